@@ -1,0 +1,141 @@
+"""Signed objects: COSE_Sign1 (RFC 9052, section 4.2) with Ed25519 over a message.
+
+The protected header holds the algorithm (1), the key id (4: SHA-256 of the raw public key) and
+the type (16, RFC 9596), so that a signature over one kind of message never counts for another.
+The unprotected header is empty and the payload attached; nothing else is accepted. A verifier
+always says whose signature of which type it expects: there is no "is this signed by anyone".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from gateway.wire import cbor
+from gateway.wire.errors import MalformedMessage, Refused
+from gateway.wire.ids import Digest, KeyId, PartyId, digest_of
+from gateway.wire.message import SMALL, Message
+
+ALG_EDDSA: Final = -8
+HEADER_ALG: Final = 1
+HEADER_KID: Final = 4
+HEADER_TYP: Final = 16
+TAG_SIGN1: Final = b"\xd2"
+"""CBOR tag 18."""
+
+M = TypeVar("M", bound=Message)
+
+_PARTS = 4
+_SIGNATURE_BYTES = 64
+
+
+@dataclass(frozen=True)
+class VerifyKey:
+    """A party's public signing key, as pinned or enrolled."""
+
+    party: PartyId
+    raw: bytes
+    """Ed25519 public key, 32 bytes."""
+
+    @property
+    def key_id(self) -> KeyId:
+        return KeyId(digest_of(self.raw))
+
+    def check(self, signature: bytes, data: bytes) -> None:
+        """Raise ``Refused`` unless ``signature`` is this key's over ``data``."""
+        try:
+            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, data)
+        except (InvalidSignature, ValueError):
+            raise Refused(f"signature of {self.party} does not verify") from None
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A party's private signing key. The key never shows in a ``repr``."""
+
+    party: PartyId
+    private: Ed25519PrivateKey = field(repr=False)
+
+    @classmethod
+    def generate(cls, party: PartyId) -> SigningKey:
+        return cls(party, Ed25519PrivateKey.generate())
+
+    @property
+    def public(self) -> VerifyKey:
+        return VerifyKey(self.party, self.private.public_key().public_bytes_raw())
+
+
+@dataclass(frozen=True)
+class Signed(Generic[M]):
+    """A message together with the signed bytes that carried it."""
+
+    message: M
+    encoded: bytes = field(repr=False)
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 of the signed object, signature included."""
+        return digest_of(self.encoded)
+
+
+def media_type(kind: type[Message]) -> str:
+    """The ``typ`` of a message: ``application/vnd.sealmatch.session-grant+cbor``."""
+    name = "".join(f"-{c.lower()}" if c.isupper() else c for c in kind.__name__).strip("-")
+    return f"application/vnd.sealmatch.{name}+cbor"
+
+
+def sign(message: M, key: SigningKey) -> Signed[M]:
+    """Sign a message."""
+    payload = message.encode()
+    protected = _protected(type(message), key.public.key_id)
+    signature = key.private.sign(_to_be_signed(protected, payload))
+    return Signed(message, TAG_SIGN1 + cbor.encode([protected, {}, payload, signature]))
+
+
+def verify(encoded: bytes, kind: type[M], key: VerifyKey) -> Signed[M]:
+    """Check that ``key`` signed a message of ``kind`` and return it.
+
+    Raises:
+        MalformedMessage: not a COSE_Sign1 of our form, or the payload is not a ``kind``.
+        Refused: another type, another key, or a signature that does not verify.
+    """
+    protected, payload, signature = _split(encoded)
+    message = kind.decode(payload)
+    if protected != _protected(kind, key.key_id):
+        raise Refused(f"{kind.__name__}: not signed by {key.party}'s key, or of another type")
+    key.check(signature, _to_be_signed(protected, payload))
+    return Signed(message, encoded)
+
+
+def peek(encoded: bytes, kind: type[M]) -> M:
+    """Read the payload without checking the signature, to learn which key to check it with.
+
+    Raises:
+        MalformedMessage: not a COSE_Sign1 of our form, or the payload is not a ``kind``.
+    """
+    return kind.decode(_split(encoded)[1])
+
+
+def _protected(kind: type[Message], key_id: KeyId) -> bytes:
+    return cbor.encode({HEADER_ALG: ALG_EDDSA, HEADER_KID: key_id, HEADER_TYP: media_type(kind)})
+
+
+def _to_be_signed(protected: bytes, payload: bytes) -> bytes:
+    return cbor.encode(["Signature1", protected, b"", payload])
+
+
+def _split(encoded: bytes) -> tuple[bytes, bytes, bytes]:
+    if len(encoded) > SMALL or encoded[:1] != TAG_SIGN1:
+        raise MalformedMessage("not a COSE_Sign1 object")
+    parts = cbor.decode(encoded[1:])
+    if not isinstance(parts, list) or len(parts) != _PARTS or parts[1] != {}:
+        raise MalformedMessage("not a COSE_Sign1 object")
+    protected, _, payload, signature = parts
+    if not all(isinstance(part, bytes) for part in (protected, payload, signature)):
+        raise MalformedMessage("not a COSE_Sign1 object")
+    if len(signature) != _SIGNATURE_BYTES:
+        raise MalformedMessage("not a COSE_Sign1 object")
+    return protected, payload, signature

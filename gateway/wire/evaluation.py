@@ -1,0 +1,95 @@
+"""Between gateway and key authority: the messages of the private decision (protocol, section 6).
+
+Order: masked product -> encrypted bits -> blinded rows -> signed decision.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.wire.ids import (
+    CommitmentField,
+    DigestField,
+    KeyIdField,
+    PartyId,
+    ProfileName,
+    SessionIdField,
+    SubjectHandleField,
+)
+from gateway.wire.message import SMALL, Message
+from gateway.wire.polynomials import FRESH_BYTES, PRODUCT_BYTES
+from gateway.wire.profile import MAX_LANES
+from gateway.wire.session import SignedBytes
+
+LaneCount = Annotated[int, Field(ge=1, le=MAX_LANES)]
+FreshBytes = Annotated[bytes, Field(min_length=FRESH_BYTES, max_length=FRESH_BYTES, repr=False)]
+ProductBytes = Annotated[
+    bytes, Field(min_length=PRODUCT_BYTES, max_length=PRODUCT_BYTES, repr=False)
+]
+
+
+class MaskedProduct(Message):
+    """Gateway to authority: the masked score, with what entitles it to an answer."""
+
+    max_bytes = PRODUCT_BYTES + 3 * SMALL
+
+    session: SessionIdField
+    template_assertion: SignedBytes
+    submission_assertion: SignedBytes
+    lanes: LaneCount
+    policy_digest: DigestField
+    seed_commitment: CommitmentField
+    """SHA-256("sealmatch/seed/1" || session || seed)."""
+    masked_product: ProductBytes
+
+
+class EncryptedBits(Message):
+    """Authority to gateway: the bits of each lane's masked value, encrypted."""
+
+    max_bytes = FRESH_BYTES + SMALL
+
+    session: SessionIdField
+    encrypted_bits: FreshBytes
+
+
+class BlindedRows(Message):
+    """Gateway to authority: the comparison rows, permuted, scaled and blinded."""
+
+    max_bytes = FRESH_BYTES + SMALL
+
+    session: SessionIdField
+    blinded_rows: FreshBytes
+
+
+Outcome = Literal["MATCH", "NO_MATCH"]
+
+
+class Decision(Message):
+    """Signed by the authority: this bit came out for these inputs (protocol, section 10)."""
+
+    profile: ProfileName
+    session: SessionIdField
+    gateway: PartyId
+    authority: PartyId
+    device: PartyId
+    issuer: PartyId
+    key_id: KeyIdField
+    outcome: Outcome
+    lanes: LaneCount
+    probe_digest: DigestField
+    template_digest: DigestField
+    template_assertion_digest: DigestField
+    submission_assertion_digest: DigestField
+    policy_digest: DigestField
+    model_digest: DigestField
+    masked_product_digest: DigestField
+    encrypted_bits_digest: DigestField
+    blinded_rows_digest: DigestField
+    seed_commitment: CommitmentField
+
+
+class DecisionResponse(Message):
+    """Authority to gateway: the signed decision, and the subject's handle for the record."""
+
+    decision: SignedBytes
+    subject_handle: SubjectHandleField

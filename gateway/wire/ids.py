@@ -1,0 +1,68 @@
+"""Identifiers and digests as types, so that one cannot stand where another is meant.
+
+Parties are known by the name under which they are enrolled; keys by SHA-256 of the public key.
+"""
+
+import hashlib
+import secrets
+from typing import Annotated, Final, Literal, NewType
+
+from pydantic import Field, StringConstraints
+
+SessionId = NewType("SessionId", bytes)
+RecordId = NewType("RecordId", bytes)
+Nonce = NewType("Nonce", bytes)
+Digest = NewType("Digest", bytes)
+KeyId = NewType("KeyId", bytes)
+Commitment = NewType("Commitment", bytes)
+SubjectHandle = NewType("SubjectHandle", bytes)
+SubjectInner = NewType("SubjectInner", bytes)
+
+_16 = Field(min_length=16, max_length=16)
+_32 = Field(min_length=32, max_length=32)
+
+SessionIdField = Annotated[SessionId, _16]
+RecordIdField = Annotated[RecordId, _16]
+NonceField = Annotated[Nonce, _32]
+DigestField = Annotated[Digest, _32]
+KeyIdField = Annotated[KeyId, _32]
+CommitmentField = Annotated[Commitment, _32]
+SubjectHandleField = Annotated[SubjectHandle, _32]
+SubjectInnerField = Annotated[SubjectInner, _32]
+Salt = Annotated[bytes, _32]
+
+PartyId = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", min_length=1, max_length=63)
+]
+"""An enrolment name or a pseudonym: lower-case letters, digits, dots, hyphens."""
+
+ModelId = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]*$", min_length=1, max_length=64)
+]
+Purpose = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]*$", min_length=1, max_length=40)]
+ProfileName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9-]+$", min_length=1, max_length=32)
+]
+UnixTime = Annotated[int, Field(ge=0, lt=2**40)]
+"""Whole seconds since 1970-01-01T00:00:00Z."""
+
+DOCUMENT_TYPES: Final = ("passport", "id-card", "residence-permit", "driving-licence")
+DocumentType = Literal["passport", "id-card", "residence-permit", "driving-licence"]
+
+
+def digest_of(data: bytes) -> Digest:
+    """SHA-256."""
+    return Digest(hashlib.sha256(data).digest())
+
+
+def new_session_id() -> SessionId:
+    return SessionId(secrets.token_bytes(16))
+
+
+def new_record_id() -> RecordId:
+    """128 random bits: what makes the hash of an erased statement unguessable."""
+    return RecordId(secrets.token_bytes(16))
+
+
+def new_nonce() -> Nonce:
+    return Nonce(secrets.token_bytes(32))

@@ -1,0 +1,84 @@
+"""Base of all messages: frozen, strict, bounded, versioned, with exactly one encoding.
+
+A message is a CBOR map with camelCase text keys in deterministic CBOR. Decoding checks the
+length first, then the encoding, then every field; unknown and missing keys are refused. Parse
+once at the edge and pass the type inward.
+"""
+
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from gateway.wire import cbor
+from gateway.wire.errors import BodyTooLarge, MalformedMessage
+from gateway.wire.ids import Digest, digest_of
+
+SMALL = 16 * 1024
+"""Bound in bytes for messages that carry no ciphertext."""
+
+
+class Message(BaseModel):
+    """A message with ``version`` 1. Subclasses set ``max_bytes`` when they carry ciphertexts."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_alias=True,
+        validate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    max_bytes: ClassVar[int] = SMALL
+
+    version: Literal[1] = 1
+
+    def encode(self) -> bytes:
+        """The one encoding of this message."""
+        return cbor.encode(self.to_map())
+
+    def to_map(self) -> dict[str, Any]:
+        return self.model_dump(by_alias=True)
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 of the encoding."""
+        return digest_of(self.encode())
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Parse bytes off the wire.
+
+        Raises:
+            BodyTooLarge: longer than any valid message of this type.
+            MalformedMessage: anything but the one valid encoding of a valid message.
+        """
+        if len(data) > cls.max_bytes:
+            raise BodyTooLarge(f"{cls.__name__} is longer than {cls.max_bytes} bytes")
+        message = cls.from_map(cbor.parse(data))
+        if message.encode() != data:
+            raise MalformedMessage("not deterministic CBOR")
+        return message
+
+    @classmethod
+    def from_map(cls, value: Any) -> Self:
+        """Check a decoded map.
+
+        Raises:
+            MalformedMessage: a field is missing, unknown, or outside its bounds.
+        """
+        if not isinstance(value, dict) or "version" not in value:
+            raise MalformedMessage(f"not a {cls.__name__}")
+        try:
+            return cls.model_validate(value, by_alias=True, by_name=False)
+        except ValidationError as error:
+            fields = sorted({cls._own_field(item["loc"]) for item in error.errors()})[:4]
+            raise MalformedMessage(f"not a {cls.__name__}: check {', '.join(fields)}") from None
+
+    @classmethod
+    def _own_field(cls, location: tuple[int | str, ...]) -> str:
+        """Name of a field of ours; a peer's unknown key is never repeated back."""
+        own = {field.alias for field in cls.model_fields.values()}
+        return str(location[0]) if location and location[0] in own else "unknown keys"

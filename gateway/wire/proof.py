@@ -1,0 +1,69 @@
+"""What remains of a verification: statement, receipt, opening (protocol, section 10)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.wire.ids import (
+    CommitmentField,
+    DigestField,
+    ModelId,
+    PartyId,
+    ProfileName,
+    Purpose,
+    RecordIdField,
+    Salt,
+    SessionIdField,
+    UnixTime,
+)
+from gateway.wire.message import SMALL, Message
+from gateway.wire.policy import PolicyAssurance
+from gateway.wire.session import ConsentTextVersion, SignedBytes
+from gateway.wire.submission import LivenessOutcome
+
+MINUTE = 60
+
+
+class Statement(Message):
+    """Signed by the gateway around the authority's decision; its digest is the log's entry."""
+
+    record_id: RecordIdField
+    kind: Literal["decision"]
+    profile: ProfileName
+    session: SessionIdField
+    gateway: PartyId
+    authority: PartyId
+    device: PartyId
+    issuer: PartyId
+    agent: PartyId
+    outlet: PartyId
+    decided_at_minute: Annotated[UnixTime, Field(multiple_of=MINUTE)]
+    """Cut to the minute: exact times join records with other records."""
+    purpose: Purpose
+    policy_digest: DigestField
+    policy_assurance: PolicyAssurance
+    model_id: ModelId
+    liveness: LivenessOutcome
+    consent_digest: DigestField
+    consent_text_version: ConsentTextVersion
+    subject_commitment: CommitmentField
+    activation_commitment: CommitmentField
+    decision: SignedBytes
+
+
+class Receipt(Message):
+    """What the subscriber keeps and anyone may verify: no number, no opening, nothing biometric."""
+
+    max_bytes = 4 * SMALL
+
+    statement: SignedBytes
+    log_proof: Annotated[bytes, Field(max_length=2 * SMALL, repr=False)] | None
+    """A C2SP ``tlog-proof``; null while the deployment has no log."""
+
+
+class Opening(Message):
+    """Handed to the subscriber apart from the receipt; together they show whose receipt it is."""
+
+    subject_salt: Salt = Field(repr=False)
+    activation_salt: Salt = Field(repr=False)
+    activation_reference: Annotated[str, Field(min_length=1, max_length=128, repr=False)]

@@ -1,0 +1,86 @@
+"""Opening a session: request, the authority's signed grant, the gateway's offer.
+
+The authority signs a fresh public key for one session between named parties (protocol, 3.3).
+Client and issuer each verify that with the key they pin; ``gateway.he.session_key`` does it.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gateway.wire.ids import (
+    KeyIdField,
+    NonceField,
+    PartyId,
+    ProfileName,
+    Purpose,
+    SessionIdField,
+    UnixTime,
+)
+from gateway.wire.message import SMALL, Message
+from gateway.wire.polynomials import PUBLIC_KEY_BYTES
+
+ConsentTextVersion = Annotated[int, Field(ge=1, lt=2**31)]
+PublicKeyBytes = Annotated[
+    bytes, Field(min_length=PUBLIC_KEY_BYTES, max_length=PUBLIC_KEY_BYTES, repr=False)
+]
+SignedBytes = Annotated[bytes, Field(min_length=1, max_length=SMALL, repr=False)]
+"""An encoded COSE_Sign1."""
+
+
+class SessionRequest(Message):
+    """Client to gateway: open a session for this device and issuer."""
+
+    profile: ProfileName
+    device: PartyId
+    issuer: PartyId
+    client_nonce: NonceField
+    purpose: Purpose
+    consent_text_version: ConsentTextVersion
+
+
+class SessionKeyRequest(Message):
+    """Gateway to authority: make a key for this session."""
+
+    profile: ProfileName
+    session: SessionIdField
+    gateway: PartyId
+    device: PartyId
+    issuer: PartyId
+    client_nonce: NonceField
+
+
+class SessionGrant(Message):
+    """Signed by the authority: this key serves this session between these parties, until then."""
+
+    profile: ProfileName
+    session: SessionIdField
+    gateway: PartyId
+    authority: PartyId
+    device: PartyId
+    issuer: PartyId
+    client_nonce: NonceField
+    key_id: KeyIdField
+    expires_at: UnixTime
+
+
+class SessionKeyResponse(Message):
+    """Authority to gateway: the signed grant and the public key."""
+
+    max_bytes = PUBLIC_KEY_BYTES + SMALL
+
+    grant: SignedBytes
+    public_key: PublicKeyBytes
+
+
+class SessionOffer(Message):
+    """Gateway to client: grant, public key, match policy, liveness challenge."""
+
+    max_bytes = PUBLIC_KEY_BYTES + SMALL
+
+    grant: SignedBytes
+    public_key: PublicKeyBytes
+    policy: Annotated[bytes, Field(min_length=1, max_length=2048)]
+    """An encoded MatchPolicy: its digest enters decision and statement."""
+    challenge: Annotated[bytes, Field(max_length=2048)] | None
+    """The liveness challenge; null where none is asked for."""

@@ -1,0 +1,92 @@
+"""What issuer and device sign, and the submission that carries it (protocol, section 8)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.wire.ids import (
+    CommitmentField,
+    DigestField,
+    DocumentType,
+    KeyIdField,
+    ModelId,
+    PartyId,
+    Purpose,
+    SessionIdField,
+    SubjectInnerField,
+    UnixTime,
+)
+from gateway.wire.message import SMALL, Message
+from gateway.wire.polynomials import FRESH_BYTES
+from gateway.wire.sealing import SEALED_BYTES
+from gateway.wire.session import ConsentTextVersion, SignedBytes
+
+_EVIDENCE_BYTES = 8 * 1024
+
+
+class TemplateAssertion(Message):
+    """Signed by the issuer: this template ciphertext stands for this document."""
+
+    session: SessionIdField
+    key_id: KeyIdField
+    issuer: PartyId
+    template_digest: DigestField
+    """SHA-256 of the canonical template ciphertext."""
+    model_id: ModelId
+    model_digest: DigestField
+    """SHA-256 of the model pack's manifest: vectors of two models are never compared."""
+    subject_inner: SubjectInnerField = Field(repr=False)
+    """HMAC(site salt, subject). Goes to the authority; reaches no statement."""
+    subject_commitment: CommitmentField
+    document_type: DocumentType
+    issued_at: UnixTime
+
+
+class ConsentRecord(Message):
+    """What the person agreed to, by the version of the text shown."""
+
+    text_version: ConsentTextVersion
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+    purpose: Purpose
+    given_at: UnixTime
+
+
+class SubmissionAssertion(Message):
+    """Signed by the device: these are the inputs that I captured, and what they are for."""
+
+    session: SessionIdField
+    key_id: KeyIdField
+    device: PartyId
+    probe_digest: DigestField
+    template_assertion_digest: DigestField
+    """SHA-256 of the signed template assertion."""
+    model_digest: DigestField
+    liveness_evidence_digest: DigestField | None
+    """Null where no liveness check was performed."""
+    consent_digest: DigestField
+    activation_commitment: CommitmentField
+    purpose: Purpose
+    agent: PartyId
+    """Pseudonym of the person at the counter."""
+    outlet: PartyId
+    """Pseudonym of the shop."""
+    captured_at: UnixTime
+
+
+class Submission(Message):
+    """Client to gateway: both ciphertexts, both assertions, evidence and consent."""
+
+    max_bytes = SEALED_BYTES + FRESH_BYTES + 2 * SMALL + _EVIDENCE_BYTES
+
+    session: SessionIdField
+    sealed_template: Annotated[
+        bytes, Field(min_length=SEALED_BYTES, max_length=SEALED_BYTES, repr=False)
+    ]
+    template_assertion: SignedBytes
+    probe: Annotated[bytes, Field(min_length=FRESH_BYTES, max_length=FRESH_BYTES, repr=False)]
+    submission_assertion: SignedBytes
+    liveness_evidence: Annotated[bytes, Field(max_length=_EVIDENCE_BYTES, repr=False)] | None
+    consent: ConsentRecord
+
+
+LivenessOutcome = Literal["not-performed", "passed", "failed"]
