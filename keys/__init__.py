@@ -1,1 +1,14 @@
-"""."""
+"""The key authority: another operator, host and account than the gateway.
+
+It makes one homomorphic key pair per session, answers one decision with it, and destroys it. It
+never holds a ciphertext of a probe or template, an image, a score or a document number.
+
+authority  the only code that touches a secret key
+sessions   one key per session: make, answer once, destroy
+service    the checks around it: trust, assertions, session states, what is signed
+trust      whose signatures count: gateways, issuers, devices
+custody    the authority's own signing key and pepper
+config     configuration from file and environment
+app        HTTP
+cli        ``sealmatch-authority``
+"""

@@ -69,15 +69,16 @@ class SeedStream:
         """``count`` values uniform in {-1, 0, 1}."""
         raw = self._with_margin(label, count, 1)
         kept = raw[raw < _TERNARY_BOUND][:count]
-        values: NDArray[np.int64] = _complete(kept, count).astype(np.int64) % 3 - 1
-        return values
+        values = _complete(kept, count).astype(np.int64)
+        return np.asarray(values % 3 - 1, dtype=np.int64)
 
     def centred_binomial(self, label: str, count: int) -> NDArray[np.int64]:
         """``count`` differences of two binomial values of 21 fair bits."""
         words = self._words(label, count, _CBD_BYTES)
         low = np.bitwise_count(words & np.uint64(2**CBD_BITS - 1))
         high = np.bitwise_count((words >> np.uint64(CBD_BITS)) & np.uint64(2**CBD_BITS - 1))
-        return low.astype(np.int64) - high.astype(np.int64)
+        difference: NDArray[np.int64] = low.astype(np.int64) - high.astype(np.int64)
+        return difference
 
     def flood(self, label: str, count: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """``count`` values uniform in [-2^124, 2^124), as (low, high): value = low + 2^62 high.

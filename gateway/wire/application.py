@@ -1,0 +1,60 @@
+"""What both servers' HTTP applications have in common: one error table, no framework pages.
+
+Routes parse, call one service, encode. Errors are raised and translated here, once: each becomes
+the answer of ``gateway.wire.errors.problem_for``, and what a refusal hides goes to the operator's
+log under its correlation id.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.wire import errors
+from gateway.wire.http import EdgeHeaders, problem_response
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def new_application(title: str, version: str, log: logging.Logger, lifespan: Lifespan) -> FastAPI:
+    """A FastAPI application with the product's error handling and edge headers."""
+    app = FastAPI(
+        title=title,
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.add_middleware(EdgeHeaders)
+
+    @app.exception_handler(errors.SealmatchError)
+    async def known(request: Request, error: errors.SealmatchError) -> Response:
+        problem = errors.problem_for(error)
+        detail = error.detail if isinstance(error, errors.Refused) else str(error)
+        level = logging.ERROR if problem.status >= errors.INTERNAL.status else logging.INFO
+        log.log(level, "%s %s: %s", _correlator(request), problem.code, detail)
+        return problem_response(problem)
+
+    @app.exception_handler(HTTPException)
+    async def routing(_: Request, error: HTTPException) -> Response:
+        problem = {404: errors.NOT_FOUND, 405: errors.METHOD_NOT_ALLOWED}.get(
+            error.status_code, errors.INVALID
+        )
+        return problem_response(problem)
+
+    @app.exception_handler(Exception)
+    async def unknown(request: Request, error: Exception) -> Response:
+        # The type alone: a message or traceback could carry values.
+        log.error("%s INTERNAL: %s", _correlator(request), type(error).__name__)
+        return problem_response(errors.INTERNAL)
+
+    return app
+
+
+def _correlator(request: Request) -> str:
+    return str(getattr(request.state, "correlator", "-"))

@@ -1,0 +1,95 @@
+"""HTTP at the edge of both servers: bounded bodies, correlation, problem bodies.
+
+Bodies are bounded before they are read into memory. Every answer echoes ``x-correlator`` (or
+makes one), forbids caching, and every error has the CAMARA form. Server frameworks' own error
+pages, which repeat input, never appear.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.wire.errors import BodyTooLarge, MalformedMessage, Problem, UnsupportedMedia
+
+CBOR: Final = "application/cbor"
+JSON: Final = "application/json"
+CORRELATOR: Final = "x-correlator"
+
+_CORRELATOR_FORM = re.compile(r"[a-zA-Z0-9\-_:;./<>{}]{1,256}")
+_BASE_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+async def bounded_body(request: Request, content_type: str, limit: int) -> bytes:
+    """Read a body of at most ``limit`` bytes.
+
+    Raises:
+        UnsupportedMedia: another content type.
+        BodyTooLarge: announced or sent more than ``limit`` bytes; the rest is not read.
+        MalformedMessage: a content-length that is not a number.
+    """
+    stated = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if stated != content_type:
+        raise UnsupportedMedia(f"the body must be {content_type}")
+    announced = request.headers.get("content-length")
+    if announced is not None:
+        if not announced.isascii() or not announced.isdigit():
+            raise MalformedMessage("content-length is not a number")
+        if len(announced) > len(str(limit)) or int(announced) > limit:
+            raise BodyTooLarge(f"the body may have at most {limit} bytes")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise BodyTooLarge(f"the body may have at most {limit} bytes")
+    return bytes(body)
+
+
+def cbor_response(body: bytes) -> Response:
+    return Response(body, media_type=CBOR)
+
+
+def json_response(body: Mapping[str, object], status: int = 200) -> Response:
+    return Response(json.dumps(body), status_code=status, media_type=JSON)
+
+
+def problem_response(problem: Problem) -> Response:
+    """An error in the CAMARA form. 4xx answers close the connection of an unread body."""
+    return json_response(problem.body(), problem.status)
+
+
+class EdgeHeaders:
+    """ASGI middleware: echo or make ``x-correlator``; add the headers of every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        correlator = _correlator(scope)
+        scope.setdefault("state", {})["correlator"] = correlator
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message["headers"] = list(message.get("headers", []))
+                headers.append((CORRELATOR.encode(), correlator.encode()))
+                headers.extend((k.encode(), v.encode()) for k, v in _BASE_HEADERS.items())
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _correlator(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == CORRELATOR.encode():
+            text = value.decode("latin-1")
+            if _CORRELATOR_FORM.fullmatch(text):
+                return str(text)
+    return str(uuid.uuid4())

@@ -1,0 +1,172 @@
+"""Signed requests between parties: RFC 9421 signatures over RFC 9530 content digests.
+
+Each request carries an Ed25519 signature over method, path, content digest, creation time and a
+random nonce. The receiver knows the sender's key from its own trust list, refuses what is older
+or newer than the window, and remembers the nonces of the window, so a request counts once.
+
+The receiver passes its clock and owns its ``NonceMemory``; nothing here keeps state by itself.
+"""
+
+import datetime
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from http_message_signatures import (
+    HTTPMessageSigner,
+    HTTPMessageVerifier,
+    HTTPSignatureKeyResolver,
+    algorithms,
+)
+from http_message_signatures.exceptions import HTTPMessageSignaturesException
+
+from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.ids import new_nonce
+
+WINDOW = 60
+"""Seconds by which a request's creation time may differ from the receiver's clock."""
+
+TAG = "sealmatch"
+COMPONENTS = ("@method", "@path", "content-digest")
+NONCE_LENGTH = 64
+"""Characters of a nonce: 32 bytes in hexadecimal."""
+
+MAX_NONCES = 200_000
+"""Nonces remembered at most; more requests than this in two windows are turned away."""
+
+_HOST = "http://peer"
+"""The signature covers the path; what stands before it belongs to TLS and proxies."""
+
+
+@dataclass
+class _Request:
+    """The shape that the signature library reads."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+
+
+class _OwnKey(HTTPSignatureKeyResolver):
+    def __init__(self, key: SigningKey) -> None:
+        self._key = key
+
+    def resolve_private_key(self, key_id: str) -> Ed25519PrivateKey:  # noqa: ARG002
+        return self._key.private
+
+    def resolve_public_key(self, key_id: str) -> Ed25519PublicKey:  # noqa: ARG002
+        raise Refused("own keys verify nothing")
+
+
+class _PeerKeys(HTTPSignatureKeyResolver):
+    """Finds the sender by the key id that the request names."""
+
+    def __init__(self, find: Callable[[bytes], VerifyKey | None]) -> None:
+        self._find = find
+        self.sender: VerifyKey | None = None
+
+    def resolve_public_key(self, key_id: str) -> Ed25519PublicKey:
+        try:
+            self.sender = self._find(bytes.fromhex(key_id))
+        except ValueError:
+            self.sender = None
+        if self.sender is None:
+            raise Refused("request signed by an unknown key")
+        return Ed25519PublicKey.from_public_bytes(self.sender.raw)
+
+    def resolve_private_key(self, key_id: str) -> Ed25519PrivateKey:  # noqa: ARG002
+        raise Refused("peers' private keys are not ours")
+
+
+class NonceMemory:
+    """Nonces seen within the window. Thread-safe; bounded."""
+
+    def __init__(self, limit: int = MAX_NONCES) -> None:
+        self._limit = limit
+        self._seen: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def use(self, nonce: str, now: int) -> None:
+        """Note a nonce.
+
+        Raises:
+            Refused: it was used before.
+            Unavailable: the memory is full; an older request may leave it soon.
+        """
+        with self._lock:
+            if nonce in self._seen:
+                raise Refused("request replayed")
+            if len(self._seen) >= self._limit:
+                self._forget(now)
+            if len(self._seen) >= self._limit:
+                raise Unavailable("too many requests; try again later")
+            self._seen[nonce] = now
+
+    def _forget(self, now: int) -> None:
+        horizon = now - 2 * WINDOW - 1
+        self._seen = {nonce: at for nonce, at in self._seen.items() if at >= horizon}
+
+
+def sign_request(method: str, path: str, body: bytes, key: SigningKey, now: int) -> dict[str, str]:
+    """Headers ``Content-Digest``, ``Signature-Input`` and ``Signature`` for a request."""
+    request = _Request(method, _HOST + path, {})
+    HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=_OwnKey(key)).sign(
+        request,
+        key_id=key.public.key_id.hex(),
+        created=datetime.datetime.fromtimestamp(now, datetime.UTC),
+        nonce=new_nonce().hex(),
+        label=TAG,
+        tag=TAG,
+        covered_component_ids=COMPONENTS[:2],
+        body=body,
+    )
+    return request.headers
+
+
+def verify_request(
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    find: Callable[[bytes], VerifyKey | None],
+    nonces: NonceMemory,
+    now: int,
+) -> VerifyKey:
+    """Check a request and return its sender's key.
+
+    Args:
+        path: as received, percent-encoded.
+        find: trust list; from SHA-256 of the raw public key to the enrolled key.
+
+    Raises:
+        Refused: unsigned, signed by a stranger, altered, stale or replayed.
+        Unavailable: the memory of nonces is full.
+    """
+    peers = _PeerKeys(find)
+    signed = {name: headers[name] for name in _HEADERS if name in headers}
+    try:
+        result = HTTPMessageVerifier(
+            signature_algorithm=algorithms.ED25519, key_resolver=peers
+        ).verify(
+            _Request(method, _HOST + path, signed),
+            max_age=None,
+            expect_tag=TAG,
+            require_components=COMPONENTS,
+            body=body,
+        )
+    except HTTPMessageSignaturesException:
+        raise Refused("request signature does not verify") from None
+    if len(result) != 1 or peers.sender is None:
+        raise Refused("request does not carry exactly one signature")
+    created, nonce = result[0].parameters.get("created"), result[0].nonce
+    if not isinstance(created, int) or abs(now - created) > WINDOW:
+        raise Refused("request is not fresh")
+    if nonce is None or len(nonce) != NONCE_LENGTH:
+        raise Refused("request has no nonce of the right form")
+    nonces.use(nonce, now)
+    return peers.sender
+
+
+_HEADERS = ("content-digest", "signature-input", "signature")

@@ -1,0 +1,77 @@
+"""Running a server until Ctrl-C or SIGTERM: one way for both, with a line on stdout when ready.
+
+The port is bound before the line is printed, so a program that reads the line can connect.
+Access logs are off: they would keep who asked when. Core dumps are switched off.
+"""
+
+import json
+import logging
+import resource
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.wire.errors import SealmatchError
+
+GRACE_SECONDS = 5
+"""Time that open requests get at shutdown."""
+
+
+class CannotListen(SealmatchError):
+    """The address is in use or not ours."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Bind a listening socket.
+
+    Raises:
+        CannotListen: the address cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    return listener
+
+
+def serve(app: ASGIApp, name: str, host: str, port: int) -> None:
+    """Serve until told to stop."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    listener = bind(host, port)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            lifespan="on",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            h11_max_incomplete_event_size=16 * 1024,
+        )
+    )
+    address = listener.getsockname()
+    print(json.dumps({"ready": name, "host": address[0], "port": address[1]}), flush=True)
+    with listener:
+        server.run(sockets=[listener])
+
+
+def operator_log(level: int = logging.INFO) -> None:
+    """Send the operator's log to stderr, one line per event."""
+    logging.basicConfig(
+        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    for noisy in ("uvicorn.access", "httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def existing_directory(path: Path) -> Path:
+    """Make a private directory if it is not there."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path

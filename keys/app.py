@@ -1,0 +1,121 @@
+"""The key authority over HTTP. A route verifies the sender, parses, calls one service, encodes.
+
+    POST /v1/session-keys      SessionKeyRequest -> SessionKeyResponse
+    POST /v1/masked-products   MaskedProduct     -> EncryptedBits
+    POST /v1/blinded-rows      BlindedRows       -> DecisionResponse
+    GET  /v1/health
+
+All bodies are deterministic CBOR; every POST is signed by an enrolled gateway (RFC 9421).
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.he.engine import default_engine
+from gateway.wire.application import new_application
+from gateway.wire.cose import VerifyKey
+from gateway.wire.evaluation import BlindedRows, MaskedProduct
+from gateway.wire.http import CBOR, bounded_body, cbor_response, json_response
+from gateway.wire.message import Message
+from gateway.wire.requests import NonceMemory, verify_request
+from gateway.wire.session import SessionKeyRequest
+from keys import custody
+from keys.config import AuthoritySettings
+from keys.service import AuthorityService, Settings
+from keys.sessions import SessionTable
+from keys.trust import TrustList
+
+log = logging.getLogger("sealmatch.authority")
+
+SWEEP_SECONDS = 5
+"""Interval at which expired keys are destroyed when nobody asks for anything."""
+
+M = TypeVar("M", bound=Message)
+
+
+def unix_time() -> int:
+    return int(time.time())
+
+
+def create_app(settings: AuthoritySettings, clock: Callable[[], int] = unix_time) -> FastAPI:
+    """Build the service from its data directory.
+
+    Raises:
+        KeyFileError: the authority's keys are missing, damaged or open to others.
+    """
+    trust = TrustList(settings.trust_file)
+    sessions = SessionTable(settings.max_sessions, clock)
+    nonces = NonceMemory()
+    service = AuthorityService(
+        Settings(settings.party, settings.session_seconds),
+        custody.load(settings.data_dir, settings.party),
+        trust,
+        sessions,
+        default_engine(),
+        clock,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sweeper = asyncio.create_task(_sweep(sessions))
+        try:
+            yield
+        finally:
+            sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeper
+            sessions.clear()
+
+    app = new_application("Sealmatch key authority", "1", log, lifespan)
+
+    async def answer(
+        request: Request, kind: type[M], serve: Callable[[M, VerifyKey], bytes]
+    ) -> Response:
+        body = await bounded_body(request, CBOR, kind.max_bytes)
+
+        def work() -> bytes:
+            sender = verify_request(
+                request.method,
+                request.url.path,
+                request.headers,
+                body,
+                trust.gateway_by_key_id,
+                nonces,
+                clock(),
+            )
+            return serve(kind.decode(body), sender)
+
+        return cbor_response(await run_in_threadpool(work))
+
+    @app.post("/v1/session-keys")
+    async def session_keys(request: Request) -> Response:
+        return await answer(request, SessionKeyRequest, service.open_session)
+
+    @app.post("/v1/masked-products")
+    async def masked_products(request: Request) -> Response:
+        return await answer(request, MaskedProduct, service.encrypt_bits)
+
+    @app.post("/v1/blinded-rows")
+    async def blinded_rows(request: Request) -> Response:
+        return await answer(request, BlindedRows, service.decide)
+
+    @app.get("/v1/health")
+    async def health() -> Response:
+        return json_response({"status": "ok"})
+
+    return app
+
+
+async def _sweep(sessions: SessionTable) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        sessions.expire()

@@ -1,0 +1,229 @@
+"""The authority's three answers, and the checks that stand before each.
+
+    open_session    session key request -> signed grant and public key
+    encrypt_bits    masked product      -> encrypted bits
+    decide          blinded rows        -> signed decision
+
+The caller has verified that the request is signed by an enrolled gateway. No I/O happens here:
+clock, custody, trust list and engine are passed in. Protocol, sections 3.3, 6, 8 and 10.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.he.engine import Engine
+from gateway.wire import cose
+from gateway.wire.cose import Signed, VerifyKey
+from gateway.wire.errors import Refused, UnknownProfile
+from gateway.wire.evaluation import (
+    BlindedRows,
+    Decision,
+    DecisionResponse,
+    EncryptedBits,
+    MaskedProduct,
+)
+from gateway.wire.ids import Digest, PartyId
+from gateway.wire.polynomials import Ciphertext
+from gateway.wire.profile import PROFILE
+from gateway.wire.session import SessionGrant, SessionKeyRequest, SessionKeyResponse
+from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
+from keys.authority import SessionSecret
+from keys.custody import Custody
+from keys.sessions import Asked, Session, SessionTable, State
+from keys.trust import TrustList
+
+MAX_ASSERTION_AGE = 15 * 60
+CLOCK_SKEW = 60
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator decides."""
+
+    authority: PartyId
+    session_seconds: int
+
+
+class AuthorityService:
+    """The key authority without its transport."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        custody: Custody,
+        trust: TrustList,
+        sessions: SessionTable,
+        engine: Engine,
+        clock: Callable[[], int],
+    ) -> None:
+        self._settings = settings
+        self._custody = custody
+        self._trust = trust
+        self._sessions = sessions
+        self._engine = engine
+        self._clock = clock
+
+    def open_session(self, request: SessionKeyRequest, sender: VerifyKey) -> bytes:
+        """Make a key for one session.
+
+        Returns:
+            An encoded ``SessionKeyResponse``; for a repeated request the stored one.
+
+        Raises:
+            UnknownProfile: another profile.
+            Refused: not the sender's session, a party is not enrolled, the id is in use.
+            Unavailable: too many sessions are open.
+        """
+        if request.profile != PROFILE:
+            raise UnknownProfile(f"this authority speaks {PROFILE}")
+        if request.gateway != sender.party:
+            raise Refused("session requested in another gateway's name")
+        self._trust.key("issuer", request.issuer)
+        self._trust.key("device", request.device)
+        earlier = self._sessions.find(request.session)
+        if earlier is not None and earlier.opened_by == request.digest:
+            return earlier.opened_with
+        secret, public = SessionSecret.make(self._engine)
+        grant = SessionGrant(
+            profile=PROFILE,
+            session=request.session,
+            gateway=request.gateway,
+            authority=self._settings.authority,
+            device=request.device,
+            issuer=request.issuer,
+            client_nonce=request.client_nonce,
+            key_id=public.key_id,
+            expires_at=self._clock() + self._settings.session_seconds,
+        )
+        signed = cose.sign(grant, self._custody.signing)
+        answer = SessionKeyResponse(grant=signed.encoded, public_key=public.encoded).encode()
+        self._sessions.add(Session(signed, secret, request.digest, answer))
+        return answer
+
+    def encrypt_bits(self, message: MaskedProduct, sender: VerifyKey) -> bytes:
+        """Check what entitles the gateway to an answer, then encrypt the masked value's bits.
+
+        Returns:
+            An encoded ``EncryptedBits``; for a repeated message the stored one.
+
+        Raises:
+            MalformedMessage: a ciphertext or assertion is not a valid encoding.
+            SessionNotFound: unknown or expired.
+            Refused: wrong sender, state, signature, session, key, or stale.
+        """
+        with self._sessions.locked(message.session) as session:
+            self._require_owner(session, sender)
+            repeated = session.stored_answer(message.digest)
+            if repeated is not None:
+                return repeated
+            session.require(State.GRANTED)
+            template, submission = self._check_assertions(message, session.grant.message)
+            product = Ciphertext.decode(message.masked_product, polynomials=3)
+            bits = session.secret.encrypt_bits(product, message.lanes)
+            answer = EncryptedBits(session=message.session, encrypted_bits=bits.encoded).encode()
+            session.asked = Asked(
+                template=template,
+                submission=submission,
+                product=message.model_copy(update={"masked_product": b""}),
+                product_digest=product.digest,
+                bits_digest=bits.digest,
+                handle=self._custody.handle(template.message.subject_inner),
+            )
+            session.advance(State.ASKED, message.digest, answer)
+            return answer
+
+    def decide(self, message: BlindedRows, sender: VerifyKey) -> bytes:
+        """Decide, destroy the key, sign.
+
+        Returns:
+            An encoded ``DecisionResponse``; for a repeated message the stored one.
+
+        Raises:
+            MalformedMessage: the rows are not a valid encoding.
+            SessionNotFound: unknown or expired.
+            Refused: wrong sender, wrong state, or a second answer for one key.
+        """
+        with self._sessions.locked(message.session) as session:
+            self._require_owner(session, sender)
+            repeated = session.stored_answer(message.digest)
+            if repeated is not None:
+                return repeated
+            session.require(State.ASKED)
+            rows = Ciphertext.decode(message.blinded_rows, polynomials=2)
+            asked = session.asked
+            if asked is None:
+                raise Refused("no masked product was answered")
+            matched = session.secret.decide(rows, asked.product.lanes)
+            session.close()  # from here on nothing can be decrypted, whatever fails below
+            decision = self._decision(session.grant.message, asked, rows.digest, matched)
+            answer = DecisionResponse(
+                decision=cose.sign(decision, self._custody.signing).encoded,
+                subject_handle=asked.handle,
+            ).encode()
+            session.advance(State.DECIDED, message.digest, answer)
+            return answer
+
+    def _require_owner(self, session: Session, sender: VerifyKey) -> None:
+        if session.grant.message.gateway != sender.party:
+            raise Refused("another gateway's session")
+
+    def _check_assertions(
+        self, message: MaskedProduct, grant: SessionGrant
+    ) -> tuple[Signed[TemplateAssertion], Signed[SubmissionAssertion]]:
+        """Both assertions, by enrolled keys, for this session and key, fresh, about each other."""
+        template = cose.verify(
+            message.template_assertion, TemplateAssertion, self._trust.key("issuer", grant.issuer)
+        )
+        submission = cose.verify(
+            message.submission_assertion,
+            SubmissionAssertion,
+            self._trust.key("device", grant.device),
+        )
+        issued, made = template.message, submission.message
+        now = self._clock()
+        checks = {
+            "template assertion: issuer": issued.issuer == grant.issuer,
+            "template assertion: session": issued.session == grant.session,
+            "template assertion: key": issued.key_id == grant.key_id,
+            "submission assertion: device": made.device == grant.device,
+            "submission assertion: session": made.session == grant.session,
+            "submission assertion: key": made.key_id == grant.key_id,
+            "submission assertion: template": made.template_assertion_digest == template.digest,
+            "model": made.model_digest == issued.model_digest,
+            "template assertion: time": _fresh(issued.issued_at, now),
+            "submission assertion: time": _fresh(made.captured_at, now),
+        }
+        for what, holds in checks.items():
+            if not holds:
+                raise Refused(f"{what} is not the session's")
+        return template, submission
+
+    def _decision(
+        self, grant: SessionGrant, asked: Asked, rows_digest: Digest, matched: bool
+    ) -> Decision:
+        return Decision(
+            profile=grant.profile,
+            session=grant.session,
+            gateway=grant.gateway,
+            authority=grant.authority,
+            device=grant.device,
+            issuer=grant.issuer,
+            key_id=grant.key_id,
+            outcome="MATCH" if matched else "NO_MATCH",
+            lanes=asked.product.lanes,
+            probe_digest=asked.submission.message.probe_digest,
+            template_digest=asked.template.message.template_digest,
+            template_assertion_digest=asked.template.digest,
+            submission_assertion_digest=asked.submission.digest,
+            policy_digest=asked.product.policy_digest,
+            model_digest=asked.template.message.model_digest,
+            masked_product_digest=asked.product_digest,
+            encrypted_bits_digest=asked.bits_digest,
+            blinded_rows_digest=rows_digest,
+            seed_commitment=asked.product.seed_commitment,
+        )
+
+
+def _fresh(stated: int, now: int) -> bool:
+    return now - MAX_ASSERTION_AGE <= stated <= now + CLOCK_SKEW

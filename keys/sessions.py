@@ -1,0 +1,146 @@
+"""One key per session: made, used for one decision, destroyed (protocol, section 3.3).
+
+States and the only ways between them:
+
+    GRANTED --masked product--> ASKED --blinded rows--> DECIDED
+       |                          |                        |
+       +------- expiry -----------+------------------------+--> forgotten
+
+A message that repeats the one that caused the present state gets the stored answer, byte for
+byte; any other is refused. The secret key is gone before DECIDED is entered, so however a
+decision goes out, or is lost on the way, nothing is ever decrypted with that key again.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+
+from gateway.wire.cose import Signed
+from gateway.wire.errors import Refused, SessionNotFound, Unavailable
+from gateway.wire.evaluation import MaskedProduct
+from gateway.wire.ids import Digest, SessionId, SubjectHandle
+from gateway.wire.session import SessionGrant
+from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
+from keys.authority import SessionSecret
+
+
+class State(Enum):
+    GRANTED = "granted"
+    ASKED = "asked"
+    DECIDED = "decided"
+
+
+@dataclass
+class Asked:
+    """What the authority keeps of the masked product, until it has decided."""
+
+    template: Signed[TemplateAssertion]
+    submission: Signed[SubmissionAssertion]
+    product: MaskedProduct = field(repr=False)
+    """Without its ciphertext."""
+    product_digest: Digest
+    bits_digest: Digest
+    handle: SubjectHandle = field(repr=False)
+
+
+@dataclass
+class Session:
+    """One open session. Guarded by ``lock``; the secret is present until the decision."""
+
+    grant: Signed[SessionGrant]
+    secret: SessionSecret
+    opened_by: Digest
+    """Digest of the request that opened it."""
+    opened_with: bytes = field(repr=False)
+    """The stored answer."""
+    state: State = State.GRANTED
+    asked: Asked | None = None
+    last_request: Digest | None = None
+    last_answer: bytes | None = field(default=None, repr=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def expires_at(self) -> int:
+        return self.grant.message.expires_at
+
+    def stored_answer(self, request: Digest) -> bytes | None:
+        """The answer to a request that repeats the last one, else None."""
+        return self.last_answer if request == self.last_request else None
+
+    def require(self, state: State) -> None:
+        """Raise ``Refused`` unless the session is in this state."""
+        if self.state is not state:
+            raise Refused(f"session is {self.state.value}, the message needs {state.value}")
+
+    def advance(self, state: State, request: Digest, answer: bytes) -> None:
+        """Enter the next state and keep the answer for an identical repeat."""
+        self.state, self.last_request, self.last_answer = state, request, answer
+
+    def close(self) -> None:
+        """Destroy the secret key."""
+        self.secret.destroy()
+
+
+class SessionTable:
+    """Open sessions in memory, at most ``limit``. Expired ones are destroyed at every look."""
+
+    def __init__(self, limit: int, clock: Callable[[], int]) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._sessions: dict[SessionId, Session] = {}
+        self._lock = threading.Lock()
+
+    def find(self, session: SessionId) -> Session | None:
+        """The open session of this id, or None."""
+        with self._lock:
+            self._sweep()
+            return self._sessions.get(session)
+
+    @contextmanager
+    def locked(self, session: SessionId) -> Iterator[Session]:
+        """The open session of this id, held by this thread alone.
+
+        Raises:
+            SessionNotFound: unknown, or expired.
+        """
+        found = self.find(session)
+        if found is None:
+            raise SessionNotFound("no open session of this id")
+        with found.lock:
+            yield found
+
+    def add(self, opened: Session) -> None:
+        """Take in a new session.
+
+        Raises:
+            Refused: the id is in use.
+            Unavailable: too many sessions are open.
+        """
+        with self._lock:
+            self._sweep()
+            if opened.grant.message.session in self._sessions:
+                raise Refused("session id is in use")
+            if len(self._sessions) >= self._limit:
+                raise Unavailable("too many open sessions; try again later")
+            self._sessions[opened.grant.message.session] = opened
+
+    def expire(self) -> int:
+        """Destroy what has expired; return how many sessions remain open."""
+        with self._lock:
+            self._sweep()
+            return len(self._sessions)
+
+    def clear(self) -> None:
+        """Destroy everything (shutdown)."""
+        with self._lock:
+            for session in self._sessions.values():
+                session.close()
+            self._sessions.clear()
+
+    def _sweep(self) -> None:
+        now = self._clock()
+        for key in [k for k, s in self._sessions.items() if s.expires_at <= now]:
+            if self._sessions[key].lock.acquire(blocking=False):  # else in use: at the next look
+                self._sessions.pop(key).close()
