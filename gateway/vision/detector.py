@@ -1,0 +1,62 @@
+"""Where the faces are: ``fr_detect``, a single-shot detector over a 320x240 view of the image.
+
+Recipe (``docs/MODELS.md``): stretch to 320x240, RGB, (x - 127) / 128; ``scores[:, 1]`` is the
+probability of a face and ``boxes`` holds corners as fractions of the image. Boxes are taller than
+wide; the landmark model expects squares of the box's height about the same centre.
+"""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from gateway.vision.geometry import BgrImage, Box
+from gateway.vision.pack import ModelPack
+from gateway.vision.runtime import session
+
+MIN_SCORE = 0.65
+NMS_OVERLAP = 0.4
+_VIEW = (320, 240)  # width, height in pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One box of the detector, in pixels of the image."""
+
+    box: Box = field(repr=False)
+    score: float = field(repr=False)
+
+
+class FaceDetector:
+    """``fr_detect`` of the default pack; safe to call once per video frame."""
+
+    def __init__(self, pack: ModelPack) -> None:
+        self._session = session(pack.content("fr_detect.onnx"))
+
+    def detect(self, image: BgrImage) -> list[Detection]:
+        """Every face with a score of at least ``MIN_SCORE``, tallest first."""
+        height, width = image.shape[:2]
+        scores, boxes = self._session.run(None, {"input": _view(image)})
+        keep = scores[0, :, 1] >= MIN_SCORE
+        corners = boxes[0][keep] * np.array([width, height, width, height], np.float32)
+        detections = _suppress(corners.astype(np.float64), scores[0, keep, 1])
+        return sorted(detections, key=lambda found: -found.box.height)
+
+
+def _view(image: BgrImage) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    small = cv2.resize(image, _VIEW, interpolation=cv2.INTER_LINEAR)
+    rgb = (small[:, :, ::-1].astype(np.float32) - 127) / 128
+    return np.ascontiguousarray(rgb.transpose(2, 0, 1)[np.newaxis])
+
+
+def _suppress(
+    corners: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    scores: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+) -> list[Detection]:
+    """Non-maximum suppression by OpenCV, which takes boxes as (x, y, width, height)."""
+    sized = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
+    kept = cv2.dnn.NMSBoxes(sized.tolist(), scores.tolist(), MIN_SCORE, NMS_OVERLAP)
+    return [
+        Detection(Box(*map(float, corners[i])), float(scores[i]))
+        for i in np.asarray(kept, np.intp).ravel()
+    ]

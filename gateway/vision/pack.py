@@ -1,0 +1,148 @@
+"""A model pack: a directory of ONNX files, held to its manifest.
+
+Rule: onnxruntime sees only bytes whose SHA-256 the manifest pins. ``load_pack`` reads each file
+once, checks it and keeps the bytes, so a file swapped afterwards changes nothing. A pack that calls
+itself by the id of a manifest shipped in ``packs/`` must carry exactly that manifest.
+
+The pack's digest and model id enter signed statements (protocol section 10): somebody can later say
+which weights and which thresholds a decision rested on.
+"""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.vision.errors import ModelPackCorrupt, ModelPackMissing, ModelPackUncalibrated
+from gateway.vision.manifest import (
+    DEFAULT_PACK_ID,
+    INSIGHTFACE,
+    MAX_MANIFEST_BYTES,
+    MAX_MODEL_BYTES,
+    Licence,
+    Manifest,
+    PinnedFile,
+    check_bytes,
+    parse_manifest,
+    shipped_manifest,
+)
+
+MANIFEST = "manifest.json"
+
+NON_COMMERCIAL = (
+    "NON-COMMERCIAL RESEARCH ONLY: insightface publishes its model packs (buffalo_l, antelopev2 "
+    "and others) for non-commercial research. Any other use needs a licence from insightface."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPack:
+    """A verified pack: its manifest and the bytes of its files."""
+
+    directory: Path
+    manifest: Manifest = field(repr=False)
+    _contents: dict[str, bytes] = field(repr=False)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the canonical manifest, 32 bytes; it pins every file through its hash."""
+        return hashlib.sha256(self.manifest.canonical).digest()
+
+    @property
+    def model_id(self) -> str:
+        """Pack and embedding model, such as ``faceplugin-0.0.1/fr_feature``; at most 64 signs."""
+        return f"{self.manifest.id}/{self.manifest.embedder}"
+
+    def content(self, name: str) -> bytes:
+        """The verified bytes of one file. Raises ModelPackMissing where the pack has none."""
+        try:
+            return self._contents[name]
+        except KeyError:
+            raise ModelPackMissing(f"the model pack has no file {name}") from None
+
+    def cosine_at_fmr(self, fmr: float) -> float:
+        """The calibrated threshold for a false match rate that the manifest lists.
+
+        Raises ModelPackUncalibrated for any other rate: thresholds are never interpolated.
+        """
+        for threshold in self.manifest.thresholds:
+            if threshold.fmr == fmr:
+                return threshold.cosine
+        raise ModelPackUncalibrated(f"{self.model_id} states no threshold for FMR {fmr:g}")
+
+
+def models_directory() -> Path:
+    """Where packs live: $SEALMATCH_MODELS, else below the user's data directory (XDG)."""
+    if chosen := os.environ.get("SEALMATCH_MODELS"):
+        return Path(chosen)
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "sealmatch" / "models"
+
+
+def default_pack_directory() -> Path:
+    """The directory of the default pack."""
+    return models_directory() / DEFAULT_PACK_ID
+
+
+def load_pack(directory: Path) -> ModelPack:
+    """Read, check and hold the pack in ``directory``.
+
+    A directory without a manifest but with ONNX files is taken for one of insightface's packs that
+    the user put there: nothing is pinned beforehand, no threshold is known, and a warning says so.
+    Raises ModelPackMissing when the manifest or a file is absent and ModelPackCorrupt when one
+    differs from what is pinned. Files that the manifest does not name are never opened.
+    """
+    path = directory / MANIFEST
+    if path.is_file():
+        manifest = parse_manifest(_read(path, MAX_MANIFEST_BYTES + 1))
+    else:
+        manifest = _describe(directory)
+    shipped = shipped_manifest(manifest.id)
+    if shipped is not None and shipped.canonical != manifest.canonical:
+        raise ModelPackCorrupt(f"the manifest differs from the one shipped for {manifest.id}")
+    contents = {name: _verified(directory / name, pin) for name, pin in manifest.files.items()}
+    return ModelPack(directory, manifest, contents)
+
+
+def _describe(directory: Path) -> Manifest:
+    """A manifest for a directory of insightface models, from the files as they are now."""
+    files = sorted(directory.glob("*.onnx")) if directory.is_dir() else []
+    if not files:
+        raise ModelPackMissing(f"no model pack at {directory}")
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", directory.resolve().name)[:32]
+    return Manifest(
+        format="sealmatch-model-pack/1",
+        id=f"user-{name}",
+        version="unpinned",
+        recipe=INSIGHTFACE,
+        embedder="recognition",
+        dimension=512,
+        preprocessing="as insightface's model_zoo decides from the model's shape",
+        files={path.name: _pin(path) for path in files},
+        licence=Licence(stated="not stated by the directory", warnings=[NON_COMMERCIAL]),
+        calibration="none: measure on your own population and write a manifest with thresholds",
+        thresholds=[],
+    )
+
+
+def _pin(path: Path) -> PinnedFile:
+    content = _read(path, MAX_MODEL_BYTES)
+    return PinnedFile(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+
+
+def _verified(path: Path, pin: PinnedFile) -> bytes:
+    if not path.is_file():
+        raise ModelPackMissing(f"the model pack lacks {path.name}")
+    content = _read(path, pin.bytes + 1)
+    check_bytes(path.name, content, pin)
+    return content
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """At most ``limit`` bytes, so that a huge file in the wrong place exhausts nothing."""
+    try:
+        with path.open("rb") as file:
+            return file.read(limit)
+    except OSError as error:
+        raise ModelPackMissing(f"cannot read {path.name}: {error.strerror}") from None
