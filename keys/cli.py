@@ -108,3 +108,7 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
     if options.data_dir is not None:
         values["SEALMATCH_AUTHORITY_DATA_DIR"] = options.data_dir
     return values
+
+
+if __name__ == "__main__":
+    sys.exit(main())

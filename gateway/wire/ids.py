@@ -5,7 +5,7 @@ Parties are known by the name under which they are enrolled; keys by SHA-256 of 
 
 import hashlib
 import secrets
-from typing import Annotated, Final, Literal, NewType
+from typing import Annotated, Final, Literal, NewType, get_args
 
 from pydantic import Field, StringConstraints
 
@@ -46,8 +46,8 @@ ProfileName = Annotated[
 UnixTime = Annotated[int, Field(ge=0, lt=2**40)]
 """Whole seconds since 1970-01-01T00:00:00Z."""
 
-DOCUMENT_TYPES: Final = ("passport", "id-card", "residence-permit", "driving-licence")
 DocumentType = Literal["passport", "id-card", "residence-permit", "driving-licence"]
+DOCUMENT_TYPES: Final[tuple[DocumentType, ...]] = get_args(DocumentType)
 
 
 def digest_of(data: bytes) -> Digest:

@@ -57,7 +57,7 @@ class Receipt(Message):
     max_bytes = 4 * SMALL
 
     statement: SignedBytes
-    log_proof: Annotated[bytes, Field(max_length=2 * SMALL, repr=False)] | None
+    log_proof: Annotated[bytes, Field(max_length=2 * SMALL)] | None = Field(repr=False)
     """A C2SP ``tlog-proof``; null while the deployment has no log."""
 
 

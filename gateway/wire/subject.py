@@ -17,12 +17,13 @@ import unicodedata
 from dataclasses import dataclass, field
 
 from gateway.wire.errors import SealmatchError
-from gateway.wire.ids import DOCUMENT_TYPES, Commitment, SubjectInner
+from gateway.wire.ids import DOCUMENT_TYPES, Commitment, DocumentType, SubjectInner
 
 _SUBJECT_LABEL = b"sealmatch/subject/1"
 _SUBJECT_COMMITMENT_LABEL = b"sealmatch/subject-commitment/1"
 _ACTIVATION_COMMITMENT_LABEL = b"sealmatch/activation-commitment/1"
 
+_BY_NAME: dict[str, DocumentType] = {name: name for name in DOCUMENT_TYPES}
 _SEPARATORS = re.compile(r"[\s\-./<]+")
 _NUMBER = re.compile(r"[0-9A-Z]{4,40}")
 _REFERENCE_BYTES = 128
@@ -36,7 +37,7 @@ class UnusableNumber(SealmatchError):
 class Subject:
     """A document type and number, normalised. The number never shows in a ``repr``."""
 
-    document_type: str
+    document_type: DocumentType
     number: str = field(repr=False)
 
     @classmethod
@@ -46,12 +47,13 @@ class Subject:
         Raises:
             UnusableNumber: an unknown document type, or not 4 to 40 letters and digits.
         """
-        if document_type not in DOCUMENT_TYPES:
+        known = _BY_NAME.get(document_type)
+        if known is None:
             raise UnusableNumber(f"unknown document type; use one of {', '.join(DOCUMENT_TYPES)}")
         plain = _SEPARATORS.sub("", unicodedata.normalize("NFKC", number).upper())
         if not _NUMBER.fullmatch(plain):
             raise UnusableNumber("the document number must be 4 to 40 letters A-Z and digits")
-        return cls(document_type, plain)
+        return cls(known, plain)
 
     def encode(self) -> bytes:
         """Length-prefixed type and number under a domain label."""

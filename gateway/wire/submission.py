@@ -85,7 +85,9 @@ class Submission(Message):
     template_assertion: SignedBytes
     probe: Annotated[bytes, Field(min_length=FRESH_BYTES, max_length=FRESH_BYTES, repr=False)]
     submission_assertion: SignedBytes
-    liveness_evidence: Annotated[bytes, Field(max_length=_EVIDENCE_BYTES, repr=False)] | None
+    liveness_evidence: Annotated[bytes, Field(max_length=_EVIDENCE_BYTES)] | None = Field(
+        repr=False
+    )
     consent: ConsentRecord
 
 

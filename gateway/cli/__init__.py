@@ -1,0 +1,12 @@
+"""The commands, one module per audience.
+
+main      ``sealmatch``: dispatch
+serve     ``sealmatch-gateway``: the carrier's operator
+up        ``sealmatch up``: both servers on one machine, for trying and testing
+demo      ``sealmatch demo``: watch a registration
+register  ``sealmatch register``: the counter
+receipt   ``sealmatch receipt``: the subscriber, or a stranger
+models    ``sealmatch models``: face model packs
+bench     ``sealmatch bench``: measurements
+local     a local deployment of both servers as processes
+"""

@@ -1,0 +1,277 @@
+"""A deployment on one machine: both servers as separate processes on loopback.
+
+For trying, demonstrating and testing. Both servers get their own directory, configuration and
+process; each enrols the other's keys through its own operator command, as two operators would.
+The counter's keys (device and issuer) lie beside ``trust.json``.
+"""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from gateway.issuer.issuer import Model
+from gateway.proofs.trust import Counter, PinnedAuthority, PinnedGateway, TrustFile
+from gateway.wire.errors import SealmatchError
+from gateway.wire.ids import PartyId
+from gateway.wire.keyfile import create_secret, create_signing_key, load_signing_key
+from gateway.wire.serving import existing_directory
+
+DEVICE, ISSUER, GATEWAY, AUTHORITY = "demo-device", "demo-issuer", "demo-gateway", "demo-authority"
+AGENT, OUTLET = "demo-agent", "demo-outlet"
+TRUST_FILE = "trust.json"
+
+_STOP_SECONDS = 10
+_GATEWAY = [sys.executable, "-m", "gateway.cli.serve"]
+_AUTHORITY = [sys.executable, "-m", "keys.cli"]
+
+
+class DeploymentFailed(SealmatchError):
+    """A server did not start; the text holds the last line it wrote."""
+
+
+@dataclass(frozen=True)
+class Directories:
+    """Who keeps what, where. Each of the first two would be on its operator's own host."""
+
+    root: Path
+
+    @property
+    def gateway(self) -> Path:
+        return self.root / "gateway"
+
+    @property
+    def authority(self) -> Path:
+        return self.root / "authority"
+
+    @property
+    def counter(self) -> Path:
+        return self.root / "counter"
+
+    @property
+    def trust(self) -> Path:
+        return self.root / TRUST_FILE
+
+
+class Server:
+    """One server process; its log goes to a file in its own directory."""
+
+    def __init__(self, command: Sequence[str], directory: Path, **settings: str) -> None:
+        self._log_path = directory / "server.log"
+        self._log: IO[bytes] = self._log_path.open("ab")
+        self.process = subprocess.Popen(  # noqa: S603  our own modules
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, **settings},
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which stops both in order
+        )
+
+    def wait_ready(self) -> int:
+        """Return the port once the server listens.
+
+        Raises:
+            DeploymentFailed: it ended instead.
+        """
+        stream = self.process.stdout
+        line = stream.readline() if stream is not None else b""
+        if not line:
+            self.stop()
+            raise DeploymentFailed(f"a server did not start: {self._last_words()}")
+        return int(json.loads(line)["port"])
+
+    def stop(self) -> None:
+        """End the process: politely, then surely."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self._log.close()
+
+    def _last_words(self) -> str:
+        lines = self._log_path.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it left no message"
+
+
+class LocalDeployment:
+    """Both servers, running while the ``with`` block does."""
+
+    def __init__(self, root: Path, model: Model, port: int = 0, **gateway_settings: str) -> None:
+        """Prepare a deployment in ``root``; an existing one is used again.
+
+        Args:
+            port: the gateway's; the authority takes the next one; 0 lets the system choose both.
+            gateway_settings: further settings of the gateway by field name.
+        """
+        self.directories = Directories(root)
+        self._model = model
+        self._port = port
+        self._settings = gateway_settings
+        self._servers: list[Server] = []
+        self.trust: TrustFile
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """The gateway's and the authority's process."""
+        return tuple(self._servers)
+
+    def stop(self) -> None:
+        """Stop both servers, gateway first."""
+        while self._servers:
+            self._servers.pop().stop()
+
+    def start_authority(self) -> int:
+        """Start the authority and return its port."""
+        server = Server(
+            [*_AUTHORITY, "serve"],
+            self.directories.authority,
+            **self._authority_environment(),
+            SEALMATCH_AUTHORITY_PORT=str(self._port + 1 if self._port else 0),
+        )
+        self._servers.append(server)
+        return server.wait_ready()
+
+    def start_gateway(self, authority_url: str) -> int:
+        """Start the gateway and return its port."""
+        server = Server(
+            [*_GATEWAY, "serve"],
+            self.directories.gateway,
+            **self._gateway_environment(authority_url),
+            SEALMATCH_GATEWAY_PORT=str(self._port),
+        )
+        self._servers.append(server)
+        return server.wait_ready()
+
+    def authority_url(self, port: int) -> str:
+        """Where the gateway finds the authority; a demonstration puts an observer in between."""
+        return f"http://127.0.0.1:{port}"
+
+    def _start(self) -> None:
+        counter = self._prepare_counter()
+        authority = self._keys(
+            _AUTHORITY, self.directories.authority, self._authority_environment()
+        )
+        self._authority_key = authority["publicKey"]
+        gateway = self._keys(_GATEWAY, self.directories.gateway, self._gateway_environment(""))
+        self._enrol(counter, gateway["publicKey"])
+        authority_port = self.start_authority()
+        gateway_port = self.start_gateway(self.authority_url(authority_port))
+        self.trust = TrustFile(
+            gateways=[
+                PinnedGateway(
+                    party=GATEWAY,
+                    url=f"http://127.0.0.1:{gateway_port}",
+                    public_key=gateway["publicKey"],
+                    sealing_key=gateway["sealingKey"],
+                )
+            ],
+            authorities=[
+                PinnedAuthority(
+                    party=AUTHORITY,
+                    url=f"http://127.0.0.1:{authority_port}",
+                    public_key=self._authority_key,
+                )
+            ],
+            policies=[gateway["policyDigest"]],
+            counter=Counter(
+                device=DEVICE,
+                device_key_file="counter/device.key",
+                issuer=ISSUER,
+                issuer_key_file="counter/issuer.key",
+                site_salt_file="counter/site-salt.key",
+                agent=AGENT,
+                outlet=OUTLET,
+            ),
+        )
+        self.trust.write(self.directories.trust)
+
+    def _prepare_counter(self) -> dict[PartyId, str]:
+        """The counter's keys, made once; returns the public ones."""
+        directory = existing_directory(self.directories.counter)
+        if not (directory / "site-salt.key").exists():
+            create_signing_key(directory / "device.key", DEVICE)
+            create_signing_key(directory / "issuer.key", ISSUER)
+            create_secret(directory / "site-salt.key", secrets.token_bytes(32))
+        return {
+            DEVICE: load_signing_key(directory / "device.key", DEVICE).public.raw.hex(),
+            ISSUER: load_signing_key(directory / "issuer.key", ISSUER).public.raw.hex(),
+        }
+
+    def _keys(
+        self, command: Sequence[str], directory: Path, environment: dict[str, str]
+    ) -> dict[str, str]:
+        """A server's public keys, drawn on first use."""
+        existing_directory(directory)
+        verb = "show" if (directory / "signing.key").exists() else "init"
+        return dict(json.loads(_run([*command, verb], environment)))
+
+    def _enrol(self, counter: dict[PartyId, str], gateway_key: str) -> None:
+        """Each operator enrols the parties that it accepts."""
+        authority, gateway = self._authority_environment(), self._gateway_environment("")
+        _run([*_AUTHORITY, "enrol", "gateway", GATEWAY, gateway_key], authority)
+        for kind, party in (("device", DEVICE), ("issuer", ISSUER)):
+            _run([*_AUTHORITY, "enrol", kind, party, counter[party]], authority)
+            _run([*_GATEWAY, "enrol", kind, party, counter[party]], gateway)
+
+    def _authority_environment(self) -> dict[str, str]:
+        return {
+            "SEALMATCH_AUTHORITY_DATA_DIR": str(self.directories.authority),
+            "SEALMATCH_AUTHORITY_PARTY": AUTHORITY,
+        }
+
+    def _gateway_environment(self, authority_url: str) -> dict[str, str]:
+        own = {f"SEALMATCH_GATEWAY_{k.upper()}": v for k, v in self._settings.items()}
+        return {
+            "SEALMATCH_GATEWAY_DATA_DIR": str(self.directories.gateway),
+            "SEALMATCH_GATEWAY_PARTY": GATEWAY,
+            "SEALMATCH_GATEWAY_AUTHORITY_PARTY": AUTHORITY,
+            "SEALMATCH_GATEWAY_AUTHORITY_URL": authority_url,
+            "SEALMATCH_GATEWAY_AUTHORITY_PUBLIC_KEY": self._authority_key,
+            "SEALMATCH_GATEWAY_MODEL_ID": self._model.model_id,
+            "SEALMATCH_GATEWAY_MODEL_DIGEST": self._model.digest.hex(),
+            **own,
+        }
+
+
+def _run(command: Sequence[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(  # noqa: S603  our own modules
+        command,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise DeploymentFailed(lines[-1] if lines else "an operator command failed")
+    return done.stdout

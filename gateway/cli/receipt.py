@@ -1,0 +1,85 @@
+"""``sealmatch receipt verify``: the subscriber, or a stranger, checks a receipt offline.
+
+Exit status: 0 only when every check passes; 1 names the failing step; 2 usage.
+"""
+
+import argparse
+import datetime
+import sys
+from pathlib import Path
+
+from gateway.cli.register import add_subject_arguments, subject_of
+from gateway.proofs.trust import TrustFile
+from gateway.proofs.verify import STEPS, ReceiptInvalid, VerifiedReceipt, verify_receipt
+from gateway.wire.proof import Opening, Receipt
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("receipt", help="check a receipt")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verify = verbs.add_parser("verify", help="check a receipt offline", description=__doc__)
+    verify.add_argument("receipt", type=Path, metavar="FILE")
+    verify.add_argument("--trust", type=Path, required=True, metavar="FILE")
+    verify.add_argument(
+        "--opening", type=Path, metavar="FILE", help="show that the receipt is about a document"
+    )
+    add_subject_arguments(verify, required=False)
+    verify.set_defaults(run=run, parser=verify)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Verify and print each step."""
+    named = options.id_type and (options.id_number or options.id_number_file)
+    if bool(options.opening) != bool(named):
+        options.parser.error("--opening goes with --id-type and --id-number-file")
+    trust = TrustFile.read(options.trust)
+    encoded = _read(options.receipt, Receipt.max_bytes)
+    opening = subject = None
+    if options.opening:
+        opening = Opening.decode(_read(options.opening, Opening.max_bytes))
+        subject = subject_of(options)
+    try:
+        verified = verify_receipt(encoded, trust, opening, subject, _print_step)
+    except ReceiptInvalid as error:
+        print(f"FAIL  {error.step}. {STEPS[error.step]}: {error.reason}")
+        print("The receipt is NOT valid.", file=sys.stderr)
+        return 1
+    _print_summary(verified)
+    return 0
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """At most one byte more than the longest valid file: the decoder refuses the excess."""
+    with path.open("rb") as file:
+        return file.read(limit + 1)
+
+
+def _print_step(step: int, found: str) -> None:
+    print(f"ok    {step}. {STEPS[step]}: {found}")
+
+
+def _print_summary(verified: VerifiedReceipt) -> None:
+    statement, decision = verified.statement.message, verified.decision.message
+    decided = datetime.datetime.fromtimestamp(statement.decided_at_minute, datetime.UTC)
+    lines = {
+        "outcome": decision.outcome,
+        "decided": f"{decided:%Y-%m-%d %H:%M} UTC",
+        "record": statement.record_id.hex(),
+        "purpose": statement.purpose,
+        "gateway": statement.gateway,
+        "key authority": statement.authority,
+        "issuer": statement.issuer,
+        "device": f"{statement.device} (agent {statement.agent}, outlet {statement.outlet})",
+        "model": statement.model_id,
+        "match policy": f"{statement.policy_digest.hex()[:16]}... ({statement.policy_assurance})",
+        "liveness": statement.liveness,
+        "consent text": f"version {statement.consent_text_version}",
+        "log proof": "none",
+    }
+    print()
+    for name, value in lines.items():
+        print(f"{name:<14} {value}")
+    print(
+        "\nThe key authority signed this outcome for inputs of these digests. That the gateway\n"
+        "evaluated them correctly is not shown by this receipt."
+    )

@@ -1,0 +1,238 @@
+"""``sealmatch register``: one registration at the counter.
+
+Exit status: 0 match, 3 no match, 4 inconclusive (with the reason), 5 refused, 1 failure, 2 usage.
+Photographs, vectors and the document number stay in memory. Written are the receipt and, beside
+it with mode 0600, the subscriber's opening.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from gateway.cli.pack import model_of, open_pack
+from gateway.client.gateway_client import GatewayClient
+from gateway.client.registration import (
+    CounterIdentity,
+    Measurements,
+    Occasion,
+    Registration,
+    RegistrationClient,
+)
+from gateway.he.engine import default_engine
+from gateway.issuer.issuer import Model, Pins, TemplateIssuer
+from gateway.proofs.trust import TrustFile, UnusableTrustFile
+from gateway.vision.errors import VisionError
+from gateway.vision.images import decode_image
+from gateway.vision.pipeline import FacePipeline, UnitVector
+from gateway.wire.errors import Refused, SealmatchError
+from gateway.wire.ids import DOCUMENT_TYPES
+from gateway.wire.keyfile import load_signing_key, read_secret
+from gateway.wire.subject import Subject
+
+MATCH, FAILURE, NO_MATCH, INCONCLUSIVE, REFUSED = 0, 1, 3, 4, 5
+TIMEOUT_SECONDS = 30
+_NUMBER_FILE_BYTES = 4096
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "register",
+        help="verify one person against one document",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--trust", type=Path, required=True, metavar="FILE")
+    add_subject_arguments(parser, required=True)
+    parser.add_argument("--id-portrait", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--live", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--receipt", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--opening",
+        type=Path,
+        metavar="FILE",
+        help="where to write the subscriber's opening (default: RECEIPT.opening)",
+    )
+    parser.add_argument(
+        "--activation-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the number or order to be activated, - for standard input "
+        "(default: a random order)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
+
+
+def add_subject_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """The document's type and number; the number preferably from a file."""
+    parser.add_argument("--id-type", choices=DOCUMENT_TYPES, required=required)
+    number = parser.add_mutually_exclusive_group(required=required)
+    number.add_argument(
+        "--id-number", metavar="X", help="seen by everyone on this machine in process lists"
+    )
+    number.add_argument(
+        "--id-number-file", metavar="FILE", help="file with the number, - for standard input"
+    )
+
+
+def subject_of(options: argparse.Namespace) -> Subject:
+    """The subject that the arguments name.
+
+    Raises:
+        UnusableNumber: not a document number.
+    """
+    number = options.id_number
+    if number is None:
+        number = read_text(options.id_number_file)
+    return Subject.of(options.id_type, number)
+
+
+def read_text(name: str) -> str:
+    """A short text from a file or standard input."""
+    if name == "-":
+        return sys.stdin.read(_NUMBER_FILE_BYTES).strip()
+    with Path(name).open(encoding="utf-8", errors="replace") as file:
+        return file.read(_NUMBER_FILE_BYTES).strip()
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything a counter needs to run registrations."""
+
+    client: RegistrationClient
+    transport: httpx.Client = field(repr=False)
+
+
+def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> Session:
+    """Set up a counter from a trust file that names its keys.
+
+    Raises:
+        UnusableTrustFile: the file names no counter.
+        KeyFileError: a key file is missing, damaged or open to others.
+    """
+    counter = trust.counter
+    if counter is None:
+        raise UnusableTrustFile("the trust file names no enrolled counter to register with")
+    base = trust_path.parent
+    device = load_signing_key(base / counter.device_key_file, counter.device)
+    pinned = trust.gateways[0]
+    pins = Pins(trust.authorities[0].verify_key, pinned.party, pinned.sealing)
+    issuer = TemplateIssuer(
+        load_signing_key(base / counter.issuer_key_file, counter.issuer),
+        read_secret(base / counter.site_salt_file, 32),
+        pins,
+        model,
+        default_engine(),
+    )
+    transport = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
+
+    def clock() -> int:
+        return int(time.time())
+
+    client = RegistrationClient(
+        GatewayClient(transport, pinned.url, device, clock),
+        issuer,
+        CounterIdentity(device, counter.agent, counter.outlet),
+        trust,
+        model,
+        default_engine(),
+        clock,
+    )
+    return Session(client, transport)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Register and report."""
+    measured = Measurements()
+    try:
+        result = _register(options, measured)
+        write_private(opening_path(options), result.opening.encode())
+        options.receipt.write_bytes(result.receipt)
+    except VisionError as error:
+        return _report(
+            options, INCONCLUSIVE, "INCONCLUSIVE", reason=str(error), advice=error.advice
+        )
+    except Refused as error:
+        return _report(options, REFUSED, "REFUSED", reason=error.detail)
+    except SealmatchError as error:
+        return _report(options, FAILURE, "FAILED", reason=str(error))
+    except OSError as error:
+        reason = f"{error.filename or 'file'}: {error.strerror}"
+        return _report(options, FAILURE, "FAILED", reason=reason)
+    status = MATCH if result.outcome == "MATCH" else NO_MATCH
+    return _report(
+        options,
+        status,
+        result.outcome,
+        recordId=result.record_id.hex(),
+        receipt=str(options.receipt),
+        opening=str(opening_path(options)),
+        timingsMs=measured.timings_ms,
+        bytes=measured.bytes_sent,
+    )
+
+
+def _register(options: argparse.Namespace, measured: Measurements) -> Registration:
+    subject = subject_of(options)
+    reference = (
+        read_text(str(options.activation_file))
+        if options.activation_file
+        else f"order-{secrets.token_hex(8)}"
+    )
+    trust = TrustFile.read(options.trust)
+    portrait, live = options.id_portrait.read_bytes(), options.live.read_bytes()
+    with measured.stage("loadModels"):
+        pack = open_pack()
+        vision = FacePipeline(pack)
+    template = embed(vision, portrait, "portraitEmbedding", measured)
+    probe = embed(vision, live, "liveEmbedding", measured)
+    session = counter_session(options.trust, trust, model_of(pack))
+    with session.transport:
+        return session.client.register(template, probe, Occasion(subject, reference), measured)
+
+
+def embed(vision: FacePipeline, image: bytes, stage: str, measured: Measurements) -> UnitVector:
+    """The unit embedding of the one face in an encoded image. Raises ``VisionError``."""
+    with measured.stage(stage):
+        return vision.embed(decode_image(image)).vector
+
+
+def opening_path(options: argparse.Namespace) -> Path:
+    given: Path | None = options.opening
+    return given or Path(f"{options.receipt}.opening")
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _report(options: argparse.Namespace, status: int, outcome: str, **details: object) -> int:
+    if options.json:
+        print(json.dumps({"outcome": outcome, **details}))
+        return status
+    print(outcome)
+    for name, value in details.items():
+        if isinstance(value, dict):
+            print(f"{name}:")
+            for key, number in value.items():
+                print(f"  {key:<20} {number:>12,}")
+        else:
+            print(f"{name}: {value}")
+    return status

@@ -1,0 +1,120 @@
+"""``sealmatch-gateway``: the carrier's operator. Exit status: 0 done, 1 failure, 2 usage."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gateway.server import keys
+from gateway.server.config import GatewaySettings
+from gateway.server.policy import default_policy
+from gateway.store import repositories as store
+from gateway.store.database import Database
+from gateway.wire.errors import SealmatchError
+from gateway.wire.ids import digest_of
+from gateway.wire.serving import existing_directory, operator_log, serve
+
+_KEY_DIGITS = 64
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options, GatewaySettings.read(options.config)))
+    except (SealmatchError, OSError, ValueError) as error:
+        print(f"sealmatch-gateway: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _serve(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    from gateway.server.app import create_app  # noqa: PLC0415  loads the HE engine
+
+    operator_log()
+    serve(create_app(settings), "gateway", settings.host, settings.port)
+    return 0
+
+
+def _init(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    keys.create(existing_directory(settings.data_dir), settings.party)
+    return _show(_, settings)
+
+
+def _show(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    signing, sealing = keys.load(settings.data_dir, settings.party)
+    shown = {
+        "party": settings.party,
+        "publicKey": signing.public.raw.hex(),
+        "sealingKey": sealing.public.raw.hex(),
+        "policyDigest": digest_of(default_policy(settings).encode()).hex(),
+    }
+    print(json.dumps(shown))
+    return 0
+
+
+def _enrol(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    key = bytes.fromhex(options.public_key)
+    with _database(settings).transaction() as connection:
+        store.enrol_party(connection, options.kind, options.party, key)
+    return 0
+
+
+def _suspend(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    with _database(settings).transaction() as connection:
+        store.suspend_party(connection, options.kind, options.party)
+    return 0
+
+
+def _list(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    with _database(settings).transaction() as connection:
+        for row in store.list_parties(connection):
+            print(f"{row.kind}\t{row.party}\t{row.state}\t{bytes(row.public_key).hex()}")
+    return 0
+
+
+def _database(settings: GatewaySettings) -> Database:
+    database = Database(settings.database)
+    database.migrate()
+    return database
+
+
+def _public_key(text: str) -> str:
+    if len(text) != _KEY_DIGITS or not all(c in "0123456789abcdef" for c in text):
+        raise argparse.ArgumentTypeError("a public key is 64 lower-case hexadecimal digits")
+    return text
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sealmatch-gateway",
+        description="The gateway: matches what it cannot read.",
+        epilog="Settings (file, then environment):\n\n" + GatewaySettings.describe(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        sub.set_defaults(run=run)
+        return sub
+
+    command("serve", _serve, "serve until Ctrl-C")
+    command("init", _init, "draw the gateway's keys; prints the public ones")
+    command("show", _show, "print the public keys and the match policy's digest")
+    enrol = command("enrol", _enrol, "accept a device or issuer")
+    suspend = command("suspend", _suspend, "no longer accept a device or issuer")
+    for sub in (enrol, suspend):
+        sub.add_argument("kind", choices=("device", "issuer"))
+        sub.add_argument("party", help="enrolment name")
+    enrol.add_argument("public_key", type=_public_key, help="Ed25519 public key in hexadecimal")
+    command("list", _list, "list devices and issuers")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""``sealmatch up``: both servers on this machine until Ctrl-C, with an enrolled counter."""
+
+import argparse
+import time
+from pathlib import Path
+
+from gateway.cli.local import LocalDeployment
+from gateway.cli.pack import model_of, open_pack
+from gateway.wire.serving import existing_directory
+
+_POLL_SECONDS = 0.5
+_DEFAULT_PORT = 8470
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("up", help="run both servers here until Ctrl-C")
+    parser.add_argument("--state-dir", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=_DEFAULT_PORT,
+        metavar="N",
+        help="gateway's port; the authority takes N + 1; 0 lets the system choose",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Start both servers, say where they are, wait for Ctrl-C or the end of one of them."""
+    model = model_of(open_pack())
+    deployment = LocalDeployment(existing_directory(options.state_dir), model, options.port)
+    try:
+        with deployment:
+            trust = deployment.trust
+            print(f"gateway        {trust.gateways[0].url}")
+            print(f"key authority  {trust.authorities[0].url}")
+            print(f"trust file     {deployment.directories.trust}")
+            print("Ctrl-C stops both.", flush=True)
+            while all(server.process.poll() is None for server in deployment.servers):
+                time.sleep(_POLL_SECONDS)
+            print("a server ended by itself; see its server.log")
+            return 1
+    except KeyboardInterrupt:
+        print("stopped")
+        return 0

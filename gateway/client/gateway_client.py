@@ -1,0 +1,144 @@
+"""The gateway, as a registration client sees it. Every request is signed by the device."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from gateway.wire.cose import SigningKey
+from gateway.wire.errors import MalformedMessage, Refused, SealmatchError, Unavailable
+from gateway.wire.evaluation import Outcome
+from gateway.wire.http import CBOR
+from gateway.wire.ids import RecordId, SessionId
+from gateway.wire.message import SMALL
+from gateway.wire.requests import sign_request
+from gateway.wire.session import SessionOffer, SessionRequest
+
+BASE = "/face-verification/v0.1/sessions"
+_ANSWER_BYTES = 8 * SMALL
+
+
+class GatewayError(SealmatchError):
+    """The gateway answered an error that is neither a refusal nor worth repeating."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The answer to a submission."""
+
+    outcome: Outcome
+    record_id: RecordId
+    receipt: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An answer and the sizes of what travelled, in bytes."""
+
+    content: bytes = field(repr=False)
+    sent: int
+    received: int
+
+
+class GatewayClient:
+    """Speaks to one gateway in the name of one device."""
+
+    def __init__(
+        self,
+        transport: httpx.Client,
+        base_url: str,
+        device: SigningKey,
+        clock: Callable[[], int],
+    ) -> None:
+        self._transport = transport
+        self._base = base_url.rstrip("/")
+        self._device = device
+        self._clock = clock
+
+    def open_session(self, request: SessionRequest) -> tuple[SessionOffer, Exchange]:
+        """Open a session. Raises as ``_send``, and MalformedMessage for an unreadable offer."""
+        exchange = self._send("POST", BASE, request.encode(), SessionOffer.max_bytes)
+        return SessionOffer.decode(exchange.content), exchange
+
+    def submit(self, session: SessionId, submission: bytes) -> tuple[Verification, Exchange]:
+        """Hand in a submission. Raises as ``_send``, MalformedMessage for an unreadable answer."""
+        path = f"{BASE}/{session.hex()}/submission"
+        exchange = self._send("POST", path, submission, _ANSWER_BYTES)
+        return _verification(exchange.content), exchange
+
+    def status(self, session: SessionId) -> dict[str, Any]:
+        """State of a session, with outcome and receipt once decided. Raises as ``_send``."""
+        exchange = self._send("GET", f"{BASE}/{session.hex()}", b"", _ANSWER_BYTES)
+        return _json(exchange.content)
+
+    def _send(self, method: str, path: str, body: bytes, limit: int) -> Exchange:
+        """One signed request.
+
+        Raises:
+            Refused: the gateway refuses (403).
+            Unavailable: no answer, or 503: the registration can be started again.
+            GatewayError: any other error; its text is the gateway's code and message.
+        """
+        headers = sign_request(method, path, body, self._device, self._clock())
+        if body:
+            headers["content-type"] = CBOR
+        try:
+            with self._transport.stream(
+                method, self._base + path, content=body or None, headers=headers
+            ) as response:
+                content = _bounded(response, limit)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the gateway does not answer ({type(error).__name__})") from None
+        if response.status_code == httpx.codes.OK:
+            return Exchange(content, len(body), len(content))
+        raise _error(response.status_code, content)
+
+
+def _bounded(response: httpx.Response, limit: int) -> bytes:
+    content = bytearray()
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > limit:
+            raise MalformedMessage("the gateway's answer is too long")
+    return bytes(content)
+
+
+def _error(status: int, content: bytes) -> SealmatchError:
+    try:
+        body = _json(content)
+        code, message = str(body["code"])[:80], str(body["message"])[:300]
+    except (MalformedMessage, KeyError):
+        code, message = "UNKNOWN", "the answer is not in the documented form"
+    if status == httpx.codes.FORBIDDEN:
+        return Refused("the gateway refuses")
+    if status == httpx.codes.SERVICE_UNAVAILABLE:
+        return Unavailable(message)
+    return GatewayError(f"the gateway answered {status} {code}: {message}")
+
+
+def _json(content: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(content)
+    except ValueError:
+        raise MalformedMessage("the gateway's answer is not JSON") from None
+    if not isinstance(body, dict):
+        raise MalformedMessage("the gateway's answer is not a JSON object")
+    return body
+
+
+def _verification(content: bytes) -> Verification:
+    body = _json(content)
+    outcome, record, receipt = (body.get(name) for name in ("outcome", "recordId", "receipt"))
+    if outcome not in ("MATCH", "NO_MATCH") or not isinstance(record, str):
+        raise MalformedMessage("the gateway's answer has no outcome")
+    try:
+        padded = str(receipt) + "=" * (-len(str(receipt)) % 4)
+        return Verification(
+            outcome, RecordId(bytes.fromhex(record)), base64.urlsafe_b64decode(padded)
+        )
+    except (ValueError, binascii.Error):
+        raise MalformedMessage("the gateway's answer has no receipt") from None

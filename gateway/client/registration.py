@@ -1,0 +1,272 @@
+"""One registration: two embeddings in, one bit and a checked receipt out.
+
+1. Ask the gateway for a session.
+2. Check the offer: the pinned authority signed this key for this session; the policy is for the
+   model in use and one that this client accepts.
+3. The issuer checks the same by itself and hands over a sealed template.
+4. Encrypt the probe, sign the submission assertion, hand in both.
+5. Check the receipt as a stranger would, and that it is about this very submission.
+
+Nothing is sent before step 2 passed, and nothing that shows a face is sent at all.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.client.gateway_client import GatewayClient, Verification
+from gateway.he.encryption import encrypt_probe
+from gateway.he.engine import Engine
+from gateway.he.quantise import quantise
+from gateway.he.session_key import ExpectedSession, VerifiedSessionKey, verify_session_key
+from gateway.issuer.issuer import IssuedTemplate, Model, SessionToServe, TemplateIssuer
+from gateway.proofs.trust import TrustFile
+from gateway.proofs.verify import VerifiedReceipt, verify_receipt
+from gateway.wire import cose
+from gateway.wire.cose import Signed, SigningKey
+from gateway.wire.errors import Refused
+from gateway.wire.evaluation import Outcome
+from gateway.wire.ids import Nonce, PartyId, RecordId, digest_of, new_nonce
+from gateway.wire.policy import MatchPolicy
+from gateway.wire.profile import PROFILE
+from gateway.wire.proof import Opening
+from gateway.wire.session import SessionOffer, SessionRequest
+from gateway.wire.subject import Subject, activation_commitment, new_salt
+from gateway.wire.submission import ConsentRecord, Submission, SubmissionAssertion
+
+SIM_ACTIVATION = "sim-activation"
+CONSENT_TEXT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """What the registration is for."""
+
+    subject: Subject = field(repr=False)
+    activation_reference: str = field(repr=False)
+    purpose: str = SIM_ACTIVATION
+    consent_text_version: int = CONSENT_TEXT_VERSION
+    language: str = "en"
+
+
+@dataclass(frozen=True)
+class CounterIdentity:
+    """The device and who uses it, where."""
+
+    device: SigningKey
+    agent: PartyId
+    outlet: PartyId
+
+
+@dataclass
+class Measurements:
+    """Milliseconds per stage and bytes per message, as they were."""
+
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    bytes_sent: dict[str, int] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings_ms[name] = round((time.perf_counter() - start) * 1000, 2)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A finished registration. ``receipt`` and ``opening`` belong to the subscriber."""
+
+    outcome: Outcome
+    record_id: RecordId
+    receipt: bytes = field(repr=False)
+    opening: Opening = field(repr=False)
+    verified: VerifiedReceipt = field(repr=False)
+    submission: Submission = field(repr=False)
+    offer: SessionOffer = field(repr=False)
+    measured: Measurements
+
+
+class RegistrationClient:
+    """Runs registrations at one counter."""
+
+    def __init__(
+        self,
+        gateway: GatewayClient,
+        issuer: TemplateIssuer,
+        counter: CounterIdentity,
+        trust: TrustFile,
+        model: Model,
+        engine: Engine,
+        clock: Callable[[], int],
+    ) -> None:
+        self._gateway = gateway
+        self._issuer = issuer
+        self._counter = counter
+        self._trust = trust
+        self._model = model
+        self._engine = engine
+        self._clock = clock
+
+    def register(
+        self,
+        template: NDArray[np.floating],
+        probe: NDArray[np.floating],
+        occasion: Occasion,
+        measured: Measurements | None = None,
+    ) -> Registration:
+        """Run one registration.
+
+        Args:
+            template, probe: unit embeddings of portrait and live capture, shape (d,), d <= 512.
+
+        Raises:
+            Refused: the session key or policy is not the expected one (nothing was sent), or
+                the gateway refuses.
+            ReceiptInvalid: the receipt does not verify.
+            Unavailable, GatewayError, MalformedMessage: as ``GatewayClient``.
+        """
+        measured = measured or Measurements()
+        nonce = new_nonce()
+        with measured.stage("session"):
+            offer = self._open(nonce, occasion, measured)
+        with measured.stage("verifySessionKey"):
+            key = self._check(offer, nonce)
+        with measured.stage("issueTemplate"):
+            issued = self._issuer.issue(
+                template,
+                occasion.subject,
+                SessionToServe(offer.grant, offer.public_key, self._counter.device.party, nonce),
+                self._clock(),
+            )
+        with measured.stage("encryptProbe"):
+            salt = new_salt()
+            submission, assertion = self._submission(key, issued, probe, occasion, salt)
+        with measured.stage("verification"):
+            body = submission.encode()
+            answer, exchange = self._gateway.submit(key.grant.message.session, body)
+        measured.bytes_sent |= {"submission": exchange.sent, "verification": exchange.received}
+        opening = Opening(
+            subject_salt=issued.subject_salt,
+            activation_salt=salt,
+            activation_reference=occasion.activation_reference,
+        )
+        with measured.stage("verifyReceipt"):
+            verified = self._verify(answer, opening, occasion.subject, assertion)
+        measured.bytes_sent["receipt"] = len(answer.receipt)
+        return Registration(
+            outcome=answer.outcome,
+            record_id=answer.record_id,
+            receipt=answer.receipt,
+            opening=opening,
+            verified=verified,
+            submission=submission,
+            offer=offer,
+            measured=measured,
+        )
+
+    def _open(self, nonce: Nonce, occasion: Occasion, measured: Measurements) -> SessionOffer:
+        request = SessionRequest(
+            profile=PROFILE,
+            device=self._counter.device.party,
+            issuer=self._issuer.party,
+            client_nonce=nonce,
+            purpose=occasion.purpose,
+            consent_text_version=occasion.consent_text_version,
+        )
+        offer, exchange = self._gateway.open_session(request)
+        measured.bytes_sent |= {"sessionRequest": exchange.sent, "sessionOffer": exchange.received}
+        return offer
+
+    def _check(self, offer: SessionOffer, nonce: Nonce) -> VerifiedSessionKey:
+        """Step 2. Raises ``Refused`` or ``MalformedMessage``: nothing must be sent then."""
+        key = verify_session_key(
+            offer.grant,
+            offer.public_key,
+            ExpectedSession(
+                authority_key=self._trust.authorities[0].verify_key,
+                gateway=self._trust.gateways[0].party,
+                device=self._counter.device.party,
+                issuer=self._issuer.party,
+                client_nonce=nonce,
+            ),
+            self._clock(),
+        )
+        if digest_of(offer.policy).hex() not in self._trust.policies:
+            raise Refused("the match policy is not one that the trust file lists")
+        policy = MatchPolicy.decode(offer.policy)
+        if policy.model_digest != self._model.digest:
+            raise Refused("the match policy is for another face model than this client's")
+        if offer.challenge is not None:
+            raise Refused("the gateway asks for a liveness check that this client cannot perform")
+        return key
+
+    def _submission(
+        self,
+        key: VerifiedSessionKey,
+        issued: IssuedTemplate,
+        probe: NDArray[np.floating],
+        occasion: Occasion,
+        activation_salt: bytes,
+    ) -> tuple[Submission, Signed[SubmissionAssertion]]:
+        now = self._clock()
+        grant = key.grant.message
+        ciphertext = encrypt_probe(self._engine, key, quantise(probe))
+        consent = ConsentRecord(
+            text_version=occasion.consent_text_version,
+            language=occasion.language,
+            purpose=occasion.purpose,
+            given_at=now,
+        )
+        assertion = SubmissionAssertion(
+            session=grant.session,
+            key_id=grant.key_id,
+            device=self._counter.device.party,
+            probe_digest=ciphertext.digest,
+            template_assertion_digest=digest_of(issued.assertion),
+            model_digest=self._model.digest,
+            liveness_evidence_digest=None,
+            consent_digest=consent.digest,
+            activation_commitment=activation_commitment(
+                occasion.activation_reference, activation_salt
+            ),
+            purpose=occasion.purpose,
+            agent=self._counter.agent,
+            outlet=self._counter.outlet,
+            captured_at=now,
+        )
+        signed = cose.sign(assertion, self._counter.device)
+        submission = Submission(
+            session=grant.session,
+            sealed_template=issued.sealed_template,
+            template_assertion=issued.assertion,
+            probe=ciphertext.encoded,
+            submission_assertion=signed.encoded,
+            liveness_evidence=None,
+            consent=consent,
+        )
+        return submission, signed
+
+    def _verify(
+        self,
+        answer: Verification,
+        opening: Opening,
+        subject: Subject,
+        assertion: Signed[SubmissionAssertion],
+    ) -> VerifiedReceipt:
+        """Step 5. Raises ``ReceiptInvalid`` or ``Refused``."""
+        verified = verify_receipt(answer.receipt, self._trust, opening, subject)
+        decision, statement = verified.decision.message, verified.statement.message
+        about_this = (
+            decision.submission_assertion_digest == assertion.digest
+            and decision.outcome == answer.outcome
+            and statement.record_id == answer.record_id
+        )
+        if not about_this:
+            raise Refused("the receipt is about another submission or outcome")
+        return verified

@@ -1,0 +1,126 @@
+"""Document portrait -> signed, encrypted, sealed ID template (protocol, sections 4 and 8).
+
+The issuer verifies the session key by itself, with the authority key that it pins: neither the
+device nor the gateway can make it encrypt under another. The template is sealed to the gateway,
+so that the device that carries it cannot copy it as its probe.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.he.encryption import encrypt_template
+from gateway.he.engine import Engine
+from gateway.he.quantise import quantise
+from gateway.he.session_key import ExpectedSession, verify_session_key
+from gateway.wire import cose
+from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.ids import Digest, Nonce, PartyId
+from gateway.wire.sealing import SealingPublicKey
+from gateway.wire.subject import Subject, new_salt
+from gateway.wire.submission import TemplateAssertion
+
+Embed = Callable[[bytes], NDArray[np.floating]]
+"""An encoded image -> its unit embedding; raises what ``gateway.vision`` raises."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The face model in use: its id, and SHA-256 of its pack's manifest."""
+
+    model_id: str
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class Pins:
+    """Whom this issuer trusts."""
+
+    authority: VerifyKey
+    gateway: PartyId
+    sealing: SealingPublicKey
+
+
+@dataclass(frozen=True)
+class SessionToServe:
+    """A session as the device presents it to the issuer."""
+
+    grant: bytes = field(repr=False)
+    public_key: bytes = field(repr=False)
+    device: PartyId
+    client_nonce: Nonce
+
+
+@dataclass(frozen=True)
+class IssuedTemplate:
+    """What the device carries to the gateway, and the opening for the subscriber."""
+
+    sealed_template: bytes = field(repr=False)
+    assertion: bytes = field(repr=False)
+    subject_salt: bytes = field(repr=False)
+
+
+class TemplateIssuer:
+    """Issues templates under its own signing key."""
+
+    def __init__(
+        self, key: SigningKey, site_salt: bytes, pins: Pins, model: Model, engine: Engine
+    ) -> None:
+        self._key = key
+        self._site_salt = site_salt
+        self._pins = pins
+        self._model = model
+        self._engine = engine
+
+    @property
+    def party(self) -> PartyId:
+        return self._key.party
+
+    def issue(
+        self, template: NDArray[np.floating], subject: Subject, session: SessionToServe, now: int
+    ) -> IssuedTemplate:
+        """Encrypt and seal a template for one session.
+
+        Args:
+            template: the portrait's unit embedding, shape (d,), d <= 512.
+
+        Raises:
+            MalformedMessage, Refused: the session key is not the pinned authority's for this
+                session; nothing was encrypted.
+        """
+        key = verify_session_key(
+            session.grant,
+            session.public_key,
+            ExpectedSession(
+                authority_key=self._pins.authority,
+                gateway=self._pins.gateway,
+                device=session.device,
+                issuer=self.party,
+                client_nonce=session.client_nonce,
+            ),
+            now,
+        )
+        grant = key.grant.message
+        ciphertext = encrypt_template(self._engine, key, quantise(template))
+        salt = new_salt()
+        assertion = TemplateAssertion(
+            session=grant.session,
+            key_id=grant.key_id,
+            issuer=self.party,
+            template_digest=ciphertext.digest,
+            model_id=self._model.model_id,
+            model_digest=self._model.digest,
+            subject_inner=subject.inner(self._site_salt),
+            subject_commitment=subject.commitment(salt),
+            document_type=subject.document_type,
+            issued_at=now,
+        )
+        return IssuedTemplate(
+            sealed_template=self._pins.sealing.seal(
+                ciphertext.encoded, grant.session, grant.key_id
+            ),
+            assertion=cose.sign(assertion, self._key).encoded,
+            subject_salt=salt,
+        )

@@ -1,0 +1,70 @@
+"""The statement: what the gateway signs around the authority's decision."""
+
+from dataclasses import dataclass
+
+from gateway.wire import cose
+from gateway.wire.cose import Signed, SigningKey
+from gateway.wire.evaluation import Decision
+from gateway.wire.ids import Digest, RecordId
+from gateway.wire.policy import MatchPolicy
+from gateway.wire.proof import MINUTE, Receipt, Statement
+from gateway.wire.submission import (
+    ConsentRecord,
+    LivenessOutcome,
+    SubmissionAssertion,
+    TemplateAssertion,
+)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a statement says beyond the decision."""
+
+    policy: MatchPolicy
+    template: TemplateAssertion
+    submission: SubmissionAssertion
+    consent: ConsentRecord
+    liveness: LivenessOutcome
+
+
+def make_statement(
+    decision: Signed[Decision], given: Circumstances, record_id: RecordId, now: int, key: SigningKey
+) -> Signed[Statement]:
+    """Sign a statement; ``now`` is cut to the minute."""
+    decided = decision.message
+    return cose.sign(
+        Statement(
+            record_id=record_id,
+            kind="decision",
+            profile=decided.profile,
+            session=decided.session,
+            gateway=decided.gateway,
+            authority=decided.authority,
+            device=decided.device,
+            issuer=decided.issuer,
+            agent=given.submission.agent,
+            outlet=given.submission.outlet,
+            decided_at_minute=now - now % MINUTE,
+            purpose=given.submission.purpose,
+            policy_digest=decided.policy_digest,
+            policy_assurance=given.policy.assurance,
+            model_id=given.template.model_id,
+            liveness=given.liveness,
+            consent_digest=given.submission.consent_digest,
+            consent_text_version=given.consent.text_version,
+            subject_commitment=given.template.subject_commitment,
+            activation_commitment=given.submission.activation_commitment,
+            decision=decision.encoded,
+        ),
+        key,
+    )
+
+
+def make_receipt(statement: bytes) -> Receipt:
+    """The receipt of a deployment without a log: its place for the proof is empty."""
+    return Receipt(statement=statement, log_proof=None)
+
+
+def entry_digest(statement: Signed[Statement]) -> Digest:
+    """SHA-256 of the signed statement: the entry that a transparency log holds."""
+    return statement.digest

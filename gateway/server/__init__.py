@@ -1,0 +1,11 @@
+"""The gateway's server: runs at the carrier, can decrypt nothing.
+
+config            settings
+policy            the match policy that the settings describe
+sessions          session states, and what is held in memory while a session is open
+verification      the numbered steps between a submission and a record
+evaluation        the homomorphic evaluation of one session, from one seed
+authority_client  the key authority, as this gateway sees it
+service           opening a session, taking a submission, telling an outcome
+app               HTTP
+"""

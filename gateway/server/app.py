@@ -1,0 +1,162 @@
+"""The gateway over HTTP. A route verifies the sender, parses, calls one service, encodes.
+
+    POST /face-verification/v0.1/sessions                         SessionRequest -> SessionOffer
+    POST /face-verification/v0.1/sessions/{sessionId}/submission  Submission -> outcome, receipt
+    GET  /face-verification/v0.1/sessions/{sessionId}             state, outcome, receipt
+    GET  /health
+
+Requests are signed by an enrolled device (RFC 9421). Bodies with ciphertexts are deterministic
+CBOR; outcomes are JSON, errors JSON in the CAMARA form.
+"""
+
+import asyncio
+import base64
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.he.engine import default_engine
+from gateway.server import keys
+from gateway.server.authority_client import AuthorityClient
+from gateway.server.config import GatewaySettings
+from gateway.server.policy import default_policy
+from gateway.server.service import GatewayService, Identity, SessionView
+from gateway.server.sessions import OpenSessions
+from gateway.store import repositories as store
+from gateway.store.database import Database
+from gateway.wire.application import new_application
+from gateway.wire.cose import VerifyKey
+from gateway.wire.errors import SessionNotFound, Unavailable
+from gateway.wire.http import CBOR, bounded_body, cbor_response, json_response
+from gateway.wire.ids import SessionId, digest_of
+from gateway.wire.requests import NonceMemory, verify_request
+from gateway.wire.session import SessionRequest
+from gateway.wire.submission import Submission
+
+log = logging.getLogger("sealmatch.gateway")
+
+BASE = "/face-verification/v0.1"
+SWEEP_SECONDS = 15
+
+_SESSION_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def unix_time() -> int:
+    return int(time.time())
+
+
+def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) -> FastAPI:
+    """Build the service from its settings; migrates the database.
+
+    Raises:
+        KeyFileError: the gateway's keys are missing, damaged or open to others.
+        Unavailable: the database does not answer.
+    """
+    database = Database(settings.database)
+    database.migrate()
+    identity = Identity(*keys.load(settings.data_dir, settings.party), settings.authority_key)
+    transport = httpx.Client(timeout=settings.authority_seconds, trust_env=False)
+    service = GatewayService(
+        identity,
+        default_policy(settings),
+        settings.retention_days,
+        database,
+        AuthorityClient(transport, settings.authority_url, identity.signing, clock),
+        OpenSessions(settings.max_sessions, clock),
+        default_engine(),
+        clock,
+    )
+    nonces = NonceMemory()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sweeper = asyncio.create_task(_sweep(service))
+        try:
+            yield
+        finally:
+            sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeper
+            transport.close()
+            database.close()
+
+    app = new_application("Sealmatch gateway", "0.1", log, lifespan)
+
+    def sender_of(request: Request, body: bytes) -> VerifyKey:
+        def find(key_id: bytes) -> VerifyKey | None:
+            with database.transaction() as connection:
+                return store.device_by_key_id(connection, key_id)
+
+        return verify_request(
+            request.method, request.url.path, request.headers, body, find, nonces, clock()
+        )
+
+    @app.post(f"{BASE}/sessions")
+    async def open_session(request: Request) -> Response:
+        body = await bounded_body(request, CBOR, SessionRequest.max_bytes)
+
+        def work() -> bytes:
+            parsed = SessionRequest.decode(body)
+            return service.open_session(parsed, sender_of(request, body)).encode()
+
+        return cbor_response(await run_in_threadpool(work))
+
+    @app.post(f"{BASE}/sessions/{{session_id}}/submission")
+    async def submit(request: Request, session_id: str) -> Response:
+        body = await bounded_body(request, CBOR, Submission.max_bytes)
+
+        def work() -> SessionView:
+            parsed = Submission.decode(body)
+            sender = sender_of(request, body)
+            return service.submit(_session(session_id), parsed, digest_of(body), sender)
+
+        return json_response(_view(await run_in_threadpool(work)))
+
+    @app.get(f"{BASE}/sessions/{{session_id}}")
+    async def status(request: Request, session_id: str) -> Response:
+        def work() -> SessionView:
+            return service.status(_session(session_id), sender_of(request, b""))
+
+        return json_response(_view(await run_in_threadpool(work)))
+
+    @app.get("/health")
+    async def health() -> Response:
+        return json_response({"status": "ok"})
+
+    return app
+
+
+def _session(text: str) -> SessionId:
+    if not _SESSION_ID.fullmatch(text):
+        raise SessionNotFound("no session of this id")
+    return SessionId(bytes.fromhex(text))
+
+
+def _view(view: SessionView) -> dict[str, object]:
+    body: dict[str, object] = {
+        "sessionId": view.session.hex(),
+        "state": view.state.value,
+        "expiresAt": view.expires_at,
+    }
+    if view.outcome and view.record_id and view.receipt:
+        body |= {
+            "outcome": view.outcome,
+            "recordId": view.record_id.hex(),
+            "receipt": base64.urlsafe_b64encode(view.receipt).rstrip(b"=").decode(),
+        }
+    return body
+
+
+async def _sweep(service: GatewayService) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        with suppress(Unavailable):
+            await run_in_threadpool(service.sweep)

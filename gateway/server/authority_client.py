@@ -1,0 +1,95 @@
+"""The key authority, as this gateway sees it: three signed requests, three typed answers.
+
+A request that got no answer is sent again with the same body under a fresh signature; the
+authority returns the stored bytes for an identical repeat, so a lost answer costs nothing and
+never causes a second decryption.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import httpx
+
+from gateway.wire.cose import SigningKey
+from gateway.wire.errors import MalformedMessage, Refused, Unavailable
+from gateway.wire.evaluation import BlindedRows, DecisionResponse, EncryptedBits, MaskedProduct
+from gateway.wire.http import CBOR
+from gateway.wire.message import Message
+from gateway.wire.requests import sign_request
+from gateway.wire.session import SessionKeyRequest, SessionKeyResponse
+
+log = logging.getLogger("sealmatch.gateway.authority")
+
+ATTEMPTS = 3
+PAUSE_SECONDS = 0.2
+
+M = TypeVar("M", bound=Message)
+
+
+class AuthorityClient:
+    """Speaks to one key authority. Thread-safe."""
+
+    def __init__(
+        self, client: httpx.Client, base_url: str, key: SigningKey, clock: Callable[[], int]
+    ) -> None:
+        self._client = client
+        self._base = base_url.rstrip("/")
+        self._key = key
+        self._clock = clock
+
+    def session_key(self, request: SessionKeyRequest) -> SessionKeyResponse:
+        """Ask for a session key. Raises as ``_ask``."""
+        return self._ask("/v1/session-keys", request, SessionKeyResponse)
+
+    def encrypted_bits(self, request: MaskedProduct) -> EncryptedBits:
+        """Send the masked product. Raises as ``_ask``."""
+        return self._ask("/v1/masked-products", request, EncryptedBits)
+
+    def decision(self, request: BlindedRows) -> DecisionResponse:
+        """Send the blinded rows. Raises as ``_ask``."""
+        return self._ask("/v1/blinded-rows", request, DecisionResponse)
+
+    def _ask(self, path: str, request: Message, kind: type[M]) -> M:
+        """Send a message until it is answered.
+
+        Raises:
+            Refused: the authority does not entitle us, or answered something else than agreed.
+            Unavailable: no answer after several attempts.
+        """
+        body = request.encode()
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
+            try:
+                response = self._post(path, body, kind.max_bytes)
+            except httpx.HTTPError as error:
+                log.warning("authority: %s", type(error).__name__)
+                continue
+            if response.status_code == httpx.codes.OK:
+                return self._parse(response.content, kind)
+            if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                raise Refused(f"the authority answered {response.status_code}")
+            log.warning("authority: status %d", response.status_code)
+        raise Unavailable("the key authority does not answer; open a new session later")
+
+    def _post(self, path: str, body: bytes, limit: int) -> httpx.Response:
+        headers = sign_request("POST", path, body, self._key, self._clock())
+        headers["content-type"] = CBOR
+        with self._client.stream(
+            "POST", self._base + path, content=body, headers=headers
+        ) as response:
+            content = bytearray()
+            for chunk in response.iter_bytes():
+                content += chunk
+                if len(content) > limit:
+                    raise httpx.DecodingError("answer too long")
+            return httpx.Response(response.status_code, content=bytes(content))
+
+    @staticmethod
+    def _parse(content: bytes, kind: type[M]) -> M:
+        try:
+            return kind.decode(content)
+        except MalformedMessage:
+            raise Refused("the authority answered something malformed") from None

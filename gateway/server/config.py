@@ -1,0 +1,69 @@
+"""Configuration of the gateway."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from gateway.wire import settings
+from gateway.wire.cose import VerifyKey
+from gateway.wire.ids import Digest, ModelId, PartyId
+
+
+class GatewaySettings(settings.Settings):
+    """``sealmatch-gateway serve --config FILE``; variables ``SEALMATCH_GATEWAY_...``."""
+
+    prefix: ClassVar[str] = "sealmatch_gateway"
+
+    party: PartyId = Field(default="gateway", description="The gateway's enrolment name.")
+    data_dir: Path = Field(description="Directory of the gateway's keys and SQLite database.")
+    database_url: str | None = Field(
+        default=None,
+        description="SQLAlchemy URL of the database; without it, SQLite in data_dir.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8470, ge=0, le=65535, description="Port to listen on; 0 picks one.")
+    authority_url: str = Field(
+        default="http://127.0.0.1:8471", description="Base URL of the key authority."
+    )
+    authority_party: PartyId = Field(
+        default="authority", description="The key authority's enrolment name."
+    )
+    authority_public_key: str = Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="The key authority's Ed25519 public key in hexadecimal, pinned.",
+    )
+    authority_seconds: float = Field(
+        default=10, gt=0, le=60, description="Seconds to wait for one answer of the authority."
+    )
+    model_id: ModelId = Field(description="Face model for which the threshold was calibrated.")
+    model_digest: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the model pack's manifest."
+    )
+    threshold_cosine: str = Field(
+        default="0.419",
+        pattern=r"^0\.[0-9]{1,6}$",
+        description="Accepted from this cosine; 0.419 is a false match rate of 1e-4 for the "
+        "default model, measured on LFW.",
+    )
+    lanes: int = Field(
+        default=2, ge=1, le=2, description="Lanes that must accept: 1 probe, 2 probe and actions."
+    )
+    max_sessions: int = Field(
+        default=2000, ge=1, le=100_000, description="Open sessions held in memory (1 MB each)."
+    )
+    retention_days: int = Field(
+        default=180, ge=1, le=3650, description="Days until a record expires."
+    )
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'gateway.sqlite3'}"
+
+    @property
+    def authority_key(self) -> VerifyKey:
+        return VerifyKey(self.authority_party, bytes.fromhex(self.authority_public_key))
+
+    @property
+    def model(self) -> Digest:
+        return Digest(bytes.fromhex(self.model_digest))

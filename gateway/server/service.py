@@ -1,0 +1,293 @@
+"""The gateway's three answers: open a session, take a submission, tell an outcome.
+
+What a submission leaves behind is written in one transaction: the record, the session's end and
+the counter, or nothing. A fault after evaluation began ends the session, because the authority
+answers a key once; the client opens another.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.he.engine import Engine
+from gateway.he.session_key import ExpectedSession, verify_session_key
+from gateway.proofs.statement import Circumstances, make_receipt, make_statement
+from gateway.server.authority_client import AuthorityClient
+from gateway.server.sessions import OpenSession, OpenSessions, State
+from gateway.server.verification import Expected, Verdict, check_submission, decide
+from gateway.store import repositories as store
+from gateway.store.database import Database
+from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.errors import (
+    MalformedMessage,
+    Refused,
+    SealmatchError,
+    SessionConflict,
+    SessionNotFound,
+    Unavailable,
+    UnknownProfile,
+)
+from gateway.wire.evaluation import Outcome
+from gateway.wire.ids import Digest, RecordId, SessionId, new_record_id, new_session_id
+from gateway.wire.policy import MatchPolicy
+from gateway.wire.profile import PROFILE
+from gateway.wire.sealing import SealingPrivateKey
+from gateway.wire.session import SessionKeyRequest, SessionOffer, SessionRequest
+from gateway.wire.submission import Submission
+
+log = logging.getLogger("sealmatch.gateway")
+
+_DAY = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The gateway's keys and the authority it pins."""
+
+    signing: SigningKey
+    sealing: SealingPrivateKey
+    authority: VerifyKey
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """A session as its client may see it. Outcome and receipt once it is decided."""
+
+    session: SessionId
+    state: State
+    expires_at: int
+    outcome: Outcome | None = None
+    record_id: RecordId | None = None
+    receipt: bytes | None = None
+
+
+class GatewayService:
+    """The gateway without its transport."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        policy: MatchPolicy,
+        retention_days: int,
+        database: Database,
+        authority: AuthorityClient,
+        sessions: OpenSessions,
+        engine: Engine,
+        clock: Callable[[], int],
+    ) -> None:
+        self._identity = identity
+        self._policy = policy
+        self._retention = retention_days * _DAY
+        self._database = database
+        self._authority = authority
+        self._sessions = sessions
+        self._engine = engine
+        self._clock = clock
+
+    def open_session(self, request: SessionRequest, sender: VerifyKey) -> SessionOffer:
+        """Ask the authority for a key and offer it to the client.
+
+        Raises:
+            UnknownProfile: another profile.
+            Refused: another device's request, an unknown party or consent text, a bad grant.
+            Unavailable: too many sessions, no authority, no storage.
+        """
+        if request.profile != PROFILE:
+            raise UnknownProfile(f"this gateway speaks {PROFILE}")
+        if request.device != sender.party:
+            raise Refused("session requested in another device's name")
+        self._sessions.check_room()
+        with self._database.transaction() as connection:
+            store.party_key(connection, "issuer", request.issuer)
+            if not store.has_consent_text(connection, request.consent_text_version):
+                raise Refused("unknown consent text")
+        opened, public_key = self._obtain_key(request)
+        row = store.SessionRow(
+            session_id=opened.session_id,
+            state=State.OPEN,
+            device=request.device,
+            issuer=request.issuer,
+            purpose=request.purpose,
+            consent_text_version=request.consent_text_version,
+            policy_digest=self._policy.digest,
+            created_at=self._clock(),
+            expires_at=opened.expires_at,
+        )
+        with self._database.transaction() as connection:
+            store.add_session(connection, row)
+        self._sessions.add(opened)
+        return SessionOffer(
+            grant=opened.grant.encoded,
+            public_key=public_key,
+            policy=self._policy.encode(),
+            challenge=None,
+        )
+
+    def submit(
+        self, session: SessionId, submission: Submission, digest: Digest, sender: VerifyKey
+    ) -> SessionView:
+        """Verify a submission. A submission that repeats a decided one gets the same answer.
+
+        Raises:
+            SessionNotFound: unknown or expired.
+            SessionConflict: another submission was taken, or is being evaluated.
+            MalformedMessage, Refused, Unavailable: as ``verification``; the session is over.
+        """
+        row = self._own_session(session, sender)
+        if row.submission_digest is not None and row.submission_digest != digest:
+            raise SessionConflict("this session has taken another submission")
+        if row.state == State.DECIDED:
+            return self._view(row)
+        device, issuer = self._begin(row, digest)
+        try:
+            expected = Expected(
+                session=self._sessions.take(session),
+                authority_key=self._identity.authority,
+                device_key=device,
+                issuer_key=issuer,
+                purpose=row.purpose,
+                consent_text_version=row.consent_text_version,
+                policy=self._policy,
+            )
+            checked = check_submission(submission, expected, self._identity.sealing, self._clock())
+            verdict = decide(self._engine, checked, expected, self._authority)
+            given = Circumstances(
+                policy=expected.policy,
+                template=checked.template_assertion.message,
+                submission=checked.submission_assertion.message,
+                consent=submission.consent,
+                liveness="not-performed",
+            )
+            return self._record(expected.session, verdict, given)
+        except BaseException as error:
+            self._fail(session, error)
+            raise
+
+    def status(self, session: SessionId, sender: VerifyKey) -> SessionView:
+        """State of a session, with outcome and receipt once decided.
+
+        Raises:
+            SessionNotFound: unknown, expired and forgotten, or another device's.
+        """
+        return self._view(self._own_session(session, sender))
+
+    def _obtain_key(self, request: SessionRequest) -> tuple[OpenSession, bytes]:
+        session = new_session_id()
+        answer = self._authority.session_key(
+            SessionKeyRequest(
+                profile=request.profile,
+                session=session,
+                gateway=self._identity.signing.party,
+                device=request.device,
+                issuer=request.issuer,
+                client_nonce=request.client_nonce,
+            )
+        )
+        expected = ExpectedSession(
+            authority_key=self._identity.authority,
+            gateway=self._identity.signing.party,
+            device=request.device,
+            issuer=request.issuer,
+            client_nonce=request.client_nonce,
+        )
+        try:
+            key = verify_session_key(answer.grant, answer.public_key, expected, self._clock())
+        except MalformedMessage:
+            raise Refused("the authority sent a malformed session key") from None
+        if key.grant.message.session != session:
+            raise Refused("the authority granted another session")
+        return OpenSession(key.grant, key.public_key), answer.public_key
+
+    def _own_session(self, session: SessionId, sender: VerifyKey) -> store.SessionRow:
+        with self._database.transaction() as connection:
+            row = store.find_session(connection, session)
+        if row is None or row.device != sender.party or row.expires_at <= self._clock():
+            raise SessionNotFound("no session of this id")
+        return row
+
+    def _begin(self, row: store.SessionRow, digest: Digest) -> tuple[VerifyKey, VerifyKey]:
+        """Enter EVALUATING; return device and issuer key. No other submission is taken now."""
+        with self._database.transaction() as connection:
+            device = store.party_key(connection, "device", row.device)
+            issuer = store.party_key(connection, "issuer", row.issuer)
+            store.move_session(
+                connection,
+                row.session_id,
+                State.OPEN,
+                State.EVALUATING,
+                submission_digest=digest,
+            )
+        return device, issuer
+
+    def _record(self, session: OpenSession, verdict: Verdict, given: Circumstances) -> SessionView:
+        """Sign the statement; write record, session and counter in one transaction."""
+        now = self._clock()
+        record_id = new_record_id()
+        statement = make_statement(verdict.decision, given, record_id, now, self._identity.signing)
+        outcome = verdict.decision.message.outcome
+        with self._database.transaction() as connection:
+            store.add_record(
+                connection,
+                store.RecordRow(
+                    record_id=record_id,
+                    kind="decision",
+                    outcome=outcome,
+                    policy_digest=given.policy.digest,
+                    subject_handle=verdict.subject_handle,
+                    statement=statement.encoded,
+                    expires_at=statement.message.decided_at_minute + self._retention,
+                ),
+            )
+            store.move_session(
+                connection,
+                session.session_id,
+                State.EVALUATING,
+                State.DECIDED,
+                record_id=record_id,
+            )
+            store.count_outcome(connection, outcome, now)
+        return SessionView(
+            session=session.session_id,
+            state=State.DECIDED,
+            expires_at=session.expires_at,
+            outcome=outcome,
+            record_id=record_id,
+            receipt=make_receipt(statement.encoded).encode(),
+        )
+
+    def _fail(self, session: SessionId, error: BaseException) -> None:
+        """End a session after a fault. If the storage is what failed, expiry ends it."""
+        if not isinstance(error, SealmatchError):
+            log.error("submission ended by %s", type(error).__name__)
+        try:
+            with self._database.transaction() as connection:
+                store.move_session(connection, session, State.EVALUATING, State.FAILED)
+                store.count_outcome(connection, State.FAILED, self._clock())
+        except (Unavailable, SessionConflict):
+            log.warning("a failed session could not be marked; it will expire")
+
+    def sweep(self) -> None:
+        """Remove expired sessions; count those that ended without a decision."""
+        now = self._clock()
+        with self._database.transaction() as connection:
+            for row in store.expired_sessions(connection, now):
+                if row.state in (State.OPEN, State.EVALUATING):
+                    store.count_outcome(connection, State.EXPIRED, now)
+                store.remove_session(connection, row.session_id)
+
+    def _view(self, row: store.SessionRow) -> SessionView:
+        if row.record_id is None:
+            return SessionView(row.session_id, State(row.state), row.expires_at)
+        with self._database.transaction() as connection:
+            record = store.find_record(connection, row.record_id)
+        if record is None:
+            raise SessionNotFound("the record of this session was erased")
+        outcome: Outcome = "MATCH" if record.outcome == "MATCH" else "NO_MATCH"
+        return SessionView(
+            row.session_id,
+            State(row.state),
+            row.expires_at,
+            outcome,
+            row.record_id,
+            make_receipt(record.statement).encode(),
+        )

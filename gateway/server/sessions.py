@@ -1,0 +1,90 @@
+"""Session states, and what the gateway holds in memory while a session is open.
+
+    OPEN --submission--> EVALUATING --decision--> DECIDED
+     |                        |
+     +--- expiry -------------+-- any fault --> FAILED
+
+A session takes one submission. A fault after the state EVALUATING was entered ends it: the
+authority answers a key once, so nothing can be tried again under it. What is held in memory is
+the grant and the public key; ciphertexts belong to the call that evaluates them and go with it.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.wire.cose import Signed
+from gateway.wire.errors import SessionNotFound, Unavailable
+from gateway.wire.ids import SessionId
+from gateway.wire.polynomials import SessionPublicKey
+from gateway.wire.session import SessionGrant
+
+
+class State(StrEnum):
+    OPEN = "OPEN"
+    EVALUATING = "EVALUATING"
+    DECIDED = "DECIDED"
+    FAILED = "FAILED"
+    EXPIRED = "EXPIRED"
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """What a submission is checked against."""
+
+    grant: Signed[SessionGrant]
+    public_key: SessionPublicKey
+
+    @property
+    def session_id(self) -> SessionId:
+        return self.grant.message.session
+
+    @property
+    def expires_at(self) -> int:
+        return self.grant.message.expires_at
+
+
+class OpenSessions:
+    """Grants and keys of open sessions, at most ``limit``."""
+
+    def __init__(self, limit: int, clock: Callable[[], int]) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._held: dict[SessionId, OpenSession] = {}
+        self._lock = threading.Lock()
+
+    def check_room(self) -> None:
+        """Raise ``Unavailable`` if no further session can be opened now."""
+        with self._lock:
+            self._sweep()
+            if len(self._held) >= self._limit:
+                raise Unavailable("too many open sessions; try again later")
+
+    def add(self, session: OpenSession) -> None:
+        with self._lock:
+            self._held[session.session_id] = session
+
+    def take(self, session: SessionId) -> OpenSession:
+        """Remove and return a session: its submission is being evaluated.
+
+        Raises:
+            SessionNotFound: unknown, expired, or taken already.
+        """
+        with self._lock:
+            self._sweep()
+            held = self._held.pop(session, None)
+        if held is None:
+            raise SessionNotFound("no open session of this id")
+        return held
+
+    def peek(self, session: SessionId) -> OpenSession | None:
+        """The open session of this id, left in place."""
+        with self._lock:
+            self._sweep()
+            return self._held.get(session)
+
+    def _sweep(self) -> None:
+        now = self._clock()
+        for key in [k for k, s in self._held.items() if s.expires_at <= now]:
+            del self._held[key]

@@ -1,0 +1,224 @@
+"""The numbered steps between a submission and a record (protocol, sections 6, 8 and 10).
+
+Checks on what came from the client; each failure is a refusal that tells the sender nothing more:
+
+1.  The template assertion is signed by the session's issuer, who is still enrolled.
+2.  The submission assertion is signed by the session's device, which is still enrolled.
+3.  Both assertions speak of this session and its key, and of the parties that signed them.
+4.  The submission names this template assertion; both name the policy's model.
+5.  Both are fresh.
+6.  Consent and purpose are those for which the session was opened, and those signed.
+7.  The liveness evidence is what was signed: none, while no liveness check is performed.
+8.  The sealed template opens, has the asserted digest, and is a canonical ciphertext.
+9.  The probe has the asserted digest and is a canonical ciphertext.
+
+The private decision:
+
+10. Masked product to the authority, with both assertions and the seed's commitment.
+11. Encrypted bits back, for this session, a canonical ciphertext.
+12. Blinded rows to the authority, signed decision back.
+13. The decision is signed by the pinned authority and names exactly what this side holds.
+
+This module has no clock and no storage: they are passed in or left to ``service``.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from gateway.he.engine import Engine
+from gateway.he.randomness import SEED_BYTES
+from gateway.server.authority_client import AuthorityClient
+from gateway.server.evaluation import Evaluation, Inputs
+from gateway.server.sessions import OpenSession
+from gateway.wire import cose
+from gateway.wire.cose import Signed, VerifyKey
+from gateway.wire.errors import MalformedMessage, Refused
+from gateway.wire.evaluation import BlindedRows, Decision, MaskedProduct
+from gateway.wire.ids import SubjectHandle, digest_of
+from gateway.wire.policy import MatchPolicy
+from gateway.wire.polynomials import Ciphertext
+from gateway.wire.sealing import SealingPrivateKey
+from gateway.wire.submission import Submission, SubmissionAssertion, TemplateAssertion
+
+MAX_AGE = 15 * 60
+CLOCK_SKEW = 60
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the gateway knows of the session before the submission arrives."""
+
+    session: OpenSession
+    authority_key: VerifyKey
+    device_key: VerifyKey
+    issuer_key: VerifyKey
+    purpose: str
+    consent_text_version: int
+    policy: MatchPolicy
+
+
+@dataclass(frozen=True)
+class CheckedSubmission:
+    """A submission after steps 1 to 9."""
+
+    template_assertion: Signed[TemplateAssertion]
+    submission_assertion: Signed[SubmissionAssertion]
+    template: Ciphertext
+    probe: Ciphertext
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A decision after step 13, with the subject's handle for the record."""
+
+    decision: Signed[Decision]
+    subject_handle: SubjectHandle
+
+
+def check_submission(
+    submission: Submission, expected: Expected, sealing: SealingPrivateKey, now: int
+) -> CheckedSubmission:
+    """Steps 1 to 9.
+
+    Raises:
+        MalformedMessage: an assertion or ciphertext is not a valid encoding.
+        Refused: any other fault.
+    """
+    grant = expected.session.grant.message
+    # 1, 2: whose signatures
+    template = cose.verify(submission.template_assertion, TemplateAssertion, expected.issuer_key)
+    device = cose.verify(submission.submission_assertion, SubmissionAssertion, expected.device_key)
+    issued, made = template.message, device.message
+    consent = submission.consent
+    _require(
+        {
+            # 3: this session, this key, these parties
+            "session": submission.session == issued.session == made.session == grant.session,
+            "key": issued.key_id == made.key_id == grant.key_id,
+            "parties": issued.issuer == grant.issuer and made.device == grant.device,
+            # 4: about each other, in one model
+            "template assertion": made.template_assertion_digest == template.digest,
+            "model": issued.model_digest == made.model_digest == expected.policy.model_digest
+            and issued.model_id == expected.policy.model_id,
+            # 5: fresh
+            "time": _fresh(issued.issued_at, now)
+            and _fresh(made.captured_at, now)
+            and _fresh(consent.given_at, now),
+            # 6: consent and purpose
+            "purpose": made.purpose == consent.purpose == expected.purpose,
+            "consent text": consent.text_version == expected.consent_text_version,
+            "consent": made.consent_digest == consent.digest,
+            # 7: liveness evidence
+            "liveness evidence": submission.liveness_evidence is None
+            and made.liveness_evidence_digest is None,
+        }
+    )
+    # 8: the template
+    template_bytes = sealing.open(submission.sealed_template, grant.session, grant.key_id)
+    _require({"template": digest_of(template_bytes) == issued.template_digest})
+    # 9: the probe
+    _require({"probe": digest_of(submission.probe) == made.probe_digest})
+    return CheckedSubmission(
+        template,
+        device,
+        Ciphertext.decode(template_bytes, polynomials=2),
+        Ciphertext.decode(submission.probe, polynomials=2),
+    )
+
+
+def decide(
+    engine: Engine, checked: CheckedSubmission, expected: Expected, authority: AuthorityClient
+) -> Verdict:
+    """Steps 10 to 13.
+
+    Raises:
+        Refused: the inputs cancel, the authority refuses, or its decision is not about them.
+        Unavailable: the authority does not answer.
+    """
+    session = expected.session
+    evaluation = Evaluation(
+        engine,
+        Inputs(
+            session=session.session_id,
+            public_key=session.public_key,
+            policy=expected.policy,
+            grant=session.grant.encoded,
+            template_assertion=checked.template_assertion.encoded,
+            submission_assertion=checked.submission_assertion.encoded,
+            template=checked.template,
+            probe=checked.probe,
+        ),
+        secrets.token_bytes(SEED_BYTES),
+    )
+    # 10: masked product
+    score = evaluation.masked_product()
+    answer = authority.encrypted_bits(
+        MaskedProduct(
+            session=session.session_id,
+            template_assertion=checked.template_assertion.encoded,
+            submission_assertion=checked.submission_assertion.encoded,
+            lanes=len(expected.policy.lanes),
+            policy_digest=expected.policy.digest,
+            seed_commitment=evaluation.seed_commitment,
+            masked_product=score.ciphertext.encoded,
+        )
+    )
+    # 11: encrypted bits
+    _require({"encrypted bits": answer.session == session.session_id})
+    bits = _from_authority(answer.encrypted_bits)
+    # 12: blinded rows
+    rows = evaluation.blinded_rows(score, bits)
+    response = authority.decision(
+        BlindedRows(session=session.session_id, blinded_rows=rows.encoded)
+    )
+    # 13: the decision
+    decision = _from_authority_signed(response.decision, expected.authority_key)
+    grant = session.grant.message
+    held = Decision(
+        profile=grant.profile,
+        session=grant.session,
+        gateway=grant.gateway,
+        authority=grant.authority,
+        device=grant.device,
+        issuer=grant.issuer,
+        key_id=grant.key_id,
+        outcome=decision.message.outcome,
+        lanes=len(expected.policy.lanes),
+        probe_digest=checked.probe.digest,
+        template_digest=checked.template.digest,
+        template_assertion_digest=checked.template_assertion.digest,
+        submission_assertion_digest=checked.submission_assertion.digest,
+        policy_digest=expected.policy.digest,
+        model_digest=expected.policy.model_digest,
+        masked_product_digest=score.ciphertext.digest,
+        encrypted_bits_digest=bits.digest,
+        blinded_rows_digest=rows.digest,
+        seed_commitment=evaluation.seed_commitment,
+    )
+    _require({"decision": decision.message == held})
+    return Verdict(decision, response.subject_handle)
+
+
+def _from_authority(encoded: bytes) -> Ciphertext:
+    try:
+        return Ciphertext.decode(encoded, polynomials=2)
+    except MalformedMessage:
+        raise Refused("the authority sent a malformed ciphertext") from None
+
+
+def _from_authority_signed(encoded: bytes, key: VerifyKey) -> Signed[Decision]:
+    try:
+        return cose.verify(encoded, Decision, key)
+    except MalformedMessage:
+        raise Refused("the authority sent a malformed decision") from None
+
+
+def _require(checks: dict[str, bool]) -> None:
+    for what, holds in checks.items():
+        if not holds:
+            raise Refused(f"{what} is not the expected one")
+
+
+def _fresh(stated: int, now: int) -> bool:
+    return now - MAX_AGE <= stated <= now + CLOCK_SKEW

@@ -1,0 +1,7 @@
+"""What the gateway keeps (protocol, section 12): SQLite, in SQL that PostgreSQL also takes.
+
+schema        the tables, each column with its reason to exist
+database      connections, migrations, storage faults as ``Unavailable``
+repositories  the only queries
+migrations    alembic
+"""

@@ -1,0 +1,185 @@
+"""The only queries. Each function works inside a transaction that its caller opened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from gateway.store.schema import consent_texts, outcome_counters, parties, records, sessions
+from gateway.wire.cose import VerifyKey
+from gateway.wire.errors import Refused, SessionConflict
+from gateway.wire.ids import Digest, PartyId, RecordId, SessionId, SubjectHandle
+
+_DAY = 24 * 3600
+
+PartyKind = Literal["device", "issuer"]
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """A session as it is stored."""
+
+    session_id: SessionId
+    state: str
+    device: PartyId
+    issuer: PartyId
+    purpose: str
+    consent_text_version: int
+    policy_digest: Digest
+    created_at: int
+    expires_at: int
+    submission_digest: Digest | None = None
+    record_id: RecordId | None = None
+
+
+@dataclass(frozen=True)
+class RecordRow:
+    """A record as it is stored."""
+
+    record_id: RecordId
+    kind: str
+    outcome: str
+    policy_digest: Digest
+    subject_handle: SubjectHandle = field(repr=False)
+    statement: bytes = field(repr=False)
+    expires_at: int
+    log_index: int | None = None
+
+
+def add_session(connection: sa.Connection, row: SessionRow) -> None:
+    connection.execute(sessions.insert().values(**vars(row)))
+
+
+def find_session(connection: sa.Connection, session: SessionId) -> SessionRow | None:
+    row = connection.execute(sessions.select().where(sessions.c.session_id == session)).first()
+    return None if row is None else SessionRow(**row._mapping)
+
+
+def move_session(
+    connection: sa.Connection, session: SessionId, before: str, after: str, **values: object
+) -> None:
+    """Change a session's state.
+
+    Raises:
+        SessionConflict: it is no longer in the state ``before``; somebody was faster.
+    """
+    changed = connection.execute(
+        sessions.update()
+        .where(sessions.c.session_id == session, sessions.c.state == before)
+        .values(state=after, **values)
+    )
+    if changed.rowcount != 1:
+        raise SessionConflict("the session is in another state")
+
+
+def expired_sessions(connection: sa.Connection, now: int) -> Sequence[SessionRow]:
+    rows = connection.execute(sessions.select().where(sessions.c.expires_at <= now))
+    return [SessionRow(**row._mapping) for row in rows]
+
+
+def remove_session(connection: sa.Connection, session: SessionId) -> None:
+    connection.execute(sessions.delete().where(sessions.c.session_id == session))
+
+
+def add_record(connection: sa.Connection, row: RecordRow) -> None:
+    connection.execute(records.insert().values(**vars(row)))
+
+
+def find_record(connection: sa.Connection, record_id: RecordId) -> RecordRow | None:
+    row = connection.execute(records.select().where(records.c.record_id == record_id)).first()
+    return None if row is None else RecordRow(**row._mapping)
+
+
+def count_outcome(connection: sa.Connection, outcome: str, now: int) -> None:
+    """Add one to today's counter of an outcome."""
+    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    statement = insert(outcome_counters).values(day=now // _DAY, outcome=outcome, count=1)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["day", "outcome"], set_={"count": outcome_counters.c.count + 1}
+        )
+    )
+
+
+def enrol_party(
+    connection: sa.Connection, kind: PartyKind, party: PartyId, public_key: bytes
+) -> None:
+    """Enrol a device or issuer, or bring back a suspended one with the same key.
+
+    Raises:
+        SessionConflict: the name is taken by another key.
+    """
+    held = _party(connection, kind, party)
+    if held is None:
+        connection.execute(
+            parties.insert().values(
+                kind=kind,
+                party=party,
+                public_key=public_key,
+                key_id=VerifyKey(party, public_key).key_id,
+                state="active",
+            )
+        )
+    elif held.public_key != public_key:
+        raise SessionConflict(f"{kind} {party} is enrolled with another key")
+    else:
+        _set_state(connection, kind, party, "active")
+
+
+def suspend_party(connection: sa.Connection, kind: PartyKind, party: PartyId) -> None:
+    """Suspend a device or issuer.
+
+    Raises:
+        SessionConflict: not enrolled.
+    """
+    if _party(connection, kind, party) is None:
+        raise SessionConflict(f"{kind} {party} is not enrolled")
+    _set_state(connection, kind, party, "suspended")
+
+
+def party_key(connection: sa.Connection, kind: PartyKind, party: PartyId) -> VerifyKey:
+    """The key of an enrolled, active party.
+
+    Raises:
+        Refused: unknown or suspended.
+    """
+    row = _party(connection, kind, party)
+    if row is None or row.state != "active":
+        raise Refused(f"{kind} {party} is not enrolled")
+    return VerifyKey(party, bytes(row.public_key))
+
+
+def device_by_key_id(connection: sa.Connection, key_id: bytes) -> VerifyKey | None:
+    """The enrolled, active device that signs with this key, or None."""
+    row = connection.execute(
+        parties.select().where(
+            parties.c.key_id == key_id, parties.c.kind == "device", parties.c.state == "active"
+        )
+    ).first()
+    return None if row is None else VerifyKey(row.party, bytes(row.public_key))
+
+
+def list_parties(connection: sa.Connection) -> Sequence[sa.Row[tuple[str, str, bytes, bytes, str]]]:
+    return connection.execute(parties.select().order_by(parties.c.kind, parties.c.party)).all()
+
+
+def has_consent_text(connection: sa.Connection, version: int) -> bool:
+    query = sa.select(sa.exists().where(consent_texts.c.text_version == version))
+    return bool(connection.execute(query).scalar())
+
+
+def _party(
+    connection: sa.Connection, kind: PartyKind, party: PartyId
+) -> sa.Row[tuple[str, str, bytes, bytes, str]] | None:
+    return connection.execute(
+        parties.select().where(parties.c.kind == kind, parties.c.party == party)
+    ).first()
+
+
+def _set_state(connection: sa.Connection, kind: PartyKind, party: PartyId, state: str) -> None:
+    connection.execute(
+        parties.update().where(parties.c.kind == kind, parties.c.party == party).values(state=state)
+    )

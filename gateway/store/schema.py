@@ -1,0 +1,83 @@
+"""The tables. A column that is not here is not stored: no ciphertext, vector, score or number."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+)
+
+metadata = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"}
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_id", LargeBinary(16), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("device", String(63), nullable=False),
+    Column("issuer", String(63), nullable=False),
+    Column("purpose", String(40), nullable=False),
+    Column("consent_text_version", Integer, nullable=False),
+    Column("policy_digest", LargeBinary(32), nullable=False),
+    Column("submission_digest", LargeBinary(32)),
+    Column("record_id", LargeBinary(16)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_sessions_expires_at", "expires_at"),
+)
+"""Minutes: rows leave when they expire. The grant and the key live in memory only."""
+
+records = Table(
+    "records",
+    metadata,
+    Column("record_id", LargeBinary(16), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("policy_digest", LargeBinary(32), nullable=False),
+    Column("subject_handle", LargeBinary(32), nullable=False),
+    Column("statement", LargeBinary, nullable=False),
+    Column("log_index", BigInteger),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_records_subject_handle", "subject_handle"),
+    Index("ix_records_expires_at", "expires_at"),
+)
+"""The retention schedule's time: keyed hashes and proofs."""
+
+parties = Table(
+    "parties",
+    metadata,
+    Column("kind", String(16), nullable=False),
+    Column("party", String(63), nullable=False),
+    Column("public_key", LargeBinary(32), nullable=False),
+    Column("key_id", LargeBinary(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    PrimaryKeyConstraint("kind", "party"),
+    Index("ix_parties_key_id", "key_id"),
+)
+"""Enrolled devices and issuers: public keys."""
+
+consent_texts = Table(
+    "consent_texts",
+    metadata,
+    Column("text_version", Integer, nullable=False),
+    Column("language", String(3), nullable=False),
+    Column("text", String(4000), nullable=False),
+    PrimaryKeyConstraint("text_version", "language"),
+)
+
+outcome_counters = Table(
+    "outcome_counters",
+    metadata,
+    Column("day", Integer, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("day", "outcome"),
+)
+"""Sessions per day (days since 1970-01-01) and outcome, also those that end without a decision."""
