@@ -1,1 +1,39 @@
-"""."""
+"""Sealmatch: face verification in which no server sees a face.
+
+A carrier must check, before it activates a SIM, that the person at the counter is the person on
+the identity document. Here a bit comes out, with a proof that anyone may verify, and nothing
+biometric stays behind. It is 1:1 verification: no gallery, no search.
+
+Who runs where, and who holds which key
+
+    issuer     ID reader at the counter   signs templates          sees the portrait, for seconds
+    client     the shop's device          signs submissions        sees the live face, for seconds
+    gateway    the carrier                signs statements; opens  sees ciphertexts
+                                          sealed templates
+    authority  another operator (keys/)   one HE secret key per    sees uniform values, and
+                                          session; signs decisions decides one bit
+    verifier   anyone                     pins public keys         sees a receipt
+
+Order of messages
+
+    client    --session request-->       gateway   --session key request-->  authority
+    client    <--offer-------------      gateway   <--signed grant, key----  authority
+    issuer    --sealed template, assertion--> client   (both verify the grant before encrypting)
+    client    --submission-------->      gateway   --masked product------->  authority
+                                         gateway   <--encrypted bits-------  authority
+                                         gateway   --blinded rows--------->  authority
+    client    <--outcome, receipt--      gateway   <--signed decision------  authority
+
+Where things are
+
+    wire      everything that crosses a trust boundary; imports nothing of ours
+    he        public-key operations: nothing here decrypts
+    vision    image -> unit embedding
+    issuer    portrait -> signed, sealed template
+    client    the registration client
+    server    the gateway's service: sessions, numbered verification steps, evaluation
+    proofs    statements, receipts, offline verification
+    store     what the gateway keeps
+    cli       one module per audience
+    ../keys   the key authority, deployed apart; it imports wire and he only
+"""

@@ -114,23 +114,23 @@ class AuthorityService:
         """
         with self._sessions.locked(message.session) as session:
             self._require_owner(session, sender)
-            repeated = session.stored_answer(message.digest)
+            product = Ciphertext.decode(message.masked_product, polynomials=3)
+            light = message.model_copy(update={"masked_product": product.digest})
+            repeated = session.stored_answer(light.digest)
             if repeated is not None:
                 return repeated
             session.require(State.GRANTED)
             template, submission = self._check_assertions(message, session.grant.message)
-            product = Ciphertext.decode(message.masked_product, polynomials=3)
             bits = session.secret.encrypt_bits(product, message.lanes)
             answer = EncryptedBits(session=message.session, encrypted_bits=bits.encoded).encode()
             session.asked = Asked(
                 template=template,
                 submission=submission,
-                product=message.model_copy(update={"masked_product": b""}),
-                product_digest=product.digest,
+                product=light,
                 bits_digest=bits.digest,
                 handle=self._custody.handle(template.message.subject_inner),
             )
-            session.advance(State.ASKED, message.digest, answer)
+            session.advance(State.ASKED, light.digest, answer)
             return answer
 
     def decide(self, message: BlindedRows, sender: VerifyKey) -> bytes:
@@ -146,11 +146,11 @@ class AuthorityService:
         """
         with self._sessions.locked(message.session) as session:
             self._require_owner(session, sender)
-            repeated = session.stored_answer(message.digest)
+            rows = Ciphertext.decode(message.blinded_rows, polynomials=2)
+            repeated = session.stored_answer(rows.digest)
             if repeated is not None:
                 return repeated
             session.require(State.ASKED)
-            rows = Ciphertext.decode(message.blinded_rows, polynomials=2)
             asked = session.asked
             if asked is None:
                 raise Refused("no masked product was answered")
@@ -161,7 +161,7 @@ class AuthorityService:
                 decision=cose.sign(decision, self._custody.signing).encoded,
                 subject_handle=asked.handle,
             ).encode()
-            session.advance(State.DECIDED, message.digest, answer)
+            session.advance(State.DECIDED, rows.digest, answer)
             return answer
 
     def _require_owner(self, session: Session, sender: VerifyKey) -> None:
@@ -218,7 +218,7 @@ class AuthorityService:
             submission_assertion_digest=asked.submission.digest,
             policy_digest=asked.product.policy_digest,
             model_digest=asked.template.message.model_digest,
-            masked_product_digest=asked.product_digest,
+            masked_product_digest=Digest(asked.product.masked_product),
             encrypted_bits_digest=asked.bits_digest,
             blinded_rows_digest=rows_digest,
             seed_commitment=asked.product.seed_commitment,

@@ -39,8 +39,7 @@ class Asked:
     template: Signed[TemplateAssertion]
     submission: Signed[SubmissionAssertion]
     product: MaskedProduct = field(repr=False)
-    """Without its ciphertext."""
-    product_digest: Digest
+    """With the ciphertext's digest in the ciphertext's place."""
     bits_digest: Digest
     handle: SubjectHandle = field(repr=False)
 
@@ -58,6 +57,7 @@ class Session:
     state: State = State.GRANTED
     asked: Asked | None = None
     last_request: Digest | None = None
+    """Identifies the message that caused the present state."""
     last_answer: bytes | None = field(default=None, repr=False)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

@@ -1,5 +1,175 @@
-"""stub"""
+"""``sealmatch demo``: watch a registration, and see what each party saw.
+
+Both servers run as processes on loopback. Without photographs of your own, a genuine and an
+impostor registration run on pictures made from one photograph that insightface ships.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.cli import demo_tables
+from gateway.cli.demo_tables import Stored
+from gateway.cli.local import LocalDeployment, terminate_as_interrupt
+from gateway.cli.pack import add_pack_argument, model_of, open_pack
+from gateway.cli.register import counter_session, embed
+from gateway.cli.wiretap import Wiretap
+from gateway.client.registration import Measurements, Occasion, Registration
+from gateway.issuer.issuer import Model
+from gateway.proofs.verify import verify_receipt
+from gateway.vision.demo_faces import genuine_pair, impostor_pair
+from gateway.vision.pipeline import FacePipeline
+from gateway.wire.serving import existing_directory
+from gateway.wire.subject import Subject
+
+DOCUMENT = Subject.of("passport", "X1234567")
+ORDER = "order-2026-000001"
+
+SAMPLE_NOTICE = """\
+Photographs: insightface's sample picture t1.jpg. The "chip portrait" (small, faded, compressed)
+and the "live capture" (other light, size, tilt, noise) of one person both come from that ONE
+photograph, so this shows the protocol at work and says nothing about accuracy.
+Use your own: sealmatch demo --id-portrait FILE --live FILE
+"""
 
 
-def add_parser(commands):
-    pass
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("demo", help="watch a registration", description=__doc__)
+    parser.add_argument("--id-portrait", type=Path, metavar="FILE")
+    parser.add_argument("--live", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--state-dir", type=Path, metavar="DIR", help="keep the servers' state there"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_pack_argument(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two photographs, and what should come of them (None: we cannot know)."""
+
+    name: str
+    portrait: bytes = field(repr=False)
+    live: bytes = field(repr=False)
+    expected: str | None
+
+
+@dataclass
+class Screen:
+    """Prints as it goes, or collects for one JSON object."""
+
+    quiet: bool
+    result: dict[str, object] = field(default_factory=dict)
+
+    def say(self, text: str = "") -> None:
+        if not self.quiet:
+            print(text, flush=True)
+
+
+class ObservedDeployment(LocalDeployment):
+    """A local deployment whose gateway reaches the authority through an observer."""
+
+    tap: Wiretap
+
+    def authority_url(self, port: int) -> str:
+        self.tap = Wiretap(super().authority_url(port))
+        self.tap.__enter__()
+        return self.tap.url
+
+    def stop(self) -> None:
+        super().stop()
+        if hasattr(self, "tap"):
+            self.tap.__exit__(None, None, None)
+            del self.tap
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the demonstration; 0 when every outcome is the expected one."""
+    if bool(options.id_portrait) != bool(options.live):
+        options.parser.error("--id-portrait and --live go together")
+    screen = Screen(options.json)
+    pack = open_pack(options.pack)
+    vision = FacePipeline(pack)
+    pairs = _pairs(options, vision, screen)
+    with terminate_as_interrupt(), _state(options.state_dir) as directory:
+        done = _demonstrate(directory, model_of(pack), vision, pairs, screen)
+    screen.say("Both servers stopped.")
+    if options.json:
+        print(json.dumps(screen.result, indent=2))
+    return 0 if done else 1
+
+
+def _pairs(options: argparse.Namespace, vision: FacePipeline, screen: Screen) -> list[Pair]:
+    if options.live:
+        own = Pair("yours", options.id_portrait.read_bytes(), options.live.read_bytes(), None)
+        return [own]
+    screen.say(SAMPLE_NOTICE)
+    return [
+        Pair("genuine", *genuine_pair(vision), "MATCH"),
+        Pair("impostor", *impostor_pair(vision), "NO_MATCH"),
+    ]
+
+
+def _demonstrate(
+    directory: Path, model: Model, vision: FacePipeline, pairs: list[Pair], screen: Screen
+) -> bool:
+    screen.say("Starting gateway and key authority as separate processes ...")
+    with ObservedDeployment(directory, model) as deployment:
+        trust_path = deployment.directories.trust
+        session = counter_session(trust_path, deployment.trust, model)
+        as_expected = True
+        with session.transport:
+            for pair in pairs:
+                measured = Measurements()
+                deployment.tap.passages.clear()
+                template = embed(vision, pair.portrait, "portraitEmbedding", measured)
+                probe = embed(vision, pair.live, "liveEmbedding", measured)
+                occasion = Occasion(DOCUMENT, ORDER)
+                result = session.client.register(template, probe, occasion, measured)
+                as_expected &= pair.expected in (None, result.outcome)
+                _report(pair, result, deployment, screen)
+        verified = verify_receipt(result.receipt, deployment.trust, result.opening, DOCUMENT)
+    screen.say("\nThe last receipt, verified offline as a stranger would:")
+    for step, found in verified.notes.items():
+        screen.say(f"  ok  {step}. {found}")
+    screen.result["receipt"] = {"valid": True, "record": result.record_id.hex()}
+    _show_stored(demo_tables.stored(deployment.directories), screen)
+    return as_expected
+
+
+def _report(
+    pair: Pair, result: Registration, deployment: ObservedDeployment, screen: Screen
+) -> None:
+    total = sum(result.measured.timings_ms.values())
+    screen.say(f"\n{pair.name}: {result.outcome}   ({total:.0f} ms in all)")
+    seen = demo_tables.seen(pair.portrait, pair.live, result, deployment.tap.passages)
+    if pair.expected in (None, "MATCH"):
+        screen.say("\nWhat each party saw (real bytes of this registration):\n")
+        screen.say(demo_tables.sight_table(seen))
+    screen.result[pair.name] = {
+        "outcome": result.outcome,
+        "recordId": result.record_id.hex(),
+        "timingsMs": result.measured.timings_ms,
+        "bytes": result.measured.bytes_sent,
+        "seen": [sight.as_json() for sight in seen],
+    }
+
+
+def _show_stored(stored: list[Stored], screen: Screen) -> None:
+    screen.say("\nWhat is stored now, all of it:\n")
+    screen.say(demo_tables.stored_table(stored))
+    screen.result["stored"] = [item.as_json() for item in stored]
+
+
+@contextmanager
+def _state(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        yield existing_directory(given)
+        return
+    with tempfile.TemporaryDirectory(prefix="sealmatch-demo-") as directory:
+        yield Path(directory)

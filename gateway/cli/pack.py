@@ -1,17 +1,26 @@
 """The face model pack as the commands use it."""
 
+import argparse
+from pathlib import Path
+
 from gateway.issuer.issuer import Model
 from gateway.vision.pack import ModelPack, default_pack_directory, load_pack
 from gateway.wire.ids import Digest
 
 
-def open_pack() -> ModelPack:
-    """The default pack, every file checked.
+def add_pack_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pack", type=Path, metavar="DIR", help="face model pack (default: the fetched one)"
+    )
+
+
+def open_pack(directory: Path | None) -> ModelPack:
+    """A pack, the default one where none is named; every file is checked.
 
     Raises:
         ModelPackMissing, ModelPackCorrupt: with advice.
     """
-    return load_pack(default_pack_directory())
+    return load_pack(directory or default_pack_directory())
 
 
 def model_of(pack: ModelPack) -> Model:

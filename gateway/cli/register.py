@@ -7,7 +7,6 @@ it with mode 0600, the subscriber's opening.
 
 import argparse
 import json
-import os
 import secrets
 import sys
 import time
@@ -16,7 +15,8 @@ from pathlib import Path
 
 import httpx
 
-from gateway.cli.pack import model_of, open_pack
+from gateway.cli.outputs import PRIVATE, PUBLIC, reserve
+from gateway.cli.pack import add_pack_argument, model_of, open_pack
 from gateway.client.gateway_client import GatewayClient
 from gateway.client.registration import (
     CounterIdentity,
@@ -67,6 +67,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "(default: a random order)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_pack_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -152,9 +153,13 @@ def run(options: argparse.Namespace) -> int:
     """Register and report."""
     measured = Measurements()
     try:
-        result = _register(options, measured)
-        write_private(opening_path(options), result.opening.encode())
-        options.receipt.write_bytes(result.receipt)
+        with (
+            reserve(opening_path(options), PRIVATE) as opening,
+            reserve(options.receipt, PUBLIC) as receipt,
+        ):
+            result = _register(options, measured)
+            opening.write(result.opening.encode())
+            receipt.write(result.receipt)
     except VisionError as error:
         return _report(
             options, INCONCLUSIVE, "INCONCLUSIVE", reason=str(error), advice=error.advice
@@ -189,7 +194,7 @@ def _register(options: argparse.Namespace, measured: Measurements) -> Registrati
     trust = TrustFile.read(options.trust)
     portrait, live = options.id_portrait.read_bytes(), options.live.read_bytes()
     with measured.stage("loadModels"):
-        pack = open_pack()
+        pack = open_pack(options.pack)
         vision = FacePipeline(pack)
     template = embed(vision, portrait, "portraitEmbedding", measured)
     probe = embed(vision, live, "liveEmbedding", measured)
@@ -207,20 +212,6 @@ def embed(vision: FacePipeline, image: bytes, stage: str, measured: Measurements
 def opening_path(options: argparse.Namespace) -> Path:
     given: Path | None = options.opening
     return given or Path(f"{options.receipt}.opening")
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _report(options: argparse.Namespace, status: int, outcome: str, **details: object) -> int:

@@ -4,8 +4,8 @@ import argparse
 import time
 from pathlib import Path
 
-from gateway.cli.local import LocalDeployment
-from gateway.cli.pack import model_of, open_pack
+from gateway.cli.local import LocalDeployment, terminate_as_interrupt
+from gateway.cli.pack import add_pack_argument, model_of, open_pack
 from gateway.wire.serving import existing_directory
 
 _POLL_SECONDS = 0.5
@@ -22,15 +22,16 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="N",
         help="gateway's port; the authority takes N + 1; 0 lets the system choose",
     )
+    add_pack_argument(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Start both servers, say where they are, wait for Ctrl-C or the end of one of them."""
-    model = model_of(open_pack())
+    model = model_of(open_pack(options.pack))
     deployment = LocalDeployment(existing_directory(options.state_dir), model, options.port)
     try:
-        with deployment:
+        with terminate_as_interrupt(), deployment:
             trust = deployment.trust
             print(f"gateway        {trust.gateways[0].url}")
             print(f"key authority  {trust.authorities[0].url}")

@@ -36,7 +36,7 @@ _COUNT = struct.Struct("<Q")
 _PLAINTEXT = struct.Struct("<32sQd")
 _CIPHERTEXT = struct.Struct("<32s?QQQdQ")
 _CORRECTION_FACTOR: Final = 1
-_WORD = 8
+_MAX_POLYNOMIALS = 3
 
 
 class Handle(Protocol):
@@ -142,25 +142,20 @@ class Engine:
         return np.array(self._encoder.decode_uint64(plaintext), dtype=np.uint64)
 
     def _polynomial(self, coefficients: Slots) -> Any:
-        data = np.ascontiguousarray(coefficients, dtype="<u8").tobytes()
-        body = _PLAINTEXT.pack(b"", N, 1.0) + _header(_WORD + len(data)) + _COUNT.pack(N) + data
-        with _memory_file() as (descriptor, path):
-            os.writev(descriptor, [_header(len(body)), body])
-            plaintext = seal.Plaintext()
-            plaintext.load(self.context, path)
-        return plaintext
+        return self._read(seal.Plaintext(), _PLAINTEXT.pack(b"", N, 1.0), coefficients)
 
     def _load(self, target: Any, level: bytes, words: Words, ntt: bool) -> Any:
         polynomials, primes, degree = words.shape
-        data = np.ascontiguousarray(words, dtype="<u8").tobytes()
-        body = (
-            _CIPHERTEXT.pack(level, ntt, polynomials, degree, primes, 1.0, _CORRECTION_FACTOR)
-            + _header(_WORD + len(data))
-            + _COUNT.pack(words.size)
-            + data
-        )
+        head = _CIPHERTEXT.pack(level, ntt, polynomials, degree, primes, 1.0, _CORRECTION_FACTOR)
+        return self._read(target, head, words)
+
+    def _read(self, target: Any, head: bytes, words: NDArray[np.uint64]) -> Any:
+        """Let SEAL read an object: header, its fields, then the array of words with its header."""
+        data = np.ascontiguousarray(words, dtype="<u8").data.cast("B")
+        array = _header(_COUNT.size + data.nbytes) + _COUNT.pack(words.size)
+        whole = _header(len(head) + len(array) + data.nbytes)
         with _memory_file() as (descriptor, path):
-            os.writev(descriptor, [_header(len(body)), body])
+            os.writev(descriptor, [whole, head, array, data])
             target.load(self.context, path)
         return target
 
@@ -176,13 +171,16 @@ def export_words(sealed: Any, primes: int) -> Words:
     *_, compression, _, size = _HEADER.unpack_from(saved)
     if compression != _ZSTD or size != len(saved):
         raise RuntimeError("SEAL saved an unexpected layout")
-    body = zstandard.ZstdDecompressor().decompressobj().decompress(saved[_HEADER.size :])
+    expected = _MAX_POLYNOMIALS * len(KEY_PRIMES) * N * _COUNT.size
+    body = zstandard.ZstdDecompressor().decompress(
+        memoryview(saved)[_HEADER.size :], max_output_size=expected
+    )
     _, ntt, polynomials, degree, count, _, correction = _CIPHERTEXT.unpack_from(body)
     if not ntt or degree != N or count != primes or correction != _CORRECTION_FACTOR:
         raise RuntimeError("SEAL saved an unexpected layout")
-    offset = _CIPHERTEXT.size + _HEADER.size + _WORD
+    offset = _CIPHERTEXT.size + _HEADER.size + _COUNT.size
     words = np.frombuffer(body, dtype="<u8", offset=offset)
-    return words.reshape(polynomials, primes, N).astype(np.uint64)
+    return words.reshape(polynomials, primes, N)
 
 
 def _header(payload: int) -> bytes:

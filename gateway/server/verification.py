@@ -9,8 +9,8 @@ Checks on what came from the client; each failure is a refusal that tells the se
 5.  Both are fresh.
 6.  Consent and purpose are those for which the session was opened, and those signed.
 7.  The liveness evidence is what was signed: none, while no liveness check is performed.
-8.  The sealed template opens, has the asserted digest, and is a canonical ciphertext.
-9.  The probe has the asserted digest and is a canonical ciphertext.
+8.  The sealed template opens, is a canonical ciphertext, and has the asserted digest.
+9.  The probe is a canonical ciphertext and has the asserted digest.
 
 The private decision:
 
@@ -34,7 +34,7 @@ from gateway.wire import cose
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import MalformedMessage, Refused
 from gateway.wire.evaluation import BlindedRows, Decision, MaskedProduct
-from gateway.wire.ids import SubjectHandle, digest_of
+from gateway.wire.ids import SubjectHandle
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.sealing import SealingPrivateKey
@@ -116,15 +116,12 @@ def check_submission(
     )
     # 8: the template
     template_bytes = sealing.open(submission.sealed_template, grant.session, grant.key_id)
-    _require({"template": digest_of(template_bytes) == issued.template_digest})
+    encrypted_template = Ciphertext.decode(template_bytes, polynomials=2)
+    _require({"template": encrypted_template.digest == issued.template_digest})
     # 9: the probe
-    _require({"probe": digest_of(submission.probe) == made.probe_digest})
-    return CheckedSubmission(
-        template,
-        device,
-        Ciphertext.decode(template_bytes, polynomials=2),
-        Ciphertext.decode(submission.probe, polynomials=2),
-    )
+    encrypted_probe = Ciphertext.decode(submission.probe, polynomials=2)
+    _require({"probe": encrypted_probe.digest == made.probe_digest})
+    return CheckedSubmission(template, device, encrypted_template, encrypted_probe)
 
 
 def decide(

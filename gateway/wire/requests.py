@@ -7,6 +7,7 @@ or newer than the window, and remembers the nonces of the window, so a request c
 The receiver passes its clock and owns its ``NonceMemory``; nothing here keeps state by itself.
 """
 
+import base64
 import datetime
 import threading
 from collections.abc import Callable, Mapping
@@ -47,17 +48,6 @@ class _Request:
     method: str
     url: str
     headers: dict[str, str]
-
-
-class _OwnKey(HTTPSignatureKeyResolver):
-    def __init__(self, key: SigningKey) -> None:
-        self._key = key
-
-    def resolve_private_key(self, key_id: str) -> Ed25519PrivateKey:  # noqa: ARG002
-        return self._key.private
-
-    def resolve_public_key(self, key_id: str) -> Ed25519PublicKey:  # noqa: ARG002
-        raise Refused("own keys verify nothing")
 
 
 class _PeerKeys(HTTPSignatureKeyResolver):
@@ -112,7 +102,7 @@ class NonceMemory:
 def sign_request(method: str, path: str, body: bytes, key: SigningKey, now: int) -> dict[str, str]:
     """Headers ``Content-Digest``, ``Signature-Input`` and ``Signature`` for a request."""
     request = _Request(method, _HOST + path, {})
-    HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=_OwnKey(key)).sign(
+    prepared = HTTPMessageSigner(signature_algorithm=algorithms.ED25519).prepare(
         request,
         key_id=key.public.key_id.hex(),
         created=datetime.datetime.fromtimestamp(now, datetime.UTC),
@@ -122,7 +112,12 @@ def sign_request(method: str, path: str, body: bytes, key: SigningKey, now: int)
         covered_component_ids=COMPONENTS[:2],
         body=body,
     )
-    return request.headers
+    signature = base64.b64encode(key.private.sign(prepared.signature_base)).decode()
+    return {
+        **request.headers,
+        "Signature-Input": f"{TAG}={prepared.signature_params}",
+        "Signature": f"{TAG}=:{signature}:",
+    }
 
 
 def verify_request(

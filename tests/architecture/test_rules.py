@@ -1,0 +1,54 @@
+"""Rules of the structure that no import checker sees."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*ROOT.glob("gateway/**/*.py"), *ROOT.glob("keys/**/*.py")])
+
+SECRET_KEY_NAMES = {"Decryptor", "SecretKey", "KeyGenerator", "secret_key", "set_secret_key"}
+SECRET_KEY_NAMES |= {"encrypt_symmetric", "encrypt_zero_symmetric"}
+
+
+def names_used(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return attributes | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(SOURCES) > 50
+
+
+def test_only_the_authority_module_touches_a_secret_key() -> None:
+    users = {path for path in SOURCES if names_used(path) & SECRET_KEY_NAMES}
+    assert users == {ROOT / "keys" / "authority.py"}
+
+
+def test_no_relinearisation_or_galois_key_is_ever_made() -> None:
+    makers = {"create_relin_keys", "create_galois_keys", "generate_galois_keys"}
+    users = {path.name for path in SOURCES if names_used(path) & (makers | {"GaloisKeys"})}
+    assert users == {"bench.py"}, "only the CKKS reference of the benchmark makes Galois keys"
+
+
+def test_no_noise_budget_outside_tests() -> None:
+    assert not [path for path in SOURCES if "invariant_noise_budget" in names_used(path)]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_say_what_they_are_and_stay_small(path: Path) -> None:
+    text = path.read_text()
+    docstring = ast.get_docstring(ast.parse(text))
+    assert docstring is not None
+    assert len(docstring) > 15
+    assert len(text.splitlines()) <= 500
+
+
+def test_random_values_never_come_from_numpy_or_random() -> None:
+    allowed = {"bench.py", "bench_parties.py", "demo_faces.py"}
+    pattern = re.compile(r"np\.random|numpy\.random|^import random|^from random", re.MULTILINE)
+    users = {path.name for path in SOURCES if pattern.search(path.read_text())}
+    assert users <= allowed, users - allowed
