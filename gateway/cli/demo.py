@@ -15,13 +15,13 @@ from pathlib import Path
 from gateway.cli import demo_tables
 from gateway.cli.demo_tables import Stored
 from gateway.cli.local import LocalDeployment, terminate_as_interrupt
-from gateway.cli.pack import add_pack_argument, model_of, open_pack
+from gateway.cli.pack import add_pack_argument, gateway_settings, model_of, open_pack
 from gateway.cli.register import counter_session, embed
 from gateway.cli.wiretap import Wiretap
 from gateway.client.registration import Measurements, Occasion, Registration
-from gateway.issuer.issuer import Model
 from gateway.proofs.verify import verify_receipt
 from gateway.vision.demo_faces import genuine_pair, impostor_pair
+from gateway.vision.pack import ModelPack
 from gateway.vision.pipeline import FacePipeline
 from gateway.wire.serving import existing_directory
 from gateway.wire.subject import Subject
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
     vision = FacePipeline(pack)
     pairs = _pairs(options, vision, screen)
     with terminate_as_interrupt(), _state(options.state_dir) as directory:
-        done = _demonstrate(directory, model_of(pack), vision, pairs, screen)
+        done = _demonstrate(directory, pack, vision, pairs, screen)
     screen.say("Both servers stopped.")
     if options.json:
         print(json.dumps(screen.result, indent=2))
@@ -116,10 +116,11 @@ def _pairs(options: argparse.Namespace, vision: FacePipeline, screen: Screen) ->
 
 
 def _demonstrate(
-    directory: Path, model: Model, vision: FacePipeline, pairs: list[Pair], screen: Screen
+    directory: Path, pack: ModelPack, vision: FacePipeline, pairs: list[Pair], screen: Screen
 ) -> bool:
+    model = model_of(pack)
     screen.say("Starting gateway and key authority as separate processes ...")
-    with ObservedDeployment(directory, model) as deployment:
+    with ObservedDeployment(directory, model, **gateway_settings(pack)) as deployment:
         trust_path = deployment.directories.trust
         session = counter_session(trust_path, deployment.trust, model)
         as_expected = True

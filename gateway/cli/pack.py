@@ -8,6 +8,9 @@ from gateway.vision.pack import ModelPack, default_pack_directory, load_pack
 from gateway.wire.ids import Digest
 
 
+FALSE_MATCH_RATE = 1e-4
+
+
 def add_pack_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pack", type=Path, metavar="DIR", help="face model pack (default: the fetched one)"
@@ -21,6 +24,15 @@ def open_pack(directory: Path | None) -> ModelPack:
         ModelPackMissing, ModelPackCorrupt: with advice.
     """
     return load_pack(directory or default_pack_directory())
+
+
+def gateway_settings(pack: ModelPack) -> dict[str, str]:
+    """The threshold for the default false match rate, as the pack's manifest states it.
+
+    Raises:
+        ModelPackUncalibrated: the pack states none; no threshold is ever guessed.
+    """
+    return {"threshold_cosine": f"{pack.cosine_at_fmr(FALSE_MATCH_RATE):.3f}"}
 
 
 def model_of(pack: ModelPack) -> Model:

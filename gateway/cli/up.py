@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from gateway.cli.local import LocalDeployment, terminate_as_interrupt
-from gateway.cli.pack import add_pack_argument, model_of, open_pack
+from gateway.cli.pack import add_pack_argument, gateway_settings, model_of, open_pack
 from gateway.wire.serving import existing_directory
 
 _POLL_SECONDS = 0.5
@@ -28,8 +28,13 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(options: argparse.Namespace) -> int:
     """Start both servers, say where they are, wait for Ctrl-C or the end of one of them."""
-    model = model_of(open_pack(options.pack))
-    deployment = LocalDeployment(existing_directory(options.state_dir), model, options.port)
+    pack = open_pack(options.pack)
+    deployment = LocalDeployment(
+        existing_directory(options.state_dir),
+        model_of(pack),
+        options.port,
+        **gateway_settings(pack),
+    )
     try:
         with terminate_as_interrupt(), deployment:
             trust = deployment.trust

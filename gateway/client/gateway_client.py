@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,9 +22,16 @@ from gateway.wire.session import SessionOffer, SessionRequest
 BASE = "/face-verification/v0.1/sessions"
 _ANSWER_BYTES = 8 * SMALL
 
+RECOVERY_ATTEMPTS = 5
+RECOVERY_PAUSE_SECONDS = 0.5
+
 
 class GatewayError(SealmatchError):
     """The gateway answered an error that is neither a refusal nor worth repeating."""
+
+
+class NoAnswer(Unavailable):
+    """The request may or may not have arrived."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +73,19 @@ class GatewayClient:
         return SessionOffer.decode(exchange.content), exchange
 
     def submit(self, session: SessionId, submission: bytes) -> tuple[Verification, Exchange]:
-        """Hand in a submission. Raises as ``_send``, MalformedMessage for an unreadable answer."""
+        """Hand in a submission.
+
+        A decision cannot be asked for twice, but its answer can: where the answer is lost on the
+        way, the session's state is asked for until it is known what became of it.
+
+        Raises:
+            As ``_send``; MalformedMessage for an unreadable answer.
+        """
         path = f"{BASE}/{session.hex()}/submission"
-        exchange = self._send("POST", path, submission, _ANSWER_BYTES)
+        try:
+            exchange = self._send("POST", path, submission, _ANSWER_BYTES)
+        except NoAnswer:
+            exchange = self._recover(session, len(submission))
         return _verification(exchange.content), exchange
 
     def status(self, session: SessionId) -> dict[str, Any]:
@@ -75,12 +93,30 @@ class GatewayClient:
         exchange = self._send("GET", f"{BASE}/{session.hex()}", b"", _ANSWER_BYTES)
         return _json(exchange.content)
 
+    def _recover(self, session: SessionId, sent: int) -> Exchange:
+        """Ask what became of a submission whose answer was lost. Raises ``Unavailable``."""
+        for _ in range(RECOVERY_ATTEMPTS):
+            try:
+                path = f"{BASE}/{session.hex()}"
+                exchange = self._send("GET", path, b"", _ANSWER_BYTES)
+            except NoAnswer:
+                time.sleep(RECOVERY_PAUSE_SECONDS)
+                continue
+            state = _json(exchange.content).get("state")
+            if state == "DECIDED":
+                return Exchange(exchange.content, sent, exchange.received)
+            if state != "EVALUATING":
+                break
+            time.sleep(RECOVERY_PAUSE_SECONDS)
+        raise Unavailable("the gateway's answer was lost; start the registration again")
+
     def _send(self, method: str, path: str, body: bytes, limit: int) -> Exchange:
         """One signed request.
 
         Raises:
             Refused: the gateway refuses (403).
-            Unavailable: no answer, or 503: the registration can be started again.
+            NoAnswer: nothing came back.
+            Unavailable: 503; the registration can be started again.
             GatewayError: any other error; its text is the gateway's code and message.
         """
         headers = sign_request(method, path, body, self._device, self._clock())
@@ -92,7 +128,7 @@ class GatewayClient:
             ) as response:
                 content = _bounded(response, limit)
         except httpx.HTTPError as error:
-            raise Unavailable(f"the gateway does not answer ({type(error).__name__})") from None
+            raise NoAnswer(f"the gateway does not answer ({type(error).__name__})") from None
         if response.status_code == httpx.codes.OK:
             return Exchange(content, len(body), len(content))
         raise _error(response.status_code, content)

@@ -27,6 +27,7 @@ def new_application(title: str, version: str, log: logging.Logger, lifespan: Lif
         version=version,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
     )
