@@ -7,7 +7,6 @@ from gateway.issuer.issuer import Model
 from gateway.vision.pack import ModelPack, default_pack_directory, load_pack
 from gateway.wire.ids import Digest
 
-
 FALSE_MATCH_RATE = 1e-4
 
 
