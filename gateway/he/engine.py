@@ -10,7 +10,7 @@ This interface has no operation that takes a secret key.
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final, Protocol, TypeAlias
@@ -20,6 +20,7 @@ import tenseal.sealapi as seal
 import zstandard
 from numpy.typing import NDArray
 
+from gateway.wire.errors import CallerMisuse
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey, Words
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, N, T
 
@@ -130,11 +131,16 @@ class Engine:
         self._evaluator.add_plain(handle, self.plaintext(slots), result)
         return result  # type: ignore[no-any-return]
 
-    def plaintext(self, slots: Slots | Sequence[int]) -> Any:
-        """Batch-encode 8192 values below t."""
-        values = slots.tolist() if isinstance(slots, np.ndarray) else list(slots)
+    def plaintext(self, slots: Slots) -> Any:
+        """Batch-encode 8192 values below t.
+
+        Raises:
+            CallerMisuse: another number of values, or one at or above t; SEAL would reduce it.
+        """
+        if slots.shape != (N,) or not (slots < T).all():
+            raise CallerMisuse("slots are 8192 values below t")
         result = seal.Plaintext()
-        self._encoder.encode(values, result)
+        self._encoder.encode(slots.tolist(), result)
         return result
 
     def slots(self, plaintext: Any) -> Slots:

@@ -34,6 +34,9 @@ FLOOD_BITS = 124
 CBD_BITS = 21
 """The centred binomial takes 21 + 21 bits: variance 10.5, as SEAL's own error (SD 3.2)."""
 
+MAX_PERMUTATION = 128
+"""At least half of all bytes are accepted then; 16 per place never run out."""
+
 _RESIDUE_BYTES = 5
 _LOW_34 = np.uint64(2**T_BITS - 1)
 _CBD_BYTES = 6
@@ -93,6 +96,8 @@ class SeedStream:
 
     def permutation(self, label: str, count: int) -> NDArray[np.int64]:
         """A uniform permutation of ``count`` <= 128 places."""
+        if not 0 < count <= MAX_PERMUTATION:
+            raise CallerMisuse("a permutation has 1 to 128 places")
         source = iter(self._bytes(label, 16 * count))
         places = list(range(count))
         for last in range(count - 1, 0, -1):
