@@ -35,7 +35,8 @@ def _serve(_: argparse.Namespace, settings: AuthoritySettings) -> int:
     from keys.app import create_app  # noqa: PLC0415  the other commands start without FastAPI
 
     operator_log()
-    serve(create_app(settings), "authority", settings.host, settings.port)
+    tls = settings.tls
+    serve(create_app(settings), "authority", settings.host, settings.port, tls)
     return 0
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from gateway.wire import settings
 from gateway.wire.ids import PartyId
+from gateway.wire.tls import ServerTls, server_tls
 
 
 class AuthoritySettings(settings.Settings):
@@ -23,6 +24,13 @@ class AuthoritySettings(settings.Settings):
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8471, ge=0, le=65535, description="Port to listen on; 0 picks one.")
+    tls_certificate: Path | None = Field(
+        default=None, description="TLS certificate chain (PEM). Required off loopback."
+    )
+    tls_key: Path | None = Field(default=None, description="Key of the TLS certificate (PEM).")
+    tls_client_ca: Path | None = Field(
+        default=None, description="Answer only clients with a certificate of this CA (PEM)."
+    )
     session_seconds: int = Field(
         default=300, ge=30, le=900, description="Seconds until an unanswered session key expires."
     )
@@ -36,3 +44,8 @@ class AuthoritySettings(settings.Settings):
     @property
     def trust_file(self) -> Path:
         return self.data_dir / "trust.json"
+
+    @property
+    def tls(self) -> ServerTls | None:
+        """Raises ``TlsMisconfigured``, also for plain HTTP off loopback."""
+        return server_tls(self.host, self.tls_certificate, self.tls_key, self.tls_client_ca)

@@ -120,7 +120,7 @@ def _demonstrate(
 ) -> bool:
     model = model_of(pack)
     screen.say("Starting gateway and key authority as separate processes ...")
-    with ObservedDeployment(directory, model, 0, **gateway_settings(pack)) as deployment:
+    with ObservedDeployment(directory, model, 0, tls=False, **gateway_settings(pack)) as deployment:
         trust_path = deployment.directories.trust
         session = counter_session(trust_path, deployment.trust, model)
         as_expected = True

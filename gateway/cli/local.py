@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from gateway.cli import devca
 from gateway.issuer.issuer import Model
 from gateway.proofs.trust import Counter, PinnedAuthority, PinnedGateway, TrustFile
 from gateway.wire.errors import SealmatchError
@@ -55,6 +56,10 @@ class Directories:
     @property
     def counter(self) -> Path:
         return self.root / "counter"
+
+    @property
+    def tls(self) -> Path:
+        return self.root / "tls"
 
     @property
     def trust(self) -> Path:
@@ -110,16 +115,20 @@ class Server:
 class LocalDeployment:
     """Both servers, running while the ``with`` block does."""
 
-    def __init__(self, root: Path, model: Model, port: int = 0, **gateway_settings: str) -> None:
+    def __init__(
+        self, root: Path, model: Model, port: int = 0, *, tls: bool = False, **gateway_settings: str
+    ) -> None:
         """Prepare a deployment in ``root``; an existing one is used again.
 
         Args:
             port: the gateway's; the authority takes the next one; 0 lets the system choose both.
+            tls: serve over TLS with a development CA, mutual between gateway and authority.
             gateway_settings: further settings of the gateway by field name.
         """
         self.directories = Directories(root)
         self._model = model
         self._port = port
+        self._tls = tls
         self._settings = gateway_settings
         self._servers: list[Server] = []
         self.trust: TrustFile
@@ -174,10 +183,16 @@ class LocalDeployment:
 
     def authority_url(self, port: int) -> str:
         """Where the gateway finds the authority; a demonstration puts an observer in between."""
-        return f"http://127.0.0.1:{port}"
+        return f"{self._scheme}://127.0.0.1:{port}"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self._tls else "http"
 
     def _start(self) -> None:
         counter = self._prepare_counter()
+        if self._tls and not (self.directories.tls / "ca.pem").exists():
+            devca.make(self.directories.tls, ["127.0.0.1", "localhost"])
         authority = self._keys(
             _AUTHORITY, self.directories.authority, self._authority_environment()
         )
@@ -190,7 +205,8 @@ class LocalDeployment:
             gateways=[
                 PinnedGateway(
                     party=GATEWAY,
-                    url=f"http://127.0.0.1:{gateway_port}",
+                    url=f"{self._scheme}://127.0.0.1:{gateway_port}",
+                    ca_file="tls/ca.pem" if self._tls else None,
                     public_key=gateway["publicKey"],
                     sealing_key=gateway["sealingKey"],
                 )
@@ -198,7 +214,7 @@ class LocalDeployment:
             authorities=[
                 PinnedAuthority(
                     party=AUTHORITY,
-                    url=f"http://127.0.0.1:{authority_port}",
+                    url=f"{self._scheme}://127.0.0.1:{authority_port}",
                     public_key=self._authority_key,
                 )
             ],
@@ -247,6 +263,7 @@ class LocalDeployment:
         return {
             "SEALMATCH_AUTHORITY_DATA_DIR": str(self.directories.authority),
             "SEALMATCH_AUTHORITY_PARTY": AUTHORITY,
+            **self._tls_environment("SEALMATCH_AUTHORITY_TLS", "authority", client_ca=True),
         }
 
     def _gateway_environment(self, authority_url: str) -> dict[str, str]:
@@ -259,7 +276,29 @@ class LocalDeployment:
             "SEALMATCH_GATEWAY_AUTHORITY_PUBLIC_KEY": self._authority_key,
             "SEALMATCH_GATEWAY_MODEL_ID": self._model.model_id,
             "SEALMATCH_GATEWAY_MODEL_DIGEST": self._model.digest.hex(),
+            **self._tls_environment("SEALMATCH_GATEWAY_TLS", "gateway", client_ca=False),
+            **self._authority_tls_environment(),
             **own,
+        }
+
+    def _tls_environment(self, prefix: str, name: str, *, client_ca: bool) -> dict[str, str]:
+        if not self._tls:
+            return {}
+        directory = self.directories.tls
+        own = {
+            f"{prefix}_CERTIFICATE": str(directory / f"{name}.pem"),
+            f"{prefix}_KEY": str(directory / f"{name}.key"),
+        }
+        return {**own, f"{prefix}_CLIENT_CA": str(directory / "ca.pem")} if client_ca else own
+
+    def _authority_tls_environment(self) -> dict[str, str]:
+        if not self._tls:
+            return {}
+        prefix, directory = "SEALMATCH_GATEWAY_AUTHORITY", self.directories.tls
+        return {
+            f"{prefix}_CA": str(directory / "ca.pem"),
+            f"{prefix}_CLIENT_CERTIFICATE": str(directory / "gateway-client.pem"),
+            f"{prefix}_CLIENT_KEY": str(directory / "gateway-client.key"),
         }
 
 

@@ -35,6 +35,7 @@ from gateway.wire.errors import Refused, SealmatchError
 from gateway.wire.ids import DOCUMENT_TYPES
 from gateway.wire.keyfile import load_signing_key, read_secret
 from gateway.wire.subject import Subject
+from gateway.wire.tls import ClientTls
 
 MATCH, FAILURE, NO_MATCH, INCONCLUSIVE, REFUSED = 0, 1, 3, 4, 5
 TIMEOUT_SECONDS = 30
@@ -132,7 +133,10 @@ def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> Session
         model,
         default_engine(),
     )
-    transport = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
+    tls = None if pinned.ca_file is None else ClientTls(base / pinned.ca_file)
+    transport = httpx.Client(
+        timeout=TIMEOUT_SECONDS, trust_env=False, verify=True if tls is None else tls.context()
+    )
 
     def clock() -> int:
         return int(time.time())

@@ -34,7 +34,8 @@ def _serve(_: argparse.Namespace, settings: GatewaySettings) -> int:
     from gateway.server.app import create_app  # noqa: PLC0415  loads the HE engine
 
     operator_log()
-    serve(create_app(settings), "gateway", settings.host, settings.port)
+    tls = settings.tls
+    serve(create_app(settings), "gateway", settings.host, settings.port, tls)
     return 0
 
 

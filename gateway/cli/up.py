@@ -22,6 +22,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="N",
         help="gateway's port; the authority takes N + 1; 0 lets the system choose",
     )
+    parser.add_argument(
+        "--tls",
+        action="store_true",
+        help="serve over TLS with a development CA, mutual between gateway and authority",
+    )
     add_pack_argument(parser)
     parser.set_defaults(run=run)
 
@@ -33,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
         existing_directory(options.state_dir),
         model_of(pack),
         options.port,
+        tls=options.tls,
         **gateway_settings(pack),
     )
     try:

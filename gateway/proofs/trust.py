@@ -39,6 +39,8 @@ class _Part(BaseModel):
 class PinnedGateway(_Part):
     party: PartyId
     url: str
+    ca_file: str | None = None
+    """CA of its TLS certificate (PEM), relative to this file; None: the system's CAs."""
     public_key: HexKey
     sealing_key: Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * PUBLIC_BYTES}}}$")]
     """ML-KEM-768 + X25519, in hexadecimal."""

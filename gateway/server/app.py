@@ -63,7 +63,12 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
     database = Database(settings.database)
     database.migrate()
     identity = Identity(*keys.load(settings.data_dir, settings.party), settings.authority_key)
-    transport = httpx.Client(timeout=settings.authority_seconds, trust_env=False)
+    tls = settings.authority_tls
+    transport = httpx.Client(
+        timeout=settings.authority_seconds,
+        trust_env=False,
+        verify=True if tls is None else tls.context(),
+    )
     service = GatewayService(
         identity,
         default_policy(settings),

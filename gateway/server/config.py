@@ -8,6 +8,7 @@ from pydantic import Field
 from gateway.wire import settings
 from gateway.wire.cose import VerifyKey
 from gateway.wire.ids import Digest, ModelId, PartyId
+from gateway.wire.tls import ClientTls, ServerTls, server_tls
 
 
 class GatewaySettings(settings.Settings):
@@ -23,6 +24,13 @@ class GatewaySettings(settings.Settings):
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8470, ge=0, le=65535, description="Port to listen on; 0 picks one.")
+    tls_certificate: Path | None = Field(
+        default=None, description="TLS certificate chain (PEM). Required off loopback."
+    )
+    tls_key: Path | None = Field(default=None, description="Key of the TLS certificate (PEM).")
+    tls_client_ca: Path | None = Field(
+        default=None, description="Answer only clients with a certificate of this CA (PEM)."
+    )
     authority_url: str = Field(
         default="http://127.0.0.1:8471", description="Base URL of the key authority."
     )
@@ -32,6 +40,15 @@ class GatewaySettings(settings.Settings):
     authority_public_key: str = Field(
         pattern=r"^[0-9a-f]{64}$",
         description="The key authority's Ed25519 public key in hexadecimal, pinned.",
+    )
+    authority_ca: Path | None = Field(
+        default=None, description="CA that the key authority's TLS certificate is of (PEM)."
+    )
+    authority_client_certificate: Path | None = Field(
+        default=None, description="The gateway's own certificate for mutual TLS (PEM)."
+    )
+    authority_client_key: Path | None = Field(
+        default=None, description="Key of the gateway's own certificate (PEM)."
     )
     authority_seconds: float = Field(
         default=10, gt=0, le=60, description="Seconds to wait for one answer of the authority."
@@ -67,3 +84,17 @@ class GatewaySettings(settings.Settings):
     @property
     def model(self) -> Digest:
         return Digest(bytes.fromhex(self.model_digest))
+
+    @property
+    def tls(self) -> ServerTls | None:
+        """Raises ``TlsMisconfigured``, also for plain HTTP off loopback."""
+        return server_tls(self.host, self.tls_certificate, self.tls_key, self.tls_client_ca)
+
+    @property
+    def authority_tls(self) -> ClientTls | None:
+        """How the gateway checks the authority's certificate, and shows its own."""
+        if self.authority_ca is None:
+            return None
+        return ClientTls(
+            self.authority_ca, self.authority_client_certificate, self.authority_client_key
+        )

@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.wire.errors import SealmatchError
+from gateway.wire.tls import ServerTls
 
 GRACE_SECONDS = 5
 """Time that open requests get at shutdown."""
@@ -41,9 +42,15 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(app: ASGIApp, name: str, host: str, port: int) -> None:
-    """Serve until told to stop."""
+def serve(app: ASGIApp, name: str, host: str, port: int, tls: ServerTls | None) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        CannotListen: the address cannot be bound.
+        TlsMisconfigured: certificate or key cannot be used.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    context = None if tls is None else tls.context()
     listener = bind(host, port)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -54,6 +61,7 @@ def serve(app: ASGIApp, name: str, host: str, port: int) -> None:
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             h11_max_incomplete_event_size=16 * 1024,
+            ssl_context_factory=None if context is None else lambda *_: context,
         )
     )
     address = listener.getsockname()

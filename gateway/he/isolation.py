@@ -1,0 +1,181 @@
+"""Homomorphic work on a peer's input runs in processes that may die.
+
+The canonical decoder admits no malformed word, but what SEAL does with the words is C++ fed by
+strangers. So it happens in worker processes with limits on memory and time, without core dumps,
+that end with their parent. A worker that dies, hangs or outgrows its limit is replaced; the call
+it served fails, the server goes on.
+
+Parent and worker exchange deterministic CBOR over a pipe, never pickles: a worker that an input
+has taken over must not be able to run code in its parent. Arguments and results are bytes,
+integers, texts and lists of them.
+"""
+
+import contextlib
+import ctypes
+import importlib
+import multiprocessing
+import queue
+import resource
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any, Final, Protocol
+
+from gateway.wire import cbor
+from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused, Unavailable
+
+_PR_SET_PDEATHSIG: Final = 1
+_START_SECONDS: Final = 60
+_ANSWER_BYTES: Final = 4 * 1024 * 1024
+
+OK, MALFORMED, REFUSED, FAILED = "ok", "malformed", "refused", "failed"
+
+
+class Workshop(Protocol):
+    """What runs inside a worker: methods named by the calls, over CBOR values."""
+
+    def __getattr__(self, name: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one worker may use."""
+
+    memory_bytes: int
+    """Address space, code and libraries included (about 1 GiB of it unused)."""
+    seconds: float
+    """Wall time of one call, after which the worker is killed."""
+
+
+class Worker:
+    """One process. One call at a time: the pool hands it to one thread."""
+
+    def __init__(self, workshop: str, limits: Limits) -> None:
+        self._workshop = workshop
+        self._limits = limits
+        self.generation = 0
+        """Grows when the process is replaced: what it held is gone."""
+        self._start()
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Run one method of the workshop.
+
+        Raises:
+            MalformedMessage, Refused: as the method did.
+            Unavailable: the worker died, hung or failed; it has been replaced.
+        """
+        try:
+            self._pipe.send_bytes(cbor.encode([method, list(arguments)]))
+            if not self._pipe.poll(self._limits.seconds):
+                raise TimeoutError
+            status, value = cbor.parse(self._pipe.recv_bytes(_ANSWER_BYTES))
+        except (OSError, EOFError, TimeoutError, MalformedMessage, ValueError):
+            self.replace()
+            raise Unavailable("the evaluation was ended; open a new session") from None
+        if status == OK:
+            return value
+        if status == MALFORMED:
+            raise MalformedMessage(str(value))
+        if status == REFUSED:
+            raise Refused(str(value))
+        self.replace()
+        raise Unavailable("the evaluation was ended; open a new session")
+
+    def replace(self) -> None:
+        """Kill the process and start another."""
+        self.stop()
+        self.generation += 1
+        self._start()
+
+    def stop(self) -> None:
+        """Kill the process."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process: SpawnProcess = context.Process(
+            target=_main,
+            args=(theirs, self._workshop, self._limits.memory_bytes),
+            daemon=True,
+            name="sealmatch-worker",
+        )
+        self._process.start()
+        theirs.close()
+        if not self._pipe.poll(_START_SECONDS) or self._pipe.recv_bytes(_ANSWER_BYTES) != b"ready":
+            self.stop()
+            raise Unavailable("a worker process does not start")
+
+
+class WorkerPool:
+    """A fixed number of workers that are started at once and replaced when they die."""
+
+    def __init__(self, workshop: str, count: int, limits: Limits) -> None:
+        """Start the workers.
+
+        Args:
+            workshop: ``module:function`` that makes the workshop inside a worker.
+        """
+        self.workers = [Worker(workshop, limits) for _ in range(count)]
+        self._locks = [threading.Lock() for _ in self.workers]
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for index in range(count):
+            self._free.put(index)
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Run a method on the next free worker. Raises as ``Worker.call``."""
+        index = self._free.get()
+        try:
+            with self.on(index) as worker:
+                return worker.call(method, *arguments)
+        finally:
+            self._free.put(index)
+
+    @contextmanager
+    def on(self, index: int) -> Iterator[Worker]:
+        """One particular worker, held by this thread alone."""
+        with self._locks[index]:
+            yield self.workers[index]
+
+    def stop(self) -> None:
+        """Kill all workers."""
+        for worker in self.workers:
+            worker.stop()
+
+
+def _main(pipe: Connection, workshop: str, memory_bytes: int) -> None:
+    """The worker's loop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    module, _, function = workshop.partition(":")
+    shop = getattr(importlib.import_module(module), function)()
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    pipe.send_bytes(b"ready")
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            pipe.send_bytes(cbor.encode(_serve(shop, pipe.recv_bytes())))
+
+
+def _serve(shop: Workshop, request: bytes) -> list[Any]:
+    method, arguments = cbor.parse(request)
+    if method.startswith("_"):
+        return [FAILED, "CallerMisuse"]
+    try:
+        return [OK, getattr(shop, method)(*arguments)]
+    except MalformedMessage as error:
+        return [MALFORMED, str(error)]
+    except Refused as error:
+        return [REFUSED, error.detail]
+    except (CallerMisuse, MemoryError, RuntimeError, ValueError) as error:
+        return [FAILED, type(error).__name__]

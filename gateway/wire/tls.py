@@ -1,0 +1,86 @@
+"""TLS for both servers and their clients. Required off loopback; identity does not rest on it.
+
+Who a peer is, its signed requests prove; TLS keeps outsiders from reading who registers when.
+Between gateway and authority it may be mutual, so that the authority's port answers nobody else.
+TLS 1.3 only: both ends are ours.
+"""
+
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.wire.errors import SealmatchError
+
+
+class TlsMisconfigured(SealmatchError):
+    """Certificates are missing, unreadable or do not fit; or plain HTTP off loopback."""
+
+
+@dataclass(frozen=True)
+class ServerTls:
+    """A server's certificate chain and key, and the CA of the clients it answers, if only those."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Raises ``TlsMisconfigured``."""
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+            context.load_cert_chain(self.certificate, self.key)
+            if self.client_ca is not None:
+                context.load_verify_locations(self.client_ca)
+                context.verify_mode = ssl.CERT_REQUIRED
+        except (OSError, ssl.SSLError) as error:
+            raise TlsMisconfigured(f"TLS certificate or key: {error.strerror}") from None
+        return context
+
+
+@dataclass(frozen=True)
+class ClientTls:
+    """The CA that a client accepts servers from, and its own certificate, if it has to show one."""
+
+    ca: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Raises ``TlsMisconfigured``."""
+        try:
+            context = ssl.create_default_context(cafile=str(self.ca))
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+            if self.certificate is not None:
+                context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise TlsMisconfigured(f"TLS certificate or key: {error.strerror}") from None
+        return context
+
+
+def server_tls(
+    host: str, certificate: Path | None, key: Path | None, client_ca: Path | None
+) -> ServerTls | None:
+    """What a server's settings amount to; None is plain HTTP.
+
+    Raises:
+        TlsMisconfigured: half of a pair, or no TLS on an address that others can reach.
+    """
+    if (certificate is None) != (key is None) or (client_ca and certificate is None):
+        raise TlsMisconfigured("tls_certificate and tls_key go together; tls_client_ca needs both")
+    if certificate is not None and key is not None:
+        return ServerTls(certificate, key, client_ca)
+    if not is_loopback(host):
+        raise TlsMisconfigured(f"refusing plain HTTP on {host}: set tls_certificate and tls_key")
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is of this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,152 @@
+"""Attempt caps (protocol, sections 8 and 9): how often one may ask, kept across restarts.
+
+Accept or reject alone reconstructs a template if one may ask often enough, so the number of
+decisions is bounded per subject handle and per device. The caps live here because the gateway may
+be the attacker. An attempt is on disk before its first answer leaves, so neither a crash nor a
+message that never follows gives it back; storage that fails refuses, it never lets pass.
+
+What is stored: a keyed handle, the device's name, a time, an outcome; for one day.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NewType
+
+from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.ids import PartyId, SubjectHandle
+
+HOUR = 3600
+DAY = 24 * HOUR
+
+AttemptId = NewType("AttemptId", int)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS attempts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    handle BLOB NOT NULL,
+    device TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    matched INTEGER
+);
+CREATE INDEX IF NOT EXISTS attempts_handle ON attempts (handle, at);
+CREATE INDEX IF NOT EXISTS attempts_device ON attempts (device, at);
+"""
+
+
+@dataclass(frozen=True)
+class CapLimits:
+    """What the operator allows. Windows slide."""
+
+    subject_decisions: int = 5
+    """Per subject handle in 24 hours."""
+    device_decisions: int = 60
+    """Per device in an hour."""
+    failures_to_lock: int = 3
+    """Mismatches in a row that lock a subject ..."""
+    lock_seconds: int = HOUR
+    """... for this long after the last."""
+
+
+class AttemptCaps:
+    """The counters, in a database of their own. Thread-safe."""
+
+    def __init__(self, path: Path, limits: CapLimits, clock: Callable[[], int]) -> None:
+        """Open or create the database.
+
+        Raises:
+            Unavailable: it cannot be opened.
+        """
+        self._limits = limits
+        self._clock = clock
+        self._lock = threading.Lock()
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=5, isolation_level=None, check_same_thread=False
+            )
+            path.chmod(0o600)
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._connection.executescript(_SCHEMA)
+        except (sqlite3.Error, OSError):
+            raise Unavailable("the attempt counters cannot be opened") from None
+
+    def admit(self, handles: Sequence[SubjectHandle], device: PartyId) -> AttemptId:
+        """Count one attempt, durably, or refuse it.
+
+        Args:
+            handles: the subject's handles, the present one first; attempts under any of them
+                count, so a rotation resets nothing.
+
+        Raises:
+            Refused: a cap is reached or the subject is locked; nothing is counted.
+            Unavailable: the storage failed; nothing may be answered.
+        """
+        now = self._clock()
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM attempts WHERE at <= ?", (now - DAY,))
+            self._check_device(connection, device, now)
+            self._check_subject(connection, handles, now)
+            added = connection.execute(
+                "INSERT INTO attempts (handle, device, at) VALUES (?, ?, ?)",
+                (handles[0], device, now),
+            )
+            return AttemptId(int(added.lastrowid or 0))
+
+    def conclude(self, attempt: AttemptId, *, matched: bool) -> None:
+        """Note an attempt's outcome, for the lock.
+
+        Raises:
+            Unavailable: the storage failed; the decision must not leave.
+        """
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE attempts SET matched = ? WHERE id = ?", (int(matched), attempt)
+            )
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _check_device(self, connection: sqlite3.Connection, device: PartyId, now: int) -> None:
+        query = "SELECT count(*) FROM attempts WHERE device = ? AND at > ?"
+        (count,) = connection.execute(query, (device, now - HOUR)).fetchone()
+        if count >= self._limits.device_decisions:
+            raise Refused("cap of the device reached")
+
+    def _check_subject(
+        self, connection: sqlite3.Connection, handles: Sequence[SubjectHandle], now: int
+    ) -> None:
+        marks = ",".join("?" * len(handles))
+        rows = connection.execute(
+            f"SELECT at, matched FROM attempts WHERE handle IN ({marks}) ORDER BY id DESC",  # noqa: S608  question marks only
+            tuple(handles),
+        ).fetchall()
+        if len(rows) >= self._limits.subject_decisions:
+            raise Refused("cap of the subject reached")
+        decided = [(at, matched) for at, matched in rows if matched is not None]
+        recent = decided[: self._limits.failures_to_lock]
+        locked = len(recent) == self._limits.failures_to_lock and not any(m for _, m in recent)
+        if locked and now < recent[0][0] + self._limits.lock_seconds:
+            raise Refused("subject locked after repeated mismatches")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except sqlite3.Error:
+                self._roll_back()
+                raise Unavailable("the attempt counters cannot be written") from None
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):  # a closed or broken connection has nothing to undo
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
