@@ -20,7 +20,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.he.engine import default_engine
 from gateway.wire.application import new_application
 from gateway.wire.cose import VerifyKey
 from gateway.wire.evaluation import BlindedRows, MaskedProduct
@@ -29,10 +28,12 @@ from gateway.wire.message import Message
 from gateway.wire.requests import NonceMemory, verify_request
 from gateway.wire.session import SessionKeyRequest
 from keys import custody
+from keys.caps import AttemptCaps
 from keys.config import AuthoritySettings
 from keys.service import AuthorityService, Settings
 from keys.sessions import SessionTable
 from keys.trust import TrustList
+from keys.workers import SecretWorkers
 
 log = logging.getLogger("sealmatch.authority")
 
@@ -55,12 +56,15 @@ def create_app(settings: AuthoritySettings, clock: Callable[[], int] = unix_time
     trust = TrustList(settings.trust_file)
     sessions = SessionTable(settings.max_sessions, clock)
     nonces = NonceMemory()
+    caps = AttemptCaps(settings.caps_file, settings.caps, clock)
+    workers = SecretWorkers(settings.workers, settings.worker_limits)
     service = AuthorityService(
         Settings(settings.party, settings.session_seconds),
         custody.load(settings.data_dir, settings.party),
         trust,
         sessions,
-        default_engine(),
+        caps,
+        workers.make,
         clock,
     )
 
@@ -74,6 +78,8 @@ def create_app(settings: AuthoritySettings, clock: Callable[[], int] = unix_time
             with suppress(asyncio.CancelledError):
                 await sweeper
             sessions.clear()
+            workers.stop()
+            caps.close()
 
     app = new_application("Sealmatch key authority", "1", log, lifespan)
 

@@ -5,9 +5,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from gateway.he.isolation import Limits
 from gateway.wire import settings
 from gateway.wire.ids import PartyId
 from gateway.wire.tls import ServerTls, server_tls
+from keys.caps import CapLimits
 
 
 class AuthoritySettings(settings.Settings):
@@ -34,12 +36,47 @@ class AuthoritySettings(settings.Settings):
     session_seconds: int = Field(
         default=300, ge=30, le=900, description="Seconds until an unanswered session key expires."
     )
+    subject_decisions: int = Field(
+        default=5, ge=1, le=1000, description="Decisions per subject handle in 24 hours."
+    )
+    device_decisions: int = Field(
+        default=60, ge=1, le=100_000, description="Decisions per device in an hour."
+    )
+    failures_to_lock: int = Field(
+        default=3, ge=1, le=1000, description="Mismatches in a row that lock a subject."
+    )
+    lock_seconds: int = Field(
+        default=3600, ge=0, le=86_400, description="Seconds that a subject stays locked."
+    )
+    workers: int = Field(
+        default=2, ge=1, le=64, description="Processes that hold session keys and decrypt."
+    )
+    worker_memory: int = Field(
+        default=4 * 2**30, ge=2**30, description="Bytes of address space of one such process."
+    )
+    worker_seconds: float = Field(
+        default=10, gt=0, le=120, description="Seconds that one piece of its work may take."
+    )
     max_sessions: int = Field(
         default=2000,
         ge=1,
         le=100_000,
         description="Open sessions held in memory (about 1 MB each); more are turned away.",
     )
+
+    @property
+    def caps(self) -> CapLimits:
+        return CapLimits(
+            self.subject_decisions, self.device_decisions, self.failures_to_lock, self.lock_seconds
+        )
+
+    @property
+    def caps_file(self) -> Path:
+        return self.data_dir / "caps.sqlite3"
+
+    @property
+    def worker_limits(self) -> Limits:
+        return Limits(self.worker_memory, self.worker_seconds)
 
     @property
     def trust_file(self) -> Path:

@@ -25,6 +25,11 @@ class Custody:
     signing: SigningKey = field(repr=False)
     pepper: bytes = field(repr=False)
 
+    def handles(self, gateway: PartyId, inner: SubjectInner) -> tuple[SubjectHandle, ...]:
+        name = gateway.encode()
+        value = len(name).to_bytes(1, "big") + name + inner
+        return (SubjectHandle(hmac.digest(self.pepper, value, "sha256")),)
+
     def handle(self, inner: SubjectInner) -> SubjectHandle:
         """HMAC-SHA-256(pepper, HMAC(site salt, subject)): same subject, same handle; nobody
         without the pepper can compute one to test a guess."""

@@ -5,13 +5,12 @@
     decide          blinded rows        -> signed decision
 
 The caller has verified that the request is signed by an enrolled gateway. No I/O happens here:
-clock, custody, trust list and engine are passed in. Protocol, sections 3.3, 6, 8 and 10.
+clock, custody, trust list, caps and keys are passed in. Protocol, sections 3.3, 6, 8 and 10.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.he.engine import Engine
 from gateway.wire import cose
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import Refused, UnknownProfile
@@ -27,10 +26,11 @@ from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import PROFILE
 from gateway.wire.session import SessionGrant, SessionKeyRequest, SessionKeyResponse
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
-from keys.authority import SessionSecret
+from keys.caps import AttemptCaps
 from keys.custody import Custody
 from keys.sessions import Asked, Session, SessionTable, State
 from keys.trust import TrustList
+from keys.workers import MakeSecret
 
 MAX_ASSERTION_AGE = 15 * 60
 CLOCK_SKEW = 60
@@ -54,14 +54,16 @@ class AuthorityService:
         custody: Custody,
         trust: TrustList,
         sessions: SessionTable,
-        engine: Engine,
+        caps: AttemptCaps,
+        make_secret: MakeSecret,
         clock: Callable[[], int],
     ) -> None:
         self._settings = settings
         self._custody = custody
         self._trust = trust
         self._sessions = sessions
-        self._engine = engine
+        self._caps = caps
+        self._make_secret = make_secret
         self._clock = clock
 
     def open_session(self, request: SessionKeyRequest, sender: VerifyKey) -> bytes:
@@ -84,7 +86,7 @@ class AuthorityService:
         earlier = self._sessions.find(request.session)
         if earlier is not None and earlier.opened_by == request.digest:
             return earlier.opened_with
-        secret, public = SessionSecret.make(self._engine)
+        secret, public = self._make_secret()
         grant = SessionGrant(
             profile=PROFILE,
             session=request.session,
@@ -110,7 +112,8 @@ class AuthorityService:
         Raises:
             MalformedMessage: a ciphertext or assertion is not a valid encoding.
             SessionNotFound: unknown or expired.
-            Refused: wrong sender, state, signature, session, key, or stale.
+            Refused: wrong sender, state, signature, session, key, stale, or a cap is reached.
+            Unavailable: the attempt could not be counted.
         """
         with self._sessions.locked(message.session) as session:
             self._require_owner(session, sender)
@@ -120,15 +123,20 @@ class AuthorityService:
             if repeated is not None:
                 return repeated
             session.require(State.GRANTED)
-            template, submission = self._check_assertions(message, session.grant.message)
+            grant = session.grant.message
+            template, submission = self._check_assertions(message, grant)
+            handles = self._custody.handles(grant.gateway, template.message.subject_inner)
+            attempt = self._caps.admit(handles, grant.device)
             bits = session.secret.encrypt_bits(product, message.lanes)
-            answer = EncryptedBits(session=message.session, encrypted_bits=bits.encoded).encode()
+            answer = EncryptedBits(
+                session=message.session, encrypted_bits=bits.encoded, subject_handles=handles
+            ).encode()
             session.asked = Asked(
                 template=template,
                 submission=submission,
                 product=light,
                 bits_digest=bits.digest,
-                handle=self._custody.handle(template.message.subject_inner),
+                attempt=attempt,
             )
             session.advance(State.ASKED, light.digest, answer)
             return answer
@@ -156,11 +164,10 @@ class AuthorityService:
                 raise Refused("no masked product was answered")
             matched = session.secret.decide(rows, asked.product.lanes)
             session.close()  # from here on nothing can be decrypted, whatever fails below
+            self._caps.conclude(asked.attempt, matched=matched)
             decision = self._decision(session.grant.message, asked, rows.digest, matched)
-            answer = DecisionResponse(
-                decision=cose.sign(decision, self._custody.signing).encoded,
-                subject_handle=asked.handle,
-            ).encode()
+            signed = cose.sign(decision, self._custody.signing)
+            answer = DecisionResponse(decision=signed.encoded).encode()
             session.advance(State.DECIDED, rows.digest, answer)
             return answer
 

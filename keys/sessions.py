@@ -20,10 +20,11 @@ from enum import Enum
 from gateway.wire.cose import Signed
 from gateway.wire.errors import Refused, SessionNotFound, Unavailable
 from gateway.wire.evaluation import MaskedProduct
-from gateway.wire.ids import Digest, SessionId, SubjectHandle
+from gateway.wire.ids import Digest, SessionId
 from gateway.wire.session import SessionGrant
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
-from keys.authority import SessionSecret
+from keys.caps import AttemptId
+from keys.workers import Secret
 
 
 class State(Enum):
@@ -41,7 +42,7 @@ class Asked:
     product: MaskedProduct = field(repr=False)
     """With the ciphertext's digest in the ciphertext's place."""
     bits_digest: Digest
-    handle: SubjectHandle = field(repr=False)
+    attempt: AttemptId
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Session:
     """One open session. Guarded by ``lock``; the secret is present until the decision."""
 
     grant: Signed[SessionGrant]
-    secret: SessionSecret
+    secret: Secret = field(repr=False)
     opened_by: Digest
     """Digest of the request that opened it."""
     opened_with: bytes = field(repr=False)

@@ -23,8 +23,9 @@ from gateway.issuer.issuer import IssuedTemplate, Model, Pins, SessionToServe, T
 from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.config import GatewaySettings
+from gateway.server.evaluation import Evaluation
 from gateway.server.policy import default_policy
-from gateway.server.service import GatewayService, Identity
+from gateway.server.service import GatewayService, Identity, Limits
 from gateway.server.sessions import OpenSessions
 from gateway.store import repositories as store
 from gateway.store.database import Database
@@ -37,10 +38,12 @@ from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse, SessionOffer, SessionRequest
 from gateway.wire.subject import Subject
 from gateway.wire.submission import Submission
+from keys.caps import AttemptCaps, CapLimits
 from keys.custody import Custody
 from keys.service import AuthorityService, Settings
 from keys.sessions import SessionTable
 from keys.trust import Enrolled, TrustList
+from keys.workers import make_local_secret
 
 DEVICE, ISSUER, GATEWAY, AUTHORITY = "device", "issuer", "gateway", "authority"
 MODEL = Model("bench/none", digest_of(b"bench"))
@@ -198,11 +201,11 @@ class InProcessDeployment:
         service = GatewayService(
             Identity(gateway, sealing, authority.public),
             policy,
-            180,
+            Limits(180, 10**6),
             self._database,
             self._authority,
             OpenSessions(10, unix_time),
-            default_engine(),
+            Evaluation.fresh,
             unix_time,
         )
         self._gateway = _Gateway(service, device)
@@ -272,7 +275,8 @@ def _authority_service(
         Custody(authority, secrets.token_bytes(32)),
         trust,
         SessionTable(1000, unix_time),
-        default_engine(),
+        AttemptCaps(directory / "caps.sqlite3", CapLimits(10**6, 10**6, 10**6, 0), unix_time),
+        make_local_secret,
         unix_time,
     )
 

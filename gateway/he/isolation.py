@@ -11,7 +11,6 @@ integers, texts and lists of them.
 """
 
 import contextlib
-import ctypes
 import importlib
 import multiprocessing
 import queue
@@ -28,7 +27,6 @@ from typing import Any, Final, Protocol
 from gateway.wire import cbor
 from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused, Unavailable
 
-_PR_SET_PDEATHSIG: Final = 1
 _START_SECONDS: Final = 60
 _ANSWER_BYTES: Final = 4 * 1024 * 1024
 
@@ -127,23 +125,29 @@ class WorkerPool:
             workshop: ``module:function`` that makes the workshop inside a worker.
         """
         self.workers = [Worker(workshop, limits) for _ in range(count)]
+        self._patience = 2 * limits.seconds
         self._locks = [threading.Lock() for _ in self.workers]
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for index in range(count):
             self._free.put(index)
 
-    def call(self, method: str, *arguments: Any) -> Any:
-        """Run a method on the next free worker. Raises as ``Worker.call``."""
-        index = self._free.get()
+    def take(self) -> int:
+        """Wait for a worker of one's own: nobody else takes it until ``give_back``.
+
+        Raises:
+            Unavailable: all are busy for longer than a call may take.
+        """
         try:
-            with self.on(index) as worker:
-                return worker.call(method, *arguments)
-        finally:
-            self._free.put(index)
+            return self._free.get(timeout=self._patience)
+        except queue.Empty:
+            raise Unavailable("the server is busy; try again later") from None
+
+    def give_back(self, index: int) -> None:
+        self._free.put(index)
 
     @contextmanager
     def on(self, index: int) -> Iterator[Worker]:
-        """One particular worker, held by this thread alone."""
+        """One particular worker, held by this thread for a call; not together with ``take``."""
         with self._locks[index]:
             yield self.workers[index]
 
@@ -154,9 +158,8 @@ class WorkerPool:
 
 
 def _main(pipe: Connection, workshop: str, memory_bytes: int) -> None:
-    """The worker's loop."""
+    """The worker's loop. It ends when the parent's end of the pipe does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     module, _, function = workshop.partition(":")
     shop = getattr(importlib.import_module(module), function)()

@@ -46,18 +46,22 @@ _LOW_62 = np.uint64(2**62 - 1)
 _LOW_61 = np.uint64(2**61 - 1)
 
 
-def seed_commitment(session: SessionId, seed: bytes) -> Commitment:
+def seed_commitment(session: SessionId, seed: bytes | bytearray) -> Commitment:
     """SHA-256("sealmatch/seed/1" || session || seed)."""
-    return Commitment(hashlib.sha256(_SEED_LABEL + session + seed).digest())
+    commitment = hashlib.sha256(_SEED_LABEL + session)
+    commitment.update(seed)
+    return Commitment(commitment.digest())
 
 
 class SeedStream:
     """Labelled draws from one seed and one transcript. Each label serves once."""
 
-    def __init__(self, seed: bytes, transcript: bytes) -> None:
+    def __init__(self, seed: bytes | bytearray, transcript: bytes) -> None:
+        """The seed is not copied: its owner overwrites it when the evaluation is over."""
         if len(seed) != SEED_BYTES or len(transcript) != hashlib.sha256().digest_size:
             raise CallerMisuse("seed and transcript have 32 bytes each")
-        self._suffix = transcript + seed
+        self._seed = seed
+        self._transcript = transcript
         self._used: set[str] = set()
 
     def residues(self, label: str, count: int) -> NDArray[np.uint64]:
@@ -116,8 +120,10 @@ class SeedStream:
             raise CallerMisuse(f"label {label} was drawn already")
         self._used.add(label)
         name = label.encode()
-        prefix = _DOMAIN + b"\0" + bytes((len(name),)) + name
-        return hashlib.shake_256(prefix + self._suffix).digest(count)
+        stream = hashlib.shake_256(_DOMAIN + b"\0" + bytes((len(name),)) + name)
+        stream.update(self._transcript)
+        stream.update(self._seed)
+        return stream.digest(count)
 
     def _words(self, label: str, count: int, width: int) -> NDArray[np.uint64]:
         raw = np.frombuffer(self._bytes(label, count * width), dtype=np.uint8)

@@ -23,12 +23,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.he.engine import default_engine
 from gateway.server import keys
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.config import GatewaySettings
+from gateway.server.evaluation import EvaluationWorkers
 from gateway.server.policy import default_policy
-from gateway.server.service import GatewayService, Identity, SessionView
+from gateway.server.service import GatewayService, Identity, Limits, SessionView
 from gateway.server.sessions import OpenSessions
 from gateway.store import repositories as store
 from gateway.store.database import Database
@@ -69,14 +69,15 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
         trust_env=False,
         verify=True if tls is None else tls.context(),
     )
+    workers = EvaluationWorkers(settings.workers, settings.worker_limits)
     service = GatewayService(
         identity,
         default_policy(settings),
-        settings.retention_days,
+        Limits(settings.retention_days, settings.activations_per_subject),
         database,
         AuthorityClient(transport, settings.authority_url, identity.signing, clock),
         OpenSessions(settings.max_sessions, clock),
-        default_engine(),
+        workers.begin,
         clock,
     )
     nonces = NonceMemory()
@@ -91,6 +92,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
             with suppress(asyncio.CancelledError):
                 await sweeper
             transport.close()
+            workers.stop()
             database.close()
 
     app = new_application("Sealmatch gateway", "0.1", log, lifespan)

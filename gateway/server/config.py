@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from gateway.he.isolation import Limits
 from gateway.wire import settings
 from gateway.wire.cose import VerifyKey
 from gateway.wire.ids import Digest, ModelId, PartyId
@@ -66,12 +67,28 @@ class GatewaySettings(settings.Settings):
     lanes: int = Field(
         default=2, ge=1, le=2, description="Lanes that must accept: 1 probe, 2 probe and actions."
     )
+    workers: int = Field(
+        default=2, ge=1, le=64, description="Processes that evaluate; one submission each."
+    )
+    worker_memory: int = Field(
+        default=4 * 2**30, ge=2**30, description="Bytes of address space of one such process."
+    )
+    worker_seconds: float = Field(
+        default=10, gt=0, le=120, description="Seconds that one piece of its work may take."
+    )
     max_sessions: int = Field(
         default=2000, ge=1, le=100_000, description="Open sessions held in memory (1 MB each)."
+    )
+    activations_per_subject: int = Field(
+        default=5, ge=1, le=1000, description="Live activations that one document may have."
     )
     retention_days: int = Field(
         default=180, ge=1, le=3650, description="Days until a record expires."
     )
+
+    @property
+    def worker_limits(self) -> Limits:
+        return Limits(self.worker_memory, self.worker_seconds)
 
     @property
     def database(self) -> str:

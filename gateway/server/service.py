@@ -6,13 +6,13 @@ answers a key once; the client opens another.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.he.engine import Engine
 from gateway.he.session_key import ExpectedSession, verify_session_key
 from gateway.proofs.statement import Circumstances, make_receipt, make_statement
 from gateway.server.authority_client import AuthorityClient
+from gateway.server.evaluation import NewEvaluation
 from gateway.server.sessions import OpenSession, OpenSessions, State
 from gateway.server.verification import Expected, Verdict, check_submission, decide
 from gateway.store import repositories as store
@@ -28,7 +28,14 @@ from gateway.wire.errors import (
     UnknownProfile,
 )
 from gateway.wire.evaluation import Outcome
-from gateway.wire.ids import Digest, RecordId, SessionId, new_record_id, new_session_id
+from gateway.wire.ids import (
+    Digest,
+    RecordId,
+    SessionId,
+    SubjectHandle,
+    new_record_id,
+    new_session_id,
+)
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.profile import PROFILE
 from gateway.wire.sealing import SealingPrivateKey
@@ -50,6 +57,14 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What the operator decides."""
+
+    retention_days: int
+    activations_per_subject: int
+
+
+@dataclass(frozen=True)
 class SessionView:
     """A session as its client may see it. Outcome and receipt once it is decided."""
 
@@ -68,20 +83,20 @@ class GatewayService:
         self,
         identity: Identity,
         policy: MatchPolicy,
-        retention_days: int,
+        limits: Limits,
         database: Database,
         authority: AuthorityClient,
         sessions: OpenSessions,
-        engine: Engine,
+        begin_evaluation: NewEvaluation,
         clock: Callable[[], int],
     ) -> None:
         self._identity = identity
         self._policy = policy
-        self._retention = retention_days * _DAY
+        self._limits = limits
         self._database = database
         self._authority = authority
         self._sessions = sessions
-        self._engine = engine
+        self._begin_evaluation = begin_evaluation
         self._clock = clock
 
     def open_session(self, request: SessionRequest, sender: VerifyKey) -> SessionOffer:
@@ -148,9 +163,10 @@ class GatewayService:
                 purpose=row.purpose,
                 consent_text_version=row.consent_text_version,
                 policy=self._policy,
+                check_limit=self._check_limit,
             )
             checked = check_submission(submission, expected, self._identity.sealing, self._clock())
-            verdict = decide(self._engine, checked, expected, self._authority)
+            verdict = decide(self._begin_evaluation, checked, expected, self._authority)
             given = Circumstances(
                 policy=expected.policy,
                 template=checked.template_assertion.message,
@@ -219,6 +235,13 @@ class GatewayService:
             )
         return device, issuer
 
+    def _check_limit(self, handles: Sequence[SubjectHandle]) -> None:
+        """Numbers per document: live matches under any of a subject's handles."""
+        with self._database.transaction() as connection:
+            live = store.count_live_matches(connection, handles, self._clock())
+        if live >= self._limits.activations_per_subject:
+            raise Refused("the subject has as many live activations as it may")
+
     def _record(self, session: OpenSession, verdict: Verdict, given: Circumstances) -> SessionView:
         """Sign the statement; write record, session and counter in one transaction."""
         now = self._clock()
@@ -235,7 +258,8 @@ class GatewayService:
                     policy_digest=given.policy.digest,
                     subject_handle=verdict.subject_handle,
                     statement=statement.encoded,
-                    expires_at=statement.message.decided_at_minute + self._retention,
+                    expires_at=statement.message.decided_at_minute
+                    + self._limits.retention_days * _DAY,
                 ),
             )
             store.move_session(

@@ -16,19 +16,19 @@ The private decision:
 
 10. Masked product to the authority, with both assertions and the seed's commitment.
 11. Encrypted bits back, for this session, a canonical ciphertext.
-12. Blinded rows to the authority, signed decision back.
-13. The decision is signed by the pinned authority and names exactly what this side holds.
+12. The subject has room for one more live activation, under any of its handles.
+13. Blinded rows to the authority, signed decision back.
+14. The decision is signed by the pinned authority and names exactly what this side holds.
 
 This module has no clock and no storage: they are passed in or left to ``service``.
 """
 
-import secrets
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
-from gateway.he.engine import Engine
-from gateway.he.randomness import SEED_BYTES
 from gateway.server.authority_client import AuthorityClient
-from gateway.server.evaluation import Evaluation, Inputs
+from gateway.server.evaluation import Evaluating, Inputs, NewEvaluation
 from gateway.server.sessions import OpenSession
 from gateway.wire import cose
 from gateway.wire.cose import Signed, VerifyKey
@@ -56,6 +56,8 @@ class Expected:
     purpose: str
     consent_text_version: int
     policy: MatchPolicy
+    check_limit: Callable[[Sequence[SubjectHandle]], None]
+    """Raises ``Refused`` when a subject has as many live activations as it may."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class CheckedSubmission:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A decision after step 13, with the subject's handle for the record."""
+    """A decision after step 14, with the subject's handle for the record."""
 
     decision: Signed[Decision]
     subject_handle: SubjectHandle
@@ -125,17 +127,17 @@ def check_submission(
 
 
 def decide(
-    engine: Engine, checked: CheckedSubmission, expected: Expected, authority: AuthorityClient
+    begin: NewEvaluation, checked: CheckedSubmission, expected: Expected, authority: AuthorityClient
 ) -> Verdict:
-    """Steps 10 to 13.
+    """Steps 10 to 14.
 
     Raises:
-        Refused: the inputs cancel, the authority refuses, or its decision is not about them.
-        Unavailable: the authority does not answer.
+        Refused: the inputs cancel, the subject has no room, the authority refuses, or its
+            decision is not about them.
+        Unavailable: the authority does not answer, or a worker did not survive.
     """
     session = expected.session
-    evaluation = Evaluation(
-        engine,
+    evaluation = begin(
         Inputs(
             session=session.session_id,
             public_key=session.public_key,
@@ -145,11 +147,21 @@ def decide(
             submission_assertion=checked.submission_assertion.encoded,
             template=checked.template,
             probe=checked.probe,
-        ),
-        secrets.token_bytes(SEED_BYTES),
+        )
     )
+    with closing(evaluation):  # the seed is overwritten when the decision arrives, or does not
+        return _decide(evaluation, checked, expected, authority)
+
+
+def _decide(
+    evaluation: Evaluating,
+    checked: CheckedSubmission,
+    expected: Expected,
+    authority: AuthorityClient,
+) -> Verdict:
+    session = expected.session
     # 10: masked product
-    score = evaluation.masked_product()
+    product = evaluation.masked_product()
     answer = authority.encrypted_bits(
         MaskedProduct(
             session=session.session_id,
@@ -158,18 +170,20 @@ def decide(
             lanes=len(expected.policy.lanes),
             policy_digest=expected.policy.digest,
             seed_commitment=evaluation.seed_commitment,
-            masked_product=score.ciphertext.encoded,
+            masked_product=product.encoded,
         )
     )
     # 11: encrypted bits
     _require({"encrypted bits": answer.session == session.session_id})
     bits = _from_authority(answer.encrypted_bits)
-    # 12: blinded rows
-    rows = evaluation.blinded_rows(score, bits)
+    # 12: the subject's limit
+    expected.check_limit(answer.subject_handles)
+    # 13: blinded rows
+    rows = evaluation.blinded_rows(bits)
     response = authority.decision(
         BlindedRows(session=session.session_id, blinded_rows=rows.encoded)
     )
-    # 13: the decision
+    # 14: the decision
     decision = _from_authority_signed(response.decision, expected.authority_key)
     grant = session.grant.message
     held = Decision(
@@ -188,13 +202,13 @@ def decide(
         submission_assertion_digest=checked.submission_assertion.digest,
         policy_digest=expected.policy.digest,
         model_digest=expected.policy.model_digest,
-        masked_product_digest=score.ciphertext.digest,
+        masked_product_digest=product.digest,
         encrypted_bits_digest=bits.digest,
         blinded_rows_digest=rows.digest,
         seed_commitment=evaluation.seed_commitment,
     )
     _require({"decision": decision.message == held})
-    return Verdict(decision, response.subject_handle)
+    return Verdict(decision, answer.subject_handles[0])
 
 
 def _from_authority(encoded: bytes) -> Ciphertext:

@@ -93,6 +93,18 @@ def find_record(connection: sa.Connection, record_id: RecordId) -> RecordRow | N
     return None if row is None else RecordRow(**row._mapping)
 
 
+def count_live_matches(
+    connection: sa.Connection, handles: Sequence[SubjectHandle], now: int
+) -> int:
+    """Unexpired matches of a subject, under any of its handles."""
+    query = sa.select(sa.func.count()).where(
+        records.c.subject_handle.in_(list(handles)),
+        records.c.outcome == "MATCH",
+        records.c.expires_at > now,
+    )
+    return int(connection.execute(query).scalar_one())
+
+
 def count_outcome(connection: sa.Connection, outcome: str, now: int) -> None:
     """Add one to today's counter of an outcome."""
     insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert

@@ -28,6 +28,12 @@ ProductBytes = Annotated[
 ]
 
 
+SubjectHandles = Annotated[
+    tuple[SubjectHandleField, ...], Field(min_length=1, max_length=2, strict=False, repr=False)
+]
+"""A subject's handle under the present pepper, then under the former one during its overlap."""
+
+
 class MaskedProduct(Message):
     """Gateway to authority: the masked score, with what entitles it to an answer."""
 
@@ -50,6 +56,8 @@ class EncryptedBits(Message):
 
     session: SessionIdField
     encrypted_bits: FreshBytes
+    subject_handles: SubjectHandles
+    """So that the gateway can hold a subject's records against its limits before it goes on."""
 
 
 class BlindedRows(Message):
@@ -89,7 +97,6 @@ class Decision(Message):
 
 
 class DecisionResponse(Message):
-    """Authority to gateway: the signed decision, and the subject's handle for the record."""
+    """Authority to gateway: the signed decision."""
 
     decision: SignedBytes
-    subject_handle: SubjectHandleField
