@@ -197,6 +197,8 @@ class InProcessDeployment:
         with self._database.transaction() as connection:
             store.enrol_party(connection, "device", DEVICE, device.public.raw)
             store.enrol_party(connection, "issuer", ISSUER, issuer.public.raw)
+            store.enrol_party(connection, "agent", "agent", None)
+            store.enrol_party(connection, "outlet", "outlet", None)
         policy = default_policy(_settings(directory, authority))
         service = GatewayService(
             Identity(gateway, sealing, authority.public),

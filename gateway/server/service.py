@@ -14,7 +14,13 @@ from gateway.proofs.statement import Circumstances, make_receipt, make_statement
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.evaluation import NewEvaluation
 from gateway.server.sessions import OpenSession, OpenSessions, State
-from gateway.server.verification import Expected, Verdict, check_submission, decide
+from gateway.server.verification import (
+    CheckedSubmission,
+    Expected,
+    Verdict,
+    check_submission,
+    decide,
+)
 from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.wire.cose import SigningKey, VerifyKey
@@ -166,6 +172,7 @@ class GatewayService:
                 check_limit=self._check_limit,
             )
             checked = check_submission(submission, expected, self._identity.sealing, self._clock())
+            self._check_counter(checked)
             verdict = decide(self._begin_evaluation, checked, expected, self._authority)
             given = Circumstances(
                 policy=expected.policy,
@@ -235,6 +242,15 @@ class GatewayService:
             )
         return device, issuer
 
+    def _check_counter(self, checked: CheckedSubmission) -> None:
+        """Agent and outlet are enrolled; this activation has no record yet."""
+        made = checked.submission_assertion.message
+        with self._database.transaction() as connection:
+            store.require_party(connection, "agent", made.agent)
+            store.require_party(connection, "outlet", made.outlet)
+            if store.has_activation(connection, made.activation_commitment):
+                raise Refused("this activation commitment was used before")
+
     def _check_limit(self, handles: Sequence[SubjectHandle]) -> None:
         """Numbers per document: live matches under any of a subject's handles."""
         with self._database.transaction() as connection:
@@ -257,6 +273,7 @@ class GatewayService:
                     outcome=outcome,
                     policy_digest=given.policy.digest,
                     subject_handle=verdict.subject_handle,
+                    activation_commitment=given.submission.activation_commitment,
                     statement=statement.encoded,
                     expires_at=statement.message.decided_at_minute
                     + self._limits.retention_days * _DAY,

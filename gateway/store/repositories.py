@@ -8,14 +8,21 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from gateway.store.schema import consent_texts, outcome_counters, parties, records, sessions
+from gateway.store.schema import (
+    admin_actions,
+    consent_texts,
+    outcome_counters,
+    parties,
+    records,
+    sessions,
+)
 from gateway.wire.cose import VerifyKey
 from gateway.wire.errors import Refused, SessionConflict
-from gateway.wire.ids import Digest, PartyId, RecordId, SessionId, SubjectHandle
+from gateway.wire.ids import Commitment, Digest, PartyId, RecordId, SessionId, SubjectHandle
 
 _DAY = 24 * 3600
 
-PartyKind = Literal["device", "issuer"]
+PartyKind = Literal["device", "issuer", "agent", "outlet"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class RecordRow:
     outcome: str
     policy_digest: Digest
     subject_handle: SubjectHandle = field(repr=False)
+    activation_commitment: Commitment
     statement: bytes = field(repr=False)
     expires_at: int
     log_index: int | None = None
@@ -93,6 +101,12 @@ def find_record(connection: sa.Connection, record_id: RecordId) -> RecordRow | N
     return None if row is None else RecordRow(**row._mapping)
 
 
+def has_activation(connection: sa.Connection, commitment: Commitment) -> bool:
+    """Whether a record for this activation exists."""
+    query = sa.select(sa.exists().where(records.c.activation_commitment == commitment))
+    return bool(connection.execute(query).scalar())
+
+
 def count_live_matches(
     connection: sa.Connection, handles: Sequence[SubjectHandle], now: int
 ) -> int:
@@ -117,22 +131,19 @@ def count_outcome(connection: sa.Connection, outcome: str, now: int) -> None:
 
 
 def enrol_party(
-    connection: sa.Connection, kind: PartyKind, party: PartyId, public_key: bytes
+    connection: sa.Connection, kind: PartyKind, party: PartyId, public_key: bytes | None
 ) -> None:
-    """Enrol a device or issuer, or bring back a suspended one with the same key.
+    """Enrol a party, or bring back a suspended one with the same key.
 
     Raises:
         SessionConflict: the name is taken by another key.
     """
     held = _party(connection, kind, party)
     if held is None:
+        key_id = None if public_key is None else VerifyKey(party, public_key).key_id
         connection.execute(
             parties.insert().values(
-                kind=kind,
-                party=party,
-                public_key=public_key,
-                key_id=VerifyKey(party, public_key).key_id,
-                state="active",
+                kind=kind, party=party, public_key=public_key, key_id=key_id, state="active"
             )
         )
     elif held.public_key != public_key:
@@ -142,7 +153,7 @@ def enrol_party(
 
 
 def suspend_party(connection: sa.Connection, kind: PartyKind, party: PartyId) -> None:
-    """Suspend a device or issuer.
+    """Suspend a party.
 
     Raises:
         SessionConflict: not enrolled.
@@ -152,6 +163,30 @@ def suspend_party(connection: sa.Connection, kind: PartyKind, party: PartyId) ->
     _set_state(connection, kind, party, "suspended")
 
 
+def require_party(connection: sa.Connection, kind: PartyKind, party: PartyId) -> None:
+    """Raise ``Refused`` unless the party is enrolled and active."""
+    row = _party(connection, kind, party)
+    if row is None or row.state != "active":
+        raise Refused(f"{kind} {party} is not enrolled")
+
+
+def add_admin_action(connection: sa.Connection, action: bytes) -> None:
+    """Append a signed action. Two operators at once: one of them gets ``Unavailable``."""
+    query = sa.select(sa.func.coalesce(sa.func.max(admin_actions.c.number), 0))
+    number = int(connection.execute(query).scalar_one()) + 1
+    connection.execute(admin_actions.insert().values(number=number, action=action))
+
+
+def list_admin_actions(connection: sa.Connection) -> list[bytes]:
+    """All signed actions, oldest first."""
+    query = sa.select(admin_actions.c.action).order_by(admin_actions.c.number)
+    return [bytes(row.action) for row in connection.execute(query)]
+
+
+def all_records(connection: sa.Connection) -> list[RecordRow]:
+    return [RecordRow(**row._mapping) for row in connection.execute(records.select())]
+
+
 def party_key(connection: sa.Connection, kind: PartyKind, party: PartyId) -> VerifyKey:
     """The key of an enrolled, active party.
 
@@ -159,7 +194,7 @@ def party_key(connection: sa.Connection, kind: PartyKind, party: PartyId) -> Ver
         Refused: unknown or suspended.
     """
     row = _party(connection, kind, party)
-    if row is None or row.state != "active":
+    if row is None or row.state != "active" or row.public_key is None:
         raise Refused(f"{kind} {party} is not enrolled")
     return VerifyKey(party, bytes(row.public_key))
 

@@ -42,6 +42,7 @@ records = Table(
     Column("outcome", String(16), nullable=False),
     Column("policy_digest", LargeBinary(32), nullable=False),
     Column("subject_handle", LargeBinary(32), nullable=False),
+    Column("activation_commitment", LargeBinary(32), nullable=False, unique=True),
     Column("statement", LargeBinary, nullable=False),
     Column("log_index", BigInteger),
     Column("expires_at", BigInteger, nullable=False),
@@ -55,13 +56,13 @@ parties = Table(
     metadata,
     Column("kind", String(16), nullable=False),
     Column("party", String(63), nullable=False),
-    Column("public_key", LargeBinary(32), nullable=False),
-    Column("key_id", LargeBinary(32), nullable=False),
+    Column("public_key", LargeBinary(32)),
+    Column("key_id", LargeBinary(32)),
     Column("state", String(16), nullable=False),
     PrimaryKeyConstraint("kind", "party"),
     Index("ix_parties_key_id", "key_id"),
 )
-"""Enrolled devices and issuers: public keys."""
+"""Enrolled devices and issuers with their public keys; agents and outlets by pseudonym."""
 
 consent_texts = Table(
     "consent_texts",
@@ -71,6 +72,14 @@ consent_texts = Table(
     Column("text", String(4000), nullable=False),
     PrimaryKeyConstraint("text_version", "language"),
 )
+
+admin_actions = Table(
+    "admin_actions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("action", LargeBinary, nullable=False),
+)
+"""What operators did: signed, each naming the one before by digest."""
 
 outcome_counters = Table(
     "outcome_counters",

@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(16), nullable=False),
         sa.Column("policy_digest", sa.LargeBinary(32), nullable=False),
         sa.Column("subject_handle", sa.LargeBinary(32), nullable=False),
+        sa.Column("activation_commitment", sa.LargeBinary(32), nullable=False, unique=True),
         sa.Column("statement", sa.LargeBinary, nullable=False),
         sa.Column("log_index", sa.BigInteger),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
@@ -47,8 +48,8 @@ def upgrade() -> None:
         "parties",
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("party", sa.String(63), nullable=False),
-        sa.Column("public_key", sa.LargeBinary(32), nullable=False),
-        sa.Column("key_id", sa.LargeBinary(32), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(32)),
+        sa.Column("key_id", sa.LargeBinary(32)),
         sa.Column("state", sa.String(16), nullable=False),
         sa.PrimaryKeyConstraint("kind", "party"),
     )
@@ -62,6 +63,11 @@ def upgrade() -> None:
     )
     op.bulk_insert(texts, [{"text_version": 1, "language": "en", "text": CONSENT_TEXT_1}])
     op.create_table(
+        "admin_actions",
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("action", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
         "outcome_counters",
         sa.Column("day", sa.Integer, nullable=False),
         sa.Column("outcome", sa.String(16), nullable=False),
@@ -71,5 +77,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("outcome_counters", "consent_texts", "parties", "records", "sessions"):
+    for table in (
+        "admin_actions",
+        "outcome_counters",
+        "consent_texts",
+        "parties",
+        "records",
+        "sessions",
+    ):
         op.drop_table(table)
