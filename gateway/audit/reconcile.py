@@ -98,7 +98,7 @@ def reconcile(
 def _judge(
     activation: Activation,
     statement: bytes | None,
-    uses: Counter[bytes],
+    uses: Counter[RecordId],
     gateway: Sequence[VerifyKey],
     authority: Sequence[VerifyKey],
 ) -> Finding | None:

@@ -1,25 +1,21 @@
 """The homomorphic encryption engine: SEAL's BGV through ``tenseal.sealapi`` (protocol, section 3).
 
-Checked residues go in and residues come out; SEAL objects do not leave this module and the key
-authority. SEAL reads and writes files only, so words pass through its uncompressed layout in an
-anonymous memory file: they never touch a disk. Every number in that layout is written by us; no
-byte of it comes off the wire.
+Checked residues go in and residues come out (``gateway.he.layout``); SEAL objects do not leave
+this module and the key authority. ``gateway.he.engine_seal_python`` is a second engine on a newer
+SEAL, which gives the same words.
 
 This interface has no operation that takes a secret key.
 """
 
-import os
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import tenseal.sealapi as seal
-import zstandard
 from numpy.typing import NDArray
 
+from gateway.he import layout
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey, Words
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, N, T
@@ -28,16 +24,8 @@ Slots: TypeAlias = NDArray[np.uint64]
 """8192 values below t."""
 
 _BGV: Final = 3
-_HEADER = struct.Struct("<HBBBBHQ")
-_MAGIC: Final = 0xA15E
 _VERSION: Final = (4, 3)
-_NO_COMPRESSION: Final = 0
-_ZSTD: Final = 2
-_COUNT = struct.Struct("<Q")
-_PLAINTEXT = struct.Struct("<32sQd")
-_CIPHERTEXT = struct.Struct("<32s?QQQdQ")
-_CORRECTION_FACTOR: Final = 1
-_MAX_POLYNOMIALS = 3
+"""Layout version of the SEAL that tenseal builds."""
 
 
 class Handle(Protocol):
@@ -78,11 +66,15 @@ class Engine:
 
         With ``ntt=False`` the residues are coefficients; SEAL transforms them while loading.
         """
-        return self._load(seal.Ciphertext(), self._data_level, words, ntt)  # type: ignore[no-any-return]
+        ciphertext = seal.Ciphertext()
+        return layout.load_ciphertext(  # type: ignore[no-any-return]
+            ciphertext, self.context, self._data_level, words, _VERSION, ntt=ntt
+        )
 
     def load_public_key(self, key: SessionPublicKey) -> Any:
         """Public key for encryption."""
-        return self._load(seal.PublicKey(), self._key_level, key.words, True)
+        public = seal.PublicKey()
+        return layout.load_ciphertext(public, self.context, self._key_level, key.words, _VERSION)
 
     def words(self, handle: Handle) -> Words:
         """Residues of a ciphertext modulo Q, shape (polynomials, 3, 8192), NTT form."""
@@ -137,69 +129,28 @@ class Engine:
         Raises:
             CallerMisuse: another number of values, or one at or above t; SEAL would reduce it.
         """
-        if slots.shape != (N,) or not (slots < T).all():
-            raise CallerMisuse("slots are 8192 values below t")
+        self.check_slots(slots)
         result = seal.Plaintext()
         self._encoder.encode(slots.tolist(), result)
         return result
+
+    @staticmethod
+    def check_slots(slots: Slots) -> None:
+        """Raise ``CallerMisuse`` unless these are 8192 values below t."""
+        if slots.shape != (N,) or not (slots < T).all():
+            raise CallerMisuse("slots are 8192 values below t")
 
     def slots(self, plaintext: Any) -> Slots:
         """Slot values of a decrypted plaintext."""
         return np.array(self._encoder.decode_uint64(plaintext), dtype=np.uint64)
 
     def _polynomial(self, coefficients: Slots) -> Any:
-        return self._read(seal.Plaintext(), _PLAINTEXT.pack(b"", N, 1.0), coefficients)
-
-    def _load(self, target: Any, level: bytes, words: Words, ntt: bool) -> Any:
-        polynomials, primes, degree = words.shape
-        head = _CIPHERTEXT.pack(level, ntt, polynomials, degree, primes, 1.0, _CORRECTION_FACTOR)
-        return self._read(target, head, words)
-
-    def _read(self, target: Any, head: bytes, words: NDArray[np.uint64]) -> Any:
-        """Let SEAL read an object: header, its fields, then the array of words with its header."""
-        data = np.ascontiguousarray(words, dtype="<u8").data.cast("B")
-        array = _header(_COUNT.size + data.nbytes) + _COUNT.pack(words.size)
-        whole = _header(len(head) + len(array) + data.nbytes)
-        with _memory_file() as (descriptor, path):
-            os.writev(descriptor, [whole, head, array, data])
-            target.load(self.context, path)
-        return target
+        return layout.load_plaintext(seal.Plaintext(), self.context, coefficients, _VERSION)
 
 
 def export_words(sealed: Any, primes: int) -> Words:
-    """Residues of a SEAL ciphertext or public key, shape (polynomials, primes, 8192).
-
-    SEAL compresses what it saves; the layout is read strictly and must be our own.
-    """
-    with _memory_file() as (descriptor, path):
-        sealed.save(path)
-        saved = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-    *_, compression, _, size = _HEADER.unpack_from(saved)
-    if compression != _ZSTD or size != len(saved):
-        raise RuntimeError("SEAL saved an unexpected layout")
-    expected = _MAX_POLYNOMIALS * len(KEY_PRIMES) * N * _COUNT.size
-    body = zstandard.ZstdDecompressor().decompress(
-        memoryview(saved)[_HEADER.size :], max_output_size=expected
-    )
-    _, ntt, polynomials, degree, count, _, correction = _CIPHERTEXT.unpack_from(body)
-    if not ntt or degree != N or count != primes or correction != _CORRECTION_FACTOR:
-        raise RuntimeError("SEAL saved an unexpected layout")
-    offset = _CIPHERTEXT.size + _HEADER.size + _COUNT.size
-    words = np.frombuffer(body, dtype="<u8", offset=offset)
-    return words.reshape(polynomials, primes, N)
-
-
-def _header(payload: int) -> bytes:
-    return _HEADER.pack(_MAGIC, _HEADER.size, *_VERSION, _NO_COMPRESSION, 0, _HEADER.size + payload)
-
-
-@contextmanager
-def _memory_file() -> Iterator[tuple[int, str]]:
-    descriptor = os.memfd_create("sealmatch", os.MFD_CLOEXEC)
-    try:
-        yield descriptor, f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
+    """Residues of a SEAL ciphertext or public key, shape (polynomials, primes, 8192)."""
+    return layout.read_ciphertext(layout.save(sealed), primes)
 
 
 @cache

@@ -69,7 +69,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
         trust_env=False,
         verify=True if tls is None else tls.context(),
     )
-    workers = EvaluationWorkers(settings.workers, settings.worker_limits)
+    workers = EvaluationWorkers(settings.workers, settings.worker_limits, settings.he_engine)
     service = GatewayService(
         identity,
         default_policy(settings),

@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from gateway.he.isolation import Limits
+from gateway.server.evaluation import EngineName
 from gateway.wire import settings
 from gateway.wire.cose import VerifyKey
 from gateway.wire.ids import Digest, ModelId, PartyId
@@ -66,6 +67,10 @@ class GatewaySettings(settings.Settings):
     )
     lanes: int = Field(
         default=2, ge=1, le=2, description="Lanes that must accept: 1 probe, 2 probe and actions."
+    )
+    he_engine: EngineName = Field(
+        default="tenseal",
+        description="HE library: tenseal, or seal-python (extra `seal-python`); same words.",
     )
     workers: int = Field(
         default=2, ge=1, le=64, description="Processes that evaluate; one submission each."

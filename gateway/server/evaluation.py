@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from gateway.he import transcript
 from gateway.he.engine import Engine, default_engine
@@ -151,8 +151,8 @@ class Evaluation:
 class EvaluationBench:
     """Inside a worker: the one evaluation that it holds, over bytes."""
 
-    def __init__(self) -> None:
-        self._engine = default_engine()
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._held: Evaluation | None = None
 
     def begin(self, encoded: list[bytes]) -> list[bytes]:
@@ -172,15 +172,25 @@ class EvaluationBench:
             self._held = None
 
 
-def make_bench() -> EvaluationBench:
-    return EvaluationBench()
+EngineName = Literal["tenseal", "seal-python"]
+
+
+def make_tenseal_bench() -> EvaluationBench:
+    return EvaluationBench(default_engine())
+
+
+def make_seal_python_bench() -> EvaluationBench:
+    from gateway.he.engine_seal_python import SealPythonEngine  # noqa: PLC0415  optional extra
+
+    return EvaluationBench(SealPythonEngine())
 
 
 class EvaluationWorkers:
     """Worker processes; each holds one evaluation at a time."""
 
-    def __init__(self, count: int, limits: Limits) -> None:
-        self._pool = WorkerPool("gateway.server.evaluation:make_bench", count, limits)
+    def __init__(self, count: int, limits: Limits, engine: EngineName = "tenseal") -> None:
+        workshop = f"gateway.server.evaluation:make_{engine.replace('-', '_')}_bench"
+        self._pool = WorkerPool(workshop, count, limits)
 
     def begin(self, inputs: Inputs) -> Evaluating:
         """Wait for a free worker and evaluate the product in it.
