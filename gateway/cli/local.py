@@ -258,6 +258,8 @@ class LocalDeployment:
         for kind, party in (("device", DEVICE), ("issuer", ISSUER)):
             _run([*_AUTHORITY, "enrol", kind, party, counter[party]], authority)
             _run([*_GATEWAY, "enrol", kind, party, counter[party]], gateway)
+        for kind, party in (("agent", AGENT), ("outlet", OUTLET)):
+            _run([*_GATEWAY, "enrol", kind, party], gateway)
 
     def _authority_environment(self) -> dict[str, str]:
         return {

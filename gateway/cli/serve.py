@@ -1,12 +1,14 @@
 """``sealmatch-gateway``: the carrier's operator. Exit status: 0 done, 1 failure, 2 usage."""
 
 import argparse
+import datetime
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.server import keys
+from gateway.server import keys, register
 from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
 from gateway.store import repositories as store
@@ -57,22 +59,32 @@ def _show(_: argparse.Namespace, settings: GatewaySettings) -> int:
 
 
 def _enrol(options: argparse.Namespace, settings: GatewaySettings) -> int:
-    key = bytes.fromhex(options.public_key)
-    with _database(settings).transaction() as connection:
-        store.enrol_party(connection, options.kind, options.party, key)
+    public = None if options.public_key is None else bytes.fromhex(options.public_key)
+    signing, _ = keys.load(settings.data_dir, settings.party)
+    now = int(time.time())
+    register.enrol(_database(settings), options.kind, options.party, public, signing, now)
     return 0
 
 
 def _suspend(options: argparse.Namespace, settings: GatewaySettings) -> int:
-    with _database(settings).transaction() as connection:
-        store.suspend_party(connection, options.kind, options.party)
+    signing, _ = keys.load(settings.data_dir, settings.party)
+    now = int(time.time())
+    register.suspend(_database(settings), options.kind, options.party, signing, now)
+    return 0
+
+
+def _history(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    signing, _sealing = keys.load(settings.data_dir, settings.party)
+    for action in register.history(_database(settings), signing.public):
+        at = datetime.datetime.fromtimestamp(action.at, datetime.UTC)
+        print(f"{at:%Y-%m-%d %H:%M:%S}\t{action.verb}\t{action.kind}\t{action.party}")
     return 0
 
 
 def _list(_: argparse.Namespace, settings: GatewaySettings) -> int:
     with _database(settings).transaction() as connection:
         for row in store.list_parties(connection):
-            print(f"{row.kind}\t{row.party}\t{row.state}\t{bytes(row.public_key).hex()}")
+            print(f"{row.kind}\t{row.party}\t{row.state}\t{bytes(row.public_key or b'').hex()}")
     return 0
 
 
@@ -110,10 +122,16 @@ def _parser() -> argparse.ArgumentParser:
     enrol = command("enrol", _enrol, "accept a device or issuer")
     suspend = command("suspend", _suspend, "no longer accept a device or issuer")
     for sub in (enrol, suspend):
-        sub.add_argument("kind", choices=("device", "issuer"))
+        sub.add_argument("kind", choices=("device", "issuer", "agent", "outlet"))
         sub.add_argument("party", help="enrolment name")
-    enrol.add_argument("public_key", type=_public_key, help="Ed25519 public key in hexadecimal")
-    command("list", _list, "list devices and issuers")
+    enrol.add_argument(
+        "public_key",
+        type=_public_key,
+        nargs="?",
+        help="Ed25519 public key in hexadecimal; devices and issuers have one",
+    )
+    command("list", _list, "list enrolled parties")
+    command("history", _history, "list what operators did, signatures checked")
     return parser
 
 

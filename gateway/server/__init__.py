@@ -6,6 +6,7 @@ sessions          session states, and what is held in memory while a session is 
 verification      the numbered steps between a submission and a record
 evaluation        the homomorphic evaluation of one session, from one seed
 authority_client  the key authority, as this gateway sees it
+register          enrolled parties, and the signed record of changes
 service           opening a session, taking a submission, telling an outcome
 app               HTTP
 """
