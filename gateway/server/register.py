@@ -21,7 +21,7 @@ def enrol(
     key: SigningKey,
     now: int,
 ) -> None:
-    """Enrol a party, or bring back a suspended one.
+    """Enrol a party, or bring back a suspended one; nothing happens if it is active already.
 
     Raises:
         CallerMisuse: a device or issuer without a key, an agent or outlet with one.
@@ -31,7 +31,8 @@ def enrol(
         raise CallerMisuse("devices and issuers have a public key; agents and outlets have none")
     named = party if public_key is None else VerifyKey(party, public_key)
     with database.transaction() as connection:
-        store.enrol_party(connection, kind, party, public_key)
+        if not store.enrol_party(connection, kind, party, public_key):
+            return
         actions = store.list_admin_actions(connection)
         before = actions[-1] if actions else None
         action = next_action(before, "enrol", kind, named, key, now)

@@ -132,8 +132,11 @@ def count_outcome(connection: sa.Connection, outcome: str, now: int) -> None:
 
 def enrol_party(
     connection: sa.Connection, kind: PartyKind, party: PartyId, public_key: bytes | None
-) -> None:
+) -> bool:
     """Enrol a party, or bring back a suspended one with the same key.
+
+    Returns:
+        Whether anything changed.
 
     Raises:
         SessionConflict: the name is taken by another key.
@@ -148,8 +151,11 @@ def enrol_party(
         )
     elif held.public_key != public_key:
         raise SessionConflict(f"{kind} {party} is enrolled with another key")
+    elif held.state == "active":
+        return False
     else:
         _set_state(connection, kind, party, "active")
+    return True
 
 
 def suspend_party(connection: sa.Connection, kind: PartyKind, party: PartyId) -> None:
