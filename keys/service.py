@@ -100,8 +100,15 @@ class AuthorityService:
         )
         signed = cose.sign(grant, self._custody.signing)
         answer = SessionKeyResponse(grant=signed.encoded, public_key=public.encoded).encode()
-        self._sessions.add(Session(signed, secret, request.digest, answer))
-        return answer
+        opened = Session(signed, secret, request.digest, answer)
+        try:
+            kept = self._sessions.add(opened)
+        except BaseException:
+            secret.destroy()
+            raise
+        if kept is not opened:  # the same request was faster in another thread
+            secret.destroy()
+        return kept.opened_with
 
     def encrypt_bits(self, message: MaskedProduct, sender: VerifyKey) -> bytes:
         """Check what entitles the gateway to an answer, then encrypt the masked value's bits.
@@ -162,8 +169,10 @@ class AuthorityService:
             asked = session.asked
             if asked is None:
                 raise Refused("no masked product was answered")
-            matched = session.secret.decide(rows, asked.product.lanes)
-            session.close()  # from here on nothing can be decrypted, whatever fails below
+            try:
+                matched = session.secret.decide(rows, asked.product.lanes)
+            finally:
+                session.close()  # nothing can be decrypted from here on, whatever fails
             self._caps.conclude(asked.attempt, matched=matched)
             decision = self._decision(session.grant.message, asked, rows.digest, matched)
             signed = cose.sign(decision, self._custody.signing)

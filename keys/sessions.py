@@ -97,7 +97,8 @@ class SessionTable:
         """The open session of this id, or None."""
         with self._lock:
             self._sweep()
-            return self._sessions.get(session)
+            found = self._sessions.get(session)
+            return None if found is None or found.expires_at <= self._clock() else found
 
     @contextmanager
     def locked(self, session: SessionId) -> Iterator[Session]:
@@ -110,22 +111,28 @@ class SessionTable:
         if found is None:
             raise SessionNotFound("no open session of this id")
         with found.lock:
+            if self.find(session) is not found:  # it expired while this thread waited
+                raise SessionNotFound("no open session of this id")
             yield found
 
-    def add(self, opened: Session) -> None:
-        """Take in a new session.
+    def add(self, opened: Session) -> Session:
+        """Take in a new session; return it, or the one that the same request has opened before.
 
         Raises:
-            Refused: the id is in use.
+            Refused: the id is in use by another request.
             Unavailable: too many sessions are open.
         """
         with self._lock:
             self._sweep()
-            if opened.grant.message.session in self._sessions:
-                raise Refused("session id is in use")
+            earlier = self._sessions.get(opened.grant.message.session)
+            if earlier is not None:
+                if earlier.opened_by != opened.opened_by:
+                    raise Refused("session id is in use")
+                return earlier
             if len(self._sessions) >= self._limit:
                 raise Unavailable("too many open sessions; try again later")
             self._sessions[opened.grant.message.session] = opened
+            return opened
 
     def expire(self) -> int:
         """Destroy what has expired; return how many sessions remain open."""
@@ -143,5 +150,7 @@ class SessionTable:
     def _sweep(self) -> None:
         now = self._clock()
         for key in [k for k, s in self._sessions.items() if s.expires_at <= now]:
-            if self._sessions[key].lock.acquire(blocking=False):  # else in use: at the next look
+            expired = self._sessions[key]
+            if expired.lock.acquire(blocking=False):  # else in use: at the next look
                 self._sessions.pop(key).close()
+                expired.lock.release()  # whoever waits for it finds it gone

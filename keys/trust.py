@@ -111,6 +111,8 @@ class TrustList:
         except ValidationError:
             raise CallerMisuse(f"{self._path.name} is not a valid trust list") from None
         self._parties = {(p.kind, p.party): p for p in parsed.parties}
+        if len(self._parties) != len(parsed.parties):
+            raise CallerMisuse(f"{self._path.name} names a party twice")
         self._stamp = stamp
 
     def _write(self, parties: dict[tuple[Kind, str], Enrolled]) -> None:

@@ -114,7 +114,8 @@ def _agree(statement: Statement, decision: Decision) -> None:
 def _open(statement: Statement, opening: Opening, subject: Subject | None) -> None:
     if subject is None or subject.commitment(opening.subject_salt) != statement.subject_commitment:
         raise ReceiptInvalid(7, "the receipt is not about this document, or the opening is another")
-    reference = activation_commitment(opening.activation_reference, opening.activation_salt)
+    with _step(8):
+        reference = activation_commitment(opening.activation_reference, opening.activation_salt)
     if reference != statement.activation_commitment:
         raise ReceiptInvalid(8, "the receipt is not about this activation")
 

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.wire import errors
 from gateway.wire.http import EdgeHeaders, problem_response
@@ -31,6 +32,7 @@ def new_application(title: str, version: str, log: logging.Logger, lifespan: Lif
         lifespan=lifespan,
         redirect_slashes=False,
     )
+    app.add_middleware(OwnFaults, log=log)
     app.add_middleware(EdgeHeaders)
 
     @app.exception_handler(errors.SealmatchError)
@@ -46,15 +48,42 @@ def new_application(title: str, version: str, log: logging.Logger, lifespan: Lif
         problem = {404: errors.NOT_FOUND, 405: errors.METHOD_NOT_ALLOWED}.get(
             error.status_code, errors.INVALID
         )
-        return problem_response(problem)
-
-    @app.exception_handler(Exception)
-    async def unknown(request: Request, error: Exception) -> Response:
-        # The type alone: a message or traceback could carry values.
-        log.error("%s INTERNAL: %s", _correlator(request), type(error).__name__)
-        return problem_response(errors.INTERNAL)
+        answer = problem_response(problem)
+        if allow := (error.headers or {}).get("Allow"):
+            answer.headers["allow"] = allow
+        return answer
 
     return app
+
+
+class OwnFaults:
+    """ASGI middleware: an error of ours is a plain 500, and its type alone reaches the log.
+
+    Left to the server, a traceback would be logged with the values in its message.
+    """
+
+    def __init__(self, app: ASGIApp, log: logging.Logger) -> None:
+        self._app = app
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def note_start(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_start)
+        except Exception as error:  # noqa: BLE001  the last line of defence
+            correlator = scope.get("state", {}).get("correlator", "-")
+            self._log.error("%s INTERNAL: %s", correlator, type(error).__name__)
+            if not started:
+                await problem_response(errors.INTERNAL)(scope, receive, send)
 
 
 def _correlator(request: Request) -> str:

@@ -73,7 +73,10 @@ def activation_commitment(reference: str, salt: bytes) -> Commitment:
     Raises:
         UnusableNumber: empty, or longer than 128 bytes in UTF-8.
     """
-    encoded = unicodedata.normalize("NFC", reference.strip()).encode()
+    try:
+        encoded = unicodedata.normalize("NFC", reference.strip()).encode()
+    except UnicodeEncodeError:
+        raise UnusableNumber("the activation reference must be text") from None
     if not 0 < len(encoded) <= _REFERENCE_BYTES:
         raise UnusableNumber("the activation reference must have 1 to 128 bytes")
     return _commit(_ACTIVATION_COMMITMENT_LABEL, salt, encoded)
