@@ -53,6 +53,7 @@ def create_app(settings: AuthoritySettings, clock: Callable[[], int] = unix_time
     Raises:
         KeyFileError: the authority's keys are missing, damaged or open to others.
     """
+    own = custody.load(settings.data_dir, settings.party)
     trust = TrustList(settings.trust_file)
     sessions = SessionTable(settings.max_sessions, clock)
     nonces = NonceMemory()
@@ -60,7 +61,7 @@ def create_app(settings: AuthoritySettings, clock: Callable[[], int] = unix_time
     workers = SecretWorkers(settings.workers, settings.worker_limits)
     service = AuthorityService(
         Settings(settings.party, settings.session_seconds),
-        custody.load(settings.data_dir, settings.party),
+        own,
         trust,
         sessions,
         caps,

@@ -27,7 +27,7 @@ class Custody:
 
     def handles(self, gateway: PartyId, inner: SubjectInner) -> tuple[SubjectHandle, ...]:
         name = gateway.encode()
-        value = len(name).to_bytes(1, "big") + name + inner
+        value = len(name).to_bytes(2, "big") + name + inner
         return (SubjectHandle(hmac.digest(self.pepper, value, "sha256")),)
 
     def handle(self, inner: SubjectInner) -> SubjectHandle:

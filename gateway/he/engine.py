@@ -129,16 +129,10 @@ class Engine:
         Raises:
             CallerMisuse: another number of values, or one at or above t; SEAL would reduce it.
         """
-        self.check_slots(slots)
+        check_slots(slots)
         result = seal.Plaintext()
         self._encoder.encode(slots.tolist(), result)
         return result
-
-    @staticmethod
-    def check_slots(slots: Slots) -> None:
-        """Raise ``CallerMisuse`` unless these are 8192 values below t."""
-        if slots.shape != (N,) or not (slots < T).all():
-            raise CallerMisuse("slots are 8192 values below t")
 
     def slots(self, plaintext: Any) -> Slots:
         """Slot values of a decrypted plaintext."""
@@ -146,6 +140,12 @@ class Engine:
 
     def _polynomial(self, coefficients: Slots) -> Any:
         return layout.load_plaintext(seal.Plaintext(), self.context, coefficients, _VERSION)
+
+
+def check_slots(slots: Slots) -> None:
+    """Raise ``CallerMisuse`` unless these are 8192 values below t."""
+    if slots.shape != (N,) or not (slots < T).all():
+        raise CallerMisuse("slots are 8192 values below t")
 
 
 def export_words(sealed: Any, primes: int) -> Words:

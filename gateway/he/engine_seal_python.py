@@ -12,7 +12,7 @@ import numpy as np
 import seal
 
 from gateway.he import layout
-from gateway.he.engine import Engine, Handle, Slots
+from gateway.he.engine import Engine, Handle, Slots, check_slots
 from gateway.wire.polynomials import SessionPublicKey, Words
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, N, T
 
@@ -75,7 +75,7 @@ class SealPythonEngine(Engine):
         return self._evaluator.add_plain(handle, self.plaintext(slots))  # type: ignore[no-any-return]
 
     def plaintext(self, slots: Slots) -> Any:
-        self.check_slots(slots)
+        check_slots(slots)
         return self._encoder.encode(slots)
 
     def slots(self, plaintext: Any) -> Slots:

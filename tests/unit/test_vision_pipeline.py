@@ -42,7 +42,7 @@ def test_no_face_and_one_face() -> None:
     assert only_face([face]) is face
 
 
-@pytest.mark.parametrize(("heights", "count"), [((100, 50), 2), ((60, 100, 51, 20), 3)])
+@pytest.mark.parametrize(("heights", "count"), [((100, 70), 2), ((75, 100, 71, 69), 3)])
 def test_people_of_similar_size_are_refused(heights: tuple[int, ...], count: int) -> None:
     with pytest.raises(SeveralFacesFound) as caught:
         only_face([_face(height) for height in heights])

@@ -1,0 +1,435 @@
+"""The key authority over HTTP: what a stranger, a peer and a broken body get."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from gateway.wire import cose
+from gateway.wire.evaluation import BlindedRows, Decision, DecisionResponse
+from gateway.wire.message import SMALL
+from gateway.wire.requests import sign_request
+from keys import custody
+from keys.app import create_app
+from keys.config import AuthoritySettings
+from keys.service import AuthorityService
+from keys.trust import Enrolled, TrustList
+from tests.support import parties
+from tests.support.parties import (
+    DEVICE,
+    GATEWAY,
+    ISSUER,
+    NOW,
+    OTHER_GATEWAY,
+    SESSION,
+    Clock,
+    OpenSession,
+    any_product,
+    any_rows,
+    session_key_request,
+)
+
+CBOR = "application/cbor"
+PATHS = ("/v1/session-keys", "/v1/masked-products", "/v1/blinded-rows")
+KEYS = PATHS[0]
+VOLATILE = {"x-correlator", "date"}
+
+
+class Site:
+    """One authority with its data directory, asked without a network."""
+
+    def __init__(self, directory: Path) -> None:
+        self.authority = custody.create(directory, "authority.example").signing.public
+        self.directory = directory
+        self.trust = TrustList(directory / "trust.json")
+        for kind, key in (("gateway", GATEWAY), ("device", DEVICE), ("issuer", ISSUER)):
+            self.trust.enrol(
+                Enrolled.model_validate(
+                    {"kind": kind, "party": key.party, "public_key": key.public.raw.hex()}
+                )
+            )
+        self.clock = Clock()
+        settings = AuthoritySettings(data_dir=directory, party="authority.example", max_sessions=3)
+        self.app: FastAPI = create_app(settings, self.clock)
+
+    def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
+        async def send(client: httpx.AsyncClient) -> httpx.Response:
+            return await client.request(method, path, **given)
+
+        return self.run(send)
+
+    def run(self, use: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]) -> httpx.Response:
+        async def with_client() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app)
+            base = "http://authority.example"
+            async with httpx.AsyncClient(transport=transport, base_url=base) as client:
+                return await use(client)
+
+        return asyncio.run(with_client())
+
+    def post(
+        self, path: str, body: bytes, key: cose.SigningKey = GATEWAY, **headers: str
+    ) -> httpx.Response:
+        signed = sign_request("POST", path, body, key, self.clock.now)
+        return self.ask(
+            "POST", path, content=body, headers={"content-type": CBOR, **signed, **headers}
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def shape(response: httpx.Response) -> tuple[int, dict[str, str], bytes]:
+    headers = {k: v for k, v in response.headers.items() if k not in VOLATILE}
+    return response.status_code, headers, response.content
+
+
+def assert_problem(response: httpx.Response, status: int, code: str) -> None:
+    """The CAMARA form, and the headers of every answer."""
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert body.keys() == {"status", "code", "message"}
+    assert (body["status"], body["code"]) == (status, code)
+    assert isinstance(body["message"], str)
+    assert body["message"]
+    assert response.headers["content-type"] == "application/json"
+    assert_edge(response)
+
+
+def assert_edge(response: httpx.Response) -> None:
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["x-correlator"]
+    assert "server" not in response.headers
+
+
+# --- the honest way ------------------------------------------------------------------------------
+
+
+def test_session_key_to_decision(site: Site) -> None:
+    request = session_key_request()
+    answer = site.post(KEYS, request.encode())
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == CBOR
+    assert_edge(answer)
+    opened = OpenSession(site, request, answer.content, authority_key=site.authority)
+    product = opened.product(masked_product=any_product())
+    assert site.post(PATHS[1], product.encode()).status_code == 200
+    rows = BlindedRows(session=SESSION, blinded_rows=any_rows()).encode()
+    decided = site.post(PATHS[2], rows)
+    assert decided.status_code == 200
+    decision = DecisionResponse.decode(decided.content).decision
+    assert cose.verify(decision, Decision, site.authority).message.session == SESSION
+    again = site.post(PATHS[2], rows)  # a new signature over the same body
+    assert again.content == decided.content
+    other = site.post(PATHS[2], BlindedRows(session=SESSION, blinded_rows=any_rows(9)).encode())
+    assert_problem(other, 403, "PERMISSION_DENIED")
+
+
+def test_health_needs_no_signature_and_tells_nothing(site: Site) -> None:
+    response = site.ask("GET", "/v1/health")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+    assert_edge(response)
+
+
+# --- refusals look alike -------------------------------------------------------------------------
+
+
+def refusals(site: Site) -> Iterator[httpx.Response]:
+    body = session_key_request().encode()
+    plain = {"content-type": CBOR}
+    headers = sign_request("POST", KEYS, body, GATEWAY, NOW)
+    yield site.ask("POST", KEYS, content=body, headers=plain)
+    yield site.ask("POST", KEYS, content=b"not cbor", headers=plain)
+    yield site.ask("POST", KEYS, content=b"", headers=plain)
+    yield site.post(KEYS, body, OTHER_GATEWAY)
+    yield site.post(KEYS, body, DEVICE)
+    yield site.post(KEYS, body, parties.stranger(GATEWAY.party))
+    yield site.ask("POST", KEYS, content=body + b"\0", headers={**plain, **headers})
+    yield site.ask("POST", PATHS[1], content=body, headers={**plain, **headers})
+    yield site.post(KEYS, session_key_request(gateway=OTHER_GATEWAY.party).encode())
+    yield site.post(KEYS, session_key_request(device="device-18").encode())
+    yield site.post(KEYS, session_key_request(issuer="reader-18").encode())
+    for age in (61, -61):
+        signed = sign_request("POST", KEYS, body, GATEWAY, NOW + age)
+        yield site.ask("POST", KEYS, content=body, headers={**plain, **signed})
+    assert site.ask("POST", KEYS, content=body, headers={**plain, **headers}).status_code == 200
+    yield site.ask("POST", KEYS, content=body, headers={**plain, **headers})  # replayed
+    yield site.post(KEYS, session_key_request(client_nonce=bytes(32)).encode())
+    rows = BlindedRows(session=SESSION, blinded_rows=any_rows())
+    yield site.post(PATHS[2], rows.encode())  # before the product
+
+
+def test_every_refusal_is_the_same_answer(site: Site) -> None:
+    answers = list(refusals(site))
+    assert len(answers) >= 16
+    for answer in answers:
+        assert_problem(answer, 403, "PERMISSION_DENIED")
+    assert len({json.dumps(shape(a)[1], sort_keys=True) for a in answers}) == 1
+    assert len({a.content for a in answers}) == 1
+
+
+def test_the_reason_goes_to_the_log_under_the_correlator(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "sealmatch.authority")
+    site.post(KEYS, session_key_request(device="device-18").encode(), **{"x-correlator": "abc-1"})
+    assert caplog.messages == ["abc-1 PERMISSION_DENIED: device device-18 is not enrolled"]
+
+
+def test_suspended_at_the_next_request(site: Site) -> None:
+    body = session_key_request().encode()
+    assert site.post(KEYS, body).status_code == 200
+    site.trust.suspend("gateway", GATEWAY.party)
+    assert_problem(site.post(KEYS, body), 403, "PERMISSION_DENIED")
+
+
+def test_a_broken_trust_list_is_our_fault_and_nobody_is_let_in(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The operator must find the reason in the log; the peer gets no reason to distrust its key."""
+    (site.directory / "trust.json").write_text('{"hunter2": ')
+    response = site.post(KEYS, session_key_request().encode())
+    assert_problem(response, 500, "INTERNAL")
+    assert "trust.json is not a valid trust list" in caplog.text
+    assert "hunter2" not in caplog.text + response.text
+
+
+# --- bodies --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "content_type", [None, "application/json", "text/plain", "", "application/cbor-seq", "cbor"]
+)
+def test_another_content_type(site: Site, path: str, content_type: str | None) -> None:
+    headers = {} if content_type is None else {"content-type": content_type}
+    response = site.ask("POST", path, content=b"x", headers=headers)
+    assert_problem(response, 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+def test_content_type_with_parameters_and_capitals(site: Site) -> None:
+    body = session_key_request().encode()
+    signed = sign_request("POST", KEYS, body, GATEWAY, NOW)
+    headers = {**signed, "content-type": "Application/CBOR; charset=binary"}
+    assert site.ask("POST", KEYS, content=body, headers=headers).status_code == 200
+
+
+async def chunks(total: int, given: list[int]) -> AsyncIterator[bytes]:
+    while total > 0:
+        piece = min(total, 4096)
+        given.append(piece)
+        total -= piece
+        yield bytes(piece)
+
+
+def test_too_large_with_a_stated_length(site: Site) -> None:
+    response = site.ask("POST", KEYS, content=bytes(SMALL + 1), headers={"content-type": CBOR})
+    assert_problem(response, 413, "PAYLOAD_TOO_LARGE")
+
+
+def test_too_large_without_a_stated_length(site: Site) -> None:
+    given: list[int] = []
+    response = site.ask(
+        "POST", KEYS, content=chunks(SMALL + 4096, given), headers={"content-type": CBOR}
+    )
+    assert "content-length" not in response.request.headers
+    assert_problem(response, 413, "PAYLOAD_TOO_LARGE")
+
+
+@pytest.mark.parametrize("path", PATHS[1:])
+def test_ciphertext_routes_are_bounded_too(site: Site, path: str) -> None:
+    response = site.ask("POST", path, content=bytes(600_000), headers={"content-type": CBOR})
+    assert_problem(response, 413, "PAYLOAD_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [("16385", 413), ("9" * 40, 413), ("-1", 400), ("1e3", 400), ("²", 400), ("", 400)],
+)
+def test_stated_lengths(site: Site, length: str, status: int) -> None:
+    """The stated length decides before anything is read."""
+    sent: list[dict[str, Any]] = []
+
+    async def unread() -> dict[str, Any]:
+        raise AssertionError("the body was read")
+
+    async def keep(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "path": KEYS,
+        "raw_path": KEYS.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "server": ("authority.example", 80),
+        "client": ("192.0.2.1", 1),
+        "headers": [
+            (b"content-type", CBOR.encode()),
+            (b"content-length", length.encode("latin-1")),
+        ],
+    }
+    asyncio.run(site.app(scope, unread, keep))  # type: ignore[arg-type]
+    assert sent[0]["status"] == status
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("body", [b"", b"\xa0", b"hunter2", bytes(100)], ids=repr)
+def test_malformed_bodies_of_a_known_gateway(site: Site, path: str, body: bytes) -> None:
+    response = site.post(path, body)
+    assert_problem(response, 400, "INVALID_ARGUMENT")
+    assert "hunter2" not in response.text
+
+
+def test_unknown_profile_has_a_code_of_its_own(site: Site) -> None:
+    response = site.post(KEYS, session_key_request(profile="hunter2").encode())
+    assert_problem(response, 400, "FACE_VERIFICATION.UNKNOWN_PROFILE")
+    assert "hunter2" not in response.text
+
+
+def test_unknown_session(site: Site) -> None:
+    rows = BlindedRows(session=bytes(16), blinded_rows=any_rows()).encode()
+    assert_problem(site.post(PATHS[2], rows), 404, "NOT_FOUND")
+
+
+def test_too_many_sessions(site: Site) -> None:
+    for i in range(3):
+        body = session_key_request(session=parties.fixed_bytes(f"s{i}", 16)).encode()
+        assert site.post(KEYS, body).status_code == 200
+    body = session_key_request(session=bytes(16)).encode()
+    assert_problem(site.post(KEYS, body), 503, "UNAVAILABLE")
+    site.clock.now += 300
+    assert site.post(KEYS, body).status_code == 200
+
+
+# --- paths, methods, headers ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/hunter2", "/v1", "/v1/session-keys/", "/v1/health/", "/docs", "/redoc", "/openapi.json",
+     "/v1/%2e%2e/x", "//v1/health", "/v1/session-keys/hunter2"],
+)  # fmt: skip
+def test_unknown_paths(site: Site, path: str) -> None:
+    for method in ("GET", "POST", "PUT"):
+        response = site.ask(method, path)
+        assert_problem(response, 404, "NOT_FOUND")
+        assert "hunter2" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [(m, p, "POST") for p in PATHS for m in ("GET", "PUT", "DELETE", "PATCH", "OPTIONS")]
+    + [("POST", "/v1/health", "GET")],
+)
+def test_other_methods(site: Site, method: str, path: str, allowed: str) -> None:
+    assert_problem(site.ask(method, path), 405, "METHOD_NOT_ALLOWED")
+
+
+def test_other_methods_are_told_which_one_is_allowed(site: Site) -> None:
+    """RFC 9110, section 15.5.6: a 405 must carry ``Allow``."""
+    assert site.ask("GET", KEYS).headers.get("allow") == "POST"
+    assert site.ask("POST", "/v1/health").headers.get("allow") == "GET"
+
+
+@pytest.mark.parametrize("correlator", ["a", "x" * 256, "01-aZ_:;./<>{}"])
+def test_correlator_is_echoed(site: Site, correlator: str) -> None:
+    for method, path in (("GET", "/v1/health"), ("GET", "/nothing"), ("POST", KEYS)):
+        response = site.ask(method, path, headers={"x-correlator": correlator})
+        assert response.headers.get_list("x-correlator") == [correlator]
+
+
+@pytest.mark.parametrize("correlator", ["", "x" * 257, "with space", 'quote"', "é", "a\tb", "a,b"])
+def test_correlators_of_another_form_are_replaced(site: Site, correlator: str) -> None:
+    headers = [(b"x-correlator", correlator.encode("latin-1"))]
+    made = {site.ask("GET", "/v1/health", headers=headers).headers["x-correlator"] for _ in "12"}
+    assert len(made) == 2
+    assert correlator not in made
+    assert all(len(one) == 36 for one in made)
+
+
+def test_query_and_host_change_nothing(site: Site) -> None:
+    body = session_key_request().encode()
+    signed = sign_request("POST", KEYS, body, GATEWAY, NOW)
+    headers = {**signed, "content-type": CBOR, "host": "hunter2"}
+    assert site.ask("POST", KEYS, content=body, headers=headers).status_code == 200
+
+
+# --- our own faults ------------------------------------------------------------------------------
+
+
+def test_a_fault_of_ours_tells_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """500 in the CAMARA form with the edge headers; the value in the exception goes nowhere.
+
+    The exception must not leave the application: uvicorn would print it with its traceback.
+    """
+
+    def broken(*_: object) -> bytes:
+        raise RuntimeError("score 1234 of subject hunter2")
+
+    monkeypatch.setattr(AuthorityService, "open_session", broken)
+    app = create_app(
+        AuthoritySettings(data_dir=site.directory, party="authority.example"), site.clock
+    )
+    monkeypatch.setattr(site, "app", app)
+    response = site.post(KEYS, session_key_request().encode(), **{"x-correlator": "abc-2"})
+    assert_problem(response, 500, "INTERNAL")
+    assert response.headers["x-correlator"] == "abc-2"
+    assert "hunter2" not in response.text
+    assert "hunter2" not in caplog.text
+    assert "abc-2 INTERNAL: RuntimeError" in caplog.text
+
+
+def test_the_server_goes_on_after_everything_above(site: Site) -> None:
+    for _ in refusals(site):
+        pass
+    site.post(PATHS[1], b"\xff" * 1000)
+    body = session_key_request(session=bytes(16)).encode()
+    assert site.post(KEYS, body).status_code == 200
+
+
+def test_keys_are_swept_while_nobody_asks_and_destroyed_at_the_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from keys import app as module
+    from keys.workers import IsolatedSecret
+
+    destroyed: list[int] = []
+    real = IsolatedSecret.destroy
+
+    def spy(self: IsolatedSecret) -> None:
+        destroyed.append(1)
+        real(self)
+
+    monkeypatch.setattr(IsolatedSecret, "destroy", spy)
+    monkeypatch.setattr(module, "SWEEP_SECONDS", 0.01)
+
+    async def live() -> None:
+        async with site.app.router.lifespan_context(site.app):
+            for i in range(2):
+                body = session_key_request(session=parties.fixed_bytes(f"s{i}", 16)).encode()
+                assert (await asyncio.to_thread(site.post, KEYS, body)).status_code == 200
+                site.clock.now += 200
+            for _ in range(200):
+                await asyncio.sleep(0.01)
+                if destroyed:
+                    break
+            assert destroyed == [1]  # the first one's 300 seconds are over
+
+    asyncio.run(live())
+    assert destroyed == [1, 1]

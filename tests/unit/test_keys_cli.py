@@ -1,0 +1,135 @@
+"""``sealmatch-authority``: what it prints, what it refuses, and its exit status."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from keys import custody
+from keys.cli import main
+from keys.trust import TrustList
+from tests.support import parties
+from tests.support.parties import DEVICE, GATEWAY
+
+KEY = GATEWAY.public.raw.hex()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [n for n in os.environ if n.startswith("SEALMATCH_")]:
+        monkeypatch.delenv(name)
+
+
+def run(tmp_path: Path, *arguments: str) -> int:
+    return main(["--data-dir", str(tmp_path / "data"), *arguments])
+
+
+def test_init_prints_the_public_key_and_nothing_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, "init") == 0
+    printed = capsys.readouterr().out
+    loaded = custody.load(tmp_path / "data", "authority")
+    assert json.loads(printed) == {
+        "party": "authority",
+        "publicKey": loaded.signing.public.raw.hex(),
+    }
+    assert loaded.pepper.hex() not in printed
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+    assert run(tmp_path, "show") == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_init_twice_fails_and_keeps_the_keys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "init")
+    before = custody.load(tmp_path / "data", "authority").signing.public
+    capsys.readouterr()
+    assert run(tmp_path, "init") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("sealmatch-authority: ")
+    assert ".key exists already" in captured.err
+    assert custody.load(tmp_path / "data", "authority").signing.public == before
+
+
+def test_enrol_list_suspend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path, "init")
+    capsys.readouterr()
+    assert run(tmp_path, "enrol", "gateway", GATEWAY.party, KEY) == 0
+    assert run(tmp_path, "enrol", "device", DEVICE.party, DEVICE.public.raw.hex()) == 0
+    assert run(tmp_path, "list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"gateway\t{GATEWAY.party}\t{KEY}" in lines
+    assert len(lines) == 2
+    assert run(tmp_path, "suspend", "gateway", GATEWAY.party) == 0
+    assert [p.party for p in TrustList(tmp_path / "data" / "trust.json").parties()] == [
+        DEVICE.party
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("enrol", "gateway", GATEWAY.party, parties.stranger(GATEWAY.party).public.raw.hex()),
+        ("enrol", "gateway", "Upper", KEY),
+        ("enrol", "gateway", "short-key", KEY[:-2]),
+        ("enrol", "gateway", "upper-key", KEY.upper()),
+        ("suspend", "device", GATEWAY.party),
+    ],
+)
+def test_what_cannot_be_done_is_said_with_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    run(tmp_path, "init")
+    run(tmp_path, "enrol", "gateway", GATEWAY.party, KEY)
+    before = (tmp_path / "data" / "trust.json").read_bytes()
+    capsys.readouterr()
+    assert run(tmp_path, *arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("sealmatch-authority: ")
+    assert "Traceback" not in captured.err
+    assert (tmp_path / "data" / "trust.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["show", "serve"])
+def test_without_keys_nothing_is_shown_or_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert run(tmp_path, command) == 1
+    assert "signing.key cannot be read" in capsys.readouterr().err
+
+
+def test_data_dir_is_required_and_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show"]) == 1
+    assert "data_dir" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["unknown"], ["enrol"], ["enrol", "witness", "a", KEY], ["init", "extra"]]
+)
+def test_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_options_after_the_command_and_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(f'data_dir = "{tmp_path / "wrong"}"\nparty = "other-authority"')
+    assert main(["init", "--config", str(file), "--data-dir", str(tmp_path / "data")]) == 0
+    assert json.loads(capsys.readouterr().out)["party"] == "other-authority"
+    assert (tmp_path / "data" / "signing.key").exists()
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_help_documents_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert "SEALMATCH_AUTHORITY_SESSION_SECONDS" in capsys.readouterr().out

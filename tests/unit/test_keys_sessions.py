@@ -1,0 +1,199 @@
+"""The table of open sessions: states, expiry, and threads that wait for one another."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from gateway.wire.cose import Signed
+from gateway.wire.errors import Refused, SealmatchError, SessionNotFound, Unavailable
+from gateway.wire.session import SessionGrant
+from keys.sessions import Session, SessionTable, State
+from tests.support.parties import NOW, Clock, InProcessAuthority, fixed_bytes, refused
+from tests.vectors.generate import GRANT
+
+
+class Secret:
+    """Counts how often it is destroyed."""
+
+    destroyed = 0
+
+    def destroy(self) -> None:
+        self.destroyed += 1
+
+
+def session(name: str = "a", expires_at: int = NOW + 300, opened_by: bytes = bytes(32)) -> Session:
+    grant = GRANT.model_copy(update={"session": fixed_bytes(name, 16), "expires_at": expires_at})
+    signed: Signed[SessionGrant] = Signed(grant, b"")
+    return Session(signed, Secret(), opened_by, b"opened")  # type: ignore[arg-type]
+
+
+def secret(of: Session) -> Secret:
+    return of.secret  # type: ignore[return-value]
+
+
+A, B, C = (fixed_bytes(name, 16) for name in "abc")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_found_until_it_expires(clock: Clock) -> None:
+    table, opened = SessionTable(10, clock), session()
+    table.add(opened)
+    for now in (NOW, NOW + 299):
+        clock.now = now
+        assert table.find(A) is opened
+        with table.locked(A) as held:
+            assert held is opened
+    clock.now = NOW + 300
+    assert table.find(A) is None
+    assert secret(opened).destroyed == 1
+    with pytest.raises(SessionNotFound), table.locked(A):
+        pass
+
+
+def test_one_expires_and_another_stays(clock: Clock) -> None:
+    table = SessionTable(10, clock)
+    early, late = session("a", NOW + 10), session("b", NOW + 20)
+    table.add(early)
+    table.add(late)
+    clock.now = NOW + 10
+    assert table.expire() == 1
+    assert (secret(early).destroyed, secret(late).destroyed) == (1, 0)
+    assert table.find(B) is late
+
+
+def test_an_id_is_taken_once(clock: Clock) -> None:
+    table, opened = SessionTable(10, clock), session()
+    table.add(opened)
+    with refused("in use"):
+        table.add(session(opened_by=b"\1" * 32))
+    assert table.find(A) is opened
+    clock.now = NOW + 300
+    again = session("a", NOW + 600)
+    table.add(again)
+    assert table.find(A) is again
+
+
+def test_limit_counts_open_sessions_alone(clock: Clock) -> None:
+    table = SessionTable(2, clock)
+    table.add(session("a", NOW + 10))
+    table.add(session("b"))
+    with pytest.raises(Unavailable):
+        table.add(session("c"))
+    with refused("in use"):
+        table.add(session("b", opened_by=b"\1" * 32))
+    clock.now = NOW + 10
+    table.add(session("c"))
+    assert table.expire() == 2
+
+
+def test_clear_destroys_everything(clock: Clock) -> None:
+    table = SessionTable(10, clock)
+    opened = [session(name) for name in "abc"]
+    for one in opened:
+        table.add(one)
+    table.clear()
+    assert [secret(one).destroyed for one in opened] == [1, 1, 1]
+    assert table.expire() == 0
+
+
+def test_a_session_in_use_is_left_until_it_is_free(clock: Clock) -> None:
+    table, opened = SessionTable(10, clock), session()
+    table.add(opened)
+    with table.locked(A):
+        clock.now = NOW + 300
+        table.expire()
+        assert secret(opened).destroyed == 0
+    assert table.expire() == 0
+    assert secret(opened).destroyed == 1
+
+
+def test_expiry_between_finding_and_locking_does_not_hang(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request finds its session; the sweeper destroys it before the request has the lock.
+
+    The request must end in ``SessionNotFound``. If the sweeper keeps the lock it took, the
+    request's thread waits for ever, and each such thread is lost to the server.
+    """
+    table = SessionTable(10, clock)
+    table.add(session())
+    find = table.find
+
+    def found_just_in_time(wanted: object) -> Session | None:
+        found = find(wanted)  # type: ignore[arg-type]
+        clock.now = NOW + 300
+        table.expire()
+        return found
+
+    monkeypatch.setattr(table, "find", found_just_in_time)
+    outcome: list[object] = []
+
+    def request() -> None:
+        try:
+            with table.locked(A) as held:
+                outcome.append(held)
+        except SealmatchError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=request, daemon=True)
+    thread.start()
+    thread.join(3)
+    assert not thread.is_alive(), "the request waits for a lock that nobody will release"
+    assert isinstance(outcome[0], SessionNotFound)
+
+
+def test_a_request_that_waited_beyond_expiry_finds_nothing(clock: Clock) -> None:
+    """Two requests of one session; the second gets the lock after the key's time is over."""
+    table, opened = SessionTable(10, clock), session()
+    table.add(opened)
+    outcome: list[object] = []
+    waiting = threading.Event()
+
+    def second() -> None:
+        waiting.set()
+        try:
+            with table.locked(A) as held:
+                outcome.append(held)
+        except SealmatchError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=second, daemon=True)
+    with table.locked(A):
+        thread.start()
+        waiting.wait(3)
+        thread.join(0.2)  # it is waiting for the lock now
+        assert thread.is_alive()
+        clock.now = NOW + 301
+    thread.join(3)
+    assert not thread.is_alive()
+    assert isinstance(outcome[0], SessionNotFound)
+
+
+def test_states_only_go_forward() -> None:
+    opened = session()
+    opened.require(State.GRANTED)
+    assert opened.stored_answer(bytes(32)) is None
+    opened.advance(State.ASKED, bytes(32), b"bits")
+    assert opened.stored_answer(bytes(32)) == b"bits"
+    assert opened.stored_answer(b"\1" * 32) is None
+    for wrong in (State.GRANTED, State.DECIDED):
+        with pytest.raises(Refused):
+            opened.require(wrong)
+    opened.advance(State.DECIDED, b"\1" * 32, b"decision")
+    assert opened.stored_answer(bytes(32)) is None
+    assert opened.stored_answer(b"\1" * 32) == b"decision"
+    opened.close()
+    assert secret(opened).destroyed == 1
+
+
+def test_answers_never_show(tmp_path: Path, clock: Clock) -> None:
+    opened = session()
+    opened.advance(State.ASKED, bytes(32), b"the-answer")
+    assert "the-answer" not in repr(opened)
+    assert "opened'" not in repr(opened)
+    assert InProcessAuthority(tmp_path, clock).table.expire() == 0

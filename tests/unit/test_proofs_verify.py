@@ -1,0 +1,290 @@
+"""A receipt, checked by a stranger: every step fails alone and says its number."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.proofs.statement import Circumstances, entry_digest, make_receipt, make_statement
+from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
+from gateway.proofs.verify import STEPS, ReceiptInvalid, VerifiedReceipt, verify_receipt
+from gateway.wire import cose
+from gateway.wire.cose import Signed, SigningKey
+from gateway.wire.evaluation import Decision
+from gateway.wire.policy import MatchPolicy
+from gateway.wire.proof import Opening, Receipt, Statement
+from gateway.wire.subject import Subject
+from tests.support import parties
+from tests.support.parties import AUTHORITY, GATEWAY, NOW, OTHER_GATEWAY, SUBJECT, fixed_bytes
+from tests.vectors import generate
+
+POLICY: MatchPolicy = generate.POLICY
+OTHER_POLICY = parties.policy()
+HONEST: bytes = generate.MESSAGES["receipt"][0].encode()
+OPENING: Opening = generate.MESSAGES["opening"][0]  # type: ignore[assignment]
+
+
+def trust(**changes: Any) -> TrustFile:
+    given: dict[str, Any] = {
+        "gateways": [pin_gateway()],
+        "authorities": [pin_authority()],
+        "policies": [OTHER_POLICY.digest.hex(), POLICY.digest.hex()],
+    }
+    return TrustFile(**(given | changes))
+
+
+def pin_gateway(key: SigningKey = GATEWAY) -> PinnedGateway:
+    return PinnedGateway(
+        party=key.party,
+        url="https://gateway.example",
+        public_key=key.public.raw.hex(),
+        sealing_key=parties.sealing_key().public.raw.hex(),
+    )
+
+
+def pin_authority(key: SigningKey = AUTHORITY) -> PinnedAuthority:
+    return PinnedAuthority(
+        party=key.party, url="https://authority.example", public_key=key.public.raw.hex()
+    )
+
+
+def receipt(
+    statement: dict[str, Any] | None = None,
+    decision: dict[str, Any] | None = None,
+    *,
+    gateway: SigningKey = GATEWAY,
+    authority: SigningKey = AUTHORITY,
+    log_proof: bytes | None = None,
+) -> bytes:
+    """A receipt with really signed parts, some of their fields changed before signing."""
+    decided = generate.DECISION.model_copy(update=decision or {})
+    stated = generate.STATEMENT.model_copy(
+        update={"decision": cose.sign(decided, authority).encoded, **(statement or {})}
+    )
+    signed = cose.sign(stated, gateway).encoded
+    return Receipt(statement=signed, log_proof=log_proof).encode()
+
+
+def fails(step: int, encoded: bytes, pinned: TrustFile | None = None, **given: Any) -> str:
+    """The receipt fails at this step and no earlier; returns the reason."""
+    passed: list[int] = []
+    with pytest.raises(ReceiptInvalid) as caught:
+        verify_receipt(
+            encoded, pinned or trust(), progress=lambda done, _: passed.append(done), **given
+        )
+    assert caught.value.step == step
+    assert str(caught.value).startswith(f"step {step} ({STEPS[step]}): ")
+    assert passed == [n for n in range(1, step) if n < 7 or given]
+    return caught.value.reason
+
+
+def test_honest_receipt_passes_every_step() -> None:
+    heard: dict[int, str] = {}
+    result = verify_receipt(HONEST, trust(), OPENING, SUBJECT, heard.__setitem__)
+    assert isinstance(result, VerifiedReceipt)
+    assert list(heard) == list(STEPS) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert result.notes == heard
+    assert heard[1] == f"record {generate.RECORD_ID.hex()}"
+    assert (heard[2], heard[3], heard[4]) == (GATEWAY.party, AUTHORITY.party, "MATCH")
+    assert heard[5] == "unsigned-default"
+    assert "no log" in heard[6]
+    assert result.statement.message == generate.STATEMENT
+    assert result.decision.message == generate.DECISION
+    assert receipt() == HONEST
+
+
+def test_without_an_opening_the_last_two_steps_are_not_claimed() -> None:
+    assert list(verify_receipt(HONEST, trust()).notes) == [1, 2, 3, 4, 5, 6]
+
+
+def test_no_match_is_proven_in_the_same_way() -> None:
+    result = verify_receipt(receipt(decision={"outcome": "NO_MATCH"}), trust())
+    assert result.notes[4] == "NO_MATCH"
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [b"", b"\xa0", HONEST[:-1], HONEST + b"\0", bytes(len(HONEST)), HONEST * 20,
+     generate.STATEMENT.encode(), generate.SIGNED_STATEMENT.encoded,
+     Receipt(statement=b"\xd2", log_proof=None).encode(),
+     Receipt(statement=generate.SIGNED_DECISION.encoded, log_proof=None).encode()],
+    ids=["empty", "map", "cut", "longer", "zeros", "too-large", "bare-statement",
+         "bare-signed", "statement-cut", "decision-for-statement"],
+)  # fmt: skip
+def test_step_1_well_formed(encoded: bytes) -> None:
+    fails(1, encoded)
+
+
+def test_step_2_gateway_is_pinned_and_signed() -> None:
+    assert "no pinned gateway" in fails(2, HONEST, trust(gateways=[pin_gateway(OTHER_GATEWAY)]))
+    stranger = parties.stranger(GATEWAY.party)
+    fails(2, HONEST, trust(gateways=[pin_gateway(stranger)]))
+    fails(2, receipt(gateway=stranger))
+    fails(2, receipt(gateway=AUTHORITY))
+    fails(2, receipt({"gateway": OTHER_GATEWAY.party}))
+
+
+def test_step_2_another_pinned_gateway_cannot_sign_in_its_name() -> None:
+    both = trust(gateways=[pin_gateway(), pin_gateway(OTHER_GATEWAY)])
+    fails(2, receipt(gateway=OTHER_GATEWAY), both)
+    assert verify_receipt(HONEST, both).notes[2] == GATEWAY.party
+
+
+def test_step_2_a_changed_statement_under_the_old_signature() -> None:
+    encoded = bytearray(generate.SIGNED_STATEMENT.encoded)
+    place = encoded.index(b"sim-activation")
+    encoded[place : place + 3] = b"esi"
+    fails(2, Receipt(statement=bytes(encoded), log_proof=None).encode())
+
+
+def test_step_3_authority_is_pinned_and_signed() -> None:
+    stranger = parties.stranger(AUTHORITY.party)
+    fails(3, HONEST, trust(authorities=[pin_authority(stranger)]))
+    fails(3, HONEST, trust(authorities=[pin_authority(parties.fixed_key("other-authority"))]))
+    fails(3, receipt(authority=stranger))
+    fails(3, receipt(authority=GATEWAY))  # the gateway cannot decide by itself
+    fails(3, receipt({"authority": "other-authority"}))
+    fails(3, receipt({"decision": b"\xd2"}))
+    fails(3, receipt({"decision": generate.SIGNED_GRANT.encoded}))
+
+
+def test_step_3_an_outcome_turned_round_under_the_old_signature() -> None:
+    decided = generate.DECISION.model_copy(update={"outcome": "NO_MATCH"})
+    signed = cose.sign(decided, AUTHORITY).encoded
+    forged = cose.sign(generate.DECISION, AUTHORITY).encoded[:-64] + signed[-64:]
+    fails(3, receipt({"decision": forged}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("profile", "bgv8192-2"),
+        ("session", bytes(16)),
+        ("gateway", "other-gateway.example"),
+        ("authority", "other-authority"),
+        ("device", "device-18"),
+        ("issuer", "reader-18"),
+        ("policy_digest", OTHER_POLICY.digest),
+    ],
+)
+def test_step_4_both_speak_of_the_same(field: str, value: object) -> None:
+    """A decision about another session, truly signed, does not serve this statement."""
+    assert field.partition("_")[0] in fails(4, receipt(decision={field: value}))
+
+
+def test_step_4_covers_every_field_that_both_have() -> None:
+    shared = Statement.model_fields.keys() & Decision.model_fields.keys() - {"version"}
+    assert shared == {"profile", "session", "gateway", "authority", "device", "issuer",
+                      "policy_digest"}  # fmt: skip
+
+
+def test_step_5_policy_is_accepted() -> None:
+    fails(5, HONEST, trust(policies=[]))
+    fails(5, HONEST, trust(policies=[OTHER_POLICY.digest.hex()]))
+
+
+def test_step_6_a_log_proof_that_cannot_be_checked_is_not_passed_over() -> None:
+    for proof in (b"", b"c2sp.org/tlog-proof@v1\n"):
+        fails(6, receipt(log_proof=proof))
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [None, Subject.of("passport", "X1234568"), Subject.of("id-card", "X1234567")],
+    ids=["none", "other-number", "other-document"],
+)
+def test_step_7_subject_opens(subject: Subject | None) -> None:
+    fails(7, HONEST, opening=OPENING, subject=subject)
+
+
+def test_step_7_opening_of_another_receipt() -> None:
+    other = OPENING.model_copy(update={"subject_salt": fixed_bytes("other")})
+    fails(7, HONEST, opening=other, subject=SUBJECT)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"activation_reference": "+49 151 00000001"},
+        {"activation_salt": fixed_bytes("other")},
+        {"activation_reference": " "},
+        {"activation_reference": "é" * 128},
+    ],
+    ids=["other-number", "other-salt", "blank", "too-long-in-utf8"],
+)
+def test_step_8_activation_opens(changes: dict[str, Any]) -> None:
+    """An opening comes from outside: whatever it holds, the step fails and nothing else."""
+    opening = OPENING.model_copy(update=changes)
+    assert Opening.decode(opening.encode()) == opening
+    with pytest.raises(ReceiptInvalid) as caught:
+        verify_receipt(HONEST, trust(), opening, SUBJECT)
+    assert caught.value.step == 8
+
+
+def test_reasons_tell_no_number_or_salt() -> None:
+    for subject in (Subject.of("passport", "X1234568"), None):
+        reason = fails(7, HONEST, opening=OPENING, subject=subject)
+        assert "X1234568" not in reason
+        assert OPENING.subject_salt.hex() not in reason
+
+
+def refused_whole(encoded: bytes) -> None:
+    with pytest.raises(ReceiptInvalid):
+        verify_receipt(encoded, trust(), OPENING, SUBJECT)
+
+
+@given(place=st.integers(0, len(HONEST) - 1), byte=st.integers(1, 255))
+@settings(max_examples=600)
+def test_any_altered_byte_is_refused(place: int, byte: int) -> None:
+    altered = bytearray(HONEST)
+    altered[place] ^= byte
+    refused_whole(bytes(altered))
+
+
+@given(st.integers(0, len(HONEST) - 1), st.integers(0, 40), st.binary(max_size=40))
+@settings(max_examples=300)
+def test_any_replaced_piece_is_refused(place: int, width: int, piece: bytes) -> None:
+    altered = HONEST[:place] + piece + HONEST[place + width :]
+    if altered != HONEST:
+        refused_whole(altered)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused(data: bytes) -> None:
+    refused_whole(data)
+
+
+def given_circumstances() -> Circumstances:
+    return Circumstances(
+        POLICY, generate.TEMPLATE, generate.SUBMISSION_ASSERTION, generate.CONSENT, "not-performed"
+    )
+
+
+@pytest.mark.parametrize(("second", "minute"), [(0, 0), (1, 0), (59, 0), (60, 60)])
+def test_statement_is_the_golden_one(second: int, minute: int) -> None:
+    """From decision and circumstances to the vector's very bytes; the time is cut to the minute."""
+    start = NOW - NOW % 60
+    made = make_statement(
+        Signed(generate.DECISION, generate.SIGNED_DECISION.encoded),
+        given_circumstances(),
+        generate.RECORD_ID,
+        start + second,
+        GATEWAY,
+    )
+    golden = generate.STATEMENT.model_copy(update={"decided_at_minute": start + minute})
+    assert made.message == golden
+    assert made.encoded == cose.sign(golden, GATEWAY).encoded
+    assert make_receipt(made.encoded) == Receipt(statement=made.encoded, log_proof=None)
+    assert entry_digest(made) == made.digest
+
+
+def test_a_receipt_carries_nothing_that_leads_to_the_person() -> None:
+    for secret in (
+        SUBJECT.number.encode(),
+        SUBJECT.inner(parties.SITE_SALT),
+        OPENING.subject_salt,
+        OPENING.activation_salt,
+        OPENING.activation_reference.encode(),
+    ):
+        assert secret not in HONEST

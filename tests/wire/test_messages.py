@@ -1,0 +1,148 @@
+"""What holds for every message: bounded, frozen, silent about its contents."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.wire import errors
+from gateway.wire.errors import BodyTooLarge, MalformedMessage, Problem, problem_for
+from gateway.wire.message import SMALL, Message
+from gateway.wire.policy import LanePolicy
+from gateway.wire.profile import NORM_SQUARED, T
+from gateway.wire.session import SessionOffer
+from gateway.wire.submission import Submission
+from tests.vectors.generate import MESSAGES
+from tests.wire import reference_cbor
+
+EXAMPLES = [case for cases in MESSAGES.values() for case in cases]
+IDS = [f"{name}-{i}" for name, cases in MESSAGES.items() for i in range(len(cases))]
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=IDS)
+def test_is_frozen_and_comes_back(message: Message) -> None:
+    assert type(message).decode(message.encode()) == message
+    with pytest.raises(ValidationError):
+        message.version = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=IDS)
+def test_length_is_bounded_before_anything_is_read(message: Message) -> None:
+    kind = type(message)
+    assert len(message.encode()) <= kind.max_bytes
+    with pytest.raises(BodyTooLarge):
+        kind.decode(bytes(kind.max_bytes + 1))
+    with pytest.raises(MalformedMessage):
+        kind.decode(bytes(kind.max_bytes))
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=IDS)
+def test_every_field_is_needed_and_no_other_taken(message: Message) -> None:
+    kind, value = type(message), message.to_map()
+    for name in value:
+        with pytest.raises(MalformedMessage):
+            kind.from_map({key: item for key, item in value.items() if key != name})
+    with pytest.raises(MalformedMessage) as caught:
+        kind.from_map(value | {"secret-from-peer": 1})
+    assert "secret-from-peer" not in str(caught.value)
+
+
+WRONG: list[Any] = [None, True, -1, "\x00peer-input\x00", b"\x00peer-input\x00", [], {}, [[]]]
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=IDS)
+def test_errors_never_repeat_input(message: Message) -> None:
+    kind, value = type(message), message.to_map()
+    refusals = []
+    for name, honest in value.items():
+        for wrong in WRONG:
+            try:
+                kind.decode(reference_cbor.encode(value | {name: wrong}))
+            except MalformedMessage as error:
+                refusals.append(error)
+            else:
+                # Some fields take null, and some take byte strings or texts of any content.
+                assert wrong is None or type(wrong) in {bytes, str}, name
+                assert honest is None or type(honest) in {bytes, str}, name
+    assert len(refusals) >= len(value)
+    for error in refusals:
+        assert "peer-input" not in repr(error)
+        assert error.__cause__ is None
+        assert error.__context__ is None or error.__suppress_context__
+
+
+def test_repr_of_what_carries_secrets_says_nothing() -> None:
+    """No ciphertext, signature, salt or activation number in a log line."""
+    for name in ("submission", "masked-product", "session-offer", "opening", "decision-response"):
+        for message in MESSAGES[name]:
+            text = repr(message)
+            for field, value in message.to_map().items():
+                if isinstance(value, bytes) and len(value) > 100 and field != "policy":
+                    assert repr(value)[2:60] not in text, field
+    (opening,) = MESSAGES["opening"]
+    assert "151" not in repr(opening)
+    assert "salt" not in repr(opening)
+    (assertion,) = MESSAGES["template-assertion"]
+    assert "inner" not in repr(assertion)
+
+
+def test_sizes_stay_within_the_promise() -> None:
+    """Session key at most 460 KB, submission at most 700 KB (bounds, not typical sizes)."""
+    assert len(MESSAGES["session-offer"][0].encode()) <= 460_000
+    assert len(MESSAGES["submission"][1].encode()) <= 700_000
+    assert SessionOffer.max_bytes <= 480_000
+    assert Submission.max_bytes <= 760_000
+    assert SMALL == 16_384
+
+
+def test_error_table() -> None:
+    """Status and code that clients in other languages rely on."""
+    expected = {
+        errors.MalformedMessage: (400, "INVALID_ARGUMENT"),
+        errors.UnknownProfile: (400, "FACE_VERIFICATION.UNKNOWN_PROFILE"),
+        errors.Refused: (403, "PERMISSION_DENIED"),
+        errors.SessionNotFound: (404, "NOT_FOUND"),
+        errors.SessionConflict: (409, "CONFLICT"),
+        errors.BodyTooLarge: (413, "PAYLOAD_TOO_LARGE"),
+        errors.UnsupportedMedia: (415, "UNSUPPORTED_MEDIA_TYPE"),
+        errors.CallerMisuse: (500, "INTERNAL"),
+        errors.Unavailable: (503, "UNAVAILABLE"),
+    }
+    direct = set(errors.SealmatchError.__subclasses__())
+    assert expected.keys() <= direct
+    for kind, (status, code) in expected.items():
+        problem = problem_for(kind("why"))
+        assert (problem.status, problem.code) == (status, code)
+        assert problem.body().keys() == {"status", "code", "message"}
+
+
+def test_refusals_are_one_answer_whatever_the_reason() -> None:
+    bodies = {json.dumps(problem_for(errors.Refused(why)).body()) for why in ("a", "b", "")}
+    assert len(bodies) == 1
+
+
+def test_our_own_faults_tell_nothing() -> None:
+    assert problem_for(errors.CallerMisuse("secret")) == errors.INTERNAL
+    assert isinstance(errors.INTERNAL, Problem)
+    assert "secret" not in str(errors.INTERNAL)
+
+
+@pytest.mark.parametrize(("tau", "ks"), [("0.419", 76), ("0.341", 94), ("0.5", 64)])
+def test_policy_for_a_cosine(tau: str, ks: int) -> None:
+    lane = LanePolicy.for_cosine(tau)
+    assert (lane.ks, lane.kn, lane.lo) == (ks, 16, 160_000)
+    assert lane.hi == NORM_SQUARED * (ks * 97 - 1600) // 100
+    honest = round(float(tau) * NORM_SQUARED)
+    assert lane.accepts(lane.value(honest + 60, NORM_SQUARED))
+    assert not lane.accepts(lane.value(honest - 60, NORM_SQUARED))
+    assert not lane.accepts(lane.value(NORM_SQUARED, NORM_SQUARED))  # the portrait itself
+    assert not lane.accepts(-1)
+    assert lane.accepts(lane.lo + T)
+    for value, accepted in (
+        (lane.lo - 1, False),
+        (lane.lo, True),
+        (lane.hi, True),
+        (lane.hi + 1, False),
+    ):
+        assert lane.accepts(value) is accepted

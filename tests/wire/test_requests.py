@@ -1,0 +1,362 @@
+"""Signed requests: every part counts, once, now, from a known sender."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.wire import requests
+from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.errors import CallerMisuse, Refused, Unavailable
+from gateway.wire.requests import WINDOW, NonceMemory, sign_request, verify_request
+from tests.support import parties
+from tests.support.parties import GATEWAY, NOW, refused
+
+METHOD, PATH, BODY = "POST", "/v1/session-keys", b"\xa1\x00\x01"
+KNOWN = {GATEWAY.public.key_id: GATEWAY.public}
+
+
+def headers_of(
+    method: str = METHOD,
+    path: str = PATH,
+    body: bytes = BODY,
+    key: SigningKey = GATEWAY,
+    now: int = NOW,
+) -> dict[str, str]:
+    made = sign_request(method, path, body, key, now)
+    return {name.lower(): value for name, value in made.items()}
+
+
+def verify(headers: dict[str, str], **changes: Any) -> VerifyKey:
+    given: dict[str, Any] = {
+        "method": METHOD,
+        "path": PATH,
+        "headers": headers,
+        "body": BODY,
+        "find": KNOWN.get,
+        "nonces": NonceMemory(),
+        "now": NOW,
+    }
+    return verify_request(**(given | changes))
+
+
+def test_honest_request_names_its_sender() -> None:
+    assert verify(headers_of()) == GATEWAY.public
+
+
+def test_empty_body_is_signed_too() -> None:
+    headers = headers_of("GET", "/v1/x", b"")
+    assert verify(headers, method="GET", path="/v1/x", body=b"") == GATEWAY.public
+    with refused():
+        verify(headers, method="GET", path="/v1/x", body=b"x")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "PUT"},
+        {"method": "post"},
+        {"path": "/v1/blinded-rows"},
+        {"path": PATH + "/"},
+        {"path": "/V1/session-keys"},
+        {"path": "/v1/session%2Dkeys"},
+        {"body": b""},
+        {"body": BODY + b"\0"},
+        {"body": b"\xa1\x00\x02"},
+    ],
+    ids=str,
+)
+def test_each_covered_part_counts(change: dict[str, Any]) -> None:
+    with refused():
+        verify(headers_of(), **change)
+
+
+@pytest.mark.parametrize("name", ["content-digest", "signature-input", "signature"])
+def test_each_header_is_needed(name: str) -> None:
+    headers = headers_of()
+    del headers[name]
+    with refused():
+        verify(headers)
+    with refused():
+        verify(headers | {name: ""})
+
+
+def test_unsigned_is_refused() -> None:
+    with refused():
+        verify({})
+
+
+def test_the_digest_of_another_body_is_refused() -> None:
+    """Body and digest header altered together: the signature covers the digest."""
+    other = headers_of(body=b"other")
+    with refused():
+        verify(headers_of() | {"content-digest": other["content-digest"]}, body=b"other")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (f"created={NOW}", f"created={NOW + 1}"),
+        (f";created={NOW}", ""),
+        (";nonce=", ";nance="),
+        (';alg="ed25519"', ""),
+        (';alg="ed25519"', ';alg="hmac-sha256"'),
+        ('tag="sealmatch"', 'tag="sealmatch2"'),
+        (';tag="sealmatch"', ""),
+        ('"@method" ', ""),
+        ('"@path" ', ""),
+        (' "content-digest"', ""),
+        ('"@method" "@path"', '"@path" "@method"'),
+        ("sealmatch=(", "other=("),
+    ],
+    ids=str,
+)
+def test_each_signature_parameter_counts(old: str, new: str) -> None:
+    headers = headers_of()
+    assert old in headers["signature-input"]
+    altered = headers["signature-input"].replace(old, new)
+    with refused():
+        verify(headers | {"signature-input": altered})
+
+
+def custom(
+    components: tuple[str, ...] = requests.COMPONENTS,
+    key: SigningKey = GATEWAY,
+    nonce: str | None = "ab" * 32,
+    created: int | str | None = NOW,
+    tag: str = "sealmatch",
+    label: str = "sealmatch",
+    more: str = "",
+) -> dict[str, str]:
+    """A correctly signed request with chosen parameters, written out by hand."""
+    import base64
+
+    digest = f"sha-256=:{base64.b64encode(hashlib.sha256(BODY).digest()).decode()}:"
+    values = {"@method": METHOD, "@path": PATH, "content-digest": digest}
+    parameters = "(" + " ".join(f'"{c}"' for c in components) + ")"
+    parameters += "" if created is None else f";created={created}"
+    parameters += f';keyid="{key.public.key_id.hex()}";alg="ed25519"'
+    parameters += "" if nonce is None else f';nonce="{nonce}"'
+    parameters += f';tag="{tag}"{more}'
+    lines = [f'"{c}": {values[c]}' for c in components]
+    base = "\n".join([*lines, f'"@signature-params": {parameters}'])
+    signature = base64.b64encode(key.private.sign(base.encode())).decode()
+    return {
+        "content-digest": digest,
+        "signature-input": f"{label}={parameters}",
+        "signature": f"{label}=:{signature}:",
+    }
+
+
+def test_the_hand_made_request_is_accepted() -> None:
+    assert verify(custom()) == GATEWAY.public
+
+
+@pytest.mark.parametrize("missing", requests.COMPONENTS)
+def test_a_signature_that_leaves_a_part_out_is_refused(missing: str) -> None:
+    """Correctly signed, but over less than all parts."""
+    with refused():
+        verify(custom(tuple(c for c in requests.COMPONENTS if c != missing)))
+
+
+@pytest.mark.parametrize(
+    "nonce", [None, "", "ab", "ab" * 31, "ab" * 33], ids=["none", "empty", "1", "31", "33"]
+)
+def test_a_nonce_of_another_length_is_refused(nonce: str | None) -> None:
+    with refused("nonce"):
+        verify(custom(nonce=nonce))
+
+
+@pytest.mark.parametrize("created", [None, -1, f'"{NOW}"', f"{NOW}.0", 10**15 - 1], ids=str)
+def test_creation_time_must_be_a_time(created: object) -> None:
+    with refused():
+        verify(custom(created=created))  # type: ignore[arg-type]
+
+
+def test_another_tag_is_refused() -> None:
+    with refused():
+        verify(custom(tag="other"))
+
+
+def test_the_window_is_sixty_seconds_both_ways() -> None:
+    for age in (-WINDOW, -1, 0, 1, WINDOW):
+        assert verify(headers_of(), now=NOW + age) == GATEWAY.public
+    for age in (-WINDOW - 1, WINDOW + 1, 3600, -3600):
+        with refused("not fresh"):
+            verify(headers_of(), now=NOW + age)
+
+
+@pytest.mark.parametrize("ahead", [0, 30, WINDOW])
+def test_the_receiver_s_clock_is_the_one_that_is_passed_in(ahead: int) -> None:
+    """A sender whose clock is 30 s ahead of this machine's is within the window."""
+    now = int(time.time())
+    assert verify(headers_of(now=now + ahead), now=now) == GATEWAY.public
+
+
+def test_a_clock_years_ahead_of_the_machine_is_used_all_the_same() -> None:
+    future = 4_000_000_000
+    assert verify(headers_of(now=future), now=future) == GATEWAY.public
+
+
+def test_expiry_is_measured_with_the_clock_that_is_passed_in() -> None:
+    """An ``expires`` still ahead of the receiver's clock does not refuse; one behind it does."""
+    assert verify(custom(more=f";expires={NOW + 30}")) == GATEWAY.public
+    with refused():
+        verify(custom(more=f";expires={NOW - 30}"))
+
+
+def test_a_request_counts_once() -> None:
+    nonces = NonceMemory()
+    headers = headers_of()
+    verify(headers, nonces=nonces)
+    for age in (0, WINDOW):
+        with refused("replayed"):
+            verify(headers, nonces=nonces, now=NOW + age)
+
+
+def test_a_nonce_does_not_count_again_for_other_bytes() -> None:
+    nonces = NonceMemory()
+    verify(custom(), nonces=nonces)
+    with refused("replayed"):
+        verify(custom(created=NOW + 1), nonces=nonces)
+
+
+def test_a_refused_request_does_not_use_its_nonce_up() -> None:
+    nonces = NonceMemory()
+    headers = headers_of()
+    for fault in ({"body": b"x"}, {"find": {}.get}, {"now": NOW + 61}):
+        with refused():
+            verify(headers, nonces=nonces, **fault)
+    assert verify(headers, nonces=nonces) == GATEWAY.public
+
+
+def test_unknown_senders_are_refused() -> None:
+    with refused("unknown key"):
+        verify(headers_of(key=parties.OTHER_GATEWAY))
+
+
+def test_a_stranger_with_the_sender_s_key_id_is_refused() -> None:
+    stranger = parties.stranger(GATEWAY.party)
+    headers = custom(key=stranger)
+    altered = headers["signature-input"].replace(
+        stranger.public.key_id.hex(), GATEWAY.public.key_id.hex()
+    )
+    with refused():
+        verify(headers | {"signature-input": altered})
+    with refused():
+        verify(headers, find={stranger.public.key_id: GATEWAY.public}.get)
+
+
+@pytest.mark.parametrize("key_id", ["", "zz", "00", "é"])
+def test_a_key_id_of_another_form_is_refused(key_id: str) -> None:
+    headers = headers_of()
+    altered = headers["signature-input"].replace(GATEWAY.public.key_id.hex(), key_id)
+    with refused():
+        verify(headers | {"signature-input": altered})
+
+
+def test_two_signatures_are_refused() -> None:
+    """Two by one key, and one each of two senders: nobody could say who sent it."""
+    find = (KNOWN | {parties.OTHER_GATEWAY.public.key_id: parties.OTHER_GATEWAY.public}).get
+    for second in (GATEWAY, parties.OTHER_GATEWAY):
+        one, two = custom(), custom(key=second, label="second", nonce="cd" * 32)
+        both = {name: f"{one[name]}, {two[name]}" for name in ("signature-input", "signature")}
+        with refused():
+            verify(one | both, find=find)
+
+
+@pytest.mark.parametrize("error", [Unavailable("storage"), CallerMisuse("trust list")], ids=repr)
+def test_a_trust_list_that_cannot_be_read_is_no_refusal(error: Exception) -> None:
+    """The sender may try again, and the operator's log must name the real fault."""
+
+    def broken(_: bytes) -> VerifyKey | None:
+        raise error
+
+    with pytest.raises(type(error)):
+        verify(headers_of(), find=broken)
+
+
+@given(
+    name=st.sampled_from(["content-digest", "signature-input", "signature"]),
+    data=st.data(),
+)
+@settings(max_examples=400, deadline=None)
+def test_any_altered_header_is_refused_or_means_the_same(name: str, data: st.DataObject) -> None:
+    """Never another exception, never another sender: the signature covers every value in use."""
+    headers = custom()
+    text = headers[name]
+    place = data.draw(st.integers(0, len(text)))
+    width = data.draw(st.integers(0, 2))
+    altered = text[:place] + data.draw(st.text(max_size=3)) + text[place + width :]
+    try:
+        sender = verify(headers | {name: altered})
+    except Refused:
+        return
+    assert sender == GATEWAY.public
+    covered = text.partition("=")[2] if name == "signature-input" else text
+    assert name == "signature" or covered in altered
+
+
+def test_signing_draws_a_fresh_nonce() -> None:
+    inputs = {headers_of()["signature-input"] for _ in range(4)}
+    assert len(inputs) == 4
+
+
+def test_memory_forgets_what_can_no_longer_be_replayed() -> None:
+    """Full, it makes room only for nonces whose requests are stale for certain."""
+    nonces = NonceMemory(limit=3)
+    for i in range(3):
+        nonces.use(f"{i}", NOW)
+    for age in (0, WINDOW, 2 * WINDOW):
+        with pytest.raises(Unavailable):
+            nonces.use("new", NOW + age)
+        with refused("replayed"):
+            nonces.use("0", NOW + age)
+    nonces.use("new", NOW + 2 * WINDOW + 2)
+    with refused("replayed"):
+        nonces.use("new", NOW + 2 * WINDOW + 2)
+
+
+def test_a_replay_is_refused_as_long_as_the_request_is_fresh() -> None:
+    """Sent with a clock 60 s ahead, used at once: fresh for 120 s more, remembered as long."""
+    nonces = NonceMemory(limit=1)
+    headers = headers_of(now=NOW + WINDOW)
+    verify(headers, nonces=nonces, now=NOW)
+    for age in range(0, 2 * WINDOW + 1, 20):
+        with pytest.raises((Refused, Unavailable)):
+            verify(headers, nonces=nonces, now=NOW + age)
+
+
+def test_memory_is_one_for_all_threads() -> None:
+    nonces = NonceMemory()
+    headers = headers_of()
+    barrier = threading.Barrier(8)
+    passed: list[VerifyKey] = []
+
+    def send() -> None:
+        barrier.wait()
+        with suppress(Refused):
+            passed.append(verify(headers, nonces=nonces))
+
+    run_all([send] * 8)
+    assert len(passed) == 1
+
+
+def run_all(works: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_refusals_look_alike() -> None:
+    texts = {str(Refused(detail)) for detail in ("a", "b", "request replayed")}
+    assert texts == {"the request is refused"}
