@@ -5,6 +5,7 @@ folder. A place is reserved beside the final file, with room on the disk, before
 begins; it becomes the file in one step when the content is there, or vanishes.
 """
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -16,6 +17,10 @@ ROOM_BYTES = 64 * 1024
 """Room to reserve: the longest receipt or opening fits."""
 
 PRIVATE, PUBLIC = 0o600, 0o644
+
+
+class NotAFile(OSError):
+    """Only regular files are replaced."""
 
 
 @dataclass
@@ -43,8 +48,11 @@ def reserve(path: Path, mode: int) -> Iterator[ReservedFile]:
     """Reserve a place for ``path``; an existing file stays until it is replaced.
 
     Raises:
+        NotAFile: the place is taken by a folder, device, pipe or link.
         OSError: no such folder, not writable, or no room.
     """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise NotAFile(errno.EINVAL, "exists and is not a regular file", str(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

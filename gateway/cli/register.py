@@ -28,7 +28,7 @@ from gateway.client.registration import (
 from gateway.he.engine import default_engine
 from gateway.issuer.issuer import Model, Pins, TemplateIssuer
 from gateway.proofs.trust import TrustFile, UnusableTrustFile
-from gateway.vision.errors import VisionError
+from gateway.vision.errors import ModelPackError, VisionError
 from gateway.vision.images import decode_image
 from gateway.vision.pipeline import FacePipeline, UnitVector
 from gateway.wire.errors import Refused, SealmatchError
@@ -38,7 +38,8 @@ from gateway.wire.subject import Subject
 from gateway.wire.tls import ClientTls
 
 MATCH, FAILURE, NO_MATCH, INCONCLUSIVE, REFUSED = 0, 1, 3, 4, 5
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 90
+"""Longer than the gateway tries to reach its authority."""
 _NUMBER_FILE_BYTES = 4096
 
 
@@ -164,6 +165,8 @@ def run(options: argparse.Namespace) -> int:
             result = _register(options, measured)
             opening.write(result.opening.encode())
             receipt.write(result.receipt)
+    except ModelPackError as error:
+        return _report(options, FAILURE, "FAILED", reason=str(error), advice=error.advice)
     except VisionError as error:
         return _report(
             options, INCONCLUSIVE, "INCONCLUSIVE", reason=str(error), advice=error.advice

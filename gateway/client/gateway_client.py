@@ -146,7 +146,7 @@ def _bounded(response: httpx.Response, limit: int) -> bytes:
 def _error(status: int, content: bytes) -> SealmatchError:
     try:
         body = _json(content)
-        code, message = str(body["code"])[:80], str(body["message"])[:300]
+        code, message = _printable(body["code"], 80), _printable(body["message"], 300)
     except (MalformedMessage, KeyError):
         code, message = "UNKNOWN", "the answer is not in the documented form"
     if status == httpx.codes.FORBIDDEN:
@@ -156,10 +156,15 @@ def _error(status: int, content: bytes) -> SealmatchError:
     return GatewayError(f"the gateway answered {status} {code}: {message}")
 
 
+def _printable(value: object, limit: int) -> str:
+    """A peer's text, without control characters that a terminal would obey."""
+    return "".join(c for c in str(value)[:limit] if c.isprintable())
+
+
 def _json(content: bytes) -> dict[str, Any]:
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise MalformedMessage("the gateway's answer is not JSON") from None
     if not isinstance(body, dict):
         raise MalformedMessage("the gateway's answer is not a JSON object")

@@ -12,7 +12,7 @@ import numpy as np
 from gateway.he.blinding import blind
 from gateway.he.engine import Engine
 from gateway.he.randomness import SeedStream
-from gateway.wire.errors import Refused
+from gateway.wire.errors import MalformedMessage, Refused
 from gateway.wire.policy import LanePolicy, MatchPolicy
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey, Words
 from gateway.wire.profile import DATA_PRIMES, LANE, N, T
@@ -63,12 +63,18 @@ def masked_product(
     left = engine.load(probe.words)
     right = engine.load(_weigh(probe.words, template.words, policy.lanes))
     mask = stream.residues("product/mask", N)
-    masked = engine.add_slots(engine.multiply(left, right), mask)
+    try:
+        masked = engine.add_slots(engine.multiply(left, right), mask)
+    except RuntimeError:  # SEAL refuses a product without its second and third polynomial
+        raise Refused("probe and template ciphertext cancel each other") from None
     bounds = tuple(
         LaneBounds.of(lane, int(mask[i * LANE : (i + 1) * LANE].sum()) % T)
         for i, lane in enumerate(policy.lanes)
     )
-    return MaskedScore(blind(engine, masked, key, stream, "product"), bounds)
+    try:
+        return MaskedScore(blind(engine, masked, key, stream, "product"), bounds)
+    except MalformedMessage:  # the third polynomial vanished
+        raise Refused("probe and template ciphertext cancel each other") from None
 
 
 def _weigh(probe: Words, template: Words, lanes: tuple[LanePolicy, ...]) -> Words:

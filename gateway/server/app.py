@@ -60,9 +60,9 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
         KeyFileError: the gateway's keys are missing, damaged or open to others.
         Unavailable: the database does not answer.
     """
+    identity = Identity(*keys.load(settings.data_dir, settings.party), settings.authority_key)
     database = Database(settings.database)
     database.migrate()
-    identity = Identity(*keys.load(settings.data_dir, settings.party), settings.authority_key)
     tls = settings.authority_tls
     transport = httpx.Client(
         timeout=settings.authority_seconds,

@@ -3,13 +3,16 @@
 Each change and its record are one transaction: there is no change without a record.
 """
 
+import re
+
 from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.wire.admin import AdminAction, next_action, verify_chain
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.ids import PartyId
+from gateway.wire.ids import PARTY_PATTERN, PartyId
 
+PARTY = re.compile(PARTY_PATTERN)
 KEYED = ("device", "issuer")
 
 
@@ -24,9 +27,11 @@ def enrol(
     """Enrol a party, or bring back a suspended one; nothing happens if it is active already.
 
     Raises:
-        CallerMisuse: a device or issuer without a key, an agent or outlet with one.
-        SessionConflict: the name is taken by another key.
+        CallerMisuse: not a name; a device or issuer without a key, an agent or outlet with one.
+        SessionConflict: the name is taken by another key, or the key by another name.
     """
+    if not PARTY.fullmatch(party):
+        raise CallerMisuse("a name has 1 to 63 lower-case letters, digits, dots and hyphens")
     if (kind in KEYED) != (public_key is not None):
         raise CallerMisuse("devices and issuers have a public key; agents and outlets have none")
     named = party if public_key is None else VerifyKey(party, public_key)

@@ -9,11 +9,13 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from gateway.he.session_key import ExpectedSession, verify_session_key
 from gateway.proofs.statement import Circumstances, make_receipt, make_statement
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.evaluation import NewEvaluation
-from gateway.server.sessions import OpenSession, OpenSessions, State
+from gateway.server.sessions import OpenSession, OpenSessions, State, check_transition
 from gateway.server.verification import (
     CheckedSubmission,
     Expected,
@@ -233,7 +235,7 @@ class GatewayService:
         with self._database.transaction() as connection:
             device = store.party_key(connection, "device", row.device)
             issuer = store.party_key(connection, "issuer", row.issuer)
-            store.move_session(
+            _move(
                 connection,
                 row.session_id,
                 State.OPEN,
@@ -279,7 +281,7 @@ class GatewayService:
                     + self._limits.retention_days * _DAY,
                 ),
             )
-            store.move_session(
+            _move(
                 connection,
                 session.session_id,
                 State.EVALUATING,
@@ -302,7 +304,7 @@ class GatewayService:
             log.error("submission ended by %s", type(error).__name__)
         try:
             with self._database.transaction() as connection:
-                store.move_session(connection, session, State.EVALUATING, State.FAILED)
+                _move(connection, session, State.EVALUATING, State.FAILED)
                 store.count_outcome(connection, State.FAILED, self._clock())
         except (Unavailable, SessionConflict):
             log.warning("a failed session could not be marked; it will expire")
@@ -332,3 +334,11 @@ class GatewayService:
             row.record_id,
             make_receipt(record.statement).encode(),
         )
+
+
+def _move(
+    connection: sa.Connection, session: SessionId, before: State, after: State, **values: object
+) -> None:
+    """Change a session's state, legally. Raises ``SessionConflict`` if somebody was faster."""
+    check_transition(before, after)
+    store.move_session(connection, session, before, after, **values)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.wire.cose import Signed
-from gateway.wire.errors import SessionNotFound, Unavailable
+from gateway.wire.errors import CallerMisuse, SessionNotFound, Unavailable
 from gateway.wire.ids import SessionId
 from gateway.wire.polynomials import SessionPublicKey
 from gateway.wire.session import SessionGrant
@@ -27,6 +27,22 @@ class State(StrEnum):
     DECIDED = "DECIDED"
     FAILED = "FAILED"
     EXPIRED = "EXPIRED"
+
+
+TRANSITIONS = frozenset(
+    {
+        (State.OPEN, State.EVALUATING),
+        (State.EVALUATING, State.DECIDED),
+        (State.EVALUATING, State.FAILED),
+    }
+)
+"""Every legal change of state. A session that expires is removed in whatever state it is."""
+
+
+def check_transition(before: State, after: State) -> None:
+    """Raise ``CallerMisuse`` for a change that the protocol does not know."""
+    if (before, after) not in TRANSITIONS:
+        raise CallerMisuse(f"no session goes from {before} to {after}")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from gateway.store.schema import (
 )
 from gateway.wire.cose import VerifyKey
 from gateway.wire.errors import Refused, SessionConflict
-from gateway.wire.ids import Commitment, Digest, PartyId, RecordId, SessionId, SubjectHandle
+from gateway.wire.ids import Commitment, Digest, KeyId, PartyId, RecordId, SessionId, SubjectHandle
 
 _DAY = 24 * 3600
 
@@ -142,8 +142,10 @@ def enrol_party(
         SessionConflict: the name is taken by another key.
     """
     held = _party(connection, kind, party)
+    key_id = None if public_key is None else VerifyKey(party, public_key).key_id
     if held is None:
-        key_id = None if public_key is None else VerifyKey(party, public_key).key_id
+        if key_id is not None and _names_of(connection, kind, key_id):
+            raise SessionConflict(f"this key is enrolled under another name as {kind}")
         connection.execute(
             parties.insert().values(
                 kind=kind, party=party, public_key=public_key, key_id=key_id, state="active"
@@ -230,6 +232,11 @@ def _party(
     return connection.execute(
         parties.select().where(parties.c.kind == kind, parties.c.party == party)
     ).first()
+
+
+def _names_of(connection: sa.Connection, kind: PartyKind, key_id: KeyId) -> bool:
+    query = sa.select(sa.exists().where(parties.c.kind == kind, parties.c.key_id == key_id))
+    return bool(connection.execute(query).scalar())
 
 
 def _set_state(connection: sa.Connection, kind: PartyKind, party: PartyId, state: str) -> None:

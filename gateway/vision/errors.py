@@ -7,10 +7,11 @@
     |-- NoFaceFound
     |-- SeveralFacesFound      .count
     |-- FaceTooSmall
-    |-- ModelPackMissing       nothing at the place where the pack should be
-    |-- ModelPackCorrupt       a file or manifest is not the one that was pinned
-    |-- ModelPackUncalibrated  the pack states no threshold for the asked false match rate
-    `-- ModelPackFetchFailed   npm, the tarball or the disk refused
+    `-- ModelPackError         the models are at fault, not the photograph
+        |-- ModelPackMissing       nothing at the place where the pack should be
+        |-- ModelPackCorrupt       a file or manifest is not the one that was pinned
+        |-- ModelPackUncalibrated  the pack states no threshold for the asked false match rate
+        `-- ModelPackFetchFailed   npm, the tarball or the disk refused
 
 Every error carries ``advice``: one sentence that a person at a counter can act upon. Rule: no text
 here contains a vector, a score, a coordinate or file content. This module imports nothing, so that
@@ -63,25 +64,29 @@ class FaceTooSmall(VisionError):
         super().__init__(message)
 
 
-class ModelPackMissing(VisionError):
+class ModelPackError(VisionError):
+    """The models are at fault, not the photograph."""
+
+
+class ModelPackMissing(ModelPackError):
     """There is no model pack, or not every file of one, at the given place."""
 
     advice = "Fetch the default pack with `sealmatch models fetch`, or name one that you supply."
 
 
-class ModelPackCorrupt(VisionError):
+class ModelPackCorrupt(ModelPackError):
     """A manifest is malformed, or a file differs from the hash that is pinned for it."""
 
     advice = "Remove the pack's directory and run `sealmatch models fetch` again."
 
 
-class ModelPackUncalibrated(VisionError):
+class ModelPackUncalibrated(ModelPackError):
     """The pack names no cosine for the false match rate that was asked for."""
 
     advice = "Use a pack whose manifest states calibrated thresholds, or choose a rate it lists."
 
 
-class ModelPackFetchFailed(VisionError):
+class ModelPackFetchFailed(ModelPackError):
     """The default pack could not be obtained; the text names the step."""
 
     advice = (

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,7 +31,7 @@ async def bounded_body(request: Request, content_type: str, limit: int) -> bytes
     Raises:
         UnsupportedMedia: another content type.
         BodyTooLarge: announced or sent more than ``limit`` bytes; the rest is not read.
-        MalformedMessage: a content-length that is not a number.
+        MalformedMessage: a content-length that is not a number, a body that ends early.
     """
     stated = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if stated != content_type:
@@ -43,10 +43,13 @@ async def bounded_body(request: Request, content_type: str, limit: int) -> bytes
         if len(announced) > len(str(limit)) or int(announced) > limit:
             raise BodyTooLarge(f"the body may have at most {limit} bytes")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise BodyTooLarge(f"the body may have at most {limit} bytes")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise BodyTooLarge(f"the body may have at most {limit} bytes")
+    except ClientDisconnect:
+        raise MalformedMessage("the body ended early") from None
     return bytes(body)
 
 

@@ -31,9 +31,8 @@ SubjectHandleField = Annotated[SubjectHandle, _32]
 SubjectInnerField = Annotated[SubjectInner, _32]
 Salt = Annotated[bytes, _32]
 
-PartyId = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", min_length=1, max_length=63)
-]
+PARTY_PATTERN: Final = r"^[a-z0-9][a-z0-9.-]{0,62}$"
+PartyId = Annotated[str, StringConstraints(pattern=PARTY_PATTERN)]
 """An enrolment name or a pseudonym: lower-case letters, digits, dots, hyphens."""
 
 ModelId = Annotated[

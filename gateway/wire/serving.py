@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from gateway.wire.errors import SealmatchError
 from gateway.wire.tls import ServerTls
 
+BACKLOG = 2048
 GRACE_SECONDS = 5
 """Time that open requests get at shutdown."""
 
@@ -36,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen()
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from None
