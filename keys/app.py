@@ -33,7 +33,7 @@ from keys.config import AuthoritySettings
 from keys.service import AuthorityService, Settings
 from keys.sessions import SessionTable
 from keys.trust import TrustList
-from keys.workers import SecretWorkers
+from keys.workers import SecretSource, SecretWorkers
 
 log = logging.getLogger("sealmatch.authority")
 
@@ -47,18 +47,25 @@ def unix_time() -> int:
     return int(time.time())
 
 
-def create_app(settings: AuthoritySettings, clock: Callable[[], int] = unix_time) -> FastAPI:
+def create_app(
+    settings: AuthoritySettings,
+    clock: Callable[[], int] = unix_time,
+    secrets: SecretSource | None = None,
+) -> FastAPI:
     """Build the service from its data directory.
+
+    Args:
+        secrets: where session keys are held; worker processes unless given.
 
     Raises:
         KeyFileError: the authority's keys are missing, damaged or open to others.
     """
-    own = custody.load(settings.data_dir, settings.party)
+    own = custody.open_custody(settings, clock())
     trust = TrustList(settings.trust_file)
     sessions = SessionTable(settings.max_sessions, clock)
     nonces = NonceMemory()
     caps = AttemptCaps(settings.caps_file, settings.caps, clock)
-    workers = SecretWorkers(settings.workers, settings.worker_limits)
+    workers = secrets or SecretWorkers(settings.workers, settings.worker_limits)
     service = AuthorityService(
         Settings(settings.party, settings.session_seconds),
         own,
@@ -71,6 +78,7 @@ def create_app(settings: AuthoritySettings, clock: Callable[[], int] = unix_time
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        workers.start()
         sweeper = asyncio.create_task(_sweep(sessions))
         try:
             yield

@@ -20,7 +20,7 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from gateway.he.engine import Engine, Slots, export_words
+from gateway.he.engine import Engine, Slots, export_words, overwrite_pool
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey
 from gateway.wire.profile import COMPARISON, COMPARISONS_PER_LANE, KEY_PRIMES, LANE, T_BITS, N, T
@@ -46,7 +46,9 @@ class SessionSecret:
 
     def encrypt_bits(self, masked_product: Ciphertext, lanes: int) -> Ciphertext:
         """Encrypt the bits of each lane's masked value, laid out for the comparisons."""
-        sums = lane_sums(self._decrypt(masked_product), lanes)
+        slots = self._decrypt(masked_product)
+        sums = lane_sums(slots, lanes)
+        slots.fill(0)
         encryptor = seal.Encryptor(self._engine.context, self._key())
         result = seal.Ciphertext()
         encryptor.encrypt_symmetric(self._engine.plaintext(bit_slots(sums)), result)
@@ -54,11 +56,16 @@ class SessionSecret:
 
     def decide(self, blinded_rows: Ciphertext, lanes: int) -> bool:
         """Whether every lane accepts. Lane bits and comparisons do not leave this function."""
-        return bool(lane_bits(self._decrypt(blinded_rows), lanes).all())
+        slots = self._decrypt(blinded_rows)
+        try:
+            return bool(lane_bits(slots, lanes).all())
+        finally:
+            slots.fill(0)
 
     def destroy(self) -> None:
-        """Drop the key. Later calls raise ``CallerMisuse``."""
+        """Drop the key, which SEAL overwrites. Later calls raise ``CallerMisuse``."""
         self._secret = None
+        overwrite_pool()
 
     def _decrypt(self, ciphertext: Ciphertext) -> Slots:
         decryptor = seal.Decryptor(self._engine.context, self._key())

@@ -7,15 +7,17 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.wire.cose import VerifyKey
+from gateway.wire import memory
 from gateway.wire.errors import SealmatchError
-from gateway.wire.serving import existing_directory, operator_log, serve
-from keys import custody
+from gateway.wire.serving import operator_log, serve
+from keys import ceremony
 from keys.config import AuthoritySettings
 from keys.trust import KINDS, Enrolled, TrustList
+from keys.vault import AuthorityKeys
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = AuthoritySettings.read(options.config, _environment(options))
+        memory.protect("off", inspectable=settings.inspectable)
         return int(options.run(options, settings))
     except (SealmatchError, OSError, ValueError) as error:
         print(f"sealmatch-authority: {error}", file=sys.stderr)
@@ -35,20 +38,28 @@ def _serve(_: argparse.Namespace, settings: AuthoritySettings) -> int:
     from keys.app import create_app  # noqa: PLC0415  the other commands start without FastAPI
 
     operator_log()
+    memory.protect(settings.lock_memory, inspectable=settings.inspectable)
     tls = settings.tls
     serve(create_app(settings), "authority", settings.host, settings.port, tls)
     return 0
 
 
 def _init(_: argparse.Namespace, settings: AuthoritySettings) -> int:
-    created = custody.create(existing_directory(settings.data_dir), settings.party)
-    _print_public(created.signing.public)
-    return 0
+    return _print_public(ceremony.initialise(settings, _now()))
 
 
 def _show(_: argparse.Namespace, settings: AuthoritySettings) -> int:
-    _print_public(custody.load(settings.data_dir, settings.party).signing.public)
-    return 0
+    return _print_public(ceremony.read_keys(settings))
+
+
+def _rotate_signing(options: argparse.Namespace, settings: AuthoritySettings) -> int:
+    rotate = ceremony.activate_signing_key if options.activate else ceremony.stage_signing_key
+    return _print_public(rotate(settings, _now()))
+
+
+def _rotate_pepper(options: argparse.Namespace, settings: AuthoritySettings) -> int:
+    rotate = ceremony.drop_previous_pepper if options.drop_previous else ceremony.rotate_pepper
+    return _print_public(rotate(settings, _now()))
 
 
 def _enrol(options: argparse.Namespace, settings: AuthoritySettings) -> int:
@@ -68,8 +79,13 @@ def _list(_: argparse.Namespace, settings: AuthoritySettings) -> int:
     return 0
 
 
-def _print_public(key: VerifyKey) -> None:
-    print(json.dumps({"party": key.party, "publicKey": key.raw.hex()}))
+def _print_public(keys: AuthorityKeys) -> int:
+    print(json.dumps(ceremony.describe(keys, _now())))
+    return 0
+
+
+def _now() -> int:
+    return int(time.time())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,19 +97,46 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
     parser.add_argument("--data-dir", metavar="DIR", help="overrides data_dir")
+    parser.add_argument("--passphrase-file", metavar="FILE", help="overrides passphrase_file")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
+    def command(
+        name: str,
+        run: object,
+        text: str,
+        among: "argparse._SubParsersAction[argparse.ArgumentParser]" = commands,
+    ) -> argparse.ArgumentParser:
+        sub = among.add_parser(name, help=text, description=text)
         # Accepted after the command as well; absent there, the value before it stays.
         sub.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        sub.add_argument("--data-dir", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        for option in ("--data-dir", "--passphrase-file"):
+            sub.add_argument(option, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         sub.set_defaults(run=run)
         return sub
 
     command("serve", _serve, "serve until Ctrl-C")
-    command("init", _init, "draw the authority's signing key and pepper; prints the public key")
-    command("show", _show, "print the authority's public key")
+    making = "draw the authority's signing key and pepper; prints the public key"
+    showing = "print the public keys and the peppers' ages"
+    command("init", _init, f"the same as keys init: {making}")
+    command("show", _show, f"the same as keys show: {showing}")
+    keys = commands.add_parser("keys", help="the authority's own keys")
+    verbs = keys.add_subparsers(required=True, metavar="VERB")
+    command("init", _init, making, verbs)
+    command("show", _show, showing, verbs)
+    rotate = verbs.add_parser("rotate", help="replace a key, with an overlap")
+    kinds = rotate.add_subparsers(required=True, metavar="KEY")
+    signing = command(
+        "signing", _rotate_signing, "stage the next signing key, for everyone to pin", kinds
+    )
+    signing.add_argument(
+        "--activate", action="store_true", help="sign with the staged key; the old one is dropped"
+    )
+    pepper = command(
+        "pepper", _rotate_pepper, "draw a new pepper; the present one serves the overlap", kinds
+    )
+    pepper.add_argument(
+        "--drop-previous", action="store_true", help="draw none; end the overlap now"
+    )
     enrol = command("enrol", _enrol, "accept a party's signatures")
     suspend = command("suspend", _suspend, "no longer accept a party's signatures")
     for sub in (enrol, suspend):
@@ -106,8 +149,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _environment(options: argparse.Namespace) -> dict[str, str]:
     values = dict(os.environ)
-    if options.data_dir is not None:
-        values["SEALMATCH_AUTHORITY_DATA_DIR"] = options.data_dir
+    for name in ("data_dir", "passphrase_file"):
+        given = getattr(options, name)
+        if given is not None:
+            values[f"SEALMATCH_AUTHORITY_{name}".upper()] = given
     return values
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from gateway.he.isolation import Limits
 from gateway.wire import settings
 from gateway.wire.ids import PartyId
+from gateway.wire.memory import LockMemory
 from gateway.wire.tls import ServerTls, server_tls
 from keys.caps import CapLimits
 
@@ -63,6 +64,44 @@ class AuthoritySettings(settings.Settings):
         le=100_000,
         description="Open sessions held in memory (about 1 MB each); more are turned away.",
     )
+
+    passphrase_file: Path | None = Field(
+        default=None,
+        description="File with the keystore's passphrase, mode 0600. Without it, the systemd "
+        "credential sealmatch-passphrase, then a prompt.",
+    )
+    pepper_overlap_days: int = Field(
+        default=180,
+        ge=1,
+        le=3650,
+        description="Days for which the previous pepper is used beside a new one; the gateways' "
+        "retention period.",
+    )
+    pkcs11_module: Path | None = Field(
+        default=None,
+        description="PKCS#11 library of a token that holds signing key and peppers; without it, "
+        "they are in the sealed keystore.",
+    )
+    pkcs11_token_label: str | None = Field(default=None, description="Label of the token.")
+    pkcs11_pin_file: Path | None = Field(
+        default=None,
+        description="File with the token's PIN, mode 0600. Without it, the systemd credential "
+        "sealmatch-pin, then a prompt.",
+    )
+    lock_memory: LockMemory = Field(
+        default="try",
+        description="Lock memory, so that it never reaches the swap device: off, try (with a "
+        "warning) or require.",
+    )
+    inspectable: bool = Field(
+        default=False,
+        description="Leave the process's memory readable to its own account, for leak searches.",
+    )
+
+    @property
+    def pepper_overlap(self) -> int:
+        """Seconds."""
+        return self.pepper_overlap_days * 86_400
 
     @property
     def caps(self) -> CapLimits:

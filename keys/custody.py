@@ -1,60 +1,104 @@
-"""The authority's own long-lived secrets: signing key and pepper (protocol, sections 2 and 11).
+"""The authority's own long-lived secrets: signing key and peppers (protocol, sections 2 and 11).
 
 They are the only secrets it keeps. Neither opens anything biometric: the signing key vouches for
-session keys and decisions, the pepper turns an issuer's value into a subject handle.
+session keys and decisions, the peppers turn an issuer's value into subject handles. They lie in a
+sealed file or in a token (``keys.vault``); ``keys.ceremony`` makes and replaces them.
 """
 
 import hmac
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.wire.cose import SigningKey
 from gateway.wire.ids import PartyId, SubjectHandle, SubjectInner
-from gateway.wire.keyfile import create_secret, create_signing_key, load_signing_key, read_secret
+from gateway.wire.keyfile import KeyFileError
+from gateway.wire.keystore import KEYSTORE_FILE, PASSPHRASE_CREDENTIAL
+from gateway.wire.passphrase import obtain
+from keys.config import AuthoritySettings
+from keys.vault import AuthorityKeys, Pepper, SealedVault, Vault
 
-SIGNING_KEY_FILE = "signing.key"
-PEPPER_FILE = "pepper.key"
-_PEPPER_BYTES = 32
+INDEX_FILE = "token.index"
 
 
 @dataclass(frozen=True)
 class Custody:
-    """The authority's secrets in memory. Neither shows in a ``repr``."""
+    """The authority's secrets, ready for use. None shows in a ``repr``."""
 
     signing: SigningKey = field(repr=False)
-    pepper: bytes = field(repr=False)
+    pepper: bytes | Pepper = field(repr=False)
+    previous_pepper: bytes | Pepper | None = field(default=None, repr=False)
+    """During the overlap after a rotation."""
 
     def handles(self, gateway: PartyId, inner: SubjectInner) -> tuple[SubjectHandle, ...]:
+        """The subject's handles for one gateway: of the present period, then of the previous one.
+
+        HMAC-SHA-256(pepper, length-prefixed gateway || HMAC(site salt, subject)): same subject and
+        gateway, same handle; nobody without the pepper can compute one to test a guess, and
+        handles of two gateways or periods cannot be joined.
+        """
+        peppers = (self.pepper, self.previous_pepper)
         name = gateway.encode()
-        value = len(name).to_bytes(2, "big") + name + inner
-        return (SubjectHandle(hmac.digest(self.pepper, value, "sha256")),)
-
-    def handle(self, inner: SubjectInner) -> SubjectHandle:
-        """HMAC-SHA-256(pepper, HMAC(site salt, subject)): same subject, same handle; nobody
-        without the pepper can compute one to test a guess."""
-        return SubjectHandle(hmac.digest(self.pepper, inner, "sha256"))
+        data = len(name).to_bytes(2, "big") + name + inner
+        return tuple(SubjectHandle(_mac(pepper, data)) for pepper in peppers if pepper is not None)
 
 
-def create(directory: Path, party: PartyId) -> Custody:
-    """Draw signing key and pepper into a new data directory.
+def open_custody(settings: AuthoritySettings, now: int) -> Custody:
+    """Open the authority's secrets for service.
+
+    Args:
+        now: seconds since 1970; a previous pepper whose overlap has passed is not used.
 
     Raises:
-        KeyFileError: the directory holds such keys already.
+        KeyFileError: missing, another party's, or they do not open; or there is no passphrase.
     """
-    signing = create_signing_key(directory / SIGNING_KEY_FILE, party)
-    pepper = secrets.token_bytes(_PEPPER_BYTES)
-    create_secret(directory / PEPPER_FILE, pepper)
-    return Custody(signing, pepper)
+    with open_vault(settings) as vault:
+        keys = own(vault.load(), settings)
+        peppers = keys.peppers.within(settings.pepper_overlap, now)
+        old = peppers.previous
+        return Custody(
+            SigningKey(settings.party, vault.signer(keys.signing.current)),
+            vault.pepper(peppers.current.held),
+            None if old is None else vault.pepper(old.held),
+        )
 
 
-def load(directory: Path, party: PartyId) -> Custody:
-    """Load both secrets.
+def open_vault(settings: AuthoritySettings, *, new: bool = False) -> Vault:
+    """The vault that the settings name, with its passphrase or PIN.
+
+    Args:
+        new: the keys are about to be made; a typed passphrase is asked for twice.
 
     Raises:
-        KeyFileError: missing, damaged, or open to others.
+        KeyFileError: there is no passphrase or PIN, or the token cannot be reached.
     """
-    return Custody(
-        load_signing_key(directory / SIGNING_KEY_FILE, party),
-        read_secret(directory / PEPPER_FILE, _PEPPER_BYTES),
+    if settings.pkcs11_module is not None:
+        return _open_token(settings)
+    passphrase = obtain(
+        settings.passphrase_file, PASSPHRASE_CREDENTIAL, f"passphrase of {KEYSTORE_FILE}", new=new
     )
+    return SealedVault(record_file(settings), passphrase)
+
+
+def record_file(settings: AuthoritySettings) -> Path:
+    """Where the record of the keys lies: sealed, or an index of the token."""
+    name = KEYSTORE_FILE if settings.pkcs11_module is None else INDEX_FILE
+    return settings.data_dir / name
+
+
+def own(keys: AuthorityKeys, settings: AuthoritySettings) -> AuthorityKeys:
+    """Raise ``KeyFileError`` unless these are the keys of the party in the settings."""
+    if keys.party != settings.party:
+        raise KeyFileError(f"these are the keys of {keys.party}, the settings name another party")
+    return keys
+
+
+def _open_token(settings: AuthoritySettings) -> Vault:
+    try:
+        from keys.token_vault import open_token  # noqa: PLC0415  an optional extra
+    except ImportError:
+        raise KeyFileError("keys in a token need the extra sealmatch[pkcs11]") from None
+    return open_token(settings)
+
+
+def _mac(pepper: bytes | Pepper, data: bytes) -> bytes:
+    return hmac.digest(pepper, data, "sha256") if isinstance(pepper, bytes) else pepper.mac(data)

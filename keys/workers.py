@@ -74,13 +74,28 @@ def make_bench() -> Bench:
     return Bench()
 
 
+class SecretSource(Protocol):
+    """Where session keys are drawn and held."""
+
+    def start(self) -> None: ...
+
+    def make(self) -> tuple[Secret, SessionPublicKey]: ...
+
+    def stop(self) -> None: ...
+
+
 class SecretWorkers:
     """The workers, sessions shared out among them in turn."""
 
     def __init__(self, count: int, limits: Limits) -> None:
         self._pool = WorkerPool("keys.workers:make_bench", count, limits)
+        self._count = count
         self._next = 0
         self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the workers. Raises ``Unavailable`` if one does not start."""
+        self._pool.start()
 
     def make(self) -> tuple[Secret, SessionPublicKey]:
         """Draw a key pair in the next worker.
@@ -89,7 +104,7 @@ class SecretWorkers:
             Unavailable: the worker failed.
         """
         with self._lock:
-            self._next = index = (self._next + 1) % len(self._pool.workers)
+            self._next = index = (self._next + 1) % self._count
         name = secrets.token_bytes(16)
         with self._pool.on(index) as worker:
             public = SessionPublicKey.decode(worker.call("make", name))

@@ -2,7 +2,8 @@
 
 For trying, demonstrating and testing. Both servers get their own directory, configuration and
 process; each enrols the other's keys through its own operator command, as two operators would.
-The counter's keys (device and issuer) lie beside ``trust.json``.
+The counter's keys (device and issuer) lie beside ``trust.json``. The passphrases that open the
+servers' keystores lie apart from their directories, whose thief gets sealed files.
 """
 
 import json
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from gateway.cli import devca
 from gateway.issuer.issuer import Model
@@ -24,6 +25,7 @@ from gateway.proofs.trust import Counter, PinnedAuthority, PinnedGateway, TrustF
 from gateway.wire.errors import SealmatchError
 from gateway.wire.ids import PartyId
 from gateway.wire.keyfile import create_secret, create_signing_key, load_signing_key
+from gateway.wire.keystore import KEYSTORE_FILE
 from gateway.wire.serving import existing_directory
 
 DEVICE, ISSUER, GATEWAY, AUTHORITY = "demo-device", "demo-issuer", "demo-gateway", "demo-authority"
@@ -56,6 +58,10 @@ class Directories:
     @property
     def counter(self) -> Path:
         return self.root / "counter"
+
+    @property
+    def operator(self) -> Path:
+        return self.root / "operator"
 
     @property
     def tls(self) -> Path:
@@ -196,9 +202,9 @@ class LocalDeployment:
         authority = self._keys(
             _AUTHORITY, self.directories.authority, self._authority_environment()
         )
-        self._authority_key = authority["publicKey"]
+        self._authority_keys = _pinned(authority)
         gateway = self._keys(_GATEWAY, self.directories.gateway, self._gateway_environment(""))
-        self._enrol(counter, gateway["publicKey"])
+        self._enrol(counter, gateway)
         authority_port = self.start_authority()
         gateway_port = self.start_gateway(self.authority_url(authority_port))
         self.trust = TrustFile(
@@ -207,16 +213,18 @@ class LocalDeployment:
                     party=GATEWAY,
                     url=f"{self._scheme}://127.0.0.1:{gateway_port}",
                     ca_file="tls/ca.pem" if self._tls else None,
-                    public_key=gateway["publicKey"],
+                    public_key=key,
                     sealing_key=gateway["sealingKey"],
                 )
+                for key in _pinned(gateway)
             ],
             authorities=[
                 PinnedAuthority(
                     party=AUTHORITY,
                     url=f"{self._scheme}://127.0.0.1:{authority_port}",
-                    public_key=self._authority_key,
+                    public_key=key,
                 )
+                for key in self._authority_keys
             ],
             policies=[gateway["policyDigest"]],
             counter=Counter(
@@ -245,26 +253,36 @@ class LocalDeployment:
 
     def _keys(
         self, command: Sequence[str], directory: Path, environment: dict[str, str]
-    ) -> dict[str, str]:
+    ) -> dict[str, Any]:
         """A server's public keys, drawn on first use."""
         existing_directory(directory)
-        verb = "show" if (directory / "signing.key").exists() else "init"
-        return dict(json.loads(_run([*command, verb], environment)))
+        verb = "show" if (directory / KEYSTORE_FILE).exists() else "init"
+        return dict(json.loads(_run([*command, "keys", verb], environment)))
 
-    def _enrol(self, counter: dict[PartyId, str], gateway_key: str) -> None:
+    def _enrol(self, counter: dict[PartyId, str], gateway_keys: dict[str, Any]) -> None:
         """Each operator enrols the parties that it accepts."""
         authority, gateway = self._authority_environment(), self._gateway_environment("")
-        _run([*_AUTHORITY, "enrol", "gateway", GATEWAY, gateway_key], authority)
+        if "oldPublicKeys" in gateway_keys:  # it rotated: the new key takes the old one's place
+            _run([*_AUTHORITY, "suspend", "gateway", GATEWAY], authority)
+        _run([*_AUTHORITY, "enrol", "gateway", GATEWAY, gateway_keys["publicKey"]], authority)
         for kind, party in (("device", DEVICE), ("issuer", ISSUER)):
             _run([*_AUTHORITY, "enrol", kind, party, counter[party]], authority)
             _run([*_GATEWAY, "enrol", kind, party, counter[party]], gateway)
         for kind, party in (("agent", AGENT), ("outlet", OUTLET)):
             _run([*_GATEWAY, "enrol", kind, party], gateway)
 
+    def _passphrase(self, server: str) -> Path:
+        """A file with the passphrase of a server's keystore, drawn on first use."""
+        path = existing_directory(self.directories.operator) / f"{server}.passphrase"
+        if not path.exists():
+            create_secret(path, secrets.token_hex(32).encode() + b"\n")
+        return path
+
     def _authority_environment(self) -> dict[str, str]:
         return {
             "SEALMATCH_AUTHORITY_DATA_DIR": str(self.directories.authority),
             "SEALMATCH_AUTHORITY_PARTY": AUTHORITY,
+            "SEALMATCH_AUTHORITY_PASSPHRASE_FILE": str(self._passphrase("authority")),
             **self._tls_environment("SEALMATCH_AUTHORITY_TLS", "authority", client_ca=True),
         }
 
@@ -273,9 +291,10 @@ class LocalDeployment:
         return {
             "SEALMATCH_GATEWAY_DATA_DIR": str(self.directories.gateway),
             "SEALMATCH_GATEWAY_PARTY": GATEWAY,
+            "SEALMATCH_GATEWAY_PASSPHRASE_FILE": str(self._passphrase("gateway")),
             "SEALMATCH_GATEWAY_AUTHORITY_PARTY": AUTHORITY,
             "SEALMATCH_GATEWAY_AUTHORITY_URL": authority_url,
-            "SEALMATCH_GATEWAY_AUTHORITY_PUBLIC_KEY": self._authority_key,
+            "SEALMATCH_GATEWAY_AUTHORITY_PUBLIC_KEY": ",".join(self._authority_keys),
             "SEALMATCH_GATEWAY_MODEL_ID": self._model.model_id,
             "SEALMATCH_GATEWAY_MODEL_DIGEST": self._model.digest.hex(),
             **self._tls_environment("SEALMATCH_GATEWAY_TLS", "gateway", client_ca=False),
@@ -302,6 +321,12 @@ class LocalDeployment:
             f"{prefix}_CLIENT_CERTIFICATE": str(directory / "gateway-client.pem"),
             f"{prefix}_CLIENT_KEY": str(directory / "gateway-client.key"),
         }
+
+
+def _pinned(keys: dict[str, Any]) -> list[str]:
+    """What others pin of a server's ``keys show``: its key, and the one before or after it."""
+    other = [keys["nextPublicKey"]] if "nextPublicKey" in keys else keys.get("oldPublicKeys", [])
+    return [keys["publicKey"], *other[:1]]
 
 
 @contextmanager

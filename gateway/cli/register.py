@@ -126,7 +126,7 @@ def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> Session
     base = trust_path.parent
     device = load_signing_key(base / counter.device_key_file, counter.device)
     pinned = trust.gateways[0]
-    pins = Pins(trust.authorities[0].verify_key, pinned.party, pinned.sealing)
+    pins = Pins(trust.authority_key(trust.authorities[0].party), pinned.party, pinned.sealing)
     issuer = TemplateIssuer(
         load_signing_key(base / counter.issuer_key_file, counter.issuer),
         read_secret(base / counter.site_salt_file, 32),

@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -13,9 +14,9 @@ from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
 from gateway.store import repositories as store
 from gateway.store.database import Database
+from gateway.wire import memory
 from gateway.wire.errors import SealmatchError
-from gateway.wire.ids import digest_of
-from gateway.wire.serving import existing_directory, operator_log, serve
+from gateway.wire.serving import operator_log, serve
 
 _KEY_DIGITS = 64
 
@@ -24,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options, GatewaySettings.read(options.config)))
+        settings = GatewaySettings.read(options.config, _environment(options))
+        memory.protect("off", inspectable=settings.inspectable)
+        return int(options.run(options, settings))
     except (SealmatchError, OSError, ValueError) as error:
         print(f"sealmatch-gateway: {error}", file=sys.stderr)
         return 1
@@ -36,45 +39,53 @@ def _serve(_: argparse.Namespace, settings: GatewaySettings) -> int:
     from gateway.server.app import create_app  # noqa: PLC0415  loads the HE engine
 
     operator_log()
+    memory.protect(settings.lock_memory, inspectable=settings.inspectable)
     tls = settings.tls
     serve(create_app(settings), "gateway", settings.host, settings.port, tls)
     return 0
 
 
 def _init(_: argparse.Namespace, settings: GatewaySettings) -> int:
-    keys.create(existing_directory(settings.data_dir), settings.party)
-    return _show(_, settings)
+    return _print_public(keys.initialise(settings, _now()), settings)
 
 
 def _show(_: argparse.Namespace, settings: GatewaySettings) -> int:
-    signing, sealing = keys.load(settings.data_dir, settings.party)
-    shown = {
-        "party": settings.party,
-        "publicKey": signing.public.raw.hex(),
-        "sealingKey": sealing.public.raw.hex(),
-        "policyDigest": digest_of(default_policy(settings).encode()).hex(),
-    }
-    print(json.dumps(shown))
+    return _print_public(keys.read_keys(settings), settings)
+
+
+def _rotate_signing(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    if options.activate:
+        return _print_public(keys.activate_signing_key(settings), settings)
+    return _print_public(keys.stage_signing_key(settings, _now()), settings)
+
+
+def _print_public(held: keys.GatewayKeys, settings: GatewaySettings) -> int:
+    policy = default_policy(settings).digest.hex()
+    print(json.dumps({**keys.describe(held), "policyDigest": policy}))
     return 0
+
+
+def _now() -> int:
+    return int(time.time())
 
 
 def _enrol(options: argparse.Namespace, settings: GatewaySettings) -> int:
     public = None if options.public_key is None else bytes.fromhex(options.public_key)
-    signing, _ = keys.load(settings.data_dir, settings.party)
+    signing, _ = keys.open_keys(settings)
     now = int(time.time())
     register.enrol(_database(settings), options.kind, options.party, public, signing, now)
     return 0
 
 
 def _suspend(options: argparse.Namespace, settings: GatewaySettings) -> int:
-    signing, _ = keys.load(settings.data_dir, settings.party)
+    signing, _ = keys.open_keys(settings)
     now = int(time.time())
     register.suspend(_database(settings), options.kind, options.party, signing, now)
     return 0
 
 
 def _history(_: argparse.Namespace, settings: GatewaySettings) -> int:
-    signing, _sealing = keys.load(settings.data_dir, settings.party)
+    signing, _sealing = keys.open_keys(settings)
     for action in register.history(_database(settings), signing.public):
         at = datetime.datetime.fromtimestamp(action.at, datetime.UTC)
         print(f"{at:%Y-%m-%d %H:%M:%S}\t{action.verb}\t{action.kind}\t{action.party}")
@@ -108,17 +119,41 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
+    parser.add_argument("--passphrase-file", metavar="FILE", help="overrides passphrase_file")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
+    def command(
+        name: str,
+        run: object,
+        text: str,
+        among: "argparse._SubParsersAction[argparse.ArgumentParser]" = commands,
+    ) -> argparse.ArgumentParser:
+        sub = among.add_parser(name, help=text, description=text)
+        # Accepted after the command as well; absent there, the value before it stays.
         sub.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        sub.add_argument("--passphrase-file", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         sub.set_defaults(run=run)
         return sub
 
     command("serve", _serve, "serve until Ctrl-C")
-    command("init", _init, "draw the gateway's keys; prints the public ones")
-    command("show", _show, "print the public keys and the match policy's digest")
+    making = "draw the gateway's keys; prints the public ones"
+    showing = "print the public keys and the match policy's digest"
+    command("init", _init, f"the same as keys init: {making}")
+    command("show", _show, f"the same as keys show: {showing}")
+    verbs = commands.add_parser("keys", help="the gateway's own keys").add_subparsers(
+        required=True, metavar="VERB"
+    )
+    command("init", _init, making, verbs)
+    command("show", _show, showing, verbs)
+    kinds = verbs.add_parser("rotate", help="replace a key, with an overlap").add_subparsers(
+        required=True, metavar="KEY"
+    )
+    signing = command(
+        "signing", _rotate_signing, "stage the next signing key, for everyone to pin", kinds
+    )
+    signing.add_argument(
+        "--activate", action="store_true", help="sign with the staged key; the old one is dropped"
+    )
     enrol = command("enrol", _enrol, "accept a device or issuer")
     suspend = command("suspend", _suspend, "no longer accept a device or issuer")
     for sub in (enrol, suspend):
@@ -133,6 +168,13 @@ def _parser() -> argparse.ArgumentParser:
     command("list", _list, "list enrolled parties")
     command("history", _history, "list what operators did, signatures checked")
     return parser
+
+
+def _environment(options: argparse.Namespace) -> dict[str, str]:
+    values = dict(os.environ)
+    if options.passphrase_file is not None:
+        values["SEALMATCH_GATEWAY_PASSPHRASE_FILE"] = options.passphrase_file
+    return values
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -62,6 +63,8 @@ class GatewayClient:
         device: SigningKey,
         clock: Callable[[], int],
     ) -> None:
+        # A gateway must not mark a counter, nor fill its memory: no cookie is ever kept.
+        transport.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._transport = transport
         self._base = base_url.rstrip("/")
         self._device = device
@@ -120,6 +123,7 @@ class GatewayClient:
             GatewayError: any other error; its text is the gateway's code and message.
         """
         headers = sign_request(method, path, body, self._device, self._clock())
+        headers["accept-encoding"] = "identity"
         if body:
             headers["content-type"] = CBOR
         try:
@@ -127,7 +131,7 @@ class GatewayClient:
                 method, self._base + path, content=body or None, headers=headers
             ) as response:
                 content = _bounded(response, limit)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:  # the latter: a redirection's
             raise NoAnswer(f"the gateway does not answer ({type(error).__name__})") from None
         if response.status_code == httpx.codes.OK:
             return Exchange(content, len(body), len(content))
@@ -135,6 +139,8 @@ class GatewayClient:
 
 
 def _bounded(response: httpx.Response, limit: int) -> bytes:
+    if "content-encoding" in response.headers:  # 32 KB of zstd can be a gigabyte
+        raise MalformedMessage("the gateway's answer is in a content coding")
     content = bytearray()
     for chunk in response.iter_bytes():
         content += chunk

@@ -189,7 +189,7 @@ class RegistrationClient:
             offer.grant,
             offer.public_key,
             ExpectedSession(
-                authority_key=self._trust.authorities[0].verify_key,
+                authority_key=self._trust.authority_key(self._trust.authorities[0].party),
                 gateway=self._trust.gateways[0].party,
                 device=self._counter.device.party,
                 issuer=self._issuer.party,

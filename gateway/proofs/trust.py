@@ -2,16 +2,19 @@
 
 Public keys and addresses only. It may name *files* that hold an enrolled device's and issuer's
 private keys, relative to itself; a verifier needs none of them.
+
+While a party rotates its key it stands here twice, with the old key and the new one; either counts.
 """
 
 import json
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
-from gateway.wire.cose import VerifyKey
+from gateway.wire.cose import MAX_KEYS, VerifyKey
 from gateway.wire.errors import SealmatchError
 from gateway.wire.ids import PartyId
 from gateway.wire.sealing import PUBLIC_BYTES, SealingPublicKey
@@ -102,24 +105,50 @@ class TrustFile(_Part):
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            fields = sorted({".".join(map(str, e["loc"])) or "JSON" for e in error.errors()})
+            fields = sorted({_place(e) for e in error.errors()})
             raise UnusableTrustFile(f"{path}: check {', '.join(fields[:5])}") from None
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(self.model_dump(by_alias=True), indent=2) + "\n")
 
     def gateway(self, party: PartyId) -> PinnedGateway:
-        return _find(self.gateways, party, "gateway")
+        """The gateway of this name; of two entries, the first. Raises ``UnusableTrustFile``."""
+        return _named(self.gateways, party, "gateway")[0]
 
     def authority(self, party: PartyId) -> PinnedAuthority:
-        return _find(self.authorities, party, "authority")
+        """The authority of this name; of two entries, the first. Raises ``UnusableTrustFile``."""
+        return _named(self.authorities, party, "authority")[0]
+
+    def gateway_key(self, party: PartyId) -> VerifyKey:
+        """The key, or both keys, under which a gateway signs. Raises ``UnusableTrustFile``."""
+        named = _named(self.gateways, party, "gateway")
+        return VerifyKey.pinned(party, [one.public_key for one in named])
+
+    def authority_key(self, party: PartyId) -> VerifyKey:
+        """The key, or both keys, under which an authority signs. Raises ``UnusableTrustFile``."""
+        named = _named(self.authorities, party, "authority")
+        return VerifyKey.pinned(party, [one.public_key for one in named])
+
+    @model_validator(mode="after")
+    def _two_entries_at_most(self) -> Self:
+        for names in ([g.party for g in self.gateways], [a.party for a in self.authorities]):
+            if any(names.count(name) > MAX_KEYS for name in names):
+                raise ValueError("a party is listed more than twice")
+        return self
+
+
+def _place(error: ErrorDetails) -> str:
+    """The field, or what is wrong with the whole: that text is our own."""
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return ".".join(map(str, error["loc"])) or "JSON"
 
 
 P = TypeVar("P", PinnedGateway, PinnedAuthority)
 
 
-def _find(pinned: list[P], party: PartyId, role: str) -> P:
-    for one in pinned:
-        if one.party == party:
-            return one
-    raise UnusableTrustFile(f"no pinned {role} of the name that the document states")
+def _named(pinned: list[P], party: PartyId, role: str) -> list[P]:
+    named = [one for one in pinned if one.party == party]
+    if not named:
+        raise UnusableTrustFile(f"no pinned {role} of the name that the document states")
+    return named

@@ -82,12 +82,12 @@ def verify_receipt(
         stated = cose.peek(receipt.statement, Statement)
     done(1, f"record {stated.record_id.hex()}")
     with _step(2):
-        gateway = trust.gateway(stated.gateway)
-        statement = cose.verify(receipt.statement, Statement, gateway.verify_key)
+        gateway_key = trust.gateway_key(stated.gateway)
+        statement = cose.verify(receipt.statement, Statement, gateway_key)
     done(2, stated.gateway)
     with _step(3):
-        authority = trust.authority(stated.authority)
-        decision = cose.verify(stated.decision, Decision, authority.verify_key)
+        authority_key = trust.authority_key(stated.authority)
+        decision = cose.verify(stated.decision, Decision, authority_key)
     done(3, stated.authority)
     _agree(stated, decision.message)
     done(4, decision.message.outcome)

@@ -60,7 +60,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
         KeyFileError: the gateway's keys are missing, damaged or open to others.
         Unavailable: the database does not answer.
     """
-    identity = Identity(*keys.load(settings.data_dir, settings.party), settings.authority_key)
+    identity = Identity(*keys.open_keys(settings), settings.authority_key)
     database = Database(settings.database)
     database.migrate()
     tls = settings.authority_tls
@@ -84,6 +84,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        workers.start()
         sweeper = asyncio.create_task(_sweep(service))
         try:
             yield

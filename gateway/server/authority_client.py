@@ -8,6 +8,7 @@ never causes a second decryption.
 import logging
 import time
 from collections.abc import Callable
+from http.cookiejar import DefaultCookiePolicy
 from typing import TypeVar
 
 import httpx
@@ -34,6 +35,8 @@ class AuthorityClient:
     def __init__(
         self, client: httpx.Client, base_url: str, key: SigningKey, clock: Callable[[], int]
     ) -> None:
+        # The authority must not fill this side's memory: no cookie is ever kept.
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._client = client
         self._base = base_url.rstrip("/")
         self._key = key
@@ -64,7 +67,7 @@ class AuthorityClient:
                 time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
             try:
                 response = self._post(path, body, kind.max_bytes)
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, httpx.InvalidURL) as error:  # the latter: a redirection's
                 log.warning("authority: %s", type(error).__name__)
                 continue
             if response.status_code == httpx.codes.OK:
@@ -77,9 +80,12 @@ class AuthorityClient:
     def _post(self, path: str, body: bytes, limit: int) -> httpx.Response:
         headers = sign_request("POST", path, body, self._key, self._clock())
         headers["content-type"] = CBOR
+        headers["accept-encoding"] = "identity"
         with self._client.stream(
             "POST", self._base + path, content=body, headers=headers
         ) as response:
+            if "content-encoding" in response.headers:  # 32 KB of zstd can be a gigabyte
+                raise httpx.DecodingError("answer in a content coding")
             content = bytearray()
             for chunk in response.iter_bytes():
                 content += chunk

@@ -10,6 +10,7 @@ from gateway.server.evaluation import EngineName
 from gateway.wire import settings
 from gateway.wire.cose import VerifyKey
 from gateway.wire.ids import Digest, ModelId, PartyId
+from gateway.wire.memory import LockMemory
 from gateway.wire.tls import ClientTls, ServerTls, server_tls
 
 
@@ -40,8 +41,9 @@ class GatewaySettings(settings.Settings):
         default="authority", description="The key authority's enrolment name."
     )
     authority_public_key: str = Field(
-        pattern=r"^[0-9a-f]{64}$",
-        description="The key authority's Ed25519 public key in hexadecimal, pinned.",
+        pattern=r"^[0-9a-f]{64}(,[0-9a-f]{64})?$",
+        description="The key authority's Ed25519 public key in hexadecimal, pinned; two of them, "
+        "with a comma, while it rotates its key.",
     )
     authority_ca: Path | None = Field(
         default=None, description="CA that the key authority's TLS certificate is of (PEM)."
@@ -90,6 +92,20 @@ class GatewaySettings(settings.Settings):
     retention_days: int = Field(
         default=180, ge=1, le=3650, description="Days until a record expires."
     )
+    passphrase_file: Path | None = Field(
+        default=None,
+        description="File with the keystore's passphrase, mode 0600. Without it, the systemd "
+        "credential sealmatch-passphrase, then a prompt.",
+    )
+    lock_memory: LockMemory = Field(
+        default="try",
+        description="Lock memory, so that it never reaches the swap device: off, try (with a "
+        "warning) or require.",
+    )
+    inspectable: bool = Field(
+        default=False,
+        description="Leave the process's memory readable to its own account, for leak searches.",
+    )
 
     @property
     def worker_limits(self) -> Limits:
@@ -101,7 +117,7 @@ class GatewaySettings(settings.Settings):
 
     @property
     def authority_key(self) -> VerifyKey:
-        return VerifyKey(self.authority_party, bytes.fromhex(self.authority_public_key))
+        return VerifyKey.pinned(self.authority_party, self.authority_public_key.split(","))
 
     @property
     def model(self) -> Digest:

@@ -8,18 +8,17 @@ there and never enter the process that speaks to the network. Measurements, test
 evaluate where they are (``Evaluation``).
 """
 
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from gateway.he import transcript
-from gateway.he.engine import Engine, default_engine
+from gateway.he.engine import Engine, default_engine, overwrite_pool
 from gateway.he.interval import blinded_rows
 from gateway.he.isolation import Limits, Worker, WorkerPool
 from gateway.he.product import MaskedScore, masked_product
-from gateway.he.randomness import SEED_BYTES, SeedStream, seed_commitment
+from gateway.he.randomness import SeedStream, new_seed, seed_commitment
 from gateway.wire.errors import CallerMisuse, Unavailable
 from gateway.wire.ids import Commitment, Digest, SessionId
 from gateway.wire.memory import wipe
@@ -104,7 +103,7 @@ class Evaluation:
     @classmethod
     def fresh(cls, inputs: Inputs) -> "Evaluation":
         """With a seed of the operating system's randomness."""
-        return cls(default_engine(), inputs, bytearray(secrets.token_bytes(SEED_BYTES)))
+        return cls(default_engine(), inputs, new_seed())
 
     @property
     def seed_commitment(self) -> Commitment:
@@ -143,9 +142,10 @@ class Evaluation:
         )
 
     def close(self) -> None:
-        """Overwrite the seed, forget the bounds."""
+        """Overwrite the seed and what SEAL's pool keeps, forget the bounds."""
         wipe(self._seed)
         self._score = None
+        overwrite_pool()
 
 
 class EvaluationBench:
@@ -157,8 +157,7 @@ class EvaluationBench:
 
     def begin(self, encoded: list[bytes]) -> list[bytes]:
         self.end()
-        seed = bytearray(secrets.token_bytes(SEED_BYTES))
-        self._held = Evaluation(self._engine, Inputs.decode(encoded), seed)
+        self._held = Evaluation(self._engine, Inputs.decode(encoded), new_seed())
         return [self._held.seed_commitment, self._held.masked_product().encoded]
 
     def blinded_rows(self, bits: bytes) -> bytes:
@@ -191,6 +190,10 @@ class EvaluationWorkers:
     def __init__(self, count: int, limits: Limits, engine: EngineName = "tenseal") -> None:
         workshop = f"gateway.server.evaluation:make_{engine.replace('-', '_')}_bench"
         self._pool = WorkerPool(workshop, count, limits)
+
+    def start(self) -> None:
+        """Start the workers. Raises ``Unavailable`` if one does not start."""
+        self._pool.start()
 
     def begin(self, inputs: Inputs) -> Evaluating:
         """Wait for a free worker and evaluate the product in it.

@@ -8,14 +8,15 @@ always says whose signature of which type it expects: there is no "is this signe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Generic, Protocol, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gateway.wire import cbor
-from gateway.wire.errors import MalformedMessage, Refused
+from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused
 from gateway.wire.ids import Digest, KeyId, PartyId, digest_of
 from gateway.wire.message import SMALL, Message
 
@@ -25,6 +26,9 @@ HEADER_KID: Final = 4
 HEADER_TYP: Final = 16
 TAG_SIGN1: Final = b"\xd2"
 """CBOR tag 18."""
+
+MAX_KEYS: Final = 2
+"""Keys of one party that a verifier accepts at a time: the old and the new of a rotation."""
 
 M = TypeVar("M", bound=Message)
 
@@ -39,10 +43,29 @@ class VerifyKey:
     party: PartyId
     raw: bytes
     """Ed25519 public key, 32 bytes."""
+    alternate: VerifyKey | None = None
+    """While a party rotates its key: its other one, which ``verify`` accepts as well."""
 
     @property
     def key_id(self) -> KeyId:
         return KeyId(digest_of(self.raw))
+
+    @classmethod
+    def pinned(cls, party: PartyId, keys: Sequence[str]) -> VerifyKey:
+        """A party's pinned keys in hexadecimal: one, or two during a rotation.
+
+        Raises:
+            CallerMisuse: none, or more than two.
+        """
+        distinct = [cls(party, bytes.fromhex(key)) for key in dict.fromkeys(keys)]
+        if not 0 < len(distinct) <= MAX_KEYS:
+            raise CallerMisuse("a party has one pinned key, or two")
+        return replace(distinct[0], alternate=distinct[1] if distinct[1:] else None)
+
+    @property
+    def candidates(self) -> tuple[VerifyKey, ...]:
+        """The keys under which this party's signature counts, one or two."""
+        return (self,) if self.alternate is None else (self, self.alternate)
 
     def check(self, signature: bytes, data: bytes) -> None:
         """Raise ``Refused`` unless ``signature`` is this key's over ``data``."""
@@ -52,12 +75,20 @@ class VerifyKey:
             raise Refused(f"signature of {self.party} does not verify") from None
 
 
+class Signer(Protocol):
+    """An Ed25519 private key, in memory (``Ed25519PrivateKey``) or in a token."""
+
+    def sign(self, data: bytes, /) -> bytes: ...
+
+    def public_key(self) -> Ed25519PublicKey: ...
+
+
 @dataclass(frozen=True)
 class SigningKey:
     """A party's private signing key. The key never shows in a ``repr``."""
 
     party: PartyId
-    private: Ed25519PrivateKey = field(repr=False)
+    private: Signer = field(repr=False)
 
     @classmethod
     def generate(cls, party: PartyId) -> SigningKey:
@@ -96,7 +127,9 @@ def sign(message: M, key: SigningKey) -> Signed[M]:
 
 
 def verify(encoded: bytes, kind: type[M], key: VerifyKey) -> Signed[M]:
-    """Check that ``key`` signed a message of ``kind`` and return it.
+    """Check that ``key``, or its alternate, signed a message of ``kind`` and return it.
+
+    The protected header names the key; only keys of this one party are considered.
 
     Raises:
         MalformedMessage: not a COSE_Sign1 of our form, or the payload is not a ``kind``.
@@ -104,10 +137,11 @@ def verify(encoded: bytes, kind: type[M], key: VerifyKey) -> Signed[M]:
     """
     protected, payload, signature = _split(encoded)
     message = kind.decode(payload)
-    if protected != _protected(kind, key.key_id):
-        raise Refused(f"{kind.__name__}: not signed by {key.party}'s key, or of another type")
-    key.check(signature, _to_be_signed(protected, payload))
-    return Signed(message, encoded)
+    for candidate in key.candidates:
+        if protected == _protected(kind, candidate.key_id):
+            candidate.check(signature, _to_be_signed(protected, payload))
+            return Signed(message, encoded)
+    raise Refused(f"{kind.__name__}: not signed by {key.party}'s key, or of another type")
 
 
 def peek(encoded: bytes, kind: type[M]) -> M:

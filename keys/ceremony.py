@@ -1,0 +1,134 @@
+"""The operator's ceremonies: make the authority's keys, replace them, show their public side.
+
+Each opens the vault, changes its record in one step and closes it. A running server notices at its
+next start: it unseals its keys once and keeps no passphrase. Rotation: ``gateway.wire.keyring``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from gateway.wire.keyfile import KeyFileError, exclusive
+from gateway.wire.keyring import PepperRing, SigningRing
+from gateway.wire.serving import existing_directory
+from keys.config import AuthoritySettings
+from keys.custody import open_vault, own, record_file
+from keys.vault import AuthorityKeys, Vault
+
+
+def initialise(settings: AuthoritySettings, now: int) -> AuthorityKeys:
+    """Draw signing key and pepper.
+
+    Raises:
+        KeyFileError: there are keys already, or no passphrase.
+    """
+    with exclusive(existing_directory(settings.data_dir)):
+        record = record_file(settings)
+        if record.exists():  # before a passphrase is asked for
+            raise KeyFileError(f"{record.name} exists already; it is not overwritten")
+        with open_vault(settings, new=True) as vault:
+            keys = AuthorityKeys(
+                party=settings.party,
+                signing=SigningRing(current=vault.draw_key(now)),
+                peppers=PepperRing(current=vault.draw_pepper(now)),
+            )
+            vault.create(keys)
+            return keys
+
+
+def stage_signing_key(settings: AuthoritySettings, now: int) -> AuthorityKeys:
+    """Draw the next signing key; it signs nothing yet.
+
+    Raises:
+        CallerMisuse: one is staged already.
+        KeyFileError: as ``open_custody``.
+    """
+
+    def stage(keys: AuthorityKeys, vault: Vault) -> AuthorityKeys:
+        keys.signing.require_none_staged()
+        return keys.model_copy(update={"signing": keys.signing.staged(vault.draw_key(now))})
+
+    return _change(settings, now, stage)
+
+
+def activate_signing_key(settings: AuthoritySettings, now: int) -> AuthorityKeys:
+    """Make the next signing key the current one; the old private key is dropped.
+
+    Raises:
+        CallerMisuse: none is staged.
+        KeyFileError: as ``open_custody``.
+    """
+
+    def activate(keys: AuthorityKeys, _: Vault) -> AuthorityKeys:
+        return keys.model_copy(update={"signing": keys.signing.activated()})
+
+    return _change(settings, now, activate)
+
+
+def rotate_pepper(settings: AuthoritySettings, now: int) -> AuthorityKeys:
+    """Draw a new pepper, keep the present one for the overlap, drop the one before.
+
+    Raises:
+        KeyFileError: as ``open_custody``.
+    """
+
+    def rotate(keys: AuthorityKeys, vault: Vault) -> AuthorityKeys:
+        rotated = keys.peppers.rotated(vault.draw_pepper(now), now)
+        return keys.model_copy(update={"peppers": rotated})
+
+    return _change(settings, now, rotate)
+
+
+def drop_previous_pepper(settings: AuthoritySettings, now: int) -> AuthorityKeys:
+    """End the overlap: nobody can compute handles of the previous period any more.
+
+    Raises:
+        KeyFileError: as ``open_custody``.
+    """
+
+    def drop(keys: AuthorityKeys, _: Vault) -> AuthorityKeys:
+        return keys.model_copy(update={"peppers": keys.peppers.without_previous()})
+
+    return _change(settings, now, drop)
+
+
+def read_keys(settings: AuthoritySettings) -> AuthorityKeys:
+    """The record as it is.
+
+    Raises:
+        KeyFileError: as ``open_custody``.
+    """
+    with open_vault(settings) as vault:
+        return _proven(vault, settings)
+
+
+def describe(keys: AuthorityKeys, now: int) -> dict[str, Any]:
+    """What everyone may know: public keys and the peppers' ages."""
+    return {**keys.signing.describe(keys.party), "peppers": keys.peppers.describe(now)}
+
+
+def _change(
+    settings: AuthoritySettings,
+    now: int,
+    alter: Callable[[AuthorityKeys, Vault], AuthorityKeys],
+) -> AuthorityKeys:
+    """Replace the record, then destroy what it no longer names: a crash in between leaves a key
+    too many, never one too few. A pepper past its overlap goes at every change."""
+    with exclusive(settings.data_dir), open_vault(settings) as vault:
+        keys = _proven(vault, settings)
+        changed = alter(keys, vault)
+        peppers = changed.peppers.within(settings.pepper_overlap, now)
+        changed = changed.model_copy(update={"peppers": peppers})
+        vault.replace(changed)
+        for held in keys.all_held() - changed.all_held():
+            vault.forget(held)
+        return changed
+
+
+def _proven(vault: Vault, settings: AuthoritySettings) -> AuthorityKeys:
+    """The record, after each signing key showed that it belongs to the public key beside it: what
+    a ceremony prints gets pinned, and a token's index could have been altered."""
+    keys = own(vault.load(), settings)
+    for key in (keys.signing.current, keys.signing.next):
+        if key is not None:
+            vault.signer(key)
+    return keys
