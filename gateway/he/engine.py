@@ -28,6 +28,11 @@ _VERSION: Final = (4, 3)
 """Layout version of the SEAL that tenseal builds."""
 
 
+_BLOCK_WORDS: Final = tuple(n * N for n in (1, 2, 3, 4, 6, 8, 9, 12))
+"""Polynomials and ciphertexts of two and three, modulo three primes and four."""
+_POOLED: Final = 8
+
+
 class Handle(Protocol):
     """A ciphertext inside the engine."""
 
@@ -146,6 +151,18 @@ def check_slots(slots: Slots) -> None:
     """Raise ``CallerMisuse`` unless these are 8192 values below t."""
     if slots.shape != (N,) or not (slots < T).all():
         raise CallerMisuse("slots are 8192 values below t")
+
+
+def overwrite_pool() -> None:
+    """Overwrite blocks that SEAL's pool keeps for reuse; it does not clear them itself.
+
+    It keeps them by size and gives out the last returned first, so zeroed plaintexts of each size
+    in use take those of the evaluation that just ended, which returns fewer than ``_POOLED`` of a
+    size (measured by the leak search).
+    """
+    for words in _BLOCK_WORDS:
+        held = [seal.Plaintext(words) for _ in range(_POOLED)]
+        del held
 
 
 def export_words(sealed: Any, primes: int) -> Words:

@@ -26,6 +26,7 @@ from typing import Any, Final, Protocol
 
 from gateway.wire import cbor
 from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused, Unavailable
+from gateway.wire.memory import protect
 
 _START_SECONDS: Final = 60
 _ANSWER_BYTES: Final = 4 * 1024 * 1024
@@ -116,20 +117,31 @@ class Worker:
 
 
 class WorkerPool:
-    """A fixed number of workers that are started at once and replaced when they die."""
+    """A fixed number of workers, replaced when they die."""
 
     def __init__(self, workshop: str, count: int, limits: Limits) -> None:
-        """Start the workers.
+        """Describe the workers; ``start`` starts them.
 
         Args:
             workshop: ``module:function`` that makes the workshop inside a worker.
         """
-        self.workers = [Worker(workshop, limits) for _ in range(count)]
+        self._describe = (workshop, limits)
+        self._count = count
+        self.workers: list[Worker] = []
         self._patience = 2 * limits.seconds
-        self._locks = [threading.Lock() for _ in self.workers]
+        self._locks = [threading.Lock() for _ in range(count)]
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for index in range(count):
             self._free.put(index)
+
+    def start(self) -> None:
+        """Start the workers.
+
+        Raises:
+            Unavailable: one does not start.
+        """
+        for _ in range(self._count):
+            self.workers.append(Worker(*self._describe))
 
     def take(self) -> int:
         """Wait for a worker of one's own: nobody else takes it until ``give_back``.
@@ -153,14 +165,14 @@ class WorkerPool:
 
     def stop(self) -> None:
         """Kill all workers."""
-        for worker in self.workers:
-            worker.stop()
+        while self.workers:
+            self.workers.pop().stop()
 
 
 def _main(pipe: Connection, workshop: str, memory_bytes: int) -> None:
     """The worker's loop. It ends when the parent's end of the pipe does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    protect("off")
     module, _, function = workshop.partition(":")
     shop = getattr(importlib.import_module(module), function)()
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

@@ -53,6 +53,18 @@ def seed_commitment(session: SessionId, seed: bytes | bytearray) -> Commitment:
     return Commitment(commitment.digest())
 
 
+def new_seed() -> bytearray:
+    """32 bytes from the operating system, in a buffer that can be wiped.
+
+    Read straight into it: a ``bytes`` object would leave an immutable copy.
+    """
+    seed = bytearray(SEED_BYTES)
+    with open("/dev/urandom", "rb", buffering=0) as source:
+        if source.readinto(seed) != SEED_BYTES:
+            raise RuntimeError("the system gave no randomness")
+    return seed
+
+
 class SeedStream:
     """Labelled draws from one seed and one transcript. Each label serves once."""
 

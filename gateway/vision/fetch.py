@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gateway.vision.errors import ModelPackFetchFailed, VisionError
+from gateway.vision.errors import ModelPackCorrupt, ModelPackFetchFailed, VisionError
 from gateway.vision.manifest import (
     DEFAULT_PACK_ID,
     Manifest,
@@ -139,15 +139,26 @@ def _members(archive: bytes, manifest: Manifest, source: Source) -> dict[str, by
     """The pinned members, each checked; nothing else is unpacked."""
     files: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz", tarinfo=_Member) as tar:
             for name, pin in manifest.files.items():
                 member = tar.extractfile(source.member_prefix + name)
                 content = b"" if member is None else member.read(pin.bytes + 1)
                 check_bytes(name, content, pin)
                 files[name] = content
-    except (tarfile.TarError, KeyError, OSError, EOFError):
+    except ModelPackCorrupt:
+        raise
+    except Exception:  # noqa: BLE001 - tarfile and zlib raise many kinds; none escapes
         raise ModelPackFetchFailed("the tarball lacks a model file or is damaged") from None
     return files
+
+
+class _Member(tarfile.TarInfo):
+    """A member of no negative size: tarfile would read the same header for ever (CVE-2025-8194)."""
+
+    def _block(self, count: int) -> int:
+        if count < 0:
+            raise tarfile.HeaderError("negative size")
+        return int(super()._block(count))  # type: ignore[misc]
 
 
 def _install(destination: Path, files: dict[str, bytes]) -> None:

@@ -107,11 +107,17 @@ def parse_manifest(encoded: bytes) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(encoded)
     except ValidationError as error:
-        fields = sorted({".".join(map(str, fault["loc"])) for fault in error.errors()})
+        fields = sorted({_own_field(fault["loc"]) for fault in error.errors()})
         raise ModelPackCorrupt(f"the manifest is malformed at: {', '.join(fields)}") from None
     if len(f"{manifest.id}/{manifest.embedder}") > MAX_MODEL_ID:
         raise ModelPackCorrupt("the manifest's id and embedder are too long together")
     return manifest
+
+
+def _own_field(location: tuple[int | str, ...]) -> str:
+    """The field of ours; a key that somebody else chose is never repeated."""
+    own = location and location[0] in Manifest.model_fields
+    return str(location[0]) if own else "unknown keys"
 
 
 def check_bytes(name: str, content: bytes, pin: PinnedFile) -> None:

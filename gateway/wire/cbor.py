@@ -63,8 +63,8 @@ def _check(value: Any, depth: int) -> None:
         kinds = {type(key) for key in value}
         if kinds - {str} and kinds - {int}:
             raise CallerMisuse("map keys must be all text or all unsigned integers")
-        if any(isinstance(key, int) and key < 0 for key in value):
-            raise CallerMisuse("map keys must not be negative")
+        if any(isinstance(key, int) and not 0 <= key < 2**64 for key in value):
+            raise CallerMisuse("integer keys must be unsigned and fit in 64 bits")
         for item in value.values():
             _check(item, depth + 1)
     elif isinstance(value, list | tuple):

@@ -9,6 +9,7 @@ The receiver passes its clock and owns its ``NonceMemory``; nothing here keeps s
 
 import base64
 import datetime
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ NONCE_LENGTH = 64
 
 MAX_NONCES = 200_000
 """Nonces remembered at most; more requests than this in two windows are turned away."""
+
+_PATH = re.compile(r"/[!-\"$->@-~]*")
+"""Visible ASCII without the signs that end a path."""
 
 _HOST = "http://peer"
 """The signature covers the path; what stands before it belongs to TLS and proxies."""
@@ -152,6 +156,8 @@ def verify_request(
         Refused: unsigned, signed by a stranger, altered, stale or replayed.
         Unavailable: the memory of nonces is full.
     """
+    if not _PATH.fullmatch(path):  # behind a host's name it would be read as another path
+        raise Refused("request for a path that cannot be signed")
     peers = _PeerKeys(find)
     signed = {name: headers[name] for name in _HEADERS if name in headers}
     try:

@@ -1,0 +1,204 @@
+"""Planted secrets, and the forms in which a leak would write them (protocol, section 12).
+
+A canary is looked for raw and as base64 (three alignments, two alphabets), hexadecimal (both
+cases), JSON and Python text. Of a short secret the whole counts; of a long one (an image, a
+vector, a ciphertext) any ``fragment`` of so many consecutive bytes does, because freed memory and
+database pages keep pieces. Encoded long ones need a piece four times as long.
+
+Not covered: compressed, encrypted or rounded copies, indented JSON of numbers, and numbers as
+Python objects.
+"""
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import cbor2
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.wire.errors import CallerMisuse
+from gateway.wire.polynomials import CanonicalPolynomials, Words
+from gateway.wire.profile import T
+from gateway.wire.subject import Subject
+
+SHORTEST: Final = 9
+"""Bytes. A shorter pattern turns up by chance, and the matcher's step is made for this one."""
+
+IMAGE_FRAGMENT: Final = 24
+BODY_FRAGMENT: Final = 32
+FLOATS: Final = 6
+"""Consecutive values of an embedding that count as a leak."""
+INTEGERS: Final = 12
+"""The same for quantised values, of which many are small and each says less."""
+
+_ENCODED_FACTOR: Final = 4
+_START_OF_SCAN: Final = b"\xff\xda"
+
+Integers: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A canary as one encoding writes it; a run of ``fragment`` bytes of it is a finding."""
+
+    encoding: str
+    data: bytes = field(repr=False)
+    fragment: int
+
+    def __post_init__(self) -> None:
+        if self.fragment < SHORTEST:
+            raise CallerMisuse("a canary this short turns up by chance")
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A planted secret: what it is, and its forms. Its value shows in no ``repr``."""
+
+    kind: str
+    forms: tuple[Form, ...] = field(repr=False)
+
+
+def text(kind: str, value: str) -> Canary:
+    """A number, reference or file name: UTF-8 in all encodings, UTF-16, and lower case."""
+    raw = value.encode()
+    forms = list(_all_encodings("", raw, len(raw)))
+    forms.append(_whole("JSON", json.dumps(value)[1:-1].encode()))
+    for order in ("utf-16-le", "utf-16-be"):
+        forms.append(_whole(order.upper(), value.encode(order)))
+    for varied in {value.lower(), value.upper()} - {value}:
+        forms.append(_whole("raw, other case", varied.encode()))
+    return _canary(kind, forms)
+
+
+def document_number(kind: str, document_type: str, number: str) -> list[Canary]:
+    """A document number as written, normalised, and as the encoded subject."""
+    subject = Subject.of(document_type, number)
+    found = [text(kind, number), text(f"{kind}, normalised", subject.number)]
+    return [*found, secret(f"{kind}, encoded subject", subject.encode())]
+
+
+def secret(kind: str, value: bytes) -> Canary:
+    """A key, seed, salt or pepper: only the whole value counts."""
+    return _canary(kind, _all_encodings("", value, len(value)))
+
+
+def body(kind: str, value: bytes, fragment: int = BODY_FRAGMENT) -> Canary:
+    """A long value of which any ``fragment`` bytes count."""
+    return _canary(kind, _all_encodings("", value, fragment))
+
+
+def image(kind: str, jpeg: bytes) -> Canary:
+    """A photograph: any 24 bytes of its scan data. What comes before, other photographs share."""
+    start = jpeg.find(_START_OF_SCAN)
+    if start < 0:
+        raise CallerMisuse("not a JPEG image")
+    return body(kind, jpeg[start + 2 :], IMAGE_FRAGMENT)
+
+
+def embedding(kind: str, vector: NDArray[np.floating]) -> Canary:
+    """A face vector as floats of either width and byte order, and as text."""
+    forms: list[Form] = []
+    for code, width in (("<f4", 4), ("<f8", 8), (">f4", 4), (">f8", 8)):
+        forms += _all_encodings(_NAMES[code], vector.astype(code).tobytes(), FLOATS * width)
+    double, single = vector.astype(np.float64), vector.astype(np.float32)
+    texts = {
+        "JSON": [repr(float(x)) for x in double],
+        "JSON of float32": [repr(float(x)) for x in single],
+        "short float32": [str(x) for x in single],
+    }
+    for name, values in texts.items():
+        forms += _lists(name, values, 10 * FLOATS)
+    return _canary(kind, forms)
+
+
+def quantised(kind: str, values: Integers) -> Canary:
+    """A quantised vector as integers of any width, as slots modulo t, as CBOR and as text."""
+    forms: list[Form] = []
+    slots = np.mod(values, T).astype("<u8")
+    arrays = [values.astype(code) for code in ("<i1", "<i2", "<i4", "<i8")] + [slots]
+    for array in arrays:
+        name = _NAMES[array.dtype.str]
+        forms += _all_encodings(name, array.tobytes(), INTEGERS * array.itemsize)
+    forms.append(Form("CBOR", cbor2.dumps(values.tolist())[3:], INTEGERS))
+    forms += _lists("JSON", [str(x) for x in values.tolist()], 3 * INTEGERS)
+    return _canary(kind, forms)
+
+
+def words(kind: str, residues: Words) -> Canary:
+    """64-bit words as a machine holds them: HE keys, masks, SEAL's form of a ciphertext."""
+    flat = np.ascontiguousarray(residues, dtype="<u8").reshape(-1)
+    forms = list(_all_encodings("64-bit words", flat.tobytes(), BODY_FRAGMENT))
+    forms += _lists("JSON", [str(x) for x in flat.tolist()], _ENCODED_FACTOR * BODY_FRAGMENT)
+    return _canary(kind, forms)
+
+
+def polynomials(kind: str, value: CanonicalPolynomials) -> list[Canary]:
+    """A ciphertext or public key: canonical 7-byte words, and 8-byte words."""
+    return [body(f"{kind}, canonical", value.encoded), words(f"{kind}, words", value.words)]
+
+
+_NAMES: Final = {
+    "<f4": "float32",
+    "<f8": "float64",
+    ">f4": "big-endian float32",
+    ">f8": "big-endian float64",
+    "|i1": "int8",
+    "<i2": "int16",
+    "<i4": "int32",
+    "<i8": "int64",
+    "<u8": "slots modulo t",
+}
+
+
+def _canary(kind: str, forms: Sequence[Form] | Iterator[Form]) -> Canary:
+    """Equal bytes under two names (ASCII text and its JSON) are one form, under the first."""
+    unique: dict[bytes, Form] = {}
+    for form in forms:
+        unique.setdefault(form.data, form)
+    return Canary(kind, tuple(unique.values()))
+
+
+def _whole(encoding: str, data: bytes) -> Form:
+    return Form(encoding, data, len(data))
+
+
+def _all_encodings(name: str, data: bytes, fragment: int) -> Iterator[Form]:
+    """Bytes raw and in each encoding; ``name`` says what the bytes are, if not the value."""
+    prefix = f"{name}, " if name else ""
+    yield Form(name or "raw", data, min(fragment, len(data)))
+    piece = len(data) if fragment >= len(data) else min(len(data), _ENCODED_FACTOR * fragment)
+    for encoding, encoded, per_piece in _encoded(data, piece):
+        shortest = len(encoded) if piece == len(data) else per_piece
+        yield Form(prefix + encoding, encoded, shortest)
+
+
+def _encoded(data: bytes, piece: int) -> Iterator[tuple[str, bytes, int]]:
+    """Encoding, encoded bytes, and what ``piece`` bytes of data come to at least."""
+    for skew in range(3):
+        # Of a longer base64 text only the characters are ours whose six bits all are.
+        standard = base64.b64encode(bytes(skew) + data)
+        own = slice(-(-8 * skew // 6), 8 * (skew + len(data)) // 6)
+        yield "base64", standard[own], (8 * piece - 4) // 6
+        safe = standard.replace(b"+", b"-").replace(b"/", b"_")
+        yield "base64url", safe[own], (8 * piece - 4) // 6
+    lower = data.hex().encode()
+    yield "hex", lower, 2 * piece
+    yield "upper-case hex", lower.upper(), 2 * piece
+    yield "JSON list", b", ".join(_DECIMAL[b] for b in data), 3 * piece - 2
+    yield "compact JSON list", b",".join(_DECIMAL[b] for b in data), 2 * piece - 1
+    yield "Latin-1 as UTF-8", data.decode("latin-1").encode(), piece
+    if piece == len(data):  # of a long value, escapes are most of what a piece would hold
+        yield "JSON string", json.dumps(data.decode("latin-1"))[1:-1].encode(), piece
+    yield "Python bytes", repr(data)[2:-1].encode(), piece
+
+
+_DECIMAL: Final = [str(value).encode() for value in range(256)]
+
+
+def _lists(name: str, values: Sequence[str], fragment: int) -> Iterator[Form]:
+    for separator, how in ((", ", ""), (",", "compact "), ("\n", "lines of "), (" ", "plain ")):
+        data = separator.join(values).encode()
+        yield Form(how + name, data, min(fragment, len(data)))
