@@ -1,0 +1,510 @@
+"""HTTP: both applications behind their real routes, and both clients before hostile servers.
+
+Requests reach the applications as ASGI messages, in the form in which the server hands them on:
+header values without NUL, CR and LF, targets of visible ASCII. Answers must have the documented
+form; no exception may escape the application, because each would be a 500.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+from unittest import mock
+from urllib.parse import unquote
+
+import httpx
+import zstandard
+
+from gateway.client import gateway_client
+from gateway.client.gateway_client import GatewayClient
+from gateway.server import app as server_app
+from gateway.server import authority_client
+from gateway.server import keys as gateway_keys
+from gateway.server.authority_client import AuthorityClient
+from gateway.server.config import GatewaySettings
+from gateway.store import repositories as store
+from gateway.store.database import Database
+from gateway.wire.cose import SigningKey
+from gateway.wire.errors import INTERNAL
+from gateway.wire.evaluation import BlindedRows, MaskedProduct
+from gateway.wire.requests import NonceMemory, sign_request
+from gateway.wire.session import SessionKeyRequest, SessionRequest
+from keys import app as authority_app
+from keys import custody
+from keys.config import AuthoritySettings
+from keys.trust import Enrolled, TrustList
+from tests.fuzz import trees
+from tests.fuzz.mutations import Mutator, frame, framed, from_seeds, scramble, unframe, words_of
+from tests.fuzz.targets_wire import header_words, promise
+from tests.support import parties
+from tests.support.fuzzing import CANARY, DOCUMENTED, Parse, Target
+from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW
+from tests.vectors import generate as golden
+
+SESSIONS: Final = b"/face-verification/v0.1/sessions"
+_SESSION: Final = golden.SESSION.hex().encode()
+_STATUSES: Final = frozenset({200, 400, 403, 404, 405, 409, 413, 415, 503})
+_SIGNED, _CHUNKED = 1, 2
+
+# --- requests to the applications ------------------------------------------------------------
+
+_REQUEST_WORDS: Final = (
+    *header_words(), b"\r\n", b": ", b"content-type: application/cbor", b"content-type: text/plain",
+    b"content-length: ", b"content-length: -1", b"content-length: +5", b"content-length: \xb2",
+    b"content-length: " + b"9" * 5000, b"transfer-encoding: chunked", b"host: [",
+    b"host: a@b:99999",
+    b"host: \xff", b"host: x/y?z#", b"x-correlator: ", b"x-correlator: a\xe9",
+    b"x-correlator: " + b"a" * 257,
+    b"x-correlator: " + CANARY.encode(), b"x-forwarded-for: ::1", b"range: bytes=0-",
+    b"expect: 100-continue",
+    b"signature: ", b"signature-input: ", b"content-digest: ", b"content-encoding: gzip",
+    b"cookie: a=b",
+)  # fmt: skip
+_PATH_WORDS: Final = (
+    b"/", b"//", b"..", b"%2e", b"%2F", b"%00", b"%0a", b"%ff", b"%c3%a9", b"%", b"?", b"?a=b",
+    b"#",
+    b"%3F", b"\\", b"@", b":", b"[", b"*", b"http://a/", _SESSION, b"/submission", SESSIONS,
+    b"a" * 9000,
+    b"/v1/session-keys", b"/v1/masked-products", b"/v1/blinded-rows", b"/v1/health", b"/health",
+    b"{", b";",
+)  # fmt: skip
+_METHODS: Final = (
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"HEAD",
+    b"OPTIONS",
+    b"DELETE",
+    b"post",
+    b"CONNECT",
+    b"!",
+)
+
+
+def _one_of(*choices: bytes) -> Mutator:
+    return lambda rng, _data: rng.choice(choices)
+
+
+def _flags(rng: Random, _data: bytes) -> bytes:
+    return bytes((rng.choice((_SIGNED, _SIGNED, _SIGNED | _CHUNKED, _CHUNKED, 0)),))
+
+
+_REQUEST: Final = framed(
+    _one_of(*_METHODS), words_of(*_PATH_WORDS), words_of(*_REQUEST_WORDS), _flags, trees.cbor
+)
+
+
+def _request(rng: Random, data: bytes) -> bytes:
+    """Mostly the body: it is what lies behind the signature."""
+    parts = unframe(data, 5)
+    if rng.random() < 0.6:
+        parts[4] = trees.cbor(rng, parts[4])
+        return frame(*parts)
+    return _REQUEST(rng, data)
+
+
+def _post(path: bytes, body: bytes, flags: int = _SIGNED) -> bytes:
+    return frame(b"POST", path, b"content-type: application/cbor", bytes((flags,)), body)
+
+
+def _get(path: bytes) -> bytes:
+    return frame(b"GET", path, b"x-correlator: abc-1", bytes((_SIGNED,)), b"")
+
+
+def _headers(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """What a server's own parser would let through of these lines."""
+    for line in block.replace(b"\0", b"").split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        name = bytes(c for c in name.lower() if c in b"abcdefghijklmnopqrstuvwxyz0123456789-_")
+        if colon and name:
+            yield name, value.strip(b" \t").replace(b"\r", b"").replace(b"\n", b"")
+
+
+class Edge:
+    """An application and one event loop to ask it in."""
+
+    def __init__(self, app: Any, signer: SigningKey) -> None:
+        self._app = app
+        self._signer = signer
+        self._loop = asyncio.new_event_loop()
+
+    def parse(self, data: bytes) -> str:
+        """Send one request and check the answer's form; returns status and code."""
+        method, target, block, flags, body = unframe(data, 5)
+        target = bytes(c for c in target if 0x21 <= c <= 0x7E)[:60_000] or b"/"
+        mode = flags[0] if flags else 0
+        path, _, query = target.partition(b"?")
+        text = unquote(path.decode("ascii"))
+        headers = list(_headers(block))
+        if mode & _SIGNED:
+            headers += self._signature(method, text, body)
+        if not any(name == b"host" for name, _ in headers):
+            headers.append((b"host", b"server.example"))
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method.decode("latin-1"),
+            "scheme": "http",
+            "path": text,
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": headers,
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+        }
+        size = 1 + len(body) // 3 if mode & _CHUNKED else max(1, len(body))
+        chunks = [body[at : at + size] for at in range(0, len(body), size)] or [b""]
+        return self._checked(self._loop.run_until_complete(self._ask(scope, chunks)), method)
+
+    async def _ask(self, scope: dict[str, Any], chunks: list[bytes]) -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = []
+        left = list(chunks)
+
+        async def receive() -> dict[str, Any]:
+            if not left:
+                return {"type": "http.disconnect"}
+            return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await self._app(scope, receive, send)
+        return sent
+
+    def _signature(self, method: bytes, path: str, body: bytes) -> list[tuple[bytes, bytes]]:
+        try:
+            made = sign_request(method.decode("latin-1"), path, body, self._signer, NOW)
+        except Exception:  # noqa: BLE001 - a path that nobody can sign goes unsigned
+            return []
+        return [(name.lower().encode(), value.encode()) for name, value in made.items()]
+
+    def _checked(self, sent: list[dict[str, Any]], method: bytes) -> str:
+        kinds = [message["type"] for message in sent]
+        promise(kinds[:1] == ["http.response.start"], "no answer")
+        promise(kinds.count("http.response.start") == 1, "two answers")
+        status, headers = sent[0]["status"], dict(sent[0]["headers"])
+        body = b"".join(message.get("body", b"") for message in sent[1:])
+        promise(status in _STATUSES, f"status {status}")
+        promise(headers.get(b"cache-control") == b"no-store", "an answer that may be cached")
+        promise(b"x-correlator" in headers, "an answer without correlator")
+        promise(CANARY.encode() not in body, "the answer repeats the request")
+        if status == 200:
+            return "200"
+        problem = json.loads(body)
+        promise(set(problem) == {"status", "code", "message"}, "a problem of another form")
+        promise(problem["status"] == status, "a problem with another status")
+        return f"{status} {problem['code']}"
+
+
+def _quiet() -> None:
+    """Refusals are logged for operators, here by the hundred thousand."""
+    logging.getLogger("sealmatch").setLevel(logging.CRITICAL + 1)
+
+
+class _Forgetful(NonceMemory):
+    """Remembers nothing: nonces of a run are as many as its inputs, and all are random."""
+
+    def use(self, nonce: str, now: int) -> None:
+        self._seen.clear()
+        super().use(nonce, now)
+
+
+def _prepare_gateway(scratch: Path) -> Parse:
+    """The issuer is not enrolled: a valid request ends before the authority is asked."""
+    _quiet()
+    gateway_keys.create(scratch, "gateway")
+    settings = GatewaySettings(
+        data_dir=scratch,
+        authority_url="http://127.0.0.1:9",
+        authority_public_key=AUTHORITY.public.raw.hex(),
+        model_id="buffalo/w600k",
+        model_digest=parties.MODEL_DIGEST.hex(),
+    )
+    with mock.patch.object(server_app, "NonceMemory", _Forgetful):
+        app = server_app.create_app(settings, lambda: NOW)
+    database = Database(settings.database)
+    with database.transaction() as connection:
+        store.enrol_party(connection, "device", DEVICE.party, DEVICE.public.raw)
+        store.add_session(
+            connection,
+            store.SessionRow(
+                session_id=golden.SESSION,
+                state="OPEN",
+                device=DEVICE.party,
+                issuer=ISSUER.party,
+                purpose="sim-activation",
+                consent_text_version=1,
+                policy_digest=golden.POLICY.digest,
+                created_at=NOW,
+                expires_at=NOW + 300,
+            ),
+        )
+    database.close()
+    return Edge(app, DEVICE).parse
+
+
+def _gateway_seeds() -> list[bytes]:
+    opening = golden.MESSAGES["session-request"][0].encode()
+    submission = golden.MESSAGES["submission"][0].encode()
+    one = SESSIONS + b"/" + _SESSION
+    return [
+        *[_post(SESSIONS, opening)] * 6,
+        *[_get(one)] * 3,
+        _get(b"/health"),
+        _post(one + b"/submission", submission),
+        _post(one + b"/submission", opening, _SIGNED | _CHUNKED),
+    ]
+
+
+def _prepare_authority(scratch: Path) -> Parse:
+    """With few sessions: keys are made for the first valid requests only."""
+    _quiet()
+    settings = AuthoritySettings(data_dir=scratch, party=AUTHORITY.party, max_sessions=4)
+    custody.create(scratch, AUTHORITY.party)
+    trust = TrustList(settings.trust_file)
+    for kind, key in (("gateway", GATEWAY), ("device", DEVICE), ("issuer", ISSUER)):
+        trust.enrol(Enrolled(kind=kind, party=key.party, public_key=key.public.raw.hex()))  # type: ignore[arg-type]
+    with mock.patch.object(authority_app, "NonceMemory", _Forgetful):
+        app = authority_app.create_app(settings, lambda: NOW)
+    return Edge(app, GATEWAY).parse
+
+
+def _authority_seeds() -> list[bytes]:
+    opening = golden.MESSAGES["session-key-request"][0].encode()
+    return [
+        *[_post(b"/v1/session-keys", opening)] * 8,
+        _post(b"/v1/masked-products", golden.MESSAGES["masked-product"][0].encode()),
+        _post(b"/v1/blinded-rows", golden.MESSAGES["blinded-rows"][0].encode()),
+        _get(b"/v1/health"),
+    ]
+
+
+# --- answers to the clients ------------------------------------------------------------------
+
+_ANSWER_WORDS: Final = (
+    b"\r\n", b"content-type: application/json", b"content-length: 5", b"content-length: x",
+    b"content-encoding: gzip", b"content-encoding: deflate", b"content-encoding: zstd",
+    b"content-encoding: br", b"content-encoding: gzip, gzip, gzip", b"content-encoding: x",
+    b"set-cookie: a=b", b"set-cookie: " + b"a" * 4000 + b"=b; max-age=99999999", b"location: /",
+    b"location: http://[", b"location: a:b", b"location: //", b"location: ",
+    b"location: file:///etc/passwd", b"transfer-encoding: chunked",
+    b"retry-after: 99999999", b"content-type: text/html; charset=utf-7", b"www-authenticate: Basic",
+)  # fmt: skip
+_STATUS_WORDS: Final = (
+    b"200",
+    b"201",
+    b"204",
+    b"301",
+    b"302",
+    b"400",
+    b"403",
+    b"404",
+    b"409",
+    b"500",
+    b"503",
+    b"999",
+)
+
+
+class _Stream(httpx.SyncByteStream):
+    """A body as it comes off the wire, in chunks."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        for at in range(0, len(self._body), 65_536):
+            yield self._body[at : at + 65_536]
+
+
+class Peer:
+    """A hostile server behind a client's transport."""
+
+    def __init__(self) -> None:
+        self._answer = (200, [], b"")
+        self.client = httpx.Client(transport=httpx.MockTransport(self._serve), trust_env=False)
+
+    def will_answer(self, status: bytes, block: bytes, body: bytes) -> None:
+        digits = bytes(c for c in status if c in b"0123456789")[:3]
+        self._answer = (int(digits or b"200"), list(_headers(block)), body)
+
+    def _serve(self, _request: httpx.Request) -> httpx.Response:
+        status, headers, body = self._answer
+        return httpx.Response(status, headers=headers, stream=_Stream(body))
+
+
+def _prepare_gateway_answer(_scratch: Path) -> Parse:
+    peer = Peer()
+    client = GatewayClient(peer.client, "http://gateway.example", DEVICE, lambda: NOW)
+    opening = golden.MESSAGES["session-request"][0]
+    assert isinstance(opening, SessionRequest)
+
+    def parse(data: bytes) -> str:
+        which, status, block, body = unframe(data, 4)
+        peer.will_answer(status, block, body)
+        with mock.patch.object(gateway_client, "RECOVERY_PAUSE_SECONDS", 0):
+            if which == b"open":
+                client.open_session(opening)
+                return "offer"
+            if which == b"status":
+                promise(isinstance(client.status(golden.SESSION), dict), "a state of another type")
+                return "state"
+            answer, _ = client.submit(golden.SESSION, b"submission")
+            promise(answer.outcome in ("MATCH", "NO_MATCH"), "a third outcome")
+            promise(isinstance(answer.receipt, bytes), "a receipt of another type")
+            return "verification"
+
+    return parse
+
+
+def _gateway_answers() -> list[bytes]:
+    verification = {
+        "sessionId": golden.SESSION.hex(),
+        "state": "DECIDED",
+        "expiresAt": NOW + 300,
+        "outcome": "MATCH",
+        "recordId": golden.RECORD_ID.hex(),
+        "receipt": "3q2-7w",
+    }
+    body = json.dumps(verification).encode()
+    problem = json.dumps(
+        {"status": 403, "code": "PERMISSION_DENIED", "message": "refused"}
+    ).encode()
+    seeds = [
+        *[frame(b"submit", b"200", b"content-type: application/json", body)] * 4,
+        *[frame(b"status", b"200", b"", body)] * 2,
+        *[frame(b"submit", status, b"", problem) for status in (b"403", b"409", b"503", b"500")],
+        *[_packed(b"submit", coding, body) for coding in (b"gzip", b"deflate", b"zstd")],
+    ]
+    return [*seeds * 2, frame(b"open", b"200", b"", golden.MESSAGES["session-offer"][0].encode())]
+
+
+def _packed(which: bytes, coding: bytes, body: bytes) -> bytes:
+    """An answer in a content coding that the client's library undoes by itself."""
+    pack: dict[bytes, Callable[[bytes], bytes]] = {
+        b"gzip": lambda plain: gzip.compress(plain, mtime=0),
+        b"deflate": zlib.compress,
+        b"zstd": lambda plain: zstandard.ZstdCompressor().compress(plain),
+    }
+    return frame(which, b"200", b"content-encoding: " + coding, pack[coding](body))
+
+
+def _bomb(rng: Random, data: bytes) -> bytes:
+    """A short body that becomes 128 MB where somebody unpacks it."""
+    coding = rng.choice((b"gzip", b"deflate", b"zstd"))
+    plain = bytes(1 << 20)
+    parts = unframe(data, 4)
+    if coding == b"zstd":
+        packer = zstandard.ZstdCompressor().compressobj()
+        body = b"".join(packer.compress(plain) for _ in range(128)) + packer.flush()
+    else:
+        deflate = zlib.compressobj(wbits=31 if coding == b"gzip" else 15)
+        body = b"".join(deflate.compress(plain) for _ in range(128)) + deflate.flush()
+    return frame(parts[0], b"200", b"content-encoding: " + coding, body)
+
+
+def _cookie(rng: Random, data: bytes) -> bytes:
+    parts = unframe(data, 4)
+    name = rng.randbytes(6).hex().encode()
+    return frame(parts[0], parts[1], b"set-cookie: " + name + b"=1; max-age=9999999", parts[3])
+
+
+def _answer(body: Mutator, *asked: bytes) -> Mutator:
+    parts = framed(
+        _one_of(*asked),
+        _one_of(*_STATUS_WORDS),
+        words_of(*_ANSWER_WORDS),
+        body,
+    )
+
+    def mutate(rng: Random, data: bytes) -> bytes:
+        draw = rng.random()
+        if draw < 0.0005:
+            return _bomb(rng, data)
+        if draw < 0.05:
+            return _cookie(rng, data)
+        return parts(rng, data)
+
+    return mutate
+
+
+def _prepare_authority_answer(_scratch: Path) -> Parse:
+    peer = Peer()
+    client = AuthorityClient(peer.client, "http://authority.example", GATEWAY, lambda: NOW)
+    requests: dict[bytes, tuple[Callable[[Any], Any], Any]] = {
+        b"key": (client.session_key, golden.MESSAGES["session-key-request"][0]),
+        b"bits": (client.encrypted_bits, golden.MESSAGES["masked-product"][0]),
+        b"decision": (client.decision, golden.MESSAGES["blinded-rows"][0]),
+    }
+    # The requests are valid and long; here the answers matter.
+    small = b"request"
+    kinds = (SessionKeyRequest, MaskedProduct, BlindedRows)
+
+    def parse(data: bytes) -> str:
+        which, status, block, body = unframe(data, 4)
+        ask, request = requests.get(which, requests[b"decision"])
+        peer.will_answer(status, block, body)
+        with (
+            mock.patch.object(authority_client, "PAUSE_SECONDS", 0),
+            mock.patch.object(type(request), "encode", return_value=small),
+        ):
+            ask(request)
+        return which.decode("latin-1")[:9]
+
+    assert all(isinstance(request, kinds) for _, request in requests.values())
+    logging.getLogger("sealmatch").setLevel(logging.CRITICAL + 1)
+    return parse
+
+
+def _authority_answers() -> list[bytes]:
+    problem = json.dumps(INTERNAL.body()).encode()
+    decision = golden.MESSAGES["decision-response"][0].encode()
+    return [
+        *[frame(b"decision", b"200", b"content-type: application/cbor", decision)] * 12,
+        frame(b"bits", b"200", b"", golden.MESSAGES["encrypted-bits"][0].encode()),
+        frame(b"key", b"200", b"", golden.MESSAGES["session-key-response"][0].encode()),
+        frame(b"decision", b"403", b"", problem),
+        _packed(b"decision", b"gzip", decision),
+    ]
+
+
+def _json_or_cbor(rng: Random, data: bytes) -> bytes:
+    if data[:1] == b"{":
+        return trees.json_text(rng, data)
+    return trees.cbor(rng, data) if rng.random() < 0.8 else scramble(rng, data)
+
+
+def targets() -> Sequence[Target]:
+    """All targets of this module."""
+
+    def target(
+        name: str,
+        seeds: Callable[[], Sequence[bytes]],
+        mutate: Mutator,
+        prepare: Callable[[Path], Parse],
+        weight: int,
+        silent: bool = True,
+    ) -> Target:
+        made = from_seeds(mutate, bytewise=0.05)
+        return Target(name, seeds, made, prepare, DOCUMENTED[name], weight, silent=silent)
+
+    gateway = _answer(_json_or_cbor, b"submit", b"open", b"status")
+    authority = _answer(_json_or_cbor, b"key", b"bits", b"decision")
+    return (
+        target("gateway-http", _gateway_seeds, _request, _prepare_gateway, 60),
+        target("authority-http", _authority_seeds, _request, _prepare_authority, 60),
+        # A gateway's problem text is shown to the person at the counter.
+        target(
+            "gateway-answer", _gateway_answers, gateway, _prepare_gateway_answer, 60, silent=False
+        ),
+        target("authority-answer", _authority_answers, authority, _prepare_authority_answer, 60),
+    )

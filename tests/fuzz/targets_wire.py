@@ -1,0 +1,474 @@
+"""Messages, signatures and ciphertexts: what arrives in bodies and headers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+from unittest import mock
+
+import numpy as np
+
+from gateway.he.session_key import ExpectedSession, verify_session_key
+from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
+from gateway.proofs.verify import verify_receipt
+from gateway.server.sessions import OpenSession
+from gateway.server.verification import Expected, check_submission
+from gateway.wire import cbor, cose, requests
+from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.errors import MalformedMessage
+from gateway.wire.message import Message
+from gateway.wire.polynomials import Ciphertext, SessionPublicKey
+from gateway.wire.proof import Opening, Receipt
+from gateway.wire.requests import NonceMemory, sign_request, verify_request
+from gateway.wire.submission import Submission, SubmissionAssertion
+from tests.fuzz import trees
+from tests.fuzz.mutations import (
+    Mutator,
+    frame,
+    framed,
+    from_seeds,
+    scramble,
+    unframe,
+    words_of,
+)
+from tests.support import parties
+from tests.support.fuzzing import DOCUMENTED, BrokenPromise, Parse, Target
+from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW
+from tests.vectors import generate as golden
+from tests.wire import reference_cbor as reference
+
+PATH: Final = "/v1/session-keys"
+
+_SIGNERS: Final[dict[str, SigningKey]] = {name: key for name, (key, _) in golden.SIGNED.items()}
+_KINDS: Final[tuple[type[Message], ...]] = tuple(
+    type(messages[0]) for messages in golden.MESSAGES.values()
+)
+_LARGE: Final = 64 * 1024
+
+
+def _stateless(parse: Parse) -> Callable[[Path], Parse]:
+    return lambda _scratch: parse
+
+
+def promise(holds: bool, what: str) -> None:
+    """Raise ``BrokenPromise`` unless it holds."""
+    if not holds:
+        raise BrokenPromise(what)
+
+
+# --- CBOR and messages -----------------------------------------------------------------------
+
+
+@cache
+def _messages() -> tuple[bytes, ...]:
+    return tuple(one.encode() for messages in golden.MESSAGES.values() for one in messages)
+
+
+@cache
+def _small_messages() -> tuple[bytes, ...]:
+    return tuple(one for one in _messages() if len(one) < _LARGE)
+
+
+@cache
+def _cbor_seeds() -> tuple[bytes, ...]:
+    """Messages, and shapes that no message has yet."""
+    shapes: tuple[Any, ...] = (
+        {1: 2}, {1: -8, 4: b"key", 16: "type"}, {23: 0, 24: 0, 2**32: [], 2**64 - 1: {}}, [[], {}],
+        [1, [2, [3, [4, [5, [6, [7]]]]]]], {"a": {"a": {"a": {"a": {"a": None}}}}}, "é", b"", -1,
+        -(2**63), True, None, {}, [],
+    )  # fmt: skip
+    return (*_small_messages(), *(reference.encode(shape) for shape in shapes))
+
+
+def _parse_cbor(data: bytes) -> None:
+    """The product's reader and the independent one accept the same bytes as the same value."""
+    if len(data) > _LARGE:  # the independent reader copies the rest at every item
+        cbor.decode(data)
+        return
+    try:
+        value = cbor.decode(data)
+    except MalformedMessage:
+        try:
+            reference.decode(data)
+        except reference.NotDeterministic:
+            raise MalformedMessage("both refuse") from None
+        raise BrokenPromise("refused what the independent reader accepts") from None
+    try:
+        other = reference.decode(data)
+    except reference.NotDeterministic as error:
+        raise BrokenPromise(f"accepted what the independent reader refuses: {error}") from None
+    promise(value == other, "read another value than the independent reader")
+
+
+def _parse_message(kind: type[Message], data: bytes) -> None:
+    promise(kind.decode(data).encode() == data, "a second encoding of a message was accepted")
+
+
+def _message_target(kind: type[Message]) -> Target:
+    encoded = tuple(m.encode() for ms in golden.MESSAGES.values() for m in ms if type(m) is kind)
+    name = cose.media_type(kind).removeprefix("application/vnd.sealmatch.").removesuffix("+cbor")
+    return Target(
+        f"message-{name}",
+        lambda: encoded,
+        from_seeds(trees.cbor),
+        _stateless(partial(_parse_message, kind)),
+        DOCUMENTED["message"],
+        weight=8 if len(encoded[0]) > _LARGE else 60,
+    )
+
+
+# --- signed objects --------------------------------------------------------------------------
+
+
+@cache
+def _signed() -> tuple[bytes, ...]:
+    return tuple(signed.encoded for _, signed in golden.SIGNED.values())
+
+
+def _parse_cose(data: bytes, *, check: bool) -> None:
+    """As every type that is signed; the first byte of the input picks which."""
+    name = tuple(_SIGNERS)[(data[0] if data else 0) % len(_SIGNERS)]
+    key, kind = _SIGNERS[name].public, type(golden.SIGNED[name][1].message)
+    if check:
+        signed = cose.verify(data[1:], kind, key)
+        promise(signed.encoded == data[1:], "other bytes were returned than were verified")
+    else:
+        promise(isinstance(cose.peek(data[1:], kind), kind), "a message of another type")
+
+
+def _cose_seeds() -> list[bytes]:
+    return [bytes((at,)) + encoded for at, encoded in enumerate(_signed())]
+
+
+def _behind_a_byte(rng: Random, data: bytes) -> bytes:
+    first = data[:1] if rng.random() < 0.95 else rng.randbytes(1)
+    return first + trees.signed(rng, data[1:])
+
+
+# --- polynomials -----------------------------------------------------------------------------
+
+
+def _polynomials(rng: Random, data: bytes) -> bytes:
+    """Mostly of the right length: single words at their prime, above it, or zero."""
+    if rng.random() < 0.2:
+        return scramble(rng, data)
+    changed = bytearray(data)
+    words = (len(data) - 2) // 7
+    for _ in range(rng.choice((1, 1, 2, 50))):
+        at = 2 + 7 * rng.randrange(words)
+        prime = rng.choice(golden.KEY_PRIMES)
+        value = rng.choice((prime, prime - 1, prime + 1, 2**56 - 1, 0, rng.randrange(2**56)))
+        changed[at : at + 7] = value.to_bytes(7, "little")
+    if rng.random() < 0.05:
+        part = 7 * 8192 * rng.choice((1, 3, 4))
+        changed[2 : 2 + part] = bytes(part)
+    if rng.random() < 0.1:
+        changed[rng.randrange(2)] = rng.randrange(256)
+    return bytes(changed)
+
+
+def _parse_ciphertext(data: bytes) -> None:
+    parsed = Ciphertext.decode(data)
+    promise(Ciphertext(np.array(parsed.words)).encoded == data, "a second encoding was accepted")
+
+
+def _parse_public_key(data: bytes) -> None:
+    parsed = SessionPublicKey.decode(data)
+    promise(SessionPublicKey(np.array(parsed.words)).encoded == data, "a second encoding")
+
+
+# --- sealing ---------------------------------------------------------------------------------
+
+
+@cache
+def _sealed() -> tuple[bytes, ...]:
+    """Kept in the vectors: sealing is randomised, and a run must repeat."""
+    vector = json.loads((Path(golden.__file__).parent / "sealing.json").read_text())
+    return (bytes.fromhex(vector["sealed"]),)
+
+
+def _parse_sealed(data: bytes) -> str:
+    """Sealing is randomised and authenticated: only what was sealed opens."""
+    parties.sealing_key().open(data, golden.SESSION, golden.PUBLIC_KEY.key_id)
+    promise(data in _sealed(), "altered bytes opened")
+    return "accepted"
+
+
+# --- the session key, as client and issuer check it ------------------------------------------
+
+
+def _parse_session_key(data: bytes) -> None:
+    grant, key = unframe(data, 2)
+    verify_session_key(
+        grant,
+        key or golden.PUBLIC_KEY.encoded,  # left out by most seeds: it is long
+        ExpectedSession(
+            authority_key=AUTHORITY.public,
+            gateway=GATEWAY.party,
+            device=DEVICE.party,
+            issuer=ISSUER.party,
+            client_nonce=parties.NONCE,
+        ),
+        NOW,
+    )
+
+
+def _session_key_seeds() -> list[bytes]:
+    grant = golden.SIGNED_GRANT.encoded
+    return [*[frame(grant, b"")] * 20, frame(grant, golden.PUBLIC_KEY.encoded)]
+
+
+# --- the gateway's checks of a submission ----------------------------------------------------
+
+
+@cache
+def _submission() -> tuple[Submission, bytes]:
+    sealed = parties.sealing_key().public.seal(
+        golden.FRESH.encoded, golden.SESSION, golden.PUBLIC_KEY.key_id
+    )
+    assertion = cose.sign(
+        SubmissionAssertion(**golden._SUBMISSION, liveness_evidence_digest=None), DEVICE
+    )
+    given = {
+        **golden._SUBMIT,
+        "sealed_template": sealed,
+        "submission_assertion": assertion.encoded,
+    }
+    submission = Submission(**given, liveness_evidence=None)
+    return submission, submission.consent.encode()
+
+
+def _submission_seeds() -> list[bytes]:
+    submission, consent = _submission()
+    parts = (submission.template_assertion, submission.submission_assertion, consent)
+    return [frame(*parts, b"", b"")]
+
+
+def _parse_submission(data: bytes) -> None:
+    """Steps 1 to 9 on a submission whose parts are hostile; empty parts are the honest ones."""
+    honest, _ = _submission()
+    template, assertion, consent, sealed, probe = unframe(data, 5)
+    submission = honest.model_copy(
+        update={
+            "template_assertion": template,
+            "submission_assertion": assertion,
+            "consent": type(honest.consent).decode(consent[: 16 * 1024]),
+            "sealed_template": sealed or honest.sealed_template,
+            "probe": probe or honest.probe,
+        }
+    )
+    check_submission(submission, _expected(), parties.sealing_key(), NOW)
+
+
+@cache
+def _expected() -> Expected:
+    return Expected(
+        session=OpenSession(golden.SIGNED_GRANT, golden.PUBLIC_KEY),
+        authority_key=AUTHORITY.public,
+        device_key=DEVICE.public,
+        issuer_key=ISSUER.public,
+        purpose="sim-activation",
+        consent_text_version=1,
+        policy=golden.POLICY,
+    )
+
+
+# --- signed requests -------------------------------------------------------------------------
+
+_HEAD_BYTES: Final = 16 * 1024
+"""Both servers refuse a longer head of a request (``gateway.wire.serving``)."""
+_HEADER_WORDS: Final = (
+    b"sealmatch=", b"sig1=", b"SEALMATCH=", b'("@method" "@path" "content-digest")', b'"@path"',
+    b'"@query-param";name="a"', b'"@target-uri"', b'"@status"', b'"content-digest";sf', b'"x";bs',
+    b'"content-digest";key="sha-256"', b'"content-digest";req', b'"@signature-params"', b'"host"',
+    b";created=", b";created=1700000000", b";created=-999999999999999", b";created=1.5",
+    b";created=999999999999999", b";created=@1700000000", b";expires=0", b";expires=99999999999",
+    b";keyid=", b';keyid="zz"', b';keyid=""', b';keyid="\\""', b";keyid=:AA==:", b';nonce=""',
+    b';nonce="' + b"0" * 64 + b'"', b";nonce=1", b';alg="ed25519"', b';alg="rsa-v1_5-sha256"',
+    b';tag="sealmatch"', b";tag=sealmatch", b";tag", b";x=?1", b";x=*a", b":AAAA:", b":", b"::",
+    b":=:", b"?0", b'%"f%c3%bc"', b"@99999999999999", b"1.1234", b"-", b"()", b"(", b")", b",",
+    b", ", b";", b"=", b'"', b"\\", b"\t", b" ", b"\r\n ", b"\x00", b"\xff", b"\xc3\xa9", b"*",
+    b"sha-256=", b"sha-512=", b"sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:",
+    b"md5=:AA==:",
+    b"sha-256=1", b"sha-256=()", b"unixsum=", b"sealmatch=(), ", b"a=1, ", b"a;", b"a=(1 2);",
+    b"?", b"#", b"/", b"//", b"%2F", b"@", b"[", b"..",
+)  # fmt: skip
+
+
+def header_words() -> tuple[bytes, ...]:
+    """Words of signature headers, for every target that reads headers."""
+    return _HEADER_WORDS
+
+
+def request_parts(body: bytes) -> tuple[bytes, bytes, bytes]:
+    """Content-Digest, Signature-Input and Signature of an honest request."""
+    with mock.patch.object(requests, "new_nonce", return_value=parties.fixed_bytes("nonce")):
+        made = sign_request("POST", PATH, body, GATEWAY, NOW)
+    headers = {name.lower(): value for name, value in made.items()}
+    names = ("content-digest", "signature-input", "signature")
+    return tuple(headers[name].encode() for name in names)  # type: ignore[return-value]
+
+
+@cache
+def _request_seeds() -> tuple[bytes, ...]:
+    return tuple(
+        frame(*request_parts(body), PATH.encode(), body)
+        for body in (b"", b"body", golden.MESSAGES["session-key-request"][0].encode())
+    )
+
+
+def _parse_request(data: bytes) -> None:
+    """Headers as a server hands them on: bounded latin-1 texts, present where not empty."""
+    *parts, body = unframe(data, 5)
+    digest, given, signature, path = (part[:_HEAD_BYTES] for part in parts)
+    headers = {"content-digest": digest, "signature-input": given, "signature": signature}
+    text = {name: value.decode("latin-1") for name, value in headers.items() if value}
+    sender = verify_request(
+        "POST", path.decode("latin-1"), text, body, find_gateway, NonceMemory(), NOW
+    )
+    honest = [unframe(seed, 5) for seed in _request_seeds()]
+    same = [(one[3], one[4]) for one in honest]
+    promise(sender == GATEWAY.public, "another sender was found")
+    promise((path, body) in same, "an altered path or body was accepted")
+
+
+def find_gateway(key_id: bytes) -> VerifyKey | None:
+    return GATEWAY.public if key_id == GATEWAY.public.key_id else None
+
+
+# --- receipts --------------------------------------------------------------------------------
+
+
+@cache
+def trust() -> TrustFile:
+    """What a verifier of the golden receipts pins."""
+    return TrustFile(
+        gateways=[
+            PinnedGateway(
+                party=GATEWAY.party,
+                url="https://gateway.example",
+                public_key=GATEWAY.public.raw.hex(),
+                sealing_key=parties.sealing_key().public.raw.hex(),
+            )
+        ],
+        authorities=[
+            PinnedAuthority(
+                party=AUTHORITY.party,
+                url="https://authority.example",
+                public_key=AUTHORITY.public.raw.hex(),
+            )
+        ],
+        policies=[golden.POLICY.digest.hex()],
+    )
+
+
+def _receipts() -> list[bytes]:
+    return [one.encode() for one in golden.MESSAGES["receipt"]]
+
+
+def _parse_receipt(data: bytes) -> None:
+    verify_receipt(data, trust())
+
+
+def _parse_opening(data: bytes) -> None:
+    """An opening beside a receipt: an honest receipt unless the input brings its own."""
+    opening, receipt = unframe(data, 2)
+    verify_receipt(receipt or _receipts()[0], trust(), Opening.decode(opening), parties.SUBJECT)
+
+
+def _opening_seeds() -> list[bytes]:
+    opening = golden.MESSAGES["opening"][0].encode()
+    return [*[frame(opening, b"")] * 5, frame(opening, Receipt.encode(_receipt_message()))]
+
+
+def _receipt_message() -> Receipt:
+    message = golden.MESSAGES["receipt"][0]
+    assert isinstance(message, Receipt)
+    return message
+
+
+def _or_scrambled(mutate: Mutator) -> Mutator:
+    """A part that may be empty is left so half of the time."""
+    return lambda rng, data: mutate(rng, data) if data or rng.random() < 0.1 else data
+
+
+def targets() -> Sequence[Target]:
+    """All targets of this module."""
+    words = words_of(*_HEADER_WORDS)
+
+    def target(
+        name: str,
+        seeds: Callable[[], Sequence[bytes]],
+        mutate: Mutator,
+        parse: Parse,
+        weight: int,
+    ) -> Target:
+        made = from_seeds(mutate)
+        return Target(name, seeds, made, _stateless(parse), DOCUMENTED[name], weight)
+
+    return (
+        # Objects of Python take 60 times the bytes of an empty list; messages bound the length.
+        replace(target("cbor", _cbor_seeds, trees.cbor, _parse_cbor, 300), megabytes=160),
+        *map(_message_target, _KINDS),
+        target("cose-verify", _cose_seeds, _behind_a_byte, partial(_parse_cose, check=True), 150),
+        target("cose-peek", _cose_seeds, _behind_a_byte, partial(_parse_cose, check=False), 60),
+        target(
+            "ciphertext",
+            lambda: (golden.FRESH.encoded, golden.PRODUCT.encoded),
+            _polynomials,
+            _parse_ciphertext,
+            6,
+        ),
+        target(
+            "session-public-key",
+            lambda: (golden.PUBLIC_KEY.encoded,),
+            _polynomials,
+            _parse_public_key,
+            4,
+        ),
+        target("sealed-template", _sealed, scramble, _parse_sealed, 60),
+        target(
+            "session-key",
+            _session_key_seeds,
+            framed(trees.signed, _or_scrambled(_polynomials_or_nothing)),
+            _parse_session_key,
+            30,
+        ),
+        target(
+            "submission-check",
+            _submission_seeds,
+            framed(
+                trees.signed,
+                trees.signed,
+                trees.cbor,
+                _or_scrambled(scramble),
+                _or_scrambled(scramble),
+            ),
+            _parse_submission,
+            20,
+        ),
+        target(
+            "request-signature",
+            _request_seeds,
+            framed(words, words, words, words, scramble),
+            _parse_request,
+            200,
+        ),
+        target("receipt", _receipts, trees.cbor, _parse_receipt, 150),
+        target(
+            "opening",
+            _opening_seeds,
+            framed(trees.cbor, _or_scrambled(trees.cbor)),
+            _parse_opening,
+            60,
+        ),
+    )
+
+
+def _polynomials_or_nothing(rng: Random, data: bytes) -> bytes:
+    return _polynomials(rng, data) if len(data) > 100 else scramble(rng, data)
