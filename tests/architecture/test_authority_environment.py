@@ -54,7 +54,11 @@ sys.exit(main(sys.argv[1:]))
 
 def environment(tmp_path: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SEALMATCH_", "PYTHON"))}
-    return kept | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    passphrase = tmp_path / "passphrase"
+    passphrase.touch(mode=0o600)
+    passphrase.write_text("correct horse battery staple\n")
+    named = {"SEALMATCH_AUTHORITY_PASSPHRASE_FILE": str(passphrase)}
+    return kept | named | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
 
 
 def command(tmp_path: Path, *arguments: str) -> list[str]:

@@ -48,6 +48,7 @@ def make_shop() -> Shop:
 @pytest.fixture(scope="module")
 def pool() -> WorkerPool:
     pool = WorkerPool("tests.unit.test_isolation:make_shop", 1, Limits(2 * GIBI, 1.0))
+    pool.start()
     yield pool
     pool.stop()
 

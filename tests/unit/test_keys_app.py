@@ -14,12 +14,13 @@ from fastapi import FastAPI
 from gateway.wire import cose
 from gateway.wire.evaluation import BlindedRows, Decision, DecisionResponse
 from gateway.wire.message import SMALL
+from gateway.wire.polynomials import SessionPublicKey
 from gateway.wire.requests import sign_request
-from keys import custody
 from keys.app import create_app
-from keys.config import AuthoritySettings
+from keys.custody import open_custody
 from keys.service import AuthorityService
 from keys.trust import Enrolled, TrustList
+from keys.workers import Secret, make_local_secret
 from tests.support import parties
 from tests.support.parties import (
     DEVICE,
@@ -34,6 +35,7 @@ from tests.support.parties import (
     any_rows,
     session_key_request,
 )
+from tests.support.sealed import sealed_authority
 
 CBOR = "application/cbor"
 PATHS = ("/v1/session-keys", "/v1/masked-products", "/v1/blinded-rows")
@@ -41,11 +43,23 @@ KEYS = PATHS[0]
 VOLATILE = {"x-correlator", "date"}
 
 
+class LocalSecrets:
+    """Session keys in this process: no worker processes for tests of the edge."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def make(self) -> tuple[Secret, SessionPublicKey]:
+        return make_local_secret()
+
+
 class Site:
     """One authority with its data directory, asked without a network."""
 
     def __init__(self, directory: Path) -> None:
-        self.authority = custody.create(directory, "authority.example").signing.public
+        self.settings = sealed_authority(directory, "authority.example", max_sessions=3)
+        self.authority = open_custody(self.settings, 0).signing.public
         self.directory = directory
         self.trust = TrustList(directory / "trust.json")
         for kind, key in (("gateway", GATEWAY), ("device", DEVICE), ("issuer", ISSUER)):
@@ -55,8 +69,7 @@ class Site:
                 )
             )
         self.clock = Clock()
-        settings = AuthoritySettings(data_dir=directory, party="authority.example", max_sessions=3)
-        self.app: FastAPI = create_app(settings, self.clock)
+        self.app: FastAPI = create_app(self.settings, self.clock, LocalSecrets())
 
     def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
         async def send(client: httpx.AsyncClient) -> httpx.Response:
@@ -383,9 +396,7 @@ def test_a_fault_of_ours_tells_nothing(
         raise RuntimeError("score 1234 of subject hunter2")
 
     monkeypatch.setattr(AuthorityService, "open_session", broken)
-    app = create_app(
-        AuthoritySettings(data_dir=site.directory, party="authority.example"), site.clock
-    )
+    app = create_app(site.settings, site.clock, LocalSecrets())
     monkeypatch.setattr(site, "app", app)
     response = site.post(KEYS, session_key_request().encode(), **{"x-correlator": "abc-2"})
     assert_problem(response, 500, "INTERNAL")
@@ -407,16 +418,16 @@ def test_keys_are_swept_while_nobody_asks_and_destroyed_at_the_end(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from keys import app as module
-    from keys.workers import IsolatedSecret
+    from keys.authority import SessionSecret
 
     destroyed: list[int] = []
-    real = IsolatedSecret.destroy
+    real = SessionSecret.destroy
 
-    def spy(self: IsolatedSecret) -> None:
+    def spy(self: SessionSecret) -> None:
         destroyed.append(1)
         real(self)
 
-    monkeypatch.setattr(IsolatedSecret, "destroy", spy)
+    monkeypatch.setattr(SessionSecret, "destroy", spy)
     monkeypatch.setattr(module, "SWEEP_SECONDS", 0.01)
 
     async def live() -> None:

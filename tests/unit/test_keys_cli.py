@@ -6,19 +6,31 @@ from pathlib import Path
 
 import pytest
 
-from keys import custody
+from gateway.wire import keystore
+from gateway.wire.keystore import KEYSTORE_FILE
 from keys.cli import main
+from keys.config import AuthoritySettings
+from keys.custody import Custody, open_custody
 from keys.trust import TrustList
 from tests.support import parties
 from tests.support.parties import DEVICE, GATEWAY
+from tests.support.sealed import CHEAP, passphrase_file
 
 KEY = GATEWAY.public.raw.hex()
 
 
 @pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [n for n in os.environ if n.startswith("SEALMATCH_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setattr(keystore, "DEFAULT_COST", CHEAP)
+    monkeypatch.setenv("SEALMATCH_AUTHORITY_PASSPHRASE_FILE", str(passphrase_file(tmp_path)))
+
+
+def opened(tmp_path: Path) -> Custody:
+    return open_custody(
+        AuthoritySettings(data_dir=tmp_path / "data", passphrase_file=tmp_path / "passphrase"), 0
+    )
 
 
 def run(tmp_path: Path, *arguments: str) -> int:
@@ -30,12 +42,13 @@ def test_init_prints_the_public_key_and_nothing_secret(
 ) -> None:
     assert run(tmp_path, "init") == 0
     printed = capsys.readouterr().out
-    loaded = custody.load(tmp_path / "data", "authority")
+    public = opened(tmp_path).signing.public
     assert json.loads(printed) == {
         "party": "authority",
-        "publicKey": loaded.signing.public.raw.hex(),
+        "publicKey": public.raw.hex(),
+        "keyId": public.key_id.hex(),
+        "peppers": [{"use": "current", "ageDays": 0}],
     }
-    assert loaded.pepper.hex() not in printed
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0
     assert run(tmp_path, "show") == 0
     assert capsys.readouterr().out == printed
@@ -45,14 +58,14 @@ def test_init_twice_fails_and_keeps_the_keys(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(tmp_path, "init")
-    before = custody.load(tmp_path / "data", "authority").signing.public
+    before = opened(tmp_path).signing.public
     capsys.readouterr()
     assert run(tmp_path, "init") == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("sealmatch-authority: ")
-    assert ".key exists already" in captured.err
-    assert custody.load(tmp_path / "data", "authority").signing.public == before
+    assert "keystore.sealed exists already" in captured.err
+    assert opened(tmp_path).signing.public == before
 
 
 def test_enrol_list_suspend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +112,7 @@ def test_without_keys_nothing_is_shown_or_served(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     assert run(tmp_path, command) == 1
-    assert "signing.key cannot be read" in capsys.readouterr().err
+    assert "keystore.sealed cannot be read" in capsys.readouterr().err
 
 
 def test_data_dir_is_required_and_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,7 +137,7 @@ def test_options_after_the_command_and_a_file(
     file.write_text(f'data_dir = "{tmp_path / "wrong"}"\nparty = "other-authority"')
     assert main(["init", "--config", str(file), "--data-dir", str(tmp_path / "data")]) == 0
     assert json.loads(capsys.readouterr().out)["party"] == "other-authority"
-    assert (tmp_path / "data" / "signing.key").exists()
+    assert (tmp_path / "data" / KEYSTORE_FILE).exists()
     assert not (tmp_path / "wrong").exists()
 
 

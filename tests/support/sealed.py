@@ -1,0 +1,46 @@
+"""Sealed keystores for tests: cheap to open, with a passphrase file beside the data directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from gateway.server import keys as gateway_keys
+from gateway.server.config import GatewaySettings
+from gateway.wire import keystore
+from gateway.wire.keyfile import create_secret
+from gateway.wire.keystore import MIN_MEMORY_KIB, Cost
+from keys import ceremony
+from keys.config import AuthoritySettings
+
+CHEAP = Cost(memory_kib=MIN_MEMORY_KIB, iterations=1, lanes=1)
+"""About 10 ms. What a file costs to open is what it was sealed with."""
+
+PASSPHRASE = "correct horse battery staple"
+
+
+def passphrase_file(directory: Path, text: str = PASSPHRASE, name: str = "passphrase") -> Path:
+    """A new file with a passphrase, as an editor leaves it."""
+    path = directory / name
+    create_secret(path, text.encode() + b"\n")
+    return path
+
+
+def sealed_authority(directory: Path, party: str, **settings: Any) -> AuthoritySettings:
+    """An authority's keys in a keystore that is cheap to open, and the settings that open it."""
+    found = AuthoritySettings(
+        data_dir=directory, party=party, passphrase_file=passphrase_file(directory), **settings
+    )
+    with mock.patch.object(keystore, "DEFAULT_COST", CHEAP):
+        ceremony.initialise(found, 0)
+    return found
+
+
+def sealed_gateway(directory: Path, **settings: Any) -> GatewaySettings:
+    """The same for a gateway."""
+    file = passphrase_file(directory)
+    found = GatewaySettings(data_dir=directory, passphrase_file=file, **settings)
+    with mock.patch.object(keystore, "DEFAULT_COST", CHEAP):
+        gateway_keys.initialise(found, 0)
+    return found

@@ -1,0 +1,280 @@
+"""``sealmatch-gateway`` and the receipt command as operators and scripts see them."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import main as sealmatch
+from gateway.cli.serve import main
+from gateway.server.config import GatewaySettings
+from gateway.wire import keystore
+from gateway.wire.cose import SigningKey
+from gateway.wire.keystore import KEYSTORE_FILE
+from tests.support.sealed import CHEAP, passphrase_file
+
+KEY = SigningKey.generate("x").public.raw.hex()
+OTHER_KEY = SigningKey.generate("x").public.raw.hex()
+
+
+@pytest.fixture(autouse=True)
+def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keystore, "DEFAULT_COST", CHEAP)
+    for name, value in {
+        "DATA_DIR": str(tmp_path / "gateway"),
+        "PASSPHRASE_FILE": str(passphrase_file(tmp_path)),
+        "AUTHORITY_PUBLIC_KEY": "ab" * 32,
+        "MODEL_ID": "test/none",
+        "MODEL_DIGEST": "cd" * 32,
+    }.items():
+        monkeypatch.setenv(f"SEALMATCH_GATEWAY_{name}", value)
+
+
+def run(*arguments: str) -> int:
+    return main(list(arguments))
+
+
+def test_help_documents_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("--help")
+    assert caught.value.code == 0
+    said = capsys.readouterr().out
+    for name, field in GatewaySettings.model_fields.items():
+        assert f"SEALMATCH_GATEWAY_{name.upper()}" in said
+        assert field.description
+        assert field.description[:20] in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["enrol"],
+        ["enrol", "device"],
+        ["enrol", "gateway", "name", KEY],
+        ["enrol", "device", "name", "abc"],
+        ["enrol", "device", "name", KEY.upper()],
+        ["enrol", "device", "name", "z" * 64],
+        ["suspend", "device"],
+        ["--config"],
+    ],
+)
+def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments)
+    assert caught.value.code == 2
+
+
+def test_init_draws_keys_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("init") == 0
+    drawn = json.loads(capsys.readouterr().out)
+    assert set(drawn) == {"party", "publicKey", "keyId", "sealingKey", "policyDigest"}
+    assert run("show") == 0
+    assert json.loads(capsys.readouterr().out) == drawn
+    (path,) = (tmp_path / "gateway").iterdir()
+    assert path.name == KEYSTORE_FILE
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "gateway").stat().st_mode) == 0o700
+    assert run("init") == 1
+    assert "exists already" in capsys.readouterr().err
+    assert run("show") == 0
+    assert json.loads(capsys.readouterr().out) == drawn
+
+
+@pytest.mark.parametrize("command", ["show", "serve"])
+def test_without_keys_nothing_starts(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_a_key_that_others_can_read_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("init") == 0
+    (tmp_path / "gateway" / KEYSTORE_FILE).chmod(0o640)
+    assert run("serve") == 1
+    assert "0600" in capsys.readouterr().err
+
+
+def test_enrol_suspend_and_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("init") == 0
+    assert run("enrol", "device", "counter-1", KEY) == 0
+    assert run("enrol", "device", "counter-1", KEY) == 0
+    assert run("enrol", "issuer", "counter-1", OTHER_KEY) == 0
+    capsys.readouterr()
+    assert run("list") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"device\tcounter-1\tactive\t{KEY}",
+        f"issuer\tcounter-1\tactive\t{OTHER_KEY}",
+    ]
+    assert run("suspend", "device", "counter-1") == 0
+    assert run("list") == 0
+    assert f"device\tcounter-1\tsuspended\t{KEY}" in capsys.readouterr().out
+    assert run("enrol", "device", "counter-1", KEY) == 0
+    assert run("list") == 0
+    assert f"device\tcounter-1\tactive\t{KEY}" in capsys.readouterr().out
+
+
+def test_enrol_with_another_key_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("init") == 0
+    assert run("enrol", "device", "counter-1", KEY) == 0
+    assert run("enrol", "device", "counter-1", OTHER_KEY) == 1
+    assert "another key" in capsys.readouterr().err
+
+
+def test_suspend_of_nobody_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("init") == 0
+    assert run("suspend", "device", "counter-1") == 1
+    assert "not enrolled" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["Counter 1", "", "-x", "x" * 64, "ä", "a\tb"])
+def test_a_name_that_no_message_can_carry_is_not_enrolled(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such a party could never be named in a session request; the authority refuses it too."""
+    assert run("init") == 0
+    try:
+        status = run("enrol", "device", "--", name, KEY)
+    except SystemExit as usage:
+        status = int(usage.code or 0)
+    assert status in (1, 2)
+    capsys.readouterr()
+    assert run("list") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_one_key_is_one_device(capsys: pytest.CaptureFixture[str]) -> None:
+    """A request names its sender by key alone: two names for one key would be a coin toss."""
+    assert run("init") == 0
+    assert run("enrol", "device", "counter-1", KEY) == 0
+    assert run("enrol", "device", "counter-2", KEY) == 1
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AUTHORITY_PUBLIC_KEY", "canary"),
+        ("MODEL_DIGEST", "cd" * 31),
+        ("MODEL_ID", "Not A Model canary"),
+        ("THRESHOLD_COSINE", "1.5"),
+        ("THRESHOLD_COSINE", "canary"),
+        ("LANES", "4"),
+        ("PORT", "70000"),
+        ("AUTHORITY_SECONDS", "0"),
+        ("PARTY", "Not A Name"),
+        ("RETENTION_DAYS", "0"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_not_repeated(
+    variable: str,
+    value: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(f"SEALMATCH_GATEWAY_{variable}", value)
+    assert run("show") == 1
+    said = capsys.readouterr().err
+    assert variable.lower() in said
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize("cosine", ["0.01", "0.1", "0.2", "0.96", "0.99"])
+def test_a_threshold_that_the_policy_cannot_hold_is_an_error_and_no_stack_trace(
+    cosine: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Below about 0.3 the accepted interval would be wider than the wrap bound allows."""
+    assert run("init") == 0
+    capsys.readouterr()
+    monkeypatch.setenv("SEALMATCH_GATEWAY_THRESHOLD_COSINE", cosine)
+    status = run("show")
+    captured = capsys.readouterr()
+    if status == 0:
+        assert json.loads(captured.out)["policyDigest"]
+    else:
+        assert status == 1
+        assert "threshold_cosine" in captured.err
+        assert "validation error" not in captured.err
+
+
+def test_a_missing_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SEALMATCH_GATEWAY_AUTHORITY_PUBLIC_KEY")
+    assert run("show") == 1
+    assert "authority_public_key" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("party = ", "not valid TOML"), ("colour = 'blue'", "colour"), ("lanes = 'many'", "lanes")],
+)
+def test_a_wrong_file_is_named(
+    tmp_path: Path, content: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(content)
+    assert run("--config", str(file), "show") == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--config", str(tmp_path / "missing.toml"), "show") == 1
+    assert "missing.toml" in capsys.readouterr().err
+
+
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text("party = 'from-file'\nlanes = 1\n")
+    assert run("--config", str(file), "init") == 0
+    assert json.loads(capsys.readouterr().out)["party"] == "from-file"
+    monkeypatch.setenv("SEALMATCH_GATEWAY_PARTY", "from-environment")
+    assert run("show", "--config", str(file)) == 1
+    assert "keys of from-file" in capsys.readouterr().err
+
+
+# sealmatch receipt verify
+
+
+def verify(*arguments: str | Path) -> int:
+    return sealmatch.main(["receipt", "verify", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"{}", b'{"version": 2}', b"[" * 100_000, b"\xff"])
+def test_a_trust_file_that_is_none(
+    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trust, receipt = tmp_path / "trust.json", tmp_path / "receipt"
+    trust.write_bytes(content)
+    receipt.write_bytes(b"x")
+    assert verify(receipt, "--trust", trust) == 1
+    assert "trust.json" in capsys.readouterr().err
+
+
+def test_a_missing_receipt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.support.deployment import World
+
+    with World(tmp_path) as world:
+        world.trust.write(tmp_path / "trust.json")
+    assert verify(tmp_path / "missing", "--trust", tmp_path / "trust.json") == 1
+    assert "missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"\xa0", b"\xbf" * 5000, b"\x9f" * 70_000])
+def test_a_receipt_that_is_none_names_step_1(
+    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.support.deployment import World
+
+    with World(tmp_path) as world:
+        world.trust.write(tmp_path / "trust.json")
+    (tmp_path / "receipt").write_bytes(content)
+    assert verify(tmp_path / "receipt", "--trust", tmp_path / "trust.json") == 1
+    assert "FAIL  1. receipt is well-formed" in capsys.readouterr().out

@@ -1,0 +1,298 @@
+"""A gateway that cheats: client and issuer refuse before anything leaves, or after the answer.
+
+The gateway here is the real one, whose answers are altered on their way to the client.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.client.gateway_client import GatewayError
+from gateway.issuer.issuer import SessionToServe
+from gateway.proofs.verify import ReceiptInvalid
+from gateway.wire import cose
+from gateway.wire.cose import SigningKey
+from gateway.wire.errors import MalformedMessage, Refused, SealmatchError, Unavailable
+from gateway.wire.ids import digest_of
+from gateway.wire.policy import LanePolicy, MatchPolicy
+from gateway.wire.session import SessionGrant, SessionOffer
+from gateway.wire.subject import Subject
+from keys.authority import SessionSecret
+from tests.support.deployment import (
+    NUMBER,
+    PLAIN_NUMBER,
+    REFERENCE,
+    SESSIONS,
+    Clock,
+    Opened,
+    World,
+    new_number,
+    occasion,
+    pair,
+)
+
+TEMPLATE, PROBE = pair(0.7)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with World(tmp_path, clock=Clock()) as world:
+        yield world
+
+
+def own_key() -> bytes:
+    """A session key whose secret the cheating gateway holds."""
+    from gateway.he.engine import default_engine
+
+    return SessionSecret.make(default_engine())[1].encoded
+
+
+def regranted(offer: SessionOffer, key: SigningKey, **changes: Any) -> SessionOffer:
+    """The offer with other content in its grant, signed by ``key``."""
+    grant = cose.peek(offer.grant, SessionGrant).model_copy(update=changes)
+    return offer.model_copy(update={"grant": cose.sign(grant, key).encoded})
+
+
+def with_own_key(world: World, offer: SessionOffer) -> SessionOffer:
+    """What a gateway would like best: its own key under somebody's signature."""
+    public = own_key()
+    mallory = SigningKey.generate("authority")
+    granted = regranted(offer, mallory, key_id=digest_of(public))
+    return granted.model_copy(update={"public_key": public})
+
+
+def other_policy(world: World, **changes: Any) -> bytes:
+    return world.policy.model_copy(update=changes).encode()
+
+
+OFFERS: dict[str, Callable[[World, SessionOffer], SessionOffer]] = {
+    "key signed by a stranger": with_own_key,
+    "grant signed by a stranger": lambda w, o: regranted(o, SigningKey.generate("authority")),
+    "key swapped under an honest grant": lambda w, o: o.model_copy(
+        update={"public_key": own_key()}
+    ),
+    "grant for another nonce": lambda w, o: regranted(o, w.authority_key, client_nonce=bytes(32)),
+    "grant for another device": lambda w, o: regranted(o, w.authority_key, device="another"),
+    "grant for another issuer": lambda w, o: regranted(o, w.authority_key, issuer="another"),
+    "grant for another gateway": lambda w, o: regranted(o, w.authority_key, gateway="another"),
+    "grant by another name": lambda w, o: regranted(o, w.authority_key, authority="another"),
+    "grant of another profile": lambda w, o: regranted(o, w.authority_key, profile="bgv8192-2"),
+    "grant expired": lambda w, o: regranted(o, w.authority_key, expires_at=w.clock() - 61),
+    "grant without end": lambda w, o: regranted(o, w.authority_key, expires_at=2**39),
+}
+POLICIES: dict[str, Callable[[World, SessionOffer], SessionOffer]] = {
+    "a looser policy": lambda w, o: o.model_copy(
+        update={"policy": other_policy(w, lanes=(LanePolicy.for_cosine("0.3"),) * 2)}
+    ),
+    "a policy for another model": lambda w, o: o.model_copy(
+        update={"policy": other_policy(w, model_digest=digest_of(b"other"))}
+    ),
+    "a policy that is none": lambda w, o: o.model_copy(update={"policy": b"garbage"}),
+    "a liveness challenge": lambda w, o: o.model_copy(update={"challenge": b"turn left"}),
+}
+
+
+def offering(world: World, change: Callable[[World, SessionOffer], SessionOffer]) -> None:
+    def alter(path: str, answer: httpx.Response) -> httpx.Response:
+        if path != SESSIONS:
+            return answer
+        return httpx.Response(
+            200, content=change(world, SessionOffer.decode(answer.content)).encode()
+        )
+
+    world.alter_gateway = alter
+
+
+@pytest.mark.parametrize("name", [*OFFERS, *POLICIES])
+def test_the_client_refuses_and_sends_nothing_further(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offering(world, {**OFFERS, **POLICIES}[name])
+    asked: list[object] = []
+    monkeypatch.setattr(world.issuer, "issue", lambda *a: asked.append(a))
+    with pytest.raises(Refused):
+        world.register(TEMPLATE, PROBE)
+    assert [path for path, _ in world.received] == [SESSIONS]
+    assert asked == [], "the issuer was asked to encrypt"
+    assert world.rows("records") == []
+
+
+def serve(world: World, opened: Opened, offer: SessionOffer) -> SessionToServe:
+    return SessionToServe(offer.grant, offer.public_key, "device", opened.nonce)
+
+
+@pytest.mark.parametrize("name", OFFERS)
+def test_the_issuer_refuses_by_itself_and_encrypts_nothing(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where the device plays along."""
+    opened = world.open()
+    offer = OFFERS[name](world, opened.offer)
+    encrypted: list[object] = []
+    monkeypatch.setattr(
+        "gateway.issuer.issuer.encrypt_template", lambda *a: encrypted.append(a) or 1 / 0
+    )
+    with pytest.raises(Refused):
+        world.issuer.issue(
+            TEMPLATE,
+            Subject.of("passport", new_number()),
+            serve(world, opened, offer),
+            world.clock(),
+        )
+    assert encrypted == []
+
+
+def test_the_issuer_serves_an_honest_session(world: World) -> None:
+    opened = world.open()
+    issued = world.issuer.issue(
+        TEMPLATE,
+        Subject.of("passport", new_number()),
+        serve(world, opened, opened.offer),
+        world.clock(),
+    )
+    assert issued.sealed_template
+
+
+def test_a_policy_of_the_trust_file_but_of_another_model_is_refused(world: World) -> None:
+    policy = MatchPolicy.decode(other_policy(world, model_digest=digest_of(b"other")))
+    trusting = world.trust.model_copy(update={"policies": [policy.digest.hex()]})
+    world.client._trust = trusting
+    offering(world, lambda w, o: o.model_copy(update={"policy": policy.encode()}))
+    with pytest.raises(Refused) as caught:
+        world.register(TEMPLATE, PROBE)
+    assert "model" in caught.value.detail
+
+
+# Answers to the submission
+
+
+def answering(world: World, change: Callable[[dict[str, Any]], Any]) -> None:
+    def alter(path: str, answer: httpx.Response) -> httpx.Response:
+        if path == SESSIONS:
+            return answer
+        changed = change(answer.json())
+        if isinstance(changed, httpx.Response):
+            return changed
+        return httpx.Response(200, json=changed)
+
+    world.alter_gateway = alter
+
+
+def nested() -> httpx.Response:
+    return httpx.Response(200, content=b"[" * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("change", "raises"),
+    [
+        (lambda b: {**b, "outcome": "NO_MATCH"}, Refused),
+        (lambda b: {**b, "recordId": "00" * 16}, Refused),
+        (lambda b: {**b, "receipt": b["receipt"][:-8]}, ReceiptInvalid),
+        (lambda b: {**b, "receipt": ""}, ReceiptInvalid),
+        (lambda b: {**b, "receipt": None}, SealmatchError),
+        (lambda b: {**b, "receipt": "A"}, MalformedMessage),
+        (lambda b: {**b, "recordId": "zz"}, MalformedMessage),
+        (lambda b: {**b, "recordId": 5}, MalformedMessage),
+        (lambda b: {**b, "outcome": "MAYBE"}, MalformedMessage),
+        (lambda b: {**b, "outcome": ["MATCH"]}, MalformedMessage),
+        (lambda b: {}, MalformedMessage),
+        (lambda b: [b], MalformedMessage),
+        (lambda b: httpx.Response(200, content=b"<html>"), MalformedMessage),
+        (lambda b: httpx.Response(200, content=b"\xff\xfe"), MalformedMessage),
+        (lambda b: httpx.Response(200, content=b"x" * 200_000), MalformedMessage),
+        (lambda b: nested(), MalformedMessage),
+        (lambda b: httpx.Response(403, content=b"whatever"), Refused),
+        (lambda b: httpx.Response(503, json={"code": "UNAVAILABLE", "message": "x"}), Unavailable),
+        (lambda b: httpx.Response(500, content=b"<html>"), GatewayError),
+        (lambda b: httpx.Response(500, content=nested().content), GatewayError),
+        (lambda b: httpx.Response(302, headers={"location": "http://elsewhere/"}), GatewayError),
+    ],
+)
+def test_an_answer_that_is_not_as_agreed_is_never_an_outcome(
+    world: World, change: Callable[[dict[str, Any]], Any], raises: type[SealmatchError]
+) -> None:
+    answering(world, change)
+    with pytest.raises(raises):
+        world.register(TEMPLATE, PROBE)
+
+
+def test_the_receipt_of_another_registration_is_refused(world: World) -> None:
+    """Valid in itself, and for the same person: the openings do not fit."""
+    kept: list[dict[str, Any]] = []
+
+    def keep(body: dict[str, Any]) -> dict[str, Any]:
+        kept.append(body)
+        return kept[0]
+
+    answering(world, keep)
+    world.register(TEMPLATE, PROBE)
+    with pytest.raises((ReceiptInvalid, Refused)):
+        world.register(TEMPLATE, PROBE)
+
+
+def test_an_error_is_told_with_the_gateways_code(world: World) -> None:
+    answering(
+        world,
+        lambda b: httpx.Response(409, json={"status": 409, "code": "CONFLICT", "message": "late"}),
+    )
+    with pytest.raises(GatewayError, match="409 CONFLICT: late"):
+        world.register(TEMPLATE, PROBE)
+
+
+def test_control_characters_of_a_peer_do_not_reach_the_terminal(world: World) -> None:
+    message = "\x1b[2Jlooks like\r\nMATCH"
+    answering(world, lambda b: httpx.Response(409, json={"code": "A\x1b[1m", "message": message}))
+    with pytest.raises(GatewayError) as caught:
+        world.register(TEMPLATE, PROBE)
+    assert str(caught.value).isprintable()
+
+
+def test_a_gateway_that_does_not_answer_is_worth_another_try(world: World) -> None:
+    def alter(path: str, answer: httpx.Response) -> httpx.Response:
+        raise httpx.ReadTimeout("slow")
+
+    world.alter_gateway = alter
+    with pytest.raises(Unavailable, match="does not answer"):
+        world.register(TEMPLATE, PROBE)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\xa0", b"\xbf" * 40])
+def test_an_offer_that_is_none_is_no_crash(world: World, content: bytes) -> None:
+    world.alter_gateway = lambda _path, _answer: httpx.Response(200, content=content)
+    with pytest.raises(MalformedMessage):
+        world.register(TEMPLATE, PROBE)
+
+
+def test_an_endless_offer_is_cut_off(world: World) -> None:
+    read = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal read
+        while read < 50 * 2**20:
+            read += 2**16
+            yield bytes(2**16)
+
+    world.alter_gateway = lambda _path, _answer: httpx.Response(200, content=endless())
+    with pytest.raises(MalformedMessage):
+        world.register(TEMPLATE, PROBE)
+    assert read < 2 * 2**20
+
+
+def test_one_registration_measures_and_names_no_secret(world: World) -> None:
+    result = world.client.register(TEMPLATE, PROBE, occasion())
+    assert result.outcome == "MATCH"
+    assert set(result.measured.bytes_sent) == {
+        "sessionRequest",
+        "sessionOffer",
+        "submission",
+        "verification",
+        "receipt",
+    }
+    shown = repr(result)
+    for secret in (PLAIN_NUMBER, NUMBER, REFERENCE, result.opening.subject_salt.hex()):
+        assert secret not in shown
+    json.dumps(result.measured.timings_ms)

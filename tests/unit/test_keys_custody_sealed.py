@@ -1,0 +1,411 @@
+"""The authority's and the gateway's ceremonies over a sealed keystore; handles; what shows."""
+
+import hashlib
+import hmac
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli import serve as gateway_cli
+from gateway.server import keys as gateway_keys
+from gateway.server.config import GatewaySettings
+from gateway.wire import keystore
+from gateway.wire.errors import CallerMisuse
+from gateway.wire.keyfile import KeyFileError, create_secret
+from gateway.wire.keystore import KEYSTORE_FILE, KeystoreClosed
+from keys import ceremony, cli, custody
+from keys.config import AuthoritySettings
+from keys.custody import Custody, open_custody
+from keys.vault import AuthorityKeys
+from tests.support.parties import AUTHORITY, NOW, PEPPER, SITE_SALT, SUBJECT, fixed_bytes
+from tests.support.sealed import CHEAP, passphrase_file
+
+DAY = 86_400
+INNER = SUBJECT.inner(SITE_SALT)
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keystore, "DEFAULT_COST", CHEAP)
+    for name in [n for n in os.environ if n.startswith("SEALMATCH_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> AuthoritySettings:
+    return AuthoritySettings(
+        data_dir=tmp_path / "data",
+        party="authority.example",
+        passphrase_file=passphrase_file(tmp_path),
+        pepper_overlap_days=10,
+    )
+
+
+@pytest.fixture
+def gateway_settings(tmp_path: Path) -> GatewaySettings:
+    return GatewaySettings(
+        data_dir=tmp_path / "gateway",
+        party="gateway.example",
+        passphrase_file=passphrase_file(tmp_path, name="gateway-passphrase"),
+        authority_public_key="ab" * 32,
+        model_id="m",
+        model_digest="cd" * 32,
+    )
+
+
+def secrets_of(keys: AuthorityKeys) -> set[bytes]:
+    return set(keys.all_held())
+
+
+# The authority's keystore
+
+
+def test_init_leaves_one_sealed_file(settings: AuthoritySettings) -> None:
+    keys = ceremony.initialise(settings, NOW)
+    (only,) = settings.data_dir.iterdir()
+    assert only.name == KEYSTORE_FILE
+    assert stat.S_IMODE(only.stat().st_mode) == 0o600
+    assert stat.S_IMODE(settings.data_dir.stat().st_mode) == 0o700
+    assert len(secrets_of(keys)) == 2
+    for secret in secrets_of(keys):
+        assert secret not in only.read_bytes()
+    opened = open_custody(settings, NOW)
+    assert opened.signing.public.raw == keys.signing.current.public
+    assert opened.signing.party == "authority.example"
+    assert opened.handles("g", INNER) == open_custody(settings, NOW).handles("g", INNER)
+
+
+def test_init_never_overwrites_and_asks_for_no_passphrase_first(
+    settings: AuthoritySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ceremony.initialise(settings, NOW)
+    before = (settings.data_dir / KEYSTORE_FILE).read_bytes()
+
+    def never(*_: object, **__: object) -> bytearray:
+        raise AssertionError("asked for a passphrase in vain")
+
+    monkeypatch.setattr(custody, "obtain", never)
+    with pytest.raises(KeyFileError, match="exists already"):
+        ceremony.initialise(settings, NOW)
+    assert (settings.data_dir / KEYSTORE_FILE).read_bytes() == before
+
+
+def test_a_wrong_passphrase_opens_and_changes_nothing(
+    settings: AuthoritySettings, tmp_path: Path
+) -> None:
+    ceremony.initialise(settings, NOW)
+    before = (settings.data_dir / KEYSTORE_FILE).read_bytes()
+    wrong = settings.model_copy(
+        update={"passphrase_file": passphrase_file(tmp_path, "another passphrase", "wrong")}
+    )
+    for attempt in (
+        lambda: open_custody(wrong, NOW),
+        lambda: ceremony.read_keys(wrong),
+        lambda: ceremony.stage_signing_key(wrong, NOW),
+        lambda: ceremony.rotate_pepper(wrong, NOW),
+    ):
+        with pytest.raises(KeystoreClosed, match="wrong passphrase, or the file was altered"):
+            attempt()
+    assert (settings.data_dir / KEYSTORE_FILE).read_bytes() == before
+
+
+def test_anothers_keystore_is_not_used(settings: AuthoritySettings) -> None:
+    ceremony.initialise(settings, NOW)
+    other = settings.model_copy(update={"party": "other.example"})
+    with pytest.raises(KeyFileError, match="another party"):
+        open_custody(other, NOW)
+
+
+def test_without_a_keystore_bare_keys_are_not_taken(settings: AuthoritySettings) -> None:
+    for name in ("signing.key", "pepper.key"):
+        create_secret(settings.data_dir / name, bytes(32))
+    with pytest.raises(KeyFileError, match=r"keystore\.sealed cannot be read"):
+        open_custody(settings, NOW)
+
+
+def test_the_passphrase_is_wiped(
+    settings: AuthoritySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[bytearray] = []
+    obtain = custody.obtain
+
+    def watched(*arguments: Any, **named: Any) -> bytearray:
+        given.append(obtain(*arguments, **named))
+        return given[-1]
+
+    monkeypatch.setattr(custody, "obtain", watched)
+    ceremony.initialise(settings, NOW)
+    open_custody(settings, NOW)
+    assert len(given) == 2
+    assert not any(any(buffer) for buffer in given)
+
+
+# Rotation of the signing key
+
+
+def test_staging_publishes_and_does_not_sign(settings: AuthoritySettings) -> None:
+    first = ceremony.initialise(settings, NOW)
+    staged = ceremony.stage_signing_key(settings, NOW + DAY)
+    assert staged.signing.next is not None
+    shown = ceremony.describe(staged, NOW + DAY)
+    assert shown["publicKey"] == first.signing.current.public.hex()
+    assert shown["nextPublicKey"] == staged.signing.next.public.hex() != shown["publicKey"]
+    assert open_custody(settings, NOW).signing.public.raw == first.signing.current.public
+
+
+def test_a_staged_key_is_not_replaced(settings: AuthoritySettings) -> None:
+    ceremony.initialise(settings, NOW)
+    staged = ceremony.stage_signing_key(settings, NOW)
+    with pytest.raises(CallerMisuse, match="staged already"):
+        ceremony.stage_signing_key(settings, NOW)
+    assert ceremony.read_keys(settings) == staged
+
+
+def test_activating_signs_with_the_new_key_and_drops_the_old_one(
+    settings: AuthoritySettings,
+) -> None:
+    first = ceremony.initialise(settings, NOW)
+    staged = ceremony.stage_signing_key(settings, NOW)
+    activated = ceremony.activate_signing_key(settings, NOW)
+    assert staged.signing.next is not None
+    assert open_custody(settings, NOW).signing.public.raw == staged.signing.next.public
+    assert first.signing.current.held not in activated.encode()
+    shown = ceremony.describe(activated, NOW)
+    assert "nextPublicKey" not in shown
+    assert shown["oldPublicKeys"] == [first.signing.current.public.hex()]
+    with pytest.raises(CallerMisuse, match="no next signing key"):
+        ceremony.activate_signing_key(settings, NOW)
+
+
+def test_old_public_keys_are_remembered_but_not_for_ever(settings: AuthoritySettings) -> None:
+    ceremony.initialise(settings, NOW)
+    for _ in range(10):
+        ceremony.stage_signing_key(settings, NOW)
+        keys = ceremony.activate_signing_key(settings, NOW)
+    assert len(set(keys.signing.old_public)) == 8
+    assert keys.signing.current.public not in keys.signing.old_public
+
+
+def test_rotation_leaves_the_peppers_alone(settings: AuthoritySettings) -> None:
+    ceremony.initialise(settings, NOW)
+    before = open_custody(settings, NOW).handles("g", INNER)
+    ceremony.stage_signing_key(settings, NOW)
+    ceremony.activate_signing_key(settings, NOW)
+    assert open_custody(settings, NOW).handles("g", INNER) == before
+
+
+# Peppers and handles
+
+
+def test_handles_are_the_keyed_hash_of_gateway_and_subject() -> None:
+    name = b"gateway.example"
+    data = len(name).to_bytes(2, "big") + name + INNER
+    older = fixed_bytes("older pepper")
+    assert Custody(AUTHORITY, PEPPER, older).handles("gateway.example", INNER) == (
+        hmac.new(PEPPER, data, hashlib.sha256).digest(),
+        hmac.new(older, data, hashlib.sha256).digest(),
+    )
+
+
+def test_handles_of_two_carriers_or_periods_have_nothing_in_common() -> None:
+    now, later = Custody(AUTHORITY, PEPPER), Custody(AUTHORITY, fixed_bytes("next"), PEPPER)
+    (mine,) = now.handles("a", INNER)
+    (theirs,) = now.handles("b", INNER)
+    assert mine != theirs
+    assert now.handles("a", INNER) == (mine,)
+    current, previous = later.handles("a", INNER)
+    assert previous == mine
+    assert current not in (mine, theirs)
+    assert now.handles("ab", INNER) != now.handles("a", b"b" + INNER[:-1])
+
+
+def test_a_rotation_keeps_old_handles_findable_for_the_overlap(
+    settings: AuthoritySettings,
+) -> None:
+    ceremony.initialise(settings, NOW)
+    (first,) = open_custody(settings, NOW).handles("g", INNER)
+    ceremony.rotate_pepper(settings, NOW)
+    current, previous = open_custody(settings, NOW).handles("g", INNER)
+    assert previous == first != current
+    last_moment = NOW + 10 * DAY - 1
+    assert open_custody(settings, last_moment).handles("g", INNER) == (current, previous)
+    assert open_custody(settings, last_moment + 1).handles("g", INNER) == (current,)
+
+
+def test_the_pepper_before_the_previous_is_gone(settings: AuthoritySettings) -> None:
+    first = ceremony.initialise(settings, NOW).peppers.current.held
+    second = ceremony.rotate_pepper(settings, NOW).peppers.current.held
+    third = ceremony.rotate_pepper(settings, NOW + 1)
+    assert third.peppers.previous is not None
+    assert third.peppers.previous.held == second
+    assert first not in third.encode()
+    assert len({first, second, third.peppers.current.held}) == 3
+
+
+def test_a_pepper_past_its_overlap_goes_at_the_next_change(settings: AuthoritySettings) -> None:
+    ceremony.initialise(settings, NOW)
+    ceremony.rotate_pepper(settings, NOW)
+    within = ceremony.stage_signing_key(settings, NOW + 9 * DAY)
+    assert within.peppers.previous is not None
+    after = ceremony.activate_signing_key(settings, NOW + 10 * DAY)
+    assert after.peppers.previous is None
+    assert ceremony.read_keys(settings) == after
+
+
+def test_the_overlap_can_be_ended(settings: AuthoritySettings) -> None:
+    ceremony.initialise(settings, NOW)
+    rotated = ceremony.rotate_pepper(settings, NOW)
+    dropped = ceremony.drop_previous_pepper(settings, NOW)
+    assert dropped.peppers.current == rotated.peppers.current
+    assert dropped.peppers.previous is None
+    assert len(open_custody(settings, NOW).handles("g", INNER)) == 1
+
+
+def test_ages_of_peppers_are_shown(settings: AuthoritySettings) -> None:
+    ceremony.initialise(settings, NOW)
+    keys = ceremony.rotate_pepper(settings, NOW + 3 * DAY)
+    assert ceremony.describe(keys, NOW + 5 * DAY)["peppers"] == [
+        {"use": "current", "ageDays": 2},
+        {"use": "previous", "ageDays": 5},
+    ]
+
+
+# The gateway's keystore
+
+
+def test_the_gateways_keys_are_sealed_and_rotate(gateway_settings: GatewaySettings) -> None:
+    first = gateway_keys.initialise(gateway_settings, NOW)
+    (only,) = gateway_settings.data_dir.iterdir()
+    assert only.name == KEYSTORE_FILE
+    assert first.sealing not in only.read_bytes()
+    signing, sealing = gateway_keys.open_keys(gateway_settings)
+    assert signing.public.raw == first.signing.current.public
+    assert sealing.raw == first.sealing
+    staged = gateway_keys.stage_signing_key(gateway_settings, NOW)
+    assert staged.signing.next is not None
+    assert gateway_keys.open_keys(gateway_settings)[0].public == signing.public
+    gateway_keys.activate_signing_key(gateway_settings)
+    after, same_sealing = gateway_keys.open_keys(gateway_settings)
+    assert after.public.raw == staged.signing.next.public
+    assert same_sealing.raw == sealing.raw
+    with pytest.raises(KeyFileError, match="exists already"):
+        gateway_keys.initialise(gateway_settings, NOW)
+    with pytest.raises(KeyFileError, match="another party"):
+        gateway_keys.open_keys(gateway_settings.model_copy(update={"party": "other"}))
+
+
+def test_one_servers_keystore_is_not_the_others(
+    settings: AuthoritySettings, gateway_settings: GatewaySettings
+) -> None:
+    """With the same passphrase, even: the content is of another kind."""
+    ceremony.initialise(settings, NOW)
+    gateway_settings.data_dir.mkdir()
+    (settings.data_dir / KEYSTORE_FILE).rename(gateway_settings.data_dir / KEYSTORE_FILE)
+    with pytest.raises(KeystoreClosed):
+        gateway_keys.open_keys(gateway_settings)
+
+
+# What shows
+
+
+def forms(secret: bytes) -> tuple[str, ...]:
+    import base64
+
+    return (secret.hex(), base64.b64encode(secret).decode(), repr(secret)[2:-1])
+
+
+def test_no_secret_in_what_is_shown_or_in_a_repr(
+    settings: AuthoritySettings, gateway_settings: GatewaySettings
+) -> None:
+    ceremony.initialise(settings, NOW)
+    ceremony.rotate_pepper(settings, NOW)
+    keys = ceremony.stage_signing_key(settings, NOW)
+    theirs = gateway_keys.initialise(gateway_settings, NOW)
+    assert len(secrets_of(keys)) == 4
+    opened = open_custody(settings, NOW)
+    texts = (
+        json.dumps(ceremony.describe(keys, NOW)),
+        json.dumps(gateway_keys.describe(theirs)),
+        repr(keys),
+        repr(theirs),
+        repr(opened),
+        repr(opened.pepper),
+        str(gateway_keys.open_keys(gateway_settings)),
+    )
+    everything = [*secrets_of(keys), theirs.signing.current.held, theirs.sealing]
+    for secret in everything:
+        for form in forms(secret):
+            assert not any(form in text for text in texts)
+
+
+# The commands
+
+
+def authority(settings: AuthoritySettings, *arguments: str) -> int:
+    return cli.main(
+        [
+            *(*arguments, "--data-dir", str(settings.data_dir)),
+            *("--passphrase-file", str(settings.passphrase_file)),
+        ]
+    )
+
+
+def test_the_ceremony_by_commands(
+    settings: AuthoritySettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*arguments: str) -> dict[str, Any]:
+        assert authority(settings, *arguments) == 0
+        return dict(json.loads(capsys.readouterr().out))
+
+    first = run("keys", "init")
+    assert first.keys() == {"party", "publicKey", "keyId", "peppers"}
+    assert run("keys", "show") == run("show") == first
+    staged = run("keys", "rotate", "signing")
+    assert run("keys", "show") == staged
+    activated = run("keys", "rotate", "signing", "--activate")
+    assert activated["publicKey"] == staged["nextPublicKey"]
+    assert activated["oldPublicKeys"] == [first["publicKey"]]
+    assert len(run("keys", "rotate", "pepper")["peppers"]) == 2
+    assert len(run("keys", "rotate", "pepper", "--drop-previous")["peppers"]) == 1
+    assert authority(settings, "keys", "rotate", "signing", "--activate") == 1
+    assert capsys.readouterr().err == "sealmatch-authority: no next signing key is staged\n"
+
+
+def test_the_gateways_ceremony_by_commands(
+    gateway_settings: GatewaySettings,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in gateway_settings.model_dump(exclude_defaults=True).items():
+        monkeypatch.setenv(f"SEALMATCH_GATEWAY_{name.upper()}", str(value))
+
+    def run(*arguments: str) -> dict[str, Any]:
+        assert gateway_cli.main([*arguments]) == 0
+        return dict(json.loads(capsys.readouterr().out))
+
+    first = run("keys", "init")
+    assert first.keys() == {"party", "publicKey", "keyId", "sealingKey", "policyDigest"}
+    assert run("show") == run("keys", "show") == first
+    staged = run("keys", "rotate", "signing")
+    assert run("keys", "rotate", "signing", "--activate")["publicKey"] == staged["nextPublicKey"]
+    assert gateway_cli.main(["init"]) == 1
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("main", [cli.main, gateway_cli.main])
+@pytest.mark.parametrize(
+    "arguments",
+    [["keys"], ["keys", "rotate"], ["keys", "rotate", "pepperoni"], ["keys", "export"]],
+)
+def test_usage_is_status_2(
+    main: Callable[[list[str]], int], arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    capsys.readouterr()

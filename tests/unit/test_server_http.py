@@ -1,0 +1,126 @@
+"""The gateway's HTTP edge in process: answers of its own making, never a framework's.
+
+Everything that crosses real sockets is tested in ``tests/e2e``.
+"""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.server import app as server_app
+from gateway.server.config import GatewaySettings
+from gateway.server.service import GatewayService
+from gateway.wire.errors import CallerMisuse
+from gateway.wire.serving import bind
+from tests.support.deployment import MODEL, SESSIONS, assert_problem
+from tests.support.sealed import sealed_gateway
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> GatewaySettings:
+    return sealed_gateway(
+        tmp_path,
+        authority_url="http://127.0.0.1:9",
+        authority_public_key="ab" * 32,
+        model_id=MODEL.model_id,
+        model_digest=MODEL.digest.hex(),
+    )
+
+
+class TestClient:
+    """Requests to an application, one at a time."""
+
+    __test__ = False
+
+    def __init__(self, app: Any) -> None:
+        self._transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+
+    def request(self, method: str, path: str, headers: Any = None) -> httpx.Response:
+        async def send() -> httpx.Response:
+            async with httpx.AsyncClient(
+                transport=self._transport, base_url="http://gateway"
+            ) as client:
+                return await client.request(method, path, headers=headers)
+
+        return asyncio.run(send())
+
+    def get(self, path: str, headers: Any = None) -> httpx.Response:
+        return self.request("GET", path, headers)
+
+
+@pytest.fixture
+def client(settings: GatewaySettings) -> TestClient:
+    return TestClient(server_app.create_app(settings))
+
+
+def test_health(client: TestClient) -> None:
+    answer = client.get("/health")
+    assert answer.json() == {"status": "ok"}
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/docs", 404),
+        ("GET", "/openapi.json/..", 404),
+        ("GET", "/face-verification/v0.2/sessions", 404),
+        ("GET", SESSIONS, 405),
+        ("DELETE", SESSIONS, 405),
+        ("POST", "/health", 405),
+        ("POST", f"{SESSIONS}/", 404),
+        ("GET", f"{SESSIONS}/{'0' * 32}/submission", 405),
+        ("GET", f"{SESSIONS}/not-a-session", 404),
+        ("GET", f"{SESSIONS}/{'0' * 31}", 404),
+        ("GET", f"{SESSIONS}/{'A' * 32}", 404),
+        ("GET", f"{SESSIONS}/{'0' * 32}", 403),
+    ],
+)
+def test_errors_have_the_documented_form(
+    client: TestClient, method: str, path: str, status: int
+) -> None:
+    assert_problem(client.request(method, path), status)
+
+
+@pytest.mark.parametrize("given", ["abc-123", "x" * 256, "<a>/{b};c:d_e.f"])
+def test_a_correlator_is_echoed(client: TestClient, given: str) -> None:
+    assert client.get("/health", headers={"x-correlator": given}).headers["x-correlator"] == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 257, "a b", 'a"b', "\x7f", "ä"])
+def test_a_correlator_of_another_form_is_replaced(client: TestClient, given: str) -> None:
+    answer = client.get("/health", headers={"x-correlator": given.encode("latin-1")})
+    assert len(answer.headers["x-correlator"]) == 36
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("canary"), CallerMisuse("canary")])
+def test_a_fault_of_our_own_is_500_without_detail(
+    client: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(GatewayService, "status", broken)
+    monkeypatch.setattr(server_app, "verify_request", lambda *_: None)
+    answer = client.get(f"{SESSIONS}/{'0' * 32}", headers={"x-correlator": "one-2"})
+    assert answer.status_code == 500
+    assert set(answer.json()) == {"status", "code", "message"}
+    assert answer.json()["code"] == "INTERNAL"
+    assert "canary" not in answer.text
+    assert answer.headers["x-correlator"] == "one-2"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "one-2 INTERNAL" in caplog.text
+
+
+def test_a_bound_socket_takes_connections() -> None:
+    """The server says that it is ready right after ``bind``; a client may connect from then on."""
+    with bind("127.0.0.1", 0) as listener:
+        socket.create_connection(listener.getsockname(), timeout=5).close()

@@ -1,0 +1,125 @@
+"""Whose request it is: clocks, storage faults and hostile headers, as a server meets them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.requests import WINDOW, NonceMemory, sign_request, verify_request
+from tests.support.deployment import unix_time
+
+DEVICE = SigningKey.generate("device")
+PATH = "/face-verification/v0.1/sessions"
+
+
+def find_device(key_id: bytes) -> VerifyKey | None:
+    return DEVICE.public if key_id == DEVICE.public.key_id else None
+
+
+def receive(
+    created: int,
+    now: int,
+    find: Callable[[bytes], VerifyKey | None] = find_device,
+    **changed: str,
+) -> VerifyKey:
+    headers = sign_request("POST", PATH, b"body", DEVICE, created)
+    lower = {name.lower(): value for name, value in headers.items()}
+    for name, value in changed.items():
+        lower[name.replace("_", "-")] = value
+    return verify_request("POST", PATH, lower, b"body", find, NonceMemory(), now)
+
+
+@pytest.mark.parametrize("ahead", [-WINDOW, -30, -6, 0, 4, 6, 30, WINDOW])
+def test_clocks_may_differ_by_the_window(ahead: int) -> None:
+    """The sender's clock is ahead of, or behind, the receiver's."""
+    now = unix_time()
+    assert receive(now + ahead, now).party == "device"
+
+
+@pytest.mark.parametrize("ahead", [-WINDOW - 1, WINDOW + 1])
+def test_clocks_may_not_differ_by_more(ahead: int) -> None:
+    now = unix_time()
+    with pytest.raises(Refused):
+        receive(now + ahead, now)
+
+
+def test_the_receivers_clock_is_the_one_that_was_passed_in() -> None:
+    """Audits and tests replay other days; nothing may look at the machine's own clock."""
+    assert receive(2_000_000_000, 2_000_000_000).party == "device"
+    assert receive(1_000_000_000, 1_000_000_000).party == "device"
+
+
+def test_a_storage_that_fails_while_the_key_is_looked_up_is_no_refusal() -> None:
+    """503, which is worth repeating; a 403 would tell an enrolled device that it is a stranger."""
+
+    def broken(_: bytes) -> VerifyKey | None:
+        raise Unavailable("the storage does not answer; try again later")
+
+    with pytest.raises(Unavailable):
+        receive(unix_time(), unix_time(), broken)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"signature": ""},
+        {"signature": "sealmatch=:AAAA:"},
+        {"signature": "sealmatch=1"},
+        {"signature": "\xff\xfe" * 40},
+        {"signature_input": ""},
+        {"signature_input": "sealmatch=()"},
+        {"signature_input": 'sealmatch=("@method");created=1;keyid="00";tag="sealmatch"'},
+        {"signature_input": 'sealmatch=("@method");created=1;keyid="zz";tag="sealmatch"'},
+        {"signature_input": 'sealmatch=("@status");created=1;keyid="00";tag="sealmatch"'},
+        {"signature_input": "sealmatch=" + "(" * 5000},
+        {"signature_input": 'sealmatch=("@method");created=' + "9" * 400},
+        {"signature_input": 'sealmatch=("@method");created=99999999999;tag="sealmatch"'},
+        {"content_digest": ""},
+        {"content_digest": "sha-256=:AAAA:"},
+        {"content_digest": "sha-256=1, sha-512=2"},
+        {"content_digest": "(" * 5000},
+    ],
+    ids=str,
+)
+def test_hostile_headers_are_refused_and_nothing_else(changed: dict[str, str]) -> None:
+    with pytest.raises(Refused):
+        receive(unix_time(), unix_time(), **{k: v[:8000] for k, v in changed.items()})
+
+
+def test_a_nonce_counts_once() -> None:
+    nonces, now = NonceMemory(), unix_time()
+    headers = {k.lower(): v for k, v in sign_request("POST", PATH, b"body", DEVICE, now).items()}
+    verify_request("POST", PATH, headers, b"body", find_device, nonces, now)
+    for later in (now, now + WINDOW):
+        with pytest.raises(Refused):
+            verify_request("POST", PATH, headers, b"body", find_device, nonces, later)
+
+
+def test_a_full_memory_of_nonces_turns_away_and_recovers() -> None:
+    nonces = NonceMemory(3)
+    for number in range(3):
+        nonces.use(str(number), 1000)
+    with pytest.raises(Unavailable):
+        nonces.use("another", 1000)
+    with pytest.raises(Refused):
+        nonces.use("1", 1000 + 2 * WINDOW)
+    nonces.use("another", 1000 + 2 * WINDOW + 2)
+
+
+@pytest.mark.parametrize("what", ["method", "path", "body"])
+def test_a_signature_is_for_one_request(what: str) -> None:
+    now = unix_time()
+    headers = {k.lower(): v for k, v in sign_request("POST", PATH, b"body", DEVICE, now).items()}
+    request = {"method": "POST", "path": PATH, "body": b"body"}
+    request[what] = {"method": "PUT", "path": PATH + "/", "body": b"bodx"}[what]
+    with pytest.raises(Refused):
+        verify_request(
+            str(request["method"]),
+            str(request["path"]),
+            headers,
+            bytes(request["body"]),  # type: ignore[arg-type]
+            find_device,
+            NonceMemory(),
+            now,
+        )

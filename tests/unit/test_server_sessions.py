@@ -1,0 +1,338 @@
+"""Session states: the only ways between them, repeats, expiry, restart and the sweep."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.proofs.verify import verify_receipt
+from gateway.server.sessions import OpenSessions, State
+from gateway.store import repositories as store
+from gateway.wire.cose import SigningKey
+from gateway.wire.errors import (
+    Refused,
+    SealmatchError,
+    SessionConflict,
+    SessionNotFound,
+    Unavailable,
+    UnknownProfile,
+)
+from gateway.wire.ids import digest_of
+from gateway.wire.session import SessionKeyResponse
+from gateway.wire.submission import Submission
+from tests.support.deployment import (
+    ROWS,
+    SESSION_KEYS,
+    Clock,
+    Opened,
+    World,
+    ciphertexts,
+    draft,
+    occasion,
+    pair,
+    session_request,
+)
+
+TEMPLATE, PROBE = pair(0.7)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def world(tmp_path: Path, clock: Clock) -> Iterator[World]:
+    with World(tmp_path, clock=clock) as world:
+        yield world
+
+
+def honest(world: World, opened: Opened, cosine: float = 0.7) -> Submission:
+    return draft(world.counter, opened, *ciphertexts(opened, *pair(cosine)), world.clock())
+
+
+def test_an_identical_repeat_gets_the_same_answer_and_no_second_record(world: World) -> None:
+    opened = world.open()
+    submission = honest(world, opened)
+    first = world.submit(opened, submission)
+    asked = len(world.asked)
+    again = world.submit(opened, submission)
+    assert again == first
+    assert world.service.status(opened.session, world.counter.device.public) == first
+    assert len(world.asked) == asked
+    assert len(world.rows("records")) == 1
+    assert world.counters() == {"MATCH": 1}
+
+
+def test_a_second_submission_conflicts_whatever_became_of_the_first(world: World) -> None:
+    opened = world.open()
+    first = honest(world, opened)
+    world.submit(opened, first)
+    with pytest.raises(SessionConflict):
+        world.submit(opened, honest(world, opened, 0.1))
+    assert world.state(opened) == "DECIDED"
+    assert world.counters() == {"MATCH": 1}
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_failed_session_takes_nothing_more(world: World, same: bool) -> None:
+    opened = world.open()
+    bad = draft(
+        world.counter,
+        opened,
+        *ciphertexts(opened, TEMPLATE, PROBE),
+        world.clock(),
+        issuer_key=SigningKey.generate("issuer"),
+    )
+    with pytest.raises(Refused):
+        world.submit(opened, bad)
+    with pytest.raises(SessionConflict):
+        world.submit(opened, bad if same else honest(world, opened))
+    assert world.state(opened) == "FAILED"
+    assert world.rows("records") == []
+    assert world.counters() == {"FAILED": 1}
+
+
+def test_two_submissions_at_once_one_is_taken(world: World) -> None:
+    """Both arrive while the first one waits for the authority."""
+    opened, waiting, go = world.open(), threading.Event(), threading.Event()
+    first, second = honest(world, opened), honest(world, opened, 0.1)
+
+    def hold(path: str, answer: bytes) -> bytes:
+        if path == ROWS:
+            waiting.set()
+            assert go.wait(20)
+        return answer
+
+    world.alter = hold
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(world.submit, opened, first)
+        try:
+            assert waiting.wait(20)
+            assert world.state(opened) == "EVALUATING"
+            for other in (first, second):
+                with pytest.raises(SessionConflict):
+                    world.submit(opened, other)
+        finally:
+            go.set()
+        assert running.result(20).outcome == "MATCH"
+    assert len(world.rows("records")) == 1
+
+
+@pytest.mark.parametrize("present", list(State))
+@pytest.mark.parametrize("before", list(State))
+def test_a_move_from_another_state_raises_and_changes_nothing(
+    world: World, present: State, before: State
+) -> None:
+    opened = world.open()
+    with world.database.transaction() as connection:
+        store.move_session(connection, opened.session, State.OPEN, present)
+    if before == present:
+        return
+    with pytest.raises(SessionConflict), world.database.transaction() as connection:
+        store.move_session(connection, opened.session, before, State.FAILED)
+    assert world.state(opened) == present
+
+
+def test_a_session_is_taken_once(world: World) -> None:
+    opened = world.open()
+    assert world.sessions.take(opened.session).session_id == opened.session
+    with pytest.raises(SessionNotFound):
+        world.sessions.take(opened.session)
+
+
+def test_another_devices_session_is_not_found(world: World) -> None:
+    opened = world.open()
+    stranger = SigningKey.generate("another").public
+    with pytest.raises(SessionNotFound):
+        world.service.status(opened.session, stranger)
+    submission = honest(world, opened)
+    with pytest.raises(SessionNotFound):
+        world.service.submit(opened.session, submission, digest_of(submission.encode()), stranger)
+    assert world.state(opened) == "OPEN"
+
+
+def test_a_session_in_another_devices_name_is_refused(world: World) -> None:
+    with pytest.raises(Refused):
+        world.service.open_session(
+            session_request(world.counter), SigningKey.generate("another").public
+        )
+    assert world.asked == []
+
+
+@pytest.mark.parametrize(
+    ("change", "raises"),
+    [
+        ({"profile": "bgv8192-2"}, UnknownProfile),
+        ({"issuer": "another"}, Refused),
+        ({"consent_text_version": 2}, Refused),
+    ],
+)
+def test_a_session_for_something_unknown_is_not_opened(
+    world: World, change: dict[str, object], raises: type[SealmatchError]
+) -> None:
+    with pytest.raises(raises):
+        world.service.open_session(
+            session_request(world.counter, **change), world.counter.device.public
+        )
+    assert world.asked == []
+    assert world.rows("sessions") == []
+
+
+@pytest.mark.parametrize("what", ["garbage", "another session's", "altered key", "stranger's"])
+def test_a_key_that_the_authority_did_not_grant_for_this_session_is_not_offered(
+    world: World, what: str
+) -> None:
+    kept: list[bytes] = []
+    world.alter = lambda _path, answer: kept.append(answer) or answer  # type: ignore[func-returns-value]
+    world.open()
+    opened_before = len(world.rows("sessions"))
+
+    def change(path: str, answer: bytes) -> bytes:
+        if path != SESSION_KEYS:
+            return answer
+        response = SessionKeyResponse.decode(answer)
+        if what == "garbage":
+            return b"garbage"
+        if what == "another session's":
+            return kept[0]
+        if what == "altered key":
+            key = response.public_key
+            return response.model_copy(
+                update={"public_key": key[:9] + bytes([key[9] ^ 1]) + key[10:]}
+            ).encode()
+        signature = response.grant[:-1] + bytes([response.grant[-1] ^ 1])
+        return response.model_copy(update={"grant": signature}).encode()
+
+    world.alter = change
+    with pytest.raises(Refused):
+        world.open()
+    assert len(world.rows("sessions")) == opened_before
+
+
+def test_expired_sessions_are_not_found_and_the_sweep_counts_them(
+    world: World, clock: Clock
+) -> None:
+    never, failed, decided = world.open(), world.open(), world.open()
+    with pytest.raises(Refused):
+        world.submit(failed, honest(world, failed).model_copy(update={"session": never.session}))
+    done = honest(world, decided)
+    receipt = world.submit(decided, done).receipt
+    clock.now += 299
+    world.service.sweep()
+    assert len(world.rows("sessions")) == 3
+    clock.now += 1
+    with pytest.raises(SessionNotFound):
+        world.submit(never, honest(world, never))
+    with pytest.raises(SessionNotFound):
+        world.submit(decided, done)
+    assert world.sessions.peek(never.session) is None
+    world.service.sweep()
+    assert world.rows("sessions") == []
+    assert world.counters() == {"EXPIRED": 1, "FAILED": 1, "MATCH": 1}
+    world.service.sweep()
+    assert world.counters() == {"EXPIRED": 1, "FAILED": 1, "MATCH": 1}
+    assert len(world.rows("records")) == 1
+    assert receipt is not None
+    verify_receipt(receipt, world.trust)
+
+
+def test_a_session_expires_while_it_is_evaluated_and_is_counted_once(
+    world: World, clock: Clock
+) -> None:
+    opened = world.open()
+
+    def late(path: str, answer: bytes) -> bytes:
+        if path == ROWS:
+            clock.now += 400
+            world.service.sweep()
+        return answer
+
+    world.alter = late
+    with pytest.raises(SealmatchError):
+        world.submit(opened, honest(world, opened))
+    assert world.rows("records") == []
+    assert sum(world.counters().values()) == 1
+
+
+def test_a_gateway_that_restarted_has_forgotten_the_keys(world: World) -> None:
+    """The row is there, the grant is not: the session ends, and a new one can be opened."""
+    opened = world.open()
+    world.sessions._held.clear()  # as after a restart
+    with pytest.raises(SessionNotFound):
+        world.submit(opened, honest(world, opened))
+    assert world.rows("records") == []
+    assert world.register(TEMPLATE, PROBE).outcome == "MATCH"
+
+
+def test_no_more_sessions_than_there_is_room_for(world: World) -> None:
+    clock = Clock()
+    small = OpenSessions(2, clock)
+    world.sessions = world.service._sessions = small
+    world.open()
+    world.open()
+    asked = len(world.asked)
+    with pytest.raises(Unavailable):
+        world.open()
+    assert len(world.asked) == asked
+    clock.now += 300
+    world.open()
+
+
+def test_an_outcome_is_kept_whole_or_not_at_all(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last statement of the transaction fails: neither record nor state remains."""
+
+    def broken(*_: object) -> None:
+        raise Unavailable("storage")
+
+    opened = world.open()
+    submission = honest(world, opened)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "count_outcome", broken)
+        with pytest.raises(Unavailable):
+            world.submit(opened, submission)
+    assert world.rows("records") == []
+    assert world.rows("outcome_counters") == []
+    assert world.state(opened) != "DECIDED"
+
+
+def test_a_fault_of_the_gateways_own_ends_the_session(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    opened = world.open()
+    monkeypatch.setattr("gateway.server.service.decide", broken)
+    with pytest.raises(ZeroDivisionError):
+        world.submit(opened, honest(world, opened))
+    assert world.state(opened) == "FAILED"
+    assert world.counters() == {"FAILED": 1}
+
+
+def test_a_lost_answer_is_asked_for_again_and_costs_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The authority answers an identical repeat with the stored bytes."""
+    monkeypatch.setattr("gateway.server.authority_client.PAUSE_SECONDS", 0)
+    lost: set[str] = set()
+    answers: dict[str, list[bytes]] = {}
+
+    def lose_once(path: str, answer: bytes) -> bytes:
+        answers.setdefault(path, []).append(answer)
+        if path not in lost:
+            lost.add(path)
+            raise httpx.ReadError("lost")
+        return answer
+
+    world.alter = lose_once
+    result = world.client.register(TEMPLATE, PROBE, occasion())
+    assert result.outcome == "MATCH"
+    assert all(len(both) == 2 and both[0] == both[1] for both in answers.values())
+    assert len(answers) == 3
+    assert len(world.rows("records")) == 1

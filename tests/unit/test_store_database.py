@@ -1,0 +1,327 @@
+"""The store: migrations from nothing, what the tables hold, enrolment, counters, and PostgreSQL.
+
+No PostgreSQL server is needed: every table, index, migration and query is compiled for its dialect.
+"""
+
+import io
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+import gateway.store.database
+from gateway.store import repositories as store
+from gateway.store.database import Database
+from gateway.store.schema import metadata
+from gateway.wire.errors import Refused, SessionConflict, Unavailable
+
+KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
+MIGRATIONS = Path(gateway.store.database.__file__).parent / "migrations"
+
+# Protocol, section 12. A column more is a decision about somebody's data, not a detail.
+SECTION_12 = {
+    "sessions": {
+        "session_id",
+        "state",
+        "device",
+        "issuer",
+        "purpose",
+        "consent_text_version",
+        "policy_digest",
+        "submission_digest",
+        "record_id",
+        "created_at",
+        "expires_at",
+    },
+    "records": {
+        "record_id",
+        "kind",
+        "outcome",
+        "policy_digest",
+        "subject_handle",
+        "activation_commitment",  # also part of the statement; unique, so that it serves once
+        "statement",
+        "log_index",
+        "expires_at",
+    },
+    "parties": {"kind", "party", "public_key", "key_id", "state"},
+    "admin_actions": {"number", "action"},
+    "consent_texts": {"text_version", "language", "text"},
+    "outcome_counters": {"day", "outcome", "count"},
+}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'gateway.sqlite3'}")
+    database.migrate()
+    yield database
+    database.close()
+
+
+def columns_of(path: Path) -> dict[str, set[str]]:
+    connection = sqlite3.connect(path)
+    try:
+        names = [
+            r[0] for r in connection.execute("select name from sqlite_master where type='table'")
+        ]
+        return {
+            name: {row[1] for row in connection.execute(f"pragma table_info({name})")}
+            for name in names
+        }
+    finally:
+        connection.close()
+
+
+def test_migration_from_nothing_gives_the_tables_of_the_protocol(
+    database: Database, tmp_path: Path
+) -> None:
+    found = columns_of(tmp_path / "gateway.sqlite3")
+    assert found.pop("alembic_version") == {"version_num"}
+    assert found == SECTION_12
+    database.migrate()  # again: nothing to do
+
+
+def test_the_migrated_schema_is_the_one_that_the_code_uses(database: Database) -> None:
+    from alembic.autogenerate import compare_metadata
+
+    with database.transaction() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_database_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'missing' / 'gateway.sqlite3'}")
+    with pytest.raises(Unavailable):
+        database.migrate()
+    database.close()
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "gateway.sqlite3").write_bytes(b"not a database, but long enough to be read" * 99)
+    database = Database(f"sqlite:///{tmp_path / 'gateway.sqlite3'}")
+    with pytest.raises(Unavailable):
+        database.migrate()
+    database.close()
+
+
+def test_commits_are_durable_and_deleted_content_is_overwritten(database: Database) -> None:
+    with database.transaction() as connection:
+        pragma = {
+            name: connection.exec_driver_sql(f"pragma {name}").scalar()
+            for name in ("journal_mode", "synchronous", "secure_delete", "foreign_keys")
+        }
+    assert pragma == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "secure_delete": 1,
+        "foreign_keys": 1,
+    }
+
+
+def test_a_failed_unit_of_work_leaves_no_trace(database: Database) -> None:
+    def half_way() -> None:
+        with database.transaction() as connection:
+            store.enrol_party(connection, "device", "a", KEY)
+            connection.execute(sa.text("select * from no_such_table"))
+
+    with pytest.raises(Unavailable):
+        half_way()
+    with database.transaction() as connection:
+        assert store.list_parties(connection) == []
+
+
+def test_parameters_do_not_reach_the_log(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Unavailable), database.transaction() as connection:
+        connection.execute(sa.text("insert into no_such_table values (:x)"), {"x": "canary-value"})
+    assert "canary-value" not in caplog.text
+    assert "storage" in caplog.text
+
+
+# Enrolment
+
+
+def test_enrol_suspend_and_enrol_again(database: Database) -> None:
+    with database.transaction() as connection:
+        store.enrol_party(connection, "device", "counter-1", KEY)
+        key = store.party_key(connection, "device", "counter-1")
+        assert key.raw == KEY
+        assert store.device_by_key_id(connection, key.key_id) == key
+        store.suspend_party(connection, "device", "counter-1")
+        assert store.device_by_key_id(connection, key.key_id) is None
+        with pytest.raises(Refused):
+            store.party_key(connection, "device", "counter-1")
+        store.enrol_party(connection, "device", "counter-1", KEY)
+        assert store.party_key(connection, "device", "counter-1") == key
+
+
+def test_a_name_keeps_its_key(database: Database) -> None:
+    with database.transaction() as connection:
+        store.enrol_party(connection, "device", "counter-1", KEY)
+        store.suspend_party(connection, "device", "counter-1")
+        with pytest.raises(SessionConflict):
+            store.enrol_party(connection, "device", "counter-1", OTHER_KEY)
+        with pytest.raises(Refused):
+            store.party_key(connection, "device", "counter-1")
+
+
+def test_an_issuer_is_no_device(database: Database) -> None:
+    with database.transaction() as connection:
+        store.enrol_party(connection, "issuer", "counter-1", KEY)
+        issuer = store.party_key(connection, "issuer", "counter-1")
+        assert store.device_by_key_id(connection, issuer.key_id) is None
+        with pytest.raises(Refused):
+            store.party_key(connection, "device", "counter-1")
+
+
+@pytest.mark.parametrize("kind", ["device", "issuer"])
+def test_nobody_unknown_is_suspended(database: Database, kind: store.PartyKind) -> None:
+    with pytest.raises(SessionConflict), database.transaction() as connection:
+        store.suspend_party(connection, kind, "nobody")
+
+
+def test_outcomes_are_counted_by_day(database: Database) -> None:
+    day = 24 * 3600
+    with database.transaction() as connection:
+        for now, outcome in ((0, "MATCH"), (day - 1, "MATCH"), (day, "MATCH"), (5, "NO_MATCH")):
+            store.count_outcome(connection, outcome, now)
+        rows = connection.execute(metadata.tables["outcome_counters"].select()).all()
+    assert {tuple(row) for row in rows} == {(0, "MATCH", 2), (1, "MATCH", 1), (0, "NO_MATCH", 1)}
+
+
+def test_only_texts_that_exist_can_be_consented_to(database: Database) -> None:
+    with database.transaction() as connection:
+        assert store.has_consent_text(connection, 1)
+        assert not store.has_consent_text(connection, 2)
+
+
+def test_a_record_id_is_used_once(database: Database) -> None:
+    row = store.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 5)
+    with database.transaction() as connection:
+        store.add_record(connection, row)
+        assert store.find_record(connection, bytes(16)) == row
+        assert store.find_record(connection, bytes(15) + b"\1") is None
+    with pytest.raises(Unavailable), database.transaction() as connection:
+        store.add_record(connection, row)
+
+
+# PostgreSQL
+
+
+class _Result:
+    """No rows, one row changed."""
+
+    rowcount = 1
+
+    def first(self) -> None:
+        return None
+
+    def scalar(self) -> bool:
+        return False
+
+    def scalar_one(self) -> int:
+        return 0
+
+    def all(self) -> list[Any]:
+        return []
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+
+class _Compiling:
+    """Stands for a connection to PostgreSQL; keeps the statements as its dialect writes them."""
+
+    dialect = postgresql.dialect()
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    def execute(self, statement: Any) -> _Result:
+        self.statements.append(str(statement.compile(dialect=self.dialect)))
+        return _Result()
+
+
+def test_every_query_compiles_for_postgresql() -> None:
+    connection: Any = _Compiling()
+    session = store.SessionRow(bytes(16), "OPEN", "d", "i", "p", 1, KEY, 1, 2)
+    record = store.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 5)
+    store.add_session(connection, session)
+    store.find_session(connection, bytes(16))
+    store.move_session(connection, bytes(16), "OPEN", "EVALUATING", submission_digest=KEY)
+    store.expired_sessions(connection, 5)
+    store.remove_session(connection, bytes(16))
+    store.add_record(connection, record)
+    store.find_record(connection, bytes(16))
+    store.count_outcome(connection, "MATCH", 5)
+    store.enrol_party(connection, "device", "d", KEY)
+    store.add_admin_action(connection, b"action")
+    store.list_admin_actions(connection)
+    store.all_records(connection)
+    store.count_live_matches(connection, [KEY], 5)
+    store.has_activation(connection, KEY)
+    with pytest.raises(Refused):
+        store.require_party(connection, "agent", "a")
+    with pytest.raises(SessionConflict):
+        store.suspend_party(connection, "device", "d")
+    with pytest.raises(Refused):
+        store.party_key(connection, "device", "d")
+    store.device_by_key_id(connection, KEY)
+    store.list_parties(connection)
+    store.has_consent_text(connection, 1)
+    text = "\n".join(connection.statements)
+    assert "ON CONFLICT (day, outcome) DO UPDATE SET count = (outcome_counters.count +" in text
+    assert "UPDATE sessions SET state=" in text
+    assert "SELECT EXISTS (SELECT" in text
+
+
+def test_every_function_of_the_repositories_is_compiled_above() -> None:
+    functions = {
+        name
+        for name, value in vars(store).items()
+        if callable(value) and getattr(value, "__module__", "") == store.__name__ and name[0] != "_"
+    } - {"SessionRow", "RecordRow"}
+    import inspect
+
+    source = inspect.getsource(test_every_query_compiles_for_postgresql)
+    assert {name for name in functions if f"store.{name}(" not in source} == set()
+
+
+def test_tables_and_indexes_compile_for_postgresql() -> None:
+    dialect = postgresql.dialect()
+    for table in metadata.sorted_tables:
+        created = str(CreateTable(table).compile(dialect=dialect))
+        assert "BLOB" not in created
+        for index in table.indexes:
+            assert "CREATE INDEX" in str(CreateIndex(index).compile(dialect=dialect))
+    records = str(CreateTable(metadata.tables["records"]).compile(dialect=dialect))
+    assert "statement BYTEA NOT NULL" in records
+
+
+def test_migrations_compile_for_postgresql() -> None:
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    output = io.StringIO()
+    context = MigrationContext.configure(
+        dialect_name="postgresql", opts={"as_sql": True, "output_buffer": output}
+    )
+    with Operations.context(context):
+        for revision in reversed(list(scripts.walk_revisions())):
+            revision.module.upgrade()
+    written = output.getvalue()
+    for name in SECTION_12:
+        assert f"CREATE TABLE {name} (" in written
+    assert "INSERT INTO consent_texts" in written
+    with Operations.context(context):
+        for revision in scripts.walk_revisions():
+            revision.module.downgrade()
+    assert "DROP TABLE records" in output.getvalue()
