@@ -7,7 +7,7 @@ help at the authority, which keeps a trust list of its own for that reason.
 
 import secrets
 
-from gateway.attack.counter import Answer, Counter
+from gateway.attack.counter import Answer, Counter, unix_time
 from gateway.attack.crooked_gateway import CrookedGateway
 from gateway.attack.deployment import Site
 from gateway.attack.faces import another_picture, face
@@ -53,7 +53,7 @@ def _own_key(counter: Counter) -> Answer:
     issuer = counter.issuer(SigningKey.generate(counter.issuer_key.party))
     opened = counter.open()
     to_serve = opened.to_serve(counter.device.party)
-    issued = issuer.issue(own, _victim(), to_serve, opened.key.grant.message.expires_at - 300)
+    issued = issuer.issue(own, _victim(), to_serve, unix_time())
     live = another_picture(own, 0.7, "impostor live")
     return counter.submit(opened, issued, counter.probe(opened, live))
 

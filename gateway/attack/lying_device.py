@@ -10,7 +10,7 @@ from collections import Counter as Tally
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.attack.counter import Answer, Counter, Opened, expect
+from gateway.attack.counter import Answer, Counter, Opened, expect, unix_time
 from gateway.attack.deployment import Site
 from gateway.attack.faces import Face, another_picture, face
 from gateway.attack.report import Progress, Report
@@ -67,8 +67,8 @@ class Device:
         opened = self._counter.open()
         pins = None if self._sealing else self._open_pins()
         to_serve = opened.to_serve(self._counter.device.party)
-        now = opened.key.grant.message.expires_at - 300
-        issued = self._counter.issuer(pins=pins).issue(self.victim, subject, to_serve, now)
+        issuer = self._counter.issuer(pins=pins)
+        issued = issuer.issue(self.victim, subject, to_serve, unix_time())
         return opened, issued
 
     def copied(self) -> Answer:

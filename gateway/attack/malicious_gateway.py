@@ -108,6 +108,8 @@ def _ask_about_template(gateway: CrookedGateway, report: Report) -> None:
 
 def _cosine(signs: list[bool], template: Face) -> float:
     """How near the template a face of the signs alone comes."""
+    if not signs:
+        return 0.0
     guess = np.where(signs, 1.0, -1.0)
     return float(guess @ template[: len(signs)]) / math.sqrt(len(signs))
 
