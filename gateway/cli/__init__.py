@@ -7,6 +7,7 @@ demo      ``sealmatch demo``: watch a registration
 register  ``sealmatch register``: the counter
 receipt   ``sealmatch receipt``: the subscriber, or a stranger
 models    ``sealmatch models``: face model packs
+attack    ``sealmatch attack``: the attackers of the threat model, against live servers
 bench     ``sealmatch bench``: measurements
 local     a local deployment of both servers as processes
 """

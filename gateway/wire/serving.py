@@ -1,6 +1,7 @@
 """Running a server until Ctrl-C or SIGTERM: one way for both, with a line on stdout when ready.
 
-The port is bound before the line is printed, so a program that reads the line can connect.
+The port is bound and listens before the line is printed, so a program that reads the line can
+connect; what arrives while the application still starts waits in the backlog.
 Access logs are off: they would keep who asked when. Core dumps are switched off.
 """
 
@@ -66,6 +67,7 @@ def serve(app: ASGIApp, name: str, host: str, port: int, tls: ServerTls | None) 
             ssl_context_factory=None if context is None else lambda *_: context,
         )
     )
+    listener.listen()
     address = listener.getsockname()
     print(json.dumps({"ready": name, "host": address[0], "port": address[1]}), flush=True)
     with listener:

@@ -28,6 +28,21 @@ def test_only_the_authority_module_touches_a_secret_key() -> None:
     assert users == {ROOT / "keys" / "authority.py"}
 
 
+def test_session_secrets_are_held_by_the_authority_and_by_the_attack_on_it_alone() -> None:
+    """``gateway.attack.spying_authority`` keeps secrets to show what they do not tell."""
+    users = {path for path in SOURCES if "SessionSecret" in path.read_text()}
+    own = {ROOT / "keys" / name for name in ("authority.py", "workers.py")}
+    assert users == own | {ROOT / "gateway" / "attack" / "spying_authority.py"}
+
+
+def test_servers_are_weakened_by_the_attacks_alone() -> None:
+    """No server has a switch: a name of the attacks stands in no module that could read it."""
+    pattern = re.compile(r"gateway\.attack|SEALMATCH_(DISABLE|WEAK)")
+    users = {path for path in SOURCES if pattern.search(path.read_text())}
+    attacks = set(ROOT.glob("gateway/attack/*.py")) | {ROOT / "gateway" / "cli" / "attack.py"}
+    assert users <= attacks, users - attacks
+
+
 def test_no_relinearisation_or_galois_key_is_ever_made() -> None:
     makers = {"create_relin_keys", "create_galois_keys", "generate_galois_keys"}
     users = {path.name for path in SOURCES if names_used(path) & (makers | {"GaloisKeys"})}

@@ -1,0 +1,23 @@
+"""``sealmatch attack``: the attackers of the threat model, against a live local deployment.
+
+Each attacker has one module. It holds what the threat model says such an attacker holds, tries
+what such an attacker would try, and reports what it recovered. With a defence disabled the attack
+that this defence stops succeeds, which shows that the attack is a real one. Defences are disabled
+in throw-away processes that this package starts; the servers have no switch.
+
+catalogue          the attackers and the defences, by name
+report             what was tried, how often, and what came of it
+deployment         the servers under attack, as processes on loopback
+counter            a registration counter whose every step an attacker may change
+crooked_gateway    a gateway whose every message an attacker may choose
+faces              unit embeddings of people who do not exist
+weakened           starts a server with one defence missing
+workshops          evaluation workers with one defence missing
+spying_authority   a key authority that keeps everything it sees; the only secret keys here
+division           dividing out the gateway's multiplier
+
+curious_authority, malicious_gateway, lying_device, issuer_impostor, disk_thief, replayer,
+enumerator         the attackers
+
+Nothing that serves requests imports this package.
+"""

@@ -1,0 +1,148 @@
+"""The deployment under attack: both servers as processes on loopback, one of them perhaps altered.
+
+Keys and enrolments are made once and copied, because every disabled defence needs servers of its
+own.
+"""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from gateway.cli.local import GATEWAY, Directories, LocalDeployment, Server
+from gateway.issuer.issuer import Model
+from gateway.server import keys
+from gateway.wire.cose import SigningKey
+from gateway.wire.ids import digest_of
+from gateway.wire.sealing import SealingPrivateKey
+
+MODEL = Model("attack/none", digest_of(b"faces of nobody"))
+
+_GATEWAY, _AUTHORITY = "gateway.cli.serve", "keys.cli"
+_ENROLLED = "enrolled"
+SEEN_BY_THE_AUTHORITY = "seen-by-the-authority"
+
+
+class Ground(LocalDeployment):
+    """Where an attack takes place.
+
+    Args:
+        root: the state directory; one that ``prepare`` filled is used as it is.
+        disabled: the defence that both servers lack.
+        spy: let a spying key authority run that leaves what it sees in this directory.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        disabled: str | None = None,
+        spy: Path | None = None,
+        **gateway_settings: str,
+    ) -> None:
+        super().__init__(root, MODEL, 0, tls=False, workers="1", **gateway_settings)
+        self._disabled = disabled
+        self._spy = spy
+
+    def start_authority(self) -> int:
+        server = Server(
+            [*self._command(_AUTHORITY), "serve"],
+            self.directories.authority,
+            **self._authority_environment(),
+            SEALMATCH_AUTHORITY_PORT="0",
+        )
+        self._servers.append(server)
+        return server.wait_ready()
+
+    def start_gateway(self, authority_url: str) -> int:
+        server = Server(
+            [*self._command(_GATEWAY), "serve"],
+            self.directories.gateway,
+            **self._gateway_environment(authority_url),
+            SEALMATCH_GATEWAY_PORT="0",
+        )
+        self._servers.append(server)
+        return server.wait_ready()
+
+    def gateway_keys(self) -> tuple[SigningKey, SealingPrivateKey]:
+        """The gateway's own keys, for the attacker who runs the gateway."""
+        return keys.load(self.directories.gateway, GATEWAY)
+
+    def _command(self, module: str) -> list[str]:
+        python = [sys.executable, "-m"]
+        if self._spy is not None and module == _AUTHORITY:
+            return [*python, "gateway.attack.spying_authority", str(self._spy), module]
+        if self._disabled is not None:
+            return [*python, "gateway.attack.weakened", self._disabled, module]
+        return [*python, module]
+
+    def _keys(self, command: Sequence[str], *given: Any) -> dict[str, Any]:
+        # The weakened gateway states its own policy's digest, which the counter must pin.
+        return super()._keys(self._command(command[-1]), *given)
+
+    def _enrol(self, *given: Any) -> None:
+        marker = self.directories.root / _ENROLLED
+        if not marker.exists():
+            super()._enrol(*given)
+            marker.touch()
+
+    def _authority_environment(self) -> dict[str, str]:
+        return {**super()._authority_environment(), "SEALMATCH_AUTHORITY_WORKERS": "1"}
+
+
+class _Preparation(Ground):
+    """Draws keys and enrols parties; starts no server."""
+
+    def start_authority(self) -> int:
+        return 0
+
+    def start_gateway(self, _: str) -> int:
+        return 0
+
+
+class Site:
+    """Throw-away deployments with the same keys, running until the ``with`` block ends."""
+
+    def __init__(self, directory: Path, prepared: Path | None = None) -> None:
+        """``prepared``: keys and enrolments that ``prepare`` made; without, they are made here."""
+        self._directory = directory
+        self._prepared = prepared
+        self._running = ExitStack()
+        self._grounds: dict[tuple[object, ...], Ground] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def ground(
+        self, disabled: str | None = None, *, spy: bool = False, **gateway_settings: str
+    ) -> Ground:
+        """A running deployment; attackers who need the same one share it.
+
+        Raises:
+            DeploymentFailed: a server does not start.
+        """
+        name = (disabled, spy, *sorted(gateway_settings.items()))
+        if name not in self._grounds:
+            root = self._directory / f"deployment-{len(self._grounds) + 1}"
+            self._prepared = self._prepared or prepare(self._directory / "prepared")
+            shutil.copytree(self._prepared, root)
+            seen = root / SEEN_BY_THE_AUTHORITY
+            ground = Ground(root, disabled, seen if spy else None, **gateway_settings)
+            self._grounds[name] = self._running.enter_context(ground)
+        return self._grounds[name]
+
+
+def prepare(root: Path) -> Path:
+    """Draw the keys of a deployment and enrol its parties, once for many."""
+    with _Preparation(root):
+        return root
+
+
+def data_directories(ground: Ground) -> tuple[Path, Path]:
+    """What a thief carries away: the gateway's and the authority's directory."""
+    places: Directories = ground.directories
+    return places.gateway, places.authority

@@ -1,0 +1,36 @@
+"""Unit embeddings of people who do not exist: the same label, the same face, in every run."""
+
+import hashlib
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.he.quantise import quantise
+from gateway.he.randomness import SeedStream
+from gateway.wire.policy import LanePolicy
+from gateway.wire.profile import LANE
+
+Face = NDArray[np.float64]
+"""Shape (512,), length 1."""
+
+
+def face(label: str) -> Face:
+    """Somebody's face."""
+    stream = SeedStream(hashlib.sha256(label.encode()).digest(), bytes(32))
+    values = stream.centred_binomial("face", LANE).astype(np.float64)
+    return values / np.linalg.norm(values)
+
+
+def another_picture(of: Face, cosine: float, label: str) -> Face:
+    """A face at this cosine to another."""
+    rest = face(label)
+    rest -= (of @ rest) * of
+    rest /= np.linalg.norm(rest)
+    return cosine * of + math.sqrt(1 - cosine * cosine) * rest
+
+
+def score(rule: LanePolicy, probe: Face, template: Face) -> int:
+    """v of an honest pair: what nobody but its owner should ever learn."""
+    p, b = quantise(probe), quantise(template)
+    return rule.value(int(p @ b), int(p @ p))

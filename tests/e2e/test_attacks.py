@@ -1,0 +1,152 @@
+"""``sealmatch attack``: with all defences on nothing is recovered; without its defence, something.
+
+The second half is the positive control of the first: it shows that each attack is a real one, that
+each figure of the threat model is measured by something that can fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.attack.catalogue import ATTACKERS, DEFENCES, attackers_stopped_by
+from gateway.attack.deployment import Site, prepare
+from gateway.attack.disk_thief import Person, _search
+from gateway.attack.faces import face
+from gateway.attack.report import Report
+from gateway.attack.weakened import _WEAKENINGS, replace
+from gateway.cli.main import main
+from gateway.he.quantise import quantise
+
+TRIES = {
+    "curious-authority": {"divide": 6},
+    "malicious-gateway": {"bits a day": 32, "more than once": 20, "second product": 3},
+    "lying-device": {"ten times": 12, "portrait": 1, "copied": 3},
+    "issuer-impostor": {"at the gateway": 3, "at the authority": 3},
+    "disk-thief": {"document number": 30, "as numbers": 444, "handles": 100_000},
+    "replayer": {"submission again": 3, "gateway's requests": 9},
+    "enumerator": {"subject commitments": 1_200_000},
+}
+"""How often at least some attempts are made: an attack that tries nothing recovers nothing."""
+
+SUCCESSES = [
+    ("curious-authority", "masking", "take the masked value", r"score [\d,]+ of .* 6 of 6"),
+    ("curious-authority", "rerandomisation", "as ciphertexts", r"score [\d,]+ of .* 6 of 6"),
+    ("curious-authority", "flooding", "bits' noise", r"score [\d,]+ of .* 6 of 6"),
+    ("malicious-gateway", "caps", "more than 5 bits", r"32 of 32 template bits"),
+    ("malicious-gateway", "one-answer", "more than once in one", r"score ([\d,]+) of \1"),
+    ("lying-device", "scale-proof", "ten times the length", r"3 of 12 matches"),
+    ("lying-device", "replay-bound", "own portrait", r"1 of 1 matches"),
+    ("lying-device", "sealing", "copied and altered", r"3 of 3 matches"),
+    ("issuer-impostor", "trust", "key of its own", r"3 receipts"),
+    ("disk-thief", "pepper", "in handles", r"3 of 3 document numbers"),
+    ("replayer", "nonces", "submission again", r"outcome and receipt"),
+    ("enumerator", "openings", "subject commitments", r"3 of 3 \(E55\d{5}, E55\d{5}, E55"),
+]
+"""Attacker, disabled defence, the attempt that then succeeds, and what it recovers."""
+
+
+@pytest.fixture(scope="module")
+def everything() -> dict[str, Any]:
+    """One run of the command with all attacks and all defences on."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        status = main(["attack", "--json"])
+    result = json.loads(printed.getvalue())
+    assert status == 0
+    assert result["asExpected"]
+    return {attack["attacker"]: attack for attack in result["attacks"]}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(tmp_path_factory.mktemp("attacks") / "prepared")
+
+
+@pytest.fixture
+def site(tmp_path: Path, prepared: Path) -> Iterator[Site]:
+    with Site(tmp_path, prepared) as made:
+        yield made
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ATTACKERS)
+def test_with_all_defences_on_nothing_is_recovered(name: str, everything: dict[str, Any]) -> None:
+    attack = everything[name]
+    assert attack["recovered"] == "nothing"
+    assert [a["what"] for a in attack["attempts"] if a["successes"]] == []
+    for part, tries in TRIES[name].items():
+        (found,) = [a for a in attack["attempts"] if part in a["what"]][:1]
+        assert found["tries"] == tries
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "defence", "what", "recovered"), SUCCESSES)
+def test_without_its_defence_an_attack_succeeds(
+    name: str, defence: str, what: str, recovered: str, site: Site
+) -> None:
+    report = ATTACKERS[name].run(site, defence, lambda _: None)
+    (attempt,) = [a for a in report.attempts if what in a.what]
+    assert attempt.successes > 0
+    assert re.search(recovered, attempt.recovered), attempt.recovered
+    assert report.succeeded
+
+
+def test_every_attacker_and_every_defence_is_shown_to_matter() -> None:
+    assert {(name, defence) for name, defence, _, _ in SUCCESSES} == {
+        (name, defence) for name, one in ATTACKERS.items() for defence in one.defences
+    }
+    assert {defence for _, defence, _, _ in SUCCESSES} == set(DEFENCES)
+    assert set(DEFENCES) - set(_WEAKENINGS) == {"openings"}  # given away by the counter itself
+    assert all(attackers_stopped_by(defence) for defence in DEFENCES)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nobody"], ["disk-thief", "--disable", "masking"], ["--disable", "tls"]]
+)
+def test_what_cannot_be_shown_is_a_usage_error(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["attack", *arguments])
+    assert ended.value.code == 2
+
+
+def test_the_list_names_every_attacker_and_defence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attack", "--list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in (*ATTACKERS, *DEFENCES))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda p: p.number.encode(),
+        lambda p: p.number.encode("utf-16-le"),
+        lambda p: p.portrait.tobytes(),
+        lambda p: p.live.astype("<f4").tobytes().hex().encode(),
+        lambda p: json.dumps([int(x) for x in quantise(p.portrait)]).encode(),
+        lambda p: quantise(p.live).astype("i1").tobytes(),
+        lambda p: p.ciphertexts[0],
+        lambda p: p.ciphertexts[0].hex().encode(),
+    ],
+)
+def test_the_disk_thief_finds_what_a_leaky_server_writes(written: Any, tmp_path: Path) -> None:
+    """Positive control of the search, per form in which a value may lie on a disk."""
+    person = Person("X7112345", face("a"), face("b"), [bytes(range(1, 200))])
+    (tmp_path / "leak").write_bytes(b"some log line " + written(person) + b" and more")
+    report = Report("disk-thief", "", None)
+    _search(tmp_path, [person], report)
+    assert report.succeeded
+
+
+def test_a_weakening_that_no_longer_fits_the_server_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match="out of date"):
+        replace(Site, "no_such_thing", None)
