@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from gateway.cli.local import GATEWAY, Directories, LocalDeployment, Server
+from gateway.cli.local import Directories, LocalDeployment, Server
 from gateway.issuer.issuer import Model
 from gateway.server import keys
+from gateway.server.config import GatewaySettings
 from gateway.wire.cose import SigningKey
 from gateway.wire.ids import digest_of
 from gateway.wire.sealing import SealingPrivateKey
@@ -67,7 +68,8 @@ class Ground(LocalDeployment):
 
     def gateway_keys(self) -> tuple[SigningKey, SealingPrivateKey]:
         """The gateway's own keys, for the attacker who runs the gateway."""
-        return keys.load(self.directories.gateway, GATEWAY)
+        environment = self._gateway_environment("")
+        return keys.open_keys(GatewaySettings.read(None, environment))
 
     def _command(self, module: str) -> list[str]:
         python = [sys.executable, "-m"]

@@ -97,6 +97,9 @@ class SpyingWorkers:
     def __init__(self, *_: object) -> None:
         self._engine: Engine = default_engine()
 
+    def start(self) -> None:
+        """Nothing to start."""
+
     def make(self) -> tuple[SpyingSecret, SessionPublicKey]:
         secret, public = SpyingSecret.make(self._engine)
         if not isinstance(secret, SpyingSecret):

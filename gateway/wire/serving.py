@@ -67,7 +67,6 @@ def serve(app: ASGIApp, name: str, host: str, port: int, tls: ServerTls | None) 
             ssl_context_factory=None if context is None else lambda *_: context,
         )
     )
-    listener.listen()
     address = listener.getsockname()
     print(json.dumps({"ready": name, "host": address[0], "port": address[1]}), flush=True)
     with listener:
