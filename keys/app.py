@@ -20,10 +20,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.wire.application import new_application
 from gateway.wire.cose import VerifyKey
 from gateway.wire.evaluation import BlindedRows, MaskedProduct
-from gateway.wire.http import CBOR, bounded_body, cbor_response, json_response
+from gateway.wire.host.application import new_application
+from gateway.wire.host.http import CBOR, bounded_body, cbor_response, json_response
 from gateway.wire.message import Message
 from gateway.wire.requests import NonceMemory, verify_request
 from gateway.wire.session import SessionKeyRequest

@@ -1,15 +1,16 @@
 """The operator's ceremonies: make the authority's keys, replace them, show their public side.
 
 Each opens the vault, changes its record in one step and closes it. A running server notices at its
-next start: it unseals its keys once and keeps no passphrase. Rotation: ``gateway.wire.keyring``.
+next start: it unseals its keys once and keeps no passphrase. Rotation:
+``gateway.wire.host.keyring``.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from gateway.wire.keyfile import KeyFileError, exclusive
-from gateway.wire.keyring import PepperRing, SigningRing
-from gateway.wire.serving import existing_directory
+from gateway.wire.host.keyfile import KeyFileError, exclusive
+from gateway.wire.host.keyring import PepperRing, SigningRing
+from gateway.wire.host.serving import existing_directory
 from keys.config import AuthoritySettings
 from keys.custody import open_vault, own, record_file
 from keys.vault import AuthorityKeys, Vault

@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.wire import memory
 from gateway.wire.errors import SealmatchError
-from gateway.wire.serving import operator_log, serve
+from gateway.wire.host import memory
+from gateway.wire.host.serving import operator_log, serve
 from keys import ceremony
 from keys.config import AuthoritySettings
 from keys.trust import KINDS, Enrolled, TrustList

@@ -6,10 +6,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from gateway.he.isolation import Limits
-from gateway.wire import settings
+from gateway.wire.host import settings
+from gateway.wire.host.memory import LockMemory
+from gateway.wire.host.tls import ServerTls, server_tls
 from gateway.wire.ids import PartyId
-from gateway.wire.memory import LockMemory
-from gateway.wire.tls import ServerTls, server_tls
 from keys.caps import CapLimits
 
 

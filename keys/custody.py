@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.wire.cose import SigningKey
+from gateway.wire.host.keyfile import KeyFileError
+from gateway.wire.host.keystore import KEYSTORE_FILE, PASSPHRASE_CREDENTIAL
+from gateway.wire.host.passphrase import obtain
 from gateway.wire.ids import PartyId, SubjectHandle, SubjectInner
-from gateway.wire.keyfile import KeyFileError
-from gateway.wire.keystore import KEYSTORE_FILE, PASSPHRASE_CREDENTIAL
-from gateway.wire.passphrase import obtain
 from keys.config import AuthoritySettings
 from keys.vault import AuthorityKeys, Pepper, SealedVault, Vault
 

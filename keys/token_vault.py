@@ -19,11 +19,11 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 
 from gateway.wire.cose import Signer, VerifyKey
 from gateway.wire.errors import BodyTooLarge, MalformedMessage, Refused, Unavailable
-from gateway.wire.keyfile import KeyFileError, create_secret, read_private, replace_secret
-from gateway.wire.keyring import HeldKey, HeldPepper
-from gateway.wire.memory import wipe
+from gateway.wire.host.keyfile import KeyFileError, create_secret, read_private, replace_secret
+from gateway.wire.host.keyring import HeldKey, HeldPepper
+from gateway.wire.host.memory import wipe
+from gateway.wire.host.passphrase import obtain
 from gateway.wire.message import SMALL
-from gateway.wire.passphrase import obtain
 from keys.config import AuthoritySettings
 from keys.custody import record_file
 from keys.vault import AuthorityKeys, Pepper

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from gateway.wire.cose import Signer
+from gateway.wire.host.keyring import HeldKey, HeldPepper, PepperRing, SigningRing
+from gateway.wire.host.keystore import Cost, create_keystore, open_keystore, replace_keystore
+from gateway.wire.host.memory import wipe
 from gateway.wire.ids import PartyId
-from gateway.wire.keyring import HeldKey, HeldPepper, PepperRing, SigningRing
-from gateway.wire.keystore import Cost, create_keystore, open_keystore, replace_keystore
-from gateway.wire.memory import wipe
 from gateway.wire.message import Message
 
 _PEPPER_BYTES = 32

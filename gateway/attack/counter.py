@@ -20,8 +20,8 @@ from gateway.issuer.issuer import IssuedTemplate, Pins, SessionToServe, Template
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Refused
+from gateway.wire.host.keyfile import load_signing_key, read_secret
 from gateway.wire.ids import Nonce, digest_of, new_nonce
-from gateway.wire.keyfile import load_signing_key, read_secret
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import PROFILE

@@ -23,7 +23,7 @@ from gateway.proofs.verify import verify_receipt
 from gateway.vision.demo_faces import genuine_pair, impostor_pair
 from gateway.vision.pack import ModelPack
 from gateway.vision.pipeline import FacePipeline
-from gateway.wire.serving import existing_directory
+from gateway.wire.host.serving import existing_directory
 from gateway.wire.subject import Subject
 
 DOCUMENT = Subject.of("passport", "X1234567")

@@ -23,10 +23,10 @@ from gateway.cli import devca
 from gateway.issuer.issuer import Model
 from gateway.proofs.trust import Counter, PinnedAuthority, PinnedGateway, TrustFile
 from gateway.wire.errors import SealmatchError
+from gateway.wire.host.keyfile import create_secret, create_signing_key, load_signing_key
+from gateway.wire.host.keystore import KEYSTORE_FILE
+from gateway.wire.host.serving import existing_directory
 from gateway.wire.ids import PartyId
-from gateway.wire.keyfile import create_secret, create_signing_key, load_signing_key
-from gateway.wire.keystore import KEYSTORE_FILE
-from gateway.wire.serving import existing_directory
 
 DEVICE, ISSUER, GATEWAY, AUTHORITY = "demo-device", "demo-issuer", "demo-gateway", "demo-authority"
 AGENT, OUTLET = "demo-agent", "demo-outlet"

@@ -32,10 +32,10 @@ from gateway.vision.errors import ModelPackError, VisionError
 from gateway.vision.images import decode_image
 from gateway.vision.pipeline import FacePipeline, UnitVector
 from gateway.wire.errors import Refused, SealmatchError
+from gateway.wire.host.keyfile import load_signing_key, read_secret
+from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import DOCUMENT_TYPES
-from gateway.wire.keyfile import load_signing_key, read_secret
 from gateway.wire.subject import Subject
-from gateway.wire.tls import ClientTls
 
 MATCH, FAILURE, NO_MATCH, INCONCLUSIVE, REFUSED = 0, 1, 3, 4, 5
 TIMEOUT_SECONDS = 90

@@ -14,9 +14,9 @@ from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
 from gateway.store import repositories as store
 from gateway.store.database import Database
-from gateway.wire import memory
 from gateway.wire.errors import SealmatchError
-from gateway.wire.serving import operator_log, serve
+from gateway.wire.host import memory
+from gateway.wire.host.serving import operator_log, serve
 
 _KEY_DIGITS = 64
 

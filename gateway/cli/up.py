@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway.cli.local import LocalDeployment, terminate_as_interrupt
 from gateway.cli.pack import add_pack_argument, gateway_settings, model_of, open_pack
-from gateway.wire.serving import existing_directory
+from gateway.wire.host.serving import existing_directory
 
 _POLL_SECONDS = 0.5
 _DEFAULT_PORT = 8470

@@ -14,7 +14,7 @@ import httpx
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused, SealmatchError, Unavailable
 from gateway.wire.evaluation import Outcome
-from gateway.wire.http import CBOR
+from gateway.wire.host.http import CBOR
 from gateway.wire.ids import RecordId, SessionId
 from gateway.wire.message import SMALL
 from gateway.wire.requests import sign_request

@@ -26,7 +26,7 @@ from typing import Any, Final, Protocol
 
 from gateway.wire import cbor
 from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused, Unavailable
-from gateway.wire.memory import protect
+from gateway.wire.host.memory import protect
 
 _START_SECONDS: Final = 60
 _ANSWER_BYTES: Final = 4 * 1024 * 1024

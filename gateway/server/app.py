@@ -32,10 +32,10 @@ from gateway.server.service import GatewayService, Identity, Limits, SessionView
 from gateway.server.sessions import OpenSessions
 from gateway.store import repositories as store
 from gateway.store.database import Database
-from gateway.wire.application import new_application
 from gateway.wire.cose import VerifyKey
 from gateway.wire.errors import SessionNotFound, Unavailable
-from gateway.wire.http import CBOR, bounded_body, cbor_response, json_response
+from gateway.wire.host.application import new_application
+from gateway.wire.host.http import CBOR, bounded_body, cbor_response, json_response
 from gateway.wire.ids import SessionId, digest_of
 from gateway.wire.requests import NonceMemory, verify_request
 from gateway.wire.session import SessionRequest

@@ -16,7 +16,7 @@ import httpx
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
 from gateway.wire.evaluation import BlindedRows, DecisionResponse, EncryptedBits, MaskedProduct
-from gateway.wire.http import CBOR
+from gateway.wire.host.http import CBOR
 from gateway.wire.message import Message
 from gateway.wire.requests import sign_request
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse

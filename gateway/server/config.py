@@ -7,11 +7,11 @@ from pydantic import Field
 
 from gateway.he.isolation import Limits
 from gateway.server.evaluation import EngineName
-from gateway.wire import settings
 from gateway.wire.cose import VerifyKey
+from gateway.wire.host import settings
+from gateway.wire.host.memory import LockMemory
+from gateway.wire.host.tls import ClientTls, ServerTls, server_tls
 from gateway.wire.ids import Digest, ModelId, PartyId
-from gateway.wire.memory import LockMemory
-from gateway.wire.tls import ClientTls, ServerTls, server_tls
 
 
 class GatewaySettings(settings.Settings):

@@ -20,8 +20,8 @@ from gateway.he.isolation import Limits, Worker, WorkerPool
 from gateway.he.product import MaskedScore, masked_product
 from gateway.he.randomness import SeedStream, new_seed, seed_commitment
 from gateway.wire.errors import CallerMisuse, Unavailable
+from gateway.wire.host.memory import wipe
 from gateway.wire.ids import Commitment, Digest, SessionId
-from gateway.wire.memory import wipe
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey
 

@@ -1,7 +1,7 @@
 """The gateway's own keys: one signs statements and requests, one opens sealed templates.
 
 They lie in a sealed keystore. A running server unseals them once, at its start, and keeps no
-passphrase. Rotation of the signing key: ``gateway.wire.keyring``.
+passphrase. Rotation of the signing key: ``gateway.wire.host.keyring``.
 """
 
 from collections.abc import Callable
@@ -11,21 +11,21 @@ from pydantic import Field
 
 from gateway.server.config import GatewaySettings
 from gateway.wire.cose import SigningKey
-from gateway.wire.ids import PartyId
-from gateway.wire.keyfile import KeyFileError, exclusive
-from gateway.wire.keyring import HeldKey, SigningRing
-from gateway.wire.keystore import (
+from gateway.wire.host.keyfile import KeyFileError, exclusive
+from gateway.wire.host.keyring import HeldKey, SigningRing
+from gateway.wire.host.keystore import (
     KEYSTORE_FILE,
     PASSPHRASE_CREDENTIAL,
     create_keystore,
     open_keystore,
     replace_keystore,
 )
-from gateway.wire.memory import wipe
+from gateway.wire.host.memory import wipe
+from gateway.wire.host.passphrase import obtain
+from gateway.wire.host.serving import existing_directory
+from gateway.wire.ids import PartyId
 from gateway.wire.message import Message
-from gateway.wire.passphrase import obtain
 from gateway.wire.sealing import PRIVATE_BYTES, SealingPrivateKey
-from gateway.wire.serving import existing_directory
 
 
 class GatewayKeys(Message):

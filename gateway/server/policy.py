@@ -3,8 +3,8 @@
 from pydantic import ValidationError
 
 from gateway.server.config import GatewaySettings
+from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.policy import LanePolicy, MatchPolicy
-from gateway.wire.settings import BadConfiguration
 
 
 def default_policy(settings: GatewaySettings) -> MatchPolicy:

@@ -1,8 +1,8 @@
 """Everything that crosses a trust boundary, and nothing else.
 
 A module here turns bytes into a frozen type, or a frozen type into the only bytes that encode it.
-It performs no I/O, holds no state, and imports no other package of ours, so that the key
-authority, the gateway and a client in another language read the same rules.
+Except in ``host`` it performs no I/O and holds no state. It imports no other package of ours, so
+that the key authority, the gateway and a client in another language read the same rules.
 
 profile      the pinned numbers of ``bgv8192-1``
 polynomials  canonical encoding of ciphertexts and session public keys
@@ -12,7 +12,9 @@ ids          identifiers and digests as types
 cose         signed objects: COSE_Sign1 (RFC 9052) with Ed25519
 sealing      the template ciphertext, sealed to the gateway: HPKE (RFC 9180)
 subject      document numbers, commitments and openings
-session, submission, evaluation, proof, policy, trust    the messages
+session, submission, evaluation, proof, policy    the messages
+requests     signed requests between parties: RFC 9421
+admin        what operators do, signed and chained
 errors       one tree of exceptions, one table to HTTP
-http         body limits, correlation, problem bodies
+host         what both servers need on their hosts; no messages
 """

@@ -24,9 +24,9 @@ from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
 from gateway.server.keys import GatewayKeys
 from gateway.wire.errors import Refused
-from gateway.wire.keyfile import create_secret
-from gateway.wire.keystore import KEYSTORE_FILE, open_keystore
-from gateway.wire.memory import _may_lock
+from gateway.wire.host.keyfile import create_secret
+from gateway.wire.host.keystore import KEYSTORE_FILE, open_keystore
+from gateway.wire.host.memory import _may_lock
 from keys.vault import AuthorityKeys
 from tests.support.deployment import MODEL, Counter, gateway_database, occasion, pair, server_logs
 

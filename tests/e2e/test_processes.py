@@ -37,7 +37,7 @@ from gateway.vision.images import decode_image
 from gateway.vision.pipeline import FacePipeline
 from gateway.wire import cbor
 from gateway.wire.cose import SigningKey
-from gateway.wire.keyfile import create_signing_key
+from gateway.wire.host.keyfile import create_signing_key
 from gateway.wire.polynomials import FRESH_BYTES, PUBLIC_KEY_BYTES
 from gateway.wire.sealing import SEALED_BYTES
 from tests.faces_data import Embeddings, Pair, lfw_pairs, pipeline

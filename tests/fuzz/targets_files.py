@@ -32,7 +32,7 @@ from gateway.vision.manifest import (
     parse_manifest,
     shipped_manifest_bytes,
 )
-from gateway.wire.settings import Settings
+from gateway.wire.host.settings import Settings
 from gateway.wire.subject import DOCUMENT_TYPES, Subject, activation_commitment
 from keys.config import AuthoritySettings
 from keys.trust import TrustList

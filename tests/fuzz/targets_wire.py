@@ -281,7 +281,7 @@ def _expected() -> Expected:
 # --- signed requests -------------------------------------------------------------------------
 
 _HEAD_BYTES: Final = 16 * 1024
-"""Both servers refuse a longer head of a request (``gateway.wire.serving``)."""
+"""Both servers refuse a longer head of a request (``gateway.wire.host.serving``)."""
 _HEADER_WORDS: Final = (
     b"sealmatch=", b"sig1=", b"SEALMATCH=", b'("@method" "@path" "content-digest")', b'"@path"',
     b'"@query-param";name="a"', b'"@target-uri"', b'"@status"', b'"content-digest";sf', b'"x";bs',

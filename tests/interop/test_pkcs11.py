@@ -10,7 +10,7 @@ import pytest
 
 from gateway.wire import cose
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.keyfile import KeyFileError, create_secret
+from gateway.wire.host.keyfile import KeyFileError, create_secret
 from gateway.wire.session import SessionGrant
 from keys import ceremony, custody
 from keys.config import AuthoritySettings

@@ -47,10 +47,10 @@ from gateway.wire import cose
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import SealmatchError, problem_for
 from gateway.wire.evaluation import BlindedRows, MaskedProduct
-from gateway.wire.http import CBOR
+from gateway.wire.host.http import CBOR
+from gateway.wire.host.keyfile import load_signing_key, read_secret
+from gateway.wire.host.keystore import KEYSTORE_FILE, open_keystore
 from gateway.wire.ids import Nonce, PartyId, SessionId, digest_of, new_nonce
-from gateway.wire.keyfile import load_signing_key, read_secret
-from gateway.wire.keystore import KEYSTORE_FILE, open_keystore
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.profile import PROFILE
 from gateway.wire.requests import NonceMemory, sign_request, verify_request

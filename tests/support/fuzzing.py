@@ -33,7 +33,7 @@ from gateway.wire.errors import (
     SessionNotFound,
     Unavailable,
 )
-from gateway.wire.settings import BadConfiguration
+from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.subject import UnusableNumber
 
 Exceptions = tuple[type[Exception], ...]

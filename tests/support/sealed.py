@@ -8,9 +8,9 @@ from unittest import mock
 
 from gateway.server import keys as gateway_keys
 from gateway.server.config import GatewaySettings
-from gateway.wire import keystore
-from gateway.wire.keyfile import create_secret
-from gateway.wire.keystore import MIN_MEMORY_KIB, Cost
+from gateway.wire.host import keystore
+from gateway.wire.host.keyfile import create_secret
+from gateway.wire.host.keystore import MIN_MEMORY_KIB, Cost
 from keys import ceremony
 from keys.config import AuthoritySettings
 

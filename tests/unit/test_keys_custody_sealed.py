@@ -14,10 +14,10 @@ import pytest
 from gateway.cli import serve as gateway_cli
 from gateway.server import keys as gateway_keys
 from gateway.server.config import GatewaySettings
-from gateway.wire import keystore
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.keyfile import KeyFileError, create_secret
-from gateway.wire.keystore import KEYSTORE_FILE, KeystoreClosed
+from gateway.wire.host import keystore
+from gateway.wire.host.keyfile import KeyFileError, create_secret
+from gateway.wire.host.keystore import KEYSTORE_FILE, KeystoreClosed
 from keys import ceremony, cli, custody
 from keys.config import AuthoritySettings
 from keys.custody import Custody, open_custody

@@ -13,8 +13,8 @@ from gateway.server.config import GatewaySettings
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse
+from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.session import SessionGrant
-from gateway.wire.settings import BadConfiguration
 from tests.support.parties import AUTHORITY, GATEWAY, NOW, fixed_key, refused, stranger
 from tests.unit.test_proofs_verify import fails, pin_authority, pin_gateway, receipt, trust
 from tests.unit.test_session_key import EXPECTED, KEY, grant

@@ -15,7 +15,7 @@ from gateway.server import app as server_app
 from gateway.server.config import GatewaySettings
 from gateway.server.service import GatewayService
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.serving import bind
+from gateway.wire.host.serving import bind
 from tests.support.deployment import MODEL, SESSIONS, assert_problem
 from tests.support.sealed import sealed_gateway
 

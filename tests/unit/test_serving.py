@@ -13,7 +13,7 @@ SLOW_TO_START = """
 import asyncio
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
-from gateway.wire.serving import serve
+from gateway.wire.host.serving import serve
 
 @asynccontextmanager
 async def lifespan(_):

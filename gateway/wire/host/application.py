@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.wire import errors
-from gateway.wire.http import EdgeHeaders, problem_response
+from gateway.wire.host.http import EdgeHeaders, problem_response
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 

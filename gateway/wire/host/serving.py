@@ -16,7 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.wire.errors import SealmatchError
-from gateway.wire.tls import ServerTls
+from gateway.wire.host.tls import ServerTls
 
 BACKLOG = 2048
 GRACE_SECONDS = 5

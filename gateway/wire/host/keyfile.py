@@ -3,7 +3,7 @@
 A file is created whole or not at all, and never overwritten by accident: replacing is an
 operation of its own, in one step. Loading refuses a file that others can read.
 
-The servers keep their keys in a sealed file (``gateway.wire.keystore``) or a token. Bare keys in
+The servers keep their keys in a sealed file (``keystore`` beside this) or a token. Bare keys in
 files are for counters, whose device protects them, and for development.
 """
 
@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import SealmatchError
+from gateway.wire.host.memory import wipe
 from gateway.wire.ids import PartyId
-from gateway.wire.memory import wipe
 
 
 class KeyFileError(SealmatchError):

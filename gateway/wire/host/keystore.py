@@ -20,8 +20,8 @@ from pydantic import Field
 
 from gateway.wire import cbor
 from gateway.wire.errors import BodyTooLarge, MalformedMessage
-from gateway.wire.keyfile import KeyFileError, create_secret, read_private, replace_secret
-from gateway.wire.memory import wipe
+from gateway.wire.host.keyfile import KeyFileError, create_secret, read_private, replace_secret
+from gateway.wire.host.memory import wipe
 from gateway.wire.message import SMALL, Message
 
 KEYSTORE_FILE: Final = "keystore.sealed"

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from gateway.wire.keyfile import KeyFileError, read_private
-from gateway.wire.memory import wipe
+from gateway.wire.host.keyfile import KeyFileError, read_private
+from gateway.wire.host.memory import wipe
 
 MIN_BYTES: Final = 12
 """Shortest passphrase for a new keystore. It is what stands between a stolen file and its keys."""

@@ -1,0 +1,18 @@
+"""What both servers need on their hosts, kept with the wire because the authority may import it.
+
+Nothing here is a message. At the edge of the network:
+
+application  one error table, no framework pages
+http         body limits, correlation, problem bodies
+serving      running until Ctrl-C, ready line, operator's log
+tls          certificates; required off loopback
+
+Configuration and secrets at rest and in memory:
+
+settings     file and environment, every field documented
+keyfile      one secret per file, its owner's alone, whole or not at all
+keystore     secrets sealed under a passphrase
+keyring      rotation with overlap
+passphrase   where a passphrase comes from
+memory       core dumps, locks, overwriting
+"""
