@@ -9,7 +9,9 @@ workers    session keys in processes that may die
 caps       how often one may ask, kept across restarts
 service    the checks around it: trust, assertions, session states, what is signed
 trust      whose signatures count: gateways, issuers, devices
-custody    the authority's own signing key and pepper
+custody    the authority's own signing key and peppers
+vault      where they lie: a sealed file, or a token (token_vault)
+ceremony   making, rotating and showing them
 config     configuration from file and environment
 app        HTTP
 cli        ``sealmatch-authority``
