@@ -68,7 +68,8 @@ class AttemptCaps:
                 path, timeout=5, isolation_level=None, check_same_thread=False
             )
             path.chmod(0o600)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+            # A truncated journal keeps nothing of what was deleted; a write-ahead log would.
+            for pragma in ("journal_mode=TRUNCATE", "synchronous=FULL", "secure_delete=ON"):
                 self._connection.execute(f"PRAGMA {pragma}")
             self._connection.executescript(_SCHEMA)
         except (sqlite3.Error, OSError):
