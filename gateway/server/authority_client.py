@@ -81,8 +81,12 @@ class AuthorityClient:
         headers = sign_request("POST", path, body, self._key, self._clock())
         headers["content-type"] = CBOR
         headers["accept-encoding"] = "identity"
+        headers["content-length"] = str(len(body))
+        # Handed over once: httpx keeps request and answer in a cycle, and a body given as bytes
+        # would stay in memory with them until the collector comes by.
+        once = iter((body,))
         with self._client.stream(
-            "POST", self._base + path, content=body, headers=headers
+            "POST", self._base + path, content=once, headers=headers
         ) as response:
             if "content-encoding" in response.headers:  # 32 KB of zstd can be a gigabyte
                 raise httpx.DecodingError("answer in a content coding")

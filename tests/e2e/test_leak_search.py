@@ -400,20 +400,11 @@ def test_a_server_never_holds_the_others_secrets(watched: Watched) -> None:
             assert not kind.startswith(("gateway", "template", "probe", "sealed"))
 
 
-REMAINS = pytest.mark.xfail(
-    strict=True,
-    reason="freed memory is not overwritten yet: ciphertexts and decrypted rows stay in the heap "
-    "and in SEAL's pool until they are used again",
-)
-
-
-@REMAINS
 def test_ciphertexts_are_wiped_when_the_decision_arrives(watched: Watched) -> None:
     """Sections 2, 7 and 12: for a session, ciphertexts in memory; wiped with the seed."""
     watched.after.require_nothing(but=LONG_LIVED)
 
 
-@REMAINS
 def test_nothing_of_a_session_is_left_after_others(watched: Watched) -> None:
     watched.later.require_nothing(but=LONG_LIVED)
 

@@ -93,6 +93,7 @@ def let_go() -> None:
 
 
 def to_log(_: Path, data: bytes) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO)  # a worker has no log yet
     logging.getLogger("sealmatch.leaky").info("%s", data.decode("latin-1"))
 
 
@@ -300,10 +301,15 @@ _leaked: dict[str, Value] = {}
 def _evaluation(module: Any) -> None:
     def seeded(_result: Any, self: Any, *_arguments: Any, **_named: Any) -> None:
         _report("seed", self._seed)
+
+    def evaluated(_result: Any, self: Any, *_rest: Any) -> None:
+        """In a worker: the seed is nowhere else."""
         if LEAKS in os.environ:
-            _leaked["seed"] = bytes(self._seed)
+            directory = Path(os.environ["SEALMATCH_GATEWAY_DATA_DIR"])
+            _leak({"seed": bytes(self._seed)}, directory)
 
     _after(module.Evaluation, "__init__", seeded)
+    _after(module.Evaluation, "blinded_rows", evaluated)
 
 
 def _gateway_service(module: Any) -> None:
@@ -338,7 +344,13 @@ def _authority(module: Any) -> None:
         if slots is not None:
             _report("slots", slots)
 
+    def decided(_result: Any, _self: Any, *_rest: Any) -> None:
+        """In a worker: the secret key is nowhere else."""
+        if LEAKS in os.environ:
+            _leak(_leaked, Path(os.environ["SEALMATCH_AUTHORITY_DATA_DIR"]))
+
     _after(module.SessionSecret, "_decrypt", decrypted)
+    _after(module.SessionSecret, "decide", decided)
 
 
 def _authority_service(module: Any) -> None:
