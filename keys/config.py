@@ -6,14 +6,12 @@ from typing import ClassVar
 from pydantic import Field
 
 from gateway.he.isolation import Limits
-from gateway.wire.host import settings
-from gateway.wire.host.memory import LockMemory
-from gateway.wire.host.tls import ServerTls, server_tls
+from gateway.wire.host.server_settings import ServerSettings
 from gateway.wire.ids import PartyId
 from keys.caps import CapLimits
 
 
-class AuthoritySettings(settings.Settings):
+class AuthoritySettings(ServerSettings):
     """``sealmatch-authority serve --config FILE``; variables ``SEALMATCH_AUTHORITY_...``."""
 
     prefix: ClassVar[str] = "sealmatch_authority"
@@ -25,15 +23,7 @@ class AuthoritySettings(settings.Settings):
         description="Directory of the authority's own keys and trust list, mode 0700. "
         "No homomorphic key is ever in it."
     )
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8471, ge=0, le=65535, description="Port to listen on; 0 picks one.")
-    tls_certificate: Path | None = Field(
-        default=None, description="TLS certificate chain (PEM). Required off loopback."
-    )
-    tls_key: Path | None = Field(default=None, description="Key of the TLS certificate (PEM).")
-    tls_client_ca: Path | None = Field(
-        default=None, description="Answer only clients with a certificate of this CA (PEM)."
-    )
     session_seconds: int = Field(
         default=300, ge=30, le=900, description="Seconds until an unanswered session key expires."
     )
@@ -52,24 +42,7 @@ class AuthoritySettings(settings.Settings):
     workers: int = Field(
         default=2, ge=1, le=64, description="Processes that hold session keys and decrypt."
     )
-    worker_memory: int = Field(
-        default=4 * 2**30, ge=2**30, description="Bytes of address space of one such process."
-    )
-    worker_seconds: float = Field(
-        default=10, gt=0, le=120, description="Seconds that one piece of its work may take."
-    )
-    max_sessions: int = Field(
-        default=2000,
-        ge=1,
-        le=100_000,
-        description="Open sessions held in memory (about 1 MB each); more are turned away.",
-    )
 
-    passphrase_file: Path | None = Field(
-        default=None,
-        description="File with the keystore's passphrase, mode 0600. Without it, the systemd "
-        "credential sealmatch-passphrase, then a prompt.",
-    )
     pepper_overlap_days: int = Field(
         default=180,
         ge=1,
@@ -87,15 +60,6 @@ class AuthoritySettings(settings.Settings):
         default=None,
         description="File with the token's PIN, mode 0600. Without it, the systemd credential "
         "sealmatch-pin, then a prompt.",
-    )
-    lock_memory: LockMemory = Field(
-        default="try",
-        description="Lock memory, so that it never reaches the swap device: off, try (with a "
-        "warning) or require.",
-    )
-    inspectable: bool = Field(
-        default=False,
-        description="Leave the process's memory readable to its own account, for leak searches.",
     )
 
     @property
@@ -120,8 +84,3 @@ class AuthoritySettings(settings.Settings):
     @property
     def trust_file(self) -> Path:
         return self.data_dir / "trust.json"
-
-    @property
-    def tls(self) -> ServerTls | None:
-        """Raises ``TlsMisconfigured``, also for plain HTTP off loopback."""
-        return server_tls(self.host, self.tls_certificate, self.tls_key, self.tls_client_ca)

@@ -8,13 +8,12 @@ from pydantic import Field
 from gateway.he.isolation import Limits
 from gateway.server.evaluation import EngineName
 from gateway.wire.cose import VerifyKey
-from gateway.wire.host import settings
-from gateway.wire.host.memory import LockMemory
-from gateway.wire.host.tls import ClientTls, ServerTls, server_tls
+from gateway.wire.host.server_settings import ServerSettings
+from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import Digest, ModelId, PartyId
 
 
-class GatewaySettings(settings.Settings):
+class GatewaySettings(ServerSettings):
     """``sealmatch-gateway serve --config FILE``; variables ``SEALMATCH_GATEWAY_...``."""
 
     prefix: ClassVar[str] = "sealmatch_gateway"
@@ -25,15 +24,7 @@ class GatewaySettings(settings.Settings):
         default=None,
         description="SQLAlchemy URL of the database; without it, SQLite in data_dir.",
     )
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8470, ge=0, le=65535, description="Port to listen on; 0 picks one.")
-    tls_certificate: Path | None = Field(
-        default=None, description="TLS certificate chain (PEM). Required off loopback."
-    )
-    tls_key: Path | None = Field(default=None, description="Key of the TLS certificate (PEM).")
-    tls_client_ca: Path | None = Field(
-        default=None, description="Answer only clients with a certificate of this CA (PEM)."
-    )
     authority_url: str = Field(
         default="http://127.0.0.1:8471", description="Base URL of the key authority."
     )
@@ -77,34 +68,11 @@ class GatewaySettings(settings.Settings):
     workers: int = Field(
         default=2, ge=1, le=64, description="Processes that evaluate; one submission each."
     )
-    worker_memory: int = Field(
-        default=4 * 2**30, ge=2**30, description="Bytes of address space of one such process."
-    )
-    worker_seconds: float = Field(
-        default=10, gt=0, le=120, description="Seconds that one piece of its work may take."
-    )
-    max_sessions: int = Field(
-        default=2000, ge=1, le=100_000, description="Open sessions held in memory (1 MB each)."
-    )
     activations_per_subject: int = Field(
         default=5, ge=1, le=1000, description="Live activations that one document may have."
     )
     retention_days: int = Field(
         default=180, ge=1, le=3650, description="Days until a record expires."
-    )
-    passphrase_file: Path | None = Field(
-        default=None,
-        description="File with the keystore's passphrase, mode 0600. Without it, the systemd "
-        "credential sealmatch-passphrase, then a prompt.",
-    )
-    lock_memory: LockMemory = Field(
-        default="try",
-        description="Lock memory, so that it never reaches the swap device: off, try (with a "
-        "warning) or require.",
-    )
-    inspectable: bool = Field(
-        default=False,
-        description="Leave the process's memory readable to its own account, for leak searches.",
     )
 
     @property
@@ -122,11 +90,6 @@ class GatewaySettings(settings.Settings):
     @property
     def model(self) -> Digest:
         return Digest(bytes.fromhex(self.model_digest))
-
-    @property
-    def tls(self) -> ServerTls | None:
-        """Raises ``TlsMisconfigured``, also for plain HTTP off loopback."""
-        return server_tls(self.host, self.tls_certificate, self.tls_key, self.tls_client_ca)
 
     @property
     def authority_tls(self) -> ClientTls | None:

@@ -10,6 +10,7 @@ tls          certificates; required off loopback
 Configuration and secrets at rest and in memory:
 
 settings     file and environment, every field documented
+server_settings    the settings that both servers have
 keyfile      one secret per file, its owner's alone, whole or not at all
 keystore     secrets sealed under a passphrase
 keyring      rotation with overlap

@@ -1,0 +1,53 @@
+"""The settings that both servers have."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from gateway.wire.host.memory import LockMemory
+from gateway.wire.host.settings import Settings
+from gateway.wire.host.tls import ServerTls, server_tls
+
+
+class ServerSettings(Settings):
+    """Where a server listens, how its keys open, what its workers may use."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    tls_certificate: Path | None = Field(
+        default=None, description="TLS certificate chain (PEM). Required off loopback."
+    )
+    tls_key: Path | None = Field(default=None, description="Key of the TLS certificate (PEM).")
+    tls_client_ca: Path | None = Field(
+        default=None, description="Answer only clients with a certificate of this CA (PEM)."
+    )
+    passphrase_file: Path | None = Field(
+        default=None,
+        description="File with the keystore's passphrase, mode 0600. Without it, the systemd "
+        "credential sealmatch-passphrase, then a prompt.",
+    )
+    lock_memory: LockMemory = Field(
+        default="try",
+        description="Lock memory, so that it never reaches the swap device: off, try (with a "
+        "warning) or require.",
+    )
+    inspectable: bool = Field(
+        default=False,
+        description="Leave the process's memory readable to its own account, for leak searches.",
+    )
+    max_sessions: int = Field(
+        default=2000,
+        ge=1,
+        le=100_000,
+        description="Open sessions held in memory (about 1 MB each); more are turned away.",
+    )
+    worker_memory: int = Field(
+        default=4 * 2**30, ge=2**30, description="Bytes of address space of a worker process."
+    )
+    worker_seconds: float = Field(
+        default=10, gt=0, le=120, description="Seconds that one piece of its work may take."
+    )
+
+    @property
+    def tls(self) -> ServerTls | None:
+        """Raises ``TlsMisconfigured``, also for plain HTTP off loopback."""
+        return server_tls(self.host, self.tls_certificate, self.tls_key, self.tls_client_ca)
