@@ -241,6 +241,7 @@ class InProcessDeployment:
 
     def close(self) -> None:
         self._database.close()
+        self._caps.close()
 
 
 def unit_pair(
