@@ -7,7 +7,7 @@ process, because a measurement must see both sides; nothing that serves requests
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -31,14 +31,14 @@ from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.evaluation import BlindedRows, DecisionResponse, EncryptedBits, MaskedProduct
-from gateway.wire.ids import Digest, SessionId, digest_of
+from gateway.wire.ids import Digest, PartyId, SessionId, SubjectHandle, digest_of
 from gateway.wire.message import Message
 from gateway.wire.requests import NonceMemory, sign_request, verify_request
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse, SessionOffer, SessionRequest
 from gateway.wire.subject import Subject
 from gateway.wire.submission import Submission
-from keys.caps import AttemptCaps, CapLimits
+from keys.caps import AttemptCaps, AttemptId, CapLimits
 from keys.custody import Custody
 from keys.service import AuthorityService, Settings
 from keys.sessions import SessionTable
@@ -182,6 +182,18 @@ class _Database(Database):
             yield connection
 
 
+class _Caps(AttemptCaps):
+    book = CpuBook()
+
+    def admit(self, handles: Sequence[SubjectHandle], device: PartyId) -> AttemptId:
+        with self.book.stage("storage.caps"):
+            return super().admit(handles, device)
+
+    def conclude(self, attempt: AttemptId, *, matched: bool) -> None:
+        with self.book.stage("storage.caps"):
+            super().conclude(attempt, matched=matched)
+
+
 class InProcessDeployment:
     """One of each party, keys drawn afresh, storage in a directory."""
 
@@ -189,9 +201,10 @@ class InProcessDeployment:
         device, issuer = SigningKey.generate(DEVICE), SigningKey.generate(ISSUER)
         gateway, authority = SigningKey.generate(GATEWAY), SigningKey.generate(AUTHORITY)
         sealing = SealingPrivateKey.generate()
-        self._authority = _Authority(
-            _authority_service(directory, authority, gateway, device, issuer), gateway
-        )
+        no_limits = CapLimits(10**6, 10**6, 10**6, 0)
+        self._caps = _Caps(directory / "caps.sqlite3", no_limits, unix_time)
+        service = _authority_service(directory, authority, gateway, device, issuer, self._caps)
+        self._authority = _Authority(service, gateway)
         self._database = _Database(f"sqlite:///{directory / 'bench.sqlite3'}")
         self._database.migrate()
         with self._database.transaction() as connection:
@@ -200,7 +213,7 @@ class InProcessDeployment:
             store.enrol_party(connection, "agent", "agent", None)
             store.enrol_party(connection, "outlet", "outlet", None)
         policy = default_policy(_settings(directory, authority))
-        service = GatewayService(
+        matching = GatewayService(
             Identity(gateway, sealing, authority.public),
             policy,
             Limits(180, 10**6),
@@ -210,7 +223,7 @@ class InProcessDeployment:
             Evaluation.fresh,
             unix_time,
         )
-        self._gateway = _Gateway(service, device)
+        self._gateway = _Gateway(matching, device)
         self._issuer = _Issuer(
             issuer,
             secrets.token_bytes(32),
@@ -231,7 +244,8 @@ class InProcessDeployment:
     def verify(self, template: NDArray[np.float64], probe: NDArray[np.float64]) -> CpuBook:
         """One registration; returns where its CPU time went."""
         book = CpuBook()
-        self._authority.book = self._gateway.book = self._issuer.book = self._database.book = book
+        self._authority.book = self._gateway.book = self._issuer.book = book
+        self._database.book = self._caps.book = book
         occasion = Occasion(Subject.of("passport", "BENCH0001"), "order")
         with book.stage("client.registration"):
             result = self._client.register(template, probe, occasion)
@@ -265,6 +279,7 @@ def _authority_service(
     gateway: SigningKey,
     device: SigningKey,
     issuer: SigningKey,
+    caps: AttemptCaps,
 ) -> AuthorityService:
     trust = TrustList(directory / "trust.json")
     for kind, key in (("gateway", gateway), ("device", device), ("issuer", issuer)):
@@ -278,7 +293,7 @@ def _authority_service(
         Custody(authority, secrets.token_bytes(32)),
         trust,
         SessionTable(1000, unix_time),
-        AttemptCaps(directory / "caps.sqlite3", CapLimits(10**6, 10**6, 10**6, 0), unix_time),
+        caps,
         make_local_secret,
         unix_time,
     )
