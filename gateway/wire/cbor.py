@@ -25,6 +25,11 @@ def encode(value: Any) -> bytes:
         CallerMisuse: the value contains something else, for example a float.
     """
     _check(value, 0)
+    return dump(value)
+
+
+def dump(value: Any) -> bytes:
+    """Encode what is known to consist of encodable types: a validated message."""
     return bytes(cbor2.dumps(value, canonical=True))
 
 

@@ -37,7 +37,7 @@ class Message(BaseModel):
 
     def encode(self) -> bytes:
         """The one encoding of this message."""
-        return cbor.encode(self.to_map())
+        return cbor.dump(self.to_map())
 
     def to_map(self) -> dict[str, Any]:
         return self.model_dump(by_alias=True)
