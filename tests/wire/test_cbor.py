@@ -80,7 +80,17 @@ def test_depth_is_bounded(depth: int) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [1.0, {1: 0, "a": 0}, {-1: 0}, {True: 0}, {b"a": 0}, 2**64, -(2**63) - 1, {1, 2}, object()],
+    [
+        1.0,
+        {1: 0, "a": 0},
+        {-1: 0},
+        {True: 0},
+        {b"a": 0},
+        2**64,
+        -(2**63) - 1,
+        {1, 2},
+        pytest.param(object(), id="object"),
+    ],
     ids=repr,
 )
 def test_writer_refuses_what_no_message_has(value: object) -> None:
