@@ -50,12 +50,7 @@ class Engine:
 
     def __init__(self) -> None:
         parameters = seal.EncryptionParameters(_BGV)
-        parameters.set_poly_modulus_degree(N)
-        moduli = seal.CoeffModulus.Create(N, [54, 54, 54, 54])
-        if tuple(modulus.value() for modulus in moduli) != KEY_PRIMES:
-            raise RuntimeError("this build of SEAL chooses other primes than the profile")
-        parameters.set_coeff_modulus(moduli)
-        parameters.set_plain_modulus(seal.Modulus(T))
+        set_profile(seal, parameters)
         self.context = seal.SEALContext(parameters, True, seal.SEC_LEVEL_TYPE.TC128)
         if not self.context.parameters_set():
             raise RuntimeError("SEAL refuses the profile's parameters")
@@ -145,6 +140,20 @@ class Engine:
 
     def _polynomial(self, coefficients: Slots) -> Any:
         return layout.load_plaintext(seal.Plaintext(), self.context, coefficients, _VERSION)
+
+
+def set_profile(library: Any, parameters: Any) -> None:
+    """Give a build of SEAL the profile's numbers.
+
+    Raises:
+        RuntimeError: it chooses other primes than the profile's.
+    """
+    parameters.set_poly_modulus_degree(N)
+    moduli = library.CoeffModulus.Create(N, [54, 54, 54, 54])
+    if tuple(modulus.value() for modulus in moduli) != KEY_PRIMES:
+        raise RuntimeError("this build of SEAL chooses other primes than the profile")
+    parameters.set_coeff_modulus(moduli)
+    parameters.set_plain_modulus(library.Modulus(T))
 
 
 def check_slots(slots: Slots) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 import seal
 
 from gateway.he import layout
-from gateway.he.engine import Engine, Handle, Slots, check_slots
+from gateway.he.engine import Engine, Handle, Slots, check_slots, set_profile
 from gateway.wire.polynomials import SessionPublicKey, Words
-from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, N, T
+from gateway.wire.profile import DATA_PRIMES
 
 
 class SealPythonEngine(Engine):
@@ -22,12 +22,7 @@ class SealPythonEngine(Engine):
 
     def __init__(self) -> None:
         parameters = seal.EncryptionParameters(seal.scheme_type.bgv)
-        parameters.set_poly_modulus_degree(N)
-        moduli = seal.CoeffModulus.Create(N, [54, 54, 54, 54])
-        if tuple(modulus.value() for modulus in moduli) != KEY_PRIMES:
-            raise RuntimeError("this build of SEAL chooses other primes than the profile")
-        parameters.set_coeff_modulus(moduli)
-        parameters.set_plain_modulus(seal.Modulus(T))
+        set_profile(seal, parameters)
         self.context = seal.SEALContext(parameters, True, seal.sec_level_type.tc128)
         if not self.context.parameters_set():
             raise RuntimeError("SEAL refuses the profile's parameters")
