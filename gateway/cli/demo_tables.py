@@ -1,6 +1,7 @@
 """The demonstration's tables: what each party saw, and what is stored, with real bytes."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from gateway.client.registration import Registration
 from gateway.wire import cose
 from gateway.wire.evaluation import BlindedRows, EncryptedBits, MaskedProduct
 from gateway.wire.submission import TemplateAssertion
+
+GATEWAY_TABLES = ("sessions", "records", "parties", "admin_actions", "outcome_counters")
+"""All but the consent texts and the schema's version, which are about nobody."""
+AUTHORITY_TABLES = ("attempts",)
 
 _SHOWN_BYTES = 10
 _WIDTHS = (10, 24, 9, 32)
@@ -83,14 +88,13 @@ def seen(
 
 def stored(directories: Directories) -> list[Stored]:
     """Every value that either server keeps on disk."""
-    found = [*_database(directories.gateway / "gateway.sqlite3")]
-    for place, directory in (
-        ("gateway", directories.gateway),
-        ("authority", directories.authority),
-    ):
+    gateway, authority = directories.gateway, directories.authority
+    found = _database(gateway / "gateway.sqlite3", GATEWAY_TABLES)
+    found += _database(authority / "caps.sqlite3", AUTHORITY_TABLES)
+    for place, directory in (("gateway", gateway), ("authority", authority)):
         for path in sorted(directory.iterdir()):
-            if path.is_file() and not path.name.startswith("gateway.sqlite3"):
-                shown = "(secret)" if path.suffix == ".key" else "(readable)"
+            if path.is_file() and ".sqlite3" not in path.name:
+                shown = "(sealed)" if path.suffix == ".sealed" else "(readable)"
                 found.append(Stored(f"{place} file", path.name, path.stat().st_size, shown))
     return found
 
@@ -125,16 +129,15 @@ def _begin(value: bytes) -> str:
     return value[:_SHOWN_BYTES].hex(" ") + (" .." if len(value) > _SHOWN_BYTES else "")
 
 
-def _database(path: Path) -> list[Stored]:
-    """All rows of all tables; consent texts and the schema's version are not about anyone."""
+def _database(path: Path, tables: tuple[str, ...]) -> list[Stored]:
+    """All rows of these tables."""
     found = []
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
-        for table in ("sessions", "records", "parties", "outcome_counters"):
+        for table in tables:
             rows = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  constants
             for number, row in enumerate(rows, start=1):
                 found += [_value(f"{table} row {number}", name, row[name]) for name in row.keys()]  # noqa: SIM118  a Row iterates values
-    connection.close()
     return found
 
 
