@@ -32,7 +32,7 @@ serve(app, "slow", "127.0.0.1", 0, None)
 
 @pytest.mark.processes
 def test_a_server_that_says_it_is_ready_accepts_connections() -> None:
-    """At once, though the application itself may still be starting."""
+    """At once, however long the application took to start."""
     with subprocess.Popen(
         [sys.executable, "-c", SLOW_TO_START], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as server:

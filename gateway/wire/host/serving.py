@@ -1,7 +1,6 @@
 """Running a server until Ctrl-C or SIGTERM: one way for both, with a line on stdout when ready.
 
-The port is bound and listens before the line is printed, so a program that reads the line can
-connect; what arrives while the application still starts waits in the backlog.
+The line is printed when the server answers: a program that reads it can connect, and need not wait.
 Access logs are off: they would keep who asked when. Core dumps are switched off.
 """
 
@@ -45,6 +44,18 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Server(uvicorn.Server):
+    """Says that it is ready once it is: listening, workers started."""
+
+    announce: tuple[str, str, int]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            name, host, port = self.announce
+            print(json.dumps({"ready": name, "host": host, "port": port}), flush=True)
+
+
 def serve(app: ASGIApp, name: str, host: str, port: int, tls: ServerTls | None) -> None:
     """Serve until told to stop.
 
@@ -55,7 +66,7 @@ def serve(app: ASGIApp, name: str, host: str, port: int, tls: ServerTls | None) 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     context = None if tls is None else tls.context()
     listener = bind(host, port)
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             app,
             access_log=False,
@@ -67,10 +78,11 @@ def serve(app: ASGIApp, name: str, host: str, port: int, tls: ServerTls | None) 
             ssl_context_factory=None if context is None else lambda *_: context,
         )
     )
-    address = listener.getsockname()
-    print(json.dumps({"ready": name, "host": address[0], "port": address[1]}), flush=True)
+    server.announce = (name, *listener.getsockname()[:2])
     with listener:
         server.run(sockets=[listener])
+    if not server.started:
+        raise CannotListen(f"the {name} could not start; see its log")
 
 
 def operator_log(level: int = logging.INFO) -> None:
