@@ -770,7 +770,8 @@ def test_no_file_of_either_server_holds_a_number_or_a_ciphertext(
             assert one not in content, f"{path.name} holds {one!r}"
     authority = [p for p in files if deployment.directories.authority in p.parents]
     assert sum(p.stat().st_size for p in authority) < 64 * 1024
-    assert {p.name for p in authority} <= {"keystore.sealed", "trust.json", "server.log"}
+    own = {"keystore.sealed", "trust.json", "server.log", "caps.sqlite3", "caps.sqlite3-journal"}
+    assert {p.name for p in authority} <= own
 
 
 def test_keys_are_their_owners_alone(deployment: LocalDeployment) -> None:
