@@ -33,7 +33,7 @@ from gateway.vision.manifest import (
     shipped_manifest_bytes,
 )
 from gateway.wire.host.settings import Settings
-from gateway.wire.subject import DOCUMENT_TYPES, Subject, activation_commitment
+from gateway.wire.subject import DOCUMENT_TYPES, Subject, activation_commitment  # type: ignore[attr-defined]
 from keys.config import AuthoritySettings
 from keys.trust import TrustList
 from tests.fuzz import trees

@@ -26,9 +26,7 @@ from gateway.client import gateway_client
 from gateway.client.gateway_client import GatewayClient
 from gateway.server import app as server_app
 from gateway.server import authority_client
-from gateway.server import keys as gateway_keys
 from gateway.server.authority_client import AuthorityClient
-from gateway.server.config import GatewaySettings
 from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.wire.cose import SigningKey
@@ -37,15 +35,14 @@ from gateway.wire.evaluation import BlindedRows, MaskedProduct
 from gateway.wire.requests import NonceMemory, sign_request
 from gateway.wire.session import SessionKeyRequest, SessionRequest
 from keys import app as authority_app
-from keys import custody
-from keys.config import AuthoritySettings
 from keys.trust import Enrolled, TrustList
 from tests.fuzz import trees
 from tests.fuzz.mutations import Mutator, frame, framed, from_seeds, scramble, unframe, words_of
 from tests.fuzz.targets_wire import header_words, promise
 from tests.support import parties
 from tests.support.fuzzing import CANARY, DOCUMENTED, Parse, Target
-from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW
+from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW, LocalSecrets
+from tests.support.sealed import sealed_authority, sealed_gateway
 from tests.vectors import generate as golden
 
 SESSIONS: Final = b"/face-verification/v0.1/sessions"
@@ -221,9 +218,8 @@ class _Forgetful(NonceMemory):
 def _prepare_gateway(scratch: Path) -> Parse:
     """The issuer is not enrolled: a valid request ends before the authority is asked."""
     _quiet()
-    gateway_keys.create(scratch, "gateway")
-    settings = GatewaySettings(
-        data_dir=scratch,
+    settings = sealed_gateway(
+        scratch,
         authority_url="http://127.0.0.1:9",
         authority_public_key=AUTHORITY.public.raw.hex(),
         model_id="buffalo/w600k",
@@ -268,13 +264,12 @@ def _gateway_seeds() -> list[bytes]:
 def _prepare_authority(scratch: Path) -> Parse:
     """With few sessions: keys are made for the first valid requests only."""
     _quiet()
-    settings = AuthoritySettings(data_dir=scratch, party=AUTHORITY.party, max_sessions=4)
-    custody.create(scratch, AUTHORITY.party)
+    settings = sealed_authority(scratch, AUTHORITY.party, max_sessions=4)
     trust = TrustList(settings.trust_file)
     for kind, key in (("gateway", GATEWAY), ("device", DEVICE), ("issuer", ISSUER)):
         trust.enrol(Enrolled(kind=kind, party=key.party, public_key=key.public.raw.hex()))  # type: ignore[arg-type]
     with mock.patch.object(authority_app, "NonceMemory", _Forgetful):
-        app = authority_app.create_app(settings, lambda: NOW)
+        app = authority_app.create_app(settings, lambda: NOW, LocalSecrets())
     return Edge(app, GATEWAY).parse
 
 

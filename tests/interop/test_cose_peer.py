@@ -8,9 +8,9 @@ gives a tag's array as a tuple; the array therefore goes in from the independent
 import pytest
 from pycose.algorithms import EdDSA
 from pycose.headers import KID, Algorithm
-from pycose.keys import CoseKey, OKPKey
+from pycose.keys import CoseKey, OKPKey  # type: ignore[attr-defined]
 from pycose.keys.curves import Ed25519
-from pycose.messages import Sign1Message
+from pycose.messages import Sign1Message  # type: ignore[attr-defined]
 
 from gateway.wire import cose
 from gateway.wire.errors import MalformedMessage
@@ -22,7 +22,7 @@ CONSENT = ConsentRecord(text_version=1, language="de", purpose="sim-activation",
 
 
 def peer_key(key: cose.SigningKey = AUTHORITY) -> CoseKey:
-    return OKPKey(crv=Ed25519, x=key.public.raw, d=key.private.private_bytes_raw())
+    return OKPKey(crv=Ed25519, x=key.public.raw, d=key.private.private_bytes_raw())  # type: ignore[attr-defined]
 
 
 def peer_reads(encoded: bytes, key: cose.SigningKey = AUTHORITY) -> Sign1Message:

@@ -89,7 +89,7 @@ def test_noise_under_the_heaviest_policy_and_arbitrary_slots_over_40_keys(record
     rng = np.random.default_rng(2)
     measured = np.array(
         [
-            noise_before_the_flood(HEAVIEST, *rng.integers(0, T, (2, N), np.uint64), f"h{i}")
+            noise_before_the_flood(HEAVIEST, *rng.integers(0, T, (2, N), np.uint64), f"h{i}")  # type: ignore[call-arg]
             for i in range(HEAVIEST_KEYS)
         ]
     )

@@ -31,7 +31,7 @@ from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused
 from gateway.wire.evaluation import BlindedRows, EncryptedBits, MaskedProduct
 from gateway.wire.policy import LanePolicy, MatchPolicy
-from gateway.wire.polynomials import Ciphertext
+from gateway.wire.polynomials import Ciphertext, SessionPublicKey
 from gateway.wire.profile import PROFILE
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse
@@ -42,7 +42,7 @@ from keys.custody import Custody
 from keys.service import AuthorityService, Settings
 from keys.sessions import SessionTable
 from keys.trust import Enrolled, Kind, TrustList
-from keys.workers import make_local_secret
+from keys.workers import Secret, make_local_secret
 
 NOW = 1_700_000_000
 """2023-11-14T22:13:20Z: when every session of the tests begins."""
@@ -129,6 +129,17 @@ def session_key_request(**changes: Any) -> SessionKeyRequest:
 
 
 UNLIMITED = CapLimits(10**6, 10**6, 10**6, 0)
+
+
+class LocalSecrets:
+    """Session keys in this process: no worker processes for tests of the edge."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def make(self) -> tuple[Secret, SessionPublicKey]:
+        return make_local_secret()
 
 
 class InProcessAuthority:

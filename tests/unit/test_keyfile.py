@@ -60,7 +60,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(keyfile.os, "fsync", full)
+    monkeypatch.setattr(keyfile.os, "fsync", full)  # type: ignore[attr-defined]
     with pytest.raises(OSError, match="No space"):
         create_secret(tmp_path / "a.key", SECRET)
     assert list(tmp_path.iterdir()) == []
@@ -102,7 +102,7 @@ def test_signing_keys_come_back(tmp_path: Path) -> None:
     path = tmp_path / "signing.key"
     made = create_signing_key(path, "gateway.example")
     assert path.stat().st_size == 32
-    assert path.read_bytes() == made.private.private_bytes_raw()
+    assert path.read_bytes() == made.private.private_bytes_raw()  # type: ignore[attr-defined]
     assert load_signing_key(path, "gateway.example").public == made.public
     with pytest.raises(KeyFileError):
         create_signing_key(path, "gateway.example")

@@ -14,13 +14,11 @@ from fastapi import FastAPI
 from gateway.wire import cose
 from gateway.wire.evaluation import BlindedRows, Decision, DecisionResponse
 from gateway.wire.message import SMALL
-from gateway.wire.polynomials import SessionPublicKey
 from gateway.wire.requests import sign_request
 from keys.app import create_app
 from keys.custody import open_custody
 from keys.service import AuthorityService
 from keys.trust import Enrolled, TrustList
-from keys.workers import Secret, make_local_secret
 from tests.support import parties
 from tests.support.parties import (
     DEVICE,
@@ -30,6 +28,7 @@ from tests.support.parties import (
     OTHER_GATEWAY,
     SESSION,
     Clock,
+    LocalSecrets,
     OpenSession,
     any_product,
     any_rows,
@@ -41,17 +40,6 @@ CBOR = "application/cbor"
 PATHS = ("/v1/session-keys", "/v1/masked-products", "/v1/blinded-rows")
 KEYS = PATHS[0]
 VOLATILE = {"x-correlator", "date"}
-
-
-class LocalSecrets:
-    """Session keys in this process: no worker processes for tests of the edge."""
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-    def make(self) -> tuple[Secret, SessionPublicKey]:
-        return make_local_secret()
 
 
 class Site:

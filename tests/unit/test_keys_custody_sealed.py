@@ -132,7 +132,7 @@ def test_the_passphrase_is_wiped(
     settings: AuthoritySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[bytearray] = []
-    obtain = custody.obtain
+    obtain = custody.obtain  # type: ignore[attr-defined]
 
     def watched(*arguments: Any, **named: Any) -> bytearray:
         given.append(obtain(*arguments, **named))

@@ -15,7 +15,7 @@ from tests.support import parties
 from tests.support.parties import DEVICE, GATEWAY, ISSUER, OTHER_GATEWAY, refused
 
 
-def enrolled(kind: Kind = "gateway", key: parties.SigningKey = GATEWAY) -> Enrolled:
+def enrolled(kind: Kind = "gateway", key: parties.SigningKey = GATEWAY) -> Enrolled:  # type: ignore[name-defined]
     return Enrolled(kind=kind, party=key.party, public_key=key.public.raw.hex())
 
 
@@ -147,7 +147,7 @@ def test_replaced_in_one_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(trust.os, "fsync", crash)
+        patch.setattr(trust.os, "fsync", crash)  # type: ignore[attr-defined]
         with pytest.raises(OSError, match="No space"):
             found.enrol(enrolled(key=OTHER_GATEWAY))
     assert path.read_bytes() == before

@@ -248,7 +248,7 @@ def test_a_crash_while_replacing_leaves_the_old_one(
     path = tmp_path / "keystore.sealed"
     create_keystore(path, CONTENT, word(), CHEAP)
     if call == "fsync":
-        monkeypatch.setattr(keyfile.os, "fsync", fails)
+        monkeypatch.setattr(keyfile.os, "fsync", fails)  # type: ignore[attr-defined]
     else:
         monkeypatch.setattr(Path, "replace", fails)
     with pytest.raises(OSError, match="No space"):
@@ -275,7 +275,7 @@ def test_the_content_is_on_the_disk_before_the_name_is(
         return replace(self, target)
 
     create_secret(tmp_path / "a", b"old")
-    monkeypatch.setattr(keyfile.os, "fsync", synced)
+    monkeypatch.setattr(keyfile.os, "fsync", synced)  # type: ignore[attr-defined]
     monkeypatch.setattr(Path, "replace", renamed)
     replace_secret(tmp_path / "a", b"new")
     assert order == ["file", "name", "directory"]

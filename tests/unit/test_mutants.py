@@ -233,7 +233,7 @@ def test_a_zero_in_the_sampler_is_killed() -> None:
     lowest = "return self._residues(label, count, lowest=1)"
     with mutated(randomness, (lowest, lowest.replace("1", "0"))) as mutant:
 
-        class ZeroFirst(mutant.SeedStream):
+        class ZeroFirst(mutant.SeedStream):  # type: ignore[name-defined]
             def _bytes(self, label: str, count: int) -> bytes:
                 first = bytes(5) if label.startswith("rows/scale/") else b""
                 return first + super()._bytes(label, count)[len(first) :]

@@ -52,7 +52,7 @@ def test_the_key_that_the_header_names_must_have_signed() -> None:
     header = cose._split(grant(OLD))[0]
     _, payload, _ = cose._split(grant(NEW))
     signature = NEW.private.sign(cose._to_be_signed(header, payload))
-    forged = cose.TAG_SIGN1 + cose.cbor.encode([header, {}, payload, signature])
+    forged = cose.TAG_SIGN1 + cose.cbor.encode([header, {}, payload, signature])  # type: ignore[attr-defined]
     with refused("does not verify"):
         cose.verify(forged, SessionGrant, both())
 

@@ -335,7 +335,7 @@ def signed_document(key: SigningKey, signed: Signed[Any]) -> Document:
 def _key_document(key: SigningKey) -> Document:
     return {
         "party": key.party,
-        "seed": key.private.private_bytes_raw().hex(),
+        "seed": key.private.private_bytes_raw().hex(),  # type: ignore[attr-defined]
         "publicKey": key.public.raw.hex(),
         "keyId": key.public.key_id.hex(),
     }

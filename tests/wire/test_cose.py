@@ -185,7 +185,7 @@ def test_a_key_that_is_none_verifies_nothing() -> None:
 
 
 def test_private_keys_never_show() -> None:
-    secret = AUTHORITY.private.private_bytes_raw()
+    secret = AUTHORITY.private.private_bytes_raw()  # type: ignore[attr-defined]
     assert repr(AUTHORITY) == "SigningKey(party='authority.example')"
     assert secret.hex() not in repr(AUTHORITY)
     assert "encoded" not in repr(SIGNED)
