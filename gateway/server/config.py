@@ -22,7 +22,7 @@ class GatewaySettings(ServerSettings):
     data_dir: Path = Field(description="Directory of the gateway's keys and SQLite database.")
     database_url: str | None = Field(
         default=None,
-        description="SQLAlchemy URL of the database; without it, SQLite in data_dir.",
+        description="URL of a PostgreSQL database, see DEPLOYMENT; without it, SQLite in data_dir.",
     )
     port: int = Field(default=8470, ge=0, le=65535, description="Port to listen on; 0 picks one.")
     authority_url: str = Field(

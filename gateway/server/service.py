@@ -313,10 +313,9 @@ class GatewayService:
         """Remove expired sessions; count those that ended without a decision."""
         now = self._clock()
         with self._database.transaction() as connection:
-            for row in store.expired_sessions(connection, now):
-                if row.state in (State.OPEN, State.EVALUATING):
+            for state in store.remove_expired_sessions(connection, now):
+                if state in (State.OPEN, State.EVALUATING):
                     store.count_outcome(connection, State.EXPIRED, now)
-                store.remove_session(connection, row.session_id)
 
     def _view(self, row: store.SessionRow) -> SessionView:
         if row.record_id is None:

@@ -1,6 +1,7 @@
-"""Connections and migrations. Every storage fault becomes ``Unavailable``, with nothing half done.
+"""Units of work and migrations. Every storage fault becomes ``Unavailable``, nothing half done.
 
-Each unit of work is one transaction: it is committed whole or leaves no trace.
+Each unit of work is one transaction: it is committed whole or leaves no trace. A unit sees what
+others have committed; where two of them meet, a constraint or the condition of an UPDATE decides.
 """
 
 import logging
@@ -11,28 +12,27 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
 
+from gateway.store.connecting import make_engine
 from gateway.wire.errors import Unavailable
 
 log = logging.getLogger("sealmatch.store")
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_BUSY_MILLISECONDS = 5000
+_MIGRATION_LOCK = 0x5EA1_3A7C
+"""Name of the lock that PostgreSQL keeps for us; any number that nobody else uses."""
 
 
 class Database:
     """One database, migrated to the present schema."""
 
     def __init__(self, url: str) -> None:
-        self._engine = sa.create_engine(url, hide_parameters=True)
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _configure_sqlite)
+        """Prepare to connect. Raises as ``make_engine``."""
+        self._engine = make_engine(url)
 
     def migrate(self) -> None:
-        """Bring the schema up to date.
+        """Bring the schema up to date: all of it, or nothing; one process at a time.
 
         Raises:
             Unavailable: the database does not answer or cannot be written.
@@ -40,6 +40,10 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         with self.transaction() as connection:
+            if connection.dialect.name == "sqlite":  # the driver would commit each table by itself
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -48,32 +52,25 @@ class Database:
         """One unit of work.
 
         Raises:
-            Unavailable: the storage failed; nothing of this unit was kept.
+            Unavailable: the storage failed; nothing of this unit was kept, unless the answer to
+                the commit itself was lost.
         """
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as error:
-            # The statement's parameters stay out of the log; the driver's reason is kept.
-            reason = getattr(error, "orig", None)
-            log.error("storage: %s", type(reason or error).__name__)
+        except (SQLAlchemyError, OSError) as error:
+            if isinstance(error, OSError):  # a connection broke under the driver; others did too
+                self._engine.dispose()
+            log.error("storage: %s", _reason(error))
             raise Unavailable("the storage does not answer; try again later") from None
 
     def close(self) -> None:
         self._engine.dispose()
 
 
-def _configure_sqlite(
-    connection: sa.engine.interfaces.DBAPIConnection, _: ConnectionPoolEntry
-) -> None:
-    """Durable commits; deleted content is overwritten, not merely unlinked."""
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "secure_delete=ON",
-        "foreign_keys=ON",
-        f"busy_timeout={_BUSY_MILLISECONDS}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _reason(error: Exception) -> str:
+    """What the operator's log may hold: the driver's error and code; texts repeat values."""
+    cause = getattr(error, "orig", None) or error
+    told = cause.args[0] if cause.args else None
+    code = told.get("C", "") if isinstance(told, dict) else getattr(cause, "sqlite_errorname", "")
+    return f"{type(cause).__name__} {code}".strip()

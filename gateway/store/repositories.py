@@ -83,13 +83,10 @@ def move_session(
         raise SessionConflict("the session is in another state")
 
 
-def expired_sessions(connection: sa.Connection, now: int) -> Sequence[SessionRow]:
-    rows = connection.execute(sessions.select().where(sessions.c.expires_at <= now))
-    return [SessionRow(**row._mapping) for row in rows]
-
-
-def remove_session(connection: sa.Connection, session: SessionId) -> None:
-    connection.execute(sessions.delete().where(sessions.c.session_id == session))
+def remove_expired_sessions(connection: sa.Connection, now: int) -> list[str]:
+    """Remove what has expired; return the states they were in, each session's once."""
+    gone = sessions.delete().where(sessions.c.expires_at <= now).returning(sessions.c.state)
+    return list(connection.execute(gone).scalars())
 
 
 def add_record(connection: sa.Connection, row: RecordRow) -> None:

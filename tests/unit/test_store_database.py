@@ -1,11 +1,11 @@
-"""The store: migrations from nothing, what the tables hold, enrolment, counters, and PostgreSQL.
+"""The store, on SQLite and on PostgreSQL: migrations, what the tables hold, enrolment, counters.
 
-No PostgreSQL server is needed: every table, index, migration and query is compiled for its dialect.
+The last part compiles every table, index, migration and query for PostgreSQL and needs no server.
 """
 
 import io
-import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.store.schema import metadata
 from gateway.wire.errors import Refused, SessionConflict, Unavailable
+from tests.support.postgres import PostgresServer
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 MIGRATIONS = Path(gateway.store.database.__file__).parent / "migrations"
@@ -59,35 +60,75 @@ SECTION_12 = {
 }
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'gateway.sqlite3'}"
+    server: PostgresServer = request.getfixturevalue("postgresql")
+    return server.new_database()
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(url: str) -> Iterator[Database]:
+    database = Database(url)
+    database.migrate()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{tmp_path / 'gateway.sqlite3'}")
     database.migrate()
     yield database
     database.close()
 
 
-def columns_of(path: Path) -> dict[str, set[str]]:
-    connection = sqlite3.connect(path)
-    try:
-        names = [
-            r[0] for r in connection.execute("select name from sqlite_master where type='table'")
-        ]
+def columns_of(database: Database) -> dict[str, set[str]]:
+    with database.transaction() as connection:
+        inspected = sa.inspect(connection)
         return {
-            name: {row[1] for row in connection.execute(f"pragma table_info({name})")}
-            for name in names
+            name: {column["name"] for column in inspected.get_columns(name)}
+            for name in inspected.get_table_names()
         }
-    finally:
-        connection.close()
 
 
-def test_migration_from_nothing_gives_the_tables_of_the_protocol(
-    database: Database, tmp_path: Path
-) -> None:
-    found = columns_of(tmp_path / "gateway.sqlite3")
+def test_migration_from_nothing_gives_the_tables_of_the_protocol(database: Database) -> None:
+    found = columns_of(database)
     assert found.pop("alembic_version") == {"version_num"}
     assert found == SECTION_12
     database.migrate()  # again: nothing to do
+
+
+def test_a_migration_that_is_cut_short_leaves_nothing(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next start begins again; a half schema would stop every start there is."""
+    from alembic import op
+
+    def cut(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    database = Database(url)
+    with monkeypatch.context() as patch:
+        patch.setattr(op, "bulk_insert", cut)
+        with pytest.raises(KeyboardInterrupt):
+            database.migrate()
+    assert columns_of(database) == {}
+    database.migrate()
+    assert columns_of(database).keys() == {*SECTION_12, "alembic_version"}
+    database.close()
+
+
+def test_processes_that_migrate_at_once_wait_for_each_other(url: str) -> None:
+    """An operator's command beside a starting server."""
+    databases = [Database(url) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(Database.migrate, databases))
+    assert columns_of(databases[0]).keys() == {*SECTION_12, "alembic_version"}
+    for database in databases:
+        database.close()
 
 
 def test_the_migrated_schema_is_the_one_that_the_code_uses(database: Database) -> None:
@@ -113,8 +154,8 @@ def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     database.close()
 
 
-def test_commits_are_durable_and_deleted_content_is_overwritten(database: Database) -> None:
-    with database.transaction() as connection:
+def test_commits_are_durable_and_deleted_content_is_overwritten(sqlite: Database) -> None:
+    with sqlite.transaction() as connection:
         pragma = {
             name: connection.exec_driver_sql(f"pragma {name}").scalar()
             for name in ("journal_mode", "synchronous", "secure_delete", "foreign_keys")
@@ -238,6 +279,9 @@ class _Result:
     def __iter__(self) -> Iterator[Any]:
         return iter(())
 
+    def scalars(self) -> list[Any]:
+        return []
+
 
 class _Compiling:
     """Stands for a connection to PostgreSQL; keeps the statements as its dialect writes them."""
@@ -259,8 +303,7 @@ def test_every_query_compiles_for_postgresql() -> None:
     store.add_session(connection, session)
     store.find_session(connection, bytes(16))
     store.move_session(connection, bytes(16), "OPEN", "EVALUATING", submission_digest=KEY)
-    store.expired_sessions(connection, 5)
-    store.remove_session(connection, bytes(16))
+    store.remove_expired_sessions(connection, 5)
     store.add_record(connection, record)
     store.find_record(connection, bytes(16))
     store.count_outcome(connection, "MATCH", 5)

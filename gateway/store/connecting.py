@@ -1,0 +1,134 @@
+"""How each kind of database is reached, and what is set on every connection.
+
+SQLite is a file. PostgreSQL is a URL that names files for what is secret and holds nothing itself:
+
+    postgresql://sealmatch@db.example/sealmatch?password_file=/run/sealmatch/db&ca=/etc/sealmatch/db.pem
+    postgresql://sealmatch@/sealmatch?unix_sock=/run/postgresql/.s.PGSQL.5432
+
+A server that hangs must not hang the gateway: connecting, waiting for a lock and each statement
+have limits. TLS with a pinned CA is required off loopback, as everywhere.
+"""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from gateway.wire.host.passphrase import obtain
+from gateway.wire.host.settings import BadConfiguration
+from gateway.wire.host.tls import ClientTls, is_loopback
+
+LOCK_SECONDS, STATEMENT_SECONDS, SILENCE_SECONDS = 5, 6, 8
+"""Longest waits: for a lock or a connection, for a statement with it, for a server that is silent.
+Each is far below the patience of any client."""
+
+_SQLITE_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "secure_delete=ON",
+    "foreign_keys=ON",
+    f"busy_timeout={LOCK_SECONDS * 1000}",
+)
+"""Durable commits; deleted content is overwritten, not merely unlinked."""
+
+_POSTGRESQL_SETTINGS = (
+    f"SET lock_timeout = '{LOCK_SECONDS}s'",
+    f"SET statement_timeout = '{STATEMENT_SECONDS}s'",
+    f"SET idle_in_transaction_session_timeout = '{4 * STATEMENT_SECONDS}s'",
+    # A commit that is told to a client must survive; stricter settings of the server stay.
+    "SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') = 'off'",
+)
+_OPTIONS = frozenset({"password_file", "ca", "unix_sock"})
+
+
+def make_engine(url: str) -> sa.Engine:
+    """An engine for a database's URL; connects when first used.
+
+    Raises:
+        BadConfiguration: not a URL of SQLite or PostgreSQL, or one that holds a password.
+        KeyFileError: the password's file is missing or open to others.
+        TlsMisconfigured: the CA's file cannot be read.
+    """
+    try:
+        parsed = sa.make_url(url)
+        kind = parsed.get_backend_name()
+    except (ArgumentError, ValueError):  # the latter: a port that is no number
+        raise BadConfiguration("the database's URL cannot be read") from None
+    if kind == "sqlite":
+        return _sqlite(parsed)
+    if kind == "postgresql":
+        return _postgresql(parsed)
+    raise BadConfiguration("the database is sqlite or postgresql")
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, hide_parameters=True)
+    event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+def _set_up_sqlite(
+    connection: sa.engine.interfaces.DBAPIConnection, _: ConnectionPoolEntry
+) -> None:
+    _execute(connection, [f"PRAGMA {pragma}" for pragma in _SQLITE_PRAGMAS])
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
+    arguments = _connect_arguments(url)
+    try:
+        engine = sa.create_engine(
+            url.set(drivername="postgresql+pg8000", query={}),
+            hide_parameters=True,
+            connect_args=arguments,
+            # Each query sees what is committed; conflicts end in constraints and conditions.
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=True,  # the server may have been restarted since
+            pool_timeout=LOCK_SECONDS,
+        )
+    except ModuleNotFoundError:
+        raise BadConfiguration("install the extra `postgresql` for this database") from None
+    event.listen(engine, "connect", _set_up_postgresql)
+    return engine
+
+
+def _connect_arguments(url: sa.URL) -> dict[str, Any]:
+    query = {name: value for name, value in url.query.items() if isinstance(value, str)}
+    if url.password is not None:
+        raise BadConfiguration("the database's URL names a password_file; it holds no password")
+    if len(query) != len(url.query) or query.keys() - _OPTIONS:
+        raise BadConfiguration(f"options of the database's URL: {', '.join(sorted(_OPTIONS))}")
+    arguments: dict[str, Any] = {"timeout": SILENCE_SECONDS, "application_name": "sealmatch"}
+    if "password_file" in query:
+        file = Path(query["password_file"])
+        arguments["password"] = obtain(file, "", "database's password").decode()
+    if "unix_sock" in query:
+        return {**arguments, "unix_sock": query["unix_sock"], "ssl_context": False}
+    return {**arguments, "ssl_context": _tls(url, query.get("ca"))}
+
+
+def _tls(url: sa.URL, ca: str | None) -> Any:
+    if ca is not None:
+        return ClientTls(Path(ca)).context()
+    if not is_loopback(url.host or "localhost"):
+        raise BadConfiguration("a database on another host needs TLS: name its CA, ?ca=FILE")
+    return False
+
+
+def _set_up_postgresql(
+    connection: sa.engine.interfaces.DBAPIConnection, _: ConnectionPoolEntry
+) -> None:
+    _execute(connection, _POSTGRESQL_SETTINGS)
+    connection.commit()
+
+
+def _execute(
+    connection: sa.engine.interfaces.DBAPIConnection, statements: list[str] | tuple[str, ...]
+) -> None:
+    with closing(connection.cursor()) as cursor:
+        for statement in statements:
+            cursor.execute(statement)

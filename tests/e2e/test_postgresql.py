@@ -1,0 +1,115 @@
+"""The real servers with the gateway's records in PostgreSQL, also when that stops in the middle."""
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.proofs.verify import verify_receipt
+from gateway.store.database import Database
+from gateway.wire.errors import Unavailable
+from tests.support.deployment import (
+    MASKED,
+    ROWS,
+    Counter,
+    Observed,
+    assert_problem,
+    honest,
+    pair,
+)
+from tests.support.postgres import PostgresServer
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def url(postgresql: PostgresServer) -> str:
+    return postgresql.new_database()
+
+
+@pytest.fixture(scope="module")
+def deployment(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
+    with Observed(tmp_path_factory.mktemp("postgresql"), database_url=url) as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def counter(deployment: Observed) -> Iterator[Counter]:
+    """A counter; afterwards all is well and registers."""
+    counter = Counter(deployment)
+    yield counter
+    deployment.proxy.behaviour = honest
+    assert counter.register(*pair(0.7)).outcome == "MATCH"
+    counter.close()
+
+
+def rows(url: str, query: str) -> list[tuple]:
+    database = Database(url)
+    try:
+        with database.transaction() as connection:
+            return [tuple(row) for row in connection.execute(sa.text(query))]
+    finally:
+        database.close()
+
+
+def outcomes(url: str) -> dict[str, int]:
+    return dict(rows(url, "SELECT outcome, sum(count)::int FROM outcome_counters GROUP BY outcome"))
+
+
+def test_registrations_are_recorded_there(
+    deployment: Observed, counter: Counter, url: str, tmp_path, capsys
+) -> None:
+    match, other = counter.register(*pair(0.7)), counter.register(*pair(0.1))
+    assert (match.outcome, other.outcome) == ("MATCH", "NO_MATCH")
+    verify_receipt(match.receipt, counter.trust)
+    found = rows(url, "SELECT record_id, outcome FROM records")
+    assert {(match.record_id, "MATCH"), (other.record_id, "NO_MATCH")} <= {
+        (bytes(record), outcome) for record, outcome in found
+    }
+    assert not list(deployment.directories.gateway.glob("*.sqlite3*"))
+    assert outcomes(url)["MATCH"] == sum(outcome == "MATCH" for _, outcome in found)
+
+
+@pytest.mark.parametrize("path", [MASKED, ROWS])
+def test_a_database_that_stops_while_the_authority_works(
+    deployment: Observed, counter: Counter, url: str, postgresql: PostgresServer, path: str
+) -> None:
+    """503 and no record; when it is back, the session is over and the next one passes."""
+    before, counted = rows(url, "SELECT record_id FROM records"), outcomes(url)
+    opened = counter.open()
+    submission = counter.honest_submission(opened)
+
+    def stop_it(asked, body, ask):
+        answer = ask()
+        if asked == path and postgresql.process is not None:
+            postgresql.kill()
+        return answer
+
+    deployment.proxy.behaviour = stop_it
+    try:
+        assert_problem(counter.submit(opened, submission), 503)
+        with pytest.raises(Unavailable):
+            counter.register(*pair(0.7))
+        assert counter.http.get("/health").status_code == 200
+    finally:
+        deployment.proxy.behaviour = honest
+        postgresql.start()
+    assert rows(url, "SELECT record_id FROM records") == before
+    assert outcomes(url) == counted
+    assert_problem(counter.submit(opened, submission), 404, 409)
+
+
+def test_a_gateway_that_starts_before_its_database_says_so(
+    deployment: Observed, postgresql: PostgresServer
+) -> None:
+    """And the one that runs finds the database again by itself."""
+    postgresql.stop()
+    try:
+        with pytest.raises(Exception, match="the storage does not answer"):
+            deployment.start_gateway("http://127.0.0.1:1")
+    finally:
+        deployment._servers[2:] = []
+        postgresql.start()
+    counter = Counter(deployment)
+    assert counter.register(*pair(0.7)).outcome == "MATCH"
+    counter.close()
