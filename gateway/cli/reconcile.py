@@ -34,7 +34,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--database",
         metavar="URL",
-        help="the gateway's database, as in its settings; default: that of `sealmatch up` beside FILE",
+        help="the database, as in its settings; default: that of `sealmatch up` beside FILE",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
