@@ -14,4 +14,6 @@ checkpoint    origin, size and root of a log
 cosignature   signatures over checkpoints, of logs and of witnesses
 tiles         how tree and entries are served, and proofs from that
 proof         a proof that stands alone: index, path, checkpoint
+policy        which logs and which witnesses a verifier trusts
+verification  the numbered steps of checking a proof or checkpoint against a policy
 """
