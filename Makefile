@@ -31,7 +31,7 @@ lint: env
 	$(BIN)/lint-imports
 
 test: lint models
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --python-version 3.11 -q \

@@ -73,8 +73,8 @@ def test_noise_of_honest_sessions_over_200_keys(record_property) -> None:
         [noise_before_the_flood(policy, *next(inputs), f"{i}") for i in range(HONEST_KEYS)]
     )
     product, rows = measured.max(axis=0)
-    record_property("worst log2 sum|e|, product", product)
-    record_property("worst log2 sum|e|, rows", rows)
+    record_property("worst log2 sum|e|, product", float(product))
+    record_property("worst log2 sum|e|, rows", float(rows))
     print(f"\nworst log2 sum|e| over {HONEST_KEYS} keys: product {product:.2f}, rows {rows:.2f}")
     assert product < LIMIT
     assert rows < LIMIT
@@ -94,7 +94,7 @@ def test_noise_under_the_heaviest_policy_and_arbitrary_slots_over_40_keys(record
         ]
     )
     product, rows = measured.max(axis=0)
-    record_property("worst log2 sum|e|, product, heaviest", product)
+    record_property("worst log2 sum|e|, product, heaviest", float(product))
     print(f"\nworst log2 sum|e| over {HEAVIEST_KEYS} keys: product {product:.2f}, rows {rows:.2f}")
     assert product < LIMIT
     assert rows < LIMIT
