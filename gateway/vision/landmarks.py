@@ -8,6 +8,7 @@ nothing.
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from gateway.vision.detector import FaceDetector
 from gateway.vision.geometry import BgrImage, Box, DetectedFace, Points
@@ -37,10 +38,13 @@ class LandmarkFinder:
 
     def _one_pass(self, image: BgrImage, square: Box) -> Points:
         grey = cv2.cvtColor(cut(image, square, _SIDE), cv2.COLOR_BGR2GRAY)
-        blob = (grey.astype(np.float32) / 256)[np.newaxis, np.newaxis]
-        fractions = self._session.run(None, {"input": blob})[0].reshape(68, 2)
         origin = np.array([square.left, square.top], np.float32)
-        return np.asarray(fractions * np.float32(square.width) + origin, np.float32)
+        return self.fractions(np.asarray(grey, np.uint8)) * np.float32(square.width) + origin
+
+    def fractions(self, grey: npt.NDArray[np.uint8]) -> Points:
+        """The points in one grey square of shape (64, 64): shape (68, 2), 0 to 1 of its side."""
+        blob = (grey.astype(np.float32) / 256)[np.newaxis, np.newaxis]
+        return np.asarray(self._session.run(None, {"input": blob})[0].reshape(68, 2), np.float32)
 
 
 class LandmarkedFaceFinder:

@@ -1,0 +1,110 @@
+"""What one video frame says about the face in it: numbers, no pixels (protocol section 4, step 1).
+
+The 68 points come in the iBUG order: 0-16 contour, 17-26 brows, 27-35 nose, 36-41 and 42-47 eyes,
+48-59 outer and 60-67 inner lip. Every ratio below is invariant under shift, scale and rotation of
+the points within the picture; the tests hold them to it. Signs: turn is positive when the nose
+points to the right of the picture, which is the person's own left before an unmirrored camera;
+pitch grows as the head bows.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from gateway.vision.geometry import DetectedFace
+
+PointsXY = npt.NDArray[np.floating]
+"""Shape (68, 2), (x, y) with y down, iBUG order."""
+
+LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # left and right in the picture
+NOSE_TIP = 30
+_UPPER_LIP = 51
+_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
+_LIP_CORNERS = (60, 64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameMeasurement:
+    """One frame. Without a face every number is zero, ``face`` is None.
+
+    ``faces``: 0, 1, or 2 for several that could be meant; ``face`` is then the tracked one.
+    ``face.landmarks``: shape (68, 2), float32, pixels of the image.
+    ``continuous``: the same person's face as in the frame before, as far as was checked.
+    """
+
+    at_ms: int
+    faces: int
+    face: DetectedFace | None = field(repr=False)
+    turn: float = field(default=0.0, repr=False)
+    pitch: float = field(default=0.0, repr=False)
+    roll_deg: float = field(default=0.0, repr=False)
+    eyes_closed: float = field(default=0.0, repr=False)
+    """Probability in [0, 1] of the eye that is more open."""
+    eye_aspect: float = field(default=0.0, repr=False)
+    """Opening over width, mean of both eyes: about 0.3 open, 0.1 closed."""
+    mouth_open: float = field(default=0.0, repr=False)
+    """Inner lips: opening over width. 0 closed, above 0.35 clearly open."""
+    sharpness: float = field(default=0.0, repr=False)
+    exposure: float = field(default=0.0, repr=False)
+    """Mean luma of the face, 0 black to 1 white."""
+    continuous: bool = False
+
+
+def eye_centres(points: PointsXY) -> tuple[PointsXY, PointsXY]:
+    """Middles of the eyes, the picture's left one first, each of shape (2,)."""
+    return points[LEFT_EYE].mean(axis=0), points[RIGHT_EYE].mean(axis=0)
+
+
+def turn(points: PointsXY) -> float:
+    """Offset of the nose tip from the eyes' middle along their axis, over their distance.
+
+    0.15 is about 20 degrees.
+    """
+    return _upright(points, NOSE_TIP)[0]
+
+
+def pitch(points: PointsXY) -> float:
+    """Where the nose tip stands between eyes (0) and upper lip (1), at right angles to the eyes."""
+    depth = _upright(points, _UPPER_LIP)[1]
+    return _upright(points, NOSE_TIP)[1] / depth if depth > 0 else 0.0
+
+
+def roll_deg(points: PointsXY) -> float:
+    """Angle of the eyes' axis in degrees, positive when the picture's right eye is lower."""
+    left, right = eye_centres(points)
+    return float(np.degrees(np.arctan2(right[1] - left[1], right[0] - left[0])))
+
+
+def eye_aspect(points: PointsXY) -> float:
+    """Mean over both eyes of the lids' distance over the eye's width (Soukupova and Cech, 2016)."""
+    return (_one_eye_aspect(points[LEFT_EYE]) + _one_eye_aspect(points[RIGHT_EYE])) / 2
+
+
+def mouth_open(points: PointsXY) -> float:
+    """Mean distance of the three pairs of inner lip points over the distance of its corners."""
+    opening = np.mean([_distance(points[a], points[b]) for a, b in _LIP_PAIRS])
+    width = _distance(points[_LIP_CORNERS[0]], points[_LIP_CORNERS[1]])
+    return float(opening / width) if width > 0 else 0.0
+
+
+def _one_eye_aspect(eye: PointsXY) -> float:
+    width = _distance(eye[0], eye[3])
+    lids = _distance(eye[1], eye[5]) + _distance(eye[2], eye[4])
+    return lids / (2 * width) if width > 0 else 0.0
+
+
+def _upright(points: PointsXY, index: int) -> tuple[float, float]:
+    """One point along and across the eyes' axis from their middle, in eye distances."""
+    left, right = eye_centres(points)
+    axis = right - left
+    square = float(axis @ axis)
+    if square <= 0:
+        return 0.0, 0.0
+    offset = points[index] - (left + right) / 2
+    across = axis[0] * offset[1] - axis[1] * offset[0]
+    return float(axis @ offset) / square, float(across) / square
+
+
+def _distance(a: PointsXY, b: PointsXY) -> float:
+    return float(np.hypot(*(a - b)))
