@@ -15,5 +15,6 @@ cosignature   signatures over checkpoints, of logs and of witnesses
 tiles         how tree and entries are served, and proofs from that
 proof         a proof that stands alone: index, path, checkpoint
 policy        which logs and which witnesses a verifier trusts
+witnessing    what log and witness say to each other, and when a witness cosigns
 verification  the numbered steps of checking a proof or checkpoint against a policy
 """

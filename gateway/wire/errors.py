@@ -12,7 +12,10 @@ SealmatchError
     UnknownProfile        a profile that this side does not speak
     SessionNotFound       never existed, or is gone
     SessionConflict       the session is in another state than this message needs
+    UnknownLog            a witness is asked about a transparency log that it does not know
+    NotConsistent         a log's new tree does not extend the one that a witness remembers
     Refused               trust, cap, freshness or replay
+    TooManyRequests       this sender must wait
     Unavailable           a peer or the storage cannot be reached; the same request may be repeated
     CallerMisuse          our own code called something wrongly; never caused by a peer
 """
@@ -46,6 +49,18 @@ class SessionNotFound(SealmatchError):
 
 class SessionConflict(SealmatchError):
     """The session is not in the state that this message needs."""
+
+
+class UnknownLog(SealmatchError):
+    """A transparency log that this witness does not know."""
+
+
+class NotConsistent(SealmatchError):
+    """A log's tree does not extend the one that the witness cosigned before."""
+
+
+class TooManyRequests(SealmatchError):
+    """More requests than one sender may make in this time."""
 
 
 class Refused(SealmatchError):
@@ -86,6 +101,9 @@ _TABLE: dict[type[SealmatchError], tuple[int, str]] = {
     UnknownProfile: (400, "FACE_VERIFICATION.UNKNOWN_PROFILE"),
     SessionNotFound: (404, "NOT_FOUND"),
     SessionConflict: (409, "CONFLICT"),
+    UnknownLog: (404, "NOT_FOUND"),
+    NotConsistent: (422, "UNPROCESSABLE_CONTENT"),
+    TooManyRequests: (429, "TOO_MANY_REQUESTS"),
     Refused: (403, "PERMISSION_DENIED"),
     Unavailable: (503, "UNAVAILABLE"),
 }

@@ -106,6 +106,9 @@ def test_error_table() -> None:
         errors.SessionConflict: (409, "CONFLICT"),
         errors.BodyTooLarge: (413, "PAYLOAD_TOO_LARGE"),
         errors.UnsupportedMedia: (415, "UNSUPPORTED_MEDIA_TYPE"),
+        errors.UnknownLog: (404, "NOT_FOUND"),
+        errors.NotConsistent: (422, "UNPROCESSABLE_CONTENT"),
+        errors.TooManyRequests: (429, "TOO_MANY_REQUESTS"),
         errors.CallerMisuse: (500, "INTERNAL"),
         errors.Unavailable: (503, "UNAVAILABLE"),
     }
