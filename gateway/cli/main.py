@@ -8,7 +8,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from gateway.cli import attack, bench, demo, devca, models, receipt, reconcile, register, up
+from gateway.cli import (
+    attack,
+    bench,
+    demo,
+    devca,
+    models,
+    receipt,
+    reconcile,
+    register,
+    up,
+    witness,
+)
 from gateway.vision.errors import VisionError
 from gateway.wire.errors import Refused, SealmatchError
 
@@ -23,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="sealmatch", description="Face verification in which no server sees a face."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (demo, up, register, receipt, reconcile, models, bench, attack, devca):
+    for module in (demo, up, register, receipt, reconcile, models, bench, attack, devca, witness):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
     try:

@@ -16,4 +16,5 @@ keystore     secrets sealed under a passphrase
 keyring      rotation with overlap
 passphrase   where a passphrase comes from
 memory       core dumps, locks, overwriting
+crash        named points at which tests kill a process
 """

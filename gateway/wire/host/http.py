@@ -25,8 +25,8 @@ _CORRELATOR_FORM = re.compile(r"[a-zA-Z0-9\-_:;./<>{}]{1,256}")
 _BASE_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
-async def bounded_body(request: Request, content_type: str, limit: int) -> bytes:
-    """Read a body of at most ``limit`` bytes.
+async def bounded_body(request: Request, content_type: str | None, limit: int) -> bytes:
+    """Read a body of at most ``limit`` bytes; of any content type if None is given.
 
     Raises:
         UnsupportedMedia: another content type.
@@ -34,7 +34,7 @@ async def bounded_body(request: Request, content_type: str, limit: int) -> bytes
         MalformedMessage: a content-length that is not a number, a body that ends early.
     """
     stated = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if stated != content_type:
+    if content_type is not None and stated != content_type:
         raise UnsupportedMedia(f"the body must be {content_type}")
     announced = request.headers.get("content-length")
     if announced is not None:

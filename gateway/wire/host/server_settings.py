@@ -1,4 +1,4 @@
-"""The settings that both servers have."""
+"""The settings that servers share."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from gateway.wire.host.settings import Settings
 from gateway.wire.host.tls import ServerTls, server_tls
 
 
-class ServerSettings(Settings):
-    """Where a server listens, how its keys open, what its workers may use."""
+class HostSettings(Settings):
+    """Where a server listens, and how its keys open."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     tls_certificate: Path | None = Field(
@@ -34,6 +34,16 @@ class ServerSettings(Settings):
         default=False,
         description="Leave the process's memory readable to its own account, for leak searches.",
     )
+
+    @property
+    def tls(self) -> ServerTls | None:
+        """Raises ``TlsMisconfigured``, also for plain HTTP off loopback."""
+        return server_tls(self.host, self.tls_certificate, self.tls_key, self.tls_client_ca)
+
+
+class ServerSettings(HostSettings):
+    """Of gateway and authority: also what they hold, and what their workers may use."""
+
     max_sessions: int = Field(
         default=2000,
         ge=1,
@@ -46,8 +56,3 @@ class ServerSettings(Settings):
     worker_seconds: float = Field(
         default=10, gt=0, le=120, description="Seconds that one piece of its work may take."
     )
-
-    @property
-    def tls(self) -> ServerTls | None:
-        """Raises ``TlsMisconfigured``, also for plain HTTP off loopback."""
-        return server_tls(self.host, self.tls_certificate, self.tls_key, self.tls_client_ca)

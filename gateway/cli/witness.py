@@ -1,0 +1,15 @@
+"""``sealmatch witness``: as ``sealmatch-witness``, which needs the base installation only."""
+
+import argparse
+
+from gateway.witness import cli
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "witness",
+        help="run a witness of transparency logs",
+        description=cli.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cli.add_verbs(parser)

@@ -1,0 +1,85 @@
+"""The witness over HTTP, as C2SP ``tlog-witness`` has it; both prefixes are the root.
+
+    POST /add-checkpoint               a log's request -> cosignatures
+    GET  /{origin hash}/checkpoint     the latest checkpoint cosigned, for monitors
+    GET  /health
+
+No request is authenticated but by the log's signature on its checkpoint.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.translog.witnessing import MAX_REQUEST_BYTES, SizeConflict
+from gateway.wire.host.application import new_application
+from gateway.wire.host.http import bounded_body, json_response
+from gateway.witness.config import WitnessSettings
+from gateway.witness.keys import read_keys
+from gateway.witness.logs import KnownLogs
+from gateway.witness.memory import WitnessMemory
+from gateway.witness.rate import RateLimit
+from gateway.witness.service import Witness
+
+log = logging.getLogger("sealmatch.witness")
+
+TEXT: Final = "text/plain; charset=utf-8"
+SIZE: Final = "text/x.tlog.size"
+
+
+def unix_time() -> int:
+    return int(time.time())
+
+
+def create_app(settings: WitnessSettings, clock: Callable[[], int] = unix_time) -> FastAPI:
+    """Build the service from its data directory.
+
+    Raises:
+        KeyFileError: the keys are missing, damaged or open to others.
+        Unavailable: the memory is missing.
+    """
+    logs = KnownLogs(settings.logs_file)
+    memory = WitnessMemory(settings.memory_file)
+    witness = Witness(read_keys(settings).signers, logs, memory, clock)
+    rate = RateLimit(settings.requests_per_second, settings.burst)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        log.info("%d log keys are known", len(logs.policy().logs))
+        yield
+        memory.close()
+
+    app = new_application("Sealmatch witness", "1", log, lifespan)
+
+    @app.exception_handler(SizeConflict)
+    async def conflict(_: Request, error: SizeConflict) -> Response:
+        # The header by hand: a text type would get a charset, and the specification has none.
+        return Response(f"{error.size}\n", 409, {"content-type": SIZE})
+
+    def admit(request: Request) -> None:
+        sender = request.client.host if request.client is not None else ""
+        rate.admit(sender, time.monotonic())
+
+    @app.post("/add-checkpoint")
+    async def add_checkpoint(request: Request) -> Response:
+        admit(request)
+        body = await bounded_body(request, None, MAX_REQUEST_BYTES)
+        return Response(await run_in_threadpool(witness.add_checkpoint, body), media_type=TEXT)
+
+    @app.get("/{origin_hash}/checkpoint")
+    async def checkpoint(request: Request, origin_hash: str) -> Response:
+        admit(request)
+        return Response(await run_in_threadpool(witness.latest, origin_hash), media_type=TEXT)
+
+    @app.get("/health")
+    async def health() -> Response:
+        return json_response({"status": "ok"})
+
+    return app

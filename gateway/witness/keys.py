@@ -1,0 +1,96 @@
+"""The witness's own keys, in a sealed keystore: one Ed25519 key and one ML-DSA-44 key.
+
+Both cosign every checkpoint. A key is never replaced: those who trust a witness trust its key, so
+another key is another witness.
+"""
+
+import secrets
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from gateway.translog.algorithms import SEED_BYTES
+from gateway.translog.note import Kind, NoteSigner, check_name
+from gateway.wire.host.keyfile import KeyFileError, exclusive
+from gateway.wire.host.keystore import (
+    KEYSTORE_FILE,
+    PASSPHRASE_CREDENTIAL,
+    create_keystore,
+    open_keystore,
+)
+from gateway.wire.host.memory import wipe
+from gateway.wire.host.passphrase import obtain
+from gateway.wire.host.serving import existing_directory
+from gateway.wire.ids import UnixTime
+from gateway.wire.message import Message
+from gateway.witness.config import WitnessSettings
+from gateway.witness.memory import create_memory
+
+Seed = Annotated[bytes, Field(min_length=SEED_BYTES, max_length=SEED_BYTES)]
+
+_WHAT: Final = f"passphrase of {KEYSTORE_FILE}"
+
+
+class WitnessKeys(Message):
+    """What a witness's keystore holds."""
+
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+    drawn_at: UnixTime
+    ed25519: Seed = Field(repr=False)
+    ml_dsa_44: Seed = Field(repr=False)
+
+    @property
+    def signers(self) -> list[NoteSigner]:
+        seeds = {
+            Kind.COSIGNATURE_ED25519: self.ed25519,
+            Kind.COSIGNATURE_ML_DSA_44: self.ml_dsa_44,
+        }
+        return [NoteSigner.from_seed(self.name, kind, seed) for kind, seed in seeds.items()]
+
+
+def initialise(settings: WitnessSettings, name: str, now: int) -> WitnessKeys:
+    """Draw both keys into a new keystore, and begin an empty memory.
+
+    Raises:
+        MalformedMessage: a key may not have this name.
+        KeyFileError: there is a keystore already, or no passphrase.
+        Unavailable: the memory cannot be made.
+    """
+    check_name(name)
+    path = existing_directory(settings.data_dir) / KEYSTORE_FILE
+    with exclusive(settings.data_dir):
+        if path.exists():  # before a passphrase is asked for
+            raise KeyFileError(f"{KEYSTORE_FILE} exists already; it is not overwritten")
+        passphrase = obtain(settings.passphrase_file, PASSPHRASE_CREDENTIAL, _WHAT, new=True)
+        try:
+            keys = WitnessKeys(
+                name=name,
+                drawn_at=now,
+                ed25519=secrets.token_bytes(SEED_BYTES),
+                ml_dsa_44=secrets.token_bytes(SEED_BYTES),
+            )
+            # A server without memory does not start, so keys come last.
+            create_memory(settings.memory_file)
+            create_keystore(path, keys, passphrase)
+        finally:
+            wipe(passphrase)
+        return keys
+
+
+def read_keys(settings: WitnessSettings) -> WitnessKeys:
+    """What the keystore holds.
+
+    Raises:
+        KeyFileError: missing, or it does not open; or there is no passphrase.
+    """
+    passphrase = obtain(settings.passphrase_file, PASSPHRASE_CREDENTIAL, _WHAT)
+    try:
+        return open_keystore(settings.data_dir / KEYSTORE_FILE, WitnessKeys, passphrase)
+    finally:
+        wipe(passphrase)
+
+
+def describe(keys: WitnessKeys) -> dict[str, Any]:
+    """What everyone may know; ``vkeys`` belong in trust policies."""
+    named = {signer.key.algorithm.name: str(signer.key) for signer in keys.signers}
+    return {"name": keys.name, "drawnAt": keys.drawn_at, "vkeys": named}

@@ -1,0 +1,95 @@
+"""The witness's work: the rules of ``translog.witnessing`` between its memory and its keys.
+
+The time in a cosignature says: as of now, this is the largest tree I have seen. So times never go
+back with growing trees. A clock that is a little behind what was signed last is overruled; one
+that is further behind stops the witness, because it would sign a time that is not.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gateway.translog.checkpoint import SignedCheckpoint
+from gateway.translog.cosignature import sign_checkpoint
+from gateway.translog.note import NoteSigner
+from gateway.translog.witnessing import (
+    AddCheckpoint,
+    Remembered,
+    check_growth,
+    check_origin,
+    encode_answer,
+)
+from gateway.wire.errors import NotConsistent, Unavailable, UnknownLog
+from gateway.witness.logs import KnownLogs
+from gateway.witness.memory import WitnessMemory
+
+log = logging.getLogger("sealmatch.witness")
+
+CLOCK_BACK_SECONDS: Final = 300
+
+
+class Witness:
+    """Thread-safe."""
+
+    def __init__(
+        self,
+        signers: Sequence[NoteSigner],
+        logs: KnownLogs,
+        memory: WitnessMemory,
+        clock: Callable[[], int],
+    ) -> None:
+        self._signers = signers
+        self._logs = logs
+        self._memory = memory
+        self._clock = clock
+
+    def add_checkpoint(self, body: bytes) -> bytes:
+        """Cosign a checkpoint, or say why not; the numbers are those of ``witnessing``.
+
+        Returns:
+            The cosignatures, as signature lines.
+
+        Raises:
+            MalformedMessage, BodyTooLarge: not a request (1, 4).
+            UnknownLog: (2).
+            Refused: (3).
+            SizeConflict: (5).
+            NotConsistent: (6).
+            Unavailable: the memory cannot be written, or the clock is wrong.
+        """
+        request = AddCheckpoint.parse(body)
+        checkpoint = request.signed.checkpoint
+        own = check_origin(request, self._logs.keys_of(checkpoint.origin))
+
+        def sign(remembered: Remembered) -> tuple[SignedCheckpoint, int]:
+            check_growth(request, remembered)
+            time = self._time(remembered)
+            made = [sign_checkpoint(checkpoint, signer, time) for signer in self._signers]
+            return SignedCheckpoint.make(checkpoint, *own, *made), time
+
+        try:
+            signed = self._memory.advance(checkpoint.origin, sign)
+        except NotConsistent:
+            # Evidence if the log made this request; others can send its checkpoints with any proof.
+            log.warning("not cosigned, does not extend what is remembered: %r", checkpoint.text)
+            raise
+        return encode_answer(signed.note.signatures[len(own) :])
+
+    def latest(self, origin_hash: str) -> bytes:
+        """The latest checkpoint cosigned of the log whose origin hashes to this (hexadecimal).
+
+        Raises:
+            UnknownLog: none was cosigned.
+            Unavailable: the memory cannot be read.
+        """
+        for origin, checkpoint in self._memory.checkpoints():
+            if hashlib.sha256(origin.encode()).hexdigest() == origin_hash:
+                return checkpoint
+        raise UnknownLog("no checkpoint of this log was cosigned here")
+
+    def _time(self, remembered: Remembered) -> int:
+        now = self._clock()
+        if now < remembered.time - CLOCK_BACK_SECONDS:
+            raise Unavailable("the witness's clock is behind what it signed last")
+        return max(now, remembered.time)
