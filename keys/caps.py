@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NewType
 
 from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.host import crash
 from gateway.wire.ids import PartyId, SubjectHandle
 
 HOUR = 3600
@@ -95,6 +96,7 @@ class AttemptCaps:
                 "INSERT INTO attempts (handle, device, at) VALUES (?, ?, ?)",
                 (handles[0], device, now),
             )
+            crash.reach("authority-attempt-written")
             return AttemptId(int(added.lastrowid or 0))
 
     def conclude(self, attempt: AttemptId, *, matched: bool) -> None:
@@ -107,6 +109,7 @@ class AttemptCaps:
             connection.execute(
                 "UPDATE attempts SET matched = ? WHERE id = ?", (int(matched), attempt)
             )
+            crash.reach("authority-outcome-written")
 
     def close(self) -> None:
         self._connection.close()

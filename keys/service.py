@@ -21,6 +21,7 @@ from gateway.wire.evaluation import (
     EncryptedBits,
     MaskedProduct,
 )
+from gateway.wire.host import crash
 from gateway.wire.ids import Digest, PartyId
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import PROFILE
@@ -87,6 +88,7 @@ class AuthorityService:
         if earlier is not None and earlier.opened_by == request.digest:
             return earlier.opened_with
         secret, public = self._make_secret()
+        crash.reach("authority-session-granted")
         grant = SessionGrant(
             profile=PROFILE,
             session=request.session,
@@ -108,6 +110,7 @@ class AuthorityService:
             raise
         if kept is not opened:  # the same request was faster in another thread
             secret.destroy()
+        crash.reach("authority-session-kept")
         return kept.opened_with
 
     def encrypt_bits(self, message: MaskedProduct, sender: VerifyKey) -> bytes:
@@ -133,8 +136,12 @@ class AuthorityService:
             grant = session.grant.message
             template, submission = self._check_assertions(message, grant)
             handles = self._custody.handles(grant.gateway, template.message.subject_inner)
-            attempt = self._caps.admit(handles, grant.device)
+            crash.reach("authority-assertions-checked")
+            if session.attempt is None:
+                session.attempt = self._caps.admit(handles, grant.device)
+            crash.reach("authority-attempt-counted")
             bits = session.secret.encrypt_bits(product, message.lanes)
+            crash.reach("authority-bits-made")
             answer = EncryptedBits(
                 session=message.session, encrypted_bits=bits.encoded, subject_handles=handles
             ).encode()
@@ -143,9 +150,9 @@ class AuthorityService:
                 submission=submission,
                 product=light,
                 bits_digest=bits.digest,
-                attempt=attempt,
             )
             session.advance(State.ASKED, light.digest, answer)
+            crash.reach("authority-bits-kept")
             return answer
 
     def decide(self, message: BlindedRows, sender: VerifyKey) -> bytes:
@@ -158,6 +165,7 @@ class AuthorityService:
             MalformedMessage: the rows are not a valid encoding.
             SessionNotFound: unknown or expired.
             Refused: wrong sender, wrong state, or a second answer for one key.
+            Unavailable: the outcome could not be counted, now or before: it must not leave.
         """
         with self._sessions.locked(message.session) as session:
             self._require_owner(session, sender)
@@ -166,18 +174,22 @@ class AuthorityService:
             if repeated is not None:
                 return repeated
             session.require(State.ASKED)
-            asked = session.asked
-            if asked is None:
+            session.require_key()
+            asked, attempt = session.asked, session.attempt
+            if asked is None or attempt is None:
                 raise Refused("no masked product was answered")
             try:
                 matched = session.secret.decide(rows, asked.product.lanes)
             finally:
                 session.close()  # nothing can be decrypted from here on, whatever fails
-            self._caps.conclude(asked.attempt, matched=matched)
+            crash.reach("authority-key-destroyed")
+            self._caps.conclude(attempt, matched=matched)
+            crash.reach("authority-attempt-concluded")
             decision = self._decision(session.grant.message, asked, rows.digest, matched)
             signed = cose.sign(decision, self._custody.signing)
             answer = DecisionResponse(decision=signed.encoded).encode()
             session.advance(State.DECIDED, rows.digest, answer)
+            crash.reach("authority-decision-kept")
             return answer
 
     def _require_owner(self, session: Session, sender: VerifyKey) -> None:

@@ -42,7 +42,6 @@ class Asked:
     product: MaskedProduct = field(repr=False)
     """With the ciphertext's digest in the ciphertext's place."""
     bits_digest: Digest
-    attempt: AttemptId
 
 
 @dataclass
@@ -57,6 +56,10 @@ class Session:
     """The stored answer."""
     state: State = State.GRANTED
     asked: Asked | None = None
+    attempt: AttemptId | None = None
+    """Counted once, also when an answer failed and is asked for again."""
+    spent: bool = False
+    """Whether the secret is gone."""
     last_request: Digest | None = None
     """Identifies the message that caused the present state."""
     last_answer: bytes | None = field(default=None, repr=False)
@@ -79,8 +82,14 @@ class Session:
         """Enter the next state and keep the answer for an identical repeat."""
         self.state, self.last_request, self.last_answer = state, request, answer
 
+    def require_key(self) -> None:
+        """Raise ``Unavailable`` if the key went without an answer: this session cannot have one."""
+        if self.spent:
+            raise Unavailable("this session ended without a decision; open another")
+
     def close(self) -> None:
         """Destroy the secret key."""
+        self.spent = True
         self.secret.destroy()
 
 

@@ -59,7 +59,7 @@ class AuthorityClient:
 
         Raises:
             Refused: the authority does not entitle us, or answered something else than agreed.
-            Unavailable: no answer after several attempts.
+            Unavailable: no answer after several attempts, or the session's key is gone.
         """
         body = request.encode()
         for attempt in range(ATTEMPTS):
@@ -72,6 +72,8 @@ class AuthorityClient:
                 continue
             if response.status_code == httpx.codes.OK:
                 return self._parse(response.content, kind)
+            if response.status_code == httpx.codes.NOT_FOUND:  # restarted, or the key expired
+                raise Unavailable("the key of this session is gone; open a new session")
             if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                 raise Refused(f"the authority answered {response.status_code}")
             log.warning("authority: status %d", response.status_code)

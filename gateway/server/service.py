@@ -36,6 +36,7 @@ from gateway.wire.errors import (
     UnknownProfile,
 )
 from gateway.wire.evaluation import Outcome
+from gateway.wire.host import crash
 from gateway.wire.ids import (
     Digest,
     RecordId,
@@ -124,7 +125,9 @@ class GatewayService:
             store.party_key(connection, "issuer", request.issuer)
             if not store.has_consent_text(connection, request.consent_text_version):
                 raise Refused("unknown consent text")
+        crash.reach("gateway-session-allowed")
         opened, public_key = self._obtain_key(request)
+        crash.reach("gateway-key-received")
         row = store.SessionRow(
             session_id=opened.session_id,
             state=State.OPEN,
@@ -138,6 +141,7 @@ class GatewayService:
         )
         with self._database.transaction() as connection:
             store.add_session(connection, row)
+        crash.reach("gateway-session-written")
         self._sessions.add(opened)
         return SessionOffer(
             grant=opened.grant.encoded,
@@ -163,6 +167,7 @@ class GatewayService:
             return self._view(row)
         device, issuer = self._begin(row, digest)
         try:
+            crash.reach("gateway-submission-taken")
             expected = Expected(
                 session=self._sessions.take(session),
                 authority_key=self._identity.authority,
@@ -175,6 +180,7 @@ class GatewayService:
             )
             checked = check_submission(submission, expected, self._identity.sealing, self._clock())
             self._check_counter(checked)
+            crash.reach("gateway-submission-checked")
             verdict = decide(self._begin_evaluation, checked, expected, self._authority)
             given = Circumstances(
                 policy=expected.policy,
@@ -281,6 +287,7 @@ class GatewayService:
                     + self._limits.retention_days * _DAY,
                 ),
             )
+            crash.reach("gateway-record-half-written")
             _move(
                 connection,
                 session.session_id,
@@ -289,6 +296,8 @@ class GatewayService:
                 record_id=record_id,
             )
             store.count_outcome(connection, outcome, now)
+            crash.reach("gateway-record-written")
+        crash.reach("gateway-record-committed")
         return SessionView(
             session=session.session_id,
             state=State.DECIDED,

@@ -34,6 +34,7 @@ from gateway.wire import cose
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import MalformedMessage, Refused
 from gateway.wire.evaluation import BlindedRows, Decision, MaskedProduct
+from gateway.wire.host import crash
 from gateway.wire.ids import SubjectHandle
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import Ciphertext
@@ -162,6 +163,7 @@ def _decide(
     session = expected.session
     # 10: masked product
     product = evaluation.masked_product()
+    crash.reach("gateway-product-made")
     answer = authority.encrypted_bits(
         MaskedProduct(
             session=session.session_id,
@@ -174,16 +176,19 @@ def _decide(
         )
     )
     # 11: encrypted bits
+    crash.reach("gateway-bits-received")
     _require({"encrypted bits": answer.session == session.session_id})
     bits = _from_authority(answer.encrypted_bits)
     # 12: the subject's limit
     expected.check_limit(answer.subject_handles)
     # 13: blinded rows
     rows = evaluation.blinded_rows(bits)
+    crash.reach("gateway-rows-made")
     response = authority.decision(
         BlindedRows(session=session.session_id, blinded_rows=rows.encoded)
     )
     # 14: the decision
+    crash.reach("gateway-decision-received")
     decision = _from_authority_signed(response.decision, expected.authority_key)
     grant = session.grant.message
     held = Decision(

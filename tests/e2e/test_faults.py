@@ -140,7 +140,7 @@ def test_an_authority_killed_during_a_submission(
 def test_an_authority_that_restarts_between_question_and_question(
     deployment: Observed, counter: Counter
 ) -> None:
-    """It has forgotten the session key, which is as it should be: refused, not decided."""
+    """It has forgotten the session key, which is as it should be: not decided, to start again."""
     before = record_count(deployment)
 
     def behave(asked: str, body: bytes, ask: Callable[[], tuple[int, bytes]]) -> tuple[int, bytes]:
@@ -155,7 +155,7 @@ def test_an_authority_that_restarts_between_question_and_question(
     opened = counter.open()
     answer = counter.submit(opened, counter.honest_submission(opened))
     assert restarted
-    assert_problem(answer, 403, 503)
+    assert_problem(answer, 503)
     assert session_state(deployment, opened.session) == "FAILED"
     assert record_count(deployment) == before
 

@@ -23,6 +23,7 @@ from gateway.wire.evaluation import BlindedRows, Decision, DecisionResponse, Enc
 from gateway.wire.ids import digest_of
 from gateway.wire.polynomials import Ciphertext
 from keys.authority import SessionSecret
+from keys.caps import AttemptCaps
 from keys.sessions import State
 from tests.support import parties
 from tests.support.parties import (
@@ -313,6 +314,50 @@ def test_a_decryption_that_fails_is_the_last_one(
     assert repr(secret) == "SessionSecret(destroyed)"
     with pytest.raises(SealmatchError):
         answer(opened, any_rows(8))
+
+
+def test_an_answer_that_fails_does_not_count_the_attempt_twice(
+    authority: InProcessAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway asks again with the same bytes; the cap is one session's, not one request's."""
+    counted: list[object] = []
+    admit = AttemptCaps.admit
+
+    def noted(self: AttemptCaps, *given: Any) -> Any:
+        counted.append(given)
+        return admit(self, *given)
+
+    monkeypatch.setattr(AttemptCaps, "admit", noted)
+    opened = authority.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(SessionSecret, "encrypt_bits", unavailable)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                ask(opened)
+    ask(opened)
+    answer(opened)
+    assert len(counted) == 1
+
+
+def test_an_outcome_that_cannot_be_counted_never_leaves(
+    authority: InProcessAuthority, decryptions: list[Ciphertext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And who asks again is told to start again, without the key being touched again."""
+    opened = authority.open()
+    ask(opened)
+    decryptions.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(AttemptCaps, "conclude", unavailable)
+        with pytest.raises(Unavailable):
+            answer(opened)
+    for rows in (any_rows(), any_rows(8)):
+        with pytest.raises(Unavailable, match="open another"):
+            answer(opened, rows)
+    assert len(decryptions) == 1
+
+
+def unavailable(*_: object, **__: object) -> None:
+    raise Unavailable("as a full disk or a dead worker")
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import SealmatchError
+from gateway.wire.host import crash
 from gateway.wire.host.memory import wipe
 from gateway.wire.ids import PartyId
 
@@ -134,6 +135,7 @@ def _written(path: Path, secret: bytes) -> Iterator[Path]:
             file.write(secret)
             file.flush()
             os.fsync(file.fileno())
+        crash.reach("secret-file-written")
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)

@@ -1,0 +1,320 @@
+"""Either server killed at every step of a session; disks that fill and databases that stall there.
+
+Whatever happens: the client gets an error after which it may start again, or the final answer,
+and when it asks again the answer is still that one. There is a whole record or none, each record
+is counted once, an attempt is counted before anything is answered, and after a restart all works.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.proofs.verify import verify_receipt
+from gateway.wire.session import SessionOffer
+from tests.e2e.test_faults import AUTHORITY, GATEWAY, full_disk, revive
+from tests.support.crashing import points
+from tests.support.deployment import (
+    SESSIONS,
+    Counter,
+    Observed,
+    Opened,
+    assert_problem,
+    free_port_pair,
+    gateway_database,
+    pair,
+    session_request,
+    unix_time,
+    verified,
+)
+from tests.support.steps import Steps
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
+GATEWAY_STEPS = (
+    "gateway-session-allowed",
+    "gateway-key-received",
+    "gateway-session-written",
+    "gateway-submission-taken",
+    "gateway-submission-checked",
+    "gateway-product-made",
+    "gateway-bits-received",
+    "gateway-rows-made",
+    "gateway-decision-received",
+    "gateway-record-half-written",
+    "gateway-record-written",
+    "gateway-record-committed",
+)
+AUTHORITY_STEPS = (
+    "authority-session-granted",
+    "authority-session-kept",
+    "authority-assertions-checked",
+    "authority-attempt-written",
+    "authority-attempt-counted",
+    "authority-bits-made",
+    "authority-bits-kept",
+    "authority-key-destroyed",
+    "authority-outcome-written",
+    "authority-attempt-concluded",
+    "authority-decision-kept",
+)
+"""In the order of a registration."""
+
+PATIENCE = 40
+"""Seconds within which every client has its answer."""
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
+    return Steps(tmp_path_factory.mktemp("steps") / "folder")
+
+
+@pytest.fixture(scope="module")
+def deployment(steps: Steps, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
+    root = tmp_path_factory.mktemp("crashes")
+    few = {"SEALMATCH_AUTHORITY_WORKERS": "1", "SEALMATCH_GATEWAY_WORKERS": "1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**steps.environment(), **few}.items():
+            patch.setenv(name, value)
+        with Observed(root, port=free_port_pair(), authority_seconds="8") as deployment:
+            yield deployment
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What both servers keep on disk, as far as it must agree with itself."""
+
+    records: dict[bytes, str]
+    counted: dict[str, int]
+    decided: set[bytes]
+    attempts: list[tuple[int, int | None]]
+
+
+def stored(deployment: Observed) -> Stored:
+    """Read it, and check that it agrees with itself."""
+    with gateway_database(deployment) as database:
+        assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+        records = dict(database.execute("select record_id, outcome from records"))
+        sums = "select outcome, sum(count) from outcome_counters group by outcome"
+        counted = dict(database.execute(sums))
+        decided = {
+            row[0]
+            for row in database.execute("select record_id from sessions where state = 'DECIDED'")
+        }
+    caps = deployment.directories.authority / "caps.sqlite3"
+    with contextlib.closing(sqlite3.connect(caps, timeout=10)) as database:
+        assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+        attempts = database.execute("select id, matched from attempts order by id").fetchall()
+    outcomes = list(records.values())
+    assert decided == set(records), "each record is of one decided session"
+    assert {o: outcomes.count(o) for o in outcomes} == {
+        o: n for o, n in counted.items() if o in ("MATCH", "NO_MATCH")
+    }, "each record is counted once"
+    return Stored(records, counted, decided, attempts)
+
+
+class Attempt:
+    """One registration by raw messages, and what came back."""
+
+    def __init__(self, counter: Counter) -> None:
+        self.counter = counter
+        self.opened: Opened | None = None
+        self.body = b""
+        self.answer: httpx.Response | None = None
+        """None: the connection broke."""
+
+    def run(self) -> "Attempt":
+        try:
+            self._open()
+            if self.opened is not None:
+                self.body = self.counter.honest_submission(self.opened).encode()
+                self.answer = self.counter.submit(self.opened, self.body)
+        except httpx.TransportError:
+            self.answer = None
+        return self
+
+    def _open(self) -> None:
+        request = session_request(self.counter.keys)
+        answer = self.counter.send("POST", SESSIONS, request.encode())
+        if answer.status_code == 200:
+            offer = SessionOffer.decode(answer.content)
+            self.opened = verified(self.counter.keys, request, offer, unix_time())
+        else:
+            self.answer = answer
+
+    @property
+    def final(self) -> bool:
+        return self.answer is not None and self.answer.status_code == 200
+
+    def again(self) -> httpx.Response:
+        assert self.opened is not None
+        return self.counter.submit(self.opened, self.body)
+
+
+@pytest.fixture
+def counter(deployment: Observed, steps: Steps) -> Iterator[Counter]:
+    counter = Counter(deployment)
+    yield counter
+    steps.disarm()
+    revive(deployment)
+    counter.close()
+
+
+def check_afterwards(attempt: Attempt, before: Stored, after: Stored, counter: Counter) -> None:
+    """One final answer or none, the same for ever; and the next registration passes."""
+    new = set(after.records) - set(before.records)
+    assert len(new) <= 1
+    if attempt.answer is not None and not attempt.final:
+        assert_problem(attempt.answer, 503)
+    if attempt.final:
+        assert new, "what the client was told is on record"
+    if attempt.opened is not None and attempt.body:
+        again = attempt.again()
+        if new:
+            assert again.status_code == 200
+            assert again.json()["recordId"] == next(iter(new)).hex()
+            assert attempt.answer is None or again.content == attempt.answer.content
+            receipt = again.json()["receipt"]
+            verify_receipt(_decoded(receipt), counter.trust)
+        else:
+            assert_problem(again, 404, 409)
+    assert counter.register(*pair(0.7)).outcome == "MATCH"
+
+
+def _decoded(receipt: str) -> bytes:
+    import base64
+
+    return base64.urlsafe_b64decode(receipt + "=" * (-len(receipt) % 4))
+
+
+def test_no_point_of_the_servers_is_left_out() -> None:
+    of_servers = {name for name in points() if name.startswith(("gateway-", "authority-"))}
+    assert of_servers == {*GATEWAY_STEPS, *AUTHORITY_STEPS}
+
+
+@pytest.mark.parametrize("step", GATEWAY_STEPS)
+def test_the_gateway_killed(
+    deployment: Observed, steps: Steps, counter: Counter, step: str
+) -> None:
+    before = stored(deployment)
+    steps.arm(step)
+    attempt = Attempt(counter).run()
+    assert steps.reached, "the step is one of a registration"
+    assert deployment.servers[GATEWAY].process.wait(10) == -9
+    assert attempt.answer is None, "a dead server answers nothing"
+    revive(deployment)
+    after = stored(deployment)
+    recorded = len(after.records) - len(before.records)
+    assert recorded == (step == "gateway-record-committed")
+    check_afterwards(attempt, before, after, counter)
+
+
+@pytest.mark.parametrize("step", AUTHORITY_STEPS)
+def test_the_authority_killed(
+    deployment: Observed, steps: Steps, counter: Counter, step: str
+) -> None:
+    before = stored(deployment)
+    steps.arm(step)
+    attempt = Attempt(counter).run()
+    assert steps.reached
+    assert deployment.servers[AUTHORITY].process.wait(10) == -9
+    assert not attempt.final
+    after = stored(deployment)
+    assert after.records == before.records
+    new = after.attempts[len(before.attempts) :]
+    assert after.attempts[: len(before.attempts)] == before.attempts
+    place = AUTHORITY_STEPS.index(step)
+    counted = place >= AUTHORITY_STEPS.index("authority-attempt-counted")
+    concluded = place >= AUTHORITY_STEPS.index("authority-attempt-concluded")
+    assert len(new) == counted, "counted before anything is answered"
+    assert [matched for _, matched in new] == [1 if concluded else None] * counted
+    revive(deployment)
+    check_afterwards(attempt, before, after, counter)
+
+
+# Storage that fails at a step
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another process holds the database and does not let go."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        yield
+        database.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def full_authority_disk(deployment: Observed) -> Iterator[None]:
+    """No file of the authority may grow by a byte, nor be written at all."""
+    import resource
+
+    pid = deployment.servers[AUTHORITY].process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+def faulty(deployment: Observed, fault: str) -> contextlib.AbstractContextManager[None]:
+    gateway = deployment.directories.gateway
+    match fault:
+        case "gateway's disk full":
+            return full_disk(deployment.servers[GATEWAY].process.pid, gateway)
+        case "authority's disk full":
+            return full_authority_disk(deployment)
+        case "gateway's database locked":
+            return locked(gateway / "gateway.sqlite3")
+    raise AssertionError(fault)
+
+
+@pytest.mark.parametrize(
+    ("fault", "step"),
+    [
+        ("gateway's disk full", "gateway-key-received"),
+        ("gateway's disk full", "gateway-record-half-written"),
+        ("gateway's database locked", "gateway-decision-received"),
+        ("authority's disk full", "authority-assertions-checked"),
+        ("authority's disk full", "authority-attempt-written"),
+        ("authority's disk full", "authority-key-destroyed"),
+    ],
+)
+def test_storage_that_fails_at_a_step(
+    deployment: Observed, steps: Steps, counter: Counter, fault: str, step: str
+) -> None:
+    """503, nothing recorded, and nothing decided that was not counted before."""
+    before = stored(deployment)
+    with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as broken:
+        with steps.held_at(step):
+            running = pool.submit(Attempt(counter).run)
+            steps.wait()
+            broken.enter_context(faulty(deployment, fault))
+        attempt = running.result(PATIENCE)
+    assert not attempt.final
+    after = stored(deployment)
+    assert after.records == before.records
+    assert len(after.attempts) - len(before.attempts) <= 1
+    assert all(server.process.poll() is None for server in deployment.servers), "both go on"
+    check_afterwards(attempt, before, after, counter)
+
+
+def test_a_failed_session_does_not_touch_its_neighbours(
+    deployment: Observed, steps: Steps, counter: Counter
+) -> None:
+    """An outcome that cannot be counted costs its own session, not the others' keys."""
+    neighbour = counter.open()
+    submission = counter.honest_submission(neighbour)
+    with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as broken:
+        with steps.held_at("authority-key-destroyed"):
+            running = pool.submit(Attempt(counter).run)
+            steps.wait()
+            broken.enter_context(full_authority_disk(deployment))
+        assert not running.result(PATIENCE).final
+    assert counter.submit(neighbour, submission).status_code == 200
