@@ -108,6 +108,7 @@ class Counter:
             client_nonce=nonce,
             purpose=SIM_ACTIVATION,
             consent_text_version=CONSENT_TEXT_VERSION,
+            exclusions=(),
         )
         offer, _ = self._client.open_session(request)
         return Opened(nonce, offer, self.verify(offer.grant, offer.public_key, nonce))

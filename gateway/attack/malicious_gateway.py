@@ -27,6 +27,7 @@ from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.errors import Refused
 from gateway.wire.evaluation import Decision
 from gateway.wire.ids import new_record_id
+from gateway.wire.liveness import not_performed
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.profile import LANE
 from gateway.wire.subject import Subject
@@ -233,7 +234,7 @@ def _verifies(
         template=cose.peek(taken.template_assertion, TemplateAssertion),
         submission=cose.peek(taken.submission_assertion, SubmissionAssertion),
         consent=taken.consent,
-        liveness="not-performed",
+        liveness=not_performed(),
     )
     statement = make_statement(decision, given, new_record_id(), unix_time(), gateway.signing)
     try:

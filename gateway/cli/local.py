@@ -289,6 +289,7 @@ class LocalDeployment:
     def _gateway_environment(self, authority_url: str) -> dict[str, str]:
         own = {f"SEALMATCH_GATEWAY_{k.upper()}": v for k, v in self._settings.items()}
         return {
+            "SEALMATCH_GATEWAY_LIVENESS": "optional",  # still photographs go on working here
             "SEALMATCH_GATEWAY_DATA_DIR": str(self.directories.gateway),
             "SEALMATCH_GATEWAY_PARTY": GATEWAY,
             "SEALMATCH_GATEWAY_PASSPHRASE_FILE": str(self._passphrase("gateway")),

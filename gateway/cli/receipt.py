@@ -11,6 +11,7 @@ from pathlib import Path
 from gateway.cli.register import add_subject_arguments, subject_of
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import STEPS, ReceiptInvalid, VerifiedReceipt, verify_receipt
+from gateway.wire.liveness import LivenessResult
 from gateway.wire.proof import Opening, Receipt
 
 
@@ -58,6 +59,12 @@ def _print_step(step: int, found: str) -> None:
     print(f"ok    {step}. {STEPS[step]}: {found}")
 
 
+def _liveness(result: LivenessResult) -> str:
+    asked = f" ({', '.join(result.asked)})" if result.asked else ""
+    excluded = [f"; without {one.kind}: {one.reason}" for one in result.excluded]
+    return result.outcome + asked + "".join(excluded)
+
+
 def _print_summary(verified: VerifiedReceipt) -> None:
     statement, decision = verified.statement.message, verified.decision.message
     decided = datetime.datetime.fromtimestamp(statement.decided_at_minute, datetime.UTC)
@@ -72,7 +79,7 @@ def _print_summary(verified: VerifiedReceipt) -> None:
         "device": f"{statement.device} (agent {statement.agent}, outlet {statement.outlet})",
         "model": statement.model_id,
         "match policy": f"{statement.policy_digest.hex()[:16]}... ({statement.policy_assurance})",
-        "liveness": statement.liveness,
+        "liveness": _liveness(statement.liveness),
         "consent text": f"version {statement.consent_text_version}",
         "log proof": "none",
     }

@@ -12,7 +12,13 @@ from typing import Any
 import httpx
 
 from gateway.wire.cose import SigningKey
-from gateway.wire.errors import MalformedMessage, Refused, SealmatchError, Unavailable
+from gateway.wire.errors import (
+    LivenessNotPossible,
+    MalformedMessage,
+    Refused,
+    SealmatchError,
+    Unavailable,
+)
 from gateway.wire.evaluation import Outcome
 from gateway.wire.host.http import CBOR
 from gateway.wire.ids import RecordId, SessionId
@@ -22,6 +28,8 @@ from gateway.wire.session import SessionOffer, SessionRequest
 
 BASE = "/face-verification/v0.1/sessions"
 _ANSWER_BYTES = 8 * SMALL
+
+_NOT_POSSIBLE = "FACE_VERIFICATION.LIVENESS_NOT_POSSIBLE"
 
 RECOVERY_ATTEMPTS = 5
 RECOVERY_PAUSE_SECONDS = 0.5
@@ -120,6 +128,7 @@ class GatewayClient:
             Refused: the gateway refuses (403).
             NoAnswer: nothing came back.
             Unavailable: 503; the registration can be started again.
+            LivenessNotPossible: too many kinds of action were excluded for this gateway.
             GatewayError: any other error; its text is the gateway's code and message.
         """
         headers = sign_request(method, path, body, self._device, self._clock())
@@ -159,6 +168,8 @@ def _error(status: int, content: bytes) -> SealmatchError:
         return Refused("the gateway refuses")
     if status == httpx.codes.SERVICE_UNAVAILABLE:
         return Unavailable(message)
+    if code == _NOT_POSSIBLE:
+        return LivenessNotPossible(message)
     return GatewayError(f"the gateway answered {status} {code}: {message}")
 
 

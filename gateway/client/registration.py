@@ -1,11 +1,12 @@
-"""One registration: two embeddings in, one bit and a checked receipt out.
+"""One registration: an embedding and a live capture in, one bit and a checked receipt out.
 
 1. Ask the gateway for a session.
 2. Check the offer: the pinned authority signed this key for this session; the policy is for the
-   model in use and one that this client accepts.
-3. The issuer checks the same by itself and hands over a sealed template.
-4. Encrypt the probe, sign the submission assertion, hand in both.
-5. Check the receipt as a stranger would, and that it is about this very submission.
+   model in use and one that this client accepts; the liveness challenge is for this session.
+3. Capture the live face, in answer to the challenge. Where that fails, nothing has been sent.
+4. The issuer checks the offer by itself and hands over a sealed template.
+5. Encrypt probe and action vector, sign the submission assertion, hand in all.
+6. Check the receipt as a stranger would, and that it is about this very submission.
 
 Nothing is sent before step 2 passed, and nothing that shows a face is sent at all.
 """
@@ -19,6 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.client.gateway_client import GatewayClient, Verification
+from gateway.client.liveness.capture import Captured
+from gateway.client.liveness.measured import Inconclusive
+from gateway.client.liveness.prompts import Language, text
 from gateway.he.encryption import encrypt_probe
 from gateway.he.engine import Engine
 from gateway.he.quantise import quantise
@@ -31,6 +35,7 @@ from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.errors import Refused
 from gateway.wire.evaluation import Outcome
 from gateway.wire.ids import Nonce, PartyId, RecordId, digest_of, new_nonce
+from gateway.wire.liveness import Challenge, Exclusion, LivenessResult
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.profile import PROFILE
 from gateway.wire.proof import Opening
@@ -51,6 +56,27 @@ class Occasion:
     purpose: str = SIM_ACTIVATION
     consent_text_version: int = CONSENT_TEXT_VERSION
     language: str = "en"
+    """Of the consent text."""
+    exclusions: tuple[Exclusion, ...] = ()
+    """Kinds of action that this person is not asked for."""
+
+
+Live = Callable[[Challenge | None], Captured]
+"""Captures the live face, in answer to a challenge if there is one. Raises ``Inconclusive``."""
+
+
+def still(probe: NDArray[np.floating], language: Language = "en") -> Live:
+    """A photograph in the place of a live capture: it answers no challenge."""
+
+    def capture(challenge: Challenge | None) -> Captured:
+        if challenge is not None and challenge.required:
+            raise Inconclusive(
+                "the gateway asks for a liveness check, which a photograph cannot answer",
+                text("advice-use-camera", language),
+            )
+        return Captured(np.asarray(probe))
+
+    return capture
 
 
 @dataclass(frozen=True)
@@ -90,6 +116,7 @@ class Registration:
     submission: Submission = field(repr=False)
     offer: SessionOffer = field(repr=False)
     measured: Measurements
+    liveness: LivenessResult
 
 
 class RegistrationClient:
@@ -116,16 +143,19 @@ class RegistrationClient:
     def register(
         self,
         template: NDArray[np.floating],
-        probe: NDArray[np.floating],
+        live: NDArray[np.floating] | Live,
         occasion: Occasion,
         measured: Measurements | None = None,
     ) -> Registration:
         """Run one registration.
 
         Args:
-            template, probe: unit embeddings of portrait and live capture, shape (d,), d <= 512.
+            template: unit embedding of the portrait, shape (d,), d <= 512.
+            live: the capture, or the unit embedding of a photograph in its place.
 
         Raises:
+            Inconclusive: the live capture led to nothing; nothing was sent.
+            LivenessNotPossible: too many kinds of action are excluded for this gateway.
             Refused: the session key or policy is not the expected one (nothing was sent), or
                 the gateway refuses.
             ReceiptInvalid: the receipt does not verify.
@@ -137,6 +167,9 @@ class RegistrationClient:
             offer = self._open(nonce, occasion, measured)
         with measured.stage("verifySessionKey"):
             key = self._check(offer, nonce)
+            challenge = _challenge_of(offer, key)
+        with measured.stage("liveCapture"):
+            captured = (still(live) if isinstance(live, np.ndarray) else live)(challenge)
         with measured.stage("issueTemplate"):
             issued = self._issuer.issue(
                 template,
@@ -146,7 +179,7 @@ class RegistrationClient:
             )
         with measured.stage("encryptProbe"):
             salt = new_salt()
-            submission, assertion = self._submission(key, issued, probe, occasion, salt)
+            submission, assertion = self._submission(key, issued, captured, occasion, salt)
         with measured.stage("verification"):
             body = submission.encode()
             answer, exchange = self._gateway.submit(key.grant.message.session, body)
@@ -168,6 +201,7 @@ class RegistrationClient:
             submission=submission,
             offer=offer,
             measured=measured,
+            liveness=verified.statement.message.liveness,
         )
 
     def _open(self, nonce: Nonce, occasion: Occasion, measured: Measurements) -> SessionOffer:
@@ -178,6 +212,7 @@ class RegistrationClient:
             client_nonce=nonce,
             purpose=occasion.purpose,
             consent_text_version=occasion.consent_text_version,
+            exclusions=occasion.exclusions,
         )
         offer, exchange = self._gateway.open_session(request)
         measured.bytes_sent |= {"sessionRequest": exchange.sent, "sessionOffer": exchange.received}
@@ -202,21 +237,21 @@ class RegistrationClient:
         policy = MatchPolicy.decode(offer.policy)
         if policy.model_digest != self._model.digest:
             raise Refused("the match policy is for another face model than this client's")
-        if offer.challenge is not None:
-            raise Refused("the gateway asks for a liveness check that this client cannot perform")
         return key
 
     def _submission(
         self,
         key: VerifiedSessionKey,
         issued: IssuedTemplate,
-        probe: NDArray[np.floating],
+        captured: Captured,
         occasion: Occasion,
         activation_salt: bytes,
     ) -> tuple[Submission, Signed[SubmissionAssertion]]:
         now = self._clock()
         grant = key.grant.message
-        ciphertext = encrypt_probe(self._engine, key, quantise(probe))
+        action = None if captured.action is None else quantise(captured.action)
+        ciphertext = encrypt_probe(self._engine, key, quantise(captured.probe), action)
+        evidence = None if captured.transcript is None else captured.transcript.encode()
         consent = ConsentRecord(
             text_version=occasion.consent_text_version,
             language=occasion.language,
@@ -230,7 +265,7 @@ class RegistrationClient:
             probe_digest=ciphertext.digest,
             template_assertion_digest=digest_of(issued.assertion),
             model_digest=self._model.digest,
-            liveness_evidence_digest=None,
+            liveness_evidence_digest=None if evidence is None else digest_of(evidence),
             consent_digest=consent.digest,
             activation_commitment=activation_commitment(
                 occasion.activation_reference, activation_salt
@@ -247,7 +282,7 @@ class RegistrationClient:
             template_assertion=issued.assertion,
             probe=ciphertext.encoded,
             submission_assertion=signed.encoded,
-            liveness_evidence=None,
+            liveness_evidence=evidence,
             consent=consent,
         )
         return submission, signed
@@ -259,7 +294,7 @@ class RegistrationClient:
         subject: Subject,
         assertion: Signed[SubmissionAssertion],
     ) -> VerifiedReceipt:
-        """Step 5. Raises ``ReceiptInvalid`` or ``Refused``."""
+        """Step 6. Raises ``ReceiptInvalid`` or ``Refused``."""
         verified = verify_receipt(answer.receipt, self._trust, opening, subject)
         decision, statement = verified.decision.message, verified.statement.message
         about_this = (
@@ -270,3 +305,13 @@ class RegistrationClient:
         if not about_this:
             raise Refused("the receipt is about another submission or outcome")
         return verified
+
+
+def _challenge_of(offer: SessionOffer, key: VerifiedSessionKey) -> Challenge | None:
+    """The offer's challenge. Raises ``Refused`` for one that was drawn for another session."""
+    if offer.challenge is None:
+        return None
+    challenge = Challenge.decode(offer.challenge)
+    if challenge.session != key.grant.message.session:
+        raise Refused("the liveness challenge is for another session")
+    return challenge

@@ -6,11 +6,11 @@ from gateway.wire import cose
 from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.evaluation import Decision
 from gateway.wire.ids import Digest, RecordId
+from gateway.wire.liveness import LivenessResult
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.proof import MINUTE, Receipt, Statement
 from gateway.wire.submission import (
     ConsentRecord,
-    LivenessOutcome,
     SubmissionAssertion,
     TemplateAssertion,
 )
@@ -24,7 +24,7 @@ class Circumstances:
     template: TemplateAssertion
     submission: SubmissionAssertion
     consent: ConsentRecord
-    liveness: LivenessOutcome
+    liveness: LivenessResult
 
 
 def make_statement(

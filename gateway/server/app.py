@@ -73,7 +73,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
     service = GatewayService(
         identity,
         default_policy(settings),
-        Limits(settings.retention_days, settings.activations_per_subject),
+        Limits(settings.retention_days, settings.activations_per_subject, settings.liveness_policy),
         database,
         AuthorityClient(transport, settings.authority_url, identity.signing, clock),
         OpenSessions(settings.max_sessions, clock),

@@ -1,16 +1,19 @@
 """Configuration of the gateway."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from gateway.he.isolation import Limits
 from gateway.server.evaluation import EngineName
+from gateway.server.liveness import MIN_KINDS, LivenessMode, LivenessPolicy
 from gateway.wire.cose import VerifyKey
 from gateway.wire.host.server_settings import ServerSettings
+from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import Digest, ModelId, PartyId
+from gateway.wire.liveness import ACTION_KINDS, MAX_ACTIONS, MAX_LIMIT_MS, PassiveRule
 
 
 class GatewaySettings(ServerSettings):
@@ -61,6 +64,34 @@ class GatewaySettings(ServerSettings):
     lanes: int = Field(
         default=2, ge=1, le=2, description="Lanes that must accept: 1 probe, 2 probe and actions."
     )
+    liveness: LivenessMode = Field(
+        default="required",
+        description="Liveness check: off, optional (a still photograph will do, and the statement "
+        "says so) or required.",
+    )
+    liveness_kinds: str = Field(
+        default=",".join(ACTION_KINDS),
+        pattern=r"^[a-z-]+(,[a-z-]+)*$",
+        description="Actions to ask for, at least three: blink, open-mouth, turn-left, turn-right.",
+    )
+    liveness_actions: int = Field(
+        default=3, ge=1, le=MAX_ACTIONS, description="Actions in one challenge."
+    )
+    liveness_seconds: int = Field(
+        default=20, ge=3, le=MAX_LIMIT_MS // 1000, description="Time limit of a challenge."
+    )
+    liveness_if_impossible: Literal["refuse", "go-on"] = Field(
+        default="refuse",
+        description="When so many actions were excluded for a person that fewer than three are "
+        "left: refuse, or go on without (the statement says so).",
+    )
+    liveness_passive: PassiveRule = Field(
+        default="warn",
+        description="Passive check of single frames (weak, see MODELS): off, warn or require.",
+    )
+    liveness_passive_threshold: int = Field(
+        default=50, ge=0, le=100, description="Passive score in hundredths, below which it fails."
+    )
     he_engine: EngineName = Field(
         default="tenseal",
         description="HE library: tenseal, or seal-python (extra `seal-python`); same words.",
@@ -78,6 +109,23 @@ class GatewaySettings(ServerSettings):
     @property
     def worker_limits(self) -> Limits:
         return Limits(self.worker_memory, self.worker_seconds)
+
+    @property
+    def liveness_policy(self) -> LivenessPolicy:
+        """Raises ``BadConfiguration`` for kinds that are unknown, named twice, or too few."""
+        named = self.liveness_kinds.split(",")
+        kinds = tuple(kind for kind in ACTION_KINDS if kind in named)
+        if len(kinds) != len(named) or len(kinds) < MIN_KINDS:
+            raise BadConfiguration("check the settings: liveness_kinds")
+        return LivenessPolicy(
+            self.liveness,
+            kinds,
+            self.liveness_actions,
+            self.liveness_seconds * 1000,
+            self.liveness_if_impossible == "go-on",
+            self.liveness_passive,
+            self.liveness_passive_threshold,
+        )
 
     @property
     def database(self) -> str:

@@ -6,6 +6,7 @@ answers a key once; the client opens another.
 """
 
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,10 +16,12 @@ from gateway.he.session_key import ExpectedSession, verify_session_key
 from gateway.proofs.statement import Circumstances, make_receipt, make_statement
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.evaluation import NewEvaluation
+from gateway.server.liveness import NO_LIVENESS, CheckedLiveness, LivenessPolicy
 from gateway.server.sessions import OpenSession, OpenSessions, State, check_transition
 from gateway.server.verification import (
     CheckedSubmission,
     Expected,
+    ExpectedLiveness,
     Verdict,
     check_submission,
     decide,
@@ -42,9 +45,11 @@ from gateway.wire.ids import (
     RecordId,
     SessionId,
     SubjectHandle,
+    new_nonce,
     new_record_id,
     new_session_id,
 )
+from gateway.wire.liveness import Challenge
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.profile import PROFILE
 from gateway.wire.sealing import SealingPrivateKey
@@ -71,6 +76,7 @@ class Limits:
 
     retention_days: int
     activations_per_subject: int
+    liveness: LivenessPolicy = NO_LIVENESS
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ class GatewayService:
 
         Raises:
             UnknownProfile: another profile.
+            LivenessNotPossible: the person is to be asked for too few kinds of action.
             Refused: another device's request, an unknown party or consent text, a bad grant.
             Unavailable: too many sessions, no authority, no storage.
         """
@@ -128,6 +135,10 @@ class GatewayService:
         crash.reach("gateway-session-allowed")
         opened, public_key = self._obtain_key(request)
         crash.reach("gateway-key-received")
+        challenge = self._limits.liveness.challenge(
+            opened.session_id, new_nonce(), request.exclusions, secrets.randbelow
+        )
+        encoded = None if challenge is None else challenge.encode()
         row = store.SessionRow(
             session_id=opened.session_id,
             state=State.OPEN,
@@ -136,6 +147,7 @@ class GatewayService:
             purpose=request.purpose,
             consent_text_version=request.consent_text_version,
             policy_digest=self._policy.digest,
+            challenge=encoded,
             created_at=self._clock(),
             expires_at=opened.expires_at,
         )
@@ -147,7 +159,7 @@ class GatewayService:
             grant=opened.grant.encoded,
             public_key=public_key,
             policy=self._policy.encode(),
-            challenge=None,
+            challenge=encoded,
         )
 
     def submit(
@@ -176,6 +188,11 @@ class GatewayService:
                 purpose=row.purpose,
                 consent_text_version=row.consent_text_version,
                 policy=self._policy,
+                liveness=ExpectedLiveness(
+                    None if row.challenge is None else Challenge.decode(row.challenge),
+                    row.created_at,
+                    self._limits.liveness.passive_threshold,
+                ),
                 check_limit=self._check_limit,
             )
             checked = check_submission(submission, expected, self._identity.sealing, self._clock())
@@ -187,9 +204,9 @@ class GatewayService:
                 template=checked.template_assertion.message,
                 submission=checked.submission_assertion.message,
                 consent=submission.consent,
-                liveness="not-performed",
+                liveness=checked.liveness.result,
             )
-            return self._record(expected.session, verdict, given)
+            return self._record(expected.session, verdict, given, checked.liveness)
         except BaseException as error:
             self._fail(session, error)
             raise
@@ -266,8 +283,14 @@ class GatewayService:
         if live >= self._limits.activations_per_subject:
             raise Refused("the subject has as many live activations as it may")
 
-    def _record(self, session: OpenSession, verdict: Verdict, given: Circumstances) -> SessionView:
-        """Sign the statement; write record, session and counter in one transaction."""
+    def _record(
+        self,
+        session: OpenSession,
+        verdict: Verdict,
+        given: Circumstances,
+        liveness: CheckedLiveness,
+    ) -> SessionView:
+        """Sign the statement; write record, session and counters in one transaction."""
         now = self._clock()
         record_id = new_record_id()
         statement = make_statement(verdict.decision, given, record_id, now, self._identity.signing)
@@ -296,6 +319,7 @@ class GatewayService:
                 record_id=record_id,
             )
             store.count_outcome(connection, outcome, now)
+            store.count_liveness(connection, liveness.counts, now)
             crash.reach("gateway-record-written")
         crash.reach("gateway-record-committed")
         return SessionView(

@@ -8,7 +8,8 @@ Checks on what came from the client; each failure is a refusal that tells the se
 4.  The submission names this template assertion; both name the policy's model.
 5.  Both are fresh.
 6.  Consent and purpose are those for which the session was opened, and those signed.
-7.  The liveness evidence is what was signed: none, while no liveness check is performed.
+7.  The liveness evidence is what was signed; it answers this session's challenge, plausibly;
+    where the challenge says required, it is there.
 8.  The sealed template opens, is a canonical ciphertext, and has the asserted digest.
 9.  The probe is a canonical ciphertext and has the asserted digest.
 
@@ -29,13 +30,15 @@ from dataclasses import dataclass
 
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.evaluation import Evaluating, Inputs, NewEvaluation
+from gateway.server.liveness import CheckedLiveness, assess
 from gateway.server.sessions import OpenSession
 from gateway.wire import cose
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import MalformedMessage, Refused
 from gateway.wire.evaluation import BlindedRows, Decision, MaskedProduct
 from gateway.wire.host import crash
-from gateway.wire.ids import SubjectHandle
+from gateway.wire.ids import Digest, SubjectHandle, digest_of
+from gateway.wire.liveness import Challenge, LivenessTranscript
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.sealing import SealingPrivateKey
@@ -44,6 +47,15 @@ from gateway.wire.submission import Submission, SubmissionAssertion, TemplateAss
 MAX_AGE = 15 * 60
 CLOCK_SKEW = 60
 """Seconds."""
+
+
+@dataclass(frozen=True)
+class ExpectedLiveness:
+    """The challenge of the session, if any, and when it was offered."""
+
+    challenge: Challenge | None
+    offered_at: int
+    passive_threshold: int
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,7 @@ class Expected:
     purpose: str
     consent_text_version: int
     policy: MatchPolicy
+    liveness: ExpectedLiveness
     check_limit: Callable[[Sequence[SubjectHandle]], None]
     """Raises ``Refused`` when a subject has as many live activations as it may."""
 
@@ -69,6 +82,7 @@ class CheckedSubmission:
     submission_assertion: Signed[SubmissionAssertion]
     template: Ciphertext
     probe: Ciphertext
+    liveness: CheckedLiveness
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,7 @@ def check_submission(
     """Steps 1 to 9.
 
     Raises:
-        MalformedMessage: an assertion or ciphertext is not a valid encoding.
+        MalformedMessage: an assertion, transcript or ciphertext is not a valid encoding.
         Refused: any other fault.
     """
     grant = expected.session.grant.message
@@ -113,10 +127,11 @@ def check_submission(
             "consent text": consent.text_version == expected.consent_text_version,
             "consent": made.consent_digest == consent.digest,
             # 7: liveness evidence
-            "liveness evidence": submission.liveness_evidence is None
-            and made.liveness_evidence_digest is None,
+            "liveness evidence": made.liveness_evidence_digest
+            == _digest_or_none(submission.liveness_evidence),
         }
     )
+    liveness = _check_liveness(submission.liveness_evidence, expected, now)
     # 8: the template
     template_bytes = sealing.open(submission.sealed_template, grant.session, grant.key_id)
     encrypted_template = Ciphertext.decode(template_bytes, polynomials=2)
@@ -124,7 +139,22 @@ def check_submission(
     # 9: the probe
     encrypted_probe = Ciphertext.decode(submission.probe, polynomials=2)
     _require({"probe": encrypted_probe.digest == made.probe_digest})
-    return CheckedSubmission(template, device, encrypted_template, encrypted_probe)
+    return CheckedSubmission(template, device, encrypted_template, encrypted_probe, liveness)
+
+
+def _check_liveness(evidence: bytes | None, expected: Expected, now: int) -> CheckedLiveness:
+    asked = expected.liveness
+    return assess(
+        asked.challenge,
+        None if evidence is None else LivenessTranscript.decode(evidence),
+        expected.policy.model_digest,
+        (now - asked.offered_at) * 1000,
+        asked.passive_threshold,
+    )
+
+
+def _digest_or_none(evidence: bytes | None) -> Digest | None:
+    return None if evidence is None else digest_of(evidence)
 
 
 def decide(

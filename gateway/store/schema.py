@@ -26,6 +26,7 @@ sessions = Table(
     Column("purpose", String(40), nullable=False),
     Column("consent_text_version", Integer, nullable=False),
     Column("policy_digest", LargeBinary(32), nullable=False),
+    Column("challenge", LargeBinary(1024)),
     Column("submission_digest", LargeBinary(32)),
     Column("record_id", LargeBinary(16)),
     Column("created_at", BigInteger, nullable=False),
@@ -90,3 +91,13 @@ outcome_counters = Table(
     PrimaryKeyConstraint("day", "outcome"),
 )
 """Sessions per day (days since 1970-01-01) and outcome, also those that end without a decision."""
+
+liveness_counters = Table(
+    "liveness_counters",
+    metadata,
+    Column("day", Integer, nullable=False),
+    Column("measure", String(24), nullable=False),
+    Column("total", BigInteger, nullable=False),
+    PrimaryKeyConstraint("day", "measure"),
+)
+"""Per day: liveness checks passed, attempts that they took, seconds, and why attempts ended."""

@@ -10,6 +10,7 @@ SealmatchError
     BodyTooLarge          more bytes than the message can have
     UnsupportedMedia      another content type than the route takes
     UnknownProfile        a profile that this side does not speak
+    LivenessNotPossible   too few kinds of action are left to ask for, and the policy insists
     SessionNotFound       never existed, or is gone
     SessionConflict       the session is in another state than this message needs
     UnknownLog            a witness is asked about a transparency log that it does not know
@@ -41,6 +42,10 @@ class UnsupportedMedia(SealmatchError):
 
 class UnknownProfile(SealmatchError):
     """A homomorphic encryption profile that this side does not speak."""
+
+
+class LivenessNotPossible(SealmatchError):
+    """So many kinds of action were excluded that no challenge is left, and one is required."""
 
 
 class SessionNotFound(SealmatchError):
@@ -104,6 +109,7 @@ _TABLE: dict[type[SealmatchError], tuple[int, str]] = {
     UnknownLog: (404, "NOT_FOUND"),
     NotConsistent: (422, "UNPROCESSABLE_CONTENT"),
     TooManyRequests: (429, "TOO_MANY_REQUESTS"),
+    LivenessNotPossible: (422, "FACE_VERIFICATION.LIVENESS_NOT_POSSIBLE"),
     Refused: (403, "PERMISSION_DENIED"),
     Unavailable: (503, "UNAVAILABLE"),
 }

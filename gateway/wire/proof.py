@@ -16,10 +16,10 @@ from gateway.wire.ids import (
     SessionIdField,
     UnixTime,
 )
+from gateway.wire.liveness import LivenessResult
 from gateway.wire.message import SMALL, Message
 from gateway.wire.policy import PolicyAssurance
 from gateway.wire.session import ConsentTextVersion, SignedBytes
-from gateway.wire.submission import LivenessOutcome
 
 MINUTE = 60
 
@@ -43,7 +43,7 @@ class Statement(Message):
     policy_digest: DigestField
     policy_assurance: PolicyAssurance
     model_id: ModelId
-    liveness: LivenessOutcome
+    liveness: LivenessResult
     consent_digest: DigestField
     consent_text_version: ConsentTextVersion
     subject_commitment: CommitmentField

@@ -4,9 +4,9 @@ The authority signs a fresh public key for one session between named parties (pr
 Client and issuer each verify that with the key they pin; ``gateway.he.session_key`` does it.
 """
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gateway.wire.ids import (
     KeyIdField,
@@ -17,6 +17,7 @@ from gateway.wire.ids import (
     SessionIdField,
     UnixTime,
 )
+from gateway.wire.liveness import Exclusions, require_distinct
 from gateway.wire.message import SMALL, Message
 from gateway.wire.polynomials import PUBLIC_KEY_BYTES
 
@@ -37,6 +38,13 @@ class SessionRequest(Message):
     client_nonce: NonceField
     purpose: Purpose
     consent_text_version: ConsentTextVersion
+    exclusions: Exclusions
+    """Kinds of action that the person is not to be asked for."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        require_distinct(one.kind for one in self.exclusions)
+        return self
 
 
 class SessionKeyRequest(Message):
@@ -83,4 +91,4 @@ class SessionOffer(Message):
     policy: Annotated[bytes, Field(min_length=1, max_length=2048)]
     """An encoded MatchPolicy: its digest enters decision and statement."""
     challenge: Annotated[bytes, Field(max_length=2048)] | None
-    """The liveness challenge; null where none is asked for."""
+    """An encoded Challenge; null where this gateway makes no liveness check."""

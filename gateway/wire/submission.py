@@ -1,6 +1,6 @@
 """What issuer and device sign, and the submission that carries it (protocol, section 8)."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -16,12 +16,11 @@ from gateway.wire.ids import (
     SubjectInnerField,
     UnixTime,
 )
+from gateway.wire.liveness import EVIDENCE_BYTES
 from gateway.wire.message import SMALL, Message
 from gateway.wire.polynomials import FRESH_BYTES
 from gateway.wire.sealing import SEALED_BYTES
 from gateway.wire.session import ConsentTextVersion, SignedBytes
-
-_EVIDENCE_BYTES = 8 * 1024
 
 
 class TemplateAssertion(Message):
@@ -76,7 +75,7 @@ class SubmissionAssertion(Message):
 class Submission(Message):
     """Client to gateway: both ciphertexts, both assertions, evidence and consent."""
 
-    max_bytes = SEALED_BYTES + FRESH_BYTES + 2 * SMALL + _EVIDENCE_BYTES
+    max_bytes = SEALED_BYTES + FRESH_BYTES + 2 * SMALL + EVIDENCE_BYTES
 
     session: SessionIdField
     sealed_template: Annotated[
@@ -85,10 +84,6 @@ class Submission(Message):
     template_assertion: SignedBytes
     probe: Annotated[bytes, Field(min_length=FRESH_BYTES, max_length=FRESH_BYTES, repr=False)]
     submission_assertion: SignedBytes
-    liveness_evidence: Annotated[bytes, Field(max_length=_EVIDENCE_BYTES)] | None = Field(
-        repr=False
-    )
+    liveness_evidence: Annotated[bytes, Field(max_length=EVIDENCE_BYTES)] | None = Field(repr=False)
+    """An encoded LivenessTranscript."""
     consent: ConsentRecord
-
-
-LivenessOutcome = Literal["not-performed", "passed", "failed"]

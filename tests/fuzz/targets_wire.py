@@ -17,7 +17,7 @@ from gateway.he.session_key import ExpectedSession, verify_session_key
 from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
 from gateway.proofs.verify import verify_receipt
 from gateway.server.sessions import OpenSession
-from gateway.server.verification import Expected, check_submission
+from gateway.server.verification import Expected, ExpectedLiveness, check_submission
 from gateway.wire import cbor, cose, requests
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import MalformedMessage
@@ -275,6 +275,7 @@ def _expected() -> Expected:
         purpose="sim-activation",
         consent_text_version=1,
         policy=golden.POLICY,
+        liveness=ExpectedLiveness(None, NOW, 50),
         check_limit=lambda handles: None,
     )
 

@@ -165,6 +165,7 @@ def session_request(counter: CounterKeys, **changes: Any) -> SessionRequest:
         "client_nonce": new_nonce(),
         "purpose": "sim-activation",
         "consent_text_version": 1,
+        "exclusions": (),
     }
     return SessionRequest(**{**given, **changes})
 

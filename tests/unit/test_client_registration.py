@@ -34,6 +34,7 @@ from tests.support.deployment import (
     occasion,
     pair,
 )
+from tests.vectors import generate as golden
 
 TEMPLATE, PROBE = pair(0.7)
 
@@ -92,7 +93,9 @@ POLICIES: dict[str, Callable[[World, SessionOffer], SessionOffer]] = {
         update={"policy": other_policy(w, model_digest=digest_of(b"other"))}
     ),
     "a policy that is none": lambda w, o: o.model_copy(update={"policy": b"garbage"}),
-    "a liveness challenge": lambda w, o: o.model_copy(update={"challenge": b"turn left"}),
+    "another session's challenge": lambda w, o: o.model_copy(
+        update={"challenge": golden.CHALLENGE.encode()}
+    ),
 }
 
 

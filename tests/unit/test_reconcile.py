@@ -15,6 +15,7 @@ from gateway.wire import cose
 from gateway.wire.cose import SigningKey
 from gateway.wire.evaluation import Decision
 from gateway.wire.ids import RecordId
+from gateway.wire.liveness import not_performed
 from gateway.wire.proof import Statement
 from gateway.wire.subject import activation_commitment
 
@@ -57,7 +58,7 @@ def statement(number: int, reference: str, outcome: str = "MATCH", signer=GATEWA
             policy_digest=D,
             policy_assurance="unsigned-default",
             model_id="m/x",
-            liveness="not-performed",
+            liveness=not_performed(),
             consent_digest=D,
             consent_text_version=1,
             subject_commitment=D,

@@ -33,6 +33,7 @@ from tests.support.deployment import (
     draft,
     pair,
 )
+from tests.vectors import generate as golden
 
 TEMPLATE, PROBE = pair(0.7)
 OTHER = digest_of(b"something else")
@@ -116,12 +117,20 @@ FAULTS: dict[str, Fault] = {
     "7 evidence signed but absent": Fault(
         "liveness evidence is not", {"made": {"liveness_evidence_digest": OTHER}}
     ),
-    "7 evidence that nobody can check": Fault(
-        "liveness evidence is not",
+    "7 evidence that nobody asked for": Fault(
+        "liveness evidence was not asked for",
+        {
+            "top": {"liveness_evidence": golden.TRANSCRIPT.encode()},
+            "made": {"liveness_evidence_digest": golden.TRANSCRIPT.digest},
+        },
+    ),
+    "7 evidence that is none": Fault(
+        "not deterministic CBOR",
         {
             "top": {"liveness_evidence": b"frames"},
             "made": {"liveness_evidence_digest": digest_of(b"frames")},
         },
+        raises=MalformedMessage,
     ),
     "8 sealed to another key": Fault(
         "sealed template does not open", {"sealing": SealingPrivateKey.generate().public}

@@ -37,6 +37,7 @@ SECTION_12 = {
         "purpose",
         "consent_text_version",
         "policy_digest",
+        "challenge",
         "submission_digest",
         "record_id",
         "created_at",
@@ -57,6 +58,7 @@ SECTION_12 = {
     "admin_actions": {"number", "action"},
     "consent_texts": {"text_version", "language", "text"},
     "outcome_counters": {"day", "outcome", "count"},
+    "liveness_counters": {"day", "measure", "total"},  # totals of nobody
 }
 
 
@@ -240,6 +242,19 @@ def test_outcomes_are_counted_by_day(database: Database) -> None:
     assert {tuple(row) for row in rows} == {(0, "MATCH", 2), (1, "MATCH", 1), (0, "NO_MATCH", 1)}
 
 
+def test_liveness_totals_add_up_by_day(database: Database) -> None:
+    with database.transaction() as connection:
+        store.count_liveness(connection, {"passed": 1, "attempts": 2}, 5)
+        store.count_liveness(connection, {"passed": 1, "attempts": 3, "wrong-action": 2}, 6)
+        store.count_liveness(connection, {"passed": 1}, 24 * 3600)
+        assert store.liveness_totals(connection) == [
+            (0, "attempts", 5),
+            (0, "passed", 2),
+            (0, "wrong-action", 2),
+            (1, "passed", 1),
+        ]
+
+
 def test_only_texts_that_exist_can_be_consented_to(database: Database) -> None:
     with database.transaction() as connection:
         assert store.has_consent_text(connection, 1)
@@ -307,6 +322,8 @@ def test_every_query_compiles_for_postgresql() -> None:
     store.add_record(connection, record)
     store.find_record(connection, bytes(16))
     store.count_outcome(connection, "MATCH", 5)
+    store.count_liveness(connection, {"attempts": 2}, 5)
+    store.liveness_totals(connection)
     store.enrol_party(connection, "device", "d", KEY)
     store.add_admin_action(connection, b"action")
     store.list_admin_actions(connection)
@@ -324,6 +341,7 @@ def test_every_query_compiles_for_postgresql() -> None:
     store.has_consent_text(connection, 1)
     text = "\n".join(connection.statements)
     assert "ON CONFLICT (day, outcome) DO UPDATE SET count = (outcome_counters.count +" in text
+    assert "ON CONFLICT (day, measure) DO UPDATE SET total = (liveness_counters.total +" in text
     assert "UPDATE sessions SET state=" in text
     assert "SELECT EXISTS (SELECT" in text
 

@@ -24,6 +24,17 @@ from gateway.wire.evaluation import (
     EncryptedBits,
     MaskedProduct,
 )
+from gateway.wire.liveness import (
+    ActionTrace,
+    AttemptTotals,
+    Challenge,
+    Exclusion,
+    LivenessResult,
+    LivenessTranscript,
+    ReasonCount,
+    encode_intervals,
+    not_performed,
+)
 from gateway.wire.message import Message
 from gateway.wire.policy import LanePolicy, MatchPolicy
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey
@@ -147,6 +158,59 @@ TEMPLATE = TemplateAssertion(
 )
 SIGNED_TEMPLATE = cose.sign(TEMPLATE, ISSUER)
 
+EXCLUDED = Exclusion(kind="open-mouth", reason="cannot-perform")
+CHALLENGE = Challenge(
+    session=SESSION,
+    nonce=fixed_bytes("challenge-nonce"),
+    actions=("blink", "turn-left", "blink"),
+    excluded=(EXCLUDED,),
+    start_ms=1234,
+    limit_ms=20_000,
+    passive="warn",
+    required=True,
+)
+IMPOSSIBLE = CHALLENGE.model_copy(
+    update={
+        "actions": (),
+        "excluded": (EXCLUDED, Exclusion(kind="blink", reason="cannot-be-seen")),
+        "passive": "off",
+        "required": False,
+    }
+)
+TRACE = ActionTrace(
+    kind="turn-left", asked_ms=2160, start_ms=2760, peak_ms=3240, end_ms=3640, rest=-2, reach=31
+)
+TRACES = (
+    ActionTrace(
+        kind="blink", asked_ms=1240, start_ms=1920, peak_ms=1960, end_ms=2080, rest=3, reach=97
+    ),
+    TRACE,
+    ActionTrace(
+        kind="blink", asked_ms=3720, start_ms=4400, peak_ms=4480, end_ms=4560, rest=5, reach=92
+    ),
+)
+TOTALS = AttemptTotals(
+    attempts=2, seconds=31, reasons=(ReasonCount(reason="wrong-action", count=1),)
+)
+TRANSCRIPT = LivenessTranscript(
+    session=SESSION,
+    challenge_digest=CHALLENGE.digest,
+    model_digest=parties.MODEL_DIGEST,
+    intervals=encode_intervals(range(0, 4601, 40)),
+    actions=TRACES,
+    longest_gap_ms=80,
+    face_changes=0,
+    passive=88,
+    totals=TOTALS,
+)
+LIVENESS = LivenessResult(
+    outcome="passed",
+    asked=CHALLENGE.actions,
+    excluded=CHALLENGE.excluded,
+    passive=CHALLENGE.passive,
+    evidence_digest=TRANSCRIPT.digest,
+)
+
 _SUBMISSION = {
     **_SESSION_KEY,
     "device": DEVICE.party,
@@ -195,7 +259,7 @@ STATEMENT = Statement(
     policy_digest=POLICY.digest,
     policy_assurance="unsigned-default",
     model_id="buffalo/w600k",
-    liveness="not-performed",
+    liveness=not_performed(),
     consent_digest=CONSENT.digest,
     consent_text_version=1,
     subject_commitment=TEMPLATE.subject_commitment,
@@ -224,7 +288,7 @@ HANDLES: Final = (
 )
 
 MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
-    "session-request": (
+    "session-request": tuple(
         SessionRequest(
             profile=PROFILE,
             device=DEVICE.party,
@@ -232,7 +296,9 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
             client_nonce=parties.NONCE,
             purpose="sim-activation",
             consent_text_version=1,
-        ),
+            exclusions=exclusions,
+        )
+        for exclusions in ((), (EXCLUDED,))
     ),
     "session-key-request": (
         SessionKeyRequest(
@@ -250,17 +316,17 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
     ),
     "session-offer": (
         SessionOffer(**_OFFER, challenge=None),
-        SessionOffer(**_OFFER, challenge=fixed_bytes("challenge", 40)),
+        SessionOffer(**_OFFER, challenge=CHALLENGE.encode()),
     ),
     "template-assertion": (TEMPLATE,),
     "consent-record": (CONSENT,),
     "submission-assertion": (
         SUBMISSION_ASSERTION,
-        SubmissionAssertion(**_SUBMISSION, liveness_evidence_digest=fixed_bytes("evidence")),
+        SubmissionAssertion(**_SUBMISSION, liveness_evidence_digest=TRANSCRIPT.digest),
     ),
     "submission": (
         Submission(**_SUBMIT, liveness_evidence=None),
-        Submission(**_SUBMIT, liveness_evidence=fixed_bytes("evidence", 100)),
+        Submission(**_SUBMIT, liveness_evidence=TRANSCRIPT.encode()),
     ),
     "masked-product": (
         MaskedProduct(
@@ -282,7 +348,17 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
     "decision-response": (DecisionResponse(decision=SIGNED_DECISION.encoded),),
     "lane-policy": (LanePolicy.for_cosine("0.419"), LanePolicy.for_cosine("0.341")),
     "match-policy": (POLICY, parties.policy()),
-    "statement": (STATEMENT,),
+    "exclusion": (EXCLUDED,),
+    "challenge": (CHALLENGE, IMPOSSIBLE),
+    "action-trace": (TRACE,),
+    "reason-count": TOTALS.reasons,
+    "attempt-totals": (TOTALS,),
+    "liveness-transcript": (
+        TRANSCRIPT,
+        TRANSCRIPT.model_copy(update={"passive": None, "intervals": b""}),
+    ),
+    "liveness-result": (LIVENESS, not_performed()),
+    "statement": (STATEMENT, STATEMENT.model_copy(update={"liveness": LIVENESS})),
     "receipt": (
         Receipt(statement=SIGNED_STATEMENT.encoded, log_proof=None),
         Receipt(statement=SIGNED_STATEMENT.encoded, log_proof=b"c2sp.org/tlog-proof@v1\n"),

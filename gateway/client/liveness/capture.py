@@ -1,0 +1,181 @@
+"""One live capture: frames through meter, detectors and runner; out come two vectors and evidence.
+
+The probe is the embedding of the best frontal frame; the action vector is the normalised mean of
+the embeddings of frames in which the actions were seen (protocol, section 4). So whoever blinks
+and turns must be the person of the document: both lanes must accept, under encryption.
+
+A frame is measured, perhaps embedded, and dropped. What stays until the end are embeddings with
+their times, in memory; no image is kept, and none is ever written.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gateway.client.liveness.measured import Detectors, Inconclusive, Measured, Meter
+from gateway.client.liveness.prompts import ADVICE, Language, text
+from gateway.client.liveness.runner import ChallengeRunner, Progress, State
+from gateway.client.liveness.sources import Frame
+from gateway.vision.geometry import BgrImage
+from gateway.vision.pipeline import UnitVector
+from gateway.wire.ids import Digest
+from gateway.wire.liveness import (
+    ActionTrace,
+    AttemptReason,
+    AttemptTotals,
+    Challenge,
+    LivenessTranscript,
+)
+
+EMBED_EVERY_MS = 80
+"""A frame is embedded at least this often once actions are asked for: 12 ms each, and a blink of
+100 ms still has one."""
+NEAR_MS = 200
+"""An action without an embedded frame of its own takes the nearest within this time."""
+_BETTER = 1.1
+"""A frontal frame replaces the best one if it is this much better: each one is embedded."""
+
+_PROBE_TURN, _PROBE_CLOSED, _PROBE_MOUTH = 0.08, 0.3, 0.25
+
+
+@dataclass(frozen=True)
+class Captured:
+    """What a registration needs of a live capture."""
+
+    probe: UnitVector = field(repr=False)
+    action: UnitVector | None = field(default=None, repr=False)
+    transcript: LivenessTranscript | None = field(default=None, repr=False)
+
+
+@dataclass
+class _Vectors:
+    """Embeddings of this capture, with their times."""
+
+    frontal: UnitVector | None = None
+    quality: float = 0.0
+    passive: list[float] = field(default_factory=list)
+    timed: list[tuple[int, UnitVector]] = field(default_factory=list)
+
+
+class LiveCapture:
+    """Runs challenges over frames. A meter and detectors serve one capture each."""
+
+    def __init__(
+        self,
+        new_meter: Callable[[], Meter],
+        new_detectors: Callable[[], Detectors],
+        model_digest: Digest,
+        show: Callable[[Progress], None],
+        language: Language = "en",
+    ) -> None:
+        self._new_meter = new_meter
+        self._new_detectors = new_detectors
+        self._model_digest = model_digest
+        self._show = show
+        self._language = language
+
+    def run(
+        self,
+        frames: Iterable[Frame],
+        challenge: Challenge,
+        totals: Callable[[int], AttemptTotals],
+    ) -> Captured:
+        """Run one challenge; ends as soon as the last action was seen.
+
+        Args:
+            totals: the attempts so far, given this one's length in milliseconds.
+
+        Raises:
+            Inconclusive: with the reason and advice; nothing is to be handed in.
+        """
+        meter, detectors = self._new_meter(), self._new_detectors()
+        runner, vectors = ChallengeRunner(challenge), _Vectors()
+        progress, at_ms = Progress(State.SETTLING, 0, "hold-still"), 0
+        for frame in frames:
+            at_ms = frame.at_ms
+            measured = meter.measure(frame.image, at_ms)
+            progress = runner.feed(measured, detectors.feed(measured))
+            if not measured.continuous:
+                vectors = _Vectors() if not runner.asking else vectors
+            _look(meter, frame.image, measured, vectors, challenge, timed=runner.asking)
+            self._show(progress)
+            if progress.over:
+                break
+        else:
+            progress = runner.end()
+            self._show(progress)
+        if progress.state is State.FAILED:
+            raise self._inconclusive(progress.reason or "interrupted")
+        passive = None if not vectors.passive else round(100 * float(np.median(vectors.passive)))
+        transcript = runner.transcript(self._model_digest, totals(at_ms), passive)
+        action = _action_vector(vectors.timed, runner.traces, runner.first_ms)
+        if vectors.frontal is None or action is None:
+            raise self._inconclusive("face-lost")
+        return Captured(vectors.frontal, action, transcript)
+
+    def _inconclusive(self, reason: AttemptReason) -> Inconclusive:
+        return Inconclusive(
+            f"the liveness check was not completed ({reason})",
+            text(ADVICE[reason], self._language),
+            reason,
+        )
+
+
+def _look(
+    meter: Meter,
+    image: BgrImage,
+    measured: Measured,
+    vectors: _Vectors,
+    challenge: Challenge,
+    *,
+    timed: bool,
+) -> None:
+    """Embed the frame where it is the best frontal one so far, or where one is due."""
+    face = measured.face
+    if face is None or measured.faces != 1:
+        return
+    quality = _frontal_quality(measured)
+    better = quality > _BETTER * vectors.quality
+    due = timed and (not vectors.timed or measured.at_ms - vectors.timed[-1][0] >= EMBED_EVERY_MS)
+    if not better and not due:
+        return
+    vector = meter.embed(image, face)
+    if due:
+        vectors.timed.append((measured.at_ms, vector))
+    if better:
+        vectors.frontal, vectors.quality = vector, quality
+        score = None if challenge.passive == "off" else meter.passive_score(image, face)
+        if score is not None:
+            vectors.passive.append(score)
+
+
+def _frontal_quality(frame: Measured) -> float:
+    """Sharpness of a frame that could be the probe; 0 for one that could not."""
+    frontal = (
+        abs(frame.turn) <= _PROBE_TURN
+        and frame.eyes_closed <= _PROBE_CLOSED
+        and frame.mouth_open <= _PROBE_MOUTH
+    )
+    return frame.sharpness if frontal else 0.0
+
+
+def _action_vector(
+    timed: list[tuple[int, UnitVector]], traces: tuple[ActionTrace, ...], first_ms: int
+) -> UnitVector | None:
+    """Normalised mean of the embeddings within the actions; None where an action has none."""
+    chosen: list[UnitVector] = []
+    for trace in traces:
+        start, end = trace.start_ms + first_ms, trace.end_ms + first_ms
+        own = [vector for at, vector in timed if start <= at <= end]
+        chosen += own or _nearest(timed, trace.peak_ms + first_ms)
+        if not chosen:
+            return None
+    mean = np.mean(np.asarray(chosen, np.float64), axis=0)
+    length = float(np.linalg.norm(mean))
+    return None if length == 0.0 else np.asarray(mean / length, np.float32)
+
+
+def _nearest(timed: list[tuple[int, UnitVector]], at_ms: int) -> list[UnitVector]:
+    near = [(abs(at - at_ms), vector) for at, vector in timed if abs(at - at_ms) <= NEAR_MS]
+    return [min(near, key=lambda pair: pair[0])[1]] if near else []

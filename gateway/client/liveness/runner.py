@@ -1,0 +1,266 @@
+"""A challenge as a state machine over measured frames. Pure: time is the frames' own.
+
+    SETTLING --start moment--> ASKING(0) --seen--> ASKING(1) ... --seen--> PASSED
+        |                          |
+        +----- no time left -------+---- another action, another face, no face ----> FAILED
+
+Until the first action is asked for, a lost or changed face begins the transcript anew. After that,
+one face must stay in view. Actions count from ``REACTION_MS`` after their prompt. People blink
+unasked, so a blink is never wrong; any other action than the one asked for ends the attempt,
+or a recording of all actions would pass every challenge.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from gateway.client.liveness.measured import Action, Measured
+from gateway.client.liveness.prompts import ASK, MessageId
+from gateway.wire.errors import CallerMisuse
+from gateway.wire.ids import Digest
+from gateway.wire.liveness import (
+    MAX_FRAMES,
+    ActionKind,
+    ActionTrace,
+    AttemptReason,
+    AttemptTotals,
+    Challenge,
+    LivenessTranscript,
+    encode_intervals,
+)
+
+REACTION_MS = 100
+"""As the gateway checks it: no person answers a prompt faster."""
+MAX_GAP_MS = 700
+"""Longest stretch without exactly one face once actions are asked for; the gateway allows 1000."""
+FRONTAL_TURN = 0.12
+"""About 15 degrees. The first action is asked for when the person looks at the camera."""
+PATIENCE_MS = 5_000
+"""After so long without the action, the person is told to do it more clearly."""
+
+DARK, BRIGHT = 0.18, 0.92
+FAR_PX = 32.0
+"""Distance of the eyes, below which closures of the eyes are a pixel high."""
+
+_REMEMBERED = 600
+_LEVEL: Final[dict[ActionKind, str]] = {
+    "blink": "eyes_closed",
+    "open-mouth": "mouth_open",
+    "turn-left": "turn",
+    "turn-right": "turn",
+}
+
+
+class State(Enum):
+    SETTLING = "settling"
+    ASKING = "asking"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the challenge stands after a frame, and what the person is to be told."""
+
+    state: State
+    done: int
+    prompt: MessageId
+    advice: MessageId | None = None
+    reason: AttemptReason | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state in (State.PASSED, State.FAILED)
+
+
+@dataclass
+class _Track:
+    """One unbroken face, from its first frame."""
+
+    first_ms: int
+    last_face_ms: int
+    longest_gap_ms: int = 0
+    times: list[int] = field(default_factory=list)
+    levels: deque[Measured] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+
+
+class ChallengeRunner:
+    """Runs one challenge. Feed frames in order until ``Progress.over``."""
+
+    def __init__(self, challenge: Challenge) -> None:
+        if not challenge.actions:
+            raise CallerMisuse("this challenge asks for nothing")
+        self._challenge = challenge
+        self._begun_ms: int | None = None
+        self._track: _Track | None = None
+        self._crowded = False
+        self._asked: Measured | None = None
+        self._traces: list[ActionTrace] = []
+        self._reason: AttemptReason | None = None
+
+    @property
+    def traces(self) -> tuple[ActionTrace, ...]:
+        """The actions seen so far, in the times of the transcript."""
+        return tuple(self._traces)
+
+    @property
+    def first_ms(self) -> int:
+        """When the transcript's first frame was taken, in the source's own time."""
+        return 0 if self._track is None else self._track.first_ms
+
+    @property
+    def asking(self) -> bool:
+        """Whether actions are asked for: from here on, one face must stay."""
+        return self._asked is not None
+
+    def feed(self, frame: Measured, actions: Sequence[Action] = ()) -> Progress:
+        """Take the next frame, and the actions that were found with it."""
+        if self._state in (State.PASSED, State.FAILED):
+            raise CallerMisuse("this challenge is over")
+        if self._begun_ms is None:
+            self._begun_ms = frame.at_ms
+        self._follow(frame)
+        if not self._reason and self._asked is not None:
+            self._take(actions, frame)
+        if self._state in (State.SETTLING, State.ASKING):
+            self._watch_the_clock(frame)
+            self._maybe_ask(frame)
+        return self._progress(frame)
+
+    def end(self, reason: AttemptReason = "recording-ended") -> Progress:
+        """No further frame will come."""
+        if self._state is not State.PASSED:
+            self._reason = self._reason or reason
+        return Progress(self._state, len(self._traces), "failed", reason=self._reason)
+
+    def transcript(
+        self, model_digest: Digest, totals: AttemptTotals, passive: int | None
+    ) -> LivenessTranscript:
+        """The evidence of a passed challenge. Raises ``CallerMisuse`` before that."""
+        if self._state is not State.PASSED or self._track is None:
+            raise CallerMisuse("the challenge was not passed")
+        return LivenessTranscript(
+            session=self._challenge.session,
+            challenge_digest=self._challenge.digest,
+            model_digest=model_digest,
+            intervals=encode_intervals(self._track.times),
+            actions=self.traces,
+            longest_gap_ms=self._track.longest_gap_ms,
+            face_changes=0,
+            passive=passive,
+            totals=totals,
+        )
+
+    @property
+    def _state(self) -> State:
+        if self._reason is not None:
+            return State.FAILED
+        if len(self._traces) == len(self._challenge.actions):
+            return State.PASSED
+        return State.SETTLING if self._asked is None else State.ASKING
+
+    def _follow(self, frame: Measured) -> None:
+        """One face, without a long gap; before the first prompt a break begins anew."""
+        track, usable = self._track, frame.faces == 1 and frame.face is not None
+        gap = 0 if track is None else frame.at_ms - track.last_face_ms
+        if track is None or gap > MAX_GAP_MS or (usable and not frame.continuous):
+            if self._asked is not None:
+                self._fail_for_face(changed=gap <= MAX_GAP_MS)
+                return
+            self._track = track = _Track(frame.at_ms, frame.at_ms) if usable else None
+        self._crowded = frame.faces > 1
+        if track is None:
+            return
+        track.times.append(frame.at_ms)
+        if usable:
+            track.longest_gap_ms = max(track.longest_gap_ms, frame.at_ms - track.last_face_ms)
+            track.last_face_ms = frame.at_ms
+            track.levels.append(frame)
+
+    def _fail_for_face(self, *, changed: bool) -> None:
+        if changed:
+            self._reason = "face-changed"
+        else:
+            self._reason = "several-faces" if self._crowded else "face-lost"
+
+    def _take(self, actions: Sequence[Action], frame: Measured) -> None:
+        for action in actions:
+            expected = self._challenge.actions[len(self._traces)]
+            if self._asked is None or action.start_ms < self._asked.at_ms + REACTION_MS:
+                continue
+            if action.kind == expected:
+                self._traces.append(self._trace(action, self._asked))
+                self._asked = frame
+                if self._state is State.PASSED:
+                    return
+            elif action.kind != "blink":
+                self._reason = "wrong-action"
+                return
+
+    def _trace(self, action: Action, asked: Measured) -> ActionTrace:
+        first = self.first_ms
+        return ActionTrace(
+            kind=action.kind,
+            asked_ms=asked.at_ms - first,
+            start_ms=action.start_ms - first,
+            peak_ms=action.peak_ms - first,
+            end_ms=action.end_ms - first,
+            rest=_level(action.kind, asked),
+            reach=_level(action.kind, self._at(action.peak_ms)),
+        )
+
+    def _at(self, at_ms: int) -> Measured:
+        """The measurement of, or nearest to, that time."""
+        if self._track is None:
+            raise CallerMisuse("no face was followed")
+        return min(self._track.levels, key=lambda frame: abs(frame.at_ms - at_ms))
+
+    def _watch_the_clock(self, frame: Measured) -> None:
+        begun = frame.at_ms if self._begun_ms is None else self._begun_ms
+        frames = 0 if self._track is None else len(self._track.times)
+        if frame.at_ms - begun > self._challenge.limit_ms or frames > MAX_FRAMES:
+            self._reason = "time-ran-out"
+
+    def _maybe_ask(self, frame: Measured) -> None:
+        """Ask for the first action at its moment, once the person looks straight."""
+        if self._asked is not None or self._track is None or _hindrance(frame) is not None:
+            return
+        if frame.at_ms - self._track.first_ms >= self._challenge.start_ms and _frontal(frame):
+            self._asked = frame
+
+    def _progress(self, frame: Measured) -> Progress:
+        state, done = self._state, len(self._traces)
+        if state is State.FAILED:
+            return Progress(state, done, "failed", reason=self._reason)
+        if state is State.PASSED:
+            return Progress(state, done, "done")
+        if self._asked is None:
+            advice = _hindrance(frame) or (None if _frontal(frame) else "look-straight")
+            return Progress(state, done, "hold-still", advice)
+        late = frame.at_ms - self._asked.at_ms > PATIENCE_MS
+        advice = _hindrance(frame) or ("more-clearly" if late else None)
+        return Progress(state, done, ASK[self._challenge.actions[done]], advice)
+
+
+def _level(kind: ActionKind, frame: Measured) -> int:
+    """The action's own measurement in hundredths."""
+    return max(-300, min(300, round(100 * float(getattr(frame, _LEVEL[kind])))))
+
+
+def _frontal(frame: Measured) -> bool:
+    return frame.faces == 1 and abs(frame.turn) <= FRONTAL_TURN
+
+
+def _hindrance(frame: Measured) -> MessageId | None:
+    """What keeps this frame from being of use, as advice."""
+    if frame.faces == 0 or frame.face is None:
+        return "no-face"
+    if frame.faces > 1:
+        return "several-faces"
+    if frame.face.inter_ocular_px < FAR_PX:
+        return "come-closer"
+    if frame.exposure < DARK:
+        return "too-dark"
+    return "too-bright" if frame.exposure > BRIGHT else None

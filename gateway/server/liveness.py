@@ -1,0 +1,243 @@
+"""The liveness challenge at the gateway: what is asked, and what counts as an answer.
+
+The gateway draws a challenge per session and later checks a transcript of times and coarse
+measurements, which an enrolled device signed. What the check can show: the device saw, or claims to
+have seen, these actions in this order at human speed, on one face, in answer to this challenge and
+no other. A device that lies can write such a transcript; only its enrolment stops that.
+
+This module has no clock, no storage and no randomness of its own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+from typing import Final, Literal
+
+from gateway.wire.errors import LivenessNotPossible, Refused
+from gateway.wire.ids import Digest, Nonce, SessionId
+from gateway.wire.liveness import (
+    ACTION_KINDS,
+    ActionKind,
+    ActionTrace,
+    Challenge,
+    Exclusion,
+    LivenessOutcome,
+    LivenessResult,
+    LivenessTranscript,
+    PassiveRule,
+    not_performed,
+)
+
+LivenessMode = Literal["off", "optional", "required"]
+
+MIN_KINDS = 3
+"""With two kinds and no immediate repeats there are two sequences, whatever their length."""
+
+START_MS, START_SPREAD_MS = 1000, 2001
+"""The first action is asked for 1.0 to 3.0 s after the first frame; no recording knows when."""
+
+REACTION_MS = 100
+"""No person answers a prompt faster: simple visual reactions take 200 ms and more, and 100 ms is
+the limit below which athletics calls a start false."""
+
+DURATION_MS: Final[dict[ActionKind, tuple[int, int]]] = {
+    "blink": (30, 4_000),
+    "open-mouth": (100, 10_000),
+    "turn-left": (150, 15_000),
+    "turn-right": (150, 15_000),
+}
+"""Shortest and longest time from an action's start to its end. A blink of 100 ms may show in two
+frames of a slow camera; a head does not go to the side and back within 150 ms."""
+
+MIN_CHANGE: Final[dict[ActionKind, int]] = {
+    "blink": 15,
+    "open-mouth": 10,
+    "turn-left": 8,
+    "turn-right": -8,
+}
+"""Least change from rest to reach, in hundredths; left is positive (image right). Half of what the
+client's detectors ask for: a transcript with less does not come from them."""
+
+FRAME_MS = (10, 200)
+"""Median time between frames: 5 to 100 a second. Below 5 a blink falls between two frames."""
+
+MAX_GAP_MS = 1_000
+"""Longest time between two frames, and longest stretch without exactly one face."""
+
+CLOCK_GRAIN_MS = 2_000
+"""Sessions are timed in whole seconds, at both ends."""
+
+
+@dataclass(frozen=True)
+class LivenessPolicy:
+    """What the operator asks for."""
+
+    mode: LivenessMode = "off"
+    kinds: tuple[ActionKind, ...] = ACTION_KINDS
+    length: int = 3
+    limit_ms: int = 20_000
+    go_on_if_impossible: bool = False
+    passive: PassiveRule = "warn"
+    passive_threshold: int = 50
+    """Hundredths; below, the passive check is failed."""
+
+    def challenge(
+        self,
+        session: SessionId,
+        nonce: Nonce,
+        excluded: Sequence[Exclusion],
+        below: Callable[[int], int],
+    ) -> Challenge | None:
+        """A fresh challenge; None where no check is made.
+
+        Args:
+            below: a uniform integer from 0 to one less than its argument, from a secure generator.
+
+        Raises:
+            LivenessNotPossible: too few kinds are left, and the policy does not go on without.
+        """
+        if self.mode == "off":
+            return None
+        kinds = [kind for kind in self.kinds if kind not in {one.kind for one in excluded}]
+        possible = len(kinds) >= MIN_KINDS
+        if not possible and not self.go_on_if_impossible:
+            raise LivenessNotPossible("too few kinds of action are left for a liveness check")
+        return Challenge(
+            session=session,
+            nonce=nonce,
+            actions=draw_actions(kinds, self.length, below) if possible else (),
+            excluded=tuple(excluded),
+            start_ms=START_MS + below(START_SPREAD_MS),
+            limit_ms=self.limit_ms,
+            passive=self.passive,
+            required=self.mode == "required" and possible,
+        )
+
+
+NO_LIVENESS: Final = LivenessPolicy()
+"""Asks for nothing."""
+
+
+def draw_actions(
+    kinds: Sequence[ActionKind], length: int, below: Callable[[int], int]
+) -> tuple[ActionKind, ...]:
+    """A sequence without immediate repeats, uniform over all of them."""
+    actions = [kinds[below(len(kinds))]]
+    while len(actions) < length:
+        others = [kind for kind in kinds if kind != actions[-1]]
+        actions.append(others[below(len(others))])
+    return tuple(actions)
+
+
+@dataclass(frozen=True)
+class CheckedLiveness:
+    """What a statement says of the check, and what the gateway's counters add up."""
+
+    result: LivenessResult
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def assess(
+    challenge: Challenge | None,
+    transcript: LivenessTranscript | None,
+    model_digest: Digest,
+    elapsed_ms: int,
+    passive_threshold: int,
+) -> CheckedLiveness:
+    """Check a transcript against the challenge that it answers.
+
+    Args:
+        elapsed_ms: since the challenge was offered.
+
+    Raises:
+        Refused: a required transcript is missing, or the transcript does not answer the challenge.
+    """
+    if challenge is None:
+        if transcript is not None:
+            raise Refused("liveness evidence was not asked for")
+        return CheckedLiveness(not_performed())
+    if transcript is not None:
+        _check(challenge, transcript, model_digest, elapsed_ms, passive_threshold)
+        return CheckedLiveness(
+            LivenessResult(
+                outcome="passed",
+                asked=challenge.actions,
+                excluded=challenge.excluded,
+                passive=challenge.passive,
+                evidence_digest=transcript.digest,
+            ),
+            _counts(transcript, passive_threshold),
+        )
+    if challenge.required:
+        raise Refused("liveness evidence is missing")
+    outcome: LivenessOutcome = "not-performed" if challenge.actions else "not-possible"
+    return CheckedLiveness(
+        LivenessResult(
+            outcome=outcome,
+            asked=(),
+            excluded=challenge.excluded,
+            passive="off",
+            evidence_digest=None,
+        )
+    )
+
+
+def _counts(transcript: LivenessTranscript, passive_threshold: int) -> dict[str, int]:
+    totals, score = transcript.totals, transcript.passive
+    counts = {"passed": 1, "attempts": totals.attempts, "seconds": totals.seconds}
+    if score is not None and score < passive_threshold:
+        counts["passive-warning"] = 1
+    return counts | {one.reason: one.count for one in totals.reasons}
+
+
+def _check(
+    challenge: Challenge,
+    transcript: LivenessTranscript,
+    model_digest: Digest,
+    elapsed_ms: int,
+    passive_threshold: int,
+) -> None:
+    times, actions = transcript.frame_times, transcript.actions
+    _require("session", transcript.session == challenge.session)
+    _require("challenge", transcript.challenge_digest == challenge.digest)
+    _require("model", transcript.model_digest == model_digest)
+    _require("actions", tuple(one.kind for one in actions) == challenge.actions != ())
+    _require("time limit", times[-1] <= challenge.limit_ms)
+    _require("elapsed time", times[-1] <= elapsed_ms + CLOCK_GRAIN_MS)
+    _check_frames(times)
+    _require("face", transcript.face_changes == 0 and transcript.longest_gap_ms <= MAX_GAP_MS)
+    _require("start", actions[0].asked_ms >= challenge.start_ms)
+    for one in actions:
+        _check_action(one, frozenset(times))
+    for before, after in pairwise(actions):
+        _require("order", before.end_ms <= after.asked_ms)
+    score = transcript.passive
+    if challenge.passive == "require":
+        _require("passive check", score is not None and score >= passive_threshold)
+
+
+def _check_frames(times: tuple[int, ...]) -> None:
+    """Frame times rise, at the rate of a camera, without a hole."""
+    _require("frames", len(times) > 1)
+    steps = [later - now for now, later in pairwise(times)]
+    _require("frame times", min(steps) > 0 and max(steps) <= MAX_GAP_MS)
+    shortest, longest = FRAME_MS
+    _require("frame rate", shortest <= median(steps) <= longest)
+
+
+def _check_action(action: ActionTrace, times: frozenset[int]) -> None:
+    """An action at human speed, measured in frames that were taken, and of some extent."""
+    shortest, longest = DURATION_MS[action.kind]
+    _require("reaction", action.start_ms - action.asked_ms >= REACTION_MS)
+    _require("peak", action.start_ms <= action.peak_ms <= action.end_ms)
+    _require("speed", shortest <= action.end_ms - action.start_ms <= longest)
+    _require("frames", {action.start_ms, action.peak_ms, action.end_ms} <= times)
+    least = MIN_CHANGE[action.kind]
+    change = action.reach - action.rest
+    _require("extent", change >= least if least > 0 else change <= least)
+
+
+def _require(what: str, holds: bool) -> None:
+    if not holds:
+        raise Refused(f"liveness {what} is not as it must be")
