@@ -262,15 +262,24 @@ def _gateway_seeds() -> list[bytes]:
 
 
 def _prepare_authority(scratch: Path) -> Parse:
-    """With few sessions: keys are made for the first valid requests only."""
+    """With few sessions, all taken: a key made later would look like memory that stays."""
     _quiet()
-    settings = sealed_authority(scratch, AUTHORITY.party, max_sessions=4)
+    settings = sealed_authority(scratch, AUTHORITY.party, max_sessions=_SESSIONS)
     trust = TrustList(settings.trust_file)
     for kind, key in (("gateway", GATEWAY), ("device", DEVICE), ("issuer", ISSUER)):
         trust.enrol(Enrolled(kind=kind, party=key.party, public_key=key.public.raw.hex()))  # type: ignore[arg-type]
     with mock.patch.object(authority_app, "NonceMemory", _Forgetful):
         app = authority_app.create_app(settings, lambda: NOW, LocalSecrets())
-    return Edge(app, GATEWAY).parse
+    edge = Edge(app, GATEWAY)
+    for number in range(_SESSIONS):
+        session = golden.SESSION if number == 0 else bytes([number]) * 16
+        body = parties.session_key_request(session=session).encode()
+        if not edge.parse(_post(b"/v1/session-keys", body)).startswith("200"):
+            raise AssertionError("the authority refuses an honest request")
+    return edge.parse
+
+
+_SESSIONS: Final = 4
 
 
 def _authority_seeds() -> list[bytes]:

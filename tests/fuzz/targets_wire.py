@@ -16,11 +16,13 @@ import numpy as np
 from gateway.he.session_key import ExpectedSession, verify_session_key
 from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
 from gateway.proofs.verify import verify_receipt
+from gateway.server.liveness import assess
 from gateway.server.sessions import OpenSession
 from gateway.server.verification import Expected, ExpectedLiveness, check_submission
 from gateway.wire import cbor, cose, requests
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import MalformedMessage
+from gateway.wire.liveness import LivenessTranscript
 from gateway.wire.message import Message
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey
 from gateway.wire.proof import Opening, Receipt
@@ -280,6 +282,16 @@ def _expected() -> Expected:
     )
 
 
+def _parse_liveness(data: bytes) -> None:
+    """Step 7: a hostile transcript against a challenge; what passes answers it in order."""
+    transcript = LivenessTranscript.decode(data)
+    checked = assess(golden.CHALLENGE, transcript, parties.MODEL_DIGEST, 60_000, 50)
+    promise(checked.result.outcome == "passed", "a transcript was taken and not said to pass")
+    kinds = tuple(one.kind for one in transcript.actions)
+    promise(kinds == golden.CHALLENGE.actions, "other actions passed than were asked for")
+    promise(list(transcript.frame_times) == sorted(set(transcript.frame_times)), "time stood still")
+
+
 # --- signed requests -------------------------------------------------------------------------
 
 _HEAD_BYTES: Final = 16 * 1024
@@ -453,6 +465,13 @@ def targets() -> Sequence[Target]:
             ),
             _parse_submission,
             20,
+        ),
+        target(
+            "liveness-check",
+            lambda: (golden.TRANSCRIPT.encode(),),
+            trees.cbor,
+            _parse_liveness,
+            60,
         ),
         target(
             "request-signature",

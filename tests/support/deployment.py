@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -27,7 +27,13 @@ from numpy.typing import NDArray
 
 from gateway.cli import local
 from gateway.client.gateway_client import GatewayClient
-from gateway.client.registration import CounterIdentity, Occasion, Registration, RegistrationClient
+from gateway.client.registration import (
+    CounterIdentity,
+    Live,
+    Occasion,
+    Registration,
+    RegistrationClient,
+)
 from gateway.he.encryption import encrypt_probe, encrypt_template
 from gateway.he.engine import default_engine
 from gateway.he.quantise import quantise
@@ -38,6 +44,7 @@ from gateway.server.authority_client import AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import Evaluation
 from gateway.server.keys import GatewayKeys
+from gateway.server.liveness import NO_LIVENESS, LivenessPolicy
 from gateway.server.policy import default_policy
 from gateway.server.service import GatewayService, Identity, Limits
 from gateway.server.sessions import OpenSessions
@@ -51,6 +58,7 @@ from gateway.wire.host.http import CBOR
 from gateway.wire.host.keyfile import load_signing_key, read_secret
 from gateway.wire.host.keystore import KEYSTORE_FILE, open_keystore
 from gateway.wire.ids import Nonce, PartyId, SessionId, digest_of, new_nonce
+from gateway.wire.liveness import Exclusion
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.profile import PROFILE
 from gateway.wire.requests import NonceMemory, sign_request, verify_request
@@ -306,6 +314,7 @@ class World:
         model: Model = MODEL,
         max_sessions: int = 50,
         limits: Limits = NO_LIMITS,
+        liveness: LivenessPolicy = NO_LIVENESS,
         caps: CapLimits = NO_CAPS,
     ) -> None:
         self.clock = clock
@@ -352,7 +361,7 @@ class World:
         self.service = GatewayService(
             Identity(gateway, self.sealing, self.authority_key.public),
             self.policy,
-            limits,
+            replace(limits, liveness=liveness),
             self.database,
             AuthorityClient(
                 httpx.Client(transport=httpx.MockTransport(self._at_authority)),
@@ -397,13 +406,13 @@ class World:
     def __exit__(self, *_: object) -> None:
         self.database.close()
 
-    def open(self) -> Opened:
-        request = session_request(self.counter)
+    def open(self, *exclusions: Exclusion) -> Opened:
+        request = session_request(self.counter, exclusions=exclusions)
         offer = self.service.open_session(request, self.counter.device.public)
         return verified(self.counter, request, offer, self.clock())
 
-    def register(self, template: Vector, probe: Vector) -> Registration:
-        return self.client.register(template, probe, occasion())
+    def register(self, template: Vector, live: Vector | Live) -> Registration:
+        return self.client.register(template, live, occasion())
 
     def submit(self, opened: Opened, submission: Submission) -> Any:
         body = submission.encode()

@@ -48,6 +48,7 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "sealed-template": (Refused,),
     "session-key": (MalformedMessage, Refused),
     "submission-check": (MalformedMessage, Refused),
+    "liveness-check": (MalformedMessage, BodyTooLarge, Refused),
     "request-signature": (Refused,),
     "receipt": (ReceiptInvalid,),
     "opening": (ReceiptInvalid, MalformedMessage, BodyTooLarge),

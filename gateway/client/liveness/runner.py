@@ -11,9 +11,10 @@ or a recording of all actions would pass every challenge.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from statistics import median
 from typing import Final
 
 from gateway.client.liveness.measured import Action, Measured
@@ -39,6 +40,9 @@ FRONTAL_TURN = 0.12
 """About 15 degrees. The first action is asked for when the person looks at the camera."""
 PATIENCE_MS = 5_000
 """After so long without the action, the person is told to do it more clearly."""
+
+REST_MS = 1_000
+"""Before an action, over which its measurement at rest is taken."""
 
 DARK, BRIGHT = 0.18, 0.92
 FAR_PX = 32.0
@@ -207,15 +211,23 @@ class ChallengeRunner:
             start_ms=action.start_ms - first,
             peak_ms=action.peak_ms - first,
             end_ms=action.end_ms - first,
-            rest=_level(action.kind, asked),
-            reach=_level(action.kind, self._at(action.peak_ms)),
+            rest=self._rest(action, asked),
+            reach=_level(action.kind, min(self._frames, key=_nearness(action.peak_ms))),
         )
 
-    def _at(self, at_ms: int) -> Measured:
-        """The measurement of, or nearest to, that time."""
-        if self._track is None:
-            raise CallerMisuse("no face was followed")
-        return min(self._track.levels, key=lambda frame: abs(frame.at_ms - at_ms))
+    @property
+    def _frames(self) -> Sequence[Measured]:
+        return () if self._track is None else self._track.levels
+
+    def _rest(self, action: Action, asked: Measured) -> int:
+        """Median before the action: a single frame may show an unasked blink."""
+        before = action.start_ms - REST_MS
+        levels = [
+            _level(action.kind, frame)
+            for frame in self._frames
+            if before <= frame.at_ms < action.start_ms
+        ]
+        return round(median(levels or [_level(action.kind, asked)]))
 
     def _watch_the_clock(self, frame: Measured) -> None:
         begun = frame.at_ms if self._begun_ms is None else self._begun_ms
@@ -242,6 +254,10 @@ class ChallengeRunner:
         late = frame.at_ms - self._asked.at_ms > PATIENCE_MS
         advice = _hindrance(frame) or ("more-clearly" if late else None)
         return Progress(state, done, ASK[self._challenge.actions[done]], advice)
+
+
+def _nearness(at_ms: int) -> Callable[[Measured], int]:
+    return lambda frame: abs(frame.at_ms - at_ms)
 
 
 def _level(kind: ActionKind, frame: Measured) -> int:
