@@ -9,6 +9,8 @@ workers    session keys in processes that may die
 caps       how often one may ask, kept across restarts
 service    the checks around it: trust, assertions, session states, what is signed
 trust      whose signatures count: gateways, issuers, devices
+trust_file the list on disk, and the signed history that it follows from
+enrolment  what the operator does to it
 custody    the authority's own signing key and peppers
 vault      where they lie: a sealed file, or a token (token_vault)
 ceremony   making, rotating and showing them

@@ -59,9 +59,11 @@ def create_app(
 
     Raises:
         KeyFileError: the authority's keys are missing, damaged or open to others.
+        TrustListDamaged: the trust list does not follow from its signed history.
     """
     own = custody.open_custody(settings, clock())
-    trust = TrustList(settings.trust_file)
+    trust = TrustList(settings.trust_file, own.chain_keys)
+    log.info("trust list: %d actions, head %s", len(trust.history()), trust.head().hex())
     sessions = SessionTable(settings.max_sessions, clock)
     nonces = NonceMemory()
     caps = AttemptCaps(settings.caps_file, settings.caps, clock)

@@ -8,11 +8,14 @@ next start: it unseals its keys once and keeps no passphrase. Rotation:
 from collections.abc import Callable
 from typing import Any
 
+from gateway.wire.admin import ChainKeys
+from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.host.keyfile import KeyFileError, exclusive
 from gateway.wire.host.keyring import PepperRing, SigningRing
 from gateway.wire.host.serving import existing_directory
 from keys.config import AuthoritySettings
 from keys.custody import open_vault, own, record_file
+from keys.trust import TrustList
 from keys.vault import AuthorityKeys, Vault
 
 
@@ -54,13 +57,25 @@ def stage_signing_key(settings: AuthoritySettings, now: int) -> AuthorityKeys:
 def activate_signing_key(settings: AuthoritySettings, now: int) -> AuthorityKeys:
     """Make the next signing key the current one; the old private key is dropped.
 
+    The trust list's history passes to the new key first. After a crash in between the old key is
+    still the current one and signs no enrolment any more; activating again finishes the change.
+
     Raises:
         CallerMisuse: none is staged.
         KeyFileError: as ``open_custody``.
+        TrustListDamaged: the trust list is broken; nothing is changed.
     """
 
-    def activate(keys: AuthorityKeys, _: Vault) -> AuthorityKeys:
-        return keys.model_copy(update={"signing": keys.signing.activated()})
+    def activate(keys: AuthorityKeys, vault: Vault) -> AuthorityKeys:
+        activated = keys.signing.activated()
+        old, new = (
+            SigningKey(keys.party, vault.signer(key))
+            for key in (keys.signing.current, activated.current)
+        )
+        known = tuple(VerifyKey(keys.party, public) for public in keys.signing.old_public)
+        history = ChainKeys((old.public, new.public), known)
+        TrustList(settings.trust_file, history).change_key(old, new, now)
+        return keys.model_copy(update={"signing": activated})
 
     return _change(settings, now, activate)
 

@@ -11,12 +11,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.wire.errors import SealmatchError
+from gateway.wire.errors import CallerMisuse, SealmatchError
 from gateway.wire.host import memory
 from gateway.wire.host.serving import operator_log, serve
-from keys import ceremony
+from keys import ceremony, enrolment
 from keys.config import AuthoritySettings
-from keys.trust import KINDS, Enrolled, TrustList
+from keys.trust_file import KINDS
 from keys.vault import AuthorityKeys
 
 
@@ -63,19 +63,34 @@ def _rotate_pepper(options: argparse.Namespace, settings: AuthoritySettings) -> 
 
 
 def _enrol(options: argparse.Namespace, settings: AuthoritySettings) -> int:
-    party = Enrolled(kind=options.kind, party=options.party, public_key=options.public_key)
-    TrustList(settings.trust_file).enrol(party)
+    party = enrolment.party_of(options.kind, options.party, options.public_key)
+    enrolment.enrol(settings, [party], _now(), overlap=options.overlap)
+    return 0
+
+
+def _enrol_all(options: argparse.Namespace, settings: AuthoritySettings) -> int:
+    enrolment.enrol(settings, enrolment.read_parties(options.file), _now())
     return 0
 
 
 def _suspend(options: argparse.Namespace, settings: AuthoritySettings) -> int:
-    TrustList(settings.trust_file).suspend(options.kind, options.party)
+    enrolment.suspend(settings, options.kind, options.party, options.public_key, _now())
     return 0
 
 
 def _list(_: argparse.Namespace, settings: AuthoritySettings) -> int:
-    for party in TrustList(settings.trust_file).parties():
+    for party in enrolment.open_trust(settings, _now()).parties():
         print(f"{party.kind}\t{party.party}\t{party.public_key}")
+    return 0
+
+
+def _history(options: argparse.Namespace, settings: AuthoritySettings) -> int:
+    trust = enrolment.open_trust(settings, _now())
+    for action in trust.history():
+        print(action.line())
+    print(f"head\t{trust.head().hex()}")
+    if options.contains is not None and not trust.holds(options.contains):
+        raise CallerMisuse("the history does not contain that head: it is an older one, or another")
     return 0
 
 
@@ -143,7 +158,20 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("kind", choices=KINDS)
         sub.add_argument("party", help="enrolment name")
     enrol.add_argument("public_key", help="Ed25519 public key, 64 hexadecimal digits")
+    enrol.add_argument(
+        "--overlap", action="store_true", help="beside the key that the party has, for a rotation"
+    )
+    suspend.add_argument("public_key", nargs="?", help="this key alone; without, the party")
+    several = command("enrol-all", _enrol_all, "accept the parties in a file, all or none")
+    several.add_argument("file", type=Path, help="lines as list prints them: kind, name, key")
     command("list", _list, "list the accepted parties")
+    history = command("history", _history, "list what operators did, signatures checked")
+    history.add_argument(
+        "--contains",
+        type=bytes.fromhex,
+        metavar="HEAD",
+        help="fail unless a head that was noted earlier is in the history",
+    )
     return parser
 
 

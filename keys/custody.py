@@ -9,7 +9,8 @@ import hmac
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.wire.cose import SigningKey
+from gateway.wire.admin import ChainKeys
+from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.host.keyfile import KeyFileError
 from gateway.wire.host.keystore import KEYSTORE_FILE, PASSPHRASE_CREDENTIAL
 from gateway.wire.host.passphrase import obtain
@@ -28,6 +29,16 @@ class Custody:
     pepper: bytes | Pepper = field(repr=False)
     previous_pepper: bytes | Pepper | None = field(default=None, repr=False)
     """During the overlap after a rotation."""
+    next_public: VerifyKey | None = None
+    """Of the staged signing key."""
+    old_public: tuple[VerifyKey, ...] = ()
+    """Of the signing keys before the present one."""
+
+    @property
+    def chain_keys(self) -> ChainKeys:
+        """What the authority's own signed history is checked with."""
+        staged = () if self.next_public is None else (self.next_public,)
+        return ChainKeys((self.signing.public, *staged), self.old_public)
 
     def handles(self, gateway: PartyId, inner: SubjectInner) -> tuple[SubjectHandle, ...]:
         """The subject's handles for one gateway: of the present period, then of the previous one.
@@ -54,11 +65,15 @@ def open_custody(settings: AuthoritySettings, now: int) -> Custody:
     with open_vault(settings) as vault:
         keys = own(vault.load(), settings)
         peppers = keys.peppers.within(settings.pepper_overlap, now)
-        old = peppers.previous
+        old, staged = peppers.previous, keys.signing.next
+        if staged is not None:
+            vault.signer(staged)  # it belongs to the public key beside it
         return Custody(
             SigningKey(settings.party, vault.signer(keys.signing.current)),
             vault.pepper(peppers.current.held),
             None if old is None else vault.pepper(old.held),
+            None if staged is None else VerifyKey(settings.party, staged.public),
+            tuple(VerifyKey(settings.party, public) for public in keys.signing.old_public),
         )
 
 

@@ -1,131 +1,114 @@
 """Whose signatures the authority accepts: gateways, issuers and devices that its operator enrolled.
 
-The authority trusts no list of the gateway's: the gateway may be the attacker. The list is a JSON
-file in the data directory; ``sealmatch-authority enrol`` and ``suspend`` write it, the running
-service notices a change at the next request.
+The authority trusts no list of the gateway's: the gateway may be the attacker. The list is a file
+in the data directory that follows from a signed history (``keys.trust_file``);
+``sealmatch-authority enrol`` and ``suspend`` write it, the running service notices a change at the
+next request. A list that does not check trusts nobody.
 """
 
-import json
-import os
-import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from gateway.wire.admin import AdminAction, ChainKeys
+from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.errors import Refused
+from gateway.wire.ids import Digest, PartyId
+from keys import trust_file
+from keys.trust_file import Enrolled, Kind, TrustRecord
 
-from gateway.wire.cose import VerifyKey
-from gateway.wire.errors import CallerMisuse, Refused
-from gateway.wire.ids import PartyId
-
-Kind = Literal["gateway", "issuer", "device"]
-KINDS: Final[tuple[Kind, ...]] = ("gateway", "issuer", "device")
-
-
-class Enrolled(BaseModel):
-    """One enrolled party."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Kind
-    party: PartyId
-    public_key: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Ed25519 public key in hexadecimal."""
-
-    @property
-    def verify_key(self) -> VerifyKey:
-        return VerifyKey(self.party, bytes.fromhex(self.public_key))
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-    parties: list[Enrolled] = []
+_Stamp = tuple[int, int, int, int]
 
 
 class TrustList:
     """Enrolled parties, read from a file and re-read when it changes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keys: ChainKeys) -> None:
+        """``keys``: the authority's own, which signed the file's history."""
         self._path = path
-        self._stamp: tuple[int, int] | None = None
-        self._parties: dict[tuple[Kind, str], Enrolled] = {}
+        self._stamp: _Stamp | None = None
+        self._record = TrustRecord.empty(keys)
 
     def key(self, kind: Kind, party: PartyId) -> VerifyKey:
-        """The key of an enrolled party.
+        """The key of an enrolled party; during a rotation with its other one as alternate.
 
         Raises:
             Refused: not enrolled in this role.
+            TrustListDamaged: the list is broken; nobody is trusted.
         """
-        self._refresh()
-        found = self._parties.get((kind, party))
-        if found is None:
+        found = self._read().by_name.get((kind, party))
+        if not found:
             raise Refused(f"{kind} {party} is not enrolled")
-        return found.verify_key
+        first, *others = (one.verify_key for one in found)
+        return replace(first, alternate=others[0] if others else None)
 
     def gateway_by_key_id(self, key_id: bytes) -> VerifyKey | None:
         """The gateway that signs with this key, or None."""
-        self._refresh()
-        gateways = (p.verify_key for p in self._parties.values() if p.kind == "gateway")
-        return next((key for key in gateways if key.key_id == key_id), None)
+        return self._read().gateways.get(key_id)
 
     def parties(self) -> list[Enrolled]:
-        """All enrolled parties."""
-        self._refresh()
-        return list(self._parties.values())
+        """All enrolled parties, one entry a key; the authority's own keys are not among them."""
+        return [one for one in self._read().parties if one.kind != "authority"]
 
-    def enrol(self, party: Enrolled) -> None:
-        """Enrol a party.
+    def history(self) -> tuple[AdminAction, ...]:
+        """What operators did, oldest first."""
+        return self._read().chain.actions
+
+    def head(self) -> Digest:
+        """Digest of the last signed action, which stands for the whole history."""
+        return self._read().chain.head
+
+    def holds(self, head: bytes) -> bool:
+        """Whether an earlier head, noted elsewhere, is in the history."""
+        chain = self._read().chain
+        return head in {chain.head, *(action.previous for action in chain.actions)}
+
+    def enrol(
+        self, parties: Iterable[Enrolled], signing: SigningKey, now: int, *, overlap: bool = False
+    ) -> None:
+        """Enrol parties, all or none. Of several processes only one may do this at a time.
 
         Raises:
-            CallerMisuse: the name is taken in that role by another key.
+            CallerMisuse: as ``TrustRecord.with_enrolled``.
         """
-        self._refresh()
-        held = self._parties.get((party.kind, party.party))
-        if held is not None and held != party:
-            raise CallerMisuse(f"{party.kind} {party.party} is enrolled with another key")
-        self._write({**self._parties, (party.kind, party.party): party})
+        self._change(lambda record: record.with_enrolled(parties, signing, now, overlap=overlap))
 
-    def suspend(self, kind: Kind, party: PartyId) -> None:
-        """Remove a party.
+    def suspend(
+        self,
+        kind: Kind,
+        party: PartyId,
+        signing: SigningKey,
+        now: int,
+        public_key: str | None = None,
+    ) -> None:
+        """Remove a party, or one of its keys.
 
         Raises:
-            CallerMisuse: it is not enrolled.
+            CallerMisuse: as ``TrustRecord.with_suspended``.
         """
-        self._refresh()
-        if (kind, party) not in self._parties:
-            raise CallerMisuse(f"{kind} {party} is not enrolled")
-        self._write({k: v for k, v in self._parties.items() if k != (kind, party)})
+        self._change(lambda record: record.with_suspended(kind, party, public_key, signing, now))
 
-    def _refresh(self) -> None:
+    def change_key(self, old: SigningKey, new: SigningKey, now: int) -> None:
+        """Hand the history over to the authority's next signing key."""
+        self._change(lambda record: record.with_key_changed(old, new, now))
+
+    def _change(self, alter: Callable[[TrustRecord], TrustRecord]) -> None:
+        before = self._read()
+        after = alter(before)
+        if after is not before:
+            trust_file.write(self._path, after)
+            self._record = after
+
+    def _read(self) -> TrustRecord:
+        stamp = self._present_stamp()
+        if stamp is None or stamp != self._stamp:
+            self._record = trust_file.read(self._path, self._record.keys, self._record)
+            self._stamp = stamp
+        return self._record
+
+    def _present_stamp(self) -> _Stamp | None:
         try:
             status = self._path.stat()
         except FileNotFoundError:
-            self._parties, self._stamp = {}, None
-            return
-        stamp = (status.st_mtime_ns, status.st_ino)
-        if stamp == self._stamp:
-            return
-        try:
-            parsed = _File.model_validate_json(self._path.read_bytes())
-        except ValidationError:
-            raise CallerMisuse(f"{self._path.name} is not a valid trust list") from None
-        self._parties = {(p.kind, p.party): p for p in parsed.parties}
-        if len(self._parties) != len(parsed.parties):
-            raise CallerMisuse(f"{self._path.name} names a party twice")
-        self._stamp = stamp
-
-    def _write(self, parties: dict[tuple[Kind, str], Enrolled]) -> None:
-        """Replace the file in one step: a crash leaves the old list or the new one."""
-        content = {"version": 1, "parties": [p.model_dump() for p in parties.values()]}
-        descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".trust-")
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                json.dump(content, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self._path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        self._refresh()
+            return None
+        return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size

@@ -40,9 +40,10 @@ from gateway.wire.subject import Subject
 from gateway.wire.submission import Submission
 from keys.caps import AttemptCaps, AttemptId, CapLimits
 from keys.custody import Custody
+from keys.enrolment import party_of
 from keys.service import AuthorityService, Settings
 from keys.sessions import SessionTable
-from keys.trust import Enrolled, TrustList
+from keys.trust import TrustList
 from keys.workers import make_local_secret
 
 DEVICE, ISSUER, GATEWAY, AUTHORITY = "device", "issuer", "gateway", "authority"
@@ -281,16 +282,14 @@ def _authority_service(
     issuer: SigningKey,
     caps: AttemptCaps,
 ) -> AuthorityService:
-    trust = TrustList(directory / "trust.json")
-    for kind, key in (("gateway", gateway), ("device", device), ("issuer", issuer)):
-        trust.enrol(
-            Enrolled.model_validate(
-                {"kind": kind, "party": key.party, "public_key": key.public.raw.hex()}
-            )
-        )
+    own = Custody(authority, secrets.token_bytes(32))
+    trust = TrustList(directory / "trust.json", own.chain_keys)
+    enrolled = (("gateway", gateway), ("device", device), ("issuer", issuer))
+    parties = [party_of(kind, key.party, key.public.raw.hex()) for kind, key in enrolled]
+    trust.enrol(parties, authority, unix_time())
     return AuthorityService(
         Settings(AUTHORITY, 300),
-        Custody(authority, secrets.token_bytes(32)),
+        own,
         trust,
         SessionTable(1000, unix_time),
         caps,

@@ -262,14 +262,25 @@ class LocalDeployment:
     def _enrol(self, counter: dict[PartyId, str], gateway_keys: dict[str, Any]) -> None:
         """Each operator enrols the parties that it accepts."""
         authority, gateway = self._authority_environment(), self._gateway_environment("")
-        if "oldPublicKeys" in gateway_keys:  # it rotated: the new key takes the old one's place
-            _run([*_AUTHORITY, "suspend", "gateway", GATEWAY], authority)
-        _run([*_AUTHORITY, "enrol", "gateway", GATEWAY, gateway_keys["publicKey"]], authority)
-        for kind, party in (("device", DEVICE), ("issuer", ISSUER)):
-            _run([*_AUTHORITY, "enrol", kind, party, counter[party]], authority)
-            _run([*_GATEWAY, "enrol", kind, party, counter[party]], gateway)
-        for kind, party in (("agent", AGENT), ("outlet", OUTLET)):
-            _run([*_GATEWAY, "enrol", kind, party], gateway)
+        enrolled = _run([*_AUTHORITY, "list"], authority)
+        own = gateway_keys["publicKey"]
+        if f"gateway\t{GATEWAY}\t" in enrolled and own not in enrolled:
+            _run([*_AUTHORITY, "suspend", "gateway", GATEWAY], authority)  # it rotated its key
+        keyed = [
+            f"{kind}\t{n}\t{counter[n]}" for kind, n in (("device", DEVICE), ("issuer", ISSUER))
+        ]
+        named = [f"agent\t{AGENT}", f"outlet\t{OUTLET}"]
+        self._enrol_all(_AUTHORITY, authority, [f"gateway\t{GATEWAY}\t{own}", *keyed])
+        self._enrol_all(_GATEWAY, gateway, [*keyed, *named])
+
+    def _enrol_all(
+        self, command: Sequence[str], environment: dict[str, str], lines: list[str]
+    ) -> None:
+        """As an operator does it: a list in a file."""
+        file = existing_directory(self.directories.operator) / "parties"
+        file.touch(mode=0o600)
+        file.write_text("\n".join(lines))
+        _run([*command, "enrol-all", str(file)], environment)
 
     def _passphrase(self, server: str) -> Path:
         """A file with the passphrase of a server's keystore, drawn on first use."""

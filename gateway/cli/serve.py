@@ -1,21 +1,22 @@
 """``sealmatch-gateway``: the carrier's operator. Exit status: 0 done, 1 failure, 2 usage."""
 
 import argparse
-import datetime
 import json
 import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast, get_args
 
 from gateway.server import keys, register
 from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
 from gateway.store import repositories as store
 from gateway.store.database import Database
-from gateway.wire.errors import SealmatchError
+from gateway.wire.errors import CallerMisuse, SealmatchError
 from gateway.wire.host import memory
+from gateway.wire.host.cli import read_table
 from gateway.wire.host.serving import operator_log, serve
 
 _KEY_DIGITS = 64
@@ -70,10 +71,33 @@ def _now() -> int:
 
 
 def _enrol(options: argparse.Namespace, settings: GatewaySettings) -> int:
-    public = None if options.public_key is None else bytes.fromhex(options.public_key)
+    return _enrol_entries([_entry(options.kind, options.party, options.public_key)], settings)
+
+
+def _enrol_all(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    entries = []
+    for number, words in read_table(options.file):
+        try:
+            entries.append(_entry(*words))
+            entries[-1].check()
+        except (TypeError, argparse.ArgumentTypeError, CallerMisuse):
+            what = (
+                f"{options.file.name}, line {number}: not a kind, a name and, if it has one, a key"
+            )
+            raise CallerMisuse(what) from None
+    return _enrol_entries(entries, settings)
+
+
+def _entry(kind: str, party: str, public_key: str | None = None) -> register.Entry:
+    if kind not in get_args(store.PartyKind):
+        raise CallerMisuse(f"{kind} is no kind of party")
+    key = None if public_key is None else bytes.fromhex(_public_key(public_key))
+    return register.Entry(cast(store.PartyKind, kind), party, key)
+
+
+def _enrol_entries(entries: list[register.Entry], settings: GatewaySettings) -> int:
     signing, _ = keys.open_keys(settings)
-    now = int(time.time())
-    register.enrol(_database(settings), options.kind, options.party, public, signing, now)
+    register.enrol(_database(settings), entries, signing, _now())
     return 0
 
 
@@ -85,10 +109,8 @@ def _suspend(options: argparse.Namespace, settings: GatewaySettings) -> int:
 
 
 def _history(_: argparse.Namespace, settings: GatewaySettings) -> int:
-    signing, _sealing = keys.open_keys(settings)
-    for action in register.history(_database(settings), signing.public):
-        at = datetime.datetime.fromtimestamp(action.at, datetime.UTC)
-        print(f"{at:%Y-%m-%d %H:%M:%S}\t{action.verb}\t{action.kind}\t{action.party}")
+    for action in register.history(_database(settings), keys.read_keys(settings).chain_keys):
+        print(action.line())
     return 0
 
 
@@ -165,6 +187,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         help="Ed25519 public key in hexadecimal; devices and issuers have one",
     )
+    several = command("enrol-all", _enrol_all, "accept the parties in a file, all or none")
+    several.add_argument("file", type=Path, help="lines of kind, name and, if it has one, key")
     command("list", _list, "list enrolled parties")
     command("history", _history, "list what operators did, signatures checked")
     return parser

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from gateway.server.config import GatewaySettings
-from gateway.wire.cose import SigningKey
+from gateway.wire.admin import ChainKeys
+from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.host.keyfile import KeyFileError, exclusive
 from gateway.wire.host.keyring import HeldKey, SigningRing
 from gateway.wire.host.keystore import (
@@ -36,6 +37,14 @@ class GatewayKeys(Message):
     sealing: Annotated[bytes, Field(min_length=PRIVATE_BYTES, max_length=PRIVATE_BYTES)] = Field(
         repr=False
     )
+
+    @property
+    def chain_keys(self) -> ChainKeys:
+        """What the register's history is checked with: it was signed by each key in its time."""
+        ring = self.signing
+        held = (ring.current, *(() if ring.next is None else (ring.next,)))
+        public = (*(key.public for key in held), *ring.old_public)
+        return ChainKeys(tuple(VerifyKey(self.party, raw) for raw in public))
 
     @property
     def sealing_key(self) -> SealingPrivateKey:

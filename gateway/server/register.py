@@ -4,10 +4,14 @@ Each change and its record are one transaction: there is no change without a rec
 """
 
 import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import sqlalchemy as sa
 
 from gateway.store import repositories as store
 from gateway.store.database import Database
-from gateway.wire.admin import AdminAction, next_action, verify_chain
+from gateway.wire.admin import AdminAction, ChainKeys, next_action, verify_chain
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.ids import PARTY_PATTERN, PartyId
@@ -16,32 +20,39 @@ PARTY = re.compile(PARTY_PATTERN)
 KEYED = ("device", "issuer")
 
 
-def enrol(
-    database: Database,
-    kind: store.PartyKind,
-    party: PartyId,
-    public_key: bytes | None,
-    key: SigningKey,
-    now: int,
-) -> None:
-    """Enrol a party, or bring back a suspended one; nothing happens if it is active already.
+class Entry(NamedTuple):
+    """A party to be enrolled."""
+
+    kind: store.PartyKind
+    party: PartyId
+    public_key: bytes | None
+    """Raw Ed25519 key of a device or issuer."""
+
+    def check(self) -> None:
+        """Raise ``CallerMisuse``: not a name; a key that is missing, or one too many."""
+        if not PARTY.fullmatch(self.party):
+            raise CallerMisuse("a name has 1 to 63 lower-case letters, digits, dots and hyphens")
+        if (self.kind in KEYED) != (self.public_key is not None):
+            raise CallerMisuse("devices and issuers have a public key, agents and outlets none")
+
+
+def enrol(database: Database, entries: Iterable[Entry], key: SigningKey, now: int) -> None:
+    """Enrol parties, all or none, or bring back suspended ones; active ones are passed over.
 
     Raises:
-        CallerMisuse: not a name; a device or issuer without a key, an agent or outlet with one.
-        SessionConflict: the name is taken by another key, or the key by another name.
+        CallerMisuse: as ``Entry.check``.
+        SessionConflict: a name is taken by another key, or a key by another name.
     """
-    if not PARTY.fullmatch(party):
-        raise CallerMisuse("a name has 1 to 63 lower-case letters, digits, dots and hyphens")
-    if (kind in KEYED) != (public_key is not None):
-        raise CallerMisuse("devices and issuers have a public key; agents and outlets have none")
-    named = party if public_key is None else VerifyKey(party, public_key)
     with database.transaction() as connection:
-        if not store.enrol_party(connection, kind, party, public_key):
-            return
-        actions = store.list_admin_actions(connection)
-        before = actions[-1] if actions else None
-        action = next_action(before, "enrol", kind, named, key, now)
-        store.add_admin_action(connection, action)
+        before = _last_action(connection)
+        for entry in entries:
+            entry.check()
+            kind, party, public_key = entry
+            if not store.enrol_party(connection, kind, party, public_key):
+                continue
+            named = party if public_key is None else VerifyKey(party, public_key)
+            before = next_action(before, "enrol", kind, named, key, now)
+            store.add_admin_action(connection, before)
 
 
 def suspend(
@@ -54,13 +65,11 @@ def suspend(
     """
     with database.transaction() as connection:
         store.suspend_party(connection, kind, party)
-        actions = store.list_admin_actions(connection)
-        before = actions[-1] if actions else None
-        action = next_action(before, "suspend", kind, party, key, now)
+        action = next_action(_last_action(connection), "suspend", kind, party, key, now)
         store.add_admin_action(connection, action)
 
 
-def history(database: Database, key: VerifyKey) -> list[AdminAction]:
+def history(database: Database, keys: ChainKeys) -> tuple[AdminAction, ...]:
     """Every action, oldest first, signatures and order checked.
 
     Raises:
@@ -68,4 +77,9 @@ def history(database: Database, key: VerifyKey) -> list[AdminAction]:
     """
     with database.transaction() as connection:
         actions = store.list_admin_actions(connection)
-    return verify_chain(actions, key)
+    return verify_chain(actions, keys).actions
+
+
+def _last_action(connection: sa.Connection) -> bytes | None:
+    actions = store.list_admin_actions(connection)
+    return actions[-1] if actions else None

@@ -1,18 +1,31 @@
-"""What operators do to a server, signed and chained: enrolments, suspensions.
+"""What operators do to a server, signed and chained: enrolments, suspensions, changes of its key.
 
-Each action names the digest of the one before, so none can be dropped from the middle unnoticed.
+1. Each action is one signed object of this server and names the digest of the one before.
+2. Where the key that it names is known, that key's signature holds.
+3. The last one is signed by a key in force: the server's present key, its staged one, or one to
+   which a key in force handed over (it enrolled it as the server's own; a suspended one is out).
+
+By the first rule the last signature vouches for everything before it. So whoever can write the
+record but not sign can neither alter, drop, insert nor reorder an action, a stolen key of the past
+signs nothing that counts, and a key too old to be remembered does no harm. What no chain shows is
+that its end was cut off: a reader who saw more (``after``) notices, and so does an operator who
+noted the head.
 """
 
-from collections.abc import Sequence
-from typing import Literal
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
 
-from gateway.wire.cose import SigningKey, VerifyKey, sign, verify
+from gateway.wire.cose import SigningKey, VerifyKey, named_key, peek, sign, verify
 from gateway.wire.errors import Refused
-from gateway.wire.ids import Digest, DigestField, KeyIdField, PartyId, UnixTime, digest_of
+from gateway.wire.ids import Digest, DigestField, KeyId, KeyIdField, PartyId, UnixTime, digest_of
 from gateway.wire.message import Message
 
 Verb = Literal["enrol", "suspend"]
-PartyKind = Literal["gateway", "device", "issuer", "agent", "outlet"]
+PartyKind = Literal["gateway", "device", "issuer", "agent", "outlet", "authority"]
+
+NO_PREVIOUS: Final = Digest(bytes(32))
 
 
 class AdminAction(Message):
@@ -23,13 +36,48 @@ class AdminAction(Message):
     kind: PartyKind
     party: PartyId
     key_id: KeyIdField | None
-    """SHA-256 of the enrolled public key; agents and outlets have none."""
+    """SHA-256 of the public key. None: the party has none, or all of its keys are suspended."""
     at: UnixTime
     previous: DigestField
     """Digest of the signed action before this one; 32 zero bytes for the first."""
 
+    def line(self) -> str:
+        """For an operator: time, what was done to whom, and the key's id."""
+        at = datetime.datetime.fromtimestamp(self.at, datetime.UTC)
+        key = "" if self.key_id is None else self.key_id.hex()
+        return f"{at:%Y-%m-%d %H:%M:%S}\t{self.verb}\t{self.kind}\t{self.party}\t{key}"
 
-NO_PREVIOUS = Digest(bytes(32))
+
+@dataclass(frozen=True)
+class ChainKeys:
+    """A server's own keys, as its history is checked with them."""
+
+    in_force: tuple[VerifyKey, ...]
+    """The present one, and a staged one if there is one."""
+    old: tuple[VerifyKey, ...] = ()
+
+    @property
+    def party(self) -> PartyId:
+        return self.in_force[0].party
+
+    def beginning(self) -> "Chain":
+        """A history without actions."""
+        return Chain(in_force=frozenset(key.key_id for key in self.in_force))
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A checked history, oldest first."""
+
+    encoded: tuple[bytes, ...] = ()
+    actions: tuple[AdminAction, ...] = ()
+    in_force: frozenset[KeyId] = frozenset()
+    """Ids of the keys whose signature on the last action counts."""
+
+    @property
+    def head(self) -> Digest:
+        """Digest of the last signed action, which stands for all of them."""
+        return digest_of(self.encoded[-1]) if self.encoded else NO_PREVIOUS
 
 
 def next_action(
@@ -57,19 +105,61 @@ def next_action(
     return sign(action, key).encoded
 
 
-def verify_chain(actions: Sequence[bytes], key: VerifyKey) -> list[AdminAction]:
-    """Check signatures and order of a server's actions, oldest first.
+def verify_chain(
+    encoded: Sequence[bytes],
+    keys: ChainKeys,
+    successors: Iterable[VerifyKey] = (),
+    after: Chain | None = None,
+) -> Chain:
+    """Check a server's history by the rules above.
+
+    Args:
+        encoded: all signed actions, oldest first.
+        successors: keys that the history may hand over to; their ids alone stand in it.
+        after: what was checked before; the history must go on from there.
 
     Raises:
         MalformedMessage: an entry is not a signed action.
-        Refused: another signer, or an action is missing before one that names it.
+        Refused: a rule is broken, or ``after`` is not the beginning.
     """
-    checked: list[AdminAction] = []
-    before = NO_PREVIOUS
-    for encoded in actions:
-        signed = verify(encoded, AdminAction, key)
-        if signed.message.previous != before:
+    known = {key.key_id: key for key in (*successors, *keys.old, *keys.in_force)}
+    before = keys.beginning() if after is None else after
+    start = len(before.encoded)
+    if tuple(encoded[:start]) != before.encoded:
+        raise Refused("the history was cut or rewritten since it was last read")
+    in_force, head, checked = set(before.in_force), before.head, list(before.actions)
+    for entry in encoded[start:]:
+        signer = named_key(entry, AdminAction)
+        if signer in in_force and signer not in known:
+            raise Refused("a key that the history hands over to is not given")
+        action = _checked(entry, keys.party, known.get(signer))
+        if action.previous != head:
             raise Refused(f"action {len(checked) + 1} does not follow the one before it")
-        before = signed.digest
-        checked.append(signed.message)
-    return checked
+        _hand_over(action, signer, in_force)
+        head = digest_of(entry)
+        checked.append(action)
+    if encoded and named_key(encoded[-1], AdminAction) not in in_force:
+        raise Refused("the last action is not signed by a key in force")
+    return Chain(tuple(encoded), tuple(checked), frozenset(in_force))
+
+
+def _checked(entry: bytes, server: PartyId, signer: VerifyKey | None) -> AdminAction:
+    """An action of this server; the signature holds if its key is still known."""
+    if signer is None:
+        action = peek(entry, AdminAction)
+    else:
+        action = verify(entry, AdminAction, signer).message
+    if action.server != server:
+        raise Refused(f"an action of {action.server}, not of {server}")
+    return action
+
+
+def _hand_over(action: AdminAction, signer: KeyId, in_force: set[KeyId]) -> None:
+    """A key in force may name its successor, and end the service of another."""
+    own = action.kind == "authority" and action.party == action.server
+    if not own or action.key_id is None or signer not in in_force:
+        return
+    if action.verb == "enrol":
+        in_force.add(action.key_id)
+    else:
+        in_force.discard(action.key_id)

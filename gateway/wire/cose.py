@@ -34,6 +34,7 @@ M = TypeVar("M", bound=Message)
 
 _PARTS = 4
 _SIGNATURE_BYTES = 64
+_NO_KEY = bytes(32)
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,21 @@ def peek(encoded: bytes, kind: type[M]) -> M:
         MalformedMessage: not a COSE_Sign1 of our form, or the payload is not a ``kind``.
     """
     return kind.decode(_split(encoded)[1])
+
+
+def named_key(encoded: bytes, kind: type[Message]) -> KeyId:
+    """Id of the key that is said to have signed, without checking that it did.
+
+    Raises:
+        MalformedMessage: not a COSE_Sign1 of our form and of this type.
+    """
+    protected = _split(encoded)[0]
+    blank = _protected(kind, KeyId(_NO_KEY))
+    at = blank.index(_NO_KEY)
+    named = KeyId(protected[at : at + len(_NO_KEY)])
+    if len(protected) != len(blank) or protected != _protected(kind, named):
+        raise MalformedMessage(f"not a signed {kind.__name__}")
+    return named
 
 
 def _protected(kind: type[Message], key_id: KeyId) -> bytes:

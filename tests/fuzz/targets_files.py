@@ -9,6 +9,7 @@ import io
 import json
 import struct
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -32,15 +33,19 @@ from gateway.vision.manifest import (
     parse_manifest,
     shipped_manifest_bytes,
 )
+from gateway.wire.admin import ChainKeys
 from gateway.wire.host.settings import Settings
 from gateway.wire.subject import DOCUMENT_TYPES, Subject, activation_commitment  # type: ignore[attr-defined]
+from keys import trust_file
 from keys.config import AuthoritySettings
-from keys.trust import TrustList
 from tests.fuzz import trees
 from tests.fuzz.mutations import Mutator, frame, framed, from_seeds, scramble, unframe, words_of
 from tests.fuzz.targets_wire import promise, trust
 from tests.support import parties
 from tests.support.fuzzing import DOCUMENTED, Parse, Target
+from tests.support.trusted import SignedTrust
+
+_NEXT_AUTHORITY: Final = parties.fixed_key(parties.AUTHORITY.party, "authority/next")
 
 # --- trust -----------------------------------------------------------------------------------
 
@@ -76,21 +81,37 @@ def _prepare_trust_file(scratch: Path) -> Parse:
 
 
 def _trust_list_seeds() -> list[bytes]:
-    keys = {"gateway": parties.GATEWAY, "issuer": parties.ISSUER, "device": parties.DEVICE}
-    enrolled = [
-        {"kind": kind, "party": key.party, "public_key": key.public.raw.hex()}
-        for kind, key in keys.items()
-    ]
-    return [json.dumps({"version": 1, "parties": some}).encode() for some in (enrolled, [])]
+    """Empty, enrolled, one suspended again, with two keys, and handed over to another key."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "trust.json"
+        trust = SignedTrust(path, parties.AUTHORITY)
+        found = [json.dumps({"version": 2, "parties": [], "history": []}).encode()]
+        for change in (
+            lambda: trust.add("gateway", parties.GATEWAY).add("issuer", parties.ISSUER),
+            lambda: trust.add("device", parties.DEVICE),
+            lambda: trust.remove("device", parties.DEVICE.party),
+            lambda: trust.add("issuer", parties.stranger(parties.ISSUER.party), overlap=True),
+            lambda: trust.change_key(parties.AUTHORITY, _NEXT_AUTHORITY, 1_763_760_001),
+        ):
+            change()
+            found.append(path.read_bytes())
+        return found
 
 
 def _prepare_trust_list(scratch: Path) -> Parse:
     path = scratch / "trust.json"
+    keys = ChainKeys((parties.AUTHORITY.public,))
+    *_, whole = (trust_file.parse(seed, keys) for seed in _trust_list_seeds())
+    enrolled = {one for seed in _trust_list_seeds() for one in trust_file.parse(seed, keys).parties}
 
     def parse(data: bytes) -> None:
+        """Nothing is enrolled but what the authority's operator enrolled."""
         path.write_bytes(data)
-        for party in TrustList(path).parties():
-            promise(len(party.verify_key.raw) == 32, "a verifying key of another length")
+        record = trust_file.read(path, keys)
+        actions = record.chain.encoded
+        promise(actions == whole.chain.encoded[: len(actions)], "an action that nobody signed")
+        promise(enrolled.issuperset(record.parties), "a party that nobody enrolled")
+        promise(trust_file.parse(record.encode(), keys) == record, "it reads differently")
 
     return parse
 

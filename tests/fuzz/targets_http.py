@@ -35,7 +35,7 @@ from gateway.wire.evaluation import BlindedRows, MaskedProduct
 from gateway.wire.requests import NonceMemory, sign_request
 from gateway.wire.session import SessionKeyRequest, SessionRequest
 from keys import app as authority_app
-from keys.trust import Enrolled, TrustList
+from keys.custody import open_custody
 from tests.fuzz import trees
 from tests.fuzz.mutations import Mutator, frame, framed, from_seeds, scramble, unframe, words_of
 from tests.fuzz.targets_wire import header_words, promise
@@ -43,6 +43,7 @@ from tests.support import parties
 from tests.support.fuzzing import CANARY, DOCUMENTED, Parse, Target
 from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW, LocalSecrets
 from tests.support.sealed import sealed_authority, sealed_gateway
+from tests.support.trusted import SignedTrust
 from tests.vectors import generate as golden
 
 SESSIONS: Final = b"/face-verification/v0.1/sessions"
@@ -265,9 +266,8 @@ def _prepare_authority(scratch: Path) -> Parse:
     """With few sessions, all taken: a key made later would look like memory that stays."""
     _quiet()
     settings = sealed_authority(scratch, AUTHORITY.party, max_sessions=_SESSIONS)
-    trust = TrustList(settings.trust_file)
-    for kind, key in (("gateway", GATEWAY), ("device", DEVICE), ("issuer", ISSUER)):
-        trust.enrol(Enrolled(kind=kind, party=key.party, public_key=key.public.raw.hex()))  # type: ignore[arg-type]
+    trust = SignedTrust(settings.trust_file, open_custody(settings, NOW).signing)
+    trust.add("gateway", GATEWAY).add("device", DEVICE).add("issuer", ISSUER)
     with mock.patch.object(authority_app, "NonceMemory", _Forgetful):
         app = authority_app.create_app(settings, lambda: NOW, LocalSecrets())
     edge = Edge(app, GATEWAY)

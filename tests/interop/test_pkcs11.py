@@ -12,10 +12,11 @@ from gateway.wire import cose
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.host.keyfile import KeyFileError, create_secret
 from gateway.wire.session import SessionGrant
-from keys import ceremony, custody
+from keys import ceremony, custody, enrolment
 from keys.config import AuthoritySettings
 from keys.custody import INDEX_FILE, open_custody
-from tests.support.parties import NOW, SITE_SALT, SUBJECT
+from tests.support.parties import DEVICE, NOW, SITE_SALT, SUBJECT, stranger
+from tests.support.trusted import entry
 from tests.unit.test_session_key import grant as signed_grant
 
 LIBRARIES = (
@@ -190,3 +191,25 @@ def test_nothing_secret_shows(settings: AuthoritySettings) -> None:
     assert PIN not in shown
     for held in keys.all_held():
         assert held.hex() not in shown
+
+
+def test_enrolments_are_signed_in_the_token(settings: AuthoritySettings) -> None:
+    """And nobody who can write the index makes a key of their own the next one."""
+    keys = ceremony.initialise(settings, NOW)
+    enrolment.enrol(settings, [entry("device", DEVICE)], NOW)
+    ceremony.stage_signing_key(settings, NOW)
+    ceremony.activate_signing_key(settings, NOW)
+    enrolment.suspend(settings, "device", DEVICE.party, None, NOW)
+    history = enrolment.open_trust(settings, NOW).history()
+    assert [a.verb for a in history] == ["enrol", "enrol", "suspend", "suspend"]
+    assert history[1].kind == "authority"
+    with custody.open_vault(settings) as vault:
+        held = vault.load()
+        thief = held.signing.current.model_copy(
+            update={"public": stranger(settings.party).public.raw}
+        )
+        signing = held.signing.model_copy(update={"next": thief})
+        vault.replace(held.model_copy(update={"signing": signing}))
+    with pytest.raises(KeyFileError, match="not the index's"):
+        enrolment.open_trust(settings, NOW)
+    assert keys.signing.next is None

@@ -76,8 +76,8 @@ from keys.custody import Custody
 from keys.service import AuthorityService
 from keys.service import Settings as AuthorityServiceSettings
 from keys.sessions import SessionTable
-from keys.trust import Enrolled, TrustList
 from keys.workers import make_local_secret
+from tests.support.trusted import SignedTrust
 
 MODEL = Model("test/none", digest_of(b"a model of no faces"))
 SESSIONS = "/face-verification/v0.1/sessions"
@@ -438,18 +438,10 @@ class World:
         return states[0] if states else None
 
     def _start_authority(self, directory: Path, gateway: SigningKey, caps: CapLimits) -> None:
-        self.authority_trust = TrustList(directory / "authority-trust.json")
-        parties = (
-            ("gateway", gateway),
-            ("device", self.counter.device),
-            ("issuer", self.counter.issuer),
-        )
-        for kind, key in parties:
-            self.authority_trust.enrol(
-                Enrolled.model_validate(
-                    {"kind": kind, "party": key.party, "public_key": key.public.raw.hex()}
-                )
-            )
+        self.authority_trust = SignedTrust(directory / "trust.json", self.authority_key)
+        self.authority_trust.add("gateway", gateway)
+        self.authority_trust.add("device", self.counter.device)
+        self.authority_trust.add("issuer", self.counter.issuer)
         service = AuthorityService(
             AuthorityServiceSettings("authority", 300),
             Custody(self.authority_key, secrets.token_bytes(32)),

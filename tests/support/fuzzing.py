@@ -27,7 +27,6 @@ from gateway.proofs.verify import ReceiptInvalid
 from gateway.vision.errors import ModelPackCorrupt, ModelPackFetchFailed, UnreadableImage
 from gateway.wire.errors import (
     BodyTooLarge,
-    CallerMisuse,
     MalformedMessage,
     Refused,
     SessionNotFound,
@@ -35,6 +34,7 @@ from gateway.wire.errors import (
 )
 from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.subject import UnusableNumber
+from keys.trust_file import TrustListDamaged
 
 Exceptions = tuple[type[Exception], ...]
 
@@ -53,7 +53,7 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "receipt": (ReceiptInvalid,),
     "opening": (ReceiptInvalid, MalformedMessage, BodyTooLarge),
     "trust-file": (UnusableTrustFile,),
-    "authority-trust-list": (CallerMisuse,),
+    "authority-trust-list": (TrustListDamaged,),
     "gateway-answer": (MalformedMessage, Refused, Unavailable, NoAnswer, GatewayError),
     "authority-answer": (Refused, Unavailable),
     "subject": (UnusableNumber,),

@@ -41,8 +41,8 @@ from keys.caps import AttemptCaps, CapLimits
 from keys.custody import Custody
 from keys.service import AuthorityService, Settings
 from keys.sessions import SessionTable
-from keys.trust import Enrolled, Kind, TrustList
 from keys.workers import Secret, make_local_secret
+from tests.support.trusted import SignedTrust
 
 NOW = 1_700_000_000
 """2023-11-14T22:13:20Z: when every session of the tests begins."""
@@ -154,11 +154,9 @@ class InProcessAuthority:
         limits: CapLimits = UNLIMITED,
     ) -> None:
         self.clock = clock
-        self.trust = TrustList(directory / "trust.json")
-        self.enrol("gateway", GATEWAY)
-        self.enrol("gateway", OTHER_GATEWAY)
-        self.enrol("device", DEVICE)
-        self.enrol("issuer", ISSUER)
+        self.trust = SignedTrust(directory / "trust.json", AUTHORITY)
+        self.trust.add("gateway", GATEWAY, OTHER_GATEWAY)
+        self.trust.add("device", DEVICE).add("issuer", ISSUER)
         self.table = SessionTable(max_sessions, clock)
         self.service = AuthorityService(
             Settings(AUTHORITY.party, SESSION_SECONDS),
@@ -169,10 +167,6 @@ class InProcessAuthority:
             make_local_secret,
             clock,
         )
-
-    def enrol(self, kind: Kind, key: SigningKey) -> None:
-        enrolled = Enrolled(kind=kind, party=key.party, public_key=key.public.raw.hex())
-        self.trust.enrol(enrolled)
 
     def open(self, **changes: Any) -> OpenSession:
         """An honest session key, verified as client and issuer do."""

@@ -1,29 +1,39 @@
-"""Operators' actions are signed and chained: none can be altered or dropped from the middle."""
+"""Operators' actions are signed and chained: nothing can be altered, dropped or slipped in."""
+
+import itertools
 
 import pytest
 
-from gateway.wire.admin import next_action, verify_chain
+from gateway.wire.admin import NO_PREVIOUS, Chain, ChainKeys, next_action, verify_chain
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused
 
 SERVER = SigningKey.generate("gateway")
+NEXT, OLD = SigningKey.generate("gateway"), SigningKey.generate("gateway")
+STRANGER = SigningKey.generate("gateway")
 DEVICE = SigningKey.generate("shop-1").public
+KEYS = ChainKeys((SERVER.public,))
+
+STEPS = (("enrol", "device", DEVICE), ("enrol", "agent", "agent-7"), ("suspend", "device", DEVICE))
 
 
-def chain() -> list[bytes]:
+def chain(*signers: SigningKey) -> list[bytes]:
     actions: list[bytes] = []
-    for verb, kind, party in (
-        ("enrol", "device", DEVICE),
-        ("enrol", "agent", "agent-7"),
-        ("suspend", "device", DEVICE),
-    ):
+    keys = itertools.chain(signers, itertools.repeat(signers[-1] if signers else SERVER))
+    for (verb, kind, party), key in zip(STEPS, keys, strict=False):
         before = actions[-1] if actions else None
-        actions.append(next_action(before, verb, kind, party, SERVER, 1000 + len(actions)))
+        actions.append(next_action(before, verb, kind, party, key, 1000 + len(actions)))
     return actions
 
 
+def handed_over(actions: list[bytes], old: SigningKey, new: SigningKey) -> list[bytes]:
+    named = next_action(actions[-1], "enrol", "authority", new.public, old, 2000)
+    ended = next_action(named, "suspend", "authority", old.public, new, 2000)
+    return [*actions, named, ended]
+
+
 def test_a_whole_chain_verifies_and_reads_back() -> None:
-    checked = verify_chain(chain(), SERVER.public)
+    checked = verify_chain(chain(), KEYS).actions
     assert [(a.verb, a.kind, a.party) for a in checked] == [
         ("enrol", "device", "shop-1"),
         ("enrol", "agent", "agent-7"),
@@ -31,6 +41,7 @@ def test_a_whole_chain_verifies_and_reads_back() -> None:
     ]
     assert checked[0].key_id == DEVICE.key_id
     assert checked[1].key_id is None
+    assert checked[1].line() == "1970-01-01 00:16:41\tenrol\tagent\tagent-7\t"
 
 
 @pytest.mark.parametrize("dropped", [0, 1])
@@ -38,16 +49,90 @@ def test_a_dropped_action_is_noticed(dropped: int) -> None:
     actions = chain()
     del actions[dropped]
     with pytest.raises(Refused):
-        verify_chain(actions, SERVER.public)
+        verify_chain(actions, KEYS)
 
 
 def test_reordered_altered_or_foreign_actions_are_noticed() -> None:
     a, b, c = chain()
-    stranger = SigningKey.generate("gateway")
-    for actions in ([b, a, c], [a, c, b], [a, next_action(a, "enrol", "agent", "x", stranger, 1)]):
+    foreign = next_action(a, "enrol", "agent", "x", STRANGER, 1)
+    for actions in ([b, a, c], [a, c, b], [a, a], [a, foreign]):
         with pytest.raises(Refused):
-            verify_chain(actions, SERVER.public)
+            verify_chain(actions, KEYS)
     for place in range(len(b)):
         altered = b[:place] + bytes((b[place] ^ 1,)) + b[place + 1 :]
         with pytest.raises((Refused, MalformedMessage)):
-            verify_chain([a, altered, c], SERVER.public)
+            verify_chain([a, altered, c], KEYS)
+
+
+def test_another_servers_history_is_not_ours() -> None:
+    """Even one that the same key signed: a name that was changed in the settings."""
+    renamed = SigningKey("other", SERVER.private)
+    with pytest.raises(Refused, match="refused") as caught:
+        verify_chain([next_action(None, "enrol", "agent", "x", renamed, 1)], KEYS)
+    assert caught.value.detail == "an action of other, not of gateway"
+
+
+def test_a_cut_end_is_noticed_by_whoever_saw_more() -> None:
+    """And by nobody else: that is why heads are noted (THREAT_MODEL)."""
+    actions = chain()
+    seen = verify_chain(actions, KEYS)
+    assert len(verify_chain(actions[:2], KEYS).actions) == 2
+    other = [*actions[:2], next_action(actions[1], "enrol", "agent", "x", SERVER, 5)]
+    for rewritten in (actions[:2], [], other):
+        with pytest.raises(Refused) as caught:
+            verify_chain(rewritten, KEYS, after=seen)
+        assert "cut or rewritten" in caught.value.detail
+    longer = [*actions, next_action(actions[-1], "enrol", "agent", "y", SERVER, 5)]
+    assert verify_chain(longer, KEYS, after=seen) == verify_chain(longer, KEYS)
+
+
+def test_an_old_key_signed_in_its_time_and_signs_no_more() -> None:
+    """A thief of last year's key can neither go on nor write another history."""
+    keys = ChainKeys((SERVER.public,), (OLD.public,))
+    genuine = handed_over(chain(OLD), OLD, SERVER)
+    assert len(verify_chain(genuine, keys).actions) == 5
+    more = next_action(genuine[-1], "enrol", "agent", "mine", OLD, 3000)
+    mine = handed_over([next_action(None, "enrol", "agent", "mine", OLD, 1)], OLD, SERVER)[:-1]
+    for forged in ([*genuine, more], genuine[:3], mine):
+        with pytest.raises(Refused) as caught:
+            verify_chain(forged, keys)
+        assert caught.value.detail == "the last action is not signed by a key in force"
+
+
+def test_a_key_too_old_to_be_remembered_does_no_harm() -> None:
+    genuine = handed_over(chain(OLD), OLD, SERVER)
+    assert len(verify_chain(genuine, KEYS).actions) == 5
+    altered = genuine[1][:-1] + bytes((genuine[1][-1] ^ 1,))
+    with pytest.raises(Refused):
+        verify_chain([genuine[0], altered, *genuine[2:]], KEYS)
+
+
+def test_a_reader_who_knows_the_old_key_follows_to_the_new_one() -> None:
+    """A server that runs while its key is changed on the disk."""
+    actions = handed_over(chain(), SERVER, NEXT)
+    seen = verify_chain(actions[:3], KEYS)
+    followed = verify_chain(actions, KEYS, [NEXT.public], after=seen)
+    assert followed.in_force == {NEXT.public.key_id}
+    later = [*actions, next_action(actions[-1], "enrol", "agent", "z", NEXT, 9)]
+    assert verify_chain(later, KEYS, [NEXT.public], after=followed).actions[-1].party == "z"
+    back = [*actions, next_action(actions[-1], "enrol", "agent", "z", SERVER, 9)]
+    with pytest.raises(Refused):
+        verify_chain(back, KEYS, [NEXT.public], after=followed)
+
+
+def test_a_successor_counts_by_its_signature_not_by_its_name() -> None:
+    """Without the key itself, what is said to be signed with it is not believed."""
+    actions = handed_over(chain(), SERVER, NEXT)
+    forged = next_action(actions[-1], "enrol", "agent", "mine", NEXT, 9)
+    forged = forged[:-1] + bytes((forged[-1] ^ 1,))
+    for successors in ([], [STRANGER.public], [NEXT.public]):
+        with pytest.raises(Refused):
+            verify_chain([*actions, forged], KEYS, successors)
+    named = next_action(actions[2], "enrol", "authority", STRANGER.public, STRANGER, 9)
+    with pytest.raises(Refused):
+        verify_chain([*actions[:3], named], KEYS, [STRANGER.public])
+
+
+def test_an_empty_history_is_one() -> None:
+    assert verify_chain([], KEYS) == Chain(in_force=frozenset({SERVER.public.key_id}))
+    assert verify_chain([], KEYS).head == NO_PREVIOUS

@@ -278,3 +278,48 @@ def test_a_receipt_that_is_none_names_step_1(
     (tmp_path / "receipt").write_bytes(content)
     assert verify(tmp_path / "receipt", "--trust", tmp_path / "trust.json") == 1
     assert "FAIL  1. receipt is well-formed" in capsys.readouterr().out
+
+
+def test_a_file_of_parties_is_enrolled_all_or_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("init") == 0
+    file = tmp_path / "parties"
+    good = f"device shop-1 {KEY}\nissuer reader-1 {OTHER_KEY}\n\nagent agent-1\n"
+    for bad in (
+        "device shop-2",
+        f"agent a-2 {KEY}",
+        "witness w",
+        f"device UP {KEY}",
+        "outlet a b c",
+    ):
+        file.write_text(good + bad)
+        assert run("enrol-all", str(file)) == 1
+        assert "parties, line 5" in capsys.readouterr().err
+    file.write_text(good + f"device shop-2 {KEY}")
+    assert run("enrol-all", str(file)) == 1
+    capsys.readouterr()
+    assert run("list") == 0
+    assert capsys.readouterr().out == ""
+    file.write_text(good)
+    assert run("enrol-all", str(file)) == 0
+    assert run("list") == 0
+    assert [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()] == [
+        "agent-1", "shop-1", "reader-1",
+    ]  # fmt: skip
+
+
+def test_the_history_holds_after_the_gateways_key_was_changed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("init") == 0
+    assert run("enrol", "device", "counter-1", KEY) == 0
+    assert run("keys", "rotate", "signing") == 0
+    assert run("keys", "rotate", "signing", "--activate") == 0
+    assert run("suspend", "device", "counter-1") == 0
+    capsys.readouterr()
+    assert run("history") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[1:4] for line in lines] == [
+        ["enrol", "device", "counter-1"], ["suspend", "device", "counter-1"],
+    ]  # fmt: skip

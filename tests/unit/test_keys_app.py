@@ -18,7 +18,6 @@ from gateway.wire.requests import sign_request
 from keys.app import create_app
 from keys.custody import open_custody
 from keys.service import AuthorityService
-from keys.trust import Enrolled, TrustList
 from tests.support import parties
 from tests.support.parties import (
     DEVICE,
@@ -35,6 +34,7 @@ from tests.support.parties import (
     session_key_request,
 )
 from tests.support.sealed import sealed_authority
+from tests.support.trusted import SignedTrust
 
 CBOR = "application/cbor"
 PATHS = ("/v1/session-keys", "/v1/masked-products", "/v1/blinded-rows")
@@ -47,15 +47,11 @@ class Site:
 
     def __init__(self, directory: Path) -> None:
         self.settings = sealed_authority(directory, "authority.example", max_sessions=3)
-        self.authority = open_custody(self.settings, 0).signing.public
+        own = open_custody(self.settings, 0)
+        self.authority = own.signing.public
         self.directory = directory
-        self.trust = TrustList(directory / "trust.json")
-        for kind, key in (("gateway", GATEWAY), ("device", DEVICE), ("issuer", ISSUER)):
-            self.trust.enrol(
-                Enrolled.model_validate(
-                    {"kind": kind, "party": key.party, "public_key": key.public.raw.hex()}
-                )
-            )
+        self.trust = SignedTrust(directory / "trust.json", own.signing)
+        self.trust.add("gateway", GATEWAY).add("device", DEVICE).add("issuer", ISSUER)
         self.clock = Clock()
         self.app: FastAPI = create_app(self.settings, self.clock, LocalSecrets())
 
@@ -189,7 +185,7 @@ def test_the_reason_goes_to_the_log_under_the_correlator(
 def test_suspended_at_the_next_request(site: Site) -> None:
     body = session_key_request().encode()
     assert site.post(KEYS, body).status_code == 200
-    site.trust.suspend("gateway", GATEWAY.party)
+    site.trust.remove("gateway", GATEWAY.party)
     assert_problem(site.post(KEYS, body), 403, "PERMISSION_DENIED")
 
 
@@ -200,7 +196,7 @@ def test_a_broken_trust_list_is_our_fault_and_nobody_is_let_in(
     (site.directory / "trust.json").write_text('{"hunter2": ')
     response = site.post(KEYS, session_key_request().encode())
     assert_problem(response, 500, "INTERNAL")
-    assert "trust.json is not a valid trust list" in caplog.text
+    assert "trust.json: not a valid trust list" in caplog.text
     assert "hunter2" not in caplog.text + response.text
 
 

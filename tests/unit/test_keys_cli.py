@@ -11,7 +11,6 @@ from gateway.wire.host.keystore import KEYSTORE_FILE
 from keys.cli import main
 from keys.config import AuthoritySettings
 from keys.custody import Custody, open_custody
-from keys.trust import TrustList
 from tests.support import parties
 from tests.support.parties import DEVICE, GATEWAY
 from tests.support.sealed import CHEAP, passphrase_file
@@ -78,9 +77,9 @@ def test_enrol_list_suspend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert f"gateway\t{GATEWAY.party}\t{KEY}" in lines
     assert len(lines) == 2
     assert run(tmp_path, "suspend", "gateway", GATEWAY.party) == 0
-    assert [p.party for p in TrustList(tmp_path / "data" / "trust.json").parties()] == [
-        DEVICE.party
-    ]
+    capsys.readouterr()
+    run(tmp_path, "list")
+    assert capsys.readouterr().out == f"device\t{DEVICE.party}\t{DEVICE.public.raw.hex()}\n"
 
 
 @pytest.mark.parametrize(
@@ -146,3 +145,54 @@ def test_help_documents_every_setting(capsys: pytest.CaptureFixture[str]) -> Non
         main(["--help"])
     assert caught.value.code == 0
     assert "SEALMATCH_AUTHORITY_SESSION_SECONDS" in capsys.readouterr().out
+
+
+def test_history_lists_what_was_done_and_its_head(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "init")
+    run(tmp_path, "enrol", "gateway", GATEWAY.party, KEY)
+    capsys.readouterr()
+    assert run(tmp_path, "history") == 0
+    line, head = capsys.readouterr().out.splitlines()
+    assert line.endswith(f"enrol\tgateway\t{GATEWAY.party}\t{GATEWAY.public.key_id.hex()}")
+    noted = head.removeprefix("head\t")
+    other = parties.fixed_key(GATEWAY.party, "gateway/next").public.raw.hex()
+    assert run(tmp_path, "enrol", "gateway", GATEWAY.party, other, "--overlap") == 0
+    assert run(tmp_path, "suspend", "gateway", GATEWAY.party, KEY) == 0
+    capsys.readouterr()
+    assert run(tmp_path, "history", "--contains", noted) == 0
+    verbs = [text.split("\t")[1] for text in capsys.readouterr().out.splitlines()[:-1]]
+    assert verbs == ["enrol", "enrol", "suspend"]
+    assert run(tmp_path, "history", "--contains", "00" * 32) == 0, "the beginning of every history"
+    assert run(tmp_path, "history", "--contains", "ab" * 32) == 1
+    assert "does not contain that head" in capsys.readouterr().err
+    run(tmp_path, "list")
+    assert capsys.readouterr().out == f"gateway\t{GATEWAY.party}\t{other}\n"
+
+
+def test_a_list_that_was_edited_is_neither_shown_nor_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "init")
+    run(tmp_path, "enrol", "gateway", GATEWAY.party, KEY)
+    path = tmp_path / "data" / "trust.json"
+    path.write_text(path.read_text().replace(KEY, DEVICE.public.raw.hex()))
+    for command in ("list", "history", "serve"):
+        capsys.readouterr()
+        assert run(tmp_path, command) == 1
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert "trust.json: its parties are not those that its history leaves" in said.err
+
+
+def test_a_file_of_parties_is_enrolled_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "init")
+    capsys.readouterr()
+    listed = f"gateway\t{GATEWAY.party}\t{KEY}\ndevice\t{DEVICE.party}\t{DEVICE.public.raw.hex()}\n"
+    (tmp_path / "parties").write_text(listed)
+    assert run(tmp_path, "enrol-all", str(tmp_path / "parties")) == 0
+    run(tmp_path, "list")
+    assert capsys.readouterr().out == listed

@@ -549,7 +549,7 @@ def test_a_party_suspended_within_a_session_is_refused_at_once(
     authority: InProcessAuthority, kind: Any, party: str
 ) -> None:
     opened = authority.open()
-    authority.trust.suspend(kind, party)
+    authority.trust.remove(kind, party)
     with refused(f"{kind} {party} is not enrolled"):
         ask(opened)
     with refused(f"{kind} {party} is not enrolled"):

@@ -284,7 +284,7 @@ def test_steps_10_and_12_an_answer_longer_than_any_message(
 
 def test_step_10_the_authority_does_not_know_the_issuer(world: World) -> None:
     opened = world.open()
-    world.authority_trust.suspend("issuer", "issuer")
+    world.authority_trust.remove("issuer", "issuer")
     with pytest.raises(Refused) as caught:
         world.submit(opened, faulty(world, opened, Fault("")))
     assert caught.value.detail == "the authority answered 403"

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -22,6 +23,8 @@ from gateway.wire.errors import SealmatchError
 from gateway.wire.host import crash
 from gateway.wire.host.memory import wipe
 from gateway.wire.ids import PartyId
+
+_HALF_WRITTEN: Final = ".new-"
 
 
 class KeyFileError(SealmatchError):
@@ -117,10 +120,15 @@ def load_signing_key(path: Path, party: PartyId) -> SigningKey:
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Hold a directory's lock: of two operators who change keys at once, one waits."""
+    """Hold a directory's lock: of two operators who change what is in it at once, one waits.
+
+    What a process left half-written that was killed under this lock is removed.
+    """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for left in directory.glob(f"{_HALF_WRITTEN}*"):
+            left.unlink(missing_ok=True)
         yield
     finally:
         os.close(descriptor)
@@ -129,7 +137,7 @@ def exclusive(directory: Path) -> Iterator[None]:
 @contextmanager
 def _written(path: Path, secret: bytes) -> Iterator[Path]:
     """A temporary file beside ``path``, with mode 0600 and its content on the disk."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_HALF_WRITTEN)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secret)

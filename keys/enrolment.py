@@ -1,0 +1,93 @@
+"""What the operator does to the trust list: each act signed, recorded, and one at a time.
+
+The keystore is opened under the directory's lock, so that nobody signs with a key that a rotation
+replaces meanwhile, and no two processes append to the same history. With keys in a token the
+token signs.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from gateway.wire.cose import SigningKey
+from gateway.wire.errors import CallerMisuse
+from gateway.wire.host.cli import read_table
+from gateway.wire.host.keyfile import exclusive
+from gateway.wire.ids import PartyId
+from keys.config import AuthoritySettings
+from keys.custody import open_custody
+from keys.trust import TrustList
+from keys.trust_file import Enrolled, Kind
+
+
+def enrol(
+    settings: AuthoritySettings, parties: Sequence[Enrolled], now: int, *, overlap: bool = False
+) -> None:
+    """Enrol parties, all or none; those that are enrolled already are passed over.
+
+    Raises:
+        CallerMisuse: a name has another key.
+        KeyFileError, TrustListDamaged: keys or list cannot be used.
+    """
+    with _editing(settings, now) as (trust, signing):
+        trust.enrol(parties, signing, now, overlap=overlap)
+
+
+def suspend(
+    settings: AuthoritySettings, kind: Kind, party: PartyId, public_key: str | None, now: int
+) -> None:
+    """Suspend a party, or one key of it.
+
+    Raises:
+        CallerMisuse: it is not enrolled.
+        KeyFileError, TrustListDamaged: keys or list cannot be used.
+    """
+    with _editing(settings, now) as (trust, signing):
+        trust.suspend(kind, party, signing, now, public_key)
+
+
+def open_trust(settings: AuthoritySettings, now: int) -> TrustList:
+    """The list, to be read.
+
+    Raises:
+        KeyFileError: the authority's keys do not open.
+    """
+    return TrustList(settings.trust_file, open_custody(settings, now).chain_keys)
+
+
+def read_parties(file: Path) -> list[Enrolled]:
+    """Parties as ``list`` prints them: one a line, kind, name and key apart by white space.
+
+    Raises:
+        CallerMisuse: a line is something else; the text names its number.
+        OSError: unreadable.
+    """
+    parties = []
+    for number, words in read_table(file):
+        try:
+            parties.append(party_of(*words))
+        except (CallerMisuse, TypeError):
+            what = f"{file.name}, line {number}: not a kind, a name and a key"
+            raise CallerMisuse(what) from None
+    return parties
+
+
+def party_of(kind: str, party: str, public_key: str) -> Enrolled:
+    """Raises ``CallerMisuse`` naming what is wrong."""
+    values = {"kind": kind, "party": party, "public_key": public_key}
+    if kind == "authority":
+        raise CallerMisuse("the authority's own keys change by keys rotate signing")
+    try:
+        return Enrolled.model_validate(values)
+    except ValidationError as error:
+        fields = ", ".join(sorted({str(e["loc"][0]).replace("_", " ") for e in error.errors()}))
+        raise CallerMisuse(f"check {fields}") from None
+
+
+@contextmanager
+def _editing(settings: AuthoritySettings, now: int) -> Iterator[tuple[TrustList, SigningKey]]:
+    with exclusive(settings.data_dir):
+        own = open_custody(settings, now)
+        yield TrustList(settings.trust_file, own.chain_keys), own.signing
