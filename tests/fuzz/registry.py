@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from tests.fuzz import targets_files, targets_http, targets_wire
+from tests.fuzz import targets_files, targets_http, targets_log, targets_wire
 from tests.support.fuzzing import Target
 
 
@@ -12,7 +12,8 @@ from tests.support.fuzzing import Target
 def all_targets() -> dict[str, Target]:
     """Every parser of foreign bytes."""
     found: dict[str, Target] = {}
-    for target in (*targets_wire.targets(), *targets_files.targets(), *targets_http.targets()):
+    modules = (targets_wire, targets_files, targets_http, targets_log)
+    for target in (target for module in modules for target in module.targets()):
         if target.name in found:
             raise AssertionError(f"two targets are named {target.name}")
         found[target.name] = target

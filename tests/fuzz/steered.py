@@ -29,6 +29,7 @@ _INSTRUMENTED: Final = (
     "gateway.vision",
     "gateway.client",
     "gateway.server",
+    "gateway.translog",
     "keys.",
     "http_sf",
     "http_message_signatures",

@@ -24,13 +24,17 @@ from typing import Final
 from gateway.client.gateway_client import GatewayError, NoAnswer
 from gateway.proofs.trust import UnusableTrustFile
 from gateway.proofs.verify import ReceiptInvalid
+from gateway.translog.verification import LogProofInvalid
+from gateway.translog.witnessing import SizeConflict
 from gateway.vision.errors import ModelPackCorrupt, ModelPackFetchFailed, UnreadableImage
 from gateway.wire.errors import (
     BodyTooLarge,
     MalformedMessage,
+    NotConsistent,
     Refused,
     SessionNotFound,
     Unavailable,
+    UnknownLog,
 )
 from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.subject import UnusableNumber
@@ -63,6 +67,23 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "authority-settings": (BadConfiguration,),
     "image": (UnreadableImage,),
     "pack-manifest": (ModelPackCorrupt,),
+    "signed-note": (MalformedMessage, BodyTooLarge),
+    "checkpoint": (MalformedMessage, BodyTooLarge),
+    "log-proof": (MalformedMessage, BodyTooLarge),
+    "verifier-key": (MalformedMessage,),
+    "log-policy": (MalformedMessage, BodyTooLarge),
+    "tile-path": (MalformedMessage,),
+    "entry-bundle": (MalformedMessage,),
+    "log-verification": (LogProofInvalid,),
+    "witness-request": (
+        MalformedMessage,
+        BodyTooLarge,
+        UnknownLog,
+        Refused,
+        SizeConflict,
+        NotConsistent,
+    ),
+    "witness-answer": (MalformedMessage, BodyTooLarge, Refused),
     "npm-tarball": (ModelPackFetchFailed, ModelPackCorrupt),
     "gateway-http": (),  # errors become answers; nothing escapes the application
     "authority-http": (),
