@@ -58,7 +58,7 @@ from gateway.wire.submission import (
 from keys.custody import Custody
 from tests.support import parties
 from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW, fixed_bytes
-from tests.vectors import faults
+from tests.vectors import faults, log
 from tests.wire import notation
 
 HERE: Final = Path(__file__).parent
@@ -543,6 +543,7 @@ def documents() -> dict[str, Document]:
         "polynomials.json": polynomials_document(),
         "requests.json": request_document(),
         "sealing.json": sealing_document(),
+        log.FILE: log.document(HERE / log.FILE),
     }
 
 
