@@ -88,6 +88,7 @@ def _first_advice_ms(image: Any) -> float:
 
 def _stages(pack: ModelPack, images: list[Any]) -> dict[str, float]:
     from gateway.vision.landmarks import LandmarkFinder  # noqa: PLC0415
+    from gateway.vision.liveness.appearance import aligned_view  # noqa: PLC0415
     from gateway.vision.liveness.eyes import EyeStateModel  # noqa: PLC0415
     from gateway.vision.liveness.landmarks import steady_landmarks  # noqa: PLC0415
     from gateway.vision.liveness.passive import PassiveLiveness  # noqa: PLC0415
@@ -100,6 +101,7 @@ def _stages(pack: ModelPack, images: list[Any]) -> dict[str, float]:
         "detection and two-pass landmarks": lambda image, _: vision.faces(image),
         "steady landmarks": lambda image, face: steady_landmarks(finder, image, face.landmarks),
         "eyes": lambda image, face: eyes.closed(image, face.landmarks),
+        "aligned view": lambda image, face: aligned_view(image, face.landmarks),
         "sharpness and exposure": lambda image, face: sharpness_and_exposure(image, face.five),
         _EMBED: vision.embed_face,
         "passive score (once a capture)": passive.score,

@@ -4,6 +4,7 @@
 Importing this package loads no model runtime.
 """
 
+from gateway.vision.liveness.detectors import ActionDetectors, ActionEvent, ActionKind
 from gateway.vision.liveness.measurement import FrameMeasurement
 
-__all__ = ["FrameMeasurement"]
+__all__ = ["ActionDetectors", "ActionEvent", "ActionKind", "FrameMeasurement"]

@@ -49,6 +49,10 @@ class FrameMeasurement:
     exposure: float = field(default=0.0, repr=False)
     """Mean luma of the face, 0 black to 1 white."""
     continuous: bool = False
+    eyes_changed: float = field(default=0.0, repr=False)
+    mouth_changed: float = field(default=0.0, repr=False)
+    turned_changed: float = field(default=0.0, repr=False)
+    """How far eyes or mouth look different from before, 0 to 2 (see ``appearance``)."""
 
 
 def eye_centres(points: PointsXY) -> tuple[PointsXY, PointsXY]:

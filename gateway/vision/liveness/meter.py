@@ -9,6 +9,7 @@ import numpy as np
 from gateway.vision.geometry import BgrImage, Box, DetectedFace
 from gateway.vision.landmarks import LandmarkFinder
 from gateway.vision.liveness import measurement
+from gateway.vision.liveness.appearance import Appearance, aligned_view
 from gateway.vision.liveness.eyes import EyeStateModel
 from gateway.vision.liveness.landmarks import steady_landmarks
 from gateway.vision.liveness.measurement import FrameMeasurement
@@ -35,6 +36,7 @@ class LivenessMeter:
         self._eyes = EyeStateModel(pack)
         self._passive = PassiveLiveness(pack)
         self._track = FaceTrack()
+        self._appearance = Appearance()
 
     def measure(self, image: BgrImage, at_ms: int) -> FrameMeasurement:
         """One frame, shape (height, width, 3), uint8, BGR, taken ``at_ms`` after any fixed moment.
@@ -51,21 +53,29 @@ class LivenessMeter:
         if look:
             same = self._track.identify(at_ms, self.embed(image, found))
             continuous = continuous and same
+        if not continuous:
+            self._appearance.reset()
         left, right = self._eyes.closed(image, points)
+        closed = min(left, right)
+        mouth, turn = measurement.mouth_open(points), measurement.turn(points)
+        changes = self._appearance.observe(at_ms, aligned_view(image, points), closed, mouth, turn)
         sharpness, exposure = sharpness_and_exposure(image, found.five)
         return FrameMeasurement(
             at_ms=at_ms,
             faces=min(len(faces), _SEVERAL),
             face=face,
-            turn=measurement.turn(points),
+            turn=turn,
             pitch=measurement.pitch(points),
             roll_deg=measurement.roll_deg(points),
-            eyes_closed=min(left, right),
+            eyes_closed=closed,
             eye_aspect=measurement.eye_aspect(points),
-            mouth_open=measurement.mouth_open(points),
+            mouth_open=mouth,
             sharpness=sharpness,
             exposure=exposure,
             continuous=continuous,
+            eyes_changed=changes.eyes,
+            mouth_changed=changes.mouth,
+            turned_changed=changes.turned,
         )
 
     def embed(self, image: BgrImage, face: DetectedFace) -> UnitVector:

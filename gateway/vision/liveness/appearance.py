@@ -1,0 +1,154 @@
+"""What a photograph cannot do: show eyes or a mouth that look different from before.
+
+Landmarks alone are no witness: shown a tilted photograph, the model "sees" a turned head or a
+narrowed eye. So each frame is brought to one pose by an affine fit to fifteen points (brows, eye
+corners, nose wings, mouth corners) that follows a moved, tilted or slightly bent print exactly,
+and small patches are compared with the same person's own earlier look, by normalised correlation
+within a few pixels of their place. Light and contrast cancel out.
+
+- The eyes of a print stay what they are; a lid that closes hides the iris.
+- The mouth of a print stays closed.
+- The eyes of a print that is turned stay what they were from the front; those of a real head are
+  seen from the side, and look elsewhere.
+
+Thresholds stand in ``detectors``. Views live in memory only, 2.5 seconds of them.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gateway.vision.geometry import BgrImage, Points
+
+Grey = npt.NDArray[np.uint8]
+
+_EYE_DISTANCE = 36  # pixels of the view
+_WIDTH, _HEIGHT = 96, 112
+_MIDDLE = np.array([48.0, 40.0])  # of the eyes
+
+_POINTS = (17, 19, 21, 22, 24, 26, 27, 36, 39, 42, 45, 31, 35, 48, 54)
+# Where a face seen from the front has them, in eye distances from the eyes' middle: the mean over
+# twelve people, made symmetric.
+_HALF = {17: (-0.93, -0.24), 19: (-0.59, -0.42), 21: (-0.18, -0.30), 27: (0.0, -0.05)}
+_HALF |= {36: (-0.69, 0.0), 39: (-0.30, 0.02), 31: (-0.22, 0.67), 48: (-0.38, 1.06)}
+_TWIN = {26: 17, 24: 19, 22: 21, 45: 36, 42: 39, 35: 31, 54: 48}
+_FRONT = np.array(
+    [_HALF[p] if p in _HALF else (-_HALF[_TWIN[p]][0], _HALF[_TWIN[p]][1]) for p in _POINTS]
+)
+
+# Patches of the view: left, top, width, height.
+_EYES = ((19, 33, 22, 14), (55, 33, 22, 14))
+_MOUTH = (32, 66, 32, 34)
+_SEARCH = 7  # pixels: a fifth of the eye distance
+
+_KEEP_MS = 2500
+_MOUTH_MS = 1200
+_BEFORE_MS = 60  # an open eye from before the lid began to fall
+_OPEN_EYES = 0.3
+_LEAST_GAPE, _LEAST_TURN = 0.08, 0.06
+_SHRINK_BELOW = 0.6  # scale of the fit under which sampling would alias
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """0 where there was no occasion to compare."""
+
+    eyes: float = field(default=0.0, repr=False)
+    """1 - correlation with the eyes when last open: mean of both."""
+    mouth: float = field(default=0.0, repr=False)
+    """1 - correlation with the mouth when last closed."""
+    turned: float = field(default=0.0, repr=False)
+    """1 - correlation with the eyes when the face was last frontal: mean of both."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    at_ms: int
+    view: Grey = field(repr=False)
+    eyes_closed: float
+    mouth_open: float
+    turn: float
+
+
+class Appearance:
+    """The looks of one track. Feed every frame of it, in order."""
+
+    def __init__(self) -> None:
+        self._looks: deque[_Look] = deque()
+
+    def reset(self) -> None:
+        """Another track begins: nothing of the last one is compared with it."""
+        self._looks.clear()
+
+    def observe(
+        self, at_ms: int, view: Grey, eyes_closed: float, mouth_open: float, turn: float
+    ) -> Changes:
+        """Compare one frame's view with the track's earlier ones, then remember it."""
+        looks = self._looks
+        while looks and at_ms - looks[0].at_ms > _KEEP_MS:
+            looks.popleft()
+        now = _Look(at_ms, view, eyes_closed, mouth_open, turn)
+        changes = Changes(self._eyes(now), self._mouth(now), self._turned(now))
+        looks.append(now)
+        return changes
+
+    def _eyes(self, now: _Look) -> float:
+        if now.eyes_closed < _OPEN_EYES:
+            return 0.0
+        for past in reversed(self._looks):
+            if past.eyes_closed < _OPEN_EYES and now.at_ms - past.at_ms >= _BEFORE_MS:
+                return _eyes_differ(past.view, now.view)
+        return 0.0
+
+    def _mouth(self, now: _Look) -> float:
+        recent = [past for past in self._looks if now.at_ms - past.at_ms <= _MOUTH_MS]
+        closed = min(recent, key=lambda past: past.mouth_open, default=now)
+        if now.mouth_open - closed.mouth_open < _LEAST_GAPE:
+            return 0.0
+        return _differ(closed.view, now.view, _MOUTH)
+
+    def _turned(self, now: _Look) -> float:
+        front = min(self._looks, key=lambda past: abs(past.turn), default=now)
+        if abs(now.turn - front.turn) < _LEAST_TURN:
+            return 0.0
+        return _eyes_differ(front.view, now.view)
+
+
+def aligned_view(image: BgrImage, landmarks: Points) -> Grey:
+    """The face in the pose of ``_FRONT``: shape (112, 96), uint8, grey. ``landmarks``: (68, 2)."""
+    source = landmarks[list(_POINTS)].astype(np.float64)
+    rows = np.column_stack([source, np.ones(len(source))])
+    matrix = np.linalg.lstsq(rows, _FRONT * _EYE_DISTANCE + _MIDDLE, rcond=None)[0].T
+    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+    margin = 0.3 * (high - low)
+    height, width = image.shape[:2]
+    x0, y0 = np.clip((low - margin).astype(int), 0, [width - 1, height - 1])
+    x1, y1 = np.clip((high + margin).astype(int) + 1, [x0 + 1, y0 + 1], [width, height])
+    grey = cv2.cvtColor(image[y0:y1, x0:x1], cv2.COLOR_BGR2GRAY)
+    matrix[:, 2] += matrix[:, :2] @ [float(x0), float(y0)]
+    factor = 1
+    while np.sqrt(abs(np.linalg.det(matrix[:, :2]))) * factor < _SHRINK_BELOW and factor < 32:
+        factor *= 2
+    if factor > 1:
+        size = (max(1, grey.shape[1] // factor), max(1, grey.shape[0] // factor))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        matrix[:, 2] += matrix[:, :2] @ [factor / 2 - 0.5, factor / 2 - 0.5]
+        matrix[:, :2] *= factor
+    view = cv2.warpAffine(grey, matrix, (_WIDTH, _HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(view, np.uint8)
+
+
+def _eyes_differ(past: Grey, now: Grey) -> float:
+    return (_differ(past, now, _EYES[0]) + _differ(past, now, _EYES[1])) / 2
+
+
+def _differ(past: Grey, now: Grey, patch: tuple[int, int, int, int]) -> float:
+    """1 - the best correlation of a patch of ``past`` anywhere near its place in ``now``."""
+    left, top, width, height = patch
+    x0, y0 = max(0, left - _SEARCH), max(0, top - _SEARCH)
+    area = now[y0 : top + height + _SEARCH, x0 : left + width + _SEARCH]
+    template = past[top : top + height, left : left + width]
+    return 1 - float(cv2.matchTemplate(area, template, cv2.TM_CCOEFF_NORMED).max())

@@ -1,0 +1,175 @@
+"""Blinks, mouth openings and turns of the head, found in measurements as they come.
+
+Pure and causal: numbers in, events out, nothing looked up ahead. Each action needs two witnesses:
+
+- **landmarks and eye model** say what moved, against what is usual for this face;
+- **appearance** says that the picture of eyes or mouth changed in a way that no motion of a
+  photograph explains (``appearance``). Landmarks alone are fooled: of prints that were tilted, bent
+  and shaken, a third showed a "turn" of 0.12 and more, but none changed its eyes by 0.2.
+
+Nothing is found in the first moments of a track, nor while several faces could be meant. A blink
+counts when the eyes are open again; the others as soon as they have lasted. Thresholds were tuned
+on the labelled clips and on moved photographs of other people (gateway/docs/MODELS.md).
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.vision.liveness.measurement import FrameMeasurement
+
+ActionKind = Literal["blink", "open-mouth", "turn-left", "turn-right"]
+"""Left and right are the person's own; the person's left is the picture's right."""
+
+_SETTLED_MS = 100  # of a new track
+
+_CLOSED, _OPEN = 0.5, 0.3  # probability that the more open eye is closed
+_EYES_CHANGED = 0.08
+_LIDS_FALL = 0.92  # of the opening of the eyes before: twice the scatter of the landmarks
+_BEFORE_MS = 500
+_LONGEST_BLINK_MS = 4000
+_FALL_MS = 250  # from open eyes to closed ones
+
+_GAPE, _GAPE_END = 0.35, 0.6
+_MOUTH_CHANGED = 0.25
+_GAPE_MS = 60
+
+_TURN, _TURN_END = 0.13, 0.08  # against the baseline
+_TURN_SEEN = 0.11  # against the camera: coming back from a turn is none
+_TURN_CHANGED = 0.20
+_TURN_MS = 80
+_FRONTAL = 0.12  # beyond this no face is frontal
+_BASELINE_MS = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class ActionEvent:
+    """One action. Times as ``FrameMeasurement.at_ms``; ``strength`` is the landmarks' witness."""
+
+    kind: ActionKind
+    start_ms: int
+    peak_ms: int
+    end_ms: int
+    strength: float = field(repr=False)
+
+
+class ActionDetectors:
+    """Feed every frame in order of time; get the actions that ended or were confirmed by it."""
+
+    def __init__(self) -> None:
+        self._begin(0)
+
+    def feed(self, measured: FrameMeasurement) -> list[ActionEvent]:
+        """The actions that this frame completes, mostly none."""
+        if measured.face is None or not measured.continuous:
+            self._begin(measured.at_ms)
+            return []
+        if measured.faces != 1 or measured.at_ms - self._since_ms < _SETTLED_MS:
+            return []
+        found = (detector.feed(measured) for detector in self._detectors)
+        return [event for event in found if event is not None]
+
+    def _begin(self, at_ms: int) -> None:
+        self._since_ms = at_ms
+        self._detectors = (_Blink(), _Mouth(), _Turn())
+
+
+class _Blink:
+    """Both eyes close within a moment, look different, and open again."""
+
+    def __init__(self) -> None:
+        self._open: deque[FrameMeasurement] = deque()
+        self._closed: list[FrameMeasurement] = []
+
+    def feed(self, now: FrameMeasurement) -> ActionEvent | None:
+        if now.eyes_closed >= _CLOSED:
+            fell = bool(self._open) and now.at_ms - self._open[-1].at_ms <= _FALL_MS
+            if self._closed or fell:
+                self._closed.append(now)
+            return None
+        if now.eyes_closed >= _OPEN:
+            return None
+        event = self._event(now.at_ms)
+        self._closed = []
+        self._open.append(now)
+        while now.at_ms - self._open[0].at_ms > _BEFORE_MS:
+            self._open.popleft()
+        return event
+
+    def _event(self, now_ms: int) -> ActionEvent | None:
+        closed = self._closed
+        if not closed or now_ms - closed[0].at_ms > _LONGEST_BLINK_MS:
+            return None
+        peak = max(closed, key=lambda frame: frame.eyes_changed)
+        before = sorted(frame.eye_aspect for frame in self._open)[len(self._open) // 2]
+        fallen = min(frame.eye_aspect for frame in closed) / before if before > 0 else 1.0
+        if peak.eyes_changed < _EYES_CHANGED or fallen > _LIDS_FALL:
+            return None
+        return ActionEvent("blink", closed[0].at_ms, peak.at_ms, closed[-1].at_ms, 1 - fallen)
+
+
+class _Mouth:
+    """The lips part, stay apart for a moment, and the mouth looks different."""
+
+    def __init__(self) -> None:
+        self._gape: list[FrameMeasurement] = []
+        self._told = False
+
+    def feed(self, now: FrameMeasurement) -> ActionEvent | None:
+        widest = max((frame.mouth_open for frame in self._gape), default=0.0)
+        if now.mouth_open < max(_GAPE * 0.8, _GAPE_END * widest):
+            self._gape, self._told = [], False
+            return None
+        if now.mouth_open >= _GAPE or self._gape:
+            self._gape.append(now)
+        if self._told or not self._gape or now.at_ms - self._gape[0].at_ms < _GAPE_MS:
+            return None
+        if max(frame.mouth_changed for frame in self._gape) < _MOUTH_CHANGED:
+            return None
+        self._told = True
+        peak = max(self._gape, key=lambda frame: frame.mouth_open)
+        return ActionEvent(
+            "open-mouth", self._gape[0].at_ms, peak.at_ms, now.at_ms, peak.mouth_open
+        )
+
+
+class _Turn:
+    """The nose leaves its usual place between the eyes for a while, and the eyes look different."""
+
+    def __init__(self) -> None:
+        self._usual: deque[tuple[int, float]] = deque()
+        self._away: list[FrameMeasurement] = []
+        self._baseline = 0.0
+        self._told = False
+
+    def feed(self, now: FrameMeasurement) -> ActionEvent | None:
+        way = now.turn - self._baseline
+        if self._away and (abs(way) < _TURN_END or way * self._away[0].turn < 0):
+            self._away, self._told = [], False
+        if self._usual and abs(way) >= _TURN and abs(now.turn) >= _TURN_SEEN and way * now.turn > 0:
+            self._away.append(now)
+        if not self._away:
+            self._learn(now)
+            return None
+        if self._told or self._away[-1].at_ms - self._away[0].at_ms < _TURN_MS:
+            return None
+        changed = sorted(frame.turned_changed for frame in self._away)
+        if changed[len(changed) // 2] < _TURN_CHANGED:
+            return None
+        self._told = True
+        return self._event(now)
+
+    def _learn(self, now: FrameMeasurement) -> None:
+        """What is usual: the median of the last seconds' frontal frames. Without any, no turn."""
+        if abs(now.turn) > _FRONTAL:
+            return
+        self._usual.append((now.at_ms, now.turn))
+        while now.at_ms - self._usual[0][0] > _BASELINE_MS:
+            self._usual.popleft()
+        self._baseline = sorted(turn for _, turn in self._usual)[len(self._usual) // 2]
+
+    def _event(self, now: FrameMeasurement) -> ActionEvent:
+        peak = max(self._away, key=lambda frame: abs(frame.turn - self._baseline))
+        kind: ActionKind = "turn-left" if peak.turn > self._baseline else "turn-right"
+        strength = abs(peak.turn - self._baseline)
+        return ActionEvent(kind, self._away[0].at_ms, peak.at_ms, now.at_ms, strength)
