@@ -12,6 +12,7 @@ Who runs where, and who holds which key
                                           sealed templates
     authority  another operator (keys/)   one HE secret key per    sees uniform values, and
                                           session; signs decisions decides one bit
+    witness    a third operator           cosigns the log's trees  sees their sizes and roots
     verifier   anyone                     pins public keys         sees a receipt
 
 Order of messages
@@ -33,6 +34,8 @@ Where things are
     client    the registration client
     server    the gateway's service: sessions, numbered verification steps, evaluation
     proofs    statements, receipts, offline verification
+    translog  formats and rules of the transparency log
+    witness   the log's witness, deployed apart; it imports wire and translog only
     store     what the gateway keeps
     cli       one module per audience
     ../keys   the key authority, deployed apart; it imports wire and he only

@@ -12,6 +12,7 @@ from typing import Final
 from gateway.translog.tree import HASH_BYTES, MAX_SIZE
 from gateway.wire.errors import BodyTooLarge, MalformedMessage
 
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _DECIMAL: Final = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
 
 
@@ -58,7 +59,7 @@ def decode_text(data: bytes, limit: int, what: str) -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise MalformedMessage(f"{what} is not UTF-8") from None
-    if any(c < " " and c != "\n" for c in text):
+    if _CONTROL.search(text):
         raise MalformedMessage(f"{what} contains control characters")
     if not text.endswith("\n"):
         raise MalformedMessage(f"{what} does not end in a newline")
