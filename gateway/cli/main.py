@@ -13,6 +13,7 @@ from gateway.cli import (
     bench,
     demo,
     devca,
+    evaluate,
     models,
     receipt,
     reconcile,
@@ -27,6 +28,20 @@ FAILURE = 1
 REFUSED = 5
 INTERRUPTED = 130
 
+_COMMANDS = (
+    demo,
+    up,
+    register,
+    receipt,
+    reconcile,
+    models,
+    bench,
+    evaluate,
+    attack,
+    devca,
+    witness,
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
@@ -34,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="sealmatch", description="Face verification in which no server sees a face."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (demo, up, register, receipt, reconcile, models, bench, attack, devca, witness):
+    for module in _COMMANDS:
         module.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
