@@ -65,7 +65,7 @@ def create_app(
     trust = TrustList(settings.trust_file, own.chain_keys)
     log.info("trust list: %d actions, head %s", len(trust.history()), trust.head().hex())
     sessions = SessionTable(settings.max_sessions, clock)
-    nonces = NonceMemory()
+    nonces = NonceMemory(since=clock())
     caps = AttemptCaps(settings.caps_file, settings.caps, clock)
     workers = secrets or SecretWorkers(settings.workers, settings.worker_limits)
     service = AuthorityService(
@@ -92,7 +92,7 @@ def create_app(
             workers.stop()
             caps.close()
 
-    app = new_application("Sealmatch key authority", "1", log, lifespan)
+    app = new_application("Sealmatch key authority", "1", log, lifespan, settings.refusal_ms)
 
     async def answer(
         request: Request, kind: type[M], serve: Callable[[M, VerifyKey], bytes]

@@ -27,6 +27,13 @@ class AuthoritySettings(ServerSettings):
     session_seconds: int = Field(
         default=300, ge=30, le=900, description="Seconds until an unanswered session key expires."
     )
+    refusal_ms: int = Field(
+        default=150,
+        ge=0,
+        le=10_000,
+        description="Milliseconds after which a refusal (403) is answered, or a multiple of them: "
+        "its time must not tell its reason. Far below the gateway's.",
+    )
     subject_decisions: int = Field(
         default=5, ge=1, le=1000, description="Decisions per subject handle in 24 hours."
     )

@@ -87,7 +87,8 @@ class GatewayClient:
         """Hand in a submission.
 
         A decision cannot be asked for twice, but its answer can: where the answer is lost on the
-        way, the session's state is asked for until it is known what became of it.
+        way, or the gateway cannot say whether it was recorded, the session's state is asked for
+        until it is known what became of it. Nobody who starts again has an outcome already.
 
         Raises:
             As ``_send``; MalformedMessage for an unreadable answer.
@@ -95,7 +96,7 @@ class GatewayClient:
         path = f"{BASE}/{session.hex()}/submission"
         try:
             exchange = self._send("POST", path, submission, _ANSWER_BYTES)
-        except NoAnswer:
+        except Unavailable:
             exchange = self._recover(session, len(submission))
         return _verification(exchange.content), exchange
 
@@ -110,7 +111,7 @@ class GatewayClient:
             try:
                 path = f"{BASE}/{session.hex()}"
                 exchange = self._send("GET", path, b"", _ANSWER_BYTES)
-            except NoAnswer:
+            except Unavailable:
                 time.sleep(RECOVERY_PAUSE_SECONDS)
                 continue
             state = _json(exchange.content).get("state")

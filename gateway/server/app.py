@@ -80,7 +80,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
         workers.begin,
         clock,
     )
-    nonces = NonceMemory()
+    nonces = NonceMemory(since=clock())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -96,7 +96,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
             workers.stop()
             database.close()
 
-    app = new_application("Sealmatch gateway", "0.1", log, lifespan)
+    app = new_application("Sealmatch gateway", "0.1", log, lifespan, settings.refusal_ms)
 
     def sender_of(request: Request, body: bytes) -> VerifyKey:
         def find(key_id: bytes) -> VerifyKey | None:

@@ -295,32 +295,21 @@ class GatewayService:
         record_id = new_record_id()
         statement = make_statement(verdict.decision, given, record_id, now, self._identity.signing)
         outcome = verdict.decision.message.outcome
-        with self._database.transaction() as connection:
-            store.add_record(
-                connection,
-                store.RecordRow(
-                    record_id=record_id,
-                    kind="decision",
-                    outcome=outcome,
-                    policy_digest=given.policy.digest,
-                    subject_handle=verdict.subject_handle,
-                    activation_commitment=given.submission.activation_commitment,
-                    statement=statement.encoded,
-                    expires_at=statement.message.decided_at_minute
-                    + self._limits.retention_days * _DAY,
-                ),
-            )
-            crash.reach("gateway-record-half-written")
-            _move(
-                connection,
-                session.session_id,
-                State.EVALUATING,
-                State.DECIDED,
-                record_id=record_id,
-            )
-            store.count_outcome(connection, outcome, now)
-            store.count_liveness(connection, liveness.counts, now)
-            crash.reach("gateway-record-written")
+        row = store.RecordRow(
+            record_id=record_id,
+            kind="decision",
+            outcome=outcome,
+            policy_digest=given.policy.digest,
+            subject_handle=verdict.subject_handle,
+            activation_commitment=given.submission.activation_commitment,
+            statement=statement.encoded,
+            expires_at=statement.message.decided_at_minute + self._limits.retention_days * _DAY,
+        )
+        try:
+            self._write(session.session_id, row, liveness.counts, now)
+        except Unavailable:
+            if not self._is_recorded(session.session_id, record_id):
+                raise
         crash.reach("gateway-record-committed")
         return SessionView(
             session=session.session_id,
@@ -330,6 +319,24 @@ class GatewayService:
             record_id=record_id,
             receipt=make_receipt(statement.encoded).encode(),
         )
+
+    def _write(
+        self, session: SessionId, row: store.RecordRow, liveness: dict[str, int], now: int
+    ) -> None:
+        """Record, session's end and counters, or nothing."""
+        with self._database.transaction() as connection:
+            store.add_record(connection, row)
+            crash.reach("gateway-record-half-written")
+            _move(connection, session, State.EVALUATING, State.DECIDED, record_id=row.record_id)
+            store.count_outcome(connection, row.outcome, now)
+            store.count_liveness(connection, liveness, now)
+            crash.reach("gateway-record-written")
+
+    def _is_recorded(self, session: SessionId, record_id: RecordId) -> bool:
+        """Whether a commit whose answer was lost has happened. Raises ``Unavailable``."""
+        with self._database.transaction() as connection:
+            row = store.find_session(connection, session)
+        return row is not None and row.record_id == record_id
 
     def _fail(self, session: SessionId, error: BaseException) -> None:
         """End a session after a fault. If the storage is what failed, expiry ends it."""

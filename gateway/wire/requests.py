@@ -88,10 +88,16 @@ class _PeerKeys(HTTPSignatureKeyResolver):
 
 
 class NonceMemory:
-    """Nonces seen within the window. Thread-safe; bounded."""
+    """Nonces seen within the window. Thread-safe; bounded; begins empty with its process."""
 
-    def __init__(self, limit: int = MAX_NONCES) -> None:
+    def __init__(self, limit: int = MAX_NONCES, since: int = 0) -> None:
+        """Remember from now on.
+
+        Args:
+            since: the time now. What was signed before, a process of before may have answered.
+        """
         self._limit = limit
+        self.since = since
         self._seen: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -154,7 +160,7 @@ def verify_request(
 
     Raises:
         Refused: unsigned, signed by a stranger, altered, stale or replayed.
-        Unavailable: the memory of nonces is full.
+        Unavailable: the memory of nonces is full, or younger than the request.
     """
     if not _PATH.fullmatch(path):  # behind a host's name it would be read as another path
         raise Refused("request for a path that cannot be signed")
@@ -182,6 +188,8 @@ def verify_request(
         raise Refused("request is not fresh")
     if nonce is None or len(nonce) != NONCE_LENGTH:
         raise Refused("request has no nonce of the right form")
+    if created < nonces.since:
+        raise Unavailable("the server has just started; sign the request again")
     nonces.use(nonce, now)
     return peers.sender
 

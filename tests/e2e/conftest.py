@@ -1,9 +1,13 @@
-"""Many decisions on one device: the caps are lifted here, but where they are the subject."""
+"""Many decisions on one device: the caps are lifted here, but where they are the subject.
+
+Refusals are answered at once; ``test_refusal_times`` is about when they are.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
+AT_ONCE = {"SEALMATCH_AUTHORITY_REFUSAL_MS": "0", "SEALMATCH_GATEWAY_REFUSAL_MS": "0"}
 WITH_CAPS = ("test_attacks", "test_caps")
 LIFTED = {
     "SEALMATCH_AUTHORITY_DEVICE_DECISIONS": "100000",
@@ -17,7 +21,7 @@ LIFTED = {
 def lifted_caps(request: pytest.FixtureRequest) -> Iterator[None]:
     """The servers of a module inherit these settings."""
     with pytest.MonkeyPatch.context() as patch:
-        if not request.module.__name__.endswith(WITH_CAPS):
-            for variable, value in LIFTED.items():
-                patch.setenv(variable, value)
+        lifted = {} if request.module.__name__.endswith(WITH_CAPS) else LIFTED
+        for variable, value in {**AT_ONCE, **lifted}.items():
+            patch.setenv(variable, value)
         yield

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from gateway.client import gateway_client
-from gateway.wire.errors import SealmatchError
+from gateway.store import repositories
+from gateway.wire.errors import SealmatchError, Unavailable
 from tests.support.deployment import SESSIONS, Clock, World, pair
 
 LINKS = ("gateway", "authority")
@@ -156,3 +159,50 @@ def test_a_lost_answer_of_the_authority_costs_nothing(tmp_path: Path, number: in
         world.fault = ("authority", number, "answer dropped")
         assert world.register(*pair(0.7)).outcome == "MATCH"
         assert world.count["authority"] == 4, "one message was sent twice"
+
+
+# A database whose answer is lost
+
+
+def losing_the_commit_s_answer(world: World, monkeypatch: pytest.MonkeyPatch, *, down: int) -> None:
+    """The record's transaction is committed, and the storage says that it is not there.
+
+    Args:
+        down: units of work that fail after that, without being done.
+    """
+    units = world.database.transaction
+    left = [-1]
+
+    def added(*given: object) -> None:
+        store_add_record(*given)
+        left[0] = down + 1
+
+    @contextmanager
+    def transaction() -> Iterator[object]:
+        if left[0] > 0:
+            left[0] -= 1
+            raise Unavailable("the storage does not answer")
+        with units() as connection:
+            yield connection
+        if left[0] == down + 1:
+            left[0] -= 1
+            raise Unavailable("the answer to the commit is lost")
+
+    store_add_record = repositories.add_record
+    monkeypatch.setattr(repositories, "add_record", added)
+    monkeypatch.setattr(world.database, "transaction", transaction)
+
+
+@pytest.mark.parametrize("down", [0, 1, 3])
+def test_a_commit_whose_answer_is_lost_is_the_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, down: int
+) -> None:
+    """Nobody is told to start again who has an outcome already."""
+    with World(tmp_path) as world:
+        losing_the_commit_s_answer(world, monkeypatch, down=down)
+        result = world.register(*pair(0.7))
+        assert result.outcome == "MATCH"
+        assert [row.record_id for row in world.rows("records")] == [result.record_id]
+        assert world.counters() == {"MATCH": 1}
+        asked = [path for path, _ in world.received if not path.endswith("/submission")]
+        assert len(asked) == 1 + {0: 0, 1: 1, 3: 2}[down], "the client asked what became of it"

@@ -30,7 +30,10 @@ def passphrase_file(directory: Path, text: str = PASSPHRASE, name: str = "passph
 def sealed_authority(directory: Path, party: str, **settings: Any) -> AuthoritySettings:
     """An authority's keys in a keystore that is cheap to open, and the settings that open it."""
     found = AuthoritySettings(
-        data_dir=directory, party=party, passphrase_file=passphrase_file(directory), **settings
+        data_dir=directory,
+        party=party,
+        passphrase_file=passphrase_file(directory),
+        **{"refusal_ms": 0, **settings},
     )
     with mock.patch.object(keystore, "DEFAULT_COST", CHEAP):
         ceremony.initialise(found, 0)
@@ -40,7 +43,9 @@ def sealed_authority(directory: Path, party: str, **settings: Any) -> AuthorityS
 def sealed_gateway(directory: Path, **settings: Any) -> GatewaySettings:
     """The same for a gateway."""
     file = passphrase_file(directory)
-    found = GatewaySettings(data_dir=directory, passphrase_file=file, **settings)
+    found = GatewaySettings(
+        data_dir=directory, passphrase_file=file, **{"refusal_ms": 0, **settings}
+    )
     with mock.patch.object(keystore, "DEFAULT_COST", CHEAP):
         gateway_keys.initialise(found, 0)
     return found

@@ -39,6 +39,7 @@ from tests.support.trusted import SignedTrust
 CBOR = "application/cbor"
 PATHS = ("/v1/session-keys", "/v1/masked-products", "/v1/blinded-rows")
 KEYS = PATHS[0]
+CORRELATOR = "0f4c1d9e-7b7a-4f0e-9a55-3d2b8f6c1a70"
 VOLATILE = {"x-correlator", "date"}
 
 
@@ -178,8 +179,32 @@ def test_the_reason_goes_to_the_log_under_the_correlator(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "sealmatch.authority")
-    site.post(KEYS, session_key_request(device="device-18").encode(), **{"x-correlator": "abc-1"})
-    assert caplog.messages == ["abc-1 PERMISSION_DENIED: device device-18 is not enrolled"]
+    body = session_key_request(device="device-18").encode()
+    site.post(KEYS, body, **{"x-correlator": CORRELATOR})
+    assert caplog.messages == [f"{CORRELATOR} PERMISSION_DENIED: device device-18 is not enrolled"]
+
+
+@pytest.mark.parametrize("sent", ["QX7391000", "0" * 32, CORRELATOR[:-1], CORRELATOR + "0"])
+def test_what_is_no_uuid_is_echoed_and_not_logged(
+    site: Site, caplog: pytest.LogCaptureFixture, sent: str
+) -> None:
+    """Somebody may put a customer's number there."""
+    caplog.set_level(logging.INFO, "sealmatch.authority")
+    body = session_key_request(device="device-18").encode()
+    answer = site.post(KEYS, body, **{"x-correlator": sent})
+    assert answer.headers["x-correlator"] == sent
+    assert caplog.messages == ["- PERMISSION_DENIED: device device-18 is not enrolled"]
+
+
+def test_a_request_recorded_before_a_restart_is_not_answered_after_it(site: Site) -> None:
+    body = session_key_request().encode()
+    headers = {"content-type": CBOR, **sign_request("POST", KEYS, body, GATEWAY, site.clock.now)}
+    assert site.ask("POST", KEYS, content=body, headers=headers).status_code == 200
+    site.clock.now += 1
+    site.app = create_app(site.settings, site.clock, LocalSecrets())
+    again = site.ask("POST", KEYS, content=body, headers=headers)
+    assert_problem(again, 503, "UNAVAILABLE")
+    assert site.post(KEYS, body).status_code == 200
 
 
 def test_suspended_at_the_next_request(site: Site) -> None:
@@ -382,12 +407,12 @@ def test_a_fault_of_ours_tells_nothing(
     monkeypatch.setattr(AuthorityService, "open_session", broken)
     app = create_app(site.settings, site.clock, LocalSecrets())
     monkeypatch.setattr(site, "app", app)
-    response = site.post(KEYS, session_key_request().encode(), **{"x-correlator": "abc-2"})
+    response = site.post(KEYS, session_key_request().encode(), **{"x-correlator": CORRELATOR})
     assert_problem(response, 500, "INTERNAL")
-    assert response.headers["x-correlator"] == "abc-2"
+    assert response.headers["x-correlator"] == CORRELATOR
     assert "hunter2" not in response.text
     assert "hunter2" not in caplog.text
-    assert "abc-2 INTERNAL: RuntimeError" in caplog.text
+    assert f"{CORRELATOR} INTERNAL: RuntimeError" in caplog.text
 
 
 def test_the_server_goes_on_after_everything_above(site: Site) -> None:

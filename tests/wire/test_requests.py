@@ -303,6 +303,17 @@ def test_any_altered_header_is_refused_or_means_the_same(name: str, data: st.Dat
     assert name == "signature" or covered in altered
 
 
+def test_what_was_signed_before_this_process_began_is_to_be_signed_again() -> None:
+    """The process of before may have answered it, and took its memory of nonces along."""
+    young = NonceMemory(since=NOW)
+    recorded = headers_of(now=NOW - 1)
+    with pytest.raises(Unavailable, match="just started"):
+        verify(recorded, nonces=young)
+    assert verify(headers_of(), nonces=young) == GATEWAY.public
+    with refused("does not verify"):  # only those who can sign learn when a server began
+        verify(recorded, nonces=young, body=BODY + b"x")
+
+
 def test_signing_draws_a_fresh_nonce() -> None:
     inputs = {headers_of()["signature-input"] for _ in range(4)}
     assert len(inputs) == 4

@@ -2,10 +2,13 @@
 
 Routes parse, call one service, encode. Errors are raised and translated here, once: each becomes
 the answer of ``gateway.wire.errors.problem_for``, and what a refusal hides goes to the operator's
-log under its correlation id.
+log under its correlation id. Refusals wait for a common moment, so that their time hides it too.
 """
 
+import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -21,8 +24,14 @@ from gateway.wire.host.http import EdgeHeaders, problem_response
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def new_application(title: str, version: str, log: logging.Logger, lifespan: Lifespan) -> FastAPI:
-    """A FastAPI application with the product's error handling and edge headers."""
+def new_application(
+    title: str, version: str, log: logging.Logger, lifespan: Lifespan, refusal_ms: int = 0
+) -> FastAPI:
+    """A FastAPI application with the product's error handling and edge headers.
+
+    Args:
+        refusal_ms: refusals are answered a multiple of this after their request came; 0: at once.
+    """
     app = FastAPI(
         title=title,
         version=version,
@@ -41,6 +50,9 @@ def new_application(title: str, version: str, log: logging.Logger, lifespan: Lif
         detail = error.detail if isinstance(error, errors.Refused) else str(error)
         level = logging.ERROR if problem.status >= errors.INTERNAL.status else logging.INFO
         log.log(level, "%s %s: %s", _correlator(request), problem.code, detail)
+        if isinstance(error, errors.Refused) and refusal_ms:
+            error.__traceback__ = None  # lets go of the request's body, while it waits
+            await asyncio.sleep(_until_next(request.state.arrived, refusal_ms / 1000))
         return problem_response(problem)
 
     @app.exception_handler(HTTPException)
@@ -84,6 +96,12 @@ class OwnFaults:
             self._log.error("%s INTERNAL: %s", correlator, type(error).__name__)
             if not started:
                 await problem_response(errors.INTERNAL)(scope, receive, send)
+
+
+def _until_next(arrived: float, period: float) -> float:
+    """Seconds until the next multiple of ``period`` after ``arrived``."""
+    passed = time.monotonic() - arrived
+    return math.ceil(passed / period) * period - passed
 
 
 def _correlator(request: Request) -> str:

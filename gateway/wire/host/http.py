@@ -7,6 +7,7 @@ pages, which repeat input, never appear.
 
 import json
 import re
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Final
@@ -22,6 +23,7 @@ JSON: Final = "application/json"
 CORRELATOR: Final = "x-correlator"
 
 _CORRELATOR_FORM = re.compile(r"[a-zA-Z0-9\-_:;./<>{}]{1,256}")
+_UUID_FORM = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BASE_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
@@ -50,6 +52,7 @@ async def bounded_body(request: Request, content_type: str | None, limit: int) -
                 raise BodyTooLarge(f"the body may have at most {limit} bytes")
     except ClientDisconnect:
         raise MalformedMessage("the body ended early") from None
+    request.state.arrived = time.monotonic()  # how slowly a body came is its sender's affair
     return bytes(body)
 
 
@@ -67,7 +70,11 @@ def problem_response(problem: Problem) -> Response:
 
 
 class EdgeHeaders:
-    """ASGI middleware: echo or make ``x-correlator``; add the headers of every answer."""
+    """ASGI middleware: echo or make ``x-correlator``; add the headers of every answer.
+
+    The operator's log gets a correlator only if it is a UUID: anything else might be a number
+    that somebody put there.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -77,7 +84,9 @@ class EdgeHeaders:
             await self._app(scope, receive, send)
             return
         correlator = _correlator(scope)
-        scope.setdefault("state", {})["correlator"] = correlator
+        state = scope.setdefault("state", {})
+        state["correlator"] = correlator if _UUID_FORM.fullmatch(correlator) else "-"
+        state["arrived"] = time.monotonic()
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

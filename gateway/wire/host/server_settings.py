@@ -44,6 +44,13 @@ class HostSettings(Settings):
 class ServerSettings(HostSettings):
     """Of gateway and authority: also what they hold, and what their workers may use."""
 
+    refusal_ms: int = Field(
+        default=500,
+        ge=0,
+        le=10_000,
+        description="Milliseconds after which a refusal (403) is answered, or a multiple of them: "
+        "its time must not tell its reason. More than any refusal takes.",
+    )
     max_sessions: int = Field(
         default=2000,
         ge=1,

@@ -1,0 +1,251 @@
+"""How long a refusal takes tells nothing of its reason, at either server.
+
+In memory, through the whole application. With the waiting switched off the same measurement tells
+the causes apart, so it can.
+"""
+
+import asyncio
+import secrets
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from gateway.server import app as server_app
+from gateway.wire.cose import SigningKey
+from gateway.wire.host.http import CBOR
+from gateway.wire.ids import new_nonce, new_session_id
+from gateway.wire.requests import sign_request
+from gateway.wire.submission import Submission
+from keys.app import create_app as authority_app
+from keys.caps import CapLimits
+from keys.custody import open_custody
+from tests.support import timing
+from tests.support.deployment import (
+    MASKED,
+    SESSION_KEYS,
+    Opened,
+    World,
+    ciphertexts,
+    draft,
+    pair,
+    unix_time,
+)
+from tests.support.parties import (
+    DEVICE,
+    GATEWAY,
+    ISSUER,
+    LocalSecrets,
+    OpenSession,
+    any_product,
+    session_key_request,
+)
+from tests.support.sealed import sealed_authority, sealed_gateway
+from tests.support.timing import Signed
+from tests.support.trusted import SignedTrust
+
+pytestmark = pytest.mark.slow
+
+AUTHORITY_MS, GATEWAY_MS = 80, 250
+STRANGER = SigningKey.generate("stranger")
+
+
+def signed(path: str, body: bytes, key: SigningKey) -> Signed:
+    headers = sign_request("POST", path, body, key, unix_time())
+    return Signed(path, body, {**headers, "content-type": CBOR})
+
+
+def altered(request: Signed) -> Signed:
+    """One bit of a commitment in the middle: parsed as before, signed as before."""
+    body = bytearray(request.body)
+    body[-40] ^= 1
+    return Signed(request.path, bytes(body), request.headers)
+
+
+# The authority
+
+
+class AuthoritySite:
+    """The authority's application, its parties, and one reason to refuse after the other."""
+
+    def __init__(self, directory: Path, refusal_ms: int) -> None:
+        settings = sealed_authority(
+            directory,
+            "authority.example",
+            refusal_ms=refusal_ms,
+            subject_decisions=1,
+            device_decisions=100_000,
+            max_sessions=10_000,
+        )
+        own = open_custody(settings, 0)
+        self.key = own.signing.public
+        trust = SignedTrust(settings.trust_file, own.signing)
+        trust.add("gateway", GATEWAY).add("device", DEVICE).add("issuer", ISSUER)
+        self.clock = unix_time
+        self.app: FastAPI = authority_app(settings, self.clock, LocalSecrets())
+
+    async def open(self, client: httpx.AsyncClient) -> OpenSession:
+        request = session_key_request(session=new_session_id(), client_nonce=new_nonce())
+        sent = signed(SESSION_KEYS, request.encode(), GATEWAY)
+        answer = await client.post(sent.path, content=sent.body, headers=dict(sent.headers))
+        assert answer.status_code == 200
+        return OpenSession(self, request, answer.content, authority_key=self.key)
+
+    def product(self, opened: OpenSession, subject: bytes | None = None, **changes: Any) -> Any:
+        inner = subject or secrets.token_bytes(32)
+        issued = changes.pop("issued", {})
+        template = opened.template_assertion(**{"subject_inner": inner, **issued})
+        return opened.product(masked_product=any_product(), template_assertion=template, **changes)
+
+    def causes(self) -> dict[str, Any]:
+        spent = bytes(32)
+
+        async def honest(client: httpx.AsyncClient) -> Signed:
+            opened = await self.open(client)
+            return signed(MASKED, self.product(opened).encode(), GATEWAY)
+
+        async def unknown_gateway(client: httpx.AsyncClient) -> Signed:
+            return signed(MASKED, (await honest(client)).body, STRANGER)
+
+        async def altered_body(client: httpx.AsyncClient) -> Signed:
+            return altered(await honest(client))
+
+        async def replayed(client: httpx.AsyncClient) -> Signed:
+            request = await honest(client)
+            await client.post(request.path, content=request.body, headers=dict(request.headers))
+            return request
+
+        def with_product(**changes: Any) -> Any:
+            async def prepare(client: httpx.AsyncClient) -> Signed:
+                opened = await self.open(client)
+                return signed(MASKED, self.product(opened, **changes).encode(), GATEWAY)
+
+            return prepare
+
+        async def second_product(client: httpx.AsyncClient) -> Signed:
+            opened = await self.open(client)
+            first = signed(MASKED, self.product(opened).encode(), GATEWAY)
+            await client.post(first.path, content=first.body, headers=dict(first.headers))
+            return signed(MASKED, self.product(opened).encode(), GATEWAY)
+
+        async def capped(client: httpx.AsyncClient) -> Signed:
+            for _ in range(2):  # the first of them is within the cap
+                opened = await self.open(client)
+                request = signed(MASKED, self.product(opened, subject=spent).encode(), GATEWAY)
+                await client.post(request.path, content=request.body, headers=dict(request.headers))
+            opened = await self.open(client)
+            return signed(MASKED, self.product(opened, subject=spent).encode(), GATEWAY)
+
+        return {
+            "unknown gateway": unknown_gateway,
+            "altered body": altered_body,
+            "replay": replayed,
+            "forged assertion": with_product(issued={"signed_by": STRANGER}),
+            "stale assertion": with_product(issued={"issued_at": unix_time() - 3600}),
+            "second product": second_product,
+            "capped subject": capped,
+        }
+
+
+def test_the_authority_s_refusals_take_the_same_time(tmp_path: Path) -> None:
+    site = AuthoritySite(tmp_path, AUTHORITY_MS)
+    found = timing.indistinguishable(site.app, site.causes(), 14, AUTHORITY_MS / 1000)
+    assert found == []
+
+
+def test_without_waiting_the_authority_s_refusals_are_told_apart(tmp_path: Path) -> None:
+    site = AuthoritySite(tmp_path, 0)
+    times = asyncio.run(timing.measure(site.app, site.causes(), 14, 0))
+    assert timing.told_apart(times)
+
+
+# The gateway
+
+
+class GatewaySite(World):
+    """The gateway's application before services in memory."""
+
+    def __init__(self, directory: Path, refusal_ms: int) -> None:
+        from gateway.server.service import Limits
+
+        caps = CapLimits(50, 10**6, 10**6, 0)
+        super().__init__(directory, limits=Limits(180, 1), caps=caps)
+        settings = sealed_gateway(
+            directory,
+            refusal_ms=refusal_ms,
+            authority_public_key=self.authority_key.public.raw.hex(),
+            model_id=self.counter.model.model_id,
+            model_digest=self.counter.model.digest.hex(),
+        )
+        with mock.patch.object(server_app, "GatewayService", return_value=self.service):
+            self.app: FastAPI = server_app.create_app(settings)
+        self.vectors = pair(0.7)
+        self.full, self.capped = secrets.token_bytes(32), secrets.token_bytes(32)
+        self.used = secrets.token_bytes(32)
+        self._fill(directory)
+
+    def _fill(self, directory: Path) -> None:
+        """One subject with as many activations as it may have, one with too many attempts."""
+        opened = self.open()
+        made = {"activation_commitment": self.used}
+        self.submit(opened, self.drafted(opened, issued={"subject_inner": self.full}, made=made))
+        opened = self.open()
+        self.submit(opened, self.drafted(opened, issued={"subject_inner": self.capped}))
+        with closing(sqlite3.connect(directory / "caps.sqlite3")) as caps:
+            columns = "select handle, device, at, matched from attempts where id = 2"
+            for _ in range(60):
+                caps.execute(f"insert into attempts (handle, device, at, matched) {columns}")
+            caps.commit()
+
+    def drafted(self, opened: Opened, **changes: Any) -> Submission:
+        return draft(
+            self.counter, opened, *ciphertexts(opened, *self.vectors), unix_time(), **changes
+        )
+
+    def causes(self) -> dict[str, Any]:
+        device = self.counter.device
+
+        def request(key: SigningKey = device, **changes: Any) -> Signed:
+            opened = self.open()
+            body = self.drafted(opened, **changes).encode()
+            return signed(f"{opened.path}/submission", body, key)
+
+        def of(prepare: Callable[[], Signed]) -> Any:
+            async def prepared(_: httpx.AsyncClient) -> Signed:
+                return prepare()
+
+            return prepared
+
+        async def replay(client: httpx.AsyncClient) -> Signed:
+            first = request()
+            await client.post(first.path, content=first.body, headers=dict(first.headers))
+            return first
+
+        return {
+            "stranger": of(lambda: request(STRANGER)),
+            "altered body": of(lambda: altered(request())),
+            "replay": replay,
+            "forged assertion": of(lambda: request(issuer_key=STRANGER)),
+            "template of another session": of(lambda: request(sealed_for=new_session_id())),
+            "used activation": of(lambda: request(made={"activation_commitment": self.used})),
+            "subject at its limit": of(lambda: request(issued={"subject_inner": self.full})),
+            "capped subject": of(lambda: request(issued={"subject_inner": self.capped})),
+        }
+
+
+def test_the_gateway_s_refusals_take_the_same_time(tmp_path: Path) -> None:
+    with GatewaySite(tmp_path, GATEWAY_MS) as site:
+        found = timing.indistinguishable(site.app, site.causes(), 8, GATEWAY_MS / 1000)
+    assert found == []
+
+
+def test_without_waiting_the_gateway_s_refusals_are_told_apart(tmp_path: Path) -> None:
+    with GatewaySite(tmp_path, 0) as site:
+        times = asyncio.run(timing.measure(site.app, site.causes(), 5, 0))
+    assert timing.told_apart(times)

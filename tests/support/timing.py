@@ -1,0 +1,92 @@
+"""Whether an observer can tell refusals apart by how long they take."""
+
+import asyncio
+import itertools
+import math
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import httpx
+from fastapi import FastAPI
+
+RUNS = 3
+"""A leak shows in every run; a disturbed machine does not."""
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A request ready to be sent."""
+
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+Prepare = Callable[[httpx.AsyncClient], "asyncio.Future[Signed]"]
+
+
+async def measure(
+    app: FastAPI, causes: Mapping[str, Prepare], samples: int, seed: int
+) -> dict[str, list[float]]:
+    """Seconds until the refusal, per cause; the causes in random order, one at a time."""
+    order = [cause for cause in causes for _ in range(samples)]
+    random.Random(seed).shuffle(order)
+    found: dict[str, list[float]] = {cause: [] for cause in causes}
+    answers = set()
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://peer") as client:
+        for cause in order:
+            request = await causes[cause](client)
+            start = time.monotonic()
+            answer = await client.post(
+                request.path, content=request.body, headers=dict(request.headers)
+            )
+            found[cause].append(time.monotonic() - start)
+            assert answer.status_code == 403, (cause, answer.status_code, answer.text)
+            headers = {k: v for k, v in answer.headers.items() if k != "x-correlator"}
+            answers.add((answer.content, tuple(sorted(headers.items()))))
+    assert len(answers) == 1, "the same bytes and headers"
+    return found
+
+
+def auc(first: Sequence[float], second: Sequence[float]) -> float:
+    """How often a sample of the first is below one of the second: 1/2 if they are alike."""
+    wins = [0.5 if a == b else float(a < b) for a in first for b in second]
+    return statistics.fmean(wins)
+
+
+def told_apart(times: Mapping[str, Sequence[float]]) -> list[str]:
+    """Pairs of causes that an observer distinguishes."""
+    found = []
+    for a, b in itertools.combinations(sorted(times), 2):
+        apart = abs(auc(times[a], times[b]) - 0.5)
+        if apart >= separable(len(times[a])):
+            gap = abs(statistics.median(times[a]) - statistics.median(times[b]))
+            found.append(f"{a} / {b}: AUC off by {apart:.2f}, medians by {1000 * gap:.1f} ms")
+    return found
+
+
+def separable(samples: int) -> float:
+    """The distance of the AUC to 1/2 that chance seldom gives: 3.5 standard errors of its own.
+
+    Few samples must lie apart nearly all. (Mann and Whitney 1947: the variance without a
+    difference.)
+    """
+    return min(0.45, 3.5 * math.sqrt((2 * samples + 1) / (12 * samples * samples)))
+
+
+def indistinguishable(
+    app: FastAPI, causes: Mapping[str, Prepare], samples: int, period: float
+) -> list[str]:
+    """What was told apart in the best of several runs. No answer comes before its time."""
+    complaints: list[str] = []
+    for seed in range(RUNS):
+        times = asyncio.run(measure(app, causes, samples, seed))
+        assert min(min(of_cause) for of_cause in times.values()) >= period - 0.002
+        complaints = told_apart(times)
+        if not complaints:
+            return []
+    return complaints
