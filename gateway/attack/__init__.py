@@ -11,6 +11,7 @@ deployment         the servers under attack, as processes on loopback
 counter            a registration counter whose every step an attacker may change
 crooked_gateway    a gateway whose every message an attacker may choose
 faces              unit embeddings of people who do not exist
+thief_search       every place that both servers can write, and their memory
 weakened           starts a server with one defence missing
 workshops          evaluation workers with one defence missing
 spying_authority   a key authority that keeps everything it sees; the only secret keys here

@@ -89,8 +89,16 @@ class Ground(LocalDeployment):
             super()._enrol(*given)
             marker.touch()
 
+    @property
+    def authority_environment(self) -> dict[str, str]:
+        """The settings of the authority, for whoever knows what its operator knows."""
+        return self._authority_environment()
+
     def _authority_environment(self) -> dict[str, str]:
-        return {**super()._authority_environment(), "SEALMATCH_AUTHORITY_WORKERS": "1"}
+        own = {"SEALMATCH_AUTHORITY_WORKERS": "1"}
+        if "inspectable" in self._settings:  # both servers, or none
+            own["SEALMATCH_AUTHORITY_INSPECTABLE"] = self._settings["inspectable"]
+        return {**super()._authority_environment(), **own}
 
 
 class _Preparation(Ground):

@@ -8,7 +8,7 @@ ciphertexts in DIRECTORY, where the attacker reads them. The only module here wi
 import importlib
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from gateway.wire.ids import PartyId, SubjectHandle, SubjectInner
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey, Words
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, N
 from keys.authority import SessionSecret, lane_sums
-from keys.custody import Custody
+from keys.config import AuthoritySettings
+from keys.custody import Custody, open_vault
 
 HandleMaker = Callable[[SubjectInner], tuple[SubjectHandle, ...]]
 
@@ -133,6 +134,14 @@ def handles_with(pepper: bytes, gateway: PartyId) -> HandleMaker:
         return custody.handles(gateway, inner)
 
     return handles
+
+
+def authority_secrets(environment: Mapping[str, str]) -> dict[str, bytes]:
+    """What the authority's keystore holds, opened with its operator's passphrase."""
+    settings = AuthoritySettings.read(None, environment)
+    with open_vault(settings) as vault:
+        keys = vault.load()
+    return {"authority signing": keys.signing.current.held, "pepper": keys.peppers.current.held}
 
 
 def _secret_words(secret: Any) -> Words:
