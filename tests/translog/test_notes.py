@@ -1,6 +1,7 @@
 """Notes, checkpoints and proofs: the specifications' examples, and texts that are almost right."""
 
 import base64
+import hashlib
 
 import pytest
 
@@ -109,6 +110,16 @@ def test_only_the_last_empty_line_ends_the_text() -> None:
 def test_a_vkey_has_one_form(vkey: str) -> None:
     with pytest.raises(MalformedMessage):
         NoteKey.parse(vkey)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_vkey_holds_a_whole_key(kind: Kind) -> None:
+    key = witness(1, kind).key
+    for public in (key.public[:-1], key.public + b"\0", b""):
+        material = bytes([kind]) + public
+        key_id = hashlib.sha256(key.name.encode() + b"\n" + material).hexdigest()[:8]
+        with pytest.raises(MalformedMessage):
+            NoteKey.parse(f"{key.name}+{key_id}+{base64.b64encode(material).decode()}")
 
 
 @pytest.mark.parametrize(
