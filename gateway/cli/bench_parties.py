@@ -21,6 +21,8 @@ from gateway.client.registration import CounterIdentity, Occasion, RegistrationC
 from gateway.he.engine import default_engine
 from gateway.issuer.issuer import IssuedTemplate, Model, Pins, SessionToServe, TemplateIssuer
 from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
+from gateway.sequencing.publication import Inline, Publication
+from gateway.sequencing.sequencer import Alone, NoWitnesses, Sequencer
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import Evaluation
@@ -29,6 +31,8 @@ from gateway.server.service import GatewayService, Identity, Limits
 from gateway.server.sessions import OpenSessions
 from gateway.store import repositories as store
 from gateway.store.database import Database
+from gateway.translog.algorithms import SEED_BYTES
+from gateway.translog.note import Kind, NoteSigner
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.evaluation import BlindedRows, DecisionResponse, EncryptedBits, MaskedProduct
 from gateway.wire.ids import Digest, PartyId, SessionId, SubjectHandle, digest_of
@@ -195,6 +199,12 @@ class _Caps(AttemptCaps):
             super().conclude(attempt, matched=matched)
 
 
+def _publication(database: Database) -> Publication:
+    signer = NoteSigner.from_seed("bench/log", Kind.ED25519, secrets.token_bytes(SEED_BYTES))
+    sequencer = Sequencer(database, Alone(), [signer], NoWitnesses(), unix_time)
+    return Publication(database, Inline(sequencer).wait, 60)
+
+
 class InProcessDeployment:
     """One of each party, keys drawn afresh, storage in a directory."""
 
@@ -222,6 +232,7 @@ class InProcessDeployment:
             self._authority,
             OpenSessions(10, unix_time),
             Evaluation.fresh,
+            _publication(self._database),
             unix_time,
         )
         self._gateway = _Gateway(matching, device)

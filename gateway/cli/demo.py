@@ -20,10 +20,12 @@ from gateway.cli.register import counter_session, embed
 from gateway.cli.wiretap import Wiretap
 from gateway.client.registration import Measurements, Occasion, Registration
 from gateway.proofs.verify import verify_receipt
+from gateway.translog.proof import LogProof
 from gateway.vision.demo_faces import genuine_pair, impostor_pair
 from gateway.vision.pack import ModelPack
 from gateway.vision.pipeline import FacePipeline
 from gateway.wire.host.serving import existing_directory
+from gateway.wire.proof import Receipt
 from gateway.wire.subject import Subject
 
 DOCUMENT = Subject.of("passport", "X1234567")
@@ -139,6 +141,7 @@ def _demonstrate(
     for step, found in verified.notes.items():
         screen.say(f"  ok  {step}. {found}")
     screen.result["receipt"] = {"valid": True, "record": result.record_id.hex()}
+    _show_checkpoint(result.receipt, screen)
     _show_stored(demo_tables.stored(deployment.directories), screen)
     return as_expected
 
@@ -159,6 +162,16 @@ def _report(
         "bytes": result.measured.bytes_sent,
         "seen": [sight.as_json() for sight in seen],
     }
+
+
+def _show_checkpoint(receipt: bytes, screen: Screen) -> None:
+    """The checkpoint that the receipt carries: what witnesses and auditors see of this decision."""
+    proof = LogProof.parse(Receipt.decode(receipt).log_proof or b"")
+    checkpoint = bytes(proof.signed).decode()
+    screen.say("\nIts log proof stands under this checkpoint (C2SP tlog-checkpoint):\n")
+    for line in checkpoint.splitlines():
+        screen.say(f"  {line}")
+    screen.result["checkpoint"] = checkpoint
 
 
 def _show_stored(stored: list[Stored], screen: Screen) -> None:

@@ -12,7 +12,10 @@ from gateway.wire import cose
 from gateway.wire.evaluation import BlindedRows, EncryptedBits, MaskedProduct
 from gateway.wire.submission import TemplateAssertion
 
-GATEWAY_TABLES = ("sessions", "records", "parties", "admin_actions", "outcome_counters")
+GATEWAY_TABLES = (
+    *("sessions", "records", "parties", "admin_actions", "outcome_counters"),
+    *("log_head", "log_pending", "log_entries", "log_tiles", "log_checkpoints"),
+)
 """All but the consent texts and the schema's version, which are about nobody."""
 AUTHORITY_TABLES = ("attempts",)
 

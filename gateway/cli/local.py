@@ -227,6 +227,7 @@ class LocalDeployment:
                 for key in self._authority_keys
             ],
             policies=[gateway["policyDigest"]],
+            log_policy=gateway["logPolicy"],
             counter=Counter(
                 device=DEVICE,
                 device_key_file="counter/device.key",

@@ -81,7 +81,7 @@ def _print_summary(verified: VerifiedReceipt) -> None:
         "match policy": f"{statement.policy_digest.hex()[:16]}... ({statement.policy_assurance})",
         "liveness": _liveness(statement.liveness),
         "consent text": f"version {statement.consent_text_version}",
-        "log proof": "none",
+        "log": _logged(verified.notes),
     }
     print()
     for name, value in lines.items():
@@ -90,3 +90,9 @@ def _print_summary(verified: VerifiedReceipt) -> None:
         "\nThe key authority signed this outcome for inputs of these digests. That the gateway\n"
         "evaluated them correctly is not shown by this receipt."
     )
+
+
+def _logged(notes: dict[int, str]) -> str:
+    if 9 not in notes:
+        return notes[6]
+    return f"{notes[9]} of {notes[7]}, witnesses: {notes[8]}"

@@ -60,9 +60,14 @@ def _rotate_signing(options: argparse.Namespace, settings: GatewaySettings) -> i
     return _print_public(keys.stage_signing_key(settings, _now()), settings)
 
 
+def _add_log(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    return _print_public(keys.add_log_key(settings, options.algorithm, _now()), settings)
+
+
 def _print_public(held: keys.GatewayKeys, settings: GatewaySettings) -> int:
     policy = default_policy(settings).digest.hex()
-    print(json.dumps({**keys.describe(held), "policyDigest": policy}))
+    logged = keys.log_policy(held, settings.origin, settings.log_witnesses)
+    print(json.dumps({**keys.describe(held, logged), "policyDigest": policy}))
     return 0
 
 
@@ -176,16 +181,18 @@ def _parser() -> argparse.ArgumentParser:
     signing.add_argument(
         "--activate", action="store_true", help="sign with the staged key; the old one is dropped"
     )
-    enrol = command("enrol", _enrol, "accept a device or issuer")
-    suspend = command("suspend", _suspend, "no longer accept a device or issuer")
+    log_key = command("add-log", _add_log, "draw a further key that signs the log", verbs)
+    log_key.add_argument("--algorithm", choices=("ed25519", "ml-dsa-44"), default="ed25519")
+    enrol = command("enrol", _enrol, "accept a party; witnesses and auditors may read the log")
+    suspend = command("suspend", _suspend, "no longer accept a party")
     for sub in (enrol, suspend):
-        sub.add_argument("kind", choices=("device", "issuer", "agent", "outlet"))
+        sub.add_argument("kind", choices=get_args(store.PartyKind))
         sub.add_argument("party", help="enrolment name")
     enrol.add_argument(
         "public_key",
         type=_public_key,
         nargs="?",
-        help="Ed25519 public key in hexadecimal; devices and issuers have one",
+        help="Ed25519 public key in hexadecimal; agents and outlets have none",
     )
     several = command("enrol-all", _enrol_all, "accept the parties in a file, all or none")
     several.add_argument("file", type=Path, help="lines of kind, name and, if it has one, key")

@@ -33,6 +33,8 @@ _NOT_POSSIBLE = "FACE_VERIFICATION.LIVENESS_NOT_POSSIBLE"
 
 RECOVERY_ATTEMPTS = 5
 RECOVERY_PAUSE_SECONDS = 0.5
+RECEIPT_ATTEMPTS = 60
+"""Times to ask for the receipt of a decision that is recorded and not yet in a published log."""
 
 
 class GatewayError(SealmatchError):
@@ -87,8 +89,9 @@ class GatewayClient:
         """Hand in a submission.
 
         A decision cannot be asked for twice, but its answer can: where the answer is lost on the
-        way, or the gateway cannot say whether it was recorded, the session's state is asked for
-        until it is known what became of it. Nobody who starts again has an outcome already.
+        way, the gateway cannot say whether it was recorded, or the log has not published it yet,
+        the session's state is asked for until it is known what became of it. Nobody who starts
+        again has an outcome already.
 
         Raises:
             As ``_send``; MalformedMessage for an unreadable answer.
@@ -98,6 +101,9 @@ class GatewayClient:
             exchange = self._send("POST", path, submission, _ANSWER_BYTES)
         except Unavailable:
             exchange = self._recover(session, len(submission))
+        else:
+            if _json(exchange.content).get("state") == "RECORDED":
+                exchange = self._recover(session, len(submission), RECEIPT_ATTEMPTS)
         return _verification(exchange.content), exchange
 
     def status(self, session: SessionId) -> dict[str, Any]:
@@ -105,21 +111,29 @@ class GatewayClient:
         exchange = self._send("GET", f"{BASE}/{session.hex()}", b"", _ANSWER_BYTES)
         return _json(exchange.content)
 
-    def _recover(self, session: SessionId, sent: int) -> Exchange:
-        """Ask what became of a submission whose answer was lost. Raises ``Unavailable``."""
-        for _ in range(RECOVERY_ATTEMPTS):
+    def _recover(
+        self, session: SessionId, sent: int, attempts: int = RECOVERY_ATTEMPTS
+    ) -> Exchange:
+        """Ask what became of a submission that was not answered. Raises ``Unavailable``."""
+        state: object = None
+        while attempts > 0:
+            attempts -= 1
             try:
                 path = f"{BASE}/{session.hex()}"
                 exchange = self._send("GET", path, b"", _ANSWER_BYTES)
             except Unavailable:
                 time.sleep(RECOVERY_PAUSE_SECONDS)
                 continue
-            state = _json(exchange.content).get("state")
+            before, state = state, _json(exchange.content).get("state")
             if state == "DECIDED":
                 return Exchange(exchange.content, sent, exchange.received)
-            if state != "EVALUATING":
+            if state == "RECORDED" and before != "RECORDED":
+                attempts = max(attempts, RECEIPT_ATTEMPTS)
+            if state not in ("EVALUATING", "RECORDED"):
                 break
             time.sleep(RECOVERY_PAUSE_SECONDS)
+        if state == "RECORDED":
+            raise Unavailable("the decision is recorded, its receipt is not there yet")
         raise Unavailable("the gateway's answer was lost; start the registration again")
 
     def _send(self, method: str, path: str, body: bytes, limit: int) -> Exchange:
@@ -143,7 +157,7 @@ class GatewayClient:
                 content = _bounded(response, limit)
         except (httpx.HTTPError, httpx.InvalidURL) as error:  # the latter: a redirection's
             raise NoAnswer(f"the gateway does not answer ({type(error).__name__})") from None
-        if response.status_code == httpx.codes.OK:
+        if response.status_code in (httpx.codes.OK, httpx.codes.ACCEPTED):
             return Exchange(content, len(body), len(content))
         raise _error(response.status_code, content)
 

@@ -61,7 +61,7 @@ def make_statement(
 
 
 def make_receipt(statement: bytes) -> Receipt:
-    """The receipt of a deployment without a log: its place for the proof is empty."""
+    """A receipt without a log proof: what a statement alone is worth."""
     return Receipt(statement=statement, log_proof=None)
 
 

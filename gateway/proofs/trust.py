@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
+from gateway.translog.policy import TrustPolicy
 from gateway.wire.cose import MAX_KEYS, VerifyKey
-from gateway.wire.errors import SealmatchError
+from gateway.wire.errors import BodyTooLarge, MalformedMessage, SealmatchError
 from gateway.wire.ids import PartyId
 from gateway.wire.sealing import PUBLIC_BYTES, SealingPublicKey
 
@@ -87,6 +88,9 @@ class TrustFile(_Part):
     authorities: Annotated[list[PinnedAuthority], Field(min_length=1)]
     policies: list[HexKey]
     """SHA-256 of the match policies that a verifier accepts."""
+    log_policy: Annotated[list[str], Field(max_length=256)] | None = None
+    """Lines of a C2SP ``tlog-policy``: the logs and witnesses that a receipt's log proof needs.
+    None: a verifier who does not ask whether a statement was logged."""
     counter: Counter | None = None
 
     @classmethod
@@ -128,6 +132,24 @@ class TrustFile(_Part):
         """The key, or both keys, under which an authority signs. Raises ``UnusableTrustFile``."""
         named = _named(self.authorities, party, "authority")
         return VerifyKey.pinned(party, [one.public_key for one in named])
+
+    @property
+    def log(self) -> TrustPolicy | None:
+        """The policy for log proofs. Raises ``UnusableTrustFile``."""
+        if self.log_policy is None:
+            return None
+        try:
+            return TrustPolicy.parse("".join(f"{line}\n" for line in self.log_policy).encode())
+        except (MalformedMessage, BodyTooLarge) as error:
+            raise UnusableTrustFile(f"logPolicy: {error}") from None
+
+    @model_validator(mode="after")
+    def _a_policy_for_logs(self) -> Self:
+        try:
+            self.log  # noqa: B018  parsed for its errors
+        except UnusableTrustFile as error:
+            raise ValueError(str(error)) from None
+        return self
 
     @model_validator(mode="after")
     def _two_entries_at_most(self) -> Self:

@@ -7,9 +7,14 @@ The steps, in order; the numbers stand beside the code:
 3. The verifier pins the authority, and that authority signed the decision inside.
 4. Statement and decision speak of the same session, parties, profile and policy.
 5. The policy is one that the verifier accepts.
-6. The log proof: a deployment without a log leaves its place empty, which is reported.
-7. With an opening: the subject commitment opens to the given document.
-8. With an opening: the activation commitment opens to the activated number or order.
+6. The receipt carries a well-formed log proof, if the verifier pins a log.
+7. A log that the verifier pins signed the proof's checkpoint.
+8. As many of the pinned witnesses cosigned it as the verifier's policy wants.
+9. The statement's digest stands in that log.
+10. With an opening: the subject commitment opens to the given document.
+11. With an opening: the activation commitment opens to the activated number or order.
+
+A verifier who pins no log skips 7 to 9; step 6 reports that nothing was checked.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,10 +22,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gateway.proofs.trust import TrustFile
+from gateway.translog.policy import TrustPolicy
+from gateway.translog.proof import LogProof
+from gateway.translog.verification import LogProofInvalid, verify_log_proof
 from gateway.wire import cose
 from gateway.wire.cose import Signed
 from gateway.wire.errors import Refused, SealmatchError
 from gateway.wire.evaluation import Decision
+from gateway.wire.ids import digest_of
 from gateway.wire.proof import Opening, Receipt, Statement
 from gateway.wire.subject import Subject, activation_commitment
 
@@ -30,10 +39,16 @@ STEPS = {
     3: "decision is signed by the pinned authority",
     4: "statement and decision agree",
     5: "match policy is accepted",
-    6: "log proof",
-    7: "subject opens",
-    8: "activation opens",
+    6: "log proof is there",
+    7: "checkpoint is signed by a pinned log",
+    8: "enough pinned witnesses cosigned",
+    9: "statement is in the log",
+    10: "subject opens",
+    11: "activation opens",
 }
+
+_LOG_STEPS = {1: 6, 2: 7, 3: 8, 4: 8, 5: 9}
+"""Where a step of ``gateway.translog.verification`` stands among those of a receipt."""
 
 
 class ReceiptInvalid(SealmatchError):
@@ -94,13 +109,11 @@ def verify_receipt(
     if stated.policy_digest.hex() not in trust.policies:
         raise ReceiptInvalid(5, "the policy is not among those the trust file lists")
     done(5, stated.policy_assurance)
-    if receipt.log_proof is not None:
-        raise ReceiptInvalid(6, "this version cannot check log proofs")
-    done(6, "none: this deployment has no log yet")
+    _logged(receipt, trust.log, done)
     if opening is not None:
         _open(stated, opening, subject)
-        done(7, "the receipt is about this document")
-        done(8, "the receipt is about this activation")
+        done(10, "the receipt is about this document")
+        done(11, "the receipt is about this activation")
     return VerifiedReceipt(statement, decision, notes)
 
 
@@ -111,13 +124,43 @@ def _agree(statement: Statement, decision: Decision) -> None:
             raise ReceiptInvalid(4, f"they name another {name.replace('_', ' ')}")
 
 
+def _logged(receipt: Receipt, policy: TrustPolicy | None, done: Callable[[int, str], None]) -> None:
+    """Steps 6 to 9."""
+    if policy is None:
+        with _step(6):
+            found = "none" if receipt.log_proof is None else _size_of(receipt.log_proof)
+        return done(6, f"{found}; not checked, the trust file pins no log")
+    if receipt.log_proof is None:
+        raise ReceiptInvalid(6, "the receipt has none, and the trust file pins a log")
+    with _step(6):
+        done(6, _size_of(receipt.log_proof))
+    try:
+        logged = verify_log_proof(receipt.log_proof, digest_of(receipt.statement), policy)
+    except LogProofInvalid as error:
+        failed = _LOG_STEPS[error.step]
+        for step in range(7, failed):
+            done(step, "yes")
+        raise ReceiptInvalid(failed, error.reason) from None
+    witnessed = logged.witnessed
+    done(7, witnessed.checkpoint.origin)
+    done(8, ", ".join(witnessed.cosigned) or "the policy asks for none")
+    return done(9, f"entry {logged.index} of {witnessed.checkpoint.size}")
+
+
+def _size_of(log_proof: bytes) -> str:
+    """How large a proof is. Raises ``MalformedMessage`` if it is none."""
+    return f"{len(bytes(LogProof.parse(log_proof)))} bytes"
+
+
 def _open(statement: Statement, opening: Opening, subject: Subject | None) -> None:
     if subject is None or subject.commitment(opening.subject_salt) != statement.subject_commitment:
-        raise ReceiptInvalid(7, "the receipt is not about this document, or the opening is another")
-    with _step(8):
+        raise ReceiptInvalid(
+            10, "the receipt is not about this document, or the opening is another"
+        )
+    with _step(11):
         reference = activation_commitment(opening.activation_reference, opening.activation_salt)
     if reference != statement.activation_commitment:
-        raise ReceiptInvalid(8, "the receipt is not about this activation")
+        raise ReceiptInvalid(11, "the receipt is not about this activation")
 
 
 @contextmanager

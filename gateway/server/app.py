@@ -3,6 +3,7 @@
     POST /face-verification/v0.1/sessions                         SessionRequest -> SessionOffer
     POST /face-verification/v0.1/sessions/{sessionId}/submission  Submission -> outcome, receipt
     GET  /face-verification/v0.1/sessions/{sessionId}             state, outcome, receipt
+    GET  /log/checkpoint, /log/tile/...                           see ``log_routes``
     GET  /health
 
 Requests are signed by an enrolled device (RFC 9421). Bodies with ciphertexts are deterministic
@@ -18,6 +19,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import httpx
+import sqlalchemy as sa
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -27,9 +29,11 @@ from gateway.server import keys
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import EvaluationWorkers
+from gateway.server.log_routes import add_log_routes
 from gateway.server.policy import default_policy
+from gateway.server.running_log import RunningLog
 from gateway.server.service import GatewayService, Identity, Limits, SessionView
-from gateway.server.sessions import OpenSessions
+from gateway.server.sessions import OpenSessions, State
 from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.wire.cose import VerifyKey
@@ -46,6 +50,8 @@ log = logging.getLogger("sealmatch.gateway")
 BASE = "/face-verification/v0.1"
 SWEEP_SECONDS = 15
 
+FindParty = Callable[[sa.Connection, bytes], VerifyKey | None]
+
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -60,7 +66,8 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
         KeyFileError: the gateway's keys are missing, damaged or open to others.
         Unavailable: the database does not answer.
     """
-    identity = Identity(*keys.open_keys(settings), settings.authority_key)
+    held = keys.read_keys(settings)
+    identity = Identity(held.signing_key, held.sealing_key, settings.authority_key)
     database = Database(settings.database)
     database.migrate()
     tls = settings.authority_tls
@@ -69,6 +76,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
         trust_env=False,
         verify=True if tls is None else tls.context(),
     )
+    running_log = RunningLog(settings, held, database, clock)
     workers = EvaluationWorkers(settings.workers, settings.worker_limits, settings.he_engine)
     service = GatewayService(
         identity,
@@ -78,6 +86,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
         AuthorityClient(transport, settings.authority_url, identity.signing, clock),
         OpenSessions(settings.max_sessions, clock),
         workers.begin,
+        running_log.publication,
         clock,
     )
     nonces = NonceMemory(since=clock())
@@ -85,6 +94,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         workers.start()
+        running_log.start()
         sweeper = asyncio.create_task(_sweep(service))
         try:
             yield
@@ -93,19 +103,29 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
             with suppress(asyncio.CancelledError):
                 await sweeper
             transport.close()
+            running_log.stop()
             workers.stop()
             database.close()
 
     app = new_application("Sealmatch gateway", "0.1", log, lifespan, settings.refusal_ms)
 
-    def sender_of(request: Request, body: bytes) -> VerifyKey:
-        def find(key_id: bytes) -> VerifyKey | None:
+    def signed_by(find: FindParty, request: Request, body: bytes) -> VerifyKey:
+        def look_up(key_id: bytes) -> VerifyKey | None:
             with database.transaction() as connection:
-                return store.device_by_key_id(connection, key_id)
+                return find(connection, key_id)
 
         return verify_request(
-            request.method, request.url.path, request.headers, body, find, nonces, clock()
+            request.method, request.url.path, request.headers, body, look_up, nonces, clock()
         )
+
+    def sender_of(request: Request, body: bytes) -> VerifyKey:
+        return signed_by(store.device_by_key_id, request, body)
+
+    def check_reader(request: Request) -> None:
+        if settings.log_read == "enrolled":
+            signed_by(store.reader_by_key_id, request, b"")
+
+    add_log_routes(app, running_log.published, check_reader)
 
     @app.post(f"{BASE}/sessions")
     async def open_session(request: Request) -> Response:
@@ -126,7 +146,8 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
             sender = sender_of(request, body)
             return service.submit(_session(session_id), parsed, digest_of(body), sender)
 
-        return json_response(_view(await run_in_threadpool(work)))
+        view = await run_in_threadpool(work)
+        return json_response(_view(view), 202 if view.state is State.RECORDED else 200)
 
     @app.get(f"{BASE}/sessions/{{session_id}}")
     async def status(request: Request, session_id: str) -> Response:

@@ -15,6 +15,8 @@ from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import Digest, ModelId, PartyId
 from gateway.wire.liveness import ACTION_KINDS, MAX_ACTIONS, MAX_LIMIT_MS, PassiveRule
 
+LogRead = Literal["enrolled", "public"]
+
 
 class GatewaySettings(ServerSettings):
     """``sealmatch-gateway serve --config FILE``; variables ``SEALMATCH_GATEWAY_...``."""
@@ -105,6 +107,43 @@ class GatewaySettings(ServerSettings):
     retention_days: int = Field(
         default=180, ge=1, le=3650, description="Days until a record expires."
     )
+    log_origin: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[!-*,-~]+$",
+        description="The log's name, by custom its URL without scheme; default PARTY/log. It is "
+        "part of every proof and stays.",
+    )
+    log_batch_seconds: float = Field(
+        default=0.1,
+        ge=0.01,
+        le=60,
+        description="Seconds from one batch of log entries to the next.",
+    )
+    log_wait_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=60,
+        description="Seconds that an answer waits for its receipt; later it can be asked for.",
+    )
+    log_witnesses: Path | None = Field(
+        default=None,
+        description="File with the witnesses, their URLs and the quorum (C2SP tlog-policy) that a "
+        "checkpoint needs before it is published; without it, none.",
+    )
+    witness_seconds: float = Field(
+        default=5, gt=0, le=60, description="Seconds to wait for the witnesses of one checkpoint."
+    )
+    log_read: LogRead = Field(
+        default="enrolled",
+        description="Who may read the log over HTTP: enrolled witnesses and auditors, or public.",
+    )
+
+    @property
+    def origin(self) -> str:
+        """The log's origin."""
+        return self.log_origin or f"{self.party}/log"
 
     @property
     def worker_limits(self) -> Limits:

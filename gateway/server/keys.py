@@ -1,22 +1,29 @@
-"""The gateway's own keys: one signs statements and requests, one opens sealed templates.
+"""The gateway's own keys: for statements and requests, for sealed templates, for its log.
 
 They lie in a sealed keystore. A running server unseals them once, at its start, and keeps no
 passphrase. Rotation of the signing key: ``gateway.wire.host.keyring``.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from pathlib import Path
+from secrets import token_bytes
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
 from gateway.server.config import GatewaySettings
+from gateway.translog.algorithms import SEED_BYTES
+from gateway.translog.note import Kind, NoteSigner
+from gateway.translog.policy import NO_QUORUM, TrustedLog, TrustPolicy
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.errors import BodyTooLarge, CallerMisuse, MalformedMessage
 from gateway.wire.host.keyfile import KeyFileError, exclusive
 from gateway.wire.host.keyring import HeldKey, SigningRing
 from gateway.wire.host.keystore import (
     KEYSTORE_FILE,
     PASSPHRASE_CREDENTIAL,
+    KeystoreClosed,
     create_keystore,
     open_keystore,
     replace_keystore,
@@ -24,9 +31,39 @@ from gateway.wire.host.keystore import (
 from gateway.wire.host.memory import wipe
 from gateway.wire.host.passphrase import obtain
 from gateway.wire.host.serving import existing_directory
-from gateway.wire.ids import PartyId
+from gateway.wire.host.settings import BadConfiguration
+from gateway.wire.ids import PartyId, UnixTime
 from gateway.wire.message import Message
 from gateway.wire.sealing import PRIVATE_BYTES, SealingPrivateKey
+
+SealingBytes = Annotated[bytes, Field(min_length=PRIVATE_BYTES, max_length=PRIVATE_BYTES)]
+LogAlgorithm = Literal["ed25519", "ml-dsa-44"]
+_LOG_KINDS: Final = {"ed25519": Kind.ED25519, "ml-dsa-44": Kind.COSIGNATURE_ML_DSA_44}
+MAX_LOG_KEYS: Final = 4
+
+
+class LogKey(Message):
+    """One of the keys that sign the log's checkpoints."""
+
+    algorithm: LogAlgorithm
+    seed: Annotated[bytes, Field(min_length=SEED_BYTES, max_length=SEED_BYTES)] = Field(repr=False)
+    drawn_at: UnixTime
+
+    @classmethod
+    def draw(cls, algorithm: LogAlgorithm, now: int) -> "LogKey":
+        return cls(algorithm=algorithm, seed=token_bytes(SEED_BYTES), drawn_at=now)
+
+    def signer(self, origin: str) -> NoteSigner:
+        """The key under its log's name. Raises ``MalformedMessage`` for an impossible name."""
+        return NoteSigner.from_seed(origin, _LOG_KINDS[self.algorithm], self.seed)
+
+
+class KeysWithoutLog(Message):
+    """What a keystore held before there was a log."""
+
+    party: PartyId
+    signing: SigningRing
+    sealing: SealingBytes = Field(repr=False)
 
 
 class GatewayKeys(Message):
@@ -34,9 +71,13 @@ class GatewayKeys(Message):
 
     party: PartyId
     signing: SigningRing
-    sealing: Annotated[bytes, Field(min_length=PRIVATE_BYTES, max_length=PRIVATE_BYTES)] = Field(
-        repr=False
-    )
+    sealing: SealingBytes = Field(repr=False)
+    log: Annotated[tuple[LogKey, ...], Field(max_length=MAX_LOG_KEYS, strict=False)]
+    """All of them sign every checkpoint. The gateways of one database share them."""
+
+    @property
+    def signing_key(self) -> SigningKey:
+        return SigningKey(self.party, self.signing.current.signer())
 
     @property
     def chain_keys(self) -> ChainKeys:
@@ -50,15 +91,25 @@ class GatewayKeys(Message):
     def sealing_key(self) -> SealingPrivateKey:
         return SealingPrivateKey.from_raw(self.sealing)
 
+    def log_signers(self, origin: str) -> list[NoteSigner]:
+        """The log's keys for service.
+
+        Raises:
+            KeyFileError: there are none yet.
+        """
+        if not self.log:
+            raise KeyFileError("there is no log key yet: sealmatch-gateway keys add-log")
+        return [key.signer(origin) for key in self.log]
+
 
 def open_keys(settings: GatewaySettings) -> tuple[SigningKey, SealingPrivateKey]:
-    """Open the gateway's keys for service.
+    """Open the keys that sign and unseal.
 
     Raises:
-        KeyFileError: missing, another party's, or they do not open; or there is no passphrase.
+        KeyFileError: as ``read_keys``.
     """
     keys = read_keys(settings)
-    return SigningKey(settings.party, keys.signing.current.signer()), keys.sealing_key
+    return keys.signing_key, keys.sealing_key
 
 
 def initialise(settings: GatewaySettings, now: int) -> GatewayKeys:
@@ -75,6 +126,7 @@ def initialise(settings: GatewaySettings, now: int) -> GatewayKeys:
             party=settings.party,
             signing=SigningRing(current=HeldKey.draw(now)),
             sealing=SealingPrivateKey.generate().raw,
+            log=(LogKey.draw("ed25519", now),),
         )
         passphrase = _passphrase(settings, new=True)
         try:
@@ -91,7 +143,7 @@ def stage_signing_key(settings: GatewaySettings, now: int) -> GatewayKeys:
         CallerMisuse: one is staged already.
         KeyFileError: as ``open_keys``.
     """
-    return _change(settings, lambda ring: ring.staged(HeldKey.draw(now)))
+    return _change(settings, lambda keys: _with_ring(keys, keys.signing.staged(HeldKey.draw(now))))
 
 
 def activate_signing_key(settings: GatewaySettings) -> GatewayKeys:
@@ -101,7 +153,23 @@ def activate_signing_key(settings: GatewaySettings) -> GatewayKeys:
         CallerMisuse: none is staged.
         KeyFileError: as ``open_keys``.
     """
-    return _change(settings, lambda ring: ring.activated())
+    return _change(settings, lambda keys: _with_ring(keys, keys.signing.activated()))
+
+
+def add_log_key(settings: GatewaySettings, algorithm: LogAlgorithm, now: int) -> GatewayKeys:
+    """Draw a further key that signs the log's checkpoints.
+
+    Raises:
+        CallerMisuse: there are as many as a log may have.
+        KeyFileError: as ``open_keys``.
+    """
+
+    def add(keys: GatewayKeys) -> GatewayKeys:
+        if len(keys.log) >= MAX_LOG_KEYS:
+            raise CallerMisuse(f"a log has {MAX_LOG_KEYS} keys at most")
+        return keys.model_copy(update={"log": (*keys.log, LogKey.draw(algorithm, now))})
+
+    return _change(settings, add)
 
 
 def read_keys(settings: GatewaySettings) -> GatewayKeys:
@@ -117,20 +185,45 @@ def read_keys(settings: GatewaySettings) -> GatewayKeys:
         wipe(passphrase)
 
 
-def describe(keys: GatewayKeys) -> dict[str, Any]:
-    """What everyone may know."""
+def log_policy(keys: GatewayKeys, origin: str, witnesses: Path | None) -> TrustPolicy:
+    """What a verifier pins of this log: its keys, and the witnesses with their quorum.
+
+    Args:
+        witnesses: a C2SP ``tlog-policy`` that lists them.
+
+    Raises:
+        BadConfiguration: that file cannot be read, or is none.
+    """
+    logs = tuple(TrustedLog(key.signer(origin).key) for key in keys.log)
+    if witnesses is None:
+        return TrustPolicy(logs, (), (), NO_QUORUM)
+    try:
+        given = TrustPolicy.parse(witnesses.read_bytes())
+    except (OSError, MalformedMessage, BodyTooLarge) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadConfiguration(f"{witnesses}: {reason}") from None
+    return TrustPolicy(logs, given.witnesses, given.groups, given.quorum)
+
+
+def describe(keys: GatewayKeys, policy: TrustPolicy) -> dict[str, Any]:
+    """What everyone may know, and pin."""
     return {
         **keys.signing.describe(keys.party),
         "sealingKey": keys.sealing_key.public.raw.hex(),
+        "logPolicy": bytes(policy).decode().splitlines(),
     }
 
 
-def _change(settings: GatewaySettings, alter: Callable[[SigningRing], SigningRing]) -> GatewayKeys:
+def _with_ring(keys: GatewayKeys, signing: SigningRing) -> GatewayKeys:
+    return keys.model_copy(update={"signing": signing})
+
+
+def _change(settings: GatewaySettings, alter: Callable[[GatewayKeys], GatewayKeys]) -> GatewayKeys:
     passphrase = _passphrase(settings)
     try:
         with exclusive(settings.data_dir):
             keys = _own(settings, passphrase)
-            changed = keys.model_copy(update={"signing": alter(keys.signing)})
+            changed = alter(keys)
             replace_keystore(settings.data_dir / KEYSTORE_FILE, changed, passphrase)
             return changed
     finally:
@@ -138,10 +231,18 @@ def _change(settings: GatewaySettings, alter: Callable[[SigningRing], SigningRin
 
 
 def _own(settings: GatewaySettings, passphrase: bytearray) -> GatewayKeys:
-    keys = open_keystore(settings.data_dir / KEYSTORE_FILE, GatewayKeys, passphrase)
+    keys = _opened(settings.data_dir / KEYSTORE_FILE, passphrase)
     if keys.party != settings.party:
         raise KeyFileError(f"these are the keys of {keys.party}, the settings name another party")
     return keys
+
+
+def _opened(path: Path, passphrase: bytearray) -> GatewayKeys:
+    try:
+        return open_keystore(path, GatewayKeys, passphrase)
+    except KeystoreClosed:
+        old = open_keystore(path, KeysWithoutLog, passphrase)
+        return GatewayKeys(party=old.party, signing=old.signing, sealing=old.sealing, log=())
 
 
 def _passphrase(settings: GatewaySettings, *, new: bool = False) -> bytearray:

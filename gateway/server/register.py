@@ -1,6 +1,7 @@
 """The gateway's register of parties, and the signed record of who changed it.
 
-Each change and its record are one transaction: there is no change without a record.
+Each change, its record and the record's entry in the log's queue are one transaction: there is no
+change without a record.
 """
 
 import re
@@ -10,14 +11,15 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from gateway.store import repositories as store
+from gateway.store import translog
 from gateway.store.database import Database
 from gateway.wire.admin import AdminAction, ChainKeys, next_action, verify_chain
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.ids import PARTY_PATTERN, PartyId
+from gateway.wire.ids import PARTY_PATTERN, PartyId, digest_of
 
 PARTY = re.compile(PARTY_PATTERN)
-KEYED = ("device", "issuer")
+KEYED = ("device", "issuer", "witness", "auditor")
 
 
 class Entry(NamedTuple):
@@ -33,7 +35,7 @@ class Entry(NamedTuple):
         if not PARTY.fullmatch(self.party):
             raise CallerMisuse("a name has 1 to 63 lower-case letters, digits, dots and hyphens")
         if (self.kind in KEYED) != (self.public_key is not None):
-            raise CallerMisuse("devices and issuers have a public key, agents and outlets none")
+            raise CallerMisuse("agents and outlets have no public key; all others have one")
 
 
 def enrol(database: Database, entries: Iterable[Entry], key: SigningKey, now: int) -> None:
@@ -52,7 +54,7 @@ def enrol(database: Database, entries: Iterable[Entry], key: SigningKey, now: in
                 continue
             named = party if public_key is None else VerifyKey(party, public_key)
             before = next_action(before, "enrol", kind, named, key, now)
-            store.add_admin_action(connection, before)
+            _add(connection, before)
 
 
 def suspend(
@@ -66,7 +68,7 @@ def suspend(
     with database.transaction() as connection:
         store.suspend_party(connection, kind, party)
         action = next_action(_last_action(connection), "suspend", kind, party, key, now)
-        store.add_admin_action(connection, action)
+        _add(connection, action)
 
 
 def history(database: Database, keys: ChainKeys) -> tuple[AdminAction, ...]:
@@ -83,3 +85,8 @@ def history(database: Database, keys: ChainKeys) -> tuple[AdminAction, ...]:
 def _last_action(connection: sa.Connection) -> bytes | None:
     actions = store.list_admin_actions(connection)
     return actions[-1] if actions else None
+
+
+def _add(connection: sa.Connection, action: bytes) -> None:
+    store.add_admin_action(connection, action)
+    translog.append(connection, "admin", digest_of(action))

@@ -1,19 +1,22 @@
 """The gateway's three answers: open a session, take a submission, tell an outcome.
 
-What a submission leaves behind is written in one transaction: the record, the session's end and
-the counter, or nothing. A fault after evaluation began ends the session, because the authority
-answers a key once; the client opens another.
+What a submission leaves behind is written in one transaction: the record, its entry in the log's
+queue, the session's end and the counter, or nothing. Outcome and receipt are told when the entry
+stands under a published checkpoint; until then the session is RECORDED. A fault after evaluation
+began ends the session, because the authority answers a key once; the client opens another.
 """
 
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from gateway.he.session_key import ExpectedSession, verify_session_key
-from gateway.proofs.statement import Circumstances, make_receipt, make_statement
+from gateway.proofs.statement import Circumstances, make_statement
+from gateway.sequencing.publication import Publication
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.evaluation import NewEvaluation
 from gateway.server.liveness import NO_LIVENESS, CheckedLiveness, LivenessPolicy
@@ -27,6 +30,7 @@ from gateway.server.verification import (
     decide,
 )
 from gateway.store import repositories as store
+from gateway.store import translog
 from gateway.store.database import Database
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import (
@@ -103,6 +107,7 @@ class GatewayService:
         authority: AuthorityClient,
         sessions: OpenSessions,
         begin_evaluation: NewEvaluation,
+        publication: Publication,
         clock: Callable[[], int],
     ) -> None:
         self._identity = identity
@@ -112,6 +117,7 @@ class GatewayService:
         self._authority = authority
         self._sessions = sessions
         self._begin_evaluation = begin_evaluation
+        self._publication = publication
         self._clock = clock
 
     def open_session(self, request: SessionRequest, sender: VerifyKey) -> SessionOffer:
@@ -206,10 +212,13 @@ class GatewayService:
                 consent=submission.consent,
                 liveness=checked.liveness.result,
             )
-            return self._record(expected.session, verdict, given, checked.liveness)
+            record_id = self._record(expected.session, verdict, given, checked.liveness)
         except BaseException as error:
             self._fail(session, error)
             raise
+        view = self._published(session, expected.session.expires_at, record_id)
+        crash.reach("gateway-receipt-ready")
+        return view
 
     def status(self, session: SessionId, sender: VerifyKey) -> SessionView:
         """State of a session, with outcome and receipt once decided.
@@ -289,8 +298,8 @@ class GatewayService:
         verdict: Verdict,
         given: Circumstances,
         liveness: CheckedLiveness,
-    ) -> SessionView:
-        """Sign the statement; write record, session and counters in one transaction."""
+    ) -> RecordId:
+        """Sign the statement; write record, entry, session and counters in one transaction."""
         now = self._clock()
         record_id = new_record_id()
         statement = make_statement(verdict.decision, given, record_id, now, self._identity.signing)
@@ -311,23 +320,17 @@ class GatewayService:
             if not self._is_recorded(session.session_id, record_id):
                 raise
         crash.reach("gateway-record-committed")
-        return SessionView(
-            session=session.session_id,
-            state=State.DECIDED,
-            expires_at=session.expires_at,
-            outcome=outcome,
-            record_id=record_id,
-            receipt=make_receipt(statement.encoded).encode(),
-        )
+        return record_id
 
     def _write(
         self, session: SessionId, row: store.RecordRow, liveness: dict[str, int], now: int
     ) -> None:
-        """Record, session's end and counters, or nothing."""
+        """Record, its entry in the log's queue, session's end and counters, or nothing."""
         with self._database.transaction() as connection:
             store.add_record(connection, row)
             crash.reach("gateway-record-half-written")
             _move(connection, session, State.EVALUATING, State.DECIDED, record_id=row.record_id)
+            translog.append(connection, "decision", digest_of(row.statement), row.record_id)
             store.count_outcome(connection, row.outcome, now)
             store.count_liveness(connection, liveness, now)
             crash.reach("gateway-record-written")
@@ -357,22 +360,28 @@ class GatewayService:
                 if state in (State.OPEN, State.EVALUATING):
                     store.count_outcome(connection, State.EXPIRED, now)
 
+    def _published(self, session: SessionId, expires_at: int, record_id: RecordId) -> SessionView:
+        """The view of a decided session, when its receipt is there or has taken too long."""
+        with suppress(Unavailable):  # recorded all the same
+            self._publication.wait_for(record_id)
+            return self._decided(session, expires_at, record_id)
+        return SessionView(session, State.RECORDED, expires_at)
+
     def _view(self, row: store.SessionRow) -> SessionView:
         if row.record_id is None:
             return SessionView(row.session_id, State(row.state), row.expires_at)
+        return self._decided(row.session_id, row.expires_at, row.record_id)
+
+    def _decided(self, session: SessionId, expires_at: int, record_id: RecordId) -> SessionView:
         with self._database.transaction() as connection:
-            record = store.find_record(connection, row.record_id)
+            record = store.find_record(connection, record_id)
         if record is None:
             raise SessionNotFound("the record of this session was erased")
+        receipt = self._publication.receipt(record)
+        if receipt is None:
+            return SessionView(session, State.RECORDED, expires_at)
         outcome: Outcome = "MATCH" if record.outcome == "MATCH" else "NO_MATCH"
-        return SessionView(
-            row.session_id,
-            State(row.state),
-            row.expires_at,
-            outcome,
-            row.record_id,
-            make_receipt(record.statement).encode(),
-        )
+        return SessionView(session, State.DECIDED, expires_at, outcome, record_id, receipt)
 
 
 def _move(

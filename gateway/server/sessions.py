@@ -5,8 +5,11 @@
      +--- expiry -------------+-- any fault --> FAILED
 
 A session takes one submission. A fault after the state EVALUATING was entered ends it: the
-authority answers a key once, so nothing can be tried again under it. What is held in memory is
-the grant and the public key; ciphertexts belong to the call that evaluates them and go with it.
+authority answers a key once, so nothing can be tried again under it. To its client a decided
+session is RECORDED until its entry stands under a published checkpoint of the log.
+
+What is held in memory is the grant and the public key; ciphertexts belong to the call that
+evaluates them and go with it.
 """
 
 import threading
@@ -24,6 +27,7 @@ from gateway.wire.session import SessionGrant
 class State(StrEnum):
     OPEN = "OPEN"
     EVALUATING = "EVALUATING"
+    RECORDED = "RECORDED"
     DECIDED = "DECIDED"
     FAILED = "FAILED"
     EXPIRED = "EXPIRED"

@@ -64,6 +64,15 @@ class Database:
             log.error("storage: %s", _reason(error))
             raise Unavailable("the storage does not answer; try again later") from None
 
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._engine.dialect.name
+
+    def session(self) -> sa.Connection:
+        """A connection of one's own, each statement a transaction; for locks that it holds."""
+        return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
     def close(self) -> None:
         self._engine.dispose()
 

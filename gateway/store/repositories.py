@@ -23,7 +23,7 @@ from gateway.wire.ids import Commitment, Digest, KeyId, PartyId, RecordId, Sessi
 
 _DAY = 24 * 3600
 
-PartyKind = Literal["device", "issuer", "agent", "outlet"]
+PartyKind = Literal["device", "issuer", "agent", "outlet", "witness", "auditor"]
 
 
 @dataclass(frozen=True)
@@ -236,9 +236,20 @@ def party_key(connection: sa.Connection, kind: PartyKind, party: PartyId) -> Ver
 
 def device_by_key_id(connection: sa.Connection, key_id: bytes) -> VerifyKey | None:
     """The enrolled, active device that signs with this key, or None."""
+    return _by_key_id(connection, key_id, ("device",))
+
+
+def reader_by_key_id(connection: sa.Connection, key_id: bytes) -> VerifyKey | None:
+    """The enrolled, active witness or auditor that signs with this key, or None."""
+    return _by_key_id(connection, key_id, ("witness", "auditor"))
+
+
+def _by_key_id(
+    connection: sa.Connection, key_id: bytes, kinds: Sequence[PartyKind]
+) -> VerifyKey | None:
     row = connection.execute(
         parties.select().where(
-            parties.c.key_id == key_id, parties.c.kind == "device", parties.c.state == "active"
+            parties.c.key_id == key_id, parties.c.kind.in_(kinds), parties.c.state == "active"
         )
     ).first()
     return None if row is None else VerifyKey(row.party, bytes(row.public_key))

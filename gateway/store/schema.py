@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Index,
     Integer,
@@ -101,3 +102,56 @@ liveness_counters = Table(
     PrimaryKeyConstraint("day", "measure"),
 )
 """Per day: liveness checks passed, attempts that they took, seconds, and why attempts ended."""
+Number = BigInteger().with_variant(Integer, "sqlite")
+"""A 64-bit key; in SQLite, INTEGER alone becomes the row's own number."""
+
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("log", Integer, primary_key=True, autoincrement=False),
+    Column("origin", String(255), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("edge", LargeBinary, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+)
+"""One row: the tree as it is, and how often a sequencer was elected. ``edge`` is the frontier."""
+
+log_pending = Table(
+    "log_pending",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("entry", LargeBinary(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("record_id", LargeBinary(16)),
+)
+"""Entries that have no index yet, written with what they are the hash of. Gone in milliseconds."""
+
+log_entries = Table(
+    "log_entries",
+    metadata,
+    Column("log_index", Number, primary_key=True, autoincrement=False),
+    Column("entry", LargeBinary(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+)
+"""For ever: hashes of records that contained 128 random bits."""
+
+log_tiles = Table(
+    "log_tiles",
+    metadata,
+    Column("level", Integer, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("hashes", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("level", "number"),
+)
+"""Hashes of the tree, up to 256 to a row (C2SP ``tlog-tiles``)."""
+
+log_checkpoints = Table(
+    "log_checkpoints",
+    metadata,
+    Column("size", Number, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("note", LargeBinary),
+    Column("published", Boolean, nullable=False),
+    Index("ix_log_checkpoints_published", "published", "size"),
+)
+"""For each size that is ever signed, the one root. ``note`` is null until it is signed."""

@@ -23,7 +23,9 @@ from gateway.wire.ids import Digest, DigestField, KeyId, KeyIdField, PartyId, Un
 from gateway.wire.message import Message
 
 Verb = Literal["enrol", "suspend"]
-PartyKind = Literal["gateway", "device", "issuer", "agent", "outlet", "authority"]
+PartyKind = Literal[
+    "gateway", "device", "issuer", "agent", "outlet", "authority", "witness", "auditor"
+]
 
 NO_PREVIOUS: Final = Digest(bytes(32))
 

@@ -49,6 +49,7 @@ GATEWAY_STEPS = (
     "gateway-record-half-written",
     "gateway-record-written",
     "gateway-record-committed",
+    "gateway-receipt-ready",
 )
 AUTHORITY_STEPS = (
     "authority-session-granted",
@@ -210,7 +211,7 @@ def test_the_gateway_killed(
     revive(deployment)
     after = stored(deployment)
     recorded = len(after.records) - len(before.records)
-    assert recorded == (step == "gateway-record-committed")
+    assert recorded == (step in ("gateway-record-committed", "gateway-receipt-ready"))
     check_afterwards(attempt, before, after, counter)
 
 

@@ -605,10 +605,10 @@ def test_a_receipt_verifies_with_and_without_its_opening(
     trust = deployment.directories.trust
     alone = verify(trust, receipt)
     assert alone.returncode == 0, alone.stdout
-    assert "7. subject opens" not in alone.stdout
+    assert "10. subject opens" not in alone.stdout
     opened = verify(trust, receipt, "--opening", f"{receipt}.opening", *OPENED, number="l01x00T47")
     assert opened.returncode == 0, opened.stdout
-    assert "7. subject opens" in opened.stdout
+    assert "10. subject opens" in opened.stdout
     assert PLAIN not in opened.stdout
 
 

@@ -159,7 +159,7 @@ def test_an_opening_with_an_unusable_reference_fails_step_8(reference: str) -> N
     opening = golden.MESSAGES["opening"][0].model_copy(update={"activation_reference": reference})
     with pytest.raises(ReceiptInvalid) as caught:
         verify_receipt(receipt, trust(), opening, parties.SUBJECT)  # type: ignore[arg-type]
-    assert caught.value.step == 8
+    assert caught.value.step == 11
 
 
 def test_a_reference_that_is_not_unicode_is_unusable() -> None:

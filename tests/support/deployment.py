@@ -40,6 +40,8 @@ from gateway.he.quantise import quantise
 from gateway.he.session_key import ExpectedSession, VerifiedSessionKey, verify_session_key
 from gateway.issuer.issuer import Model, Pins, TemplateIssuer
 from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
+from gateway.sequencing.publication import Inline, Publication
+from gateway.sequencing.sequencer import Alone, NoWitnesses, Sequencer
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import Evaluation
@@ -50,6 +52,7 @@ from gateway.server.service import GatewayService, Identity, Limits
 from gateway.server.sessions import OpenSessions
 from gateway.store import repositories as store
 from gateway.store.database import Database
+from gateway.translog.note import Kind, NoteSigner
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import SealmatchError, problem_for
@@ -358,6 +361,8 @@ class World:
         )
         self.policy = default_policy(settings)
         self.sessions = OpenSessions(max_sessions, clock)
+        self.log_signer = NoteSigner.from_seed("gateway/log", Kind.ED25519, secrets.token_bytes(32))
+        self.sequencer = Sequencer(self.database, Alone(), [self.log_signer], NoWitnesses(), clock)
         self.service = GatewayService(
             Identity(gateway, self.sealing, self.authority_key.public),
             self.policy,
@@ -371,6 +376,7 @@ class World:
             ),
             self.sessions,
             Evaluation.fresh,
+            Publication(self.database, Inline(self.sequencer).wait, 60),
             clock,
         )
         self.gateway_nonces = NonceMemory()

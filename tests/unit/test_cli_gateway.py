@@ -70,7 +70,14 @@ def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
 def test_init_draws_keys_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("init") == 0
     drawn = json.loads(capsys.readouterr().out)
-    assert set(drawn) == {"party", "publicKey", "keyId", "sealingKey", "policyDigest"}
+    assert set(drawn) == {
+        "party",
+        "publicKey",
+        "keyId",
+        "sealingKey",
+        "policyDigest",
+        "logPolicy",
+    }
     assert run("show") == 0
     assert json.loads(capsys.readouterr().out) == drawn
     (path,) = (tmp_path / "gateway").iterdir()

@@ -328,9 +328,10 @@ def test_no_secret_in_what_is_shown_or_in_a_repr(
     theirs = gateway_keys.initialise(gateway_settings, NOW)
     assert len(secrets_of(keys)) == 4
     opened = open_custody(settings, NOW)
+    published = gateway_keys.log_policy(theirs, "gateway/log", None)
     texts = (
         json.dumps(ceremony.describe(keys, NOW)),
-        json.dumps(gateway_keys.describe(theirs)),
+        json.dumps(gateway_keys.describe(theirs, published)),
         repr(keys),
         repr(theirs),
         repr(opened),
@@ -389,7 +390,11 @@ def test_the_gateways_ceremony_by_commands(
         return dict(json.loads(capsys.readouterr().out))
 
     first = run("keys", "init")
-    assert first.keys() == {"party", "publicKey", "keyId", "sealingKey", "policyDigest"}
+    assert first.keys() == {
+        *("party", "publicKey", "keyId", "sealingKey", "policyDigest", "logPolicy")
+    }
+    assert len(run("keys", "add-log", "--algorithm", "ml-dsa-44")["logPolicy"]) == 3
+    first = run("keys", "show")
     assert run("show") == run("keys", "show") == first
     staged = run("keys", "rotate", "signing")
     assert run("keys", "rotate", "signing", "--activate")["publicKey"] == staged["nextPublicKey"]

@@ -1,17 +1,26 @@
 """A receipt, checked by a stranger: every step fails alone and says its number."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from gateway.proofs.statement import Circumstances, entry_digest, make_receipt, make_statement
 from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
 from gateway.proofs.verify import STEPS, ReceiptInvalid, VerifiedReceipt, verify_receipt
+from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
+from gateway.translog.cosignature import sign_checkpoint
+from gateway.translog.note import Kind, NoteSigner
+from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
+from gateway.translog.proof import LogProof
+from gateway.translog.tree import Frontier, leaf_hash, prove_inclusion
 from gateway.wire import cose
 from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.evaluation import Decision
+from gateway.wire.ids import digest_of
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.proof import Opening, Receipt, Statement
 from gateway.wire.subject import Subject
@@ -75,7 +84,8 @@ def fails(step: int, encoded: bytes, pinned: TrustFile | None = None, **given: A
         )
     assert caught.value.step == step
     assert str(caught.value).startswith(f"step {step} ({STEPS[step]}): ")
-    assert passed == [n for n in range(1, step) if n < 7 or given]
+    logged = (pinned or trust()).log is not None
+    assert passed == [n for n in range(1, step) if n < 7 or (n < 10 and logged)]
     return caught.value.reason
 
 
@@ -83,12 +93,12 @@ def test_honest_receipt_passes_every_step() -> None:
     heard: dict[int, str] = {}
     result = verify_receipt(HONEST, trust(), OPENING, SUBJECT, heard.__setitem__)
     assert isinstance(result, VerifiedReceipt)
-    assert list(heard) == list(STEPS) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert list(heard) == [1, 2, 3, 4, 5, 6, 10, 11]
     assert result.notes == heard
     assert heard[1] == f"record {generate.RECORD_ID.hex()}"
     assert (heard[2], heard[3], heard[4]) == (GATEWAY.party, AUTHORITY.party, "MATCH")
     assert heard[5] == "unsigned-default"
-    assert "no log" in heard[6]
+    assert heard[6] == "none; not checked, the trust file pins no log"
     assert result.statement.message == generate.STATEMENT
     assert result.decision.message == generate.DECISION
     assert receipt() == HONEST
@@ -184,9 +194,109 @@ def test_step_5_policy_is_accepted() -> None:
     fails(5, HONEST, trust(policies=[OTHER_POLICY.digest.hex()]))
 
 
-def test_step_6_a_log_proof_that_cannot_be_checked_is_not_passed_over() -> None:
+def test_step_6_a_malformed_log_proof_is_not_passed_over() -> None:
     for proof in (b"", b"c2sp.org/tlog-proof@v1\n"):
         fails(6, receipt(log_proof=proof))
+        fails(6, receipt(log_proof=proof), LOG.trusted())
+
+
+# Steps 6 to 9: the log
+
+
+class Log:
+    """A log of seven entries and two witnesses; the receipt's statement is entry 3."""
+
+    def __init__(self, origin: str = "gateway.example/log") -> None:
+        self.key = NoteSigner.from_seed(origin, Kind.ED25519, fixed_bytes(f"log/{origin}"))
+        self.witnesses = [
+            NoteSigner.from_seed(name, Kind.COSIGNATURE_ED25519, fixed_bytes(name))
+            for name in ("one.example", "two.example")
+        ]
+
+    def policy(self, quorum: int = 0) -> list[str]:
+        known = [TrustedWitness(w.key.name, w.key) for w in self.witnesses]
+        policy = TrustPolicy.simple([TrustedLog(self.key.key)], known, quorum)
+        return bytes(policy).decode().splitlines()
+
+    def trusted(self, quorum: int = 0) -> TrustFile:
+        return trust(log_policy=self.policy(quorum))
+
+    def proof(
+        self, statement: bytes, *, index: int = 3, witnesses: int = 0, size: int = 7
+    ) -> LogProof:
+        leaves = [leaf_hash(fixed_bytes(f"entry/{n}")) for n in range(size)]
+        leaves[3] = leaf_hash(digest_of(statement))
+        tree, complete = Frontier().extend(leaves)
+        held = dict(complete)
+        path = prove_inclusion(index, size, lambda nodes: [held[node] for node in nodes])
+        checkpoint = Checkpoint(self.key.key.name, size, tree.root)
+        signers = [self.key, *self.witnesses[:witnesses]]
+        lines = [sign_checkpoint(checkpoint, signer, NOW) for signer in signers]
+        return LogProof(index, path, SignedCheckpoint.make(checkpoint, *lines))
+
+    def receipt(self, **given: Any) -> bytes:
+        statement = Receipt.decode(HONEST).statement
+        return logged(self.proof(statement, **given))
+
+
+def logged(proof: LogProof) -> bytes:
+    return receipt(log_proof=bytes(proof))
+
+
+LOG = Log()
+
+
+def test_a_logged_receipt_passes_every_step() -> None:
+    encoded = LOG.receipt(witnesses=2)
+    result = verify_receipt(encoded, LOG.trusted(2), OPENING, SUBJECT)
+    assert list(result.notes) == list(STEPS) == list(range(1, 12))
+    assert result.notes[7] == "gateway.example/log"
+    assert result.notes[8] == "one.example, two.example"
+    assert result.notes[9] == "entry 3 of 7"
+    assert "asks for none" in verify_receipt(LOG.receipt(), LOG.trusted()).notes[8]
+
+
+def test_step_6_a_receipt_without_proof_is_refused_where_a_log_is_pinned() -> None:
+    assert "has none" in fails(6, HONEST, LOG.trusted())
+
+
+def test_step_6_says_that_a_proof_was_not_checked() -> None:
+    assert "not checked" in verify_receipt(LOG.receipt(), trust()).notes[6]
+
+
+def test_step_7_only_the_pinned_log_counts() -> None:
+    other = Log("other.example/log")
+    assert "origin" in fails(7, other.receipt(), LOG.trusted())
+    impostor = Log()
+    impostor.key = NoteSigner.from_seed("gateway.example/log", Kind.ED25519, fixed_bytes("x"))
+    assert "keys signed it" in fails(7, impostor.receipt(), LOG.trusted())
+
+
+def test_step_8_the_quorum_is_reached() -> None:
+    for cosigned, wanted in ((0, 1), (1, 2)):
+        fails(8, LOG.receipt(witnesses=cosigned), LOG.trusted(wanted))
+    stranger = Log()
+    stranger.witnesses = [
+        NoteSigner.from_seed(name, Kind.COSIGNATURE_ED25519, fixed_bytes(f"not {name}"))
+        for name in ("one.example", "two.example")
+    ]
+    fails(8, stranger.receipt(witnesses=2), LOG.trusted(1))
+
+
+def test_step_9_the_statement_itself_is_in_the_log() -> None:
+    fails(9, LOG.receipt(index=2), LOG.trusted())
+    of_another = LOG.proof(b"another statement")
+    fails(9, logged(of_another), LOG.trusted())
+    honest = LOG.proof(Receipt.decode(HONEST).statement)
+    fails(9, logged(replace(honest, path=honest.path[:-1])), LOG.trusted())
+    fails(9, logged(replace(honest, path=(*honest.path, honest.path[0]))), LOG.trusted())
+    fails(9, logged(replace(honest, path=honest.path[::-1])), LOG.trusted())
+
+
+def test_a_trust_file_whose_log_policy_is_none_is_refused() -> None:
+    for lines in ([], ["quorum two"], ["log nothing", "quorum none"]):
+        with pytest.raises(ValidationError, match="logPolicy"):
+            trust(log_policy=lines)
 
 
 @pytest.mark.parametrize(
@@ -194,13 +304,13 @@ def test_step_6_a_log_proof_that_cannot_be_checked_is_not_passed_over() -> None:
     [None, Subject.of("passport", "X1234568"), Subject.of("id-card", "X1234567")],
     ids=["none", "other-number", "other-document"],
 )
-def test_step_7_subject_opens(subject: Subject | None) -> None:
-    fails(7, HONEST, opening=OPENING, subject=subject)
+def test_step_10_subject_opens(subject: Subject | None) -> None:
+    fails(10, HONEST, opening=OPENING, subject=subject)
 
 
-def test_step_7_opening_of_another_receipt() -> None:
+def test_step_10_opening_of_another_receipt() -> None:
     other = OPENING.model_copy(update={"subject_salt": fixed_bytes("other")})
-    fails(7, HONEST, opening=other, subject=SUBJECT)
+    fails(10, HONEST, opening=other, subject=SUBJECT)
 
 
 @pytest.mark.parametrize(
@@ -213,18 +323,18 @@ def test_step_7_opening_of_another_receipt() -> None:
     ],
     ids=["other-number", "other-salt", "blank", "too-long-in-utf8"],
 )
-def test_step_8_activation_opens(changes: dict[str, Any]) -> None:
+def test_step_11_activation_opens(changes: dict[str, Any]) -> None:
     """An opening comes from outside: whatever it holds, the step fails and nothing else."""
     opening = OPENING.model_copy(update=changes)
     assert Opening.decode(opening.encode()) == opening
     with pytest.raises(ReceiptInvalid) as caught:
         verify_receipt(HONEST, trust(), opening, SUBJECT)
-    assert caught.value.step == 8
+    assert caught.value.step == 11
 
 
 def test_reasons_tell_no_number_or_salt() -> None:
     for subject in (Subject.of("passport", "X1234568"), None):
-        reason = fails(7, HONEST, opening=OPENING, subject=subject)
+        reason = fails(10, HONEST, opening=OPENING, subject=subject)
         assert "X1234568" not in reason
         assert OPENING.subject_salt.hex() not in reason
 

@@ -59,6 +59,11 @@ SECTION_12 = {
     "consent_texts": {"text_version", "language", "text"},
     "outcome_counters": {"day", "outcome", "count"},
     "liveness_counters": {"day", "measure", "total"},  # totals of nobody
+    "log_head": {"log", "origin", "size", "edge", "epoch"},
+    "log_pending": {"number", "entry", "kind", "record_id"},
+    "log_entries": {"log_index", "entry", "kind"},
+    "log_tiles": {"level", "number", "hashes"},
+    "log_checkpoints": {"size", "root", "note", "published"},
 }
 
 
@@ -337,6 +342,7 @@ def test_every_query_compiles_for_postgresql() -> None:
     with pytest.raises(Refused):
         store.party_key(connection, "device", "d")
     store.device_by_key_id(connection, KEY)
+    store.reader_by_key_id(connection, KEY)
     store.list_parties(connection)
     store.has_consent_text(connection, 1)
     text = "\n".join(connection.statements)

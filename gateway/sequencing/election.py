@@ -1,0 +1,89 @@
+"""Which of several gateway processes sequences the log: the database, or its file, decides.
+
+PostgreSQL: a session-level advisory lock, held by a connection of its own, and gone with it; so it
+needs a connection to the server itself, not to a pool that shares sessions out by transaction.
+SQLite: a lock on a file beside the database, gone with the process. Both end with the process that
+holds them, at once and without clocks. Neither is relied on for safety: a process that was elected
+and does not know that it no longer is meets the head's epoch (``translog.lock_head``).
+"""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.store.database import Database
+from gateway.wire.errors import Unavailable
+
+_LOCK: Final = 0x5EA1_106
+"""Name of the lock that PostgreSQL keeps for us."""
+
+
+class FileElection:
+    """Of the processes on one machine, the one that holds a file's lock."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def won(self) -> bool:
+        """Whether this process holds the lock; takes it if it is free. Raises ``Unavailable``."""
+        if self._descriptor is not None:
+            return True
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            raise Unavailable("the log's lock file cannot be opened") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def resign(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class DatabaseElection:
+    """Of the processes on one PostgreSQL database, the one whose session holds the lock."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._session: sa.Connection | None = None
+
+    def won(self) -> bool:
+        """Whether this process holds the lock; takes it if it is free. Raises ``Unavailable``."""
+        try:
+            if self._session is not None:
+                self._session.execute(sa.select(1))  # a session that broke has lost the lock
+                return True
+            session = self._database.session()
+            if session.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK))).scalar_one():
+                self._session = session
+                return True
+            session.close()
+        except (SQLAlchemyError, OSError):
+            self.resign()
+            raise Unavailable("the storage does not answer; try again later") from None
+        return False
+
+    def resign(self) -> None:
+        """End the session itself: in a pool it would keep the lock."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.invalidate()
+            session.close()
+
+
+def election_of(database: Database, directory: Path) -> FileElection | DatabaseElection:
+    """How a database's sequencer is elected; ``directory`` is that of a SQLite database."""
+    if database.dialect == "sqlite":
+        return FileElection(directory / "log.lock")
+    return DatabaseElection(database)

@@ -1,0 +1,156 @@
+"""From a record to its receipt: runs the sequencer, waits for it, joins statement and proof.
+
+A receipt exists only when its entry stands under a published checkpoint. Who asks earlier waits a
+little, and is otherwise told that the decision is recorded and to ask again.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from gateway.sequencing.reading import PublishedLog
+from gateway.sequencing.sequencer import LogHalted, Sequencer
+from gateway.store import repositories as store
+from gateway.store import translog
+from gateway.store.database import Database
+from gateway.translog.tree import leaf_hash, verify_inclusion
+from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.ids import RecordId, digest_of
+from gateway.wire.proof import Receipt
+
+log = logging.getLogger("sealmatch.log")
+
+_RECHECK_SECONDS: Final = 0.05
+"""How often a process that does not sequence itself looks whether another one has."""
+
+
+class SequencerThread:
+    """Runs a sequencer: at once for an entry that comes alone, in batches for many."""
+
+    def __init__(self, sequencer: Sequencer, period: float, pause: float = 1.0) -> None:
+        """Prepare.
+
+        Args:
+            period: seconds from one batch to the next, and between looks at the queue.
+            pause: seconds after a fault of storage or witnesses.
+        """
+        self._sequencer = sequencer
+        self._period = period
+        self._pause = pause
+        self._stopping = threading.Event()
+        self._wanted = threading.Event()
+        self._moved = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the step that runs, then let others sequence."""
+        self._stopping.set()
+        self._wanted.set()
+        self._thread.join()
+        self._sequencer.resign()
+
+    def wait(self, seconds: float) -> None:
+        """Ask for a step; return when one ended, or after some seconds."""
+        with self._moved:
+            self._wanted.set()
+            self._moved.wait(min(seconds, _RECHECK_SECONDS))
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wanted.wait(self._period)
+            self._wanted.clear()
+            rest = self._period
+            try:
+                self._sequencer.step()
+            except Unavailable as error:
+                log.warning("sequencer: %s", error)
+                rest = self._pause
+            except (LogHalted, translog.OtherLog) as error:
+                log.critical("the log is halted, no receipt is given out: %s", error)
+                return
+            except Exception as error:  # noqa: BLE001  one fault must not end all receipts
+                log.error("sequencer: %s", type(error).__name__)
+                rest = self._pause
+            self._tell()
+            self._stopping.wait(rest)
+
+    def _tell(self) -> None:
+        with self._moved:
+            self._moved.notify_all()
+
+
+class Inline:
+    """Sequences in the thread that waits: one process without a server."""
+
+    def __init__(self, sequencer: Sequencer) -> None:
+        self._sequencer = sequencer
+        self._lock = threading.Lock()
+
+    def wait(self, _seconds: float) -> None:
+        with self._lock:
+            self._sequencer.step()
+
+
+class Publication:
+    """Gives out receipts."""
+
+    def __init__(
+        self,
+        database: Database,
+        wait: Callable[[float], None],
+        seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            wait: lets up to some seconds pass, in which the log may grow.
+            seconds: how long an answer may be held back for its receipt.
+        """
+        self._database = database
+        self._published = PublishedLog(database)
+        self._wait = wait
+        self._seconds = seconds
+        self._monotonic = monotonic
+
+    def receipt(self, record: store.RecordRow) -> bytes | None:
+        """The receipt of a record, always the same bytes; None while there is none yet.
+
+        Raises:
+            Unavailable: the storage does not answer.
+            LogHalted: what is stored proves nothing; better no receipt than a worthless one.
+        """
+        if record.log_index is None:
+            return None
+        proof = self._published.proof(record.log_index)
+        if proof is None:
+            return None
+        over = proof.signed.checkpoint
+        leaf = leaf_hash(digest_of(record.statement))
+        try:
+            verify_inclusion(leaf, proof.index, over.size, over.root, proof.path)
+        except Refused:
+            raise LogHalted("the stored log does not prove the record") from None
+        return Receipt(statement=record.statement, log_proof=bytes(proof)).encode()
+
+    def wait_for(self, record_id: RecordId) -> None:
+        """Return when the record's receipt is there, or when that takes too long.
+
+        Raises:
+            Unavailable: the storage does not answer.
+        """
+        until = self._monotonic() + self._seconds
+        while not self._is_published(record_id):
+            left = until - self._monotonic()
+            if left <= 0:
+                return
+            self._wait(left)
+
+    def _is_published(self, record_id: RecordId) -> bool:
+        with self._database.transaction() as connection:
+            return translog.is_published(connection, record_id)

@@ -1,0 +1,92 @@
+"""What of the log may be seen: published checkpoints, and tiles and proofs under them.
+
+Nothing that is not under a published checkpoint leaves here, though the database holds it already:
+a reader who saw it would know a leaf's time better than the batches tell.
+"""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from gateway.store import translog as store
+from gateway.store.database import Database
+from gateway.translog.checkpoint import SignedCheckpoint
+from gateway.translog.proof import LogProof
+from gateway.translog.tiles import (
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    Tile,
+    TileSource,
+    encode_bundle,
+    hashes_from_tiles,
+)
+from gateway.translog.tree import HASH_BYTES, prove_consistency, prove_inclusion
+
+MAX_LEVEL: Final = 8
+"""Levels of tiles of the largest tree that a 64-bit index can name."""
+
+
+class PublishedLog:
+    """A log as its readers see it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def checkpoint(self) -> bytes | None:
+        """The newest published checkpoint, or None before the first. Raises ``Unavailable``."""
+        with self._database.transaction() as connection:
+            newest = store.newest_published(connection)
+        return None if newest is None else newest.note
+
+    def tile(self, tile: Tile) -> bytes | None:
+        """A tile or entry bundle; None unless it is all under the checkpoint.
+
+        Raises:
+            Unavailable: the storage does not answer.
+        """
+        with self._database.transaction() as connection:
+            newest = store.newest_published(connection)
+            hashes = tile.index * TILE_WIDTH + tile.width
+            last = hashes << TILE_HEIGHT * min(tile.level, MAX_LEVEL)
+            if newest is None or last > newest.size:
+                return None
+            if tile.entries:
+                first = tile.index * TILE_WIDTH
+                return encode_bundle(store.entries(connection, first, tile.width))
+            return _tiles_of(connection)(tile)
+
+    def proof(self, index: int) -> LogProof | None:
+        """The proof for an entry under the first checkpoint that covers it: always the same one.
+
+        Returns:
+            None while no such checkpoint is published.
+
+        Raises:
+            Unavailable: the storage does not answer.
+        """
+        with self._database.transaction() as connection:
+            over = store.published_over(connection, index)
+            if over is None or over.note is None:
+                return None
+            source = hashes_from_tiles(over.size, _tiles_of(connection))
+            path = prove_inclusion(index, over.size, source)
+        return LogProof(index, path, SignedCheckpoint.parse(over.note))
+
+    def consistency(self, old: int, size: int) -> tuple[bytes, ...]:
+        """Proof that the log's tree of ``size`` leaves extends that of ``old``.
+
+        Raises:
+            CallerMisuse: ``old`` is larger.
+            Unavailable: the storage does not answer.
+        """
+        with self._database.transaction() as connection:
+            return prove_consistency(old, size, hashes_from_tiles(size, _tiles_of(connection)))
+
+
+def _tiles_of(connection: sa.Connection) -> TileSource:
+    """Rows only grow: the first hashes of one are the tile of a smaller tree."""
+
+    def read(tile: Tile) -> bytes:
+        return store.tile(connection, tile.level, tile.index)[: tile.width * HASH_BYTES]
+
+    return read

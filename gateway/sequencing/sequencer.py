@@ -1,0 +1,258 @@
+"""The sequencer: gives entries their places, fixes the tree, signs it, publishes it.
+
+The states of an entry, each on the disk before the next begins:
+
+    queued      by the transaction that wrote the record (``gateway.store.translog.append``)
+    fixed       it has an index; tree and root of the new size are committed, unsigned
+    signed      the log's signature over exactly that root is committed
+    published   as many witnesses cosigned as the policy wants; now it may be seen
+
+Rules:
+- What is signed was committed before, and a size has one root for ever: after a crash the same
+  root is signed again, so no two checkpoints of this log ever disagree.
+- One sequencer at a time. Those who believe to be elected meet at the head's row, whose epoch lets
+  only the last elected one write; an election is for speed, the epoch is for safety.
+- A tree that is smaller than one that was signed before, or whose edge does not give its root, is
+  not continued (``LogHalted``): somebody restored an old database. That needs a human.
+
+Protocol, section 10.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import sqlalchemy as sa
+
+from gateway.store import translog as store
+from gateway.store.database import Database
+from gateway.store.translog import Deposed, StoredCheckpoint
+from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
+from gateway.translog.cosignature import sign_checkpoint
+from gateway.translog.note import NoteSigner
+from gateway.translog.tiles import TILE_HEIGHT, TILE_WIDTH
+from gateway.translog.tree import HASH_BYTES, Frontier, Node, leaf_hash
+from gateway.wire.errors import CallerMisuse, SealmatchError
+from gateway.wire.host import crash
+
+BATCH: Final = 1024
+"""Entries that get their places in one transaction."""
+
+
+class LogHalted(SealmatchError):
+    """What is stored contradicts what was signed before; nothing is signed any more."""
+
+
+class Election(Protocol):
+    """Who sequences, among the processes that share a database."""
+
+    def won(self) -> bool:
+        """Whether this process is elected; tries to be if nobody is. Raises ``Unavailable``."""
+        ...
+
+    def resign(self) -> None:
+        """Let another one be elected."""
+        ...
+
+
+class Witnesses(Protocol):
+    """Whose cosignatures a checkpoint needs before it is published."""
+
+    @property
+    def needed(self) -> bool:
+        """Whether any are."""
+        ...
+
+    def cosign(self, signed: SignedCheckpoint) -> SignedCheckpoint:
+        """The checkpoint with cosignatures.
+
+        Raises:
+            Unavailable: too few witnesses answered; try again.
+            LogHalted: a witness has seen a larger or another tree than ours.
+        """
+        ...
+
+
+class NoWitnesses:
+    """A log without witnesses: the log's signature alone."""
+
+    needed = False
+
+    def cosign(self, signed: SignedCheckpoint) -> SignedCheckpoint:
+        return signed
+
+
+class Alone:
+    """The election of the only candidate."""
+
+    def won(self) -> bool:
+        return True
+
+    def resign(self) -> None:
+        """Nobody else is there."""
+
+
+class Sequencer:
+    """One candidate for the sequencing of one log."""
+
+    def __init__(
+        self,
+        database: Database,
+        election: Election,
+        signers: Sequence[NoteSigner],
+        witnesses: Witnesses,
+        clock: Callable[[], int],
+        batch: int = BATCH,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            signers: the log's keys, all of one name, which is the log's origin.
+
+        Raises:
+            CallerMisuse: keys of several names, or none.
+        """
+        if len({signer.key.name for signer in signers}) != 1:
+            raise CallerMisuse("a log has one origin, and a key of that name")
+        self._database = database
+        self._election = election
+        self._signers = signers
+        self._origin = signers[0].key.name
+        self._witnesses = witnesses
+        self._clock = clock
+        self._batch = batch
+        self._epoch: int | None = None
+        self._unsigned = True
+        self._signed_size = 0
+
+    def step(self) -> bool:
+        """Bring what waits one state further, where this process is elected.
+
+        Returns:
+            Whether anything was sequenced or published; the caller may then step again.
+
+        Raises:
+            Unavailable: storage or witnesses do not answer; nothing is lost.
+            OtherLog, LogHalted: this cannot go on.
+        """
+        if not self._elected():
+            return False
+        try:
+            self._sign_fixed()  # what a predecessor left
+            sequenced = self._fix_batch()
+            self._sign_fixed()
+        except Deposed:
+            self._epoch = None
+            return False
+        return self._publish() or sequenced
+
+    def resign(self) -> None:
+        """Let another process sequence."""
+        self._epoch = None
+        self._election.resign()
+
+    def _elected(self) -> bool:
+        if not self._election.won():
+            self._epoch = None
+        elif self._epoch is None:
+            with self._database.transaction() as connection:
+                self._epoch = store.elect(connection, self._origin)
+            self._unsigned = True
+        return self._epoch is not None
+
+    def _fix_batch(self) -> bool:
+        """Queued -> fixed."""
+        with self._database.transaction() as connection:
+            if not store.has_pending(connection):
+                return False
+        with self._database.transaction() as connection:
+            head = store.lock_head(connection, self._epoch or 0)
+            batch = store.pending(connection, self._batch)
+            if not batch:
+                return False
+            self._unsigned = True
+            tree = _frontier(head, store.root_of(connection, head.size))
+            self._check_grows(tree.size)
+            grown, complete = tree.extend(leaf_hash(one.entry) for one in batch)
+            tiles = _tiles(connection, complete)
+            store.give_indexes(connection, tree.size, batch)
+            store.write_tiles(connection, tiles)
+            store.write_head(connection, grown.size, b"".join(grown.hashes))
+            store.fix_checkpoint(connection, grown.size, grown.root)
+            crash.reach("sequencer-batch-written")
+        crash.reach("sequencer-batch-committed")
+        return True
+
+    def _sign_fixed(self) -> None:
+        """Fixed -> signed."""
+        if not self._unsigned:
+            return
+        with self._database.transaction() as connection:
+            fixed = store.unsigned(connection)
+        for one in fixed:
+            self._check_grows(one.size)
+            note = bytes(self._sign(one))
+            self._signed_size = one.size
+            crash.reach("sequencer-checkpoint-signed")
+            with self._database.transaction() as connection:
+                store.lock_head(connection, self._epoch or 0)
+                store.store_signature(
+                    connection, one.size, note, published=not self._witnesses.needed
+                )
+                crash.reach("sequencer-signature-written")
+            crash.reach("sequencer-signature-committed")
+        self._unsigned = False
+
+    def _sign(self, fixed: StoredCheckpoint) -> SignedCheckpoint:
+        checkpoint = Checkpoint(self._origin, fixed.size, fixed.root)
+        now = self._clock()
+        lines = [sign_checkpoint(checkpoint, signer, now) for signer in self._signers]
+        return SignedCheckpoint.make(checkpoint, *lines)
+
+    def _publish(self) -> bool:
+        """Signed -> published, for the newest; older ones are under it."""
+        if not self._witnesses.needed:
+            return False
+        with self._database.transaction() as connection:
+            newest = store.newest(connection)
+        if newest is None or newest.note is None or newest.published:
+            return False
+        cosigned = self._witnesses.cosign(SignedCheckpoint.parse(newest.note))
+        crash.reach("sequencer-cosigned")
+        with self._database.transaction() as connection:
+            published = store.publish(connection, newest.size, bytes(cosigned))
+        crash.reach("sequencer-published")
+        return published
+
+    def _check_grows(self, size: int) -> None:
+        if size < self._signed_size:
+            raise LogHalted("the stored log is smaller than what was signed: an old database?")
+
+
+def _frontier(head: store.Head, root: bytes | None) -> Frontier:
+    """The right edge of the stored tree, which must have the root that was fixed for its size."""
+    hashes = [head.edge[i : i + HASH_BYTES] for i in range(0, len(head.edge), HASH_BYTES)]
+    try:
+        tree = Frontier(head.size, tuple(hashes))
+    except CallerMisuse:
+        raise LogHalted("the stored edge of the log does not fit its size") from None
+    if (tree.root if tree.size else None) != root:
+        raise LogHalted("the stored edge of the log does not give the root that was fixed")
+    return tree
+
+
+def _tiles(
+    connection: sa.Connection, complete: Sequence[tuple[Node, bytes]]
+) -> dict[tuple[int, int], bytes]:
+    """The tiles that grow by these subtrees, as they become."""
+    grown: dict[tuple[int, int], bytes] = {}
+    for node, computed in complete:
+        level, between = divmod(node.level, TILE_HEIGHT)
+        if between:
+            continue
+        number, place = divmod(node.index, TILE_WIDTH)
+        if (level, number) not in grown:
+            grown[level, number] = store.tile(connection, level, number)
+        if len(grown[level, number]) != place * HASH_BYTES:
+            raise LogHalted("a stored tile does not have the width that the log's size gives")
+        grown[level, number] += computed
+    return grown

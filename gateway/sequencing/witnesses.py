@@ -1,0 +1,167 @@
+"""Asking witnesses to cosign checkpoints (C2SP ``tlog-witness``, ``add-checkpoint``).
+
+A witness signs only what extends what it has signed before, and says what it has seen last where a
+log is wrong about that. All are asked at once, and nobody is waited for when enough have answered.
+A witness may lie: it can keep back its own cosignature and nothing else. So one that claims to know
+a larger log than ours is noted in the operator's log and not believed; if it is right, the others
+will not cosign either, and nothing is published.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Final
+
+import httpx
+
+from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
+from gateway.translog.cosignature import check_line
+from gateway.translog.note import SignatureLine, parse_signatures
+from gateway.translog.policy import NO_QUORUM, TrustedWitness, TrustPolicy
+from gateway.translog.text import decode_text, parse_decimal, to_base64
+from gateway.wire.errors import MalformedMessage, Refused, SealmatchError, Unavailable
+
+log = logging.getLogger("sealmatch.log")
+
+Prove = Callable[[int, int], tuple[bytes, ...]]
+"""Old size and size -> consistency proof; ``PublishedLog.consistency``."""
+
+_ATTEMPTS: Final = 3
+_ANSWER_BYTES: Final = 64 * 1024
+
+
+class WitnessClient:
+    """The witnesses of a policy."""
+
+    def __init__(
+        self, policy: TrustPolicy, transport: httpx.Client, prove: Prove, seconds: float
+    ) -> None:
+        """Prepare; ``transport`` is closed by whoever opened it."""
+        self._policy = policy
+        self._transport = transport
+        self._prove = prove
+        self._seconds = seconds
+        self._seen: dict[str, int] = {}
+        self._busy: set[str] = set()
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(max(1, len(policy.witnesses)), "witness")
+
+    @property
+    def needed(self) -> bool:
+        return self._policy.quorum != NO_QUORUM
+
+    def cosign(self, signed: SignedCheckpoint) -> SignedCheckpoint:
+        """The checkpoint with the cosignatures that reach the quorum.
+
+        Raises:
+            Unavailable: too few witnesses cosigned in time.
+        """
+        until = time.monotonic() + self._seconds
+        running = {
+            self._pool.submit(self._ask, one, one.url, signed): one.name
+            for one in self._policy.witnesses
+            if one.url is not None and self._begin(one.name)
+        }
+        lines: dict[str, SignatureLine] = {}
+        while running:
+            done, _ = wait(running, max(0, until - time.monotonic()), FIRST_COMPLETED)
+            if not done:
+                break
+            for future in done:
+                name = running.pop(future)
+                if (line := _result(future, name)) is not None:
+                    lines[name] = line
+            if self._enough(lines):
+                break
+        if not self._enough(lines):
+            raise Unavailable(f"{len(lines)} witnesses cosigned, which is not enough")
+        return signed.with_signatures(*lines.values())
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, name: str) -> bool:
+        """Whether the witness has answered the question before this one."""
+        with self._lock:
+            if name in self._busy:
+                return False
+            self._busy.add(name)
+            return True
+
+    def _enough(self, names: Iterable[str]) -> bool:
+        try:
+            self._policy.check_quorum(set(names))
+        except Refused:
+            return False
+        return True
+
+    def _ask(self, witness: TrustedWitness, url: str, signed: SignedCheckpoint) -> SignatureLine:
+        try:
+            return self._negotiate(witness, url, signed)
+        finally:
+            with self._lock:
+                self._busy.discard(witness.name)
+
+    def _negotiate(
+        self, witness: TrustedWitness, url: str, signed: SignedCheckpoint
+    ) -> SignatureLine:
+        size = signed.checkpoint.size
+        for _ in range(_ATTEMPTS):
+            old = self._seen.get(witness.name, 0)
+            status, answer = self._post(url, old, signed)
+            if status == httpx.codes.OK:
+                self._seen[witness.name] = size
+                return _cosignature(answer, witness, signed.checkpoint)
+            if status != httpx.codes.CONFLICT:
+                raise Unavailable(f"it answered {status}")
+            self._seen[witness.name] = seen = _size(answer)
+            if seen > size:
+                raise Unavailable(
+                    "it has seen a larger log than this one: an old database was restored, "
+                    "another gateway signs for the same log, or the witness errs"
+                )
+        raise Unavailable("it contradicts itself")
+
+    def _post(self, url: str, old: int, signed: SignedCheckpoint) -> tuple[int, bytes]:
+        proof = self._prove(old, signed.checkpoint.size) if old else ()
+        lines = [f"old {old}", *map(to_base64, proof), "", ""]
+        body = "\n".join(lines).encode() + bytes(signed)
+        content = bytearray()
+        try:
+            with self._transport.stream(
+                "POST", f"{url.rstrip('/')}/add-checkpoint", content=body, timeout=self._seconds
+            ) as response:
+                for chunk in response.iter_raw():
+                    content += chunk
+                    if len(content) > _ANSWER_BYTES:
+                        raise MalformedMessage("its answer is too long")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(f"it does not answer ({type(error).__name__})") from None
+        return response.status_code, bytes(content)
+
+
+def _result(future: "Future[SignatureLine]", name: str) -> SignatureLine | None:
+    try:
+        return future.result()
+    except Refused as error:
+        log.warning("witness %s: %s", name, error.detail)
+    except SealmatchError as error:
+        log.warning("witness %s: %s", name, error)
+    return None
+
+
+def _cosignature(answer: bytes, witness: TrustedWitness, checkpoint: Checkpoint) -> SignatureLine:
+    """The cosignature of the key that the policy names; others are passed over."""
+    for line in parse_signatures(decode_text(answer, _ANSWER_BYTES, "its answer")):
+        if line.by(witness.key):
+            check_line(checkpoint, line, witness.key)
+            return line
+    raise Refused("it signed with another key than the policy's")
+
+
+def _size(answer: bytes) -> int:
+    text = decode_text(answer, _ANSWER_BYTES, "its answer")
+    return parse_decimal(text.removesuffix("\n"), "the size that it has seen")

@@ -1,0 +1,62 @@
+"""The transparency log over HTTP, as C2SP ``tlog-tiles`` has it; the prefix is ``/log``.
+
+    GET /log/checkpoint
+    GET /log/tile/<level>/<index>[.p/<width>]
+    GET /log/tile/entries/<index>[.p/<width>]
+
+By default for enrolled witnesses and auditors alone, who sign their requests: the times at which
+leaves appear tell how a shop sells (protocol, section 10). The answers say ``no-store`` like all
+of this server's, though tiles never change: a cache in between would answer anyone.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.sequencing.reading import PublishedLog
+from gateway.translog.tiles import Tile
+from gateway.wire.errors import NOT_FOUND, MalformedMessage
+from gateway.wire.host.http import problem_response
+
+PREFIX: Final = "/log"
+CHECKPOINT: Final = "text/plain; charset=utf-8"
+TILE: Final = "application/octet-stream"
+
+
+def add_log_routes(
+    app: FastAPI, published: PublishedLog, check_reader: Callable[[Request], None]
+) -> None:
+    """Serve a log.
+
+    Args:
+        check_reader: raises ``Refused`` unless the request's sender may read.
+    """
+
+    @app.get(f"{PREFIX}/checkpoint")
+    async def checkpoint(request: Request) -> Response:
+        def work() -> bytes | None:
+            check_reader(request)
+            return published.checkpoint()
+
+        return _answer(await run_in_threadpool(work), CHECKPOINT)
+
+    @app.get(f"{PREFIX}/{{path:path}}")
+    async def tile(request: Request, path: str) -> Response:
+        def work() -> bytes | None:
+            check_reader(request)
+            try:
+                return published.tile(Tile.parse(path))
+            except MalformedMessage:
+                return None
+
+        return _answer(await run_in_threadpool(work), TILE)
+
+
+def _answer(content: bytes | None, media_type: str) -> Response:
+    if content is None:
+        return problem_response(NOT_FOUND)
+    return Response(content, media_type=media_type)

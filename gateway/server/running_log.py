@@ -1,0 +1,57 @@
+"""The gateway's log while its server runs: sequencer, witnesses, readers, receipts."""
+
+from collections.abc import Callable
+
+import httpx
+
+from gateway.sequencing.election import election_of
+from gateway.sequencing.publication import Publication, SequencerThread
+from gateway.sequencing.reading import PublishedLog
+from gateway.sequencing.sequencer import Sequencer
+from gateway.sequencing.witnesses import WitnessClient
+from gateway.server.config import GatewaySettings
+from gateway.server.keys import GatewayKeys, log_policy
+from gateway.store.database import Database
+
+
+class RunningLog:
+    """One log as its settings describe it."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        held: GatewayKeys,
+        database: Database,
+        clock: Callable[[], int],
+    ) -> None:
+        """Prepare; nothing runs yet.
+
+        Raises:
+            KeyFileError: the keystore holds no log key.
+            BadConfiguration: the witnesses' file cannot be read.
+        """
+        self.published = PublishedLog(database)
+        self._transport = httpx.Client(trust_env=False)
+        self._witnesses = WitnessClient(
+            log_policy(held, settings.origin, settings.log_witnesses),
+            self._transport,
+            self.published.consistency,
+            settings.witness_seconds,
+        )
+        sequencer = Sequencer(
+            database,
+            election_of(database, settings.data_dir),
+            held.log_signers(settings.origin),
+            self._witnesses,
+            clock,
+        )
+        self._thread = SequencerThread(sequencer, settings.log_batch_seconds)
+        self.publication = Publication(database, self._thread.wait, settings.log_wait_seconds)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._thread.stop()
+        self._witnesses.close()
+        self._transport.close()
