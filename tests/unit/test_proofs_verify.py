@@ -367,7 +367,11 @@ def test_any_bytes_are_refused(data: bytes) -> None:
 
 def given_circumstances() -> Circumstances:
     return Circumstances(
-        POLICY, generate.TEMPLATE, generate.SUBMISSION_ASSERTION, generate.CONSENT, "not-performed"
+        POLICY,
+        generate.TEMPLATE,
+        generate.SUBMISSION_ASSERTION,
+        generate.CONSENT,
+        generate.STATEMENT.liveness,
     )
 
 
