@@ -181,8 +181,8 @@ class GatewayService:
         row = self._own_session(session, sender)
         if row.submission_digest is not None and row.submission_digest != digest:
             raise SessionConflict("this session has taken another submission")
-        if row.state == State.DECIDED:
-            return self._view(row)
+        if row.state == State.DECIDED and row.record_id is not None:
+            return self._published(session, row.expires_at, row.record_id)
         device, issuer = self._begin(row, digest)
         try:
             crash.reach("gateway-submission-taken")
