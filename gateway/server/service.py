@@ -49,6 +49,7 @@ from gateway.wire.ids import (
     RecordId,
     SessionId,
     SubjectHandle,
+    digest_of,
     new_nonce,
     new_record_id,
     new_session_id,
