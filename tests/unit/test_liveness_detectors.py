@@ -17,7 +17,9 @@ FRAME_MS = 33
 CHANGED = 0.4
 
 
-def frame(eyes=1.0, mouth=0.0, yaw=0.0, changed=CHANGED, card=False, **pose) -> FrameMeasurement:
+def frame(
+    eyes=1.0, mouth=0.0, yaw=0.0, changed=CHANGED, card=False, narrow=False, **pose
+) -> FrameMeasurement:
     """The schematic head, or a card with its photograph, as a perfect meter would measure it."""
     model = head(eyes, mouth)
     points = seen(photograph(model) if card else model, Pose(yaw=yaw, **pose), 0.003, seed=7)
@@ -36,6 +38,7 @@ def frame(eyes=1.0, mouth=0.0, yaw=0.0, changed=CHANGED, card=False, **pose) -> 
         eyes_changed=changed if closed > 0.3 else 0.0,
         mouth_changed=changed if mouth > 0.1 else 0.0,
         turned_changed=changed if abs(m.turn(points)) > 0.06 else 0.0,
+        breadth=2.0 * (np.cos(np.radians(1.7 * yaw)) if narrow else 1.0),
     )
 
 
@@ -60,6 +63,14 @@ def test_each_action_is_found_once_and_nothing_else(kind) -> None:
     began = FRAME_MS * len(REST)
     assert began <= event.start_ms <= event.peak_ms <= event.end_ms
     assert event.end_ms <= began + FRAME_MS * len(ACTIONS[kind])
+
+
+@pytest.mark.parametrize(("towards", "kind"), [(1, "turn-left"), (-1, "turn-right")])
+def test_a_rolled_sheet_that_is_turned_becomes_narrow_and_is_no_turn(towards, kind) -> None:
+    """Its nose moves between the eyes as a head's does, when it is turned further than a head."""
+    yaws = [towards * yaw for yaw in (6, 12, 18, 24, 28, 28, 28, 24, 16, 8)]
+    assert run(REST, [frame(yaw=yaw, narrow=True) for yaw in yaws], REST) == []
+    assert [one.kind for one in run(REST, [frame(yaw=yaw) for yaw in yaws], REST)] == [kind]
 
 
 @given(st.permutations(list(ACTIONS)), st.integers(20, 80))

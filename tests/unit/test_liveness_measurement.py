@@ -9,9 +9,9 @@ from gateway.vision.geometry import Box, DetectedFace
 from gateway.vision.liveness import measurement as m
 from gateway.vision.liveness.measurement import FrameMeasurement
 from gateway.vision.liveness.quality import action_embedding, frame_quality
-from tests.support.face_model import Pose, head, seen
+from tests.support.face_model import Pose, head, photograph, seen
 
-RATIOS = (m.turn, m.pitch, m.eye_aspect, m.mouth_open)
+RATIOS = (m.turn, m.pitch, m.eye_aspect, m.mouth_open, m.breadth)
 
 
 @given(
@@ -49,9 +49,17 @@ def test_eyes_and_mouth() -> None:
     assert m.mouth_open(seen(head(mouth=0.6), Pose())) == pytest.approx(0.6, abs=0.1)
 
 
+def test_neither_eyes_nor_mouth_make_a_face_broader() -> None:
+    calm = m.breadth(seen(head(), Pose()))
+    assert 1.5 < calm < 2.5
+    assert m.breadth(seen(head(eyes=0, mouth=1), Pose())) == pytest.approx(calm)
+    flat = seen(photograph(head()), Pose(yaw=40))
+    assert m.breadth(flat) < 0.85 * m.breadth(seen(photograph(head()), Pose()))
+
+
 def test_points_on_one_spot_measure_nothing_and_raise_nothing() -> None:
     collapsed = np.zeros((68, 2), np.float32)
-    assert [ratio(collapsed) for ratio in RATIOS] == [0, 0, 0, 0]
+    assert [ratio(collapsed) for ratio in RATIOS] == [0, 0, 0, 0, 0]
 
 
 def test_a_measurement_shows_nothing_of_the_face() -> None:

@@ -10,7 +10,6 @@ from gateway.attack.photograph.moves import TECHNIQUES, Anatomy, Hand, Move, pla
 from gateway.attack.photograph.series import LENGTH, Tally, challenge, room, trials
 from gateway.attack.photograph.sheet import Bend, Pose, Print, _Camera
 from gateway.attack.photograph.trial import Camera, Outcome, attempt
-from gateway.audit.guessing import challenges, guess_rate, passes
 from gateway.vision.liveness.detectors import ActionDetectors, ActionEvent
 from gateway.vision.liveness.measurement import FrameMeasurement
 from gateway.vision.pack import default_pack_directory, load_pack
@@ -184,18 +183,11 @@ def test_photographs_do_not_pass_but_would_deceive_plain_thresholds() -> None:
     outcomes = list(trials(pack, faces_directory() / "lfw", count, 5, detectors))
     assert len(outcomes) == count
     assert sum(outcome.passed for outcome in outcomes) == 0
+    assert sum(outcome.done > 0 for outcome in outcomes) <= count // 3
     deceived = [
         outcome.actions[0] in plain.fired for outcome, plain in zip(outcomes, watching, strict=True)
     ]
     assert sum(deceived) >= count // 2
-
-
-def test_a_recording_passes_its_own_challenge_and_few_others() -> None:
-    assert len(challenges(ACTION_KINDS, 3)) == 36
-    assert passes(("blink", "turn-left", "blink", "turn-right"), ("turn-left", "turn-right"))
-    assert not passes(("turn-left", "open-mouth"), ("turn-left", "turn-right"))
-    assert float(guess_rate(blinking=False)) == pytest.approx(1 / 36)
-    assert float(guess_rate(blinking=True)) == pytest.approx(5 / 36)
 
 
 def test_a_room_is_no_face() -> None:

@@ -20,6 +20,9 @@ PointsXY = npt.NDArray[np.floating]
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # left and right in the picture
 NOSE_TIP = 30
 _UPPER_LIP = 51
+_OUTLINE = (0, 16)
+_BROWS = range(17, 27)
+_NOSE_BASE = 33
 _LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
 _LIP_CORNERS = (60, 64)
 
@@ -53,6 +56,8 @@ class FrameMeasurement:
     mouth_changed: float = field(default=0.0, repr=False)
     turned_changed: float = field(default=0.0, repr=False)
     """How far eyes or mouth look different from before, 0 to 2 (see ``appearance``)."""
+    breadth: float = field(default=0.0, repr=False)
+    """Width of the face's outline over the height from nose to brows: about 2."""
 
 
 def eye_centres(points: PointsXY) -> tuple[PointsXY, PointsXY]:
@@ -90,6 +95,18 @@ def mouth_open(points: PointsXY) -> float:
     opening = np.mean([_distance(points[a], points[b]) for a, b in _LIP_PAIRS])
     width = _distance(points[_LIP_CORNERS[0]], points[_LIP_CORNERS[1]])
     return float(opening / width) if width > 0 else 0.0
+
+
+def breadth(points: PointsXY) -> float:
+    """Width of the outline at eye level over the height from the nose's base to the brows.
+
+    A head is round: turned, it shows as broad an outline as before. A turned sheet becomes narrow.
+    Neither eyes nor mouth move these points.
+    """
+    width = _upright(points, _OUTLINE[1])[0] - _upright(points, _OUTLINE[0])[0]
+    brows = float(np.mean([_upright(points, brow)[1] for brow in _BROWS]))
+    height = _upright(points, _NOSE_BASE)[1] - brows
+    return width / height if height > 0 else 0.0
 
 
 def _one_eye_aspect(eye: PointsXY) -> float:

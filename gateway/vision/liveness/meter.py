@@ -76,6 +76,7 @@ class LivenessMeter:
             eyes_changed=changes.eyes,
             mouth_changed=changes.mouth,
             turned_changed=changes.turned,
+            breadth=measurement.breadth(points),
         )
 
     def embed(self, image: BgrImage, face: DetectedFace) -> UnitVector:
