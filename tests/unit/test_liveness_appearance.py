@@ -25,7 +25,7 @@ def drawn(eyes: float = 1.0, mouth: float = 0.0) -> np.ndarray:
         cv2.polylines(picture, [eye.astype(np.int32)], True, (40, 40, 60), 2)
     cv2.fillPoly(picture, [points[48:60].astype(np.int32)], (90, 90, 190))
     cv2.fillPoly(picture, [points[60:68].astype(np.int32)], (20, 10, 30))
-    return picture
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 2), np.uint8)  # no camera draws hard lines
 
 
 def printed(picture: np.ndarray, pose: Pose, gain: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
