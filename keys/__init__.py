@@ -6,6 +6,7 @@ never holds a ciphertext of a probe or template, an image, a score or a document
 authority  the only code that touches a secret key
 sessions   one key per session: make, answer once, destroy
 workers    session keys in processes that may die
+audits     when an audit is demanded, and who leaves demands unanswered
 caps       how often one may ask, kept across restarts
 service    the checks around it: trust, assertions, session states, what is signed
 trust      whose signatures count: gateways, issuers, devices

@@ -2,7 +2,8 @@
 
     POST /v1/session-keys      SessionKeyRequest -> SessionKeyResponse
     POST /v1/masked-products   MaskedProduct     -> EncryptedBits
-    POST /v1/blinded-rows      BlindedRows       -> DecisionResponse
+    POST /v1/blinded-rows      BlindedRows       -> DecisionResponse: a decision or a demand
+    POST /v1/audits            AuditResult       -> DecisionResponse
     GET  /v1/health
 
 All bodies are deterministic CBOR; every POST is signed by an enrolled gateway (RFC 9421).
@@ -20,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.wire.audit import AuditResult
 from gateway.wire.cose import VerifyKey
 from gateway.wire.evaluation import BlindedRows, MaskedProduct
 from gateway.wire.host.application import new_application
@@ -28,6 +30,7 @@ from gateway.wire.message import Message
 from gateway.wire.requests import NonceMemory, verify_request
 from gateway.wire.session import SessionKeyRequest
 from keys import custody
+from keys.audits import AuditLedger
 from keys.caps import AttemptCaps
 from keys.config import AuthoritySettings
 from keys.service import AuthorityService, Settings
@@ -67,13 +70,15 @@ def create_app(
     sessions = SessionTable(settings.max_sessions, clock)
     nonces = NonceMemory(since=clock())
     caps = AttemptCaps(settings.caps_file, settings.caps, clock)
+    audits = AuditLedger(settings.audits_file, settings.audits.unanswered, clock)
     workers = secrets or SecretWorkers(settings.workers, settings.worker_limits)
     service = AuthorityService(
-        Settings(settings.party, settings.session_seconds),
+        Settings(settings.party, settings.session_seconds, settings.audits),
         own,
         trust,
         sessions,
         caps,
+        audits,
         workers.make,
         clock,
     )
@@ -91,6 +96,7 @@ def create_app(
             sessions.clear()
             workers.stop()
             caps.close()
+            audits.close()
 
     app = new_application("Sealmatch key authority", "1", log, lifespan, settings.refusal_ms)
 
@@ -124,6 +130,10 @@ def create_app(
     @app.post("/v1/blinded-rows")
     async def blinded_rows(request: Request) -> Response:
         return await answer(request, BlindedRows, service.decide)
+
+    @app.post("/v1/audits")
+    async def concluded(request: Request) -> Response:
+        return await answer(request, AuditResult, service.conclude)
 
     @app.get("/v1/health")
     async def health() -> Response:

@@ -15,6 +15,7 @@ from gateway.wire.errors import CallerMisuse, SealmatchError
 from gateway.wire.host import memory
 from gateway.wire.host.serving import operator_log, serve
 from keys import ceremony, enrolment
+from keys.audits import AuditLedger
 from keys.config import AuthoritySettings
 from keys.trust_file import KINDS
 from keys.vault import AuthorityKeys
@@ -92,6 +93,21 @@ def _history(options: argparse.Namespace, settings: AuthoritySettings) -> int:
     if options.contains is not None and not trust.holds(options.contains):
         raise CallerMisuse("the history does not contain that head: it is an older one, or another")
     return 0
+
+
+def _audits(_: argparse.Namespace, settings: AuthoritySettings) -> int:
+    for gateway, count in _ledger(settings).unanswered().items():
+        print(f"{gateway}\t{count} unanswered of {settings.audit_unanswered} that are let pass")
+    return 0
+
+
+def _clear_audits(options: argparse.Namespace, settings: AuthoritySettings) -> int:
+    print(f"{_ledger(settings).clear(options.party)} cleared")
+    return 0
+
+
+def _ledger(settings: AuthoritySettings) -> AuditLedger:
+    return AuditLedger(settings.audits_file, settings.audit_unanswered, _now)
 
 
 def _print_public(keys: AuthorityKeys) -> int:
@@ -172,6 +188,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="HEAD",
         help="fail unless a head that was noted earlier is in the history",
     )
+    audits = commands.add_parser("audits", help="demands for audits that were never answered")
+    verbs = audits.add_subparsers(required=True, metavar="VERB")
+    command("list", _audits, "count them by gateway", verbs)
+    clear = command("clear", _clear_audits, "forget a gateway's: it gets decisions again", verbs)
+    clear.add_argument("party", help="the gateway's enrolment name")
     return parser
 
 

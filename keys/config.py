@@ -8,6 +8,7 @@ from pydantic import Field
 from gateway.he.isolation import Limits
 from gateway.wire.host.server_settings import ServerSettings
 from gateway.wire.ids import PartyId
+from keys.audits import AuditPolicy
 from keys.caps import CapLimits
 
 
@@ -46,6 +47,22 @@ class AuthoritySettings(ServerSettings):
     lock_seconds: int = Field(
         default=3600, ge=0, le=86_400, description="Seconds that a subject stays locked."
     )
+    audit_one_in: int = Field(
+        default=64,
+        ge=0,
+        le=1_000_000,
+        description="An audit is demanded of one evaluation in this many, by a coin; 0: never.",
+    )
+    audit_seconds: int = Field(
+        default=60, ge=5, le=900, description="Seconds in which a demanded report must come."
+    )
+    audit_unanswered: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        description="Demands left unanswered after which a gateway gets no decision, until the "
+        "operator clears them (audits clear).",
+    )
     workers: int = Field(
         default=2, ge=1, le=64, description="Processes that hold session keys and decrypt."
     )
@@ -79,6 +96,14 @@ class AuthoritySettings(ServerSettings):
         return CapLimits(
             self.subject_decisions, self.device_decisions, self.failures_to_lock, self.lock_seconds
         )
+
+    @property
+    def audits(self) -> AuditPolicy:
+        return AuditPolicy(self.audit_one_in, self.audit_seconds, self.audit_unanswered)
+
+    @property
+    def audits_file(self) -> Path:
+        return self.data_dir / "audits.sqlite3"
 
     @property
     def caps_file(self) -> Path:

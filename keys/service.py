@@ -1,8 +1,9 @@
-"""The authority's three answers, and the checks that stand before each.
+"""The authority's four answers, and the checks that stand before each.
 
     open_session    session key request -> signed grant and public key
     encrypt_bits    masked product      -> encrypted bits
-    decide          blinded rows        -> signed decision
+    decide          blinded rows        -> signed decision, or a signed demand for an audit
+    conclude        audit result        -> signed decision
 
 The caller has verified that the request is signed by an enrolled gateway. No I/O happens here:
 clock, custody, trust list, caps and keys are passed in. Protocol, sections 3.3, 6, 8 and 10.
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.wire import cose
+from gateway.wire.audit import AuditDemand, AuditReport, AuditResult, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import Refused, UnknownProfile
 from gateway.wire.evaluation import (
@@ -20,16 +22,18 @@ from gateway.wire.evaluation import (
     DecisionResponse,
     EncryptedBits,
     MaskedProduct,
+    Outcome,
 )
 from gateway.wire.host import crash
-from gateway.wire.ids import Digest, PartyId
+from gateway.wire.ids import Digest, PartyId, new_nonce
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import PROFILE
 from gateway.wire.session import SessionGrant, SessionKeyRequest, SessionKeyResponse
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
+from keys.audits import AuditLedger, AuditPolicy, coin
 from keys.caps import AttemptCaps
 from keys.custody import Custody
-from keys.sessions import Asked, Session, SessionTable, State
+from keys.sessions import Asked, Demanded, Session, SessionTable, State
 from keys.trust import TrustList
 from keys.workers import MakeSecret
 
@@ -44,6 +48,7 @@ class Settings:
 
     authority: PartyId
     session_seconds: int
+    audits: AuditPolicy
 
 
 class AuthorityService:
@@ -56,16 +61,21 @@ class AuthorityService:
         trust: TrustList,
         sessions: SessionTable,
         caps: AttemptCaps,
+        audits: AuditLedger,
         make_secret: MakeSecret,
         clock: Callable[[], int],
+        toss: Callable[[int], bool] = coin,
     ) -> None:
+        """``toss``: whether an evaluation is audited; nobody outside can foresee it."""
         self._settings = settings
         self._custody = custody
         self._trust = trust
         self._sessions = sessions
         self._caps = caps
+        self._audits = audits
         self._make_secret = make_secret
         self._clock = clock
+        self._toss = toss
 
     def open_session(self, request: SessionKeyRequest, sender: VerifyKey) -> bytes:
         """Make a key for one session.
@@ -75,7 +85,8 @@ class AuthorityService:
 
         Raises:
             UnknownProfile: another profile.
-            Refused: not the sender's session, a party is not enrolled, the id is in use.
+            Refused: not the sender's session, a party is not enrolled, the id is in use, or the
+                gateway has left too many audits unanswered.
             Unavailable: too many sessions are open.
         """
         if request.profile != PROFILE:
@@ -84,6 +95,7 @@ class AuthorityService:
             raise Refused("session requested in another gateway's name")
         self._trust.key("issuer", request.issuer)
         self._trust.key("device", request.device)
+        self._audits.require_answering(request.gateway)
         earlier = self._sessions.find(request.session)
         if earlier is not None and earlier.opened_by == request.digest:
             return earlier.opened_with
@@ -122,7 +134,8 @@ class AuthorityService:
         Raises:
             MalformedMessage: a ciphertext or assertion is not a valid encoding.
             SessionNotFound: unknown or expired.
-            Refused: wrong sender, state, signature, session, key, stale, or a cap is reached.
+            Refused: wrong sender, state, signature, session, key, stale, a cap is reached, or the
+                gateway has left too many audits unanswered.
             Unavailable: the attempt could not be counted.
         """
         with self._sessions.locked(message.session) as session:
@@ -133,6 +146,7 @@ class AuthorityService:
             if repeated is not None:
                 return repeated
             session.require(State.GRANTED)
+            self._audits.require_answering(sender.party)
             grant = session.grant.message
             template, submission = self._check_assertions(message, grant)
             handles = self._custody.handles(grant.gateway, template.message.subject_inner)
@@ -156,7 +170,7 @@ class AuthorityService:
             return answer
 
     def decide(self, message: BlindedRows, sender: VerifyKey) -> bytes:
-        """Decide, destroy the key, sign.
+        """Decide, destroy the key, sign; or, where the coin falls so, demand an audit first.
 
         Returns:
             An encoded ``DecisionResponse``; for a repeated message the stored one.
@@ -164,8 +178,10 @@ class AuthorityService:
         Raises:
             MalformedMessage: the rows are not a valid encoding.
             SessionNotFound: unknown or expired.
-            Refused: wrong sender, wrong state, or a second answer for one key.
-            Unavailable: the outcome could not be counted, now or before: it must not leave.
+            Refused: wrong sender, wrong state, a second answer for one key, or the gateway has
+                left too many audits unanswered.
+            Unavailable: the outcome could not be counted, now or before: it must not leave; or a
+                demand could not be noted.
         """
         with self._sessions.locked(message.session) as session:
             self._require_owner(session, sender)
@@ -175,22 +191,82 @@ class AuthorityService:
                 return repeated
             session.require(State.ASKED)
             session.require_key()
-            asked, attempt = session.asked, session.attempt
-            if asked is None or attempt is None:
+            self._audits.require_answering(sender.party)
+            if session.asked is None:
                 raise Refused("no masked product was answered")
-            try:
-                matched = session.secret.decide(rows, asked.product.lanes)
-            finally:
-                session.close()  # nothing can be decrypted from here on, whatever fails
-            crash.reach("authority-key-destroyed")
-            self._caps.conclude(attempt, matched=matched)
-            crash.reach("authority-attempt-concluded")
-            decision = self._decision(session.grant.message, asked, rows.digest, matched)
-            signed = cose.sign(decision, self._custody.signing)
-            answer = DecisionResponse(decision=signed.encoded).encode()
-            session.advance(State.DECIDED, rows.digest, answer)
-            crash.reach("authority-decision-kept")
+            evaluated = _evaluated(session.grant.message, session.asked, rows.digest)
+            if not self._toss(self._settings.audits.one_in):  # before anything is decrypted
+                return self._decide(session, rows.digest, evaluated, rows)
+            answer = self._demand(session, evaluated, rows)
+            session.advance(State.DEMANDED, rows.digest, answer)
             return answer
+
+    def conclude(self, message: AuditResult, sender: VerifyKey) -> bytes:
+        """Check the report that was demanded; then decide, destroy the key, sign.
+
+        Returns:
+            An encoded ``DecisionResponse``; for a repeated message the stored one.
+
+        Raises:
+            MalformedMessage: not a signed report.
+            SessionNotFound: unknown or expired; the demand's time has passed.
+            Refused: wrong sender or state, not signed by an enrolled auditor, or about another
+                demand or evaluation. No decision is ever made then.
+            Unavailable: the answer could not be noted.
+        """
+        with self._sessions.locked(message.session) as session:
+            self._require_owner(session, sender)
+            repeated = session.stored_answer(message.digest)
+            if repeated is not None:
+                return repeated
+            session.require(State.DEMANDED)
+            session.require_key()
+            demanded = session.demanded
+            if demanded is None:
+                raise Refused("no audit was demanded")
+            self._check_report(message.report, demanded.demand)
+            self._audits.answered(demanded.entry)
+            evaluated = demanded.demand.message.evaluated
+            return self._decide(session, message.digest, evaluated, demanded.rows)
+
+    def _decide(
+        self, session: Session, request: Digest, evaluated: Evaluated, rows: Ciphertext
+    ) -> bytes:
+        """The decision, by the request that asked for it; the key is gone afterwards."""
+        if session.attempt is None:
+            raise Refused("no masked product was answered")
+        try:
+            matched = session.secret.decide(rows, evaluated.lanes)
+        finally:
+            session.close()  # nothing can be decrypted from here on, whatever fails
+        crash.reach("authority-key-destroyed")
+        self._caps.conclude(session.attempt, matched=matched)
+        crash.reach("authority-attempt-concluded")
+        outcome: Outcome = "MATCH" if matched else "NO_MATCH"
+        decision = Decision(outcome=outcome, **evaluated.model_dump())
+        signed = cose.sign(decision, self._custody.signing)
+        answer = DecisionResponse(decision=signed.encoded, demand=None).encode()
+        session.advance(State.DECIDED, request, answer)
+        crash.reach("authority-decision-kept")
+        return answer
+
+    def _demand(self, session: Session, evaluated: Evaluated, rows: Ciphertext) -> bytes:
+        grant = session.grant.message
+        # Time of its own: a device that submits late must not leave its gateway without any.
+        due = self._clock() + self._settings.audits.seconds
+        demand = AuditDemand(evaluated=evaluated, nonce=new_nonce(), expires_at=due)
+        signed = cose.sign(demand, self._custody.signing)
+        session.demanded = Demanded(signed, rows, self._audits.demand(grant.gateway, due))
+        return DecisionResponse(decision=None, demand=signed.encoded).encode()
+
+    def _check_report(self, report: bytes, demand: Signed[AuditDemand]) -> None:
+        """Signed by an auditor of the authority's own list, about this demand and evaluation."""
+        auditor = cose.peek(report, AuditReport).auditor
+        signed = cose.verify(report, AuditReport, self._trust.key("auditor", auditor))
+        if signed.message.demand_digest != demand.digest:
+            raise Refused("the report answers another demand")
+        if signed.message.evaluated_digest != demand.message.evaluated.digest:
+            raise Refused("the report is about another evaluation")
 
     def _require_owner(self, session: Session, sender: VerifyKey) -> None:
         if session.grant.message.gateway != sender.party:
@@ -227,30 +303,28 @@ class AuthorityService:
                 raise Refused(f"{what} is not the session's")
         return template, submission
 
-    def _decision(
-        self, grant: SessionGrant, asked: Asked, rows_digest: Digest, matched: bool
-    ) -> Decision:
-        return Decision(
-            profile=grant.profile,
-            session=grant.session,
-            gateway=grant.gateway,
-            authority=grant.authority,
-            device=grant.device,
-            issuer=grant.issuer,
-            key_id=grant.key_id,
-            outcome="MATCH" if matched else "NO_MATCH",
-            lanes=asked.product.lanes,
-            probe_digest=asked.submission.message.probe_digest,
-            template_digest=asked.template.message.template_digest,
-            template_assertion_digest=asked.template.digest,
-            submission_assertion_digest=asked.submission.digest,
-            policy_digest=asked.product.policy_digest,
-            model_digest=asked.template.message.model_digest,
-            masked_product_digest=Digest(asked.product.masked_product),
-            encrypted_bits_digest=asked.bits_digest,
-            blinded_rows_digest=rows_digest,
-            seed_commitment=asked.product.seed_commitment,
-        )
+
+def _evaluated(grant: SessionGrant, asked: Asked, rows_digest: Digest) -> Evaluated:
+    return Evaluated(
+        profile=grant.profile,
+        session=grant.session,
+        gateway=grant.gateway,
+        authority=grant.authority,
+        device=grant.device,
+        issuer=grant.issuer,
+        key_id=grant.key_id,
+        lanes=asked.product.lanes,
+        probe_digest=asked.submission.message.probe_digest,
+        template_digest=asked.template.message.template_digest,
+        template_assertion_digest=asked.template.digest,
+        submission_assertion_digest=asked.submission.digest,
+        policy_digest=asked.product.policy_digest,
+        model_digest=asked.template.message.model_digest,
+        masked_product_digest=Digest(asked.product.masked_product),
+        encrypted_bits_digest=asked.bits_digest,
+        blinded_rows_digest=rows_digest,
+        seed_commitment=asked.product.seed_commitment,
+    )
 
 
 def _fresh(stated: int, now: int) -> bool:

@@ -3,12 +3,18 @@
 States and the only ways between them:
 
     GRANTED --masked product--> ASKED --blinded rows--> DECIDED
-       |                          |                        |
-       +------- expiry -----------+------------------------+--> forgotten
+       |                          |                      ^  |
+       |                          +--rows, and the coin  |  |
+       |                          |   fell--> DEMANDED --+  |
+       |                          |            |  report    |
+       +------- expiry -----------+------------+------------+--> forgotten
 
 A message that repeats the one that caused the present state gets the stored answer, byte for
 byte; any other is refused. The secret key is gone before DECIDED is entered, so however a
 decision goes out, or is lost on the way, nothing is ever decrypted with that key again.
+
+Rows for which an audit is demanded are kept as they came and decrypted when the report is there;
+without one, rows and key are destroyed at the demand's expiry and there never was an outcome.
 """
 
 import threading
@@ -17,12 +23,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
+from gateway.wire.audit import AuditDemand
 from gateway.wire.cose import Signed
 from gateway.wire.errors import Refused, SessionNotFound, Unavailable
 from gateway.wire.evaluation import MaskedProduct
 from gateway.wire.ids import Digest, SessionId
+from gateway.wire.polynomials import Ciphertext
 from gateway.wire.session import SessionGrant
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
+from keys.audits import DemandId
 from keys.caps import AttemptId
 from keys.workers import Secret
 
@@ -30,6 +39,7 @@ from keys.workers import Secret
 class State(Enum):
     GRANTED = "granted"
     ASKED = "asked"
+    DEMANDED = "demanded"
     DECIDED = "decided"
 
 
@@ -45,6 +55,15 @@ class Asked:
 
 
 @dataclass
+class Demanded:
+    """What the authority keeps of rows for which it demanded an audit."""
+
+    demand: Signed[AuditDemand]
+    rows: Ciphertext
+    entry: DemandId
+
+
+@dataclass
 class Session:
     """One open session. Guarded by ``lock``; the secret is present until the decision."""
 
@@ -56,6 +75,7 @@ class Session:
     """The stored answer."""
     state: State = State.GRANTED
     asked: Asked | None = None
+    demanded: Demanded | None = field(default=None, repr=False)
     attempt: AttemptId | None = None
     """Counted once, also when an answer failed and is asked for again."""
     spent: bool = False
@@ -67,6 +87,8 @@ class Session:
 
     @property
     def expires_at(self) -> int:
+        if self.demanded is not None:
+            return self.demanded.demand.message.expires_at
         return self.grant.message.expires_at
 
     def stored_answer(self, request: Digest) -> bytes | None:
@@ -88,8 +110,9 @@ class Session:
             raise Unavailable("this session ended without a decision; open another")
 
     def close(self) -> None:
-        """Destroy the secret key."""
+        """Destroy the secret key, and rows that it would have opened."""
         self.spent = True
+        self.demanded = None
         self.secret.destroy()
 
 

@@ -1,4 +1,4 @@
-"""Whose signatures the authority accepts: gateways, issuers and devices that its operator enrolled.
+"""Whose signatures the authority accepts: gateways, issuers, devices and auditors it enrolled.
 
 The authority trusts no list of the gateway's: the gateway may be the attacker. The list is a file
 in the data directory that follows from a signed history (``keys.trust_file``);

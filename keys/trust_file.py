@@ -45,8 +45,8 @@ from gateway.wire.errors import (
 from gateway.wire.host.keyfile import create_secret, replace_secret
 from gateway.wire.ids import KeyId, PartyId
 
-Kind = Literal["gateway", "issuer", "device"]
-KINDS: Final[tuple[Kind, ...]] = ("gateway", "issuer", "device")
+Kind = Literal["gateway", "issuer", "device", "auditor"]
+KINDS: Final[tuple[Kind, ...]] = ("gateway", "issuer", "device", "auditor")
 
 MAX_FILE_BYTES: Final = 32 * 2**20
 """Some 60,000 actions."""

@@ -15,17 +15,18 @@ from gateway.he.engine import default_engine
 from gateway.he.interval import blinded_rows
 from gateway.he.product import LaneBounds, MaskedScore, masked_product
 from gateway.he.quantise import quantise
-from gateway.he.randomness import SEED_BYTES, SeedStream
+from gateway.he.randomness import SeedStream
 from gateway.he.session_key import VerifiedSessionKey
 from gateway.issuer.issuer import SessionToServe, TemplateIssuer
 from gateway.server.authority_client import AuthorityClient
 from gateway.wire import cose
 from gateway.wire.cose import Signed, SigningKey
+from gateway.wire.errors import Refused
 from gateway.wire.evaluation import BlindedRows, Decision, MaskedProduct
 from gateway.wire.ids import Commitment, new_nonce, new_session_id
 from gateway.wire.policy import LanePolicy, MatchPolicy
 from gateway.wire.polynomials import Ciphertext
-from gateway.wire.profile import PROFILE, T
+from gateway.wire.profile import PROFILE, SEED_BYTES, T
 from gateway.wire.session import SessionKeyRequest
 from gateway.wire.subject import Subject, new_salt
 from gateway.wire.submission import ConsentRecord
@@ -168,6 +169,8 @@ class CrookedGateway:
         )
         session = asked.taken.key.grant.message.session
         response = self._client.decision(BlindedRows(session=session, blinded_rows=rows.encoded))
+        if response.decision is None:
+            raise Refused("an audit is demanded")
         return cose.verify(response.decision, Decision, self._authority.verify_key)
 
     def decide(self, asked: Asked, policy: MatchPolicy) -> bool:

@@ -40,9 +40,18 @@ class Ground(LocalDeployment):
         root: Path,
         disabled: str | None = None,
         spy: Path | None = None,
+        audit_one_in: int = 0,
         **gateway_settings: str,
     ) -> None:
-        super().__init__(root, MODEL, 0, tls=False, workers="1", **gateway_settings)
+        super().__init__(
+            root,
+            MODEL,
+            0,
+            tls=False,
+            audit_one_in=audit_one_in,
+            workers="1",
+            **gateway_settings,
+        )
         self._disabled = disabled
         self._spy = spy
 
@@ -128,20 +137,25 @@ class Site:
         self._running.close()
 
     def ground(
-        self, disabled: str | None = None, *, spy: bool = False, **gateway_settings: str
+        self,
+        disabled: str | None = None,
+        *,
+        spy: bool = False,
+        audit_one_in: int = 0,
+        **gateway_settings: str,
     ) -> Ground:
         """A running deployment; attackers who need the same one share it.
 
         Raises:
             DeploymentFailed: a server does not start.
         """
-        name = (disabled, spy, *sorted(gateway_settings.items()))
+        name = (disabled, spy, audit_one_in, *sorted(gateway_settings.items()))
         if name not in self._grounds:
             root = self._directory / f"deployment-{len(self._grounds) + 1}"
             self._prepared = self._prepared or prepare(self._directory / "prepared")
             shutil.copytree(self._prepared, root)
             seen = root / SEEN_BY_THE_AUTHORITY
-            ground = Ground(root, disabled, seen if spy else None, **gateway_settings)
+            ground = Ground(root, disabled, seen if spy else None, audit_one_in, **gateway_settings)
             self._grounds[name] = self._running.enter_context(ground)
         return self._grounds[name]
 

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.attack.weakened import replace
-from gateway.he import blinding, product
+from gateway.he import blinding, evaluation, product
 from gateway.he.engine import Engine, Handle
 from gateway.he.randomness import SeedStream
-from gateway.server import evaluation
 from gateway.server.evaluation import EvaluationBench, make_tenseal_bench
 from gateway.wire.policy import LanePolicy
 from gateway.wire.polynomials import Words

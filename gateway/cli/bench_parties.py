@@ -16,16 +16,22 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from gateway.auditor import register
+from gateway.auditor.register import Register
+from gateway.auditor.repetition import repeat_here
+from gateway.auditor.service import AuditorService
+from gateway.auditor.verification import Auditing
 from gateway.client.gateway_client import Exchange, GatewayClient, Verification
 from gateway.client.registration import CounterIdentity, Occasion, RegistrationClient
 from gateway.he.engine import default_engine
+from gateway.he.evaluation import Evaluation
 from gateway.issuer.issuer import IssuedTemplate, Model, Pins, SessionToServe, TemplateIssuer
 from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
 from gateway.sequencing.publication import Inline, Publication
 from gateway.sequencing.sequencer import Alone, NoWitnesses, Sequencer
-from gateway.server.authority_client import AuthorityClient
+from gateway.server.audit import Auditor
+from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.server.config import GatewaySettings
-from gateway.server.evaluation import Evaluation
 from gateway.server.policy import default_policy
 from gateway.server.service import GatewayService, Identity, Limits
 from gateway.server.sessions import OpenSessions
@@ -33,6 +39,7 @@ from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.translog.algorithms import SEED_BYTES
 from gateway.translog.note import Kind, NoteSigner
+from gateway.wire.audit import AuditRequest, AuditResponse, AuditResult
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.evaluation import BlindedRows, DecisionResponse, EncryptedBits, MaskedProduct
 from gateway.wire.ids import Digest, PartyId, SessionId, SubjectHandle, digest_of
@@ -42,6 +49,7 @@ from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse, SessionOffer, SessionRequest
 from gateway.wire.subject import Subject
 from gateway.wire.submission import Submission
+from keys.audits import AuditLedger, AuditPolicy, DemandId
 from keys.caps import AttemptCaps, AttemptId, CapLimits
 from keys.custody import Custody
 from keys.enrolment import party_of
@@ -131,6 +139,10 @@ class _Authority(AuthorityClient):
         answer = self._call("decide", request, BlindedRows, self._service.decide)
         return DecisionResponse.decode(answer)
 
+    def audited_decision(self, request: AuditResult) -> DecisionResponse:
+        answer = self._call("conclude", request, AuditResult, self._service.conclude)
+        return DecisionResponse.decode(answer)
+
     def _call(
         self, stage: str, request: M, kind: type[M], serve: Callable[[M, VerifyKey], bytes]
     ) -> bytes:
@@ -205,16 +217,84 @@ def _publication(database: Database) -> Publication:
     return Publication(database, Inline(sequencer).wait, 60)
 
 
+class _Ledger(AuditLedger):
+    book = CpuBook()
+
+    def require_answering(self, gateway: PartyId) -> None:
+        with self.book.stage("storage.audits"):
+            super().require_answering(gateway)
+
+    def demand(self, gateway: PartyId, due: int) -> DemandId:
+        with self.book.stage("storage.audits"):
+            return super().demand(gateway, due)
+
+    def answered(self, demand: DemandId) -> None:
+        with self.book.stage("storage.audits"):
+            super().answered(demand)
+
+
+class _Auditor(AuditorClient):
+    """The gateway's client, with the auditor's service at the other end of the call."""
+
+    book = CpuBook()
+    sent = 0
+    """Bytes of the last request."""
+
+    def __init__(
+        self, key: SigningKey, sealing: SealingPrivateKey, parties: Register, gateway: SigningKey
+    ) -> None:
+        self.key, self.sealing = key, sealing
+        auditing = Auditing(parties, sealing, repeat_here, True, frozenset())
+        self._service = AuditorService(key, auditing, unix_time)
+        self._wire = _Wire(gateway)
+
+    @classmethod
+    def of(
+        cls,
+        directory: Path,
+        authority: SigningKey,
+        gateway: SigningKey,
+        device: SigningKey,
+        issuer: SigningKey,
+    ) -> "_Auditor":
+        parties = Register(directory / "parties.json")
+        for kind, key in (("authority", authority), ("device", device), ("issuer", issuer)):
+            given = {"kind": kind, "party": key.party, "public_key": key.public.raw.hex()}
+            parties.enrol(register.Enrolled.model_validate(given))
+        return cls(SigningKey.generate("auditor"), SealingPrivateKey.generate(), parties, gateway)
+
+    def audit(self, request: AuditRequest) -> AuditResponse:
+        body = request.encode()
+        self.sent = len(body)
+        headers = self._wire.send("/v1/audits", body)
+        with self.book.stage("auditor.repeat"):
+            sender = self._wire.receive("/v1/audits", headers, body)
+            answer = self._service.audit(AuditRequest.decode(body), sender)
+        return AuditResponse.decode(answer)
+
+
 class InProcessDeployment:
     """One of each party, keys drawn afresh, storage in a directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, audited: bool = False) -> None:
+        """``audited``: the authority demands an audit of every evaluation."""
         device, issuer = SigningKey.generate(DEVICE), SigningKey.generate(ISSUER)
         gateway, authority = SigningKey.generate(GATEWAY), SigningKey.generate(AUTHORITY)
         sealing = SealingPrivateKey.generate()
         no_limits = CapLimits(10**6, 10**6, 10**6, 0)
         self._caps = _Caps(directory / "caps.sqlite3", no_limits, unix_time)
-        service = _authority_service(directory, authority, gateway, device, issuer, self._caps)
+        audits = AuditPolicy(int(audited), 60, 3)
+        self._ledger = _Ledger(directory / "audits.sqlite3", 3, unix_time)
+        self._auditor = _Auditor.of(directory, authority, gateway, device, issuer)
+        enrolled = {
+            "gateway": gateway,
+            "device": device,
+            "issuer": issuer,
+            "auditor": self._auditor.key,
+        }
+        service = _authority_service(
+            directory, authority, enrolled, self._caps, audits, self._ledger
+        )
         self._authority = _Authority(service, gateway)
         self._database = _Database(f"sqlite:///{directory / 'bench.sqlite3'}")
         self._database.migrate()
@@ -234,6 +314,7 @@ class InProcessDeployment:
             Evaluation.fresh,
             _publication(self._database),
             unix_time,
+            Auditor(self._auditor, self._auditor.key.public, self._auditor.sealing.public),
         )
         self._gateway = _Gateway(matching, device)
         self._issuer = _Issuer(
@@ -258,6 +339,7 @@ class InProcessDeployment:
         book = CpuBook()
         self._authority.book = self._gateway.book = self._issuer.book = book
         self._database.book = self._caps.book = book
+        self._auditor.book = self._ledger.book = book
         occasion = Occasion(Subject.of("passport", "BENCH0001"), "order")
         with book.stage("client.registration"):
             result = self._client.register(template, probe, occasion)
@@ -268,6 +350,7 @@ class InProcessDeployment:
     def close(self) -> None:
         self._database.close()
         self._caps.close()
+        self._ledger.close()
 
 
 def unit_pair(
@@ -288,22 +371,22 @@ def unix_time() -> int:
 def _authority_service(
     directory: Path,
     authority: SigningKey,
-    gateway: SigningKey,
-    device: SigningKey,
-    issuer: SigningKey,
+    enrolled: dict[str, SigningKey],
     caps: AttemptCaps,
+    audits: AuditPolicy,
+    ledger: AuditLedger,
 ) -> AuthorityService:
     own = Custody(authority, secrets.token_bytes(32))
     trust = TrustList(directory / "trust.json", own.chain_keys)
-    enrolled = (("gateway", gateway), ("device", device), ("issuer", issuer))
-    parties = [party_of(kind, key.party, key.public.raw.hex()) for kind, key in enrolled]
+    parties = [party_of(kind, key.party, key.public.raw.hex()) for kind, key in enrolled.items()]
     trust.enrol(parties, authority, unix_time())
     return AuthorityService(
-        Settings(AUTHORITY, 300),
+        Settings(AUTHORITY, 300, audits),
         own,
         trust,
         SessionTable(1000, unix_time),
         caps,
+        ledger,
         make_local_secret,
         unix_time,
     )

@@ -17,6 +17,7 @@ from gateway.cli.demo_tables import Stored
 from gateway.cli.local import LocalDeployment, terminate_as_interrupt
 from gateway.cli.pack import add_pack_argument, gateway_settings, model_of, open_pack
 from gateway.cli.register import counter_session, embed
+from gateway.cli.up import add_audit_argument
 from gateway.cli.wiretap import Wiretap
 from gateway.client.registration import Measurements, Occasion, Registration
 from gateway.proofs.verify import verify_receipt
@@ -47,6 +48,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--state-dir", type=Path, metavar="DIR", help="keep the servers' state there"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_audit_argument(parser, default=0)
     add_pack_argument(parser)
     parser.set_defaults(run=run, parser=parser)
 
@@ -99,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
     vision = FacePipeline(pack)
     pairs = _pairs(options, vision, screen)
     with terminate_as_interrupt(), _state(options.state_dir) as directory:
-        done = _demonstrate(directory, pack, vision, pairs, screen)
+        done = _demonstrate(directory, pack, vision, pairs, screen, options.audit_one_in)
     screen.say("Both servers stopped.")
     if options.json:
         print(json.dumps(screen.result, indent=2))
@@ -118,11 +120,18 @@ def _pairs(options: argparse.Namespace, vision: FacePipeline, screen: Screen) ->
 
 
 def _demonstrate(
-    directory: Path, pack: ModelPack, vision: FacePipeline, pairs: list[Pair], screen: Screen
+    directory: Path,
+    pack: ModelPack,
+    vision: FacePipeline,
+    pairs: list[Pair],
+    screen: Screen,
+    audit_one_in: int,
 ) -> bool:
     model = model_of(pack)
     screen.say("Starting gateway and key authority as separate processes ...")
-    with ObservedDeployment(directory, model, 0, tls=False, **gateway_settings(pack)) as deployment:
+    with ObservedDeployment(
+        directory, model, 0, tls=False, audit_one_in=audit_one_in, **gateway_settings(pack)
+    ) as deployment:
         trust_path = deployment.directories.trust
         session = counter_session(trust_path, deployment.trust, model)
         as_expected = True

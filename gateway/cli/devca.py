@@ -1,7 +1,8 @@
 """``sealmatch dev-ca``: a certificate authority for development, by one command.
 
-Makes a CA and certificates for both servers and the gateway as the authority's client. For trying
-TLS and mutual TLS on machines of one's own; a deployment uses its organisation's CA.
+Makes a CA and certificates for gateway, authority and auditor, and for the gateway as the
+authority's client. For trying TLS and mutual TLS on machines of one's own; a deployment uses its
+organisation's CA.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     """Make everything; existing files are never overwritten."""
     make(options.directory, options.host or ["localhost", "127.0.0.1", "::1"])
     print(f"CA certificate   {options.directory / 'ca.pem'}")
-    for name in ("gateway", "authority", "gateway-client"):
+    for name in ("gateway", "authority", "auditor", "gateway-client"):
         print(f"{name:<16} {options.directory / name}.pem, .key")
     return 0
 
@@ -64,7 +65,7 @@ def make(directory: Path, hosts: list[str]) -> None:
     existing_directory(directory)
     authority = _new_authority()
     _write(directory, "ca", authority.key, authority.certificate)
-    for name in ("gateway", "authority"):
+    for name in ("gateway", "authority", "auditor"):
         _issue(directory, authority, name, hosts, ExtendedKeyUsageOID.SERVER_AUTH)
     _issue(directory, authority, "gateway-client", [], ExtendedKeyUsageOID.CLIENT_AUTH)
 

@@ -1,6 +1,7 @@
 """A deployment on one machine: both servers as separate processes on loopback.
 
-For trying, demonstrating and testing. Both servers get their own directory, configuration and
+For trying, demonstrating and testing. An auditor is a third server, where one is asked for; without
+one no audits are demanded. Each server gets their own directory, configuration and
 process; each enrols the other's keys through its own operator command, as two operators would.
 The counter's keys (device and issuer) lie beside ``trust.json``. The passphrases that open the
 servers' keystores lie apart from their directories, whose thief gets sealed files.
@@ -19,9 +20,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from gateway.auditor.register import Enrolled, Register
 from gateway.cli import devca
 from gateway.issuer.issuer import Model
-from gateway.proofs.trust import Counter, PinnedAuthority, PinnedGateway, TrustFile
+from gateway.proofs.trust import (
+    Counter,
+    PinnedAuditor,
+    PinnedAuthority,
+    PinnedGateway,
+    TrustFile,
+)
 from gateway.wire.errors import SealmatchError
 from gateway.wire.host.keyfile import create_secret, create_signing_key, load_signing_key
 from gateway.wire.host.keystore import KEYSTORE_FILE
@@ -29,12 +37,14 @@ from gateway.wire.host.serving import existing_directory
 from gateway.wire.ids import PartyId
 
 DEVICE, ISSUER, GATEWAY, AUTHORITY = "demo-device", "demo-issuer", "demo-gateway", "demo-authority"
+AUDITOR = "demo-auditor"
 AGENT, OUTLET = "demo-agent", "demo-outlet"
 TRUST_FILE = "trust.json"
 
 _STOP_SECONDS = 10
 _GATEWAY = [sys.executable, "-m", "gateway.cli.serve"]
 _AUTHORITY = [sys.executable, "-m", "keys.cli"]
+_AUDITOR = [sys.executable, "-m", "gateway.cli.auditor"]
 
 
 class DeploymentFailed(SealmatchError):
@@ -43,7 +53,7 @@ class DeploymentFailed(SealmatchError):
 
 @dataclass(frozen=True)
 class Directories:
-    """Who keeps what, where. Each of the first two would be on its operator's own host."""
+    """Who keeps what, where. Each of the first three would be on its operator's own host."""
 
     root: Path
 
@@ -54,6 +64,10 @@ class Directories:
     @property
     def authority(self) -> Path:
         return self.root / "authority"
+
+    @property
+    def auditor(self) -> Path:
+        return self.root / "auditor"
 
     @property
     def counter(self) -> Path:
@@ -122,19 +136,30 @@ class LocalDeployment:
     """Both servers, running while the ``with`` block does."""
 
     def __init__(
-        self, root: Path, model: Model, port: int = 0, *, tls: bool = False, **gateway_settings: str
+        self,
+        root: Path,
+        model: Model,
+        port: int = 0,
+        *,
+        tls: bool = False,
+        audit_one_in: int = 0,
+        **gateway_settings: str,
     ) -> None:
         """Prepare a deployment in ``root``; an existing one is used again.
 
         Args:
             port: the gateway's; the authority takes the next one; 0 lets the system choose both.
             tls: serve over TLS with a development CA, mutual between gateway and authority.
+            audit_one_in: run an auditor (at the next port but one), to which the authority sends
+                one evaluation in this many, by its coin; 0: none.
             gateway_settings: further settings of the gateway by field name.
         """
         self.directories = Directories(root)
         self._model = model
         self._port = port
         self._tls = tls
+        self._audit_one_in = audit_one_in
+        self._auditor_environment: dict[str, str] = {}
         self._settings = gateway_settings
         self._servers: list[Server] = []
         self.trust: TrustFile
@@ -157,11 +182,11 @@ class LocalDeployment:
 
     @property
     def servers(self) -> tuple[Server, ...]:
-        """The gateway's and the authority's process."""
+        """The authority's process, the auditor's if there is one, the gateway's."""
         return tuple(self._servers)
 
     def stop(self) -> None:
-        """Stop both servers, gateway first."""
+        """Stop the servers, gateway first."""
         while self._servers:
             self._servers.pop().stop()
 
@@ -172,6 +197,17 @@ class LocalDeployment:
             self.directories.authority,
             **self._authority_environment(),
             SEALMATCH_AUTHORITY_PORT=str(self._port + 1 if self._port else 0),
+        )
+        self._servers.append(server)
+        return server.wait_ready()
+
+    def start_auditor(self) -> int:
+        """Start the auditor and return its port."""
+        server = Server(
+            [*_AUDITOR, "serve"],
+            self.directories.auditor,
+            **self._auditor_settings(),
+            SEALMATCH_AUDITOR_PORT=str(self._port + 2 if self._port else 0),
         )
         self._servers.append(server)
         return server.wait_ready()
@@ -206,6 +242,7 @@ class LocalDeployment:
         gateway = self._keys(_GATEWAY, self.directories.gateway, self._gateway_environment(""))
         self._enrol(counter, gateway)
         authority_port = self.start_authority()
+        auditor = self._prepare_auditor(counter, gateway)
         gateway_port = self.start_gateway(self.authority_url(authority_port))
         self.trust = TrustFile(
             gateways=[
@@ -226,6 +263,7 @@ class LocalDeployment:
                 )
                 for key in self._authority_keys
             ],
+            auditors=[PinnedAuditor(party=AUDITOR, public_key=key) for key in auditor],
             policies=[gateway["policyDigest"]],
             log_policy=gateway["logPolicy"],
             counter=Counter(
@@ -283,6 +321,36 @@ class LocalDeployment:
         file.write_text("\n".join(lines))
         _run([*command, "enrol-all", str(file)], environment)
 
+    def _prepare_auditor(
+        self, counter: dict[PartyId, str], gateway_keys: dict[str, Any]
+    ) -> list[str]:
+        """Start the auditor, if there is to be one; each operator enrols or pins the others."""
+        if not self._audit_one_in:
+            return []
+        environment = self._auditor_settings()
+        keys = self._keys(_AUDITOR, self.directories.auditor, environment)
+        gateway = ("gateway", GATEWAY, gateway_keys["publicKey"])
+        known = [("authority", AUTHORITY, key) for key in self._authority_keys]
+        known += [("device", DEVICE, counter[DEVICE]), ("issuer", ISSUER, counter[ISSUER])]
+        parties = Register(self.directories.auditor / "parties.json")
+        for kind, party, key in (gateway, *known):  # four commands would cost four interpreters
+            parties.enrol(
+                Enrolled.model_validate({"kind": kind, "party": party, "public_key": key})
+            )
+        authority = self._authority_environment()
+        _run([*_AUTHORITY, "enrol", "auditor", AUDITOR, keys["publicKey"]], authority)
+        url = f"{self._scheme}://127.0.0.1:{self.start_auditor()}"
+        self._auditor_environment = {
+            "SEALMATCH_GATEWAY_AUDITOR_URL": url,
+            "SEALMATCH_GATEWAY_AUDITOR_PARTY": AUDITOR,
+            "SEALMATCH_GATEWAY_AUDITOR_PUBLIC_KEY": ",".join(_pinned(keys)),
+            "SEALMATCH_GATEWAY_AUDITOR_SEALING_KEY": keys["sealingKey"],
+        }
+        if self._tls:
+            ca = str(self.directories.tls / "ca.pem")
+            self._auditor_environment["SEALMATCH_GATEWAY_AUDITOR_CA"] = ca
+        return _pinned(keys)
+
     def _passphrase(self, server: str) -> Path:
         """A file with the passphrase of a server's keystore, drawn on first use."""
         path = existing_directory(self.directories.operator) / f"{server}.passphrase"
@@ -294,8 +362,17 @@ class LocalDeployment:
         return {
             "SEALMATCH_AUTHORITY_DATA_DIR": str(self.directories.authority),
             "SEALMATCH_AUTHORITY_PARTY": AUTHORITY,
+            "SEALMATCH_AUTHORITY_AUDIT_ONE_IN": str(self._audit_one_in),
             "SEALMATCH_AUTHORITY_PASSPHRASE_FILE": str(self._passphrase("authority")),
             **self._tls_environment("SEALMATCH_AUTHORITY_TLS", "authority", client_ca=True),
+        }
+
+    def _auditor_settings(self) -> dict[str, str]:
+        return {
+            "SEALMATCH_AUDITOR_DATA_DIR": str(self.directories.auditor),
+            "SEALMATCH_AUDITOR_PARTY": AUDITOR,
+            "SEALMATCH_AUDITOR_PASSPHRASE_FILE": str(self._passphrase("auditor")),
+            **self._tls_environment("SEALMATCH_AUDITOR_TLS", "auditor", client_ca=False),
         }
 
     def _gateway_environment(self, authority_url: str) -> dict[str, str]:
@@ -312,6 +389,7 @@ class LocalDeployment:
             "SEALMATCH_GATEWAY_MODEL_DIGEST": self._model.digest.hex(),
             **self._tls_environment("SEALMATCH_GATEWAY_TLS", "gateway", client_ca=False),
             **self._authority_tls_environment(),
+            **self._auditor_environment,
             **own,
         }
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from gateway.cli import (
     attack,
+    auditor,
     bench,
     demo,
     devca,
@@ -38,6 +39,7 @@ _COMMANDS = (
     bench,
     evaluate,
     attack,
+    auditor,
     devca,
     witness,
 )

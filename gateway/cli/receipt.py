@@ -82,17 +82,22 @@ def _print_summary(verified: VerifiedReceipt) -> None:
         "liveness": _liveness(statement.liveness),
         "consent text": f"version {statement.consent_text_version}",
         "log": _logged(verified.notes),
+        "audit": verified.notes[12],
     }
     print()
     for name, value in lines.items():
         print(f"{name:<14} {value}")
-    print(
-        "\nThe key authority signed this outcome for inputs of these digests. That the gateway\n"
-        "evaluated them correctly is not shown by this receipt."
-    )
+    print("\nThe key authority signed this outcome for inputs of these digests.")
+    print(_evaluated(verified))
 
 
 def _logged(notes: dict[int, str]) -> str:
     if 9 not in notes:
         return notes[6]
     return f"{notes[9]} of {notes[7]}, witnesses: {notes[8]}"
+
+
+def _evaluated(verified: VerifiedReceipt) -> str:
+    if verified.audited:
+        return "An auditor, who can decrypt nothing, repeated the gateway's evaluation bit for bit."
+    return "That the gateway evaluated them correctly is not shown by this receipt."

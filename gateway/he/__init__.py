@@ -8,5 +8,6 @@ randomness   one seed -> every random value of an evaluation
 product      the masked, scale-proof score
 interval     the rows of the private interval test
 blinding     re-randomisation and flooding of what goes to the authority
+evaluation   all of it for one session: what an auditor repeats
 transcript   the messages so far, as the randomness sees them
 """

@@ -22,11 +22,10 @@ from numpy.typing import NDArray
 
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.ids import Commitment, SessionId
-from gateway.wire.profile import PROFILE, T_BITS, T
+from gateway.wire.profile import PROFILE, SEED_BYTES, T_BITS, T
 
 _DOMAIN = f"sealmatch/{PROFILE}".encode()
 _SEED_LABEL = b"sealmatch/seed/1"
-SEED_BYTES = 32
 
 FLOOD_BITS = 124
 """Flooding values are uniform in [-2^124, 2^124)."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.wire import cose
+from gateway.wire.audit import AuditReport
 from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.evaluation import Decision
 from gateway.wire.ids import Digest, RecordId
@@ -25,6 +26,7 @@ class Circumstances:
     submission: SubmissionAssertion
     consent: ConsentRecord
     liveness: LivenessResult
+    audit: Signed[AuditReport] | None = None
 
 
 def make_statement(
@@ -55,6 +57,7 @@ def make_statement(
             subject_commitment=given.template.subject_commitment,
             activation_commitment=given.submission.activation_commitment,
             decision=decision.encoded,
+            audit=None if given.audit is None else given.audit.encoded,
         ),
         key,
     )

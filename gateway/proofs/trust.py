@@ -68,6 +68,11 @@ class PinnedAuthority(_Part):
         return VerifyKey(self.party, bytes.fromhex(self.public_key))
 
 
+class PinnedAuditor(_Part):
+    party: PartyId
+    public_key: HexKey
+
+
 class Counter(_Part):
     """An enrolled registration counter: names, and files with its keys, relative to the file."""
 
@@ -92,6 +97,8 @@ class TrustFile(_Part):
     """Lines of a C2SP ``tlog-policy``: the logs and witnesses that a receipt's log proof needs.
     None: a verifier who does not ask whether a statement was logged."""
     counter: Counter | None = None
+    auditors: list[PinnedAuditor] = []
+    """Whose countersignatures a verifier checks."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -133,6 +140,11 @@ class TrustFile(_Part):
         named = _named(self.authorities, party, "authority")
         return VerifyKey.pinned(party, [one.public_key for one in named])
 
+    def auditor_key(self, party: PartyId) -> VerifyKey:
+        """The key, or both keys, under which an auditor signs. Raises ``UnusableTrustFile``."""
+        named = _named(self.auditors, party, "auditor")
+        return VerifyKey.pinned(party, [one.public_key for one in named])
+
     @property
     def log(self) -> TrustPolicy | None:
         """The policy for log proofs. Raises ``UnusableTrustFile``."""
@@ -153,7 +165,8 @@ class TrustFile(_Part):
 
     @model_validator(mode="after")
     def _two_entries_at_most(self) -> Self:
-        for names in ([g.party for g in self.gateways], [a.party for a in self.authorities]):
+        for pinned in (self.gateways, self.authorities, self.auditors):
+            names = [one.party for one in pinned]
             if any(names.count(name) > MAX_KEYS for name in names):
                 raise ValueError("a party is listed more than twice")
         return self
@@ -166,7 +179,7 @@ def _place(error: ErrorDetails) -> str:
     return ".".join(map(str, error["loc"])) or "JSON"
 
 
-P = TypeVar("P", PinnedGateway, PinnedAuthority)
+P = TypeVar("P", PinnedGateway, PinnedAuthority, PinnedAuditor)
 
 
 def _named(pinned: list[P], party: PartyId, role: str) -> list[P]:

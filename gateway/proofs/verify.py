@@ -13,6 +13,8 @@ The steps, in order; the numbers stand beside the code:
 9. The statement's digest stands in that log.
 10. With an opening: the subject commitment opens to the given document.
 11. With an opening: the activation commitment opens to the activated number or order.
+12. The audit: an auditor that the verifier pins repeated this decision's evaluation. Where none was
+    demanded its place is empty, which is reported; so is an audit where no auditor is pinned.
 
 A verifier who pins no log skips 7 to 9; step 6 reports that nothing was checked.
 """
@@ -26,6 +28,7 @@ from gateway.translog.policy import TrustPolicy
 from gateway.translog.proof import LogProof
 from gateway.translog.verification import LogProofInvalid, verify_log_proof
 from gateway.wire import cose
+from gateway.wire.audit import AuditReport, Evaluated
 from gateway.wire.cose import Signed
 from gateway.wire.errors import Refused, SealmatchError
 from gateway.wire.evaluation import Decision
@@ -45,6 +48,7 @@ STEPS = {
     9: "statement is in the log",
     10: "subject opens",
     11: "activation opens",
+    12: "audit",
 }
 
 _LOG_STEPS = {1: 6, 2: 7, 3: 8, 4: 8, 5: 9}
@@ -68,6 +72,8 @@ class VerifiedReceipt:
     decision: Signed[Decision]
     notes: dict[int, str]
     """Steps done, by number, with what each found."""
+    audited: bool
+    """Whether a pinned auditor repeated the evaluation."""
 
 
 def verify_receipt(
@@ -114,7 +120,9 @@ def verify_receipt(
         _open(stated, opening, subject)
         done(10, "the receipt is about this document")
         done(11, "the receipt is about this activation")
-    return VerifiedReceipt(statement, decision, notes)
+    done(12, _audited(stated, decision.message, trust))
+    audited = stated.audit is not None and bool(trust.auditors)
+    return VerifiedReceipt(statement, decision, notes, audited)
 
 
 def _agree(statement: Statement, decision: Decision) -> None:
@@ -161,6 +169,20 @@ def _open(statement: Statement, opening: Opening, subject: Subject | None) -> No
         reference = activation_commitment(opening.activation_reference, opening.activation_salt)
     if reference != statement.activation_commitment:
         raise ReceiptInvalid(11, "the receipt is not about this activation")
+
+
+def _audited(statement: Statement, decision: Decision, trust: TrustFile) -> str:
+    if statement.audit is None:
+        return "none: this evaluation was not audited"
+    with _step(12):
+        stated = cose.peek(statement.audit, AuditReport)
+        if not trust.auditors:
+            return f"not checked: {stated.auditor} countersigned, and no auditor is pinned"
+        report = cose.verify(statement.audit, AuditReport, trust.auditor_key(stated.auditor))
+    if report.message.evaluated_digest != Evaluated.of(decision).digest:
+        raise ReceiptInvalid(12, "the auditor repeated another evaluation")
+    also = " and verified what issuer and device signed" if stated.assertions_verified else ""
+    return f"{stated.auditor} repeated the evaluation{also}"
 
 
 @contextmanager

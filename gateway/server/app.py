@@ -26,7 +26,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.server import keys
-from gateway.server.authority_client import AuthorityClient
+from gateway.server.audit import Auditor
+from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.server.log_routes import add_log_routes
@@ -36,10 +37,11 @@ from gateway.server.service import GatewayService, Identity, Limits, SessionView
 from gateway.server.sessions import OpenSessions, State
 from gateway.store import repositories as store
 from gateway.store.database import Database
-from gateway.wire.cose import VerifyKey
+from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import SessionNotFound, Unavailable
 from gateway.wire.host.application import new_application
 from gateway.wire.host.http import CBOR, bounded_body, cbor_response, json_response
+from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import SessionId, digest_of
 from gateway.wire.requests import NonceMemory, verify_request
 from gateway.wire.session import SessionRequest
@@ -77,6 +79,11 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
         verify=True if tls is None else tls.context(),
     )
     running_log = RunningLog(settings, held, database, clock)
+    auditing = httpx.Client(
+        timeout=settings.auditor_seconds,
+        trust_env=False,
+        verify=True if settings.auditor_ca is None else ClientTls(settings.auditor_ca).context(),
+    )
     workers = EvaluationWorkers(settings.workers, settings.worker_limits, settings.he_engine)
     service = GatewayService(
         identity,
@@ -88,6 +95,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
         workers.begin,
         running_log.publication,
         clock,
+        _auditor(settings, auditing, identity.signing, clock),
     )
     nonces = NonceMemory(since=clock())
 
@@ -104,6 +112,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
                 await sweeper
             transport.close()
             running_log.stop()
+            auditing.close()
             workers.stop()
             database.close()
 
@@ -161,6 +170,16 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
         return json_response({"status": "ok"})
 
     return app
+
+
+def _auditor(
+    settings: GatewaySettings, transport: httpx.Client, key: SigningKey, clock: Callable[[], int]
+) -> Auditor | None:
+    pinned = settings.auditor
+    if pinned is None:
+        return None
+    url, auditor_key, sealing = pinned
+    return Auditor(AuditorClient(transport, url, key, clock), auditor_key, sealing)
 
 
 def _session(text: str) -> SessionId:

@@ -1,18 +1,19 @@
-"""The key authority, as this gateway sees it: three signed requests, three typed answers.
+"""Key authority and auditor, as this gateway sees them: signed requests, typed answers.
 
 A request that got no answer is sent again with the same body under a fresh signature; the
 authority returns the stored bytes for an identical repeat, so a lost answer costs nothing and
-never causes a second decryption.
+never causes a second decryption. An auditor that is asked twice says the same twice.
 """
 
 import logging
 import time
 from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import httpx
 
+from gateway.wire.audit import AuditRequest, AuditResponse, AuditResult
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
 from gateway.wire.evaluation import BlindedRows, DecisionResponse, EncryptedBits, MaskedProduct
@@ -29,36 +30,26 @@ PAUSE_SECONDS = 0.2
 M = TypeVar("M", bound=Message)
 
 
-class AuthorityClient:
-    """Speaks to one key authority. Thread-safe."""
+class _Peer:
+    """Speaks to one server. Thread-safe."""
+
+    name: ClassVar[str]
 
     def __init__(
         self, client: httpx.Client, base_url: str, key: SigningKey, clock: Callable[[], int]
     ) -> None:
-        # The authority must not fill this side's memory: no cookie is ever kept.
+        # The peer must not fill this side's memory: no cookie is ever kept.
         client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._client = client
         self._base = base_url.rstrip("/")
         self._key = key
         self._clock = clock
 
-    def session_key(self, request: SessionKeyRequest) -> SessionKeyResponse:
-        """Ask for a session key. Raises as ``_ask``."""
-        return self._ask("/v1/session-keys", request, SessionKeyResponse)
-
-    def encrypted_bits(self, request: MaskedProduct) -> EncryptedBits:
-        """Send the masked product. Raises as ``_ask``."""
-        return self._ask("/v1/masked-products", request, EncryptedBits)
-
-    def decision(self, request: BlindedRows) -> DecisionResponse:
-        """Send the blinded rows. Raises as ``_ask``."""
-        return self._ask("/v1/blinded-rows", request, DecisionResponse)
-
     def _ask(self, path: str, request: Message, kind: type[M]) -> M:
         """Send a message until it is answered.
 
         Raises:
-            Refused: the authority does not entitle us, or answered something else than agreed.
+            Refused: the peer does not entitle us, or answered something else than agreed.
             Unavailable: no answer after several attempts, or the session's key is gone.
         """
         body = request.encode()
@@ -68,16 +59,16 @@ class AuthorityClient:
             try:
                 response = self._post(path, body, kind.max_bytes)
             except (httpx.HTTPError, httpx.InvalidURL) as error:  # the latter: a redirection's
-                log.warning("authority: %s", type(error).__name__)
+                log.warning("%s: %s", self.name, type(error).__name__)
                 continue
             if response.status_code == httpx.codes.OK:
                 return self._parse(response.content, kind)
             if response.status_code == httpx.codes.NOT_FOUND:  # restarted, or the key expired
                 raise Unavailable("the key of this session is gone; open a new session")
             if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
-                raise Refused(f"the authority answered {response.status_code}")
-            log.warning("authority: status %d", response.status_code)
-        raise Unavailable("the key authority does not answer; open a new session later")
+                raise Refused(f"the {self.name} answered {response.status_code}")
+            log.warning("%s: status %d", self.name, response.status_code)
+        raise Unavailable(f"the {self.name} does not answer; open a new session later")
 
     def _post(self, path: str, body: bytes, limit: int) -> httpx.Response:
         headers = sign_request("POST", path, body, self._key, self._clock())
@@ -99,9 +90,40 @@ class AuthorityClient:
                     raise httpx.DecodingError("answer too long")
             return httpx.Response(response.status_code, content=bytes(content))
 
-    @staticmethod
-    def _parse(content: bytes, kind: type[M]) -> M:
+    def _parse(self, content: bytes, kind: type[M]) -> M:
         try:
             return kind.decode(content)
         except MalformedMessage:
-            raise Refused("the authority answered something malformed") from None
+            raise Refused(f"the {self.name} answered something malformed") from None
+
+
+class AuthorityClient(_Peer):
+    """Speaks to one key authority."""
+
+    name = "key authority"
+
+    def session_key(self, request: SessionKeyRequest) -> SessionKeyResponse:
+        """Ask for a session key. Raises as ``_ask``."""
+        return self._ask("/v1/session-keys", request, SessionKeyResponse)
+
+    def encrypted_bits(self, request: MaskedProduct) -> EncryptedBits:
+        """Send the masked product. Raises as ``_ask``."""
+        return self._ask("/v1/masked-products", request, EncryptedBits)
+
+    def decision(self, request: BlindedRows) -> DecisionResponse:
+        """Send the blinded rows. Raises as ``_ask``."""
+        return self._ask("/v1/blinded-rows", request, DecisionResponse)
+
+    def audited_decision(self, request: AuditResult) -> DecisionResponse:
+        """Send the report that was demanded. Raises as ``_ask``."""
+        return self._ask("/v1/audits", request, DecisionResponse)
+
+
+class AuditorClient(_Peer):
+    """Speaks to one auditor."""
+
+    name = "auditor"
+
+    def audit(self, request: AuditRequest) -> AuditResponse:
+        """Hand over an evaluation to be repeated. Raises as ``_ask``."""
+        return self._ask("/v1/audits", request, AuditResponse)

@@ -14,6 +14,7 @@ from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import Digest, ModelId, PartyId
 from gateway.wire.liveness import ACTION_KINDS, MAX_ACTIONS, MAX_LIMIT_MS, PassiveRule
+from gateway.wire.sealing import PUBLIC_BYTES, SealingPublicKey
 
 LogRead = Literal["enrolled", "public"]
 
@@ -52,6 +53,30 @@ class GatewaySettings(ServerSettings):
     )
     authority_seconds: float = Field(
         default=10, gt=0, le=60, description="Seconds to wait for one answer of the authority."
+    )
+    auditor_url: str | None = Field(
+        default=None,
+        description="Base URL of the auditor. Without one, sessions of which the key authority "
+        "demands an audit fail.",
+    )
+    auditor_party: PartyId = Field(default="auditor", description="The auditor's enrolment name.")
+    auditor_public_key: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{64}(,[0-9a-f]{64})?$",
+        description="The auditor's Ed25519 public key in hexadecimal, pinned; two of them, with a "
+        "comma, while it rotates its key.",
+    )
+    auditor_sealing_key: str | None = Field(
+        default=None,
+        pattern=rf"^[0-9a-f]{{{2 * PUBLIC_BYTES}}}$",
+        description="The auditor's public sealing key in hexadecimal, pinned: what opens an "
+        "audited session travels under it.",
+    )
+    auditor_ca: Path | None = Field(
+        default=None, description="CA that the auditor's TLS certificate is of (PEM)."
+    )
+    auditor_seconds: float = Field(
+        default=20, gt=0, le=60, description="Seconds to wait for one answer of the auditor."
     )
     model_id: ModelId = Field(description="Face model for which the threshold was calibrated.")
     model_digest: str = Field(
@@ -173,6 +198,20 @@ class GatewaySettings(ServerSettings):
     @property
     def authority_key(self) -> VerifyKey:
         return VerifyKey.pinned(self.authority_party, self.authority_public_key.split(","))
+
+    @property
+    def auditor(self) -> tuple[str, VerifyKey, SealingPublicKey] | None:
+        """URL and pinned keys of the auditor. Raises ``BadConfiguration`` for a part of them."""
+        given = (self.auditor_url, self.auditor_public_key, self.auditor_sealing_key)
+        if given == (None, None, None):
+            return None
+        if self.auditor_url and self.auditor_public_key and self.auditor_sealing_key:
+            key = VerifyKey.pinned(self.auditor_party, self.auditor_public_key.split(","))
+            sealing = SealingPublicKey(bytes.fromhex(self.auditor_sealing_key))
+            return self.auditor_url, key, sealing
+        raise BadConfiguration(
+            "auditor_url, auditor_public_key and auditor_sealing_key go together"
+        )
 
     @property
     def model(self) -> Digest:

@@ -1,71 +1,23 @@
-"""The homomorphic evaluation of one session: deterministic given inputs and seed.
-
-Somebody who is later given the same inputs and the seed computes the same bytes, word for word
-(protocol, sections 7 and 10). The seed serves one evaluation; ``close`` overwrites it.
+"""Where a gateway evaluates: in worker processes, or where it is.
 
 A server evaluates in worker processes (``EvaluationWorkers``): seed and interval bounds are drawn
-there and never enter the process that speaks to the network. Measurements, tests and an auditor
-evaluate where they are (``Evaluation``).
+there and never enter the process that speaks to the network. When an audit is demanded, the seed
+leaves its worker sealed to the auditor. Measurements and tests evaluate where they are
+(``gateway.he.evaluation.Evaluation``).
 """
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from gateway.he import transcript
-from gateway.he.engine import Engine, default_engine, overwrite_pool
-from gateway.he.interval import blinded_rows
+from gateway.he.engine import Engine, default_engine
+from gateway.he.evaluation import Evaluation, Inputs
 from gateway.he.isolation import Limits, Worker, WorkerPool
-from gateway.he.product import MaskedScore, masked_product
-from gateway.he.randomness import SeedStream, new_seed, seed_commitment
+from gateway.he.randomness import new_seed
 from gateway.wire.errors import CallerMisuse, Unavailable
-from gateway.wire.host.memory import wipe
-from gateway.wire.ids import Commitment, Digest, SessionId
-from gateway.wire.policy import MatchPolicy
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Everything that enters an evaluation besides the seed."""
-
-    session: SessionId
-    public_key: SessionPublicKey
-    policy: MatchPolicy
-    grant: bytes = field(repr=False)
-    template_assertion: bytes = field(repr=False)
-    submission_assertion: bytes = field(repr=False)
-    template: Ciphertext
-    probe: Ciphertext
-
-    def encoded(self) -> list[bytes]:
-        """As bytes, for a worker."""
-        return [
-            self.session,
-            self.public_key.encoded,
-            self.policy.encode(),
-            self.grant,
-            self.template_assertion,
-            self.submission_assertion,
-            self.template.encoded,
-            self.probe.encoded,
-        ]
-
-    @classmethod
-    def decode(cls, encoded: list[bytes]) -> "Inputs":
-        """The reverse of ``encoded``."""
-        session, key, policy, grant, issued, submitted, template, probe = encoded
-        return cls(
-            SessionId(session),
-            SessionPublicKey.decode(key),
-            MatchPolicy.decode(policy),
-            grant,
-            issued,
-            submitted,
-            Ciphertext.decode(template, polynomials=2),
-            Ciphertext.decode(probe, polynomials=2),
-        )
+from gateway.wire.ids import Commitment, Digest
+from gateway.wire.polynomials import Ciphertext
+from gateway.wire.sealing import SealingPublicKey
 
 
 class Evaluating(Protocol):
@@ -78,74 +30,12 @@ class Evaluating(Protocol):
 
     def blinded_rows(self, bits: Ciphertext) -> Ciphertext: ...
 
+    def sealed_for_audit(self, auditor: SealingPublicKey, demand: Digest) -> bytes: ...
+
     def close(self) -> None: ...
 
 
 NewEvaluation = Callable[[Inputs], Evaluating]
-
-
-class Evaluation:
-    """An evaluation in this process."""
-
-    def __init__(self, engine: Engine, inputs: Inputs, seed: bytearray) -> None:
-        """Take over a seed of 32 bytes."""
-        self._engine = engine
-        self._inputs = inputs
-        self._seed = seed
-        self._score: MaskedScore | None = None
-        self._before_product = transcript.before_product(
-            inputs.grant,
-            inputs.policy.digest,
-            inputs.template_assertion,
-            inputs.submission_assertion,
-        )
-
-    @classmethod
-    def fresh(cls, inputs: Inputs) -> "Evaluation":
-        """With a seed of the operating system's randomness."""
-        return cls(default_engine(), inputs, new_seed())
-
-    @property
-    def seed_commitment(self) -> Commitment:
-        return seed_commitment(self._inputs.session, self._seed)
-
-    def masked_product(self) -> Ciphertext:
-        """The masked score for the authority; the bounds stay here.
-
-        Raises:
-            Refused: the inputs cancel each other.
-        """
-        given = self._inputs
-        self._score = masked_product(
-            self._engine,
-            given.public_key,
-            given.probe,
-            given.template,
-            given.policy,
-            SeedStream(self._seed, self._before_product),
-        )
-        return self._score.ciphertext
-
-    def blinded_rows(self, bits: Ciphertext) -> Ciphertext:
-        """The comparison rows over the authority's encrypted bits, after ``masked_product``."""
-        if self._score is None:
-            raise CallerMisuse("the rows come after the product")
-        before: Digest = transcript.before_rows(
-            self._before_product, self._score.ciphertext.digest, bits.digest
-        )
-        return blinded_rows(
-            self._engine,
-            self._inputs.public_key,
-            bits,
-            self._score.bounds,
-            SeedStream(self._seed, before),
-        )
-
-    def close(self) -> None:
-        """Overwrite the seed and what SEAL's pool keeps, forget the bounds."""
-        wipe(self._seed)
-        self._score = None
-        overwrite_pool()
 
 
 class EvaluationBench:
@@ -164,6 +54,11 @@ class EvaluationBench:
         if self._held is None:
             raise CallerMisuse("no evaluation was begun")
         return self._held.blinded_rows(Ciphertext.decode(bits, polynomials=2)).encoded
+
+    def sealed_for_audit(self, auditor: bytes, demand: bytes) -> bytes:
+        if self._held is None:
+            raise CallerMisuse("no evaluation was begun")
+        return self._held.sealed_for_audit(SealingPublicKey(auditor), Digest(demand))
 
     def end(self) -> None:
         if self._held is not None:
@@ -237,6 +132,12 @@ class IsolatedEvaluation:
             raise Unavailable("the evaluation was ended; open a new session")
         rows = self._worker.call("blinded_rows", bits.encoded)
         return Ciphertext.decode(rows, polynomials=2)
+
+    def sealed_for_audit(self, auditor: SealingPublicKey, demand: Digest) -> bytes:
+        """Raises ``Unavailable`` when the worker did not survive."""
+        if self._worker.generation != self._generation:
+            raise Unavailable("the evaluation was ended; open a new session")
+        return bytes(self._worker.call("sealed_for_audit", auditor.raw, demand))
 
     def close(self) -> None:
         """Let the worker overwrite the seed, and serve another."""

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from gateway.he.session_key import ExpectedSession, verify_session_key
 from gateway.proofs.statement import Circumstances, make_statement
 from gateway.sequencing.publication import Publication
+from gateway.server.audit import Auditor
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.evaluation import NewEvaluation
 from gateway.server.liveness import NO_LIVENESS, CheckedLiveness, LivenessPolicy
@@ -110,6 +111,7 @@ class GatewayService:
         begin_evaluation: NewEvaluation,
         publication: Publication,
         clock: Callable[[], int],
+        auditor: Auditor | None = None,
     ) -> None:
         self._identity = identity
         self._policy = policy
@@ -120,6 +122,7 @@ class GatewayService:
         self._begin_evaluation = begin_evaluation
         self._publication = publication
         self._clock = clock
+        self._auditor = auditor
 
     def open_session(self, request: SessionRequest, sender: VerifyKey) -> SessionOffer:
         """Ask the authority for a key and offer it to the client.
@@ -205,13 +208,16 @@ class GatewayService:
             checked = check_submission(submission, expected, self._identity.sealing, self._clock())
             self._check_counter(checked)
             crash.reach("gateway-submission-checked")
-            verdict = decide(self._begin_evaluation, checked, expected, self._authority)
+            verdict = decide(
+                self._begin_evaluation, checked, expected, self._authority, self._auditor
+            )
             given = Circumstances(
                 policy=expected.policy,
                 template=checked.template_assertion.message,
                 submission=checked.submission_assertion.message,
                 consent=submission.consent,
                 liveness=checked.liveness.result,
+                audit=verdict.audit,
             )
             record_id = self._record(expected.session, verdict, given, checked.liveness)
         except BaseException as error:

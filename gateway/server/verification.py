@@ -18,8 +18,10 @@ The private decision:
 10. Masked product to the authority, with both assertions and the seed's commitment.
 11. Encrypted bits back, for this session, a canonical ciphertext.
 12. The subject has room for one more live activation, under any of its handles.
-13. Blinded rows to the authority, signed decision back.
-14. The decision is signed by the pinned authority and names exactly what this side holds.
+13. Blinded rows to the authority, signed decision back, or a signed demand for an audit.
+14. Where an audit is demanded: the pinned auditor repeats the evaluation that this side holds, its
+    signed report goes to the authority, signed decision back.
+15. The decision is signed by the pinned authority and names exactly what this side holds.
 
 This module has no clock and no storage: they are passed in or left to ``service``.
 """
@@ -28,11 +30,14 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from gateway.he.evaluation import Inputs
+from gateway.server.audit import Auditor, have_repeated
 from gateway.server.authority_client import AuthorityClient
-from gateway.server.evaluation import Evaluating, Inputs, NewEvaluation
+from gateway.server.evaluation import Evaluating, NewEvaluation
 from gateway.server.liveness import CheckedLiveness, assess
 from gateway.server.sessions import OpenSession
 from gateway.wire import cose
+from gateway.wire.audit import AuditReport, AuditResult, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import MalformedMessage, Refused
 from gateway.wire.evaluation import BlindedRows, Decision, MaskedProduct
@@ -87,10 +92,11 @@ class CheckedSubmission:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A decision after step 14, with the subject's handle for the record."""
+    """A decision after step 15, with the subject's handle for the record."""
 
     decision: Signed[Decision]
     subject_handle: SubjectHandle
+    audit: Signed[AuditReport] | None
 
 
 def check_submission(
@@ -158,37 +164,42 @@ def _digest_or_none(evidence: bytes | None) -> Digest | None:
 
 
 def decide(
-    begin: NewEvaluation, checked: CheckedSubmission, expected: Expected, authority: AuthorityClient
+    begin: NewEvaluation,
+    checked: CheckedSubmission,
+    expected: Expected,
+    authority: AuthorityClient,
+    auditor: Auditor | None = None,
 ) -> Verdict:
-    """Steps 10 to 14.
+    """Steps 10 to 15.
 
     Raises:
-        Refused: the inputs cancel, the subject has no room, the authority refuses, or its
-            decision is not about them.
-        Unavailable: the authority does not answer, or a worker did not survive.
+        Refused: the inputs cancel, the subject has no room, the authority refuses, an audit is
+            demanded and does not pass, or the decision is not about the inputs.
+        Unavailable: authority or auditor do not answer, or a worker did not survive.
     """
     session = expected.session
-    evaluation = begin(
-        Inputs(
-            session=session.session_id,
-            public_key=session.public_key,
-            policy=expected.policy,
-            grant=session.grant.encoded,
-            template_assertion=checked.template_assertion.encoded,
-            submission_assertion=checked.submission_assertion.encoded,
-            template=checked.template,
-            probe=checked.probe,
-        )
+    inputs = Inputs(
+        session=session.session_id,
+        public_key=session.public_key,
+        policy=expected.policy,
+        grant=session.grant.encoded,
+        template_assertion=checked.template_assertion.encoded,
+        submission_assertion=checked.submission_assertion.encoded,
+        template=checked.template,
+        probe=checked.probe,
     )
+    evaluation = begin(inputs)
     with closing(evaluation):  # the seed is overwritten when the decision arrives, or does not
-        return _decide(evaluation, checked, expected, authority)
+        return _decide(evaluation, inputs, checked, expected, authority, auditor)
 
 
 def _decide(
     evaluation: Evaluating,
+    inputs: Inputs,
     checked: CheckedSubmission,
     expected: Expected,
     authority: AuthorityClient,
+    auditor: Auditor | None,
 ) -> Verdict:
     session = expected.session
     # 10: masked product
@@ -217,11 +228,36 @@ def _decide(
     response = authority.decision(
         BlindedRows(session=session.session_id, blinded_rows=rows.encoded)
     )
-    # 14: the decision
+    held = _held(checked, expected, product.digest, bits.digest, rows.digest, evaluation)
+    # 14: the audit
+    report = None
+    if response.demand is not None:
+        report = have_repeated(
+            response.demand, held, expected.authority_key, auditor, evaluation, inputs, bits
+        )
+        response = authority.audited_decision(
+            AuditResult(session=session.session_id, report=report.encoded)
+        )
+    # 15: the decision
     crash.reach("gateway-decision-received")
+    if response.decision is None:
+        raise Refused("the authority demands a second audit")
     decision = _from_authority_signed(response.decision, expected.authority_key)
-    grant = session.grant.message
-    held = Decision(
+    _require({"decision": Evaluated.of(decision.message) == held})
+    return Verdict(decision, answer.subject_handles[0], report)
+
+
+def _held(
+    checked: CheckedSubmission,
+    expected: Expected,
+    product: Digest,
+    bits: Digest,
+    rows: Digest,
+    evaluation: Evaluating,
+) -> Evaluated:
+    """The evaluation, as this side knows it."""
+    grant = expected.session.grant.message
+    return Evaluated(
         profile=grant.profile,
         session=grant.session,
         gateway=grant.gateway,
@@ -229,7 +265,6 @@ def _decide(
         device=grant.device,
         issuer=grant.issuer,
         key_id=grant.key_id,
-        outcome=decision.message.outcome,
         lanes=len(expected.policy.lanes),
         probe_digest=checked.probe.digest,
         template_digest=checked.template.digest,
@@ -237,13 +272,11 @@ def _decide(
         submission_assertion_digest=checked.submission_assertion.digest,
         policy_digest=expected.policy.digest,
         model_digest=expected.policy.model_digest,
-        masked_product_digest=product.digest,
-        encrypted_bits_digest=bits.digest,
-        blinded_rows_digest=rows.digest,
+        masked_product_digest=product,
+        encrypted_bits_digest=bits,
+        blinded_rows_digest=rows,
         seed_commitment=evaluation.seed_commitment,
     )
-    _require({"decision": decision.message == held})
-    return Verdict(decision, answer.subject_handles[0])
 
 
 def _from_authority(encoded: bytes) -> Ciphertext:

@@ -10,9 +10,9 @@ cbor         deterministic CBOR (RFC 8949, section 4.2)
 message      strict, bounded, versioned message types
 ids          identifiers and digests as types
 cose         signed objects: COSE_Sign1 (RFC 9052) with Ed25519
-sealing      the template ciphertext, sealed to the gateway: HPKE (RFC 9180)
+sealing      template to gateway, audited secrets to auditor: HPKE (RFC 9180)
 subject      document numbers, commitments and openings
-session, submission, evaluation, proof, policy    the messages
+session, submission, evaluation, audit, proof, policy    the messages
 requests     signed requests between parties: RFC 9421
 admin        what operators do, signed and chained
 errors       one tree of exceptions, one table to HTTP

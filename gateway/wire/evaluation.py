@@ -1,11 +1,12 @@
 """Between gateway and key authority: the messages of the private decision (protocol, section 6).
 
-Order: masked product -> encrypted bits -> blinded rows -> signed decision.
+Order: masked product -> encrypted bits -> blinded rows -> signed decision. An audit may come before
+the decision: ``gateway.wire.audit``.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gateway.wire.ids import (
     CommitmentField,
@@ -19,7 +20,7 @@ from gateway.wire.ids import (
 from gateway.wire.message import SMALL, Message
 from gateway.wire.polynomials import FRESH_BYTES, PRODUCT_BYTES
 from gateway.wire.profile import MAX_LANES
-from gateway.wire.session import SignedBytes
+from gateway.wire.session import MaybeSignedBytes, SignedBytes
 
 LaneCount = Annotated[int, Field(ge=1, le=MAX_LANES)]
 FreshBytes = Annotated[bytes, Field(min_length=FRESH_BYTES, max_length=FRESH_BYTES, repr=False)]
@@ -97,6 +98,17 @@ class Decision(Message):
 
 
 class DecisionResponse(Message):
-    """Authority to gateway: the signed decision."""
+    """Authority to gateway: the signed decision, or a demand to have the evaluation audited first.
 
-    decision: SignedBytes
+    Exactly one of the two is there.
+    """
+
+    decision: MaybeSignedBytes = Field(repr=False)
+    demand: MaybeSignedBytes = Field(repr=False)
+    """A signed ``AuditDemand``."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.decision is None) == (self.demand is None):
+            raise ValueError("either a decision or a demand")
+        return self

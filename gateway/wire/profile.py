@@ -33,6 +33,9 @@ LANE: Final = 512
 
 MAX_LANES: Final = 3
 
+SEED_BYTES: Final = 32
+"""Everything random in one evaluation comes from this many bytes."""
+
 NORM_SQUARED: Final = 10_000
 """The squared length that every honest quantised vector aims at."""
 

@@ -19,7 +19,7 @@ from gateway.wire.ids import (
 from gateway.wire.liveness import LivenessResult
 from gateway.wire.message import SMALL, Message
 from gateway.wire.policy import PolicyAssurance
-from gateway.wire.session import ConsentTextVersion, SignedBytes
+from gateway.wire.session import ConsentTextVersion, MaybeSignedBytes, SignedBytes
 
 MINUTE = 60
 
@@ -49,6 +49,8 @@ class Statement(Message):
     subject_commitment: CommitmentField
     activation_commitment: CommitmentField
     decision: SignedBytes
+    audit: MaybeSignedBytes = Field(repr=False)
+    """The auditor's signed report, where the authority demanded one."""
 
 
 class Receipt(Message):

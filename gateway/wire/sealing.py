@@ -1,8 +1,12 @@
-"""The template ciphertext sealed to the gateway (protocol, section 8).
+"""The template ciphertext sealed to the gateway, and an audit's secrets to the auditor.
 
 HPKE (RFC 9180) in base mode: X-Wing's ML-KEM-768 + X25519, HKDF-SHA-256, AES-256-GCM. The device
 carries the sealed template but cannot open it, so it cannot hand in the template as its probe.
-``info`` binds session and key: a sealed template opens in no other session.
+``info`` binds session and key: a sealed template opens in no other session (protocol, section 8).
+
+Template and seed of an audited session are sealed to the auditor, with an ``info`` that binds the
+authority's demand (section 10): whoever reads along between gateway and auditor, the authority
+above all, must not get them, and that shall not rest on TLS.
 """
 
 from dataclasses import dataclass, field
@@ -23,13 +27,15 @@ from cryptography.hazmat.primitives.hpke import (
 )
 
 from gateway.wire.errors import Refused
-from gateway.wire.ids import KeyId, SessionId
+from gateway.wire.ids import Digest, KeyId, SessionId
 from gateway.wire.polynomials import FRESH_BYTES
+from gateway.wire.profile import SEED_BYTES
 
 _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _ENCAPSULATION_BYTES = 1120
 _TAG_BYTES = 16
 _LABEL = b"sealmatch/sealed-template/1"
+_AUDIT_LABEL = b"sealmatch/sealed-audit/1"
 
 _MLKEM_PUBLIC_BYTES = 1184
 _MLKEM_SEED_BYTES = 64
@@ -37,11 +43,12 @@ PUBLIC_BYTES = _MLKEM_PUBLIC_BYTES + 32
 PRIVATE_BYTES = _MLKEM_SEED_BYTES + 32
 
 SEALED_BYTES = _ENCAPSULATION_BYTES + FRESH_BYTES + _TAG_BYTES
+SEALED_AUDIT_BYTES = SEALED_BYTES + SEED_BYTES
 
 
 @dataclass(frozen=True)
 class SealingPublicKey:
-    """The gateway's public sealing key, which the issuer pins.
+    """A public sealing key: the gateway's, which the issuer pins, or an auditor's.
 
     ``raw`` is the ML-KEM-768 encapsulation key (1184 bytes), then the X25519 key (32 bytes).
     """
@@ -50,16 +57,23 @@ class SealingPublicKey:
 
     def seal(self, template: bytes, session: SessionId, key_id: KeyId) -> bytes:
         """Seal canonical template bytes for one session and key."""
+        return self._seal(template, _info(session, key_id))
+
+    def seal_for_audit(self, secret: bytearray, demand: Digest) -> bytes:
+        """Seal template ciphertext and seed for one signed demand, named by its digest."""
+        return self._seal(secret, _audit_info(demand))
+
+    def _seal(self, plain: bytes | bytearray, info: bytes) -> bytes:
         key = MLKEM768X25519PublicKey(
             MLKEM768PublicKey.from_public_bytes(self.raw[:_MLKEM_PUBLIC_BYTES]),
             X25519PublicKey.from_public_bytes(self.raw[_MLKEM_PUBLIC_BYTES:]),
         )
-        return _SUITE.encrypt(template, key, info=_info(session, key_id))
+        return _SUITE.encrypt(plain, key, info=info)
 
 
 @dataclass(frozen=True)
 class SealingPrivateKey:
-    """The gateway's private sealing key. The parts never show in a ``repr``."""
+    """A private sealing key. The parts never show in a ``repr``."""
 
     mlkem: MLKEM768PrivateKey = field(repr=False)
     x25519: X25519PrivateKey = field(repr=False)
@@ -92,12 +106,27 @@ class SealingPrivateKey:
         Raises:
             Refused: sealed to another key, for another session, or altered.
         """
+        return self._open(sealed, _info(session, key_id), "template")
+
+    def open_for_audit(self, sealed: bytes, demand: Digest) -> bytes:
+        """Open template ciphertext and seed of an audited session, one after the other.
+
+        Raises:
+            Refused: sealed to another key, for another demand, or altered.
+        """
+        return self._open(sealed, _audit_info(demand), "audit")
+
+    def _open(self, sealed: bytes, info: bytes, what: str) -> bytes:
         key = MLKEM768X25519PrivateKey(self.mlkem, self.x25519)
         try:
-            return bytes(_SUITE.decrypt(sealed, key, info=_info(session, key_id)))
+            return bytes(_SUITE.decrypt(sealed, key, info=info))
         except (InvalidTag, ValueError):
-            raise Refused("the sealed template does not open") from None
+            raise Refused(f"the sealed {what} does not open") from None
 
 
 def _info(session: SessionId, key_id: KeyId) -> bytes:
     return _LABEL + b"\0" + session + key_id
+
+
+def _audit_info(demand: Digest) -> bytes:
+    return _AUDIT_LABEL + b"\0" + demand

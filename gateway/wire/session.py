@@ -27,6 +27,8 @@ PublicKeyBytes = Annotated[
 ]
 SignedBytes = Annotated[bytes, Field(min_length=1, max_length=SMALL, repr=False)]
 """An encoded COSE_Sign1."""
+MaybeSignedBytes = Annotated[bytes, Field(min_length=1, max_length=SMALL)] | None
+"""The same, or null; to be given ``repr=False`` where it is used."""
 
 
 class SessionRequest(Message):

@@ -25,6 +25,11 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.auditor.register import Enrolled as Party
+from gateway.auditor.register import Register
+from gateway.auditor.repetition import repeat_here
+from gateway.auditor.service import AuditorService
+from gateway.auditor.verification import Auditing
 from gateway.cli import local
 from gateway.client.gateway_client import GatewayClient
 from gateway.client.registration import (
@@ -36,15 +41,17 @@ from gateway.client.registration import (
 )
 from gateway.he.encryption import encrypt_probe, encrypt_template
 from gateway.he.engine import default_engine
+from gateway.he.evaluation import Evaluation, Inputs
 from gateway.he.quantise import quantise
 from gateway.he.session_key import ExpectedSession, VerifiedSessionKey, verify_session_key
 from gateway.issuer.issuer import Model, Pins, TemplateIssuer
-from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
+from gateway.proofs.trust import PinnedAuditor, PinnedAuthority, PinnedGateway, TrustFile
 from gateway.sequencing.publication import Inline, Publication
 from gateway.sequencing.sequencer import Alone, NoWitnesses, Sequencer
-from gateway.server.authority_client import AuthorityClient
+from gateway.server.audit import Auditor
+from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.server.config import GatewaySettings
-from gateway.server.evaluation import Evaluation
+from gateway.server.evaluation import Evaluating
 from gateway.server.keys import GatewayKeys
 from gateway.server.liveness import NO_LIVENESS, LivenessPolicy
 from gateway.server.policy import default_policy
@@ -54,6 +61,7 @@ from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.translog.note import Kind, NoteSigner
 from gateway.wire import cose
+from gateway.wire.audit import AuditRequest, AuditResult
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import SealmatchError, problem_for
 from gateway.wire.evaluation import BlindedRows, MaskedProduct
@@ -74,6 +82,7 @@ from gateway.wire.submission import (
     SubmissionAssertion,
     TemplateAssertion,
 )
+from keys.audits import AuditLedger, AuditPolicy
 from keys.caps import AttemptCaps, CapLimits
 from keys.custody import Custody
 from keys.service import AuthorityService
@@ -85,6 +94,7 @@ from tests.support.trusted import SignedTrust
 MODEL = Model("test/none", digest_of(b"a model of no faces"))
 SESSIONS = "/face-verification/v0.1/sessions"
 SESSION_KEYS, MASKED, ROWS = "/v1/session-keys", "/v1/masked-products", "/v1/blinded-rows"
+AUDITS = "/v1/audits"
 NUMBER, PLAIN_NUMBER = "QX-7391 ", "QX7391"
 """How every document number of a test begins, as it is given and as it is normalised."""
 REFERENCE = "order-canary-88"
@@ -303,6 +313,8 @@ AlterGateway = Callable[[str, httpx.Response], httpx.Response]
 
 NO_LIMITS = Limits(retention_days=180, activations_per_subject=10**6)
 NO_CAPS = CapLimits(10**6, 10**6, 10**6, 0)
+NO_AUDITS = AuditPolicy(one_in=0, seconds=60, unanswered=3)
+ALL_AUDITED = AuditPolicy(one_in=1, seconds=60, unanswered=3)
 
 
 class World:
@@ -319,7 +331,10 @@ class World:
         limits: Limits = NO_LIMITS,
         liveness: LivenessPolicy = NO_LIVENESS,
         caps: CapLimits = NO_CAPS,
+        audits: AuditPolicy = NO_AUDITS,
+        auditor: bool = True,
     ) -> None:
+        """``audits``: when the authority demands one; ``auditor``: whether the gateway has one."""
         self.clock = clock
         self.asked: list[tuple[str, bytes]] = []
         """Requests that reached the authority."""
@@ -342,7 +357,9 @@ class World:
             "gateway",
             model,
         )
-        self._start_authority(directory, gateway, caps)
+        self.auditor_key = SigningKey.generate("auditor")
+        self._start_authority(directory, gateway, caps, audits)
+        self._start_auditor(directory, gateway)
         self.database = Database(f"sqlite:///{directory / 'gateway.sqlite3'}")
         self.database.migrate()
         with self.database.transaction() as connection:
@@ -375,9 +392,21 @@ class World:
                 clock,
             ),
             self.sessions,
-            Evaluation.fresh,
+            self.begin_evaluation,
             Publication(self.database, Inline(self.sequencer).wait, 60),
             clock,
+            Auditor(
+                AuditorClient(
+                    httpx.Client(transport=httpx.MockTransport(self._at_auditor)),
+                    "http://auditor",
+                    gateway,
+                    clock,
+                ),
+                self.auditor_key.public,
+                self.auditor_sealing.public,
+            )
+            if auditor
+            else None,
         )
         self.gateway_nonces = NonceMemory()
         self.gateway_client = GatewayClient(
@@ -387,7 +416,11 @@ class World:
             clock,
         )
         self.trust = trust_of(
-            gateway.public, self.sealing.public, self.authority_key.public, self.policy
+            gateway.public,
+            self.sealing.public,
+            self.authority_key.public,
+            self.policy,
+            self.auditor_key.public,
         )
         self.issuer = TemplateIssuer(
             issuer,
@@ -443,17 +476,26 @@ class World:
         states = [r.state for r in self.rows("sessions") if r.session_id == opened.session]
         return states[0] if states else None
 
-    def _start_authority(self, directory: Path, gateway: SigningKey, caps: CapLimits) -> None:
+    def begin_evaluation(self, inputs: Inputs) -> Evaluating:
+        """How the gateway evaluates; a crooked one does it in its own way."""
+        return Evaluation.fresh(inputs)
+
+    def _start_authority(
+        self, directory: Path, gateway: SigningKey, caps: CapLimits, audits: AuditPolicy
+    ) -> None:
         self.authority_trust = SignedTrust(directory / "trust.json", self.authority_key)
         self.authority_trust.add("gateway", gateway)
         self.authority_trust.add("device", self.counter.device)
         self.authority_trust.add("issuer", self.counter.issuer)
+        self.authority_trust.add("auditor", self.auditor_key)
+        self.ledger = AuditLedger(directory / "audits.sqlite3", audits.unanswered, self.clock)
         service = AuthorityService(
-            AuthorityServiceSettings("authority", 300),
+            AuthorityServiceSettings("authority", 300, audits),
             Custody(self.authority_key, secrets.token_bytes(32)),
             self.authority_trust,
             SessionTable(1000, self.clock),
             AttemptCaps(directory / "caps.sqlite3", caps, self.clock),
+            self.ledger,
             make_local_secret,
             self.clock,
         )
@@ -462,7 +504,51 @@ class World:
             SESSION_KEYS: lambda b, s: service.open_session(SessionKeyRequest.decode(b), s),
             MASKED: lambda b, s: service.encrypt_bits(MaskedProduct.decode(b), s),
             ROWS: lambda b, s: service.decide(BlindedRows.decode(b), s),
+            AUDITS: lambda b, s: service.conclude(AuditResult.decode(b), s),
         }
+
+    def _start_auditor(self, directory: Path, gateway: SigningKey) -> None:
+        self.auditor_sealing = SealingPrivateKey.generate()
+        self.auditor_register = Register(directory / "auditor-parties.json")
+        parties = (
+            ("authority", self.authority_key),
+            ("gateway", gateway),
+            ("device", self.counter.device),
+            ("issuer", self.counter.issuer),
+        )
+        for kind, key in parties:
+            self.auditor_register.enrol(
+                Party(kind=kind, party=key.party, public_key=key.public.raw.hex())
+            )
+        self.auditing = Auditing(
+            self.auditor_register, self.auditor_sealing, repeat_here, True, frozenset()
+        )
+        self.audit_faults: list[str] = []
+        """Why the auditor refused."""
+        self.audited: list[bytes] = []
+        """Requests that reached the auditor."""
+        self.alter_report: Callable[[bytes], bytes] = lambda answer: answer
+        self._auditor_nonces = NonceMemory()
+
+    def _at_auditor(self, request: httpx.Request) -> httpx.Response:
+        path, body = request.url.path, request.read()
+        self.audited.append(body)
+        service = AuditorService(self.auditor_key, self.auditing, self.clock)
+        try:
+            sender = verify_request(
+                "POST",
+                path,
+                request.headers,
+                body,
+                self.auditor_register.gateway_by_key_id,
+                self._auditor_nonces,
+                self.clock(),
+            )
+            answer = service.audit(AuditRequest.decode(body), sender)
+        except SealmatchError as error:
+            self.audit_faults.append(getattr(error, "detail", str(error)))
+            return _problem(error)
+        return httpx.Response(200, content=self.alter_report(answer))
 
     def _at_authority(self, request: httpx.Request) -> httpx.Response:
         path, body = request.url.path, request.read()
@@ -516,9 +602,15 @@ class World:
 
 
 def trust_of(
-    gateway: VerifyKey, sealing: SealingPublicKey, authority: VerifyKey, policy: MatchPolicy
+    gateway: VerifyKey,
+    sealing: SealingPublicKey,
+    authority: VerifyKey,
+    policy: MatchPolicy,
+    auditor: VerifyKey | None = None,
 ) -> TrustFile:
+    pinned = auditor and [PinnedAuditor(party=auditor.party, public_key=auditor.raw.hex())]
     return TrustFile(
+        auditors=pinned or [],
         gateways=[
             PinnedGateway(
                 party=gateway.party,

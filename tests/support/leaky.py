@@ -371,7 +371,7 @@ def _authority_service(module: Any) -> None:
 
 
 _INSTRUMENTED: dict[str, Callable[[Any], None]] = {
-    "gateway.server.evaluation": _evaluation,
+    "gateway.he.evaluation": _evaluation,
     "gateway.server.service": _gateway_service,
     "keys.authority": _authority,
     "keys.service": _authority_service,

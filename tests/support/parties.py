@@ -37,6 +37,7 @@ from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse
 from gateway.wire.subject import Subject
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
+from keys.audits import AuditLedger, AuditPolicy
 from keys.caps import AttemptCaps, CapLimits
 from keys.custody import Custody
 from keys.service import AuthorityService, Settings
@@ -64,6 +65,7 @@ def fixed_key(party: str, label: str | None = None) -> SigningKey:
 GATEWAY = fixed_key("gateway.example")
 OTHER_GATEWAY = fixed_key("other-gateway.example")
 AUTHORITY = fixed_key("authority.example")
+AUDITOR = fixed_key("auditor.example")
 DEVICE = fixed_key("device-17")
 ISSUER = fixed_key("reader-17")
 
@@ -129,6 +131,7 @@ def session_key_request(**changes: Any) -> SessionKeyRequest:
 
 
 UNLIMITED = CapLimits(10**6, 10**6, 10**6, 0)
+NO_AUDITS = AuditPolicy(one_in=0, seconds=60, unanswered=3)
 
 
 class LocalSecrets:
@@ -152,18 +155,21 @@ class InProcessAuthority:
         *,
         max_sessions: int = 10,
         limits: CapLimits = UNLIMITED,
+        audits: AuditPolicy = NO_AUDITS,
     ) -> None:
         self.clock = clock
         self.trust = SignedTrust(directory / "trust.json", AUTHORITY)
         self.trust.add("gateway", GATEWAY, OTHER_GATEWAY)
-        self.trust.add("device", DEVICE).add("issuer", ISSUER)
+        self.trust.add("device", DEVICE).add("issuer", ISSUER).add("auditor", AUDITOR)
         self.table = SessionTable(max_sessions, clock)
+        self.ledger = AuditLedger(directory / "audits.sqlite3", audits.unanswered, clock)
         self.service = AuthorityService(
-            Settings(AUTHORITY.party, SESSION_SECONDS),
+            Settings(AUTHORITY.party, SESSION_SECONDS, audits),
             Custody(AUTHORITY, PEPPER),
             self.trust,
             self.table,
             AttemptCaps(directory / "caps.sqlite3", limits, clock),
+            self.ledger,
             make_local_secret,
             clock,
         )

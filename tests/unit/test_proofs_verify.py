@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gateway.proofs.statement import Circumstances, entry_digest, make_receipt, make_statement
-from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
+from gateway.proofs.trust import PinnedAuditor, PinnedAuthority, PinnedGateway, TrustFile
 from gateway.proofs.verify import STEPS, ReceiptInvalid, VerifiedReceipt, verify_receipt
 from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
 from gateway.translog.cosignature import sign_checkpoint
@@ -25,7 +25,15 @@ from gateway.wire.policy import MatchPolicy
 from gateway.wire.proof import Opening, Receipt, Statement
 from gateway.wire.subject import Subject
 from tests.support import parties
-from tests.support.parties import AUTHORITY, GATEWAY, NOW, OTHER_GATEWAY, SUBJECT, fixed_bytes
+from tests.support.parties import (
+    AUDITOR,
+    AUTHORITY,
+    GATEWAY,
+    NOW,
+    OTHER_GATEWAY,
+    SUBJECT,
+    fixed_bytes,
+)
 from tests.vectors import generate
 
 POLICY: MatchPolicy = generate.POLICY
@@ -93,7 +101,7 @@ def test_honest_receipt_passes_every_step() -> None:
     heard: dict[int, str] = {}
     result = verify_receipt(HONEST, trust(), OPENING, SUBJECT, heard.__setitem__)
     assert isinstance(result, VerifiedReceipt)
-    assert list(heard) == [1, 2, 3, 4, 5, 6, 10, 11]
+    assert list(heard) == [1, 2, 3, 4, 5, 6, 10, 11, 12]
     assert result.notes == heard
     assert heard[1] == f"record {generate.RECORD_ID.hex()}"
     assert (heard[2], heard[3], heard[4]) == (GATEWAY.party, AUTHORITY.party, "MATCH")
@@ -104,8 +112,8 @@ def test_honest_receipt_passes_every_step() -> None:
     assert receipt() == HONEST
 
 
-def test_without_an_opening_the_last_two_steps_are_not_claimed() -> None:
-    assert list(verify_receipt(HONEST, trust()).notes) == [1, 2, 3, 4, 5, 6]
+def test_without_an_opening_its_two_steps_are_not_claimed() -> None:
+    assert list(verify_receipt(HONEST, trust()).notes) == [1, 2, 3, 4, 5, 6, 12]
 
 
 def test_no_match_is_proven_in_the_same_way() -> None:
@@ -249,10 +257,10 @@ LOG = Log()
 def test_a_logged_receipt_passes_every_step() -> None:
     encoded = LOG.receipt(witnesses=2)
     result = verify_receipt(encoded, LOG.trusted(2), OPENING, SUBJECT)
-    assert list(result.notes) == list(STEPS) == list(range(1, 12))
+    assert list(result.notes) == list(STEPS) == list(range(1, 13))
     assert result.notes[7] == "gateway.example/log"
     assert result.notes[8] == "one.example, two.example"
-    assert result.notes[9] == "entry 3 of 7"
+    assert result.notes[12] == "entry 3 of 7"
     assert "asks for none" in verify_receipt(LOG.receipt(), LOG.trusted()).notes[8]
 
 
@@ -350,6 +358,64 @@ def test_any_altered_byte_is_refused(place: int, byte: int) -> None:
     altered = bytearray(HONEST)
     altered[place] ^= byte
     refused_whole(bytes(altered))
+
+
+def pin_auditor(key: SigningKey = AUDITOR) -> PinnedAuditor:
+    return PinnedAuditor(party=key.party, public_key=key.public.raw.hex())
+
+
+def audited(
+    changes: dict[str, Any] | None = None, *, auditor: SigningKey = AUDITOR, **given: Any
+) -> bytes:
+    """A receipt with a report that is really signed, some of its fields changed before."""
+    report = cose.sign(generate.REPORT.model_copy(update=changes or {}), auditor)
+    return receipt({"audit": report.encoded, **given.pop("statement", {})}, **given)
+
+
+def test_step_12_an_audited_receipt() -> None:
+    result = verify_receipt(audited(), trust(auditors=[pin_auditor()]))
+    assert result.audited
+    repeated = f"{AUDITOR.party} repeated the evaluation"
+    assert result.notes[12] == f"{repeated} and verified what issuer and device signed"
+    on_word = verify_receipt(
+        audited({"assertions_verified": False}), trust(auditors=[pin_auditor()])
+    )
+    assert on_word.notes[12] == repeated
+
+
+def test_step_12_whoever_pins_no_auditor_is_told_that_nothing_was_checked() -> None:
+    for encoded in (audited(), audited(auditor=parties.stranger(AUDITOR.party))):
+        result = verify_receipt(encoded, trust())
+        assert not result.audited
+        assert result.notes[12].startswith("not checked")
+    assert not verify_receipt(HONEST, trust(auditors=[pin_auditor()])).audited
+
+
+def test_step_12_report_of_another_evaluation_or_by_another_signer() -> None:
+    pinned = trust(auditors=[pin_auditor()])
+    other = fixed_bytes("another evaluation")
+    assert "another evaluation" in fails(12, audited({"evaluated_digest": other}), pinned)
+    # A decision other than the one whose evaluation was repeated: every field but the outcome.
+    for name in generate.EVALUATED.model_dump(exclude={"version", "profile", "lanes"}):
+        value = getattr(generate.DECISION, name)
+        changed = f"x{value}" if isinstance(value, str) else bytes(len(value))
+        shared = {name: changed} if name in generate.STATEMENT.model_dump() else {}
+        if name in ("gateway", "authority", "policy_digest"):
+            continue  # earlier steps
+        encoded = audited(statement=shared, decision={name: changed})
+        assert "another evaluation" in fails(12, encoded, pinned)
+    assert verify_receipt(audited(decision={"outcome": "NO_MATCH"}), pinned).audited
+    assert "not signed" in fails(12, audited(auditor=parties.stranger(AUDITOR.party)), pinned)
+    assert "no pinned auditor" in fails(12, audited({"auditor": "somebody"}), pinned)
+    foreign = receipt({"audit": generate.SIGNED_DECISION.encoded})
+    assert "AuditReport" in fails(12, foreign, pinned)
+
+
+def test_step_12_both_keys_of_an_auditor_that_rotates() -> None:
+    new = parties.fixed_key(AUDITOR.party, "auditor/new")
+    pinned = trust(auditors=[pin_auditor(), pin_auditor(new)])
+    for key in (AUDITOR, new):
+        assert verify_receipt(audited(auditor=key), pinned).audited
 
 
 @given(st.integers(0, len(HONEST) - 1), st.integers(0, 40), st.binary(max_size=40))

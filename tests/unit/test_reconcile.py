@@ -64,6 +64,7 @@ def statement(number: int, reference: str, outcome: str = "MATCH", signer=GATEWA
             subject_commitment=D,
             activation_commitment=activation_commitment(reference, SALT),
             decision=cose.sign(decision, AUTHORITY).encoded,
+            audit=None,
         ),
         signer,
     ).encoded

@@ -287,7 +287,7 @@ def test_step_10_the_authority_does_not_know_the_issuer(world: World) -> None:
     world.authority_trust.remove("issuer", "issuer")
     with pytest.raises(Refused) as caught:
         world.submit(opened, faulty(world, opened, Fault("")))
-    assert caught.value.detail == "the authority answered 403"
+    assert caught.value.detail == "the key authority answered 403"
     assert_nothing_kept(world, opened)
 
 
@@ -396,7 +396,8 @@ def test_step_13_a_signature_of_the_authority_over_another_kind_of_message(world
 def test_step_13_an_altered_signature(world: World) -> None:
     def change(answer: bytes) -> bytes:
         response = DecisionResponse.decode(answer)
-        flipped = response.decision[:-1] + bytes([response.decision[-1] ^ 1])
+        signed = response.decision or b""
+        flipped = signed[:-1] + bytes([signed[-1] ^ 1])
         return response.model_copy(update={"decision": flipped}).encode()
 
     world.alter = answering(ROWS, change)

@@ -16,6 +16,14 @@ import numpy as np
 from gateway.he import transcript
 from gateway.he.randomness import seed_commitment
 from gateway.wire import cose, requests
+from gateway.wire.audit import (
+    AuditDemand,
+    AuditReport,
+    AuditRequest,
+    AuditResponse,
+    AuditResult,
+    Evaluated,
+)
 from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.evaluation import (
     BlindedRows,
@@ -40,7 +48,7 @@ from gateway.wire.policy import LanePolicy, MatchPolicy
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, PROFILE
 from gateway.wire.proof import Opening, Receipt, Statement
-from gateway.wire.sealing import SEALED_BYTES
+from gateway.wire.sealing import SEALED_AUDIT_BYTES, SEALED_BYTES
 from gateway.wire.session import (
     SessionGrant,
     SessionKeyRequest,
@@ -57,7 +65,7 @@ from gateway.wire.submission import (
 )
 from keys.custody import Custody
 from tests.support import parties
-from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW, fixed_bytes
+from tests.support.parties import AUDITOR, AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW, fixed_bytes
 from tests.vectors import faults, log
 from tests.wire import notation
 
@@ -85,6 +93,7 @@ FRESH: Final = Ciphertext(_words(2, DATA_PRIMES))
 PRODUCT: Final = Ciphertext(_words(3, DATA_PRIMES))
 PUBLIC_KEY: Final = SessionPublicKey(_words(2, KEY_PRIMES))
 SEALED: Final = notation.shake256("sealed template", SEALED_BYTES)
+SEALED_AUDIT: Final = notation.shake256("sealed audit", SEALED_AUDIT_BYTES)
 
 
 def _polynomial_rule(count: int, primes: tuple[int, ...], encoded: bytes) -> Document:
@@ -97,6 +106,8 @@ RULES: Final[dict[bytes, Document]] = {
     PRODUCT.encoded: _polynomial_rule(3, DATA_PRIMES, PRODUCT.encoded),
     PUBLIC_KEY.encoded: _polynomial_rule(2, KEY_PRIMES, PUBLIC_KEY.encoded),
     SEALED: {"$shake256": "sealed template", "length": SEALED_BYTES} | notation.summary(SEALED),
+    SEALED_AUDIT: {"$shake256": "sealed audit", "length": SEALED_AUDIT_BYTES}
+    | notation.summary(SEALED_AUDIT),
 }
 
 
@@ -246,6 +257,19 @@ DECISION = Decision(
 )
 SIGNED_DECISION = cose.sign(DECISION, AUTHORITY)
 
+EVALUATED = Evaluated.of(DECISION)
+DEMAND = AuditDemand(
+    evaluated=EVALUATED, nonce=fixed_bytes("audit-nonce"), expires_at=NOW + 25 + 60
+)
+SIGNED_DEMAND = cose.sign(DEMAND, AUTHORITY)
+REPORT = AuditReport(
+    auditor=AUDITOR.party,
+    demand_digest=SIGNED_DEMAND.digest,
+    evaluated_digest=EVALUATED.digest,
+    assertions_verified=True,
+)
+SIGNED_REPORT = cose.sign(REPORT, AUDITOR)
+
 STATEMENT = Statement(
     record_id=RECORD_ID,
     kind="decision",
@@ -265,7 +289,9 @@ STATEMENT = Statement(
     subject_commitment=TEMPLATE.subject_commitment,
     activation_commitment=SUBMISSION_ASSERTION.activation_commitment,
     decision=SIGNED_DECISION.encoded,
+    audit=None,
 )
+AUDITED_STATEMENT = STATEMENT.model_copy(update={"audit": SIGNED_REPORT.encoded})
 SIGNED_STATEMENT = cose.sign(STATEMENT, GATEWAY)
 
 _OFFER = {
@@ -345,7 +371,28 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
     ),
     "blinded-rows": (BlindedRows(session=SESSION, blinded_rows=FRESH.encoded),),
     "decision": (DECISION, DECISION.model_copy(update={"outcome": "NO_MATCH", "lanes": 1})),
-    "decision-response": (DecisionResponse(decision=SIGNED_DECISION.encoded),),
+    "decision-response": (
+        DecisionResponse(decision=SIGNED_DECISION.encoded, demand=None),
+        DecisionResponse(decision=None, demand=SIGNED_DEMAND.encoded),
+    ),
+    "evaluated": (EVALUATED,),
+    "audit-demand": (DEMAND,),
+    "audit-request": (
+        AuditRequest(
+            demand=SIGNED_DEMAND.encoded,
+            grant=SIGNED_GRANT.encoded,
+            public_key=PUBLIC_KEY.encoded,
+            policy=POLICY.encode(),
+            template_assertion=SIGNED_TEMPLATE.encoded,
+            submission_assertion=SIGNED_SUBMISSION.encoded,
+            probe=FRESH.encoded,
+            encrypted_bits=FRESH.encoded,
+            sealed_secret=SEALED_AUDIT,
+        ),
+    ),
+    "audit-report": (REPORT,),
+    "audit-response": (AuditResponse(report=SIGNED_REPORT.encoded),),
+    "audit-result": (AuditResult(session=SESSION, report=SIGNED_REPORT.encoded),),
     "lane-policy": (LanePolicy.for_cosine("0.419"), LanePolicy.for_cosine("0.341")),
     "match-policy": (POLICY, parties.policy()),
     "exclusion": (EXCLUDED,),
@@ -358,7 +405,11 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
         TRANSCRIPT.model_copy(update={"passive": None, "intervals": b""}),
     ),
     "liveness-result": (LIVENESS, not_performed()),
-    "statement": (STATEMENT, STATEMENT.model_copy(update={"liveness": LIVENESS})),
+    "statement": (
+        STATEMENT,
+        STATEMENT.model_copy(update={"liveness": LIVENESS}),
+        AUDITED_STATEMENT,
+    ),
     "receipt": (
         Receipt(statement=SIGNED_STATEMENT.encoded, log_proof=None),
         Receipt(statement=SIGNED_STATEMENT.encoded, log_proof=b"c2sp.org/tlog-proof@v1\n"),
@@ -377,6 +428,8 @@ SIGNED: Final[dict[str, tuple[SigningKey, Signed[Any]]]] = {
     "template-assertion": (ISSUER, SIGNED_TEMPLATE),
     "submission-assertion": (DEVICE, SIGNED_SUBMISSION),
     "decision": (AUTHORITY, SIGNED_DECISION),
+    "audit-demand": (AUTHORITY, SIGNED_DEMAND),
+    "audit-report": (AUDITOR, SIGNED_REPORT),
     "statement": (GATEWAY, SIGNED_STATEMENT),
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from gateway.wire import cose, evaluation, liveness, policy, proof, session, submission
+from gateway.wire import audit, cose, evaluation, liveness, policy, proof, session, submission
 from gateway.wire.message import Message
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey
 from tests.support.parties import fixed_bytes, sealing_key
@@ -17,7 +17,7 @@ from tests.wire import notation, reference_cbor
 
 KINDS: dict[str, type[Message]] = {
     name: value
-    for module in (session, submission, evaluation, liveness, policy, proof)
+    for module in (session, submission, evaluation, audit, liveness, policy, proof)
     for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, Message) and value is not Message
 }

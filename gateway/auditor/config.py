@@ -1,0 +1,51 @@
+"""Configuration of the auditor."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from gateway.he.isolation import Limits
+from gateway.wire.host.server_settings import ServerSettings
+from gateway.wire.ids import PartyId
+
+
+class AuditorSettings(ServerSettings):
+    """``sealmatch-auditor serve --config FILE``; variables ``SEALMATCH_AUDITOR_...``."""
+
+    prefix: ClassVar[str] = "sealmatch_auditor"
+
+    party: PartyId = Field(
+        default="auditor", description="The auditor's enrolment name; it signs under it."
+    )
+    data_dir: Path = Field(
+        description="Directory of the auditor's own keys and its list of parties, mode 0700. "
+        "Nothing that it audits is ever in it."
+    )
+    port: int = Field(default=8472, ge=0, le=65535, description="Port to listen on; 0 picks one.")
+    verify_assertions: bool = Field(
+        default=True,
+        description="Verify what issuers and devices signed, by the auditor's own list. Without "
+        "it the authority's check counts, and every report says so.",
+    )
+    policies: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{64}(,[0-9a-f]{64})*)?$",
+        description="SHA-256 of the match policies that it accepts, in hexadecimal, with commas; "
+        "empty: any.",
+    )
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Processes that repeat evaluations; one each."
+    )
+
+    @property
+    def accepted_policies(self) -> frozenset[str]:
+        return frozenset(filter(None, self.policies.split(",")))
+
+    @property
+    def worker_limits(self) -> Limits:
+        return Limits(self.worker_memory, self.worker_seconds)
+
+    @property
+    def register_file(self) -> Path:
+        return self.data_dir / "parties.json"

@@ -1,0 +1,146 @@
+"""Whose signatures the auditor accepts: authorities, gateways, issuers and devices it enrolled.
+
+The auditor takes no list of anybody's: it would be the list of whom it audits. The list is a JSON
+file in its data directory; ``sealmatch-auditor enrol`` and ``suspend`` write it, the running
+service notices a change at the next request. A party that rotates its key stands in it twice.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gateway.wire.cose import MAX_KEYS, VerifyKey
+from gateway.wire.errors import CallerMisuse, Refused
+from gateway.wire.host.keyfile import exclusive
+from gateway.wire.ids import PartyId
+
+Kind = Literal["authority", "gateway", "issuer", "device"]
+KINDS: Final[tuple[Kind, ...]] = ("authority", "gateway", "issuer", "device")
+
+
+class Enrolled(BaseModel):
+    """One key of one enrolled party."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    kind: Kind
+    party: PartyId
+    public_key: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Ed25519 public key in hexadecimal."""
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    version: Literal[1] = 1
+    parties: tuple[Enrolled, ...] = ()
+
+    @model_validator(mode="after")
+    def _keys(self) -> Self:
+        names = [(one.kind, one.party) for one in self.parties]
+        if len(set(self.parties)) != len(names) or any(names.count(n) > MAX_KEYS for n in names):
+            raise ValueError("a key twice, or a party more than twice")
+        return self
+
+
+class Register:
+    """Enrolled parties, read from a file and re-read when it changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+        self._parties: tuple[Enrolled, ...] = ()
+
+    def authority(self, party: PartyId) -> VerifyKey:
+        """The key, or both keys, of an enrolled authority. Raises ``Refused``."""
+        return self._key("authority", party)
+
+    def issuer(self, party: PartyId) -> VerifyKey:
+        """The key, or both keys, of an enrolled issuer. Raises ``Refused``."""
+        return self._key("issuer", party)
+
+    def device(self, party: PartyId) -> VerifyKey:
+        """The key, or both keys, of an enrolled device. Raises ``Refused``."""
+        return self._key("device", party)
+
+    def gateway_by_key_id(self, key_id: bytes) -> VerifyKey | None:
+        """The gateway that signs with this key, or None."""
+        gateways = (
+            VerifyKey(one.party, bytes.fromhex(one.public_key))
+            for one in self.parties()
+            if one.kind == "gateway"
+        )
+        return next((key for key in gateways if key.key_id == key_id), None)
+
+    def parties(self) -> tuple[Enrolled, ...]:
+        """All enrolled keys."""
+        self._refresh()
+        return self._parties
+
+    def enrol(self, party: Enrolled) -> None:
+        """Enrol a party, or its second key.
+
+        Raises:
+            CallerMisuse: it has two keys already.
+        """
+        with exclusive(self._path.parent):
+            if party not in self.parties():
+                self._write((*self._parties, party))
+
+    def suspend(self, kind: Kind, party: PartyId, public_key: str | None = None) -> None:
+        """Remove a party, or one of its keys.
+
+        Raises:
+            CallerMisuse: it is not enrolled.
+        """
+        with exclusive(self._path.parent):
+            kept = tuple(
+                one
+                for one in self.parties()
+                if (one.kind, one.party) != (kind, party)
+                or public_key not in (None, one.public_key)
+            )
+            if len(kept) == len(self._parties):
+                raise CallerMisuse(f"{kind} {party} is not enrolled")
+            self._write(kept)
+
+    def _key(self, kind: Kind, party: PartyId) -> VerifyKey:
+        keys = [p.public_key for p in self.parties() if (p.kind, p.party) == (kind, party)]
+        if not keys:
+            raise Refused(f"{kind} {party} is not enrolled")
+        return VerifyKey.pinned(party, keys)
+
+    def _refresh(self) -> None:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            self._parties, self._stamp = (), None
+            return
+        stamp = (status.st_mtime_ns, status.st_ino)
+        if stamp != self._stamp:
+            try:
+                self._parties = _File.model_validate_json(self._path.read_bytes()).parties
+            except ValidationError:
+                raise CallerMisuse(f"{self._path.name} is not a valid list of parties") from None
+            self._stamp = stamp
+
+    def _write(self, parties: tuple[Enrolled, ...]) -> None:
+        """Replace the file in one step: a crash leaves the old list or the new one."""
+        try:
+            content = _File(parties=parties).model_dump_json(indent=1)
+        except ValidationError:
+            raise CallerMisuse("a party has one key, or two while it rotates") from None
+        descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".register-")
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(self._path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        self._refresh()

@@ -1,0 +1,206 @@
+"""The numbered steps between an audit request and a report (protocol, section 10).
+
+What is repeated is what the authority demanded, and nothing else: every value is held against the
+demand that it signed, so a gateway cannot have another evaluation countersigned.
+
+1.  The demand is signed by an enrolled authority, for the gateway that asks, and has not expired.
+2.  The grant is that authority's, for the demanded session, key and parties.
+3.  The public key is the demanded one.
+4.  The policy is the demanded one, with its lanes and model, and one that the auditor accepts.
+5.  Both assertions are the demanded ones. Issuer and device are enrolled here and signed them;
+    an auditor that keeps no list of counters takes the authority's word for that, and says so.
+6.  Both assertions speak of this session and key, these parties, this model, and each other.
+7.  Probe and encrypted bits are the demanded ones; template and probe are those asserted.
+8.  The sealed secret opens for this demand; the template in it is the demanded one.
+9.  The seed in it opens the demanded commitment.
+10. Repeated from these inputs and this seed, the masked product has the demanded digest.
+11. So have the blinded rows.
+
+This module has no clock, storage or network: they are passed in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.he.randomness import seed_commitment
+from gateway.he.session_key import MAX_LIFETIME
+from gateway.wire import cose
+from gateway.wire.audit import AuditDemand, AuditRequest, Evaluated
+from gateway.wire.cose import Signed, VerifyKey
+from gateway.wire.errors import Refused
+from gateway.wire.host.memory import wipe
+from gateway.wire.ids import Digest, KeyId, PartyId, digest_of
+from gateway.wire.policy import MatchPolicy
+from gateway.wire.polynomials import FRESH_BYTES
+from gateway.wire.profile import PROFILE
+from gateway.wire.sealing import SealingPrivateKey
+from gateway.wire.session import SessionGrant
+from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
+
+CLOCK_SKEW = 60
+"""Seconds by which clocks of honest parties may differ."""
+
+
+class Parties(Protocol):
+    """The auditor's own list."""
+
+    def authority(self, party: PartyId) -> VerifyKey: ...
+
+    def issuer(self, party: PartyId) -> VerifyKey: ...
+
+    def device(self, party: PartyId) -> VerifyKey: ...
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Digests that came out when an evaluation was repeated."""
+
+    masked_product: Digest
+    blinded_rows: Digest
+
+
+Repeat = Callable[[AuditRequest, Evaluated, bytes], Repeated]
+"""Evaluates again: request, demanded evaluation, opened secret (template ciphertext, then seed)."""
+
+
+@dataclass(frozen=True)
+class Auditing:
+    """What the auditor checks with."""
+
+    parties: Parties
+    sealing: SealingPrivateKey = field(repr=False)
+    repeat: Repeat
+    verify_assertions: bool
+    policies: frozenset[str]
+    """Digests, in hexadecimal, of the match policies it accepts; empty: any."""
+
+
+def check_demand(
+    request: AuditRequest, sender: VerifyKey, parties: Parties, now: int
+) -> Signed[AuditDemand]:
+    """Step 1.
+
+    Raises:
+        MalformedMessage: not a signed demand.
+        Refused: any other fault.
+    """
+    stated = cose.peek(request.demand, AuditDemand).evaluated
+    demand = cose.verify(request.demand, AuditDemand, parties.authority(stated.authority))
+    expires = demand.message.expires_at
+    _require(
+        {
+            "gateway": stated.gateway == sender.party,
+            "profile": stated.profile == PROFILE,
+            "expiry": now - CLOCK_SKEW < expires <= now + MAX_LIFETIME + CLOCK_SKEW,
+        }
+    )
+    return demand
+
+
+def check_evaluation(request: AuditRequest, demand: Signed[AuditDemand], given: Auditing) -> None:
+    """Steps 2 to 11.
+
+    Raises:
+        MalformedMessage: something is not a valid encoding.
+        Refused: any other fault; the evaluation is not the one that was demanded.
+        Unavailable: the repetition did not come to an end.
+    """
+    wanted = demand.message.evaluated
+    _check_session(request, wanted, given)
+    template, submission = _assertions(request, wanted, given)
+    _check_assertions(template.message, submission.message, template.digest, wanted)
+    # 7: the ciphertexts
+    _require(
+        {
+            "probe": digest_of(request.probe) == wanted.probe_digest,
+            "encrypted bits": digest_of(request.encrypted_bits) == wanted.encrypted_bits_digest,
+        }
+    )
+    # 8, 9: what was sealed
+    secret = given.sealing.open_for_audit(request.sealed_secret, demand.digest)
+    seed = bytearray(memoryview(secret)[FRESH_BYTES:])
+    try:
+        _require(
+            {
+                "template": digest_of(secret[:FRESH_BYTES]) == wanted.template_digest,
+                "seed": seed_commitment(wanted.session, seed) == wanted.seed_commitment,
+            }
+        )
+    finally:
+        wipe(seed)
+    # 10, 11: again
+    repeated = given.repeat(request, wanted, secret)
+    _require(
+        {
+            "masked product": repeated.masked_product == wanted.masked_product_digest,
+            "blinded rows": repeated.blinded_rows == wanted.blinded_rows_digest,
+        }
+    )
+
+
+def _check_session(request: AuditRequest, wanted: Evaluated, given: Auditing) -> None:
+    # 2: grant
+    grant = cose.verify(request.grant, SessionGrant, given.parties.authority(wanted.authority))
+    names = ("profile", "session", "gateway", "authority", "device", "issuer", "key_id")
+    for name in names:
+        _require({f"grant: {name}": getattr(grant.message, name) == getattr(wanted, name)})
+    # 3: public key
+    _require({"public key": KeyId(digest_of(request.public_key)) == wanted.key_id})
+    # 4: policy
+    policy = MatchPolicy.decode(request.policy)
+    _require(
+        {
+            "policy": policy.digest == wanted.policy_digest,
+            "lanes": len(policy.lanes) == wanted.lanes,
+            "policy's model": policy.model_digest == wanted.model_digest,
+            "accepted policy": not given.policies or policy.digest.hex() in given.policies,
+        }
+    )
+
+
+def _assertions(
+    request: AuditRequest, wanted: Evaluated, given: Auditing
+) -> tuple[Signed[TemplateAssertion], Signed[SubmissionAssertion]]:
+    # 5: both assertions
+    template, submission = request.template_assertion, request.submission_assertion
+    _require(
+        {
+            "template assertion": digest_of(template) == wanted.template_assertion_digest,
+            "submission assertion": digest_of(submission) == wanted.submission_assertion_digest,
+        }
+    )
+    if given.verify_assertions:
+        issuer, device = given.parties.issuer(wanted.issuer), given.parties.device(wanted.device)
+        return (
+            cose.verify(template, TemplateAssertion, issuer),
+            cose.verify(submission, SubmissionAssertion, device),
+        )
+    return (
+        Signed(cose.peek(template, TemplateAssertion), template),
+        Signed(cose.peek(submission, SubmissionAssertion), submission),
+    )
+
+
+def _check_assertions(
+    issued: TemplateAssertion, made: SubmissionAssertion, issued_digest: Digest, wanted: Evaluated
+) -> None:
+    # 6: about this session and each other
+    _require(
+        {
+            "assertions: session": issued.session == made.session == wanted.session,
+            "assertions: key": issued.key_id == made.key_id == wanted.key_id,
+            "assertions: parties": (issued.issuer, made.device) == (wanted.issuer, wanted.device),
+            "assertions: model": issued.model_digest == made.model_digest == wanted.model_digest,
+            "assertions: template": made.template_assertion_digest == issued_digest,
+            # 7: the ciphertexts that they assert
+            "asserted probe": made.probe_digest == wanted.probe_digest,
+            "asserted template": issued.template_digest == wanted.template_digest,
+        }
+    )
+
+
+def _require(checks: dict[str, bool]) -> None:
+    for what, holds in checks.items():
+        if not holds:
+            raise Refused(f"{what} is not the demanded one")

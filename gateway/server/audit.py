@@ -1,0 +1,92 @@
+"""The gateway's side of an audit by re-execution (protocol, section 10).
+
+The authority demands an audit instead of a decision. The gateway hands what one needs to repeat the
+evaluation to the auditor that its own operator pins, and to nobody else; seed and template travel
+sealed to that auditor for this one demand. What comes back goes to the authority. Any fault ends
+the session without an outcome: the authority has made none.
+"""
+
+from dataclasses import dataclass, field
+
+from gateway.he.evaluation import Inputs
+from gateway.server.authority_client import AuditorClient
+from gateway.server.evaluation import Evaluating
+from gateway.wire import cose
+from gateway.wire.audit import AuditDemand, AuditReport, AuditRequest, Evaluated
+from gateway.wire.cose import Signed, VerifyKey
+from gateway.wire.errors import MalformedMessage, Refused
+from gateway.wire.polynomials import Ciphertext
+from gateway.wire.sealing import SealingPublicKey
+
+
+@dataclass(frozen=True)
+class Auditor:
+    """The auditor that the gateway's operator has chosen: how to reach it, and its pinned keys."""
+
+    client: AuditorClient
+    key: VerifyKey
+    sealing: SealingPublicKey = field(repr=False)
+
+
+def have_repeated(
+    demand: bytes,
+    held: Evaluated,
+    authority: VerifyKey,
+    auditor: Auditor | None,
+    evaluation: Evaluating,
+    inputs: Inputs,
+    bits: Ciphertext,
+) -> Signed[AuditReport]:
+    """Let the auditor repeat the evaluation, and return its report.
+
+    Args:
+        held: the evaluation as this side knows it.
+
+    Raises:
+        Refused: the demand is not the authority's or about something else, there is no auditor,
+            it refuses, or its report is about something else. Nothing was handed over in the
+            first two cases.
+        Unavailable: the auditor does not answer.
+    """
+    demanded = _demand(demand, held, authority)
+    if auditor is None:
+        raise Refused("the authority demands an audit, and no auditor is set")
+    response = auditor.client.audit(
+        AuditRequest(
+            demand=demand,
+            grant=inputs.grant,
+            public_key=inputs.public_key.encoded,
+            policy=inputs.policy.encode(),
+            template_assertion=inputs.template_assertion,
+            submission_assertion=inputs.submission_assertion,
+            probe=inputs.probe.encoded,
+            encrypted_bits=bits.encoded,
+            sealed_secret=evaluation.sealed_for_audit(auditor.sealing, demanded.digest),
+        )
+    )
+    return _report(response.report, demanded, auditor.key)
+
+
+def _demand(encoded: bytes, held: Evaluated, key: VerifyKey) -> Signed[AuditDemand]:
+    try:
+        demand = cose.verify(encoded, AuditDemand, key)
+    except MalformedMessage:
+        raise Refused("the authority sent a malformed demand") from None
+    if demand.message.evaluated != held:
+        raise Refused("the authority demands an audit of another evaluation")
+    return demand
+
+
+def _report(encoded: bytes, demand: Signed[AuditDemand], key: VerifyKey) -> Signed[AuditReport]:
+    try:
+        report = cose.verify(encoded, AuditReport, key)
+    except MalformedMessage:
+        raise Refused("the auditor sent a malformed report") from None
+    stated = report.message
+    if (
+        stated.auditor != key.party
+        or stated.demand_digest != demand.digest
+        or stated.evaluated_digest != demand.message.evaluated.digest
+    ):
+        raise Refused("the auditor's report is not about this demand")
+    return report

@@ -1,0 +1,157 @@
+"""When an audit is demanded, and what happens to a gateway that leaves demands unanswered.
+
+The coin falls after the blinded rows have arrived and before anything of them is decrypted: the
+gateway cannot foresee it, and it cannot depend on an outcome that does not exist. A cheating
+gateway would simply abandon every audited session. So a demand is on disk before it leaves, and
+goes when its report has come; after a few that were never answered the gateway gets no decision
+any more, until the authority's operator has looked into it and cleared them (protocol, section 10).
+
+What is stored: the gateway's name and the time until which the report was awaited; for a demand
+that was answered, nothing.
+"""
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NewType
+
+from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.ids import PartyId
+
+DemandId = NewType("DemandId", int)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS demands (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    gateway TEXT NOT NULL,
+    due INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS demands_gateway ON demands (gateway, due);
+"""
+
+
+@dataclass(frozen=True)
+class AuditPolicy:
+    """What the operator decides."""
+
+    one_in: int
+    """An audit is demanded of one evaluation in this many; 0: never."""
+    seconds: int
+    """Time in which the report must come."""
+    unanswered: int
+    """Demands left unanswered after which a gateway gets no decision."""
+
+
+def coin(one_in: int, draw: Callable[[int], int] = secrets.randbelow) -> bool:
+    """Whether this evaluation is audited: true once in ``one_in`` times, never for 0.
+
+    Args:
+        draw: uniform below its argument, unpredictable.
+    """
+    return one_in > 0 and draw(one_in) == 0
+
+
+class AuditLedger:
+    """Demands without a report, in a database of their own. Thread-safe."""
+
+    def __init__(self, path: Path, unanswered: int, clock: Callable[[], int]) -> None:
+        """Open or create the database.
+
+        Raises:
+            Unavailable: it cannot be opened.
+        """
+        self._unanswered = unanswered
+        self._clock = clock
+        self._lock = threading.Lock()
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=5, isolation_level=None, check_same_thread=False
+            )
+            path.chmod(0o600)
+            for pragma in ("journal_mode=TRUNCATE", "synchronous=FULL", "secure_delete=ON"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._connection.executescript(_SCHEMA)
+        except (sqlite3.Error, OSError):
+            raise Unavailable("the ledger of audits cannot be opened") from None
+
+    def require_answering(self, gateway: PartyId) -> None:
+        """Let a gateway pass that answers its demands.
+
+        Raises:
+            Refused: it has left too many unanswered.
+            Unavailable: the storage failed; nothing may be answered.
+        """
+        if self.unanswered().get(gateway, 0) >= self._unanswered:
+            raise Refused(f"{gateway} has left too many audits unanswered")
+
+    def demand(self, gateway: PartyId, due: int) -> DemandId:
+        """Note a demand, durably, before it leaves.
+
+        Raises:
+            Unavailable: the storage failed; the demand must not leave, and no decision instead.
+        """
+        with self._transaction() as connection:
+            added = connection.execute(
+                "INSERT INTO demands (gateway, due) VALUES (?, ?)", (gateway, due)
+            )
+            return DemandId(int(added.lastrowid or 0))
+
+    def answered(self, demand: DemandId) -> None:
+        """Forget a demand whose report has come.
+
+        Raises:
+            Unavailable: the storage failed; the decision must not leave.
+        """
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM demands WHERE id = ?", (demand,))
+
+    def unanswered(self) -> dict[PartyId, int]:
+        """Demands whose time has passed, by gateway.
+
+        Raises:
+            Unavailable: the storage failed.
+        """
+        with self._transaction() as connection:
+            rows = connection.execute(
+                "SELECT gateway, count(*) FROM demands WHERE due <= ? GROUP BY gateway",
+                (self._clock(),),
+            ).fetchall()
+        return {gateway: int(count) for gateway, count in rows}
+
+    def clear(self, gateway: PartyId) -> int:
+        """Forget a gateway's unanswered demands; returns how many there were.
+
+        Raises:
+            Unavailable: the storage failed.
+        """
+        with self._transaction() as connection:
+            done = connection.execute(
+                "DELETE FROM demands WHERE gateway = ? AND due <= ?", (gateway, self._clock())
+            )
+            return done.rowcount
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except sqlite3.Error:
+                self._roll_back()
+                raise Unavailable("the ledger of audits cannot be used") from None
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):  # a closed or broken connection has nothing to undo
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
