@@ -1,6 +1,6 @@
 """``sealmatch demo``: watch a registration, and see what each party saw.
 
-Both servers run as processes on loopback. Without photographs of your own, a genuine and an
+Gateway, key authority and auditor run as processes on loopback. Without photographs of your own, a genuine and an
 impostor registration run on pictures made from one photograph that insightface ships.
 """
 
@@ -48,7 +48,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--state-dir", type=Path, metavar="DIR", help="keep the servers' state there"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    add_audit_argument(parser, default=0)
+    add_audit_argument(parser, default=1)
     add_pack_argument(parser)
     parser.set_defaults(run=run, parser=parser)
 
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
     pairs = _pairs(options, vision, screen)
     with terminate_as_interrupt(), _state(options.state_dir) as directory:
         done = _demonstrate(directory, pack, vision, pairs, screen, options.audit_one_in)
-    screen.say("Both servers stopped.")
+    screen.say("All servers stopped.")
     if options.json:
         print(json.dumps(screen.result, indent=2))
     return 0 if done else 1
@@ -128,7 +128,7 @@ def _demonstrate(
     audit_one_in: int,
 ) -> bool:
     model = model_of(pack)
-    screen.say("Starting gateway and key authority as separate processes ...")
+    screen.say("Starting gateway, key authority and auditor as separate processes ...")
     with ObservedDeployment(
         directory, model, 0, tls=False, audit_one_in=audit_one_in, **gateway_settings(pack)
     ) as deployment:

@@ -10,14 +10,15 @@ from gateway.cli.wiretap import Passage
 from gateway.client.registration import Registration
 from gateway.wire import cose
 from gateway.wire.evaluation import BlindedRows, EncryptedBits, MaskedProduct
-from gateway.wire.submission import TemplateAssertion
+from gateway.wire.proof import Statement
+from gateway.wire.submission import Submission, TemplateAssertion
 
 GATEWAY_TABLES = (
     *("sessions", "records", "parties", "admin_actions", "outcome_counters"),
     *("log_head", "log_pending", "log_entries", "log_tiles", "log_checkpoints"),
 )
 """All but the consent texts and the schema's version, which are about nobody."""
-AUTHORITY_TABLES = ("attempts",)
+AUTHORITY_TABLES = {"caps.sqlite3": ("attempts",), "audits.sqlite3": ("demands",)}
 
 _SHOWN_BYTES = 10
 _WIDTHS = (10, 24, 9, 32)
@@ -85,17 +86,31 @@ def seen(
         _bytes("authority", "subject inner value", assertion.subject_inner, "keyed hash"),
         Sight("authority", "outcome", None, result.outcome, "the one bit that it signs"),
         Sight("gateway", "outcome", None, result.outcome, "as signed by the authority"),
+        *_auditor(submission, statement),
         _bytes("stranger", "receipt", result.receipt, "no number, nothing biometric"),
     ]
 
 
+def _auditor(submission: Submission, statement: Statement) -> list[Sight]:
+    """What the auditor saw of an audited registration: what the gateway did, and its seed."""
+    if statement.audit is None:
+        return []
+    return [
+        _bytes("auditor", "probe ciphertext", submission.probe, "cannot be decrypted here"),
+        Sight("auditor", "template, seed", None, "(sealed to it)", "a ciphertext; 32 bytes"),
+        _bytes("auditor", "report", statement.audit, "signed: the same bytes came out"),
+    ]
+
+
 def stored(directories: Directories) -> list[Stored]:
-    """Every value that either server keeps on disk."""
+    """Every value that a server keeps on disk."""
     gateway, authority = directories.gateway, directories.authority
     found = _database(gateway / "gateway.sqlite3", GATEWAY_TABLES)
-    found += _database(authority / "caps.sqlite3", AUTHORITY_TABLES)
-    for place, directory in (("gateway", gateway), ("authority", authority)):
-        for path in sorted(directory.iterdir()):
+    for name, tables in AUTHORITY_TABLES.items():
+        found += _database(authority / name, tables)
+    places = {"gateway": gateway, "authority": authority, "auditor": directories.auditor}
+    for place, directory in places.items():
+        for path in sorted(directory.iterdir() if directory.exists() else ()):
             if path.is_file() and ".sqlite3" not in path.name:
                 shown = "(sealed)" if path.suffix == ".sealed" else "(readable)"
                 found.append(Stored(f"{place} file", path.name, path.stat().st_size, shown))

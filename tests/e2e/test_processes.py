@@ -770,7 +770,8 @@ def test_no_file_of_either_server_holds_a_number_or_a_ciphertext(
             assert one not in content, f"{path.name} holds {one!r}"
     authority = [p for p in files if deployment.directories.authority in p.parents]
     assert sum(p.stat().st_size for p in authority) < 64 * 1024
-    own = {"keystore.sealed", "trust.json", "server.log", "caps.sqlite3", "caps.sqlite3-journal"}
+    counters = {f"{name}.sqlite3{end}" for name in ("caps", "audits") for end in ("", "-journal")}
+    own = {"keystore.sealed", "trust.json", "server.log", *counters}
     assert {p.name for p in authority} <= own
 
 

@@ -33,6 +33,7 @@ def content() -> dict[str, Any]:
             }
         ],
         "policies": ["ab" * 32],
+        "auditors": [{"party": "auditor-1", "publicKey": "cd" * 32}],
         "counter": {
             "device": "device-17",
             "deviceKeyFile": "device.key",

@@ -56,6 +56,7 @@ ALLOWED: list[Any] = [
     ("rest", -1),
     ("reach", -1),
     ("required", True),
+    ("assertionsVerified", True),
 ]
 
 
