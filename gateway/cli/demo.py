@@ -1,7 +1,7 @@
 """``sealmatch demo``: watch a registration, and see what each party saw.
 
-Gateway, key authority and auditor run as processes on loopback. Without photographs of your own, a genuine and an
-impostor registration run on pictures made from one photograph that insightface ships.
+Gateway, key authority and auditor run as processes on loopback. Without photographs of your own, a
+genuine and an impostor registration run on pictures made from one photograph of insightface's.
 """
 
 import argparse

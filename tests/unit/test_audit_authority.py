@@ -121,9 +121,8 @@ def test_the_coin_falls_once_in_n() -> None:
     for n in (1, 2, 64, 1000):
         fell = [coin(n, lambda below, value=value: value) for value in range(n)]
         assert fell.count(True) == 1
-        asked: list[int] = []
-        coin(n, lambda below: asked.append(below) or 0)  # type: ignore[func-returns-value]
-        assert asked == [n]
+        with pytest.raises(ZeroDivisionError):  # what is passed on is n itself
+            coin(n, lambda below, n=n: 1 // (below - n))
 
 
 def test_the_real_coin_is_fair() -> None:
