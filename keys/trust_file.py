@@ -61,7 +61,7 @@ class Enrolled(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    kind: Literal["gateway", "issuer", "device", "authority"]
+    kind: Literal["gateway", "issuer", "device", "auditor", "authority"]
     """``authority``: the authority's own later key, to which its history handed over."""
     party: PartyId
     public_key: str = Field(pattern=r"^[0-9a-f]{64}$")

@@ -284,10 +284,10 @@ def test_a_report_before_any_demand_is_refused(authority: InProcessAuthority) ->
 
 def test_a_suspended_auditor_countersigns_nothing(authority: InProcessAuthority) -> None:
     demand = any_demand(authority)
-    authority.trust.suspend("auditor", AUDITOR.party)
+    authority.trust.remove("auditor", AUDITOR.party)
     with refused("is not enrolled"):
         conclude(authority, report(demand))
-    authority.enrol("auditor", fixed_key(AUDITOR.party, "auditor/second"))
+    authority.trust.add("auditor", fixed_key(AUDITOR.party, "auditor/second"))
     with refused("not signed by"):
         conclude(authority, report(demand))
 
