@@ -260,7 +260,7 @@ def test_a_logged_receipt_passes_every_step() -> None:
     assert list(result.notes) == list(STEPS) == list(range(1, 13))
     assert result.notes[7] == "gateway.example/log"
     assert result.notes[8] == "one.example, two.example"
-    assert result.notes[12] == "entry 3 of 7"
+    assert result.notes[9] == "entry 3 of 7"
     assert "asks for none" in verify_receipt(LOG.receipt(), LOG.trusted()).notes[8]
 
 
