@@ -111,6 +111,18 @@ def test_eyes_that_stay_closed_are_no_blink_yet() -> None:
     assert run(REST, closed * 150, REST) == []  # that is sleep
 
 
+@pytest.mark.parametrize("degrees", [20, 30, 40, 45])
+@pytest.mark.parametrize("frames", [2, 6, 15])
+def test_a_far_or_fast_turn_is_found_too(degrees, frames) -> None:
+    """With the breadth that the schematic head really shows."""
+    there = [frame(yaw=degrees * n / frames) for n in range(1, frames + 1)]
+    turn = [
+        replace(one, breadth=m.breadth(one.face.landmarks))
+        for one in [*REST, *there, *[there[-1]] * 6, *there[::-1]]
+    ]
+    assert [event.kind for event in run(turn)] == ["turn-left"]
+
+
 def test_somebody_who_is_always_turned_does_not_turn() -> None:
     turned = [frame(yaw=25)] * 60
     assert run(turned) == []

@@ -44,6 +44,9 @@ _BASELINE_MS = 3000
 
 _BROAD = 0.91  # of the usual breadth
 """Turned heads of the clips keep 0.93 and more; of 40 turned and bent prints, 34 kept less."""
+_FAR, _BROAD_LOSS = 0.30, 0.35
+"""Beyond 25 degrees, where no print's nose came, a head becomes narrower too: by no more than this
+for each eye distance of the nose's way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,12 @@ class _Turn:
 
     def _broad(self) -> bool:
         usual = median(frame.breadth for frame in self._usual)
-        return median(frame.breadth for frame in self._away) >= _BROAD * usual
+        return median(self._breadth(frame) for frame in self._away) >= _BROAD * usual
+
+    def _breadth(self, frame: FrameMeasurement) -> float:
+        """What the face would have without what a head loses in a far turn."""
+        far = max(0.0, abs(frame.turn - self._baseline) - _FAR)
+        return frame.breadth / (1 - min(_BROAD_LOSS * far, 0.5) / _BROAD)
 
     def _learn(self, now: FrameMeasurement) -> None:
         """What is usual: the median of the last seconds' frontal frames. Without any, no turn."""
