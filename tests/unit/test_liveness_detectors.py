@@ -119,6 +119,7 @@ def test_a_far_or_fast_turn_is_found_too(degrees, frames) -> None:
     turn = [
         replace(one, breadth=m.breadth(one.face.landmarks))
         for one in [*REST, *there, *[there[-1]] * 6, *there[::-1]]
+        if one.face is not None and one.face.landmarks is not None
     ]
     assert [event.kind for event in run(turn)] == ["turn-left"]
 
