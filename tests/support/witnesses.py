@@ -6,7 +6,7 @@ import asyncio
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -30,18 +30,20 @@ from tests.support.translog import signer
 NAME = "witness.example/w1"
 
 
-def sealed_witness(directory: Path, **settings) -> WitnessSettings:
-    """A new witness that knows the tests' log."""
+def sealed_witness(
+    directory: Path, name: str = NAME, logs: Sequence[NoteKey] = (signer().key,)
+) -> WitnessSettings:
+    """A new witness; unless told otherwise, it knows the tests' log."""
     found = WitnessSettings(
         data_dir=directory,
         passphrase_file=passphrase_file(directory),
         requests_per_second=1000,
         burst=10_000,
-        **settings,
     )
     with mock.patch.object(keystore, "DEFAULT_COST", CHEAP):
-        keys.initialise(found, NAME, NOW)
-    KnownLogs(found.logs_file).add(signer().key)
+        keys.initialise(found, name, NOW)
+    for log in logs:
+        KnownLogs(found.logs_file).add(log)
     return found
 
 

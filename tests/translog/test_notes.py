@@ -64,6 +64,8 @@ def test_the_example_of_checkpoint_and_cosignature_reads_back() -> None:
         ("yaQM=\n", "yaQM=\r\n"),
         ("Uw2Q", "Uw2\n"),
         ("Uw2Q", "Uw-_"),
+        (NOTE[NOTE.index("Uw2Q") : -1], "Uw2QOg=="),
+        (NOTE[NOTE.index("Uw2Q") : -1], base64.b64encode(bytes(4 + 5 * 1024 + 1)).decode()),
     ],
 )
 def test_a_note_has_one_form(was: str, becomes: str) -> None:

@@ -1,0 +1,170 @@
+"""A gateway and three witnesses as processes: a receipt needs two of them, and shows it.
+
+One deployment serves the whole module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import httpx
+import pytest
+from proofbundle import cli as proofbundle
+
+from gateway.cli.local import LocalDeployment
+from gateway.client import gateway_client
+from gateway.proofs.trust import TrustFile
+from gateway.proofs.verify import ReceiptInvalid, verify_receipt
+from gateway.translog.checkpoint import SignedCheckpoint
+from gateway.translog.note import Kind
+from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
+from gateway.wire.errors import Unavailable
+from gateway.wire.ids import digest_of
+from gateway.wire.proof import Receipt
+from gateway.witness.logs import KnownLogs
+from tests.support.deployment import MODEL, Counter, pair
+from tests.support.translog import signer, witness
+from tests.support.witnesses import public_keys, running_witness, sealed_witness
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
+QUORUM = 2
+KINDS = (Kind.COSIGNATURE_ED25519, Kind.COSIGNATURE_ML_DSA_44, Kind.COSIGNATURE_ED25519)
+
+
+@dataclass
+class Site:
+    """The deployment, its counter, and the witnesses by name."""
+
+    deployment: LocalDeployment
+    counter: Counter
+    witnesses: dict[str, BaseProcess]
+    trust: TrustFile
+
+    def receipt(self) -> bytes:
+        """One registration."""
+        return self.counter.register(*pair(0.7)).receipt
+
+    @contextmanager
+    def silent(self, *names: str) -> Iterator[None]:
+        """These witnesses accept connections and answer nothing."""
+        pids = [self.witnesses[name].pid or 0 for name in names]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    root = tmp_path_factory.mktemp("witnessed")
+    with ExitStack() as stack:
+        processes, trusted, known = {}, [], []
+        for number, kind in enumerate(KINDS):
+            settings = sealed_witness(root / f"witness{number}", f"w{number}.example", ())
+            url, process = stack.enter_context(running_witness(settings))
+            [key] = [key for key in public_keys(settings) if key.kind is kind]
+            processes[f"w{number}"] = process
+            trusted.append(TrustedWitness(f"w{number}", key, url))
+            known.append(KnownLogs(settings.logs_file))
+        file = root / "witnesses.policy"
+        file.write_bytes(bytes(TrustPolicy.simple([], trusted, QUORUM)))
+        deployment = stack.enter_context(
+            LocalDeployment(
+                root / "servers",
+                MODEL,
+                log_witnesses=str(file),
+                log_wait_seconds="1",
+                witness_seconds="2",
+            )
+        )
+        counter = Counter(deployment)
+        stack.callback(counter.close)
+        trust = TrustFile.read(deployment.directories.trust)
+        assert trust.log is not None
+        for logs in known:
+            for log in trust.log.logs:
+                logs.add(log.key)
+        yield Site(deployment, counter, processes, trust)
+
+
+def trusting(site: Site, policy: TrustPolicy) -> TrustFile:
+    return site.trust.model_copy(update={"log_policy": bytes(policy).decode().splitlines()})
+
+
+def policy_of(site: Site) -> TrustPolicy:
+    assert site.trust.log is not None
+    return site.trust.log
+
+
+def test_a_receipt_carries_the_cosignatures_of_the_quorum(site: Site) -> None:
+    receipt = site.receipt()
+    verify_receipt(receipt, site.trust)
+    policy = policy_of(site)
+    strangers = [
+        replace(one, key=witness(n, one.key.kind).key) for n, one in enumerate(policy.witnesses)
+    ]
+    for wrong in (
+        replace(policy, witnesses=tuple(strangers)),
+        replace(policy, logs=(TrustedLog(signer(policy.logs[0].key.name).key),)),
+    ):
+        with pytest.raises(ReceiptInvalid) as invalid:
+            verify_receipt(receipt, trusting(site, wrong))
+        assert invalid.value.step in {7, 8}
+
+
+def test_somebody_elses_tool_accepts_the_receipt(site: Site, tmp_path: Path) -> None:
+    receipt = Receipt.decode(site.receipt())
+    policy = policy_of(site)
+    (tmp_path / "proof").write_bytes(receipt.log_proof or b"")
+    (tmp_path / "entry").write_bytes(digest_of(receipt.statement))
+    command = [
+        *("verify-proof", str(tmp_path / "proof"), "--payload-file", str(tmp_path / "entry")),
+        *("--log-vkey", str(policy.logs[0].key), "--expected-origin", policy.logs[0].key.name),
+        *("--threshold", str(QUORUM)),
+    ]
+    for one in policy.witnesses:
+        command += ["--witness-vkey", str(one.key)]
+    assert proofbundle.main(command) == 0
+    (tmp_path / "entry").write_bytes(bytes(32))
+    assert proofbundle.main(command) != 0
+
+
+def test_one_witness_may_be_silent_and_two_may_not(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_client, "RECEIPT_ATTEMPTS", 3)
+    with site.silent("w1"):
+        receipt = site.receipt()
+    verify_receipt(receipt, site.trust)
+    group = policy_of(site).groups[0]
+    all_three = replace(policy_of(site), groups=(replace(group, threshold=3),))
+    with pytest.raises(ReceiptInvalid) as invalid:
+        verify_receipt(receipt, trusting(site, all_three))
+    assert invalid.value.step == 8
+    with site.silent("w0", "w1"), pytest.raises(Unavailable, match="receipt is not there yet"):
+        site.receipt()
+    verify_receipt(site.receipt(), site.trust)
+
+
+def test_witnesses_keep_the_same_history(site: Site) -> None:
+    site.receipt()
+    origin = policy_of(site).logs[0].key.name
+    path = f"{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
+    kept = []
+    for one in policy_of(site).witnesses:
+        answer = httpx.get(f"{one.url}/{path}", trust_env=False, timeout=10)
+        kept.append(SignedCheckpoint.parse(answer.content).checkpoint)
+    assert {one.origin for one in kept} == {origin}
+    sizes = sorted(one.size for one in kept)
+    assert sizes[1] == sizes[2], "the latest checkpoint has its quorum"
