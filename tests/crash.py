@@ -1,0 +1,64 @@
+"""``python -m tests.crash``: kill the servers hundreds of times, and check what is left.
+
+Every labelled crash point of gateway, authority and sequencer ``--each`` times, then ``--kills``
+SIGKILLs at random moments, with registrations in flight, on SQLite and on PostgreSQL (Debian's
+package ``postgresql``). The tests run a short version: ``tests/e2e/test_log_crashes.py``. A
+witness's own crash points: ``tests/e2e/test_witness_crashes.py``.
+"""
+
+import argparse
+import contextlib
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.campaign import Campaign, labelled
+from tests.support.postgres import PostgresServer, _programs
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
+    parser.add_argument("--kills", type=int, default=200, metavar="N", help="default 200")
+    parser.add_argument("--each", type=int, default=5, metavar="N", help="default 5")
+    parser.add_argument("--only", default="", metavar="PREFIX", help="of the labelled points")
+    parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    both = ("sqlite", "postgresql")
+    for database in both if options.database == "both" else (options.database,):
+        _run(database, options)
+    return 0
+
+
+def _run(database: str, options: argparse.Namespace) -> None:
+    start = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        root = stack.enter_context(tempfile.TemporaryDirectory(prefix="sealmatch-crash-"))
+        url = None
+        if database == "postgresql":
+            programs = _programs()
+            if programs is None:
+                sys.exit("PostgreSQL is not installed (apt-get install postgresql)")
+            url = stack.enter_context(PostgresServer(programs)).new_database()
+        campaign = stack.enter_context(Campaign(Path(root), url, options.seed))
+        campaign.registered()
+        for point in [p for p in labelled() if p.startswith(options.only)] * bool(options.each):
+            for _ in range(options.each):
+                campaign.kill_at(point)
+            _tell(database, f"{point} x {options.each}", campaign)
+        for number in range(1, options.kills + 1):
+            campaign.registered()
+            killed = campaign.kill_at_random()
+            _tell(database, f"kill {number}/{options.kills} ({killed})", campaign)
+        found = campaign.check()
+    shown = ", ".join(f"{count} {name}" for name, count in found.items())
+    print(f"{database}: all whole after {time.monotonic() - start:.0f} s: {shown}", flush=True)
+
+
+def _tell(database: str, what: str, campaign: Campaign) -> None:
+    print(f"{database}: {what}; {len(campaign.receipts)} receipts so far", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

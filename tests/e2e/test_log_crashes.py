@@ -1,0 +1,32 @@
+"""The short version of ``python -m tests.crash``: no receipt without its entry, one tree."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.campaign import Campaign, labelled
+from tests.support.postgres import PostgresServer
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
+
+def test_the_sequencer_killed_at_each_of_its_points(tmp_path: Path) -> None:
+    points = [point for point in labelled() if point.startswith("sequencer-")]
+    assert len(points) == 7
+    with Campaign(tmp_path) as campaign:
+        for point in points:
+            campaign.kill_at(point)
+        found = campaign.check()
+    assert found["receipts"]
+
+
+def test_two_gateways_on_one_database_killed_at_random(
+    tmp_path: Path, postgresql: PostgresServer
+) -> None:
+    with Campaign(tmp_path, postgresql.new_database()) as campaign:
+        campaign.kill_at("sequencer-batch-committed")
+        for _ in range(2):
+            campaign.registered()
+            campaign.kill_at_random()
+        found = campaign.check()
+    assert found["receipts"] >= 2
