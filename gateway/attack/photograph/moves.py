@@ -5,7 +5,8 @@ foreshortened (``dip``, ``fold``), smeared (``jerk``, ``defocus``), too dark, to
 or out of sight. A mouth seems to open when the face becomes narrower (``narrow``, ``curl``,
 ``strip``) or when what was foreshortened before is let go (``release``, ``bow``). A nose moves
 between the eyes when the sheet is turned at close range (``swing``), rolled like a head and turned
-(``drum``), or when one half of the face is foreshortened (``crease``).
+(``drum``), or when one half of the face is foreshortened (``crease``). What such a turn takes from
+the breadth of the face, a tilt takes from its height too; every other of these is tilted.
 
 A move leads from the present pose to a target and back. Strengths and times are drawn anew each
 time; bounds are what paper and hands allow.
@@ -148,20 +149,26 @@ def _bow(_: Anatomy, draw: Draw) -> Pose:
 
 def _swing(towards: float) -> Technique:
     def pose(_: Anatomy, draw: Draw) -> Pose:
-        return Pose(
-            yaw=towards * draw.uniform(0.4, 1.15),
-            near=draw.uniform(0.8, 2.3),
-            x=draw.uniform(-0.2, 0.2),
-        )
+        yaw = towards * draw.uniform(0.4, 1.15)
+        swung = Pose(yaw=yaw, near=draw.uniform(0.8, 2.3), x=draw.uniform(-0.2, 0.2))
+        return _tilted(swung, draw)
 
     return pose
+
+
+def _tilted(turned: Pose, draw: Draw) -> Pose:
+    """Every other time about as far back or forth as it is turned, and held a little askew."""
+    if draw.random() < 0.5:
+        return turned
+    pitch = _sign(draw) * draw.uniform(0.5, 1.1) * abs(turned.yaw)
+    return replace(turned, pitch=pitch, roll=draw.uniform(-0.2, 0.2))
 
 
 def _drum(towards: float) -> Technique:
     def pose(face: Anatomy, draw: Draw) -> Pose:
         roll = Bend("curve", draw.uniform(0.5, 1.4), draw.uniform(0.15, 0.9), face.nose)
         yaw = towards * draw.uniform(0.3, 0.9)
-        return Pose(yaw=yaw, near=draw.uniform(0.8, 1.8), bend=roll)
+        return _tilted(Pose(yaw=yaw, near=draw.uniform(0.8, 1.8), bend=roll), draw)
 
     return pose
 
@@ -173,7 +180,9 @@ def _crease(towards: float) -> Technique:
         angle = _sign(draw) * draw.uniform(0.6, 1.3)
         width = draw.uniform(0.08, 0.35)
         yaw = towards * draw.uniform(-0.2, 0.6)
-        return Pose(yaw=yaw, near=draw.uniform(0.8, 1.8), bend=Bend("wave", angle, width, between))
+        near = draw.uniform(0.8, 1.8)
+        fold = Bend("wave", angle, width, between)
+        return _tilted(Pose(yaw=yaw, near=near, bend=fold), draw)
 
     return pose
 
