@@ -6,7 +6,11 @@ is counted once, an attempt is counted before anything is answered, and after a 
 """
 
 import contextlib
+import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +36,7 @@ from tests.support.deployment import (
     unix_time,
     verified,
 )
+from tests.support.sealed import sealed_authority
 from tests.support.steps import Steps
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -236,6 +241,53 @@ def test_the_authority_killed(
     assert [matched for _, matched in new] == [1 if concluded else None] * counted
     revive(deployment)
     check_afterwards(attempt, before, after, counter)
+
+
+# Operators
+
+
+ROTATE = ("keys", "rotate", "signing")
+
+
+def test_an_operator_s_commands_killed(steps: Steps, tmp_path: Path) -> None:
+    """The server opens what is there as before, and the command can be given again."""
+    settings = sealed_authority(tmp_path, "authority")
+    environment = {
+        "SEALMATCH_AUTHORITY_DATA_DIR": str(tmp_path),
+        "SEALMATCH_AUTHORITY_PASSPHRASE_FILE": str(settings.passphrase_file),
+    }
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "keys.cli", *arguments],
+            env={**os.environ, **steps.environment(), **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def killed(*arguments: str, nth: int = 1) -> None:
+        steps.arm("secret-file-written", nth=nth)
+        try:
+            assert run(*arguments)[0] == -9
+        finally:
+            steps.disarm()
+
+    activate = ("keys", "rotate", "signing", "--activate")
+    enrol = ("enrol", "device", "new-device", "ab" * 32)
+    assert run("enrol", "gateway", "a-gateway", "cd" * 32)[0] == 0
+    before = json.loads(run(*activate[:3])[1])
+    killed(*activate)  # the trust list's history has not passed to the new key
+    killed(*activate, nth=2)  # it has; the keystore is the old one
+    assert json.loads(run("keys", "show")[1]) == before
+    assert json.loads(run(*activate)[1])["publicKey"] == before["nextPublicKey"]
+    killed(*enrol)
+    assert run("list")[1].split("\t")[:2] == ["gateway", "a-gateway"]
+    assert run(*enrol)[0] == 0
+    assert "new-device" in run("list")[1]
 
 
 # Storage that fails at a step

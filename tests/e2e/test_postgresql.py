@@ -2,22 +2,26 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
 from gateway.proofs.verify import verify_receipt
 from gateway.store.database import Database
 from gateway.wire.errors import Unavailable
+from tests.e2e.test_faults import GATEWAY, revive
 from tests.support.deployment import (
     MASKED,
     ROWS,
     Counter,
     Observed,
     assert_problem,
+    free_port_pair,
     honest,
     pair,
 )
 from tests.support.postgres import PostgresServer
+from tests.support.steps import Steps
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
@@ -28,9 +32,20 @@ def url(postgresql: PostgresServer) -> str:
 
 
 @pytest.fixture(scope="module")
-def deployment(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
-    with Observed(tmp_path_factory.mktemp("postgresql"), database_url=url) as deployment:
-        yield deployment
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
+    return Steps(tmp_path_factory.mktemp("steps") / "folder")
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    url: str, steps: Steps, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Observed]:
+    root = tmp_path_factory.mktemp("postgresql")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in steps.environment().items():
+            patch.setenv(name, value)
+        with Observed(root, port=free_port_pair(), database_url=url) as deployment:
+            yield deployment
 
 
 @pytest.fixture
@@ -112,4 +127,29 @@ def test_a_gateway_that_starts_before_its_database_says_so(
         postgresql.start()
     counter = Counter(deployment)
     assert counter.register(*pair(0.7)).outcome == "MATCH"
+    counter.close()
+
+
+@pytest.mark.parametrize("step", ["gateway-record-written", "gateway-record-committed"])
+def test_a_gateway_killed_there_leaves_a_whole_record_or_none(
+    steps: Steps, url: str, deployment: Observed, step: str
+) -> None:
+    counter = Counter(deployment)
+    opened = counter.open()
+    submission = counter.honest_submission(opened)
+    before = rows(url, "SELECT record_id FROM records")
+    steps.arm(step)
+    with pytest.raises(httpx.TransportError):
+        counter.submit(opened, submission)
+    assert steps.reached
+    assert deployment.servers[GATEWAY].process.wait(10) == -9
+    revive(deployment)
+    recorded = len(rows(url, "SELECT record_id FROM records")) - len(before)
+    assert recorded == (step == "gateway-record-committed")
+    assert sum(n for outcome, n in outcomes(url).items() if "MATCH" in outcome) == len(
+        rows(url, "SELECT record_id FROM records")
+    )
+    again = counter.submit(opened, submission)
+    assert again.status_code == (200 if recorded else 409)
+    steps.disarm()
     counter.close()

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,16 @@ class Steps:
 
     def environment(self) -> dict[str, str]:
         """Settings for the servers' processes: they import ``sitecustomize``."""
-        self._folder.mkdir()
+        self._folder.mkdir(exist_ok=True)
         load = f"import runpy; runpy.run_path({__file__!r}, run_name='steps')\n"
         (self._folder / "sitecustomize.py").write_text(load)
         path = os.pathsep.join(filter(None, (str(self._folder), os.environ.get("PYTHONPATH"))))
         return {"PYTHONPATH": path, FOLDER: str(self._folder)}
 
-    def arm(self, step: str, action: str = KILL) -> None:
-        """The next process that comes to this step does so; once."""
+    def arm(self, step: str, action: str = KILL, nth: int = 1) -> None:
+        """The process that next comes to this step (for the nth time) does so; once."""
         part = self._folder / "armed.part"
-        part.write_text(f"{step}\n{action}")
+        part.write_text(f"{step}\n{action}\n{nth}")
         part.replace(self._folder / "armed")
 
     @property
@@ -66,14 +67,18 @@ class Steps:
             time.sleep(0.005)
 
 
+_visits: Counter[str] = Counter()
+
+
 def _at(step: str) -> None:
     """In a server, at every point."""
     folder = Path(os.environ[FOLDER])
+    _visits[step] += 1
     try:
-        wanted, action = (folder / "armed").read_text().split("\n")
+        wanted, action, nth = (folder / "armed").read_text().split("\n")
     except FileNotFoundError:
         return
-    if wanted != step:
+    if wanted != step or (int(nth) > 1 and _visits[step] != int(nth)):
         return
     with contextlib.suppress(FileNotFoundError):  # another thread was faster
         (folder / "armed").rename(folder / "reached")
