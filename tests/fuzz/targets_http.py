@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from unittest import mock
 from urllib.parse import unquote
 
@@ -94,7 +94,7 @@ def _flags(rng: Random, _data: bytes) -> bytes:
     return bytes((rng.choice((_SIGNED, _SIGNED, _SIGNED | _CHUNKED, _CHUNKED, 0)),))
 
 
-_REQUEST: Final = framed(
+REQUEST: Final = framed(
     _one_of(*_METHODS), words_of(*_PATH_WORDS), words_of(*_REQUEST_WORDS), _flags, trees.cbor
 )
 
@@ -105,7 +105,7 @@ def _request(rng: Random, data: bytes) -> bytes:
     if rng.random() < 0.6:
         parts[4] = trees.cbor(rng, parts[4])
         return frame(*parts)
-    return _REQUEST(rng, data)
+    return REQUEST(rng, data)
 
 
 def _post(path: bytes, body: bytes, flags: int = _SIGNED) -> bytes:
@@ -127,6 +127,8 @@ def _headers(block: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 class Edge:
     """An application and one event loop to ask it in."""
+
+    statuses: ClassVar[frozenset[int]] = _STATUSES
 
     def __init__(self, app: Any, signer: SigningKey) -> None:
         self._app = app
@@ -191,7 +193,7 @@ class Edge:
         promise(kinds.count("http.response.start") == 1, "two answers")
         status, headers = sent[0]["status"], dict(sent[0]["headers"])
         body = b"".join(message.get("body", b"") for message in sent[1:])
-        promise(status in _STATUSES, f"status {status}")
+        promise(status in self.statuses, f"status {status}")
         promise(headers.get(b"cache-control") == b"no-store", "an answer that may be cached")
         promise(b"x-correlator" in headers, "an answer without correlator")
         promise(CANARY.encode() not in body, "the answer repeats the request")
@@ -203,7 +205,7 @@ class Edge:
         return f"{status} {problem['code']}"
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Refusals are logged for operators, here by the hundred thousand."""
     logging.getLogger("sealmatch").setLevel(logging.CRITICAL + 1)
 
@@ -218,7 +220,7 @@ class _Forgetful(NonceMemory):
 
 def _prepare_gateway(scratch: Path) -> Parse:
     """The issuer is not enrolled: a valid request ends before the authority is asked."""
-    _quiet()
+    quiet()
     settings = sealed_gateway(
         scratch,
         authority_url="http://127.0.0.1:9",
@@ -264,7 +266,7 @@ def _gateway_seeds() -> list[bytes]:
 
 def _prepare_authority(scratch: Path) -> Parse:
     """With few sessions, all taken: a key made later would look like memory that stays."""
-    _quiet()
+    quiet()
     settings = sealed_authority(scratch, AUTHORITY.party, max_sessions=_SESSIONS)
     trust = SignedTrust(settings.trust_file, open_custody(settings, NOW).signing)
     trust.add("gateway", GATEWAY).add("device", DEVICE).add("issuer", ISSUER)

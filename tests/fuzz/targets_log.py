@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
 from gateway.translog.cosignature import sign_checkpoint
@@ -27,12 +29,16 @@ from gateway.translog.witnessing import (
     encode_answer,
 )
 from gateway.wire.errors import MalformedMessage
+from gateway.witness.app import SIZE, create_app
+from gateway.witness.config import WitnessSettings
 from tests.fuzz.mutations import Mutator, frame, framed, from_seeds, scramble, unframe, words_of
+from tests.fuzz.targets_http import REQUEST, Edge, quiet
 from tests.fuzz.targets_wire import promise
 from tests.support.fuzzing import CANARY, DOCUMENTED, Parse, Target
-from tests.support.parties import NOW
+from tests.support.parties import DEVICE, NOW
 from tests.support.tampering import INDEX, LOG, honest, tampered
 from tests.support.translog import MemoryLog, signer, witness
+from tests.support.witnesses import sealed_witness
 
 OLD, NEW = 20, 50
 _ED, _ML = Kind.COSIGNATURE_ED25519, Kind.COSIGNATURE_ML_DSA_44
@@ -177,6 +183,56 @@ def _resigned(rng: Random, data: bytes) -> bytes:
     return head + separator + bytes(SignedCheckpoint.make(altered, line))
 
 
+class WitnessEdge(Edge):
+    """A witness that has cosigned 20 entries, before every request."""
+
+    statuses = Edge.statuses | {422}
+
+    def __init__(self, settings: WitnessSettings) -> None:
+        super().__init__(create_app(settings, lambda: NOW), DEVICE)
+        first = AddCheckpoint(0, (), LOG.signed(OLD))
+        promise(super().parse(_http(bytes(first))) == "200", "an honest log is refused")
+        self._memory = sqlite3.connect(settings.memory_file, isolation_level=None)
+        [self._row] = self._memory.execute("SELECT * FROM cosigned")
+
+    def parse(self, data: bytes) -> str:
+        self._memory.execute("DELETE FROM cosigned")
+        self._memory.execute("INSERT INTO cosigned VALUES (?, ?, ?, ?, ?)", self._row)
+        answer = super().parse(data)
+        [(size, root)] = self._memory.execute("SELECT size, root FROM cosigned")
+        promise(root == LOG.checkpoint(size).root, "another history is remembered")
+        return answer
+
+    def _checked(self, sent: list[dict[str, Any]], method: bytes) -> str:
+        head = sent[0]
+        if dict(head["headers"]).get(b"content-type") != SIZE.encode():
+            return super()._checked(sent, method)
+        promise(head["status"] == 409 and sent[1]["body"] == b"%d\n" % OLD, "another conflict")
+        return "409 size"
+
+
+def _http(body: bytes, method: bytes = b"POST", path: bytes = b"/add-checkpoint") -> bytes:
+    return frame(method, path, b"content-type: text/plain", b"\0", body)
+
+
+def _http_seeds() -> Sequence[bytes]:
+    origin = hashlib.sha256(LOG.origin.encode()).hexdigest().encode()
+    read = _http(b"", b"GET", b"/" + origin + b"/checkpoint")
+    return [*map(_http, _requests()), read, _http(b"", b"GET", b"/health")]
+
+
+def _http_request(rng: Random, data: bytes) -> bytes:
+    parts = unframe(data, 5)
+    if rng.random() < 0.7:
+        return frame(*parts[:4], _resigned(rng, parts[4]))
+    return REQUEST(rng, data)
+
+
+def _prepare_witness(scratch: Path) -> Parse:
+    quiet()
+    return WitnessEdge(sealed_witness(scratch)).parse
+
+
 def targets() -> Sequence[Target]:
     """All targets of this module."""
 
@@ -228,4 +284,12 @@ def targets() -> Sequence[Target]:
         target("log-verification", judged, framed(_LINES, _LINES), _verify, 60),
         target("witness-request", _requests, _resigned, _witness, 100),
         target("witness-answer", answers, _LINES, _answer, 60),
+        Target(
+            "witness-http",
+            _http_seeds,
+            from_seeds(_http_request),
+            _prepare_witness,
+            DOCUMENTED["witness-http"],
+            30,
+        ),
     )

@@ -87,6 +87,7 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "npm-tarball": (ModelPackFetchFailed, ModelPackCorrupt),
     "gateway-http": (),  # errors become answers; nothing escapes the application
     "authority-http": (),
+    "witness-http": (),
 }
 """Parser -> the exceptions that it may raise. Nothing else, and no subclass that is not listed."""
 

@@ -108,7 +108,12 @@ def test_callers_cannot_make_tiles_that_do_not_exist() -> None:
     for level, index, width in ((64, 0, 1), (-1, 0, 1), (0, -1, 1), (0, 0, 0), (0, 0, 257)):
         with pytest.raises(CallerMisuse):
             Tile(level, index, width)
-    with pytest.raises(CallerMisuse):
-        tiles.encode_bundle([bytes(65_536)])
+    assert len(tiles.encode_bundle([bytes(65_535)] * 256)) == 256 * 65_537
+    for entries in ([bytes(65_536)], [], [b""] * 257):
+        with pytest.raises(CallerMisuse):
+            tiles.encode_bundle(entries)
+    for hashes in ([], [bytes(32)] * 257, [bytes(31)]):
+        with pytest.raises(CallerMisuse):
+            tiles.encode_tile(hashes)
     with pytest.raises(CallerMisuse):
         tiles.tile_at(0, 1, 256)
