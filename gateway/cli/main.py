@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from gateway.cli import (
     attack,
+    attempts,
     auditor,
     bench,
     demo,
@@ -33,6 +34,7 @@ _COMMANDS = (
     demo,
     up,
     register,
+    attempts,
     receipt,
     reconcile,
     models,

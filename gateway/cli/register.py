@@ -1,7 +1,8 @@
 """``sealmatch register``: one registration at the counter.
 
 Exit status: 0 match, 3 no match, 4 inconclusive (with the reason), 5 refused, 1 failure, 2 usage.
-Photographs, vectors and the document number stay in memory. Written are the receipt and, beside
+With moving pictures, the person is asked for a few movements (liveness). Photographs, frames,
+vectors and the document number stay in memory. Written are the receipt and, beside
 it with mode 0600, the subscriber's opening.
 """
 
@@ -15,26 +16,34 @@ from pathlib import Path
 
 import httpx
 
+from gateway.cli.live import add_live_arguments, moving
 from gateway.cli.outputs import PRIVATE, PUBLIC, reserve
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
 from gateway.client.gateway_client import GatewayClient
+from gateway.client.liveness.measured import Inconclusive
+from gateway.client.liveness.prompts import Language, text
+from gateway.client.liveness.sources import FrameSource, open_source
 from gateway.client.registration import (
     CounterIdentity,
+    Live,
     Measurements,
     Occasion,
     Registration,
     RegistrationClient,
+    still,
 )
 from gateway.he.engine import default_engine
 from gateway.issuer.issuer import Model, Pins, TemplateIssuer
 from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from gateway.vision.errors import ModelPackError, VisionError
 from gateway.vision.images import decode_image
+from gateway.vision.pack import ModelPack
 from gateway.vision.pipeline import FacePipeline, UnitVector
-from gateway.wire.errors import Refused, SealmatchError
+from gateway.wire.errors import LivenessNotPossible, Refused, SealmatchError
 from gateway.wire.host.keyfile import load_signing_key, read_secret
 from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import DOCUMENT_TYPES
+from gateway.wire.liveness import LivenessTranscript
 from gateway.wire.subject import Subject
 
 MATCH, FAILURE, NO_MATCH, INCONCLUSIVE, REFUSED = 0, 1, 3, 4, 5
@@ -53,7 +62,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--trust", type=Path, required=True, metavar="FILE")
     add_subject_arguments(parser, required=True)
     parser.add_argument("--id-portrait", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--live", type=Path, required=True, metavar="FILE")
+    add_live_arguments(parser)
     parser.add_argument("--receipt", type=Path, required=True, metavar="FILE")
     parser.add_argument(
         "--opening",
@@ -165,19 +174,9 @@ def run(options: argparse.Namespace) -> int:
             result = _register(options, measured)
             opening.write(result.opening.encode())
             receipt.write(result.receipt)
-    except ModelPackError as error:
-        return _report(options, FAILURE, "FAILED", reason=str(error), advice=error.advice)
-    except VisionError as error:
-        return _report(
-            options, INCONCLUSIVE, "INCONCLUSIVE", reason=str(error), advice=error.advice
-        )
-    except Refused as error:
-        return _report(options, REFUSED, "REFUSED", reason=error.detail)
-    except SealmatchError as error:
-        return _report(options, FAILURE, "FAILED", reason=str(error))
-    except OSError as error:
-        reason = f"{error.filename or 'file'}: {error.strerror}"
-        return _report(options, FAILURE, "FAILED", reason=reason)
+    except (SealmatchError, VisionError, OSError) as error:
+        status, outcome, details = _ending(error, options.language)
+        return _report(options, status, outcome, **details)
     status = MATCH if result.outcome == "MATCH" else NO_MATCH
     return _report(
         options,
@@ -186,9 +185,38 @@ def run(options: argparse.Namespace) -> int:
         recordId=result.record_id.hex(),
         receipt=str(options.receipt),
         opening=str(opening_path(options)),
+        liveness=_liveness(result),
         timingsMs=measured.timings_ms,
         bytes=measured.bytes_sent,
     )
+
+
+def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, object]]:
+    """Exit status, outcome and details of a registration that led to no decision."""
+    details: dict[str, object] = {"reason": str(error)}
+    status = FAILURE
+    match error:
+        case ModelPackError():
+            details["advice"] = error.advice
+        case VisionError():
+            status = INCONCLUSIVE
+            details["advice"] = error.advice
+        case Inconclusive():
+            status = INCONCLUSIVE
+            details["advice"] = error.advice
+            details["liveness"] = {"outcome": "not-completed", "reason": error.reason}
+        case LivenessNotPossible():
+            status = INCONCLUSIVE
+            details["advice"] = text("advice-not-possible", language)
+        case Refused():
+            status = REFUSED
+            details["reason"] = error.detail
+        case OSError():
+            details["reason"] = f"{error.filename or 'file'}: {error.strerror}"
+    return status, _ENDINGS[status], details
+
+
+_ENDINGS = {FAILURE: "FAILED", INCONCLUSIVE: "INCONCLUSIVE", REFUSED: "REFUSED"}
 
 
 def _register(options: argparse.Namespace, measured: Measurements) -> Registration:
@@ -199,15 +227,53 @@ def _register(options: argparse.Namespace, measured: Measurements) -> Registrati
         else f"order-{secrets.token_hex(8)}"
     )
     trust = TrustFile.read(options.trust)
-    portrait, live = options.id_portrait.read_bytes(), options.live.read_bytes()
+    portrait = options.id_portrait.read_bytes()
+    source = open_source(options.live, options.frame_rate)
     with measured.stage("loadModels"):
         pack = open_pack(options.pack)
         vision = FacePipeline(pack)
     template = embed(vision, portrait, "portraitEmbedding", measured)
-    probe = embed(vision, live, "liveEmbedding", measured)
+    live, attempts = _live(options, source, pack, vision, measured)
     session = counter_session(options.trust, trust, model_of(pack))
+    occasion = Occasion(subject, reference, exclusions=tuple(options.exclude))
     with session.transport:
-        return session.client.register(template, probe, Occasion(subject, reference), measured)
+        while True:
+            attempts -= 1
+            try:
+                return session.client.register(template, live, occasion, measured)
+            except Inconclusive as error:
+                if not attempts or error.reason is None:
+                    raise
+                print(error.advice, file=sys.stderr, flush=True)
+
+
+def _live(
+    options: argparse.Namespace,
+    source: FrameSource | bytes,
+    pack: ModelPack,
+    vision: FacePipeline,
+    measured: Measurements,
+) -> tuple[Live, int]:
+    """The capture, and how often it may be tried: every try opens a session of its own."""
+    if isinstance(source, bytes):
+        probe = embed(vision, source, "liveEmbedding", measured)
+        return still(probe, options.language), 1
+    attempts = options.attempts if source.live else 1
+    return moving(source, pack, vision, options.language), attempts
+
+
+def _liveness(result: Registration) -> dict[str, object]:
+    """What the statement says of the check, and this customer's attempts."""
+    stated, evidence = result.liveness, result.submission.liveness_evidence
+    told: dict[str, object] = {
+        "outcome": stated.outcome,
+        "asked": list(stated.asked),
+        "excluded": {one.kind: one.reason for one in stated.excluded},
+    }
+    if evidence is not None:
+        totals = LivenessTranscript.decode(evidence).totals
+        told |= {"attempts": totals.attempts, "seconds": totals.seconds}
+    return told
 
 
 def embed(vision: FacePipeline, image: bytes, stage: str, measured: Measurements) -> UnitVector:
@@ -230,7 +296,8 @@ def _report(options: argparse.Namespace, status: int, outcome: str, **details: o
         if isinstance(value, dict):
             print(f"{name}:")
             for key, number in value.items():
-                print(f"  {key:<20} {number:>12,}")
+                shown = f"{number:>12,}" if isinstance(number, int | float) else number
+                print(f"  {key:<20} {shown}")
         else:
             print(f"{name}: {value}")
     return status

@@ -20,6 +20,8 @@ from gateway.wire.host.cli import read_table
 from gateway.wire.host.serving import operator_log, serve
 
 _KEY_DIGITS = 64
+_DAY = 24 * 3600
+_DAY = 24 * 3600
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -126,6 +128,14 @@ def _list(_: argparse.Namespace, settings: GatewaySettings) -> int:
     return 0
 
 
+def _attempts(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    with _database(settings).transaction() as connection:
+        for day, measure, total in store.liveness_totals(connection):
+            at = datetime.datetime.fromtimestamp(day * _DAY, datetime.UTC)
+            print(f"{at:%Y-%m-%d}\t{measure}\t{total}")
+    return 0
+
+
 def _database(settings: GatewaySettings) -> Database:
     database = Database(settings.database)
     database.migrate()
@@ -197,6 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     several = command("enrol-all", _enrol_all, "accept the parties in a file, all or none")
     several.add_argument("file", type=Path, help="lines of kind, name and, if it has one, key")
     command("list", _list, "list enrolled parties")
+    command("attempts", _attempts, "daily totals of liveness checks: passed, attempts, reasons")
     command("history", _history, "list what operators did, signatures checked")
     return parser
 

@@ -42,17 +42,17 @@ REACTION_MS = 100
 the limit below which athletics calls a start false."""
 
 DURATION_MS: Final[dict[ActionKind, tuple[int, int]]] = {
-    "blink": (30, 4_000),
-    "open-mouth": (100, 10_000),
-    "turn-left": (150, 15_000),
-    "turn-right": (150, 15_000),
+    "blink": (0, 4_000),
+    "open-mouth": (40, 10_000),
+    "turn-left": (60, 15_000),
+    "turn-right": (60, 15_000),
 }
-"""Shortest and longest time from an action's start to its end. A blink of 100 ms may show in two
-frames of a slow camera; a head does not go to the side and back within 150 ms."""
+"""Shortest and longest time from an action's first frame to its last or to that which confirmed it.
+A blink of 100 ms may be closed in a single frame of a slow camera."""
 
 MIN_CHANGE: Final[dict[ActionKind, int]] = {
     "blink": 15,
-    "open-mouth": 10,
+    "open-mouth": 5,
     "turn-left": 8,
     "turn-right": -8,
 }

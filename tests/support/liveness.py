@@ -146,8 +146,10 @@ class Puppet:
 
     def capture(self, challenge: Challenge, model_digest: Digest = MODEL_DIGEST) -> Captured:
         """Run a challenge with this person. Raises ``Inconclusive``."""
-        capture = LiveCapture(lambda: self, lambda: self, model_digest, self.show)
-        return capture.run(self.frames(), challenge, lambda _ms: TOTALS)
+        capture: LiveCapture[FrameMeasurement] = LiveCapture(
+            lambda: self, lambda: self, model_digest, self.show
+        )
+        return capture.run(self.frames(), challenge, lambda: TOTALS)
 
 
 def transcript_for(

@@ -178,7 +178,7 @@ FAULTS: dict[str, tuple[str, Change]] = {
     "overlapping actions": ("order", nth(1, asked_ms=-40)),
     "a peak after the end": ("peak", nth(0, peak_ms=400)),
     "a peak before the start": ("peak", nth(0, peak_ms=-400)),
-    "an action without length": ("speed", nth(0, peak_ms=-240, end_ms=-480)),
+    "a turn without length": ("speed", nth(0, peak_ms=-240, end_ms=-480)),
     "between two frames": ("frames", nth(2, peak_ms=7)),
     "no movement": ("extent", weak),
     "frames at once": ("frame times", stopped),

@@ -10,6 +10,7 @@ their times, in memory; no image is kept, and none is ever written.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from gateway.wire.liveness import (
 EMBED_EVERY_MS = 80
 """A frame is embedded at least this often once actions are asked for: 12 ms each, and a blink of
 100 ms still has one."""
+PORTRAIT_MS, PORTRAIT_WAIT_MS = 2_000, 15_000
+"""Without a challenge: how long to look for a better frontal frame, and for any at all."""
 NEAR_MS = 200
 """An action without an embedded frame of its own takes the nearest within this time."""
 _BETTER = 1.1
@@ -58,13 +61,16 @@ class _Vectors:
     timed: list[tuple[int, UnitVector]] = field(default_factory=list)
 
 
-class LiveCapture:
+M = TypeVar("M", bound=Measured)
+
+
+class LiveCapture(Generic[M]):
     """Runs challenges over frames. A meter and detectors serve one capture each."""
 
     def __init__(
         self,
-        new_meter: Callable[[], Meter],
-        new_detectors: Callable[[], Detectors],
+        new_meter: Callable[[], Meter[M]],
+        new_detectors: Callable[[], Detectors[M]],
         model_digest: Digest,
         show: Callable[[Progress], None],
         language: Language = "en",
@@ -79,26 +85,26 @@ class LiveCapture:
         self,
         frames: Iterable[Frame],
         challenge: Challenge,
-        totals: Callable[[int], AttemptTotals],
+        totals: Callable[[], AttemptTotals],
     ) -> Captured:
         """Run one challenge; ends as soon as the last action was seen.
 
         Args:
-            totals: the attempts so far, given this one's length in milliseconds.
+            totals: the attempts so far, with this one.
 
         Raises:
             Inconclusive: with the reason and advice; nothing is to be handed in.
         """
         meter, detectors = self._new_meter(), self._new_detectors()
         runner, vectors = ChallengeRunner(challenge), _Vectors()
-        progress, at_ms = Progress(State.SETTLING, 0, "hold-still"), 0
+        progress = Progress(State.SETTLING, 0, "hold-still")
         for frame in frames:
-            at_ms = frame.at_ms
-            measured = meter.measure(frame.image, at_ms)
+            measured = meter.measure(frame.image, frame.at_ms)
             progress = runner.feed(measured, detectors.feed(measured))
-            if not measured.continuous:
-                vectors = _Vectors() if not runner.asking else vectors
-            _look(meter, frame.image, measured, vectors, challenge, timed=runner.asking)
+            if not measured.continuous and not runner.asking:
+                vectors = _Vectors()  # another face: what was kept is not this one's
+            passive = challenge.passive != "off"
+            _look(meter, frame.image, measured, vectors, passive=passive, timed=runner.asking)
             self._show(progress)
             if progress.over:
                 break
@@ -107,12 +113,32 @@ class LiveCapture:
             self._show(progress)
         if progress.state is State.FAILED:
             raise self._inconclusive(progress.reason or "interrupted")
-        passive = None if not vectors.passive else round(100 * float(np.median(vectors.passive)))
-        transcript = runner.transcript(self._model_digest, totals(at_ms), passive)
+        score = None if not vectors.passive else round(100 * float(np.median(vectors.passive)))
+        transcript = runner.transcript(self._model_digest, totals(), score)
         action = _action_vector(vectors.timed, runner.traces, runner.first_ms)
         if vectors.frontal is None or action is None:
             raise self._inconclusive("face-lost")
         return Captured(vectors.frontal, action, transcript)
+
+    def portrait(self, frames: Iterable[Frame]) -> Captured:
+        """The best frontal frame of the first seconds, where no action is asked for.
+
+        Raises:
+            Inconclusive: no frame shows one frontal face.
+        """
+        meter, vectors, first_ms = self._new_meter(), _Vectors(), None
+        for frame in frames:
+            measured = meter.measure(frame.image, frame.at_ms)
+            _look(meter, frame.image, measured, vectors, passive=False, timed=False)
+            if vectors.frontal is not None and first_ms is None:
+                first_ms = frame.at_ms
+            if frame.at_ms - (frame.at_ms if first_ms is None else first_ms) > PORTRAIT_MS:
+                break
+            if frame.at_ms > PORTRAIT_WAIT_MS:
+                break
+        if vectors.frontal is None:
+            raise Inconclusive("no frame shows a face", text("look-straight", self._language))
+        return Captured(vectors.frontal)
 
     def _inconclusive(self, reason: AttemptReason) -> Inconclusive:
         return Inconclusive(
@@ -123,12 +149,12 @@ class LiveCapture:
 
 
 def _look(
-    meter: Meter,
+    meter: Meter[Any],
     image: BgrImage,
     measured: Measured,
     vectors: _Vectors,
-    challenge: Challenge,
     *,
+    passive: bool,
     timed: bool,
 ) -> None:
     """Embed the frame where it is the best frontal one so far, or where one is due."""
@@ -145,7 +171,7 @@ def _look(
         vectors.timed.append((measured.at_ms, vector))
     if better:
         vectors.frontal, vectors.quality = vector, quality
-        score = None if challenge.passive == "off" else meter.passive_score(image, face)
+        score = meter.passive_score(image, face) if passive else None
         if score is not None:
             vectors.passive.append(score)
 

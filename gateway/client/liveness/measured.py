@@ -4,7 +4,7 @@ The shapes of ``gateway.vision.liveness``, as protocols: the runner is pure and 
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gateway.vision.geometry import BgrImage, DetectedFace
 from gateway.vision.pipeline import UnitVector
@@ -59,19 +59,23 @@ class Action(Protocol):
     def end_ms(self) -> int: ...
 
 
-class Meter(Protocol):
+Made_co = TypeVar("Made_co", bound=Measured, covariant=True)
+Taken_contra = TypeVar("Taken_contra", bound=Measured, contravariant=True)
+
+
+class Meter(Protocol[Made_co]):
     """Measures frames in order."""
 
-    def measure(self, image: BgrImage, at_ms: int) -> Measured: ...
+    def measure(self, image: BgrImage, at_ms: int) -> Made_co: ...
     def embed(self, image: BgrImage, face: DetectedFace) -> UnitVector: ...
     def passive_score(self, image: BgrImage, face: DetectedFace) -> float | None:
         """1 live to 0 not; None where the model pack has no such check."""
 
 
-class Detectors(Protocol):
+class Detectors(Protocol[Taken_contra]):
     """Finds actions in measurements, in order and without looking ahead."""
 
-    def feed(self, measurement: Measured, /) -> Sequence[Action]: ...
+    def feed(self, measurement: Taken_contra, /) -> Sequence[Action]: ...
 
 
 class Inconclusive(SealmatchError):

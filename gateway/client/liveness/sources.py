@@ -78,7 +78,7 @@ def _is_video(head: bytes) -> bool:
 
 
 @dataclass
-class _Paced:
+class Paced:
     """Holds back frames that come before their time."""
 
     clock: Callable[[], float] = time.monotonic
@@ -104,9 +104,9 @@ class VideoFile:
 
     live = False
 
-    def __init__(self, path: Path, pace: _Paced | None = None) -> None:
+    def __init__(self, path: Path, pace: Paced | None = None) -> None:
         self._path = path
-        self._pace = pace or _Paced()
+        self._pace = pace or Paced()
 
     def frames(self) -> Iterator[Frame]:
         """Raises ``UnreadableImage`` for a file that holds no video."""
@@ -131,13 +131,13 @@ class ImageSequence:
 
     live = False
 
-    def __init__(self, paths: list[Path], rate: float, pace: _Paced | None = None) -> None:
+    def __init__(self, paths: list[Path], rate: float, pace: Paced | None = None) -> None:
         low, high = _RATES
         if not paths or not low <= rate <= high:
             raise UnreadableImage("the image sequence is empty, or its rate is not 1 to 240")
         self._paths = paths
         self._step = 1000 / rate
-        self._pace = pace or _Paced()
+        self._pace = pace or Paced()
 
     def frames(self) -> Iterator[Frame]:
         """Raises ``UnreadableImage`` for a file that is no image."""
