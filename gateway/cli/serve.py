@@ -1,6 +1,7 @@
 """``sealmatch-gateway``: the carrier's operator. Exit status: 0 done, 1 failure, 2 usage."""
 
 import argparse
+import datetime
 import json
 import os
 import sys
@@ -20,7 +21,6 @@ from gateway.wire.host.cli import read_table
 from gateway.wire.host.serving import operator_log, serve
 
 _KEY_DIGITS = 64
-_DAY = 24 * 3600
 _DAY = 24 * 3600
 
 
