@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 
+from gateway.translog import cosignature
 from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
 from gateway.translog.cosignature import check_line, check_signed, sign_checkpoint
 from gateway.translog.note import Kind, NoteKey, SignatureLine, SignedNote
@@ -198,6 +199,26 @@ def test_one_bad_signature_of_a_known_key_spoils_the_note() -> None:
 def test_a_cosignature_has_a_time(kind: Kind) -> None:
     with pytest.raises(CallerMisuse):
         sign_checkpoint(grown(1).checkpoint(), witness(1, kind), 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("time", [0, 2**63])
+def test_a_signature_without_a_sound_time_is_no_cosignature(kind: Kind, time: int) -> None:
+    """A zero says that the signer made no statement about the tree being its largest."""
+    checkpoint = grown(5).checkpoint()
+    one = witness(1, kind)
+    line = one.line(cosignature._message(checkpoint, one.key, time), time.to_bytes(8, "big"))
+    with pytest.raises(Refused):
+        check_line(checkpoint, line, one.key)
+    sound = one.line(cosignature._message(checkpoint, one.key, 1), (1).to_bytes(8, "big"))
+    assert check_line(checkpoint, sound, one.key) == 1
+
+
+def test_extra_data_is_bounded() -> None:
+    made = grown(9).prove(4)
+    for extra in (b"", bytes(16 * 1024 + 1)):
+        with pytest.raises(CallerMisuse):
+            LogProof(made.index, made.path, made.signed, extra)
 
 
 @pytest.mark.parametrize("extra", [None, b"extra", bytes(16 * 1024)])
