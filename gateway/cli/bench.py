@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gateway.cli import bench_vision
+from gateway.cli import bench_log, bench_vision
 from gateway.cli.bench_parties import CpuBook, InProcessDeployment, unit_pair
 
 _MEBI = 2**20
@@ -36,6 +36,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     he.add_argument("--runs", type=_positive, default=15, metavar="N", help="default 15")
     he.add_argument("--json", action="store_true", help="print one JSON object")
     he.set_defaults(run=run)
+    bench_log.add_parser(kinds)
     bench_vision.add_parser(kinds)
 
 

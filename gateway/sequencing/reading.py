@@ -55,8 +55,11 @@ class PublishedLog:
                 return encode_bundle(store.entries(connection, first, tile.width))
             return _tiles_of(connection)(tile)
 
-    def proof(self, index: int) -> LogProof | None:
+    def proof(self, index: int, *, newest: bool = False) -> LogProof | None:
         """The proof for an entry under the first checkpoint that covers it: always the same one.
+
+        Args:
+            newest: under the newest checkpoint instead.
 
         Returns:
             None while no such checkpoint is published.
@@ -65,8 +68,12 @@ class PublishedLog:
             Unavailable: the storage does not answer.
         """
         with self._database.transaction() as connection:
-            over = store.published_over(connection, index)
-            if over is None or over.note is None:
+            over = (
+                store.newest_published(connection)
+                if newest
+                else store.published_over(connection, index)
+            )
+            if over is None or over.note is None or over.size <= index:
                 return None
             source = hashes_from_tiles(over.size, _tiles_of(connection))
             path = prove_inclusion(index, over.size, source)
