@@ -1,0 +1,61 @@
+"""A receipt check without installing anything: one static HTML file with the pinned keys inside.
+
+A subscriber opens it in a browser, drops the receipt on it and reads the verdict. Its content
+security policy admits its own script and style by their hashes and nothing else: the page can reach
+no network. It does the checks of ``gateway.proofs.verify`` but those that need an opening.
+"""
+
+import base64
+import hashlib
+import json
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from gateway.proofs.trust import TrustFile
+from gateway.proofs.verify import STEPS
+
+_SCRIPTS = ("encoding.js", "signatures.js", "log.js", "verify.js", "page.js")
+_NEEDS_OPENING = ("subject opens", "activation opens")
+
+
+def checker_page(trust: TrustFile) -> str:
+    """The page, for one trust file: public keys and names only."""
+    script = "".join(map(_part, _SCRIPTS))
+    style = _part("page.css")
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return Template(_part("page.html")).substitute(
+        policy=policy, style=style, script=script, trust=_embedded(trust)
+    )
+
+
+def _part(name: str) -> str:
+    return (files("gateway.proofs") / "page" / name).read_text(encoding="utf-8")
+
+
+def _hash(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+def _embedded(trust: TrustFile) -> str:
+    """The pins as JSON that no ``</script>`` can leave."""
+    return json.dumps({"trust": _pins(trust), "steps": _steps()}).replace("<", "\\u003c")
+
+
+def _steps() -> dict[int, str]:
+    return {number: name for number, name in STEPS.items() if name not in _NEEDS_OPENING}
+
+
+def _pins(trust: TrustFile) -> dict[str, Any]:
+    def parties(pinned: Any) -> list[dict[str, str]]:
+        return [{"party": one.party, "publicKey": one.public_key} for one in pinned]
+
+    return {
+        "gateways": parties(trust.gateways),
+        "authorities": parties(trust.authorities),
+        "policies": trust.policies,
+        "log": None,
+    }

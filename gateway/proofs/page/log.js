@@ -1,0 +1,108 @@
+// The log's proof: C2SP tlog-proof, tlog-checkpoint and tlog-cosignature over a tree of RFC 6962.
+
+const KIND_ED25519 = 1, KIND_COSIGNATURE = 4;
+const MAX_PATH = 63, KEY_ID_BYTES = 4, TIME_BYTES = 8;
+
+function decimal(written) {
+  if (!/^(0|[1-9][0-9]{0,15})$/.test(written) || !Number.isSafeInteger(Number(written)))
+    throw new Invalid("not a decimal number without leading zeroes");
+  return Number(written);
+}
+
+function hash(encoded) {
+  const bytes = fromBase64(encoded);
+  if (bytes.length !== 32) throw new Invalid("not a SHA-256 hash");
+  return bytes;
+}
+
+function parseProof(bytes) {
+  const whole = text(bytes);
+  const cut = whole.indexOf("\n\n");
+  if (cut < 0) throw new Invalid("the proof has no checkpoint");
+  const lines = whole.slice(0, cut).split("\n");
+  if (lines.shift() !== "c2sp.org/tlog-proof@v1") throw new Invalid("not a proof of the known form");
+  if (lines.length && lines[0].startsWith("extra ")) lines.shift();
+  if (!lines.length || !lines[0].startsWith("index ")) throw new Invalid("the proof names no entry");
+  const index = decimal(lines.shift().slice("index ".length));
+  if (lines.length > MAX_PATH) throw new Invalid("the proof is too long");
+  return { index, path: lines.map(hash), checkpoint: parseCheckpoint(whole.slice(cut + 2)) };
+}
+
+function parseCheckpoint(note) {
+  const cut = note.lastIndexOf("\n\n");
+  if (cut < 0 || !note.endsWith("\n")) throw new Invalid("the checkpoint is not signed");
+  const body = note.slice(0, cut + 1);
+  const [origin, size, root, ...extensions] = body.slice(0, -1).split("\n");
+  if (root === undefined || extensions.some((line) => !line)) throw new Invalid("not a checkpoint");
+  const signatures = note.slice(cut + 2, -1).split("\n").map(parseSignature);
+  return { body, origin, size: decimal(size), root: hash(root), signatures };
+}
+
+function parseSignature(line) {
+  const found = /^\u2014 (\S+) (\S+)$/.exec(line);
+  if (!found) throw new Invalid("not a signature line");
+  const data = fromBase64(found[2]);
+  return { name: found[1], keyId: hex(data.subarray(0, KEY_ID_BYTES)), signature: data.subarray(KEY_ID_BYTES) };
+}
+
+// True if the key signed, false if it did not; what claims to be its signature must verify.
+async function signedBy(checkpoint, key) {
+  const lines = checkpoint.signatures.filter((s) => s.name === key.name && s.keyId === key.keyId);
+  if (key.kind !== KIND_ED25519 && key.kind !== KIND_COSIGNATURE) return false; // no such algorithm here
+  for (const { signature } of lines) {
+    const stamped = key.kind === KIND_COSIGNATURE;
+    const signed = stamped ? signature.subarray(TIME_BYTES) : signature;
+    const data = stamped ? cosigned(checkpoint, signature.subarray(0, TIME_BYTES)) : utf8(checkpoint.body);
+    if (signed.length !== 64 || !(await ed25519(unhex(key.public), signed, data)))
+      throw new Invalid(`the signature of ${key.name} does not verify`);
+  }
+  return lines.length > 0;
+}
+
+function cosigned(checkpoint, time) {
+  const seconds = time.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
+  return utf8(`cosignature/v1\ntime ${seconds}\n${checkpoint.body}`);
+}
+
+async function rootOf(entry, index, size, path) {
+  if (!(index < size)) throw new Invalid("the tree has no such entry");
+  let node = BigInt(index), last = BigInt(size) - 1n;
+  let computed = await sha256(Uint8Array.of(0), entry);
+  for (const sibling of path) {
+    if (last === 0n) throw new Invalid("the proof is too long");
+    if (node & 1n || node === last) {
+      computed = await sha256(Uint8Array.of(1), sibling, computed);
+      while (!(node & 1n) && node) [node, last] = [node >> 1n, last >> 1n];
+    } else {
+      computed = await sha256(Uint8Array.of(1), computed, sibling);
+    }
+    [node, last] = [node >> 1n, last >> 1n];
+  }
+  if (last) throw new Invalid("the proof is too short");
+  return computed;
+}
+
+// The names of the witnesses that cosigned and of the groups that hold, in the policy's order.
+async function met(policy, checkpoint) {
+  const names = new Set(["none"]);
+  for (const witness of policy.witnesses)
+    if (await signedBy(checkpoint, witness.key)) names.add(witness.name);
+  for (const group of policy.groups)
+    if (group.members.filter((member) => names.has(member)).length >= group.threshold) names.add(group.name);
+  return names;
+}
+
+// Index of the entry in the log, and the tree's size. Throws if any part of the proof fails.
+async function verifyProof(bytes, entry, policy) {
+  const { index, path, checkpoint } = parseProof(bytes);
+  const logs = policy.logs.filter((key) => key.name === checkpoint.origin);
+  if (!logs.length) throw new Invalid("the log of this origin is not pinned");
+  const signed = await Promise.all(logs.map((key) => signedBy(checkpoint, key)));
+  if (!signed.includes(true)) throw new Invalid("the pinned log did not sign this checkpoint");
+  const names = await met(policy, checkpoint);
+  if (!names.has(policy.quorum)) throw new Invalid("too few witnesses cosigned");
+  const root = await rootOf(entry, index, checkpoint.size, path);
+  if (!equal(root, checkpoint.root)) throw new Invalid("the proof leads to another tree");
+  const witnesses = policy.witnesses.filter(({ name }) => names.has(name)).length;
+  return { index, size: checkpoint.size, origin: checkpoint.origin, witnesses };
+}

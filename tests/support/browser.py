@@ -1,0 +1,113 @@
+"""A headless Chromium, driven over W3C WebDriver: as much of it as the tests need."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from tests.support.tools import required
+
+_ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=900,1100",
+]
+
+
+class Browser:
+    """One browser with a profile of its own."""
+
+    def __init__(self, language: str = "en-GB") -> None:
+        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._arguments = [
+            *_ARGUMENTS,
+            f"--lang={language}",
+            f"--accept-lang={language}",
+            f"--user-data-dir={self._profile.name}",
+        ]
+
+    def __enter__(self) -> Self:
+        port = _free_port()
+        self._driver = subprocess.Popen(
+            [required("chromedriver"), f"--port={port}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
+        try:
+            self._wait()
+            options = {"args": self._arguments, "binary": required("chromium")}
+            wanted = {"browserName": "chrome", "goog:chromeOptions": options}
+            made = self._http.post("/session", json={"capabilities": {"alwaysMatch": wanted}})
+            self._session = f"/session/{made.raise_for_status().json()['value']['sessionId']}"
+        except BaseException:
+            self._driver.kill()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.delete(self._session)
+        self._http.close()
+        self._driver.terminate()
+        self._driver.wait()
+        self._profile.cleanup()
+
+    def open(self, page: Path) -> None:
+        self._post("/url", {"url": page.as_uri()})
+
+    def upload(self, selector: str, file: Path) -> None:
+        """Choose a file, as a person does in the dialogue."""
+        self._post(f"/element/{self._find(selector)}/value", {"text": str(file)})
+
+    def text(self, selector: str) -> str:
+        """The text that is visible."""
+        answer = self._http.get(f"{self._session}/element/{self._find(selector)}/text")
+        return str(answer.raise_for_status().json()["value"])
+
+    def wait_for_text(self, selector: str, seconds: float = 20) -> str:
+        end = time.monotonic() + seconds
+        while not (text := self.text(selector)):
+            assert time.monotonic() < end, f"{selector} stays empty"
+            time.sleep(0.05)
+        return text
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """Run a script in the page; a promise is waited for."""
+        return self._post("/execute/sync", {"script": script, "args": list(arguments)})
+
+    def _find(self, selector: str) -> str:
+        found = self._post("/element", {"using": "css selector", "value": selector})
+        return str(found[_ELEMENT])
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        answer = self._http.post(self._session + path, json=body)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return answer.json()["value"]
+
+    def _wait(self) -> None:
+        for _ in range(200):
+            try:
+                if self._http.get("/status").json()["value"]["ready"]:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise AssertionError("chromedriver does not answer")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
