@@ -1,4 +1,4 @@
-"""``sealmatch receipt verify``: the subscriber, or a stranger, checks a receipt offline.
+"""``sealmatch receipt``: the subscriber, or a stranger, checks a receipt offline, or hands it on.
 
 Exit status: 0 only when every check passes; 1 names the failing step; 2 usage.
 """
@@ -8,7 +8,11 @@ import datetime
 import sys
 from pathlib import Path
 
+from gateway.cli.outputs import PUBLIC, reserve
 from gateway.cli.register import add_subject_arguments, subject_of
+from gateway.proofs.checker import checker_page
+from gateway.proofs.cose_receipt import exported_statement  # noqa
+from gateway.proofs.printable import WORDINGS, printable_page
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import STEPS, ReceiptInvalid, VerifiedReceipt, verify_receipt
 from gateway.wire.liveness import LivenessResult
@@ -26,6 +30,52 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add_subject_arguments(verify, required=False)
     verify.set_defaults(run=run, parser=verify)
+    _add_export(verbs)
+    _add_page(verbs)
+
+
+def _add_export(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "a checked receipt in another form: a page to print, or a transparent statement (COSE)"
+    export = verbs.add_parser("export", help=text, description=text)
+    export.add_argument("receipt", type=Path, metavar="FILE")
+    export.add_argument("--trust", type=Path, required=True, metavar="FILE")
+    export.add_argument("--format", choices=("html", "cose"), required=True)
+    export.add_argument("--language", choices=sorted(WORDINGS), default="en", help="of the page")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE")
+    export.set_defaults(run=run_export)
+
+
+def _add_page(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "one HTML file that checks receipts in a browser, without a network"
+    page = verbs.add_parser("page", help=text, description=text)
+    page.add_argument("--trust", type=Path, required=True, metavar="FILE", help="who is pinned")
+    page.add_argument("--out", type=Path, required=True, metavar="FILE")
+    page.set_defaults(run=run_page)
+
+
+def run_export(options: argparse.Namespace) -> int:
+    """Check a receipt and write it in another form; a receipt that fails is not exported."""
+    trust = TrustFile.read(options.trust)
+    encoded = _read(options.receipt, Receipt.max_bytes)
+    try:
+        verified = verify_receipt(encoded, trust)
+    except ReceiptInvalid as error:
+        return _not_valid(error)
+    if options.format == "html":
+        content = printable_page(verified, options.language).encode()
+    else:
+        content = exported_statement(Receipt.decode(encoded), trust)
+    with reserve(options.out, PUBLIC) as out:
+        out.write(content)
+    return 0
+
+
+def run_page(options: argparse.Namespace) -> int:
+    """Write the check page for one trust file."""
+    page = checker_page(TrustFile.read(options.trust)).encode()
+    with reserve(options.out, PUBLIC) as out:
+        out.write(page)
+    return 0
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,11 +92,15 @@ def run(options: argparse.Namespace) -> int:
     try:
         verified = verify_receipt(encoded, trust, opening, subject, _print_step)
     except ReceiptInvalid as error:
-        print(f"FAIL  {error.step}. {STEPS[error.step]}: {error.reason}")
-        print("The receipt is NOT valid.", file=sys.stderr)
-        return 1
+        return _not_valid(error)
     _print_summary(verified)
     return 0
+
+
+def _not_valid(error: ReceiptInvalid) -> int:
+    print(f"FAIL  {error.step}. {STEPS[error.step]}: {error.reason}")
+    print("The receipt is NOT valid.", file=sys.stderr)
+    return 1
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -114,6 +114,7 @@ function element(name, content) {
 async function read(file) {
   const passed = new Map();
   let failure = null, checked = null;
+  at("verdict").hidden = true; // never beside a file that it is not about
   try {
     if (file.size > MAX_BYTES) throw { step: 1, reason: "too long for a receipt" };
     const bytes = new Uint8Array(await file.arrayBuffer());
@@ -129,7 +130,10 @@ function start() {
   for (const [code, { name }] of Object.entries(TEXTS)) choice.append(new Option(name, code));
   choice.value = Object.keys(TEXTS).find((code) => navigator.language.startsWith(code)) ?? "en";
   choice.addEventListener("change", () => speak(choice.value));
-  at("file").addEventListener("change", (event) => event.target.files[0] && read(event.target.files[0]));
+  at("file").addEventListener("change", ({ target }) => {
+    if (target.files[0]) read(target.files[0]);
+    target.value = ""; // choosing the same file again reads it again
+  });
   const drop = at("drop");
   for (const kind of ["dragover", "dragleave", "drop"])
     addEventListener(kind, (event) => {

@@ -1,0 +1,160 @@
+"""The check page in a real browser: it says of every receipt what the command says."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from gateway.proofs.checker import checker_page
+from gateway.proofs.trust import TrustFile
+from gateway.proofs.verify import ReceiptInvalid, verify_receipt
+from gateway.wire import cbor
+from tests.support.browser import Browser
+from tests.support.parties import OTHER_GATEWAY
+from tests.unit.test_proofs_verify import HONEST, OTHER_POLICY, receipt, trust
+
+MUTANTS = 400
+
+VERIFY = """
+const decode = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+const verdicts = [];
+const one = async (text) => {
+  try { await verifyReceipt(decode(text), TRUST, () => {}); return 0; }
+  catch (error) { return error.step ?? `${error}`; }
+};
+return (async () => { for (const text of arguments[0]) verdicts.push(await one(text)); return verdicts; })();
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser() as opened:
+        yield opened
+
+
+def page(directory: Path, pinned: TrustFile | None = None) -> Path:
+    path = directory / "check.html"
+    path.write_text(checker_page(pinned or trust()), encoding="utf-8")
+    return path
+
+
+def in_browser(browser: Browser, receipts: list[bytes]) -> list[Any]:
+    """For each receipt the number of the failing step, 0 for none."""
+    return list(browser.run(VERIFY, [base64.b64encode(one).decode() for one in receipts]))
+
+
+def by_command(encoded: bytes, pinned: TrustFile | None = None) -> int:
+    try:
+        verify_receipt(encoded, pinned or trust())
+    except ReceiptInvalid as error:
+        return error.step
+    return 0
+
+
+def test_a_subscriber_drops_a_receipt_and_reads_the_verdict(
+    browser: Browser, tmp_path: Path
+) -> None:
+    file = tmp_path / "receipt.cbor"
+    file.write_bytes(HONEST)
+    browser.open(page(tmp_path))
+    browser.upload("#file", file)
+    assert browser.wait_for_text("#headline") == "The receipt is genuine"
+    assert browser.text("#plain").startswith("The check passed")
+    assert "2023-11-14 22:13 UTC" in browser.text("#facts")
+    file.write_bytes(HONEST[:-1] + b"\0")
+    browser.upload("#file", file)
+    assert browser.wait_for_text("#headline") == "The receipt is NOT valid"
+    assert browser.text("#facts") == ""
+
+
+def test_no_match_is_said_plainly(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "receipt.cbor"
+    file.write_bytes(receipt(decision={"outcome": "NO_MATCH"}))
+    browser.open(page(tmp_path))
+    browser.upload("#file", file)
+    assert browser.wait_for_text("#headline") == "The receipt is genuine"
+    assert browser.text("#plain").startswith("The check did not pass")
+
+
+@pytest.mark.parametrize(
+    ("language", "title"), [("zh-CN", "核验凭证"), ("es-MX", "Comprobar un recibo")]
+)
+def test_the_page_speaks_the_browsers_language(language: str, title: str, tmp_path: Path) -> None:
+    with Browser(language) as browser:
+        browser.open(page(tmp_path))
+        assert browser.text("h1") == title
+
+
+def test_the_page_can_reach_no_network(browser: Browser, tmp_path: Path) -> None:
+    browser.open(page(tmp_path))
+    script = """
+    const blocked = [];
+    addEventListener("securitypolicyviolation", (event) => blocked.push(event.effectiveDirective));
+    return (async () => {
+      await fetch("http://127.0.0.1:9/").catch(() => {});
+      const image = new Image(); image.src = "http://127.0.0.1:9/x.png";
+      const added = document.createElement("script"); added.text = "window.ran = true";
+      document.body.append(added);
+      await new Promise((done) => setTimeout(done, 200));
+      return [blocked.sort(), window.ran === undefined];
+    })();
+    """
+    assert browser.run(script) == [["connect-src", "img-src", "script-src-elem"], True]
+
+
+FORGED = {
+    "gateway's key": receipt(gateway=OTHER_GATEWAY),
+    "authority's key": receipt(authority=OTHER_GATEWAY),
+    "session": receipt(decision={"session": bytes(16)}),
+    "policy": receipt(
+        statement={"policy_digest": bytes(32)}, decision={"policy_digest": bytes(32)}
+    ),
+    "proof without a pinned log": receipt(log_proof=b"x"),
+    "honest": HONEST,
+    "other policy that is pinned": receipt(
+        statement={"policy_digest": OTHER_POLICY.digest},
+        decision={"policy_digest": OTHER_POLICY.digest},
+    ),
+    "unsigned header": HONEST.replace(b"\xa0", b"\xa1\x18\x20\x00", 1),
+    "empty": b"",
+    "something else": cbor.encode({"version": 1}),
+    "trailing byte": HONEST + b"\0",
+    "too long": bytes(300_000),
+}
+
+
+def test_browser_and_command_name_the_same_step(browser: Browser, tmp_path: Path) -> None:
+    browser.open(page(tmp_path))
+    found = in_browser(browser, list(FORGED.values()))
+    assert dict(zip(FORGED, found, strict=True)) == {
+        name: by_command(encoded) for name, encoded in FORGED.items()
+    }
+
+
+def test_no_altered_receipt_passes_in_the_browser(browser: Browser, tmp_path: Path) -> None:
+    random = Random(1)
+    browser.open(page(tmp_path))
+    mutants = []
+    for _ in range(MUTANTS):
+        mutant = bytearray(HONEST)
+        mutant[random.randrange(len(mutant))] ^= 1 << random.randrange(8)
+        mutants.append(bytes(mutant))
+    assert [step for step in in_browser(browser, mutants) if step not in range(1, 7)] == []
+
+
+def test_pins_cannot_leave_their_place(tmp_path: Path) -> None:
+    """Names come from a file: they are data, whatever they look like."""
+    pinned = trust(policies=["00" * 32])
+    odd = pinned.model_copy(
+        update={
+            "gateways": [
+                pinned.gateways[0].model_copy(update={"party": "</script><script>alert(1)"})
+            ]
+        }
+    )
+    assert "</script><script>alert" not in checker_page(odd)
