@@ -11,7 +11,7 @@ from pathlib import Path
 from gateway.cli.outputs import PUBLIC, reserve
 from gateway.cli.register import add_subject_arguments, subject_of
 from gateway.proofs.checker import checker_page
-from gateway.proofs.cose_receipt import exported_statement  # noqa
+from gateway.proofs.transparent import transparent_statement
 from gateway.proofs.printable import WORDINGS, printable_page
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import STEPS, ReceiptInvalid, VerifiedReceipt, verify_receipt
@@ -64,7 +64,7 @@ def run_export(options: argparse.Namespace) -> int:
     if options.format == "html":
         content = printable_page(verified, options.language).encode()
     else:
-        content = exported_statement(Receipt.decode(encoded), trust)
+        content = transparent_statement(Receipt.decode(encoded), trust)
     with reserve(options.out, PUBLIC) as out:
         out.write(content)
     return 0
