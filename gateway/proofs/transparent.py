@@ -8,7 +8,7 @@ signed it.
 from typing import Final
 
 from gateway.proofs.trust import TrustFile
-from gateway.translog.cose_receipt import cose_receipt, makes_cose_receipts
+from gateway.translog.cose_receipt import cose_receipt, signed_for_cose
 from gateway.translog.proof import LogProof
 from gateway.wire import cbor
 from gateway.wire.cose import TAG_SIGN1
@@ -28,7 +28,7 @@ def transparent_statement(receipt: Receipt, trust: TrustFile) -> bytes:
     if receipt.log_proof is None or trust.log is None:
         raise Refused("a transparent statement needs a log proof, and a log in the trust file")
     proof = LogProof.parse(receipt.log_proof)
-    keys = [k for k in trust.log.keys_of(proof.signed.checkpoint.origin) if makes_cose_receipts(k)]
+    keys = [k for k in trust.log.keys_of(proof.signed.checkpoint.origin) if signed_for_cose(k, proof)]
     if not keys:
         raise Refused("this log makes no COSE receipts")
     receipts = [cose_receipt(key, proof) for key in keys]

@@ -40,6 +40,11 @@ def makes_cose_receipts(log: NoteKey) -> bool:
     return log.kind is Kind.ED25519
 
 
+def signed_for_cose(log: NoteKey, proof: LogProof) -> bool:
+    """Whether the checkpoint carries a signature for COSE that claims to be this key's."""
+    return makes_cose_receipts(log) and _line(log, proof) is not None
+
+
 def sign_root(checkpoint: Checkpoint, signer: NoteSigner) -> SignatureLine:
     """The log's signature for COSE, as a line of the checkpoint's note.
 
@@ -64,14 +69,19 @@ def cose_receipt(log: NoteKey, proof: LogProof) -> bytes:
 
 
 def _signature(log: NoteKey, proof: LogProof) -> bytes:
-    own = _line_id(log)
-    for line in proof.signed.note.signatures:
-        if (line.name, line.key_id) == (log.name, own):
-            log.algorithm.check(
-                log.public, line.signature, _to_be_signed(log, proof.signed.checkpoint.root)
-            )
-            return line.signature
-    raise Refused("the checkpoint carries no signature for COSE receipts")
+    line = _line(log, proof)
+    if line is None:
+        raise Refused("the checkpoint carries no signature for COSE receipts")
+    log.algorithm.check(
+        log.public, line.signature, _to_be_signed(log, proof.signed.checkpoint.root)
+    )
+    return line.signature
+
+
+def _line(log: NoteKey, proof: LogProof) -> SignatureLine | None:
+    named = (log.name, _line_id(log))
+    lines = proof.signed.note.signatures
+    return next((line for line in lines if (line.name, line.key_id) == named), None)
 
 
 def _to_be_signed(log: NoteKey, root: bytes) -> bytes:
