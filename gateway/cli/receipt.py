@@ -11,8 +11,8 @@ from pathlib import Path
 from gateway.cli.outputs import PUBLIC, reserve
 from gateway.cli.register import add_subject_arguments, subject_of
 from gateway.proofs.checker import checker_page
-from gateway.proofs.transparent import transparent_statement
 from gateway.proofs.printable import WORDINGS, printable_page
+from gateway.proofs.transparent import transparent_statement
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import STEPS, ReceiptInvalid, VerifiedReceipt, verify_receipt
 from gateway.wire.liveness import LivenessResult

@@ -14,6 +14,8 @@ from typing import Any
 
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import STEPS
+from gateway.translog.note import NoteKey
+from gateway.translog.policy import TrustPolicy
 
 _SCRIPTS = ("encoding.js", "signatures.js", "log.js", "verify.js", "page.js")
 _NEEDS_OPENING = ("subject opens", "activation opens")
@@ -57,5 +59,20 @@ def _pins(trust: TrustFile) -> dict[str, Any]:
         "gateways": parties(trust.gateways),
         "authorities": parties(trust.authorities),
         "policies": trust.policies,
-        "log": None,
+        "log": None if trust.log is None else _log(trust.log),
+    }
+
+
+def _log(policy: TrustPolicy) -> dict[str, Any]:
+    def key(one: NoteKey) -> dict[str, Any]:
+        named = {"name": one.name, "keyId": one.key_id.hex()}
+        return {**named, "kind": one.kind, "public": one.public.hex()}
+
+    return {
+        "logs": [key(log.key) for log in policy.logs],
+        "witnesses": [{"name": one.name, "key": key(one.key)} for one in policy.witnesses],
+        "groups": [
+            {"name": g.name, "threshold": g.threshold, "members": g.members} for g in policy.groups
+        ],
+        "quorum": policy.quorum,
     }

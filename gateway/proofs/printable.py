@@ -15,6 +15,7 @@ from typing import Final
 import segno
 
 from gateway.proofs.verify import VerifiedReceipt
+from gateway.translog.verification import LoggedEntry
 
 _STYLE: Final = """
 @page { size: A4; margin: 18mm }
@@ -152,11 +153,18 @@ def _values(verified: VerifiedReceipt) -> list[str]:
         stated.authority,
         stated.outlet,
         stated.agent,
-        str(stated.liveness),
+        stated.liveness.outcome,
         stated.record_id.hex(),
         verified.statement.digest.hex(),
-        "\u2013",
+        _place(verified.logged),
     ]
+
+
+def _place(logged: LoggedEntry | None) -> str:
+    if logged is None:
+        return "\u2013"
+    under = logged.witnessed.checkpoint
+    return f"{logged.index + 1} / {under.size} ({under.origin})"
 
 
 def _code(content: str) -> str:

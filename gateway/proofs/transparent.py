@@ -1,8 +1,8 @@
 """A receipt as a transparent statement: one COSE object, for tools that know nothing of ours.
 
-The signed statement keeps its signature; the log's COSE receipt (RFC 9942) stands in its unprotected
-header. The entry in the log is the SHA-256 of the statement *without* that header, as the gateway
-signed it.
+The signed statement keeps its signature; the log's COSE receipt (RFC 9942) stands in its
+unprotected header. The entry in the log is the SHA-256 of the statement *without* that header, as
+the gateway signed it.
 """
 
 from typing import Final
@@ -28,7 +28,9 @@ def transparent_statement(receipt: Receipt, trust: TrustFile) -> bytes:
     if receipt.log_proof is None or trust.log is None:
         raise Refused("a transparent statement needs a log proof, and a log in the trust file")
     proof = LogProof.parse(receipt.log_proof)
-    keys = [k for k in trust.log.keys_of(proof.signed.checkpoint.origin) if signed_for_cose(k, proof)]
+    keys = [
+        k for k in trust.log.keys_of(proof.signed.checkpoint.origin) if signed_for_cose(k, proof)
+    ]
     if not keys:
         raise Refused("this log makes no COSE receipts")
     receipts = [cose_receipt(key, proof) for key in keys]

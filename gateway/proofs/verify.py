@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from gateway.proofs.trust import TrustFile
 from gateway.translog.policy import TrustPolicy
 from gateway.translog.proof import LogProof
-from gateway.translog.verification import LogProofInvalid, verify_log_proof
+from gateway.translog.verification import LoggedEntry, LogProofInvalid, verify_log_proof
 from gateway.wire import cose
 from gateway.wire.audit import AuditReport, Evaluated
 from gateway.wire.cose import Signed
@@ -70,6 +70,8 @@ class VerifiedReceipt:
 
     statement: Signed[Statement]
     decision: Signed[Decision]
+    logged: LoggedEntry | None
+    """Where the log holds it; None if the verifier pins no log."""
     notes: dict[int, str]
     """Steps done, by number, with what each found."""
     audited: bool
@@ -115,14 +117,14 @@ def verify_receipt(
     if stated.policy_digest.hex() not in trust.policies:
         raise ReceiptInvalid(5, "the policy is not among those the trust file lists")
     done(5, stated.policy_assurance)
-    _logged(receipt, trust.log, done)
+    logged = _logged(receipt, trust.log, done)
     if opening is not None:
         _open(stated, opening, subject)
         done(10, "the receipt is about this document")
         done(11, "the receipt is about this activation")
     done(12, _audited(stated, decision.message, trust))
     audited = stated.audit is not None and bool(trust.auditors)
-    return VerifiedReceipt(statement, decision, notes, audited)
+    return VerifiedReceipt(statement, decision, logged, notes, audited)
 
 
 def _agree(statement: Statement, decision: Decision) -> None:
@@ -132,12 +134,15 @@ def _agree(statement: Statement, decision: Decision) -> None:
             raise ReceiptInvalid(4, f"they name another {name.replace('_', ' ')}")
 
 
-def _logged(receipt: Receipt, policy: TrustPolicy | None, done: Callable[[int, str], None]) -> None:
+def _logged(
+    receipt: Receipt, policy: TrustPolicy | None, done: Callable[[int, str], None]
+) -> LoggedEntry | None:
     """Steps 6 to 9."""
     if policy is None:
         with _step(6):
             found = "none" if receipt.log_proof is None else _size_of(receipt.log_proof)
-        return done(6, f"{found}; not checked, the trust file pins no log")
+        done(6, f"{found}; not checked, the trust file pins no log")
+        return None
     if receipt.log_proof is None:
         raise ReceiptInvalid(6, "the receipt has none, and the trust file pins a log")
     with _step(6):
@@ -152,7 +157,8 @@ def _logged(receipt: Receipt, policy: TrustPolicy | None, done: Callable[[int, s
     witnessed = logged.witnessed
     done(7, witnessed.checkpoint.origin)
     done(8, ", ".join(witnessed.cosigned) or "the policy asks for none")
-    return done(9, f"entry {logged.index} of {witnessed.checkpoint.size}")
+    done(9, f"entry {logged.index} of {witnessed.checkpoint.size}")
+    return logged
 
 
 def _size_of(log_proof: bytes) -> str:

@@ -27,6 +27,7 @@ from gateway.store import translog as store
 from gateway.store.database import Database
 from gateway.store.translog import Deposed, StoredCheckpoint
 from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
+from gateway.translog.cose_receipt import makes_cose_receipts, sign_root
 from gateway.translog.cosignature import sign_checkpoint
 from gateway.translog.note import NoteSigner
 from gateway.translog.tiles import TILE_HEIGHT, TILE_WIDTH
@@ -206,7 +207,10 @@ class Sequencer:
         checkpoint = Checkpoint(self._origin, fixed.size, fixed.root)
         now = self._clock()
         lines = [sign_checkpoint(checkpoint, signer, now) for signer in self._signers]
-        return SignedCheckpoint.make(checkpoint, *lines)
+        for_cose = [
+            sign_root(checkpoint, one) for one in self._signers if makes_cose_receipts(one.key)
+        ]
+        return SignedCheckpoint.make(checkpoint, *lines, *for_cose)
 
     def _publish(self) -> bool:
         """Signed -> published, for the newest; older ones are under it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,9 +15,18 @@ from gateway.proofs.checker import checker_page
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
 from gateway.wire import cbor
+from gateway.wire.proof import Receipt
 from tests.support.browser import Browser
 from tests.support.parties import OTHER_GATEWAY
-from tests.unit.test_proofs_verify import HONEST, OTHER_POLICY, receipt, trust
+from tests.unit.test_proofs_verify import (
+    HONEST,
+    LOG,
+    OTHER_POLICY,
+    Log,
+    logged,
+    receipt,
+    trust,
+)
 
 MUTANTS = 400
 
@@ -24,10 +34,13 @@ VERIFY = """
 const decode = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const verdicts = [];
 const one = async (text) => {
-  try { await verifyReceipt(decode(text), TRUST, () => {}); return 0; }
+  try { await verifyReceipt(decode(text), TRUST, NUMBERS, () => {}); return 0; }
   catch (error) { return error.step ?? `${error}`; }
 };
-return (async () => { for (const text of arguments[0]) verdicts.push(await one(text)); return verdicts; })();
+return (async (texts) => {
+  for (const text of texts) verdicts.push(await one(text));
+  return verdicts;
+})(arguments[0]);
 """
 
 
@@ -114,7 +127,8 @@ FORGED = {
     "policy": receipt(
         statement={"policy_digest": bytes(32)}, decision={"policy_digest": bytes(32)}
     ),
-    "proof without a pinned log": receipt(log_proof=b"x"),
+    "no proof at all": receipt(log_proof=b"x"),
+    "proof that nobody asked for": LOG.receipt(),
     "honest": HONEST,
     "other policy that is pinned": receipt(
         statement={"policy_digest": OTHER_POLICY.digest},
@@ -128,23 +142,56 @@ FORGED = {
 }
 
 
-def test_browser_and_command_name_the_same_step(browser: Browser, tmp_path: Path) -> None:
-    browser.open(page(tmp_path))
-    found = in_browser(browser, list(FORGED.values()))
-    assert dict(zip(FORGED, found, strict=True)) == {
-        name: by_command(encoded) for name, encoded in FORGED.items()
+STATEMENT = Receipt.decode(HONEST).statement
+PROOF = LOG.proof(STATEMENT, witnesses=2)
+OTHER_LOG = Log("other.example/log")
+LOGGED = {
+    "honest": LOG.receipt(witnesses=2),
+    "without proof": HONEST,
+    "another log": OTHER_LOG.receipt(witnesses=2),
+    "one witness": LOG.receipt(witnesses=1),
+    "no witness": LOG.receipt(),
+    "another entry": LOG.receipt(index=2, witnesses=2),
+    "another statement's proof": logged(LOG.proof(b"another statement", witnesses=2)),
+    "path cut short": logged(replace(PROOF, path=PROOF.path[:-1])),
+    "path too long": logged(replace(PROOF, path=(*PROOF.path, PROOF.path[0]))),
+    "path reversed": logged(replace(PROOF, path=PROOF.path[::-1])),
+    "index beyond the tree": logged(replace(PROOF, index=7)),
+    "index with a zero": receipt(log_proof=bytes(PROOF).replace(b"index 3", b"index 03")),
+    "extra data": logged(replace(PROOF, extra=b"x")),
+    "larger size": receipt(log_proof=bytes(PROOF).replace(b"\n7\n", b"\n8\n")),
+    "cosignature altered": receipt(log_proof=bytes(PROOF)[:-6] + b"AA==\n"),
+    "no final newline": receipt(log_proof=bytes(PROOF)[:-1]),
+    "carriage returns": receipt(log_proof=bytes(PROOF).replace(b"\n", b"\r\n")),
+}
+
+
+@pytest.mark.parametrize(
+    ("pinned", "receipts"),
+    [(trust(), FORGED), (LOG.trusted(2), LOGGED)],
+    ids=["without a log", "with a log and two witnesses"],
+)
+def test_browser_and_command_name_the_same_step(
+    browser: Browser, tmp_path: Path, pinned: TrustFile, receipts: dict[str, bytes]
+) -> None:
+    browser.open(page(tmp_path, pinned))
+    found = in_browser(browser, list(receipts.values()))
+    assert dict(zip(receipts, found, strict=True)) == {
+        name: by_command(encoded, pinned) for name, encoded in receipts.items()
     }
+    assert 0 in found
 
 
 def test_no_altered_receipt_passes_in_the_browser(browser: Browser, tmp_path: Path) -> None:
     random = Random(1)
-    browser.open(page(tmp_path))
+    honest = LOG.receipt(witnesses=2)
+    browser.open(page(tmp_path, LOG.trusted(2)))
     mutants = []
     for _ in range(MUTANTS):
-        mutant = bytearray(HONEST)
+        mutant = bytearray(honest)
         mutant[random.randrange(len(mutant))] ^= 1 << random.randrange(8)
         mutants.append(bytes(mutant))
-    assert [step for step in in_browser(browser, mutants) if step not in range(1, 7)] == []
+    assert [step for step in in_browser(browser, mutants) if step not in range(1, 10)] == []
 
 
 def test_pins_cannot_leave_their_place(tmp_path: Path) -> None:

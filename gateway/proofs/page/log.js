@@ -92,17 +92,17 @@ async function met(policy, checkpoint) {
   return names;
 }
 
-// Index of the entry in the log, and the tree's size. Throws if any part of the proof fails.
-async function verifyProof(bytes, entry, policy) {
-  const { index, path, checkpoint } = parseProof(bytes);
-  const logs = policy.logs.filter((key) => key.name === checkpoint.origin);
-  if (!logs.length) throw new Invalid("the log of this origin is not pinned");
-  const signed = await Promise.all(logs.map((key) => signedBy(checkpoint, key)));
+async function checkSigned(checkpoint, policy) {
+  const keys = policy.logs.filter((key) => key.name === checkpoint.origin);
+  if (!keys.length) throw new Invalid("the log of this origin is not pinned");
+  const signed = [];
+  for (const key of keys) signed.push(await signedBy(checkpoint, key));
   if (!signed.includes(true)) throw new Invalid("the pinned log did not sign this checkpoint");
+}
+
+async function checkQuorum(checkpoint, policy) {
   const names = await met(policy, checkpoint);
   if (!names.has(policy.quorum)) throw new Invalid("too few witnesses cosigned");
-  const root = await rootOf(entry, index, checkpoint.size, path);
-  if (!equal(root, checkpoint.root)) throw new Invalid("the proof leads to another tree");
-  const witnesses = policy.witnesses.filter(({ name }) => names.has(name)).length;
-  return { index, size: checkpoint.size, origin: checkpoint.origin, witnesses };
+  const cosigned = policy.witnesses.filter(({ name }) => names.has(name));
+  return cosigned.map(({ name }) => name).join(", ") || "-";
 }

@@ -17,7 +17,7 @@ const TEXTS = {
     failed: "Check {step} failed: {reason}.",
     unusable: "This browser cannot check the signatures. Use a current version of Chrome, Edge, Firefox or Safari.",
     unreadable: "The file could not be read.",
-    facts: ["Decided", "Purpose", "Carrier's gateway", "Key authority", "Shop", "Record", "Place in the log"],
+    facts: ["Decided", "Purpose", "Carrier's gateway", "Key authority", "Shop", "Liveness check", "Record", "Place in the log"],
   },
   zh: {
     name: "中文",
@@ -35,7 +35,7 @@ const TEXTS = {
     failed: "第 {step} 项核验失败：{reason}。",
     unusable: "此浏览器无法核验签名，请使用最新版 Chrome、Edge、Firefox 或 Safari。",
     unreadable: "无法读取该文件。",
-    facts: ["判定时间", "用途", "运营商网关", "密钥机构", "门店", "记录", "日志中的位置"],
+    facts: ["判定时间", "用途", "运营商网关", "密钥机构", "门店", "活体检测", "记录", "日志中的位置"],
   },
   es: {
     name: "Español",
@@ -53,11 +53,12 @@ const TEXTS = {
     failed: "Falló la comprobación {step}: {reason}.",
     unusable: "Este navegador no puede comprobar las firmas. Use una versión actual de Chrome, Edge, Firefox o Safari.",
     unreadable: "No se ha podido leer el archivo.",
-    facts: ["Decidido", "Finalidad", "Pasarela del operador", "Autoridad de claves", "Tienda", "Registro", "Lugar en el registro público"],
+    facts: ["Decidido", "Finalidad", "Pasarela del operador", "Autoridad de claves", "Tienda", "Prueba de vida", "Registro", "Lugar en el registro público"],
   },
 };
 
 const { trust: TRUST, steps: STEPS } = JSON.parse(document.getElementById("trust").textContent);
+const NUMBERS = Object.fromEntries(Object.entries(STEPS).map(([number, name]) => [name, Number(number)]));
 const at = (id) => document.getElementById(id);
 let texts = TEXTS.en;
 let shown = null;
@@ -93,7 +94,7 @@ function facts({ statement, logged }) {
   const place = logged ? `${logged.index + 1} / ${logged.size} (${logged.origin})` : "\u2013";
   const values = [
     `${minute} UTC`, statement.get("purpose"), statement.get("gateway"), statement.get("authority"),
-    statement.get("outlet"), hex(statement.get("recordId")), place,
+    statement.get("outlet"), statement.get("liveness").get("outcome"), hex(statement.get("recordId")), place,
   ];
   return values.flatMap((value, i) => [element("dt", texts.facts[i]), element("dd", value)]);
 }
@@ -118,7 +119,7 @@ async function read(file) {
   try {
     if (file.size > MAX_BYTES) throw { step: 1, reason: "too long for a receipt" };
     const bytes = new Uint8Array(await file.arrayBuffer());
-    checked = await verifyReceipt(bytes, TRUST, (number, found) => passed.set(number, found));
+    checked = await verifyReceipt(bytes, TRUST, NUMBERS, (number, found) => passed.set(number, found));
   } catch (error) {
     failure = typeof error.step === "number" ? error : { text: error.name === "NotReadableError" ? "unreadable" : "unusable" };
   }

@@ -1,4 +1,4 @@
-// The checks of a receipt; their numbers and names are those of the command's.
+// The checks of a receipt, by the names that the command gives them; `numbers` are the command's.
 
 const AGREE = ["profile", "session", "gateway", "authority", "device", "issuer", "policyDigest"];
 const MAX_BYTES = 256 * 1024;
@@ -12,12 +12,12 @@ function pinned(parties, name) {
 }
 
 // Calls done(number, found) for each check that passes; throws { step, reason } at the first that fails.
-async function verifyReceipt(bytes, trust, done) {
+async function verifyReceipt(bytes, trust, numbers, done) {
   let step = 0;
-  const check = async (number, run) => {
-    step = number;
+  const check = async (name, run) => {
+    step = numbers[name];
     const [found, value] = await run();
-    done(number, found);
+    done(step, found);
     return value;
   };
   try {
@@ -29,7 +29,7 @@ async function verifyReceipt(bytes, trust, done) {
 }
 
 async function allChecks(bytes, trust, check) {
-  const { receipt, stated } = await check(1, async () => {
+  const { receipt, stated } = await check("receipt is well-formed", async () => {
     if (bytes.length > MAX_BYTES) throw new Invalid("too long for a receipt");
     const receipt = message(bytes);
     if (!(receipt.get("statement") instanceof Uint8Array)) throw new Invalid("not a receipt");
@@ -37,35 +37,45 @@ async function allChecks(bytes, trust, check) {
     if (!(stated.get("recordId") instanceof Uint8Array)) throw new Invalid("not a receipt");
     return [hex(stated.get("recordId")), { receipt, stated }];
   });
-  const statement = await check(2, async () => {
+  const statement = await check("statement is signed by the pinned gateway", async () => {
     const keys = pinned(trust.gateways, stated.get("gateway"));
     return [stated.get("gateway"), await verifiedBy(receipt.get("statement"), "statement", keys)];
   });
-  const decision = await check(3, async () => {
+  const decision = await check("decision is signed by the pinned authority", async () => {
     const keys = pinned(trust.authorities, statement.get("authority"));
     return [statement.get("authority"), await verifiedBy(statement.get("decision"), "decision", keys)];
   });
-  await check(4, async () => {
+  await check("statement and decision agree", async () => {
     for (const field of AGREE)
       if (!same(statement.get(field), decision.get(field))) throw new Invalid(`they name another ${field}`);
     return [decision.get("outcome")];
   });
-  await check(5, async () => {
+  await check("match policy is accepted", async () => {
     if (!trust.policies.includes(hex(statement.get("policyDigest")))) throw new Invalid("not one of the pinned policies");
     return [statement.get("policyAssurance")];
   });
-  const logged = await check(6, () => checkLog(receipt, trust));
+  const logged = await checkLog(receipt, trust.log, check);
   return { statement, decision, logged };
 }
 
-async function checkLog(receipt, trust) {
-  const proof = receipt.get("logProof");
-  if (trust.log === null) {
-    if (proof !== null) throw new Invalid("no log is pinned here");
-    return ["-", null];
-  }
-  if (proof === null) throw new Invalid("the proof of the log is missing");
-  const entry = await sha256(receipt.get("statement"));
-  const logged = await verifyProof(proof, entry, trust.log);
-  return [`${logged.origin}, ${logged.index + 1} / ${logged.size}`, logged];
+async function checkLog(receipt, policy, check) {
+  const encoded = receipt.get("logProof");
+  const proof = await check("log proof is there", async () => {
+    if (encoded === null && policy !== null) throw new Invalid("the receipt has none");
+    if (encoded !== null && !(encoded instanceof Uint8Array)) throw new Invalid("not a proof");
+    return [encoded === null ? "-" : `${encoded.length} bytes`, encoded && parseProof(encoded)];
+  });
+  if (policy === null) return null;
+  const { index, path, checkpoint } = proof;
+  await check("checkpoint is signed by a pinned log", async () => {
+    await checkSigned(checkpoint, policy);
+    return [checkpoint.origin];
+  });
+  await check("enough pinned witnesses cosigned", async () => [await checkQuorum(checkpoint, policy)]);
+  return check("statement is in the log", async () => {
+    const root = await rootOf(await sha256(receipt.get("statement")), index, checkpoint.size, path);
+    if (!equal(root, checkpoint.root)) throw new Invalid("the proof leads to another tree");
+    const logged = { index, size: checkpoint.size, origin: checkpoint.origin };
+    return [`entry ${index} of ${checkpoint.size}`, logged];
+  });
 }
