@@ -58,6 +58,7 @@ def _pins(trust: TrustFile) -> dict[str, Any]:
     return {
         "gateways": parties(trust.gateways),
         "authorities": parties(trust.authorities),
+        "auditors": parties(trust.auditors),
         "policies": trust.policies,
         "log": None if trust.log is None else _log(trust.log),
     }

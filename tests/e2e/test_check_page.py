@@ -16,6 +16,7 @@ from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
 from gateway.wire import cbor
 from gateway.wire.proof import Receipt
+from tests.support import parties
 from tests.support.browser import Browser
 from tests.support.parties import OTHER_GATEWAY
 from tests.unit.test_proofs_verify import (
@@ -23,10 +24,13 @@ from tests.unit.test_proofs_verify import (
     LOG,
     OTHER_POLICY,
     Log,
+    audited,
     logged,
+    pin_auditor,
     receipt,
     trust,
 )
+from tests.vectors import generate
 
 MUTANTS = 400
 
@@ -166,10 +170,27 @@ LOGGED = {
 }
 
 
+AUDITED = {
+    "honest": audited(),
+    "not audited": HONEST,
+    "no match": audited(decision={"outcome": "NO_MATCH"}),
+    "another evaluation": audited({"evaluated_digest": bytes(32)}),
+    "another decision": audited(decision={"lanes": 1}),
+    "a stranger's": audited(auditor=parties.stranger(parties.AUDITOR.party)),
+    "somebody": audited({"auditor": "somebody"}),
+    "another object": receipt({"audit": generate.SIGNED_DECISION.encoded}),
+}
+
+
 @pytest.mark.parametrize(
     ("pinned", "receipts"),
-    [(trust(), FORGED), (LOG.trusted(2), LOGGED)],
-    ids=["without a log", "with a log and two witnesses"],
+    [
+        (trust(), FORGED),
+        (LOG.trusted(2), LOGGED),
+        (trust(auditors=[pin_auditor()]), AUDITED),
+        (trust(), {name: AUDITED[name] for name in ("honest", "a stranger's")}),
+    ],
+    ids=["no log", "log and two witnesses", "auditor", "no auditor"],
 )
 def test_browser_and_command_name_the_same_step(
     browser: Browser, tmp_path: Path, pinned: TrustFile, receipts: dict[str, bytes]

@@ -16,7 +16,8 @@ from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import verify_receipt
 from gateway.translog.cose_receipt import sign_root
 from gateway.wire.proof import Receipt
-from tests.unit.test_proofs_verify import HONEST, LOG, OPENING, SUBJECT, receipt
+from tests.support.parties import SUBJECT
+from tests.unit.test_proofs_verify import HONEST, LOG, OPENING, receipt
 
 SIGNED = LOG.proof(Receipt.decode(HONEST).statement)
 LOGGED = receipt(

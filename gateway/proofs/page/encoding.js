@@ -136,3 +136,13 @@ function cborHead(major, count) {
 
 const cborBytes = (bytes) => concat(cborHead(2, bytes.length), bytes);
 const cborText = (string) => concat(cborHead(3, utf8(string).length), utf8(string));
+
+function cborEncode(value) {
+  if (value instanceof Uint8Array) return cborBytes(value);
+  if (typeof value === "string") return cborText(value);
+  if (value instanceof Map) {
+    const items = [...value].flatMap(([key, item]) => [cborEncode(key), cborEncode(item)]);
+    return concat(cborHead(5, value.size), ...items); // in the order in which it was read
+  }
+  return cborHead(0, value);
+}

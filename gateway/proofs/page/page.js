@@ -17,7 +17,7 @@ const TEXTS = {
     failed: "Check {step} failed: {reason}.",
     unusable: "This browser cannot check the signatures. Use a current version of Chrome, Edge, Firefox or Safari.",
     unreadable: "The file could not be read.",
-    facts: ["Decided", "Purpose", "Carrier's gateway", "Key authority", "Shop", "Liveness check", "Record", "Place in the log"],
+    facts: ["Decided", "Purpose", "Carrier's gateway", "Key authority", "Shop", "Liveness check", "Record", "Place in the log", "Repeated by"],
   },
   zh: {
     name: "中文",
@@ -35,7 +35,7 @@ const TEXTS = {
     failed: "第 {step} 项核验失败：{reason}。",
     unusable: "此浏览器无法核验签名，请使用最新版 Chrome、Edge、Firefox 或 Safari。",
     unreadable: "无法读取该文件。",
-    facts: ["判定时间", "用途", "运营商网关", "密钥机构", "门店", "活体检测", "记录", "日志中的位置"],
+    facts: ["判定时间", "用途", "运营商网关", "密钥机构", "门店", "活体检测", "记录", "日志中的位置", "复核方"],
   },
   es: {
     name: "Español",
@@ -53,7 +53,7 @@ const TEXTS = {
     failed: "Falló la comprobación {step}: {reason}.",
     unusable: "Este navegador no puede comprobar las firmas. Use una versión actual de Chrome, Edge, Firefox o Safari.",
     unreadable: "No se ha podido leer el archivo.",
-    facts: ["Decidido", "Finalidad", "Pasarela del operador", "Autoridad de claves", "Tienda", "Prueba de vida", "Registro", "Lugar en el registro público"],
+    facts: ["Decidido", "Finalidad", "Pasarela del operador", "Autoridad de claves", "Tienda", "Prueba de vida", "Registro", "Lugar en el registro público", "Repetido por"],
   },
 };
 
@@ -89,12 +89,12 @@ function explain(failure) {
   return failure.text ? texts[failure.text] : fill(texts.failed, failure);
 }
 
-function facts({ statement, logged }) {
+function facts({ statement, logged, audited }) {
   const minute = new Date(statement.get("decidedAtMinute") * 1000).toISOString().slice(0, 16).replace("T", " ");
   const place = logged ? `${logged.index + 1} / ${logged.size} (${logged.origin})` : "\u2013";
   const values = [
     `${minute} UTC`, statement.get("purpose"), statement.get("gateway"), statement.get("authority"),
-    statement.get("outlet"), statement.get("liveness").get("outcome"), hex(statement.get("recordId")), place,
+    statement.get("outlet"), statement.get("liveness").get("outcome"), hex(statement.get("recordId")), place, audited ?? "\u2013",
   ];
   return values.flatMap((value, i) => [element("dt", texts.facts[i]), element("dd", value)]);
 }

@@ -55,7 +55,21 @@ async function allChecks(bytes, trust, check) {
     return [statement.get("policyAssurance")];
   });
   const logged = await checkLog(receipt, trust.log, check);
-  return { statement, decision, logged };
+  const audited = await check("audit", () => checkAudit(statement.get("audit"), decision, trust.auditors));
+  return { statement, decision, logged, audited };
+}
+
+// The auditor's name, if one that is pinned here repeated the evaluation.
+async function checkAudit(encoded, decision, auditors) {
+  if (encoded === null) return ["-", null];
+  if (!(encoded instanceof Uint8Array)) throw new Invalid("not an audit");
+  const auditor = sign1(encoded).fields.get("auditor");
+  if (!auditors.length) return [`${auditor}: no auditor is pinned here`, null];
+  const report = await verifiedBy(encoded, "audit-report", pinned(auditors, auditor));
+  const evaluated = new Map([...decision].filter(([name]) => name !== "outcome"));
+  if (!equal(await sha256(cborEncode(evaluated)), report.get("evaluatedDigest")))
+    throw new Invalid("the auditor repeated another evaluation");
+  return [auditor, auditor];
 }
 
 async function checkLog(receipt, policy, check) {
