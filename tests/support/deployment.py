@@ -489,7 +489,7 @@ class World:
         self.authority_trust.add("issuer", self.counter.issuer)
         self.authority_trust.add("auditor", self.auditor_key)
         self.ledger = AuditLedger(directory / "audits.sqlite3", audits.unanswered, self.clock)
-        service = AuthorityService(
+        service = self.authority_service = AuthorityService(
             AuthorityServiceSettings("authority", 300, audits),
             Custody(self.authority_key, secrets.token_bytes(32)),
             self.authority_trust,

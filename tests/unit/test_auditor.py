@@ -1,0 +1,442 @@
+"""The auditor: every step fails alone, nothing but the demanded evaluation is countersigned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.auditor.register import Enrolled, Register
+from gateway.auditor.repetition import RepetitionWorkers, repeat_here
+from gateway.auditor.service import ATTEMPTS, AuditorService, DemandMemory
+from gateway.cli import auditor as auditor_cli
+from gateway.he.isolation import Limits
+from gateway.he.randomness import seed_commitment
+from gateway.wire import cose
+from gateway.wire.audit import (
+    AuditDemand,
+    AuditReport,
+    AuditRequest,
+    AuditResponse,
+    Evaluated,
+)
+from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused, Unavailable
+from gateway.wire.host import keystore
+from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
+from gateway.wire.sealing import SealingPrivateKey
+from gateway.wire.session import SessionGrant
+from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
+from tests.support.deployment import ALL_AUDITED, MODEL, World, pair
+from tests.support.parties import fixed_bytes, fixed_key, refused, stranger
+from tests.support.sealed import CHEAP, passphrase_file
+
+STRANGER = fixed_key("stranger")
+
+
+class Case:
+    """One honest audit request of a real session, to be changed in one place."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        assert world.register(*pair(0.7)).outcome == "MATCH"
+        (body,) = world.audited
+        self.request = AuditRequest.decode(body)
+        self.demand = cose.peek(self.request.demand, AuditDemand)
+        self.gateway = world.auditor_register.gateway_by_key_id(
+            world.service._identity.signing.public.key_id
+        )
+        assert self.gateway is not None
+        self.auditing = world.auditing
+
+    def audit(
+        self, request: AuditRequest | None = None, sender: VerifyKey | None = None, **auditing: Any
+    ) -> AuditReport:
+        service = AuditorService(
+            self.world.auditor_key, replace(self.auditing, **auditing), self.world.clock
+        )
+        answer = service.audit(request or self.request, sender or self.gateway)
+        report = AuditResponse.decode(answer).report
+        return cose.verify(report, AuditReport, self.world.auditor_key.public).message
+
+    def but(self, **changes: Any) -> AuditRequest:
+        return self.request.model_copy(update=changes)
+
+    def demanding(self, key: SigningKey | None = None, **changes: Any) -> AuditRequest:
+        """A demand over other values, really signed; the secret is sealed for it."""
+        outer: dict[str, Any] = {n: changes.pop(n) for n in ("expires_at", "nonce") if n in changes}
+        evaluated = self.demand.evaluated.model_copy(update=changes)
+        demand = self.demand.model_copy(update={"evaluated": evaluated, **outer})
+        signed = cose.sign(demand, key or self.world.authority_key)
+        return self.but(demand=signed.encoded, sealed_secret=self.resealed(signed.digest))
+
+    def secret(self) -> bytes:
+        digest = cose.Signed(self.demand, self.request.demand).digest
+        return self.world.auditor_sealing.open_for_audit(self.request.sealed_secret, digest)
+
+    def resealed(self, demand: Any, secret: bytes | None = None) -> bytes:
+        public = self.world.auditor_sealing.public
+        return public.seal_for_audit(bytearray(secret or self.secret()), demand)
+
+    def with_secret(self, secret: bytes) -> AuditRequest:
+        digest = cose.Signed(self.demand, self.request.demand).digest
+        return self.but(sealed_secret=self.resealed(digest, secret))
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    world = World(tmp_path_factory.mktemp("auditor"), audits=ALL_AUDITED)
+    return Case(world)
+
+
+def other_words(ciphertext: bytes) -> bytes:
+    """A canonical ciphertext that differs in one word."""
+    words = Ciphertext.decode(ciphertext).words.copy()
+    words[0, 0, 0] = (int(words[0, 0, 0]) + 1) % 2**53
+    return Ciphertext(words).encoded
+
+
+# --- the honest way ------------------------------------------------------------------------------
+
+
+def test_an_honest_evaluation_is_countersigned(case: Case) -> None:
+    report = case.audit()
+    assert report.auditor == "auditor"
+    assert report.evaluated_digest == case.demand.evaluated.digest
+    assert report.demand_digest == cose.Signed(case.demand, case.request.demand).digest
+    assert report.assertions_verified
+
+
+def test_the_same_request_gives_the_same_bytes(case: Case) -> None:
+    service = AuditorService(case.world.auditor_key, case.auditing, case.world.clock)
+    assert service.audit(case.request, case.gateway) == service.audit(case.request, case.gateway)
+
+
+def test_repeated_in_a_worker_process(case: Case) -> None:
+    """The real workers, and the same digests; what they refuse comes back as a refusal."""
+    workers = RepetitionWorkers(1, Limits(4 * 2**30, 30))
+    workers.start()
+    try:
+        assert case.audit(repeat=workers.repeat) == case.audit()
+        secret = case.secret()
+        junk = b"\xff" * FRESH_BYTES + secret[FRESH_BYTES:]
+        with pytest.raises(MalformedMessage):
+            workers.repeat(case.request, case.demand.evaluated, junk)
+    finally:
+        workers.stop()
+
+
+def test_an_auditor_without_a_list_of_counters_says_so(case: Case) -> None:
+    case.world.auditor_register.suspend("device", "device")
+    try:
+        with refused("device device is not enrolled"):
+            case.audit()
+        report = case.audit(verify_assertions=False)
+        assert not report.assertions_verified
+    finally:
+        device = case.world.counter.device
+        case.world.auditor_register.enrol(
+            Enrolled(kind="device", party="device", public_key=device.public.raw.hex())
+        )
+
+
+# --- each step alone -----------------------------------------------------------------------------
+
+Change = Callable[[Case], AuditRequest]
+
+
+def signed_again(case: Case, kind: Any, encoded: bytes, key: SigningKey, **changes: Any) -> bytes:
+    message = cose.peek(encoded, kind).model_copy(update=changes)
+    return cose.sign(message, key).encoded
+
+
+FAULTS: dict[str, tuple[Change, str]] = {
+    # 1: the demand
+    "1 demand by a stranger": (
+        lambda c: c.demanding(stranger("authority")),
+        "not signed by authority's key",
+    ),
+    "1 demand by an unknown authority": (
+        lambda c: c.demanding(STRANGER, authority="stranger"),
+        "authority stranger is not enrolled",
+    ),
+    "1 demand for another gateway": (lambda c: c.demanding(gateway="other"), "gateway is not"),
+    "1 another profile": (lambda c: c.demanding(profile="bgv8192-2"), "profile is not"),
+    "1 expired": (lambda c: c.demanding(expires_at=c.world.clock() - 60), "expiry is not"),
+    "1 for ever": (lambda c: c.demanding(expires_at=2**39), "expiry is not"),
+    # 2: the grant
+    "2 grant by a stranger": (
+        lambda c: c.but(
+            grant=signed_again(c, SessionGrant, c.request.grant, stranger("authority"))
+        ),
+        "SessionGrant: not signed",
+    ),
+    "2 grant of another session": (
+        lambda c: c.but(
+            grant=signed_again(
+                c,
+                SessionGrant,
+                c.request.grant,
+                c.world.authority_key,
+                session=fixed_bytes("s", 16),
+            )
+        ),
+        "grant: session",
+    ),
+    "2 another session demanded": (
+        lambda c: c.demanding(session=fixed_bytes("s", 16)),
+        "grant: session",
+    ),
+    "2 another device demanded": (lambda c: c.demanding(device="other"), "grant: device"),
+    "2 another issuer demanded": (lambda c: c.demanding(issuer="other"), "grant: issuer"),
+    "2 another key demanded": (lambda c: c.demanding(key_id=fixed_bytes("k")), "grant: key_id"),
+    # 3: the public key
+    "3 another public key": (
+        lambda c: c.but(public_key=c.request.public_key[:-1] + b"\x01"),
+        "public key is not",
+    ),
+    # 4: the policy
+    "4 a laxer policy": (
+        lambda c: c.but(policy=lax(c).encode()),
+        "policy is not the demanded one",
+    ),
+    "4 fewer lanes": (lambda c: c.demanding(lanes=1), "lanes is not"),
+    "4 another model": (lambda c: c.demanding(model_digest=fixed_bytes("m")), "policy's model"),
+    # 5: the assertions
+    "5 another template assertion": (
+        lambda c: c.but(template_assertion=c.request.submission_assertion),
+        "template assertion is not",
+    ),
+    "5 template assertion by a stranger": (
+        lambda c: forged(c, "template_assertion", TemplateAssertion, stranger("issuer")),
+        "TemplateAssertion: not signed",
+    ),
+    "5 submission assertion by a stranger": (
+        lambda c: forged(c, "submission_assertion", SubmissionAssertion, stranger("device")),
+        "SubmissionAssertion: not signed",
+    ),
+    # 6, 7: what they say
+    "6 template assertion of another session": (
+        lambda c: forged(
+            c, "template_assertion", TemplateAssertion, c.world.issuer._key, session=b"s" * 16
+        ),
+        "assertions: session",
+    ),
+    "6 submission assertion for another key": (
+        lambda c: forged(
+            c, "submission_assertion", SubmissionAssertion, c.world.counter.device, key_id=b"k" * 32
+        ),
+        "assertions: key",
+    ),
+    "7 another probe": (lambda c: c.but(probe=other_words(c.request.probe)), "probe is not"),
+    "7 another probe, demanded": (
+        lambda c: with_probe(c, other_words(c.request.probe)),
+        "asserted probe",
+    ),
+    "7 other bits": (
+        lambda c: c.but(encrypted_bits=other_words(c.request.encrypted_bits)),
+        "encrypted bits is not",
+    ),
+    # 8, 9: the secret
+    "8 sealed to somebody else": (
+        lambda c: c.but(
+            sealed_secret=SealingPrivateKey.generate().public.seal_for_audit(
+                bytearray(c.secret()), cose.Signed(c.demand, c.request.demand).digest
+            )
+        ),
+        "does not open",
+    ),
+    "8 sealed for another demand": (
+        lambda c: c.but(sealed_secret=c.resealed(fixed_bytes("demand"))),
+        "does not open",
+    ),
+    "8 another template": (
+        lambda c: c.with_secret(
+            other_words(c.secret()[:FRESH_BYTES]) + c.secret()[FRESH_BYTES:]
+        ),
+        "template is not",
+    ),
+    "9 another seed": (
+        lambda c: c.with_secret(c.secret()[:FRESH_BYTES] + fixed_bytes("seed")),
+        "seed is not",
+    ),
+    # 10, 11: what comes out
+    "10 another product": (
+        lambda c: c.demanding(masked_product_digest=fixed_bytes("p")),
+        "masked product is not",
+    ),
+    "10 another seed, committed to": (
+        lambda c: with_seed(c, fixed_bytes("seed")),
+        "masked product is not",
+    ),
+    "11 other rows": (
+        lambda c: c.demanding(blinded_rows_digest=fixed_bytes("r")),
+        "blinded rows is not",
+    ),
+}  # fmt: skip
+
+
+def lax(case: Case) -> Any:
+    lanes = tuple(lane.model_copy(update={"lo": 1}) for lane in case.world.policy.lanes)
+    return case.world.policy.model_copy(update={"lanes": lanes})
+
+
+def forged(case: Case, name: str, kind: Any, key: SigningKey, **changes: Any) -> AuditRequest:
+    """Another assertion, which the demand names."""
+    encoded = signed_again(case, kind, getattr(case.request, name), key, **changes)
+    request = case.demanding(**{f"{name}_digest": cose.Signed(case.demand, encoded).digest})
+    return request.model_copy(update={name: encoded})
+
+
+def with_probe(case: Case, probe: bytes) -> AuditRequest:
+    request = case.demanding(probe_digest=Ciphertext.decode(probe).digest)
+    return request.model_copy(update={"probe": probe})
+
+
+def with_seed(case: Case, seed: bytes) -> AuditRequest:
+    """What a gateway gets that committed to one seed and used another."""
+    committed = seed_commitment(case.demand.evaluated.session, seed)
+    request = case.demanding(seed_commitment=committed)
+    digest = cose.Signed(case.demand, request.demand).digest
+    secret = case.secret()[:FRESH_BYTES] + seed
+    return request.model_copy(update={"sealed_secret": case.resealed(digest, secret)})
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_one_fault_is_refused(case: Case, name: str) -> None:
+    change, detail = FAULTS[name]
+    with refused(detail):
+        case.audit(change(case))
+
+
+def test_every_value_of_the_demand_is_held_against_something(case: Case) -> None:
+    """Nothing that is countersigned is taken on the gateway's word."""
+    for name, value in case.demand.evaluated.model_dump(exclude={"version"}).items():
+        wrong: Any = f"x{value}" if isinstance(value, str) else 3 if name == "lanes" else None
+        if wrong is None:
+            wrong = bytes(len(value))
+        key = STRANGER if name == "authority" else None
+        with pytest.raises(Refused):
+            case.audit(case.demanding(key, **{name: wrong}))
+
+
+def test_a_policy_that_the_auditor_does_not_accept(case: Case) -> None:
+    own = case.world.policy.digest.hex()
+    assert case.audit(policies=frozenset({own, "ab" * 32}))
+    with refused("accepted policy"):
+        case.audit(policies=frozenset({"ab" * 32}))
+
+
+def test_a_stranger_gets_nothing_countersigned(case: Case) -> None:
+    with refused("gateway is not"):
+        case.audit(sender=STRANGER.public)
+
+
+def test_another_curve_of_the_same_request_is_malformed(case: Case) -> None:
+    for changes in ({"demand": b"\xd2"}, {"grant": b"junk"}, {"policy": b"\xa0"}):
+        with pytest.raises((MalformedMessage, Refused)):
+            case.audit(case.but(**changes))
+
+
+# --- how often -----------------------------------------------------------------------------------
+
+
+def test_a_demand_is_repeated_a_few_times_only(case: Case) -> None:
+    """Work costs an authority's signature."""
+    runs = 0
+
+    def repeat(*given: Any) -> Any:
+        nonlocal runs
+        runs += 1
+        return repeat_here(*given)
+
+    auditing = replace(case.auditing, repeat=repeat)
+    service = AuditorService(case.world.auditor_key, auditing, case.world.clock)
+    for _ in range(ATTEMPTS):
+        service.audit(case.request, case.gateway)
+    with refused("answered often enough"):
+        service.audit(case.request, case.gateway)
+    assert runs == ATTEMPTS
+
+
+def test_demands_are_remembered_until_they_expire_and_not_without_bound() -> None:
+    memory = DemandMemory(limit=2)
+    for name in (b"a" * 32, b"b" * 32):
+        memory.use(name, 100, 0)  # type: ignore[arg-type]
+    with pytest.raises(Unavailable):
+        memory.use(b"c" * 32, 100, 0)  # type: ignore[arg-type]
+    memory.use(b"c" * 32, 200, 100)  # type: ignore[arg-type]
+    assert len(memory._seen) == 1
+
+
+# --- its list and its keys -----------------------------------------------------------------------
+
+
+def test_the_register_keeps_two_keys_of_a_party_and_no_third(tmp_path: Path) -> None:
+    register = Register(tmp_path / "parties.json")
+    keys = [fixed_key("a", f"a{i}") for i in range(3)]
+    for key in keys[:2]:
+        register.enrol(Enrolled(kind="authority", party="a", public_key=key.public.raw.hex()))
+    register.enrol(Enrolled(kind="authority", party="a", public_key=keys[0].public.raw.hex()))
+    third = Enrolled(kind="authority", party="a", public_key=keys[2].public.raw.hex())
+    with pytest.raises(CallerMisuse):
+        register.enrol(third)
+    assert register.authority("a") == VerifyKey.pinned("a", [k.public.raw.hex() for k in keys[:2]])
+    again = Register(tmp_path / "parties.json")
+    register.suspend("authority", "a", keys[0].public.raw.hex())
+    assert again.authority("a") == keys[1].public
+    with pytest.raises(CallerMisuse):
+        register.suspend("gateway", "a")
+    register.suspend("authority", "a")
+    with refused("not enrolled"):
+        again.authority("a")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"parties": 1}', b'{"version": 2}', b"\xff"])
+def test_a_broken_register_trusts_nobody(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "parties.json").write_bytes(content)
+    with pytest.raises(CallerMisuse):
+        Register(tmp_path / "parties.json").authority("a")
+
+
+def test_the_command_makes_keys_and_lists(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keystore, "DEFAULT_COST", CHEAP)
+    passphrase = str(passphrase_file(tmp_path))
+    options = ["--data-dir", str(tmp_path / "d"), "--passphrase-file", passphrase]
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = auditor_cli.main([*options, *arguments])
+        return status, *capsys.readouterr()
+
+    status, made, _ = run("keys", "init")
+    assert status == 0
+    public = json.loads(made)
+    assert len(public["publicKey"]) == 64
+    assert len(public["sealingKey"]) == 2 * 1216
+    assert run("keys", "show")[1] == made
+    assert run("keys", "init")[0] == 1
+    assert run("enrol", "gateway", "g", "ab" * 32)[0] == 0
+    assert run("list")[1] == f"gateway\tg\t{'ab' * 32}\n"
+    assert run("enrol", "gateway", "g", "no key")[0] == 1
+    assert run("suspend", "gateway", "g")[0] == 0
+    assert run("suspend", "gateway", "g")[0] == 1
+    staged = json.loads(run("keys", "rotate", "signing")[1])
+    active = json.loads(run("keys", "rotate", "signing", "--activate")[1])
+    assert active["publicKey"] == staged["nextPublicKey"] != public["publicKey"]
+    assert active["sealingKey"] == public["sealingKey"]
+    content = (tmp_path / "d" / "keystore.sealed").read_bytes()
+    assert bytes.fromhex(active["publicKey"]) not in content
+
+
+def test_evaluated_is_the_decision_without_its_outcome(case: Case) -> None:
+    from gateway.wire.evaluation import Decision
+
+    assert set(Decision.model_fields) - set(Evaluated.model_fields) == {"outcome"}
+    assert set(Evaluated.model_fields) <= set(Decision.model_fields)
+    assert MODEL.digest == case.demand.evaluated.model_digest
