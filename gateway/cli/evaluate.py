@@ -36,6 +36,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--photographs", type=Path, metavar="DIR", help="default: $SEALMATCH_FACES/lfw"
     )
     liveness.add_argument("--seed", type=int, default=1, metavar="S", help="of the photographs")
+    liveness.add_argument(
+        "--jobs", type=_positive, default=1, metavar="J", help="processes for --stills"
+    )
     liveness.add_argument("--pack", type=Path, metavar="DIR", help="model pack")
     liveness.add_argument("--json", action="store_true", help="print one JSON object")
     liveness.set_defaults(run=run, parser=liveness)

@@ -46,7 +46,7 @@ def _play(options: argparse.Namespace, pack: ModelPack) -> int:
         if tally.trials % _TELL_EVERY == 0:
             print(f"... {tally.trials}: {tally.passed} passed", file=sys.stderr, flush=True)
 
-    tally = play(pack, folder, options.stills, options.seed, tell)
+    tally = play(pack, folder, options.stills, options.seed, tell, options.jobs)
     if tally.trials < options.stills:
         options.parser.error(f"{folder} has photographs for {tally.trials} trials only")
     print(json.dumps(stills_as_json(tally)) if options.json else stills_table(tally))

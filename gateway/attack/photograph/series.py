@@ -6,7 +6,10 @@ begins with the shorter one's trials.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +17,14 @@ import cv2
 import numpy as np
 
 from gateway.attack.photograph.album import prints
-from gateway.attack.photograph.moves import Draw
+from gateway.attack.photograph.moves import Anatomy, Draw
 from gateway.attack.photograph.sheet import Print
 from gateway.attack.photograph.trial import Camera, Detectors, Outcome, attempt
 from gateway.server.liveness import draw_actions
 from gateway.vision.geometry import BgrImage
 from gateway.vision.liveness.detectors import ActionDetectors
 from gateway.vision.liveness.meter import LivenessMeter
-from gateway.vision.pack import ModelPack
+from gateway.vision.pack import ModelPack, load_pack
 from gateway.vision.pipeline import FacePipeline
 from gateway.wire.ids import Nonce, SessionId
 from gateway.wire.liveness import ACTION_KINDS, ActionKind, Challenge
@@ -41,13 +44,33 @@ def trials(
 ) -> Iterator[Outcome]:
     """Up to ``count`` trials; fewer where there are not so many people in ``photographs``."""
     vision = FacePipeline(pack)
-    albums = prints(photographs, vision, seed)
-    for number, (photograph, face) in zip(range(count), albums, strict=False):
-        draw = [np.random.default_rng((seed, number, what)) for what in range(4)]
-        paper = Print(photograph, room(draw[_ROOM]))
-        camera = Camera(paper, LivenessMeter(pack, vision).measure, _PICTURE, draw[_CAMERA])
-        asked = challenge(draw[_CHALLENGE])
-        yield attempt(camera, face, asked, detectors(), draw[_HAND])
+    for task in _tasks(vision, photographs, count, seed):
+        yield _trial(pack, vision, task, detectors)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One trial to come."""
+
+    seed: int
+    number: int
+    photograph: BgrImage = field(repr=False)
+    face: Anatomy
+
+
+def _tasks(vision: FacePipeline, photographs: Path, count: int, seed: int) -> Iterator[_Task]:
+    album = prints(photographs, vision, seed)
+    for number, (photograph, face) in zip(range(count), album, strict=False):
+        yield _Task(seed, number, photograph, face)
+
+
+def _trial(
+    pack: ModelPack, vision: FacePipeline, task: _Task, detectors: Callable[[], Detectors]
+) -> Outcome:
+    draw = [np.random.default_rng((task.seed, task.number, what)) for what in range(4)]
+    paper = Print(task.photograph, room(draw[_ROOM]))
+    camera = Camera(paper, LivenessMeter(pack, vision).measure, _PICTURE, draw[_CAMERA])
+    return attempt(camera, task.face, challenge(draw[_CHALLENGE]), detectors(), draw[_HAND])
 
 
 def challenge(draw: Draw) -> Challenge:
@@ -96,11 +119,41 @@ class Tally:
 
 
 def run(
-    pack: ModelPack, photographs: Path, count: int, seed: int, tell: Callable[[Tally], None]
+    pack: ModelPack,
+    photographs: Path,
+    count: int,
+    seed: int,
+    tell: Callable[[Tally], None],
+    jobs: int = 1,
 ) -> Tally:
-    """All trials, with word after each."""
+    """All trials, with word after each; in ``jobs`` processes, which changes nothing but time."""
     tally = Tally()
-    for outcome in trials(pack, photographs, count, seed):
-        tally.add(outcome)
-        tell(tally)
+    with ExitStack() as stack:
+        if jobs == 1:
+            outcomes = trials(pack, photographs, count, seed)
+        else:
+            start = partial(_Worker.start, pack.directory)
+            pool = stack.enter_context(get_context("spawn").Pool(jobs, start))
+            tasks = _tasks(FacePipeline(pack), photographs, count, seed)
+            outcomes = pool.imap_unordered(_Worker.play, tasks)
+        for outcome in outcomes:
+            tally.add(outcome)
+            tell(tally)
     return tally
+
+
+class _Worker:
+    """What a process of the pool keeps between trials."""
+
+    pack: ModelPack
+    vision: FacePipeline
+
+    @classmethod
+    def start(cls, directory: Path) -> None:
+        cv2.setNumThreads(1)
+        cls.pack = load_pack(directory)
+        cls.vision = FacePipeline(cls.pack)
+
+    @classmethod
+    def play(cls, task: _Task) -> Outcome:
+        return _trial(cls.pack, cls.vision, task, ActionDetectors)
