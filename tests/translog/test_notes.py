@@ -75,6 +75,13 @@ def test_a_note_has_one_form(was: str, becomes: str) -> None:
         SignedNote.parse(NOTE.replace(was, becomes, 1).encode())
 
 
+def test_a_note_has_a_text_and_signatures() -> None:
+    text, line = NOTE.split("\n\n")
+    for data in (line, "\n" + line, text + "\n\n", text + "\n", "\n\n", "\n", ""):
+        with pytest.raises(MalformedMessage):
+            SignedNote.parse(data.encode())
+
+
 def test_notes_are_bounded() -> None:
     line = NOTE.split("\n")[2] + "\n"
     SignedNote.parse(("text\n\n" + line * 32).encode())
