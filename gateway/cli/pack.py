@@ -8,6 +8,8 @@ from gateway.vision.pack import ModelPack, default_pack_directory, load_pack
 from gateway.wire.ids import Digest
 
 FALSE_MATCH_RATE = 1e-4
+ACTION_FALSE_MATCH_RATE = 1e-3
+"""Of the lane of the liveness actions, which must accept besides the probe's (ADR 11)."""
 
 
 def add_pack_argument(parser: argparse.ArgumentParser) -> None:
@@ -26,12 +28,15 @@ def open_pack(directory: Path | None) -> ModelPack:
 
 
 def gateway_settings(pack: ModelPack) -> dict[str, str]:
-    """The threshold for the default false match rate, as the pack's manifest states it.
+    """The thresholds for the default false match rates, as the pack's manifest states them.
 
     Raises:
         ModelPackUncalibrated: the pack states none; no threshold is ever guessed.
     """
-    return {"threshold_cosine": f"{pack.cosine_at_fmr(FALSE_MATCH_RATE):.3f}"}
+    return {
+        "threshold_cosine": f"{pack.cosine_at_fmr(FALSE_MATCH_RATE):.3f}",
+        "action_cosine": f"{pack.cosine_at_fmr(ACTION_FALSE_MATCH_RATE):.3f}",
+    }
 
 
 def model_of(pack: ModelPack) -> Model:

@@ -88,6 +88,12 @@ class GatewaySettings(ServerSettings):
         description="Accepted from this cosine; 0.419 is a false match rate of 1e-4 for the "
         "default model, measured on LFW.",
     )
+    action_cosine: str = Field(
+        default="0.341",
+        pattern=r"^0\.[0-9]{1,6}$",
+        description="Accepted from this cosine in the lane of the liveness actions, whose frames "
+        "are less like a portrait (ADR 11); it must lie above half of threshold_cosine.",
+    )
     lanes: int = Field(
         default=2, ge=1, le=2, description="Lanes that must accept: 1 probe, 2 probe and actions."
     )

@@ -4,6 +4,7 @@ v = Ks <p, b> - Kn <p, p>, accepted iff lo <= v <= hi, per lane. Over every scal
 v is 10000 Kn (cos / tau)^2, reached at the honest length, so a client gains nothing by scaling.
 """
 
+import math
 from fractions import Fraction
 from typing import Annotated, Literal, Self
 
@@ -43,6 +44,19 @@ class LanePolicy(Message):
         ks = round(Fraction(2 * KN) / Fraction(tau))
         hi = NORM_SQUARED * (ks * replay - KN)
         return cls(ks=ks, kn=KN, lo=NORM_SQUARED * KN, hi=hi.__floor__())
+
+    def from_cosine(self, tau: str) -> Self:
+        """The same weights and upper end, accepting from another cosine at the honest length.
+
+        The best scaled length passes from ``best_scaled_cosine``, which is a little lower.
+        """
+        lo = NORM_SQUARED * (self.ks * Fraction(tau) - self.kn)
+        return type(self)(ks=self.ks, kn=self.kn, lo=lo.__ceil__(), hi=self.hi)
+
+    @property
+    def best_scaled_cosine(self) -> float:
+        """The least cosine that passes at whatever length suits it best (protocol, section 5)."""
+        return math.sqrt(4 * self.kn * self.lo / NORM_SQUARED) / self.ks
 
     def value(self, probe_template: int, probe_probe: int) -> int:
         """v of two integer inner products: the plaintext reference of the encrypted score."""

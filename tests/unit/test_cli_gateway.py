@@ -191,6 +191,18 @@ def test_a_wrong_setting_is_named_and_not_repeated(
     assert "canary" not in said
 
 
+@pytest.mark.parametrize("cosine", ["0.01", "0.2", "0.98"])
+def test_an_unusable_threshold_of_the_action_lane_is_named(
+    cosine: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("init") == 0
+    monkeypatch.setenv("SEALMATCH_GATEWAY_ACTION_COSINE", cosine)
+    assert run("show") == 1
+    assert "action_cosine" in capsys.readouterr().err
+    monkeypatch.setenv("SEALMATCH_GATEWAY_LANES", "1")  # no such lane, no such fault
+    assert run("show") == 0
+
+
 @pytest.mark.parametrize("cosine", ["0.01", "0.1", "0.2", "0.96", "0.99"])
 def test_a_threshold_that_the_policy_cannot_hold_is_an_error_and_no_stack_trace(
     cosine: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -205,7 +217,7 @@ def test_a_threshold_that_the_policy_cannot_hold_is_an_error_and_no_stack_trace(
         assert json.loads(captured.out)["policyDigest"]
     else:
         assert status == 1
-        assert "threshold_cosine" in captured.err
+        assert "threshold_cosine" in captured.err or "action_cosine" in captured.err
         assert "validation error" not in captured.err
 
 

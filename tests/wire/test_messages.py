@@ -146,6 +146,33 @@ def test_our_own_faults_tell_nothing() -> None:
     assert "secret" not in str(errors.INTERNAL)
 
 
+@pytest.mark.parametrize("tau", ["0.3", "0.341", "0.419"])
+def test_a_lane_may_accept_from_another_cosine_under_the_same_weights(tau: str) -> None:
+    probe = LanePolicy.for_cosine("0.419")
+    lane = probe.from_cosine(tau)
+    assert (lane.ks, lane.kn, lane.hi) == (probe.ks, probe.kn, probe.hi)
+    honest = round(float(tau) * NORM_SQUARED)
+    assert lane.accepts(lane.value(honest + 10, NORM_SQUARED))
+    assert not lane.accepts(lane.value(honest - 10, NORM_SQUARED))
+    assert not lane.accepts(lane.value(NORM_SQUARED, NORM_SQUARED))  # the portrait itself
+
+
+@pytest.mark.parametrize("tau", ["0.3", "0.341", "0.419"])
+def test_no_length_passes_below_the_stated_cosine(tau: str) -> None:
+    lane = LanePolicy.for_cosine("0.419").from_cosine(tau)
+    least = lane.best_scaled_cosine
+    assert float(tau) - 0.03 < least < float(tau) + 0.003
+    lengths = [scale / 1000 for scale in range(1, 3000)]
+    values = {
+        cosine: max(
+            lane.value(round(NORM_SQUARED * s * cosine), round(NORM_SQUARED * s * s))
+            for s in lengths
+        )
+        for cosine in (least - 0.002, least + 0.002)
+    }
+    assert [lane.accepts(value) for value in values.values()] == [False, True]
+
+
 @pytest.mark.parametrize(("tau", "ks"), [("0.419", 76), ("0.341", 94), ("0.5", 64)])
 def test_policy_for_a_cosine(tau: str, ks: int) -> None:
     lane = LanePolicy.for_cosine(tau)
