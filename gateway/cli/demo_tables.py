@@ -15,6 +15,7 @@ from gateway.wire.submission import Submission, TemplateAssertion
 
 GATEWAY_TABLES = (
     *("sessions", "records", "parties", "admin_actions", "outcome_counters"),
+    "liveness_counters",
     *("log_head", "log_pending", "log_entries", "log_tiles", "log_checkpoints"),
 )
 """All but the consent texts and the schema's version, which are about nobody."""

@@ -32,7 +32,6 @@ from gateway.wire.liveness import (
 )
 
 DEFAULT_ATTEMPTS = 3
-_PASSIVE_WARNING = 50
 _KINDS: dict[str, ActionKind] = {kind: kind for kind in ACTION_KINDS}
 _REASONS: dict[str, ExclusionReason] = {reason: reason for reason in EXCLUSION_REASONS}
 
@@ -97,11 +96,9 @@ class Screen:
         if text(message, self.language) != self._said:
             self._say(text(message, self.language))
 
-    def warn_of_passive(self, captured: Captured) -> None:
+    def warn_of_passive(self, challenge: Challenge, captured: Captured) -> None:
         transcript = captured.transcript
-        if transcript is None or transcript.passive is None:
-            return
-        if transcript.passive < _PASSIVE_WARNING:
+        if transcript is not None and challenge.doubts(transcript.passive):
             self._say(text("passive-warning", self.language))
 
     def _say(self, words: str) -> None:
@@ -150,7 +147,7 @@ def moving(
             counting.failed("interrupted", int(clock()))
             raise
         counting.succeeded(int(clock()))
-        screen.warn_of_passive(captured)
+        screen.warn_of_passive(challenge, captured)
         return captured
 
     return run

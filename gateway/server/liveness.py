@@ -111,6 +111,7 @@ class LivenessPolicy:
             start_ms=START_MS + below(START_SPREAD_MS),
             limit_ms=self.limit_ms,
             passive=self.passive,
+            passive_threshold=self.passive_threshold,
             required=self.mode == "required" and possible,
         )
 
@@ -143,7 +144,6 @@ def assess(
     transcript: LivenessTranscript | None,
     model_digest: Digest,
     elapsed_ms: int,
-    passive_threshold: int,
 ) -> CheckedLiveness:
     """Check a transcript against the challenge that it answers.
 
@@ -158,7 +158,7 @@ def assess(
             raise Refused("liveness evidence was not asked for")
         return CheckedLiveness(not_performed())
     if transcript is not None:
-        _check(challenge, transcript, model_digest, elapsed_ms, passive_threshold)
+        _check(challenge, transcript, model_digest, elapsed_ms)
         return CheckedLiveness(
             LivenessResult(
                 outcome="passed",
@@ -167,7 +167,7 @@ def assess(
                 passive=challenge.passive,
                 evidence_digest=transcript.digest,
             ),
-            _counts(transcript, passive_threshold),
+            _counts(challenge, transcript),
         )
     if challenge.required:
         raise Refused("liveness evidence is missing")
@@ -183,10 +183,10 @@ def assess(
     )
 
 
-def _counts(transcript: LivenessTranscript, passive_threshold: int) -> dict[str, int]:
-    totals, score = transcript.totals, transcript.passive
+def _counts(challenge: Challenge, transcript: LivenessTranscript) -> dict[str, int]:
+    totals = transcript.totals
     counts = {"passed": 1, "attempts": totals.attempts, "seconds": totals.seconds}
-    if score is not None and score < passive_threshold:
+    if challenge.passive != "off" and challenge.doubts(transcript.passive):
         counts["passive-warning"] = 1
     return counts | {one.reason: one.count for one in totals.reasons}
 
@@ -196,7 +196,6 @@ def _check(
     transcript: LivenessTranscript,
     model_digest: Digest,
     elapsed_ms: int,
-    passive_threshold: int,
 ) -> None:
     times, actions = transcript.frame_times, transcript.actions
     _require("session", transcript.session == challenge.session)
@@ -212,9 +211,7 @@ def _check(
         _check_action(one, frozenset(times))
     for before, after in pairwise(actions):
         _require("order", before.end_ms <= after.asked_ms)
-    score = transcript.passive
-    if challenge.passive == "require":
-        _require("passive check", score is not None and score >= passive_threshold)
+    _require("passive check", challenge.satisfied_by(transcript.passive))
 
 
 def _check_frames(times: tuple[int, ...]) -> None:

@@ -201,7 +201,6 @@ class GatewayService:
                 liveness=ExpectedLiveness(
                     None if row.challenge is None else Challenge.decode(row.challenge),
                     row.created_at,
-                    self._limits.liveness.passive_threshold,
                 ),
                 check_limit=self._check_limit,
             )

@@ -60,7 +60,6 @@ class ExpectedLiveness:
 
     challenge: Challenge | None
     offered_at: int
-    passive_threshold: int
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,6 @@ def _check_liveness(evidence: bytes | None, expected: Expected, now: int) -> Che
         None if evidence is None else LivenessTranscript.decode(evidence),
         expected.policy.model_digest,
         (now - asked.offered_at) * 1000,
-        asked.passive_threshold,
     )
 
 

@@ -48,6 +48,8 @@ MAX_FRAMES = 1800
 """30 frames a second for the longest time limit."""
 
 _Time = Annotated[int, Field(ge=0, le=2 * MAX_LIMIT_MS)]
+_Score = Annotated[int, Field(ge=0, le=100)]
+"""Of the passive check, in hundredths: 100 = live."""
 _Level = Annotated[int, Field(ge=-300, le=300)]
 """A measurement in hundredths."""
 
@@ -77,6 +79,9 @@ class Challenge(Message):
     """The first action is asked for no earlier, and not done before."""
     limit_ms: Annotated[int, Field(ge=3_000, le=MAX_LIMIT_MS)]
     passive: PassiveRule
+    passive_threshold: _Score
+    """Below it the passive check warns, or fails; told, so that an honest client hands in nothing
+    that would be refused."""
     required: bool
     """Whether a submission without a transcript is refused."""
 
@@ -88,6 +93,14 @@ class Challenge(Message):
         if {one.kind for one in self.excluded} & set(self.actions):
             raise ValueError("an excluded action is asked for")
         return self
+
+    def satisfied_by(self, passive: int | None) -> bool:
+        """Whether a passive score is one that this challenge accepts."""
+        return self.passive != "require" or not self.doubts(passive, absent=True)
+
+    def doubts(self, passive: int | None, *, absent: bool = False) -> bool:
+        """Whether a score is below the threshold; ``absent`` says what no score counts as."""
+        return absent if passive is None else passive < self.passive_threshold
 
 
 class ActionTrace(Message):
@@ -143,8 +156,8 @@ class LivenessTranscript(Message):
     """Longest stretch without exactly one face."""
     face_changes: Annotated[int, Field(ge=0, le=1000)]
     """How often the tracked face became another one."""
-    passive: Annotated[int, Field(ge=0, le=100)] | None
-    """The passive check's score in hundredths, 100 = live; null where it is off."""
+    passive: _Score | None
+    """Null where the check is off, or no frame allowed it."""
     totals: AttemptTotals
 
     @model_validator(mode="after")

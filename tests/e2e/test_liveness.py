@@ -169,6 +169,7 @@ def test_a_cut_to_another_person_ends_the_attempt(
         start_ms=200,
         limit_ms=10_000,
         passive="off",
+        passive_threshold=50,
         required=True,
     )
     shown = [frames[number] for number in (*LP_D12.rest, *LP_D12.rest[:2])]

@@ -277,7 +277,7 @@ def _expected() -> Expected:
         purpose="sim-activation",
         consent_text_version=1,
         policy=golden.POLICY,
-        liveness=ExpectedLiveness(None, NOW, 50),
+        liveness=ExpectedLiveness(None, NOW),
         check_limit=lambda handles: None,
     )
 
@@ -285,7 +285,7 @@ def _expected() -> Expected:
 def _parse_liveness(data: bytes) -> None:
     """Step 7: a hostile transcript against a challenge; what passes answers it in order."""
     transcript = LivenessTranscript.decode(data)
-    checked = assess(golden.CHALLENGE, transcript, parties.MODEL_DIGEST, 60_000, 50)
+    checked = assess(golden.CHALLENGE, transcript, parties.MODEL_DIGEST, 60_000)
     promise(checked.result.outcome == "passed", "a transcript was taken and not said to pass")
     kinds = tuple(one.kind for one in transcript.actions)
     promise(kinds == golden.CHALLENGE.actions, "other actions passed than were asked for")

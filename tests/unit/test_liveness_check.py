@@ -57,7 +57,7 @@ def drawn(policy: LivenessPolicy = REQUIRED, excluded: Any = ()) -> Challenge:
 
 
 def check(challenge: Challenge, transcript: LivenessTranscript, elapsed_ms: int = 30_000) -> Any:
-    return assess(challenge, transcript, MODEL.digest, elapsed_ms, 50)
+    return assess(challenge, transcript, MODEL.digest, elapsed_ms)
 
 
 # What is asked
@@ -92,7 +92,7 @@ def test_too_few_kinds_are_refused_or_reported_as_the_policy_says() -> None:
     going_on = drawn(replace(REQUIRED, go_on_if_impossible=True), NECK)
     assert going_on.actions == ()
     assert not going_on.required
-    result = assess(going_on, None, MODEL.digest, 0, 50).result
+    result = assess(going_on, None, MODEL.digest, 0).result
     assert (result.outcome, result.excluded) == ("not-possible", NECK)
 
 
@@ -201,6 +201,7 @@ def test_each_rule_alone_refuses(name: str) -> None:
         start_ms=1_500,
         limit_ms=20_000,
         passive="warn",
+        passive_threshold=50,
         required=True,
     )
     honest = transcript_for(challenge, MODEL.digest)

@@ -27,6 +27,7 @@ def challenge(*actions: ActionKind, **changes: Any) -> Challenge:
         "start_ms": 1500,
         "limit_ms": 20_000,
         "passive": "warn",
+        "passive_threshold": 50,
         "required": True,
     }
     return Challenge(**(given | changes))
@@ -47,7 +48,7 @@ def accepted(asked: Challenge, puppet: Puppet) -> bool:
         captured = puppet.capture(asked)
     except Inconclusive:
         return False
-    assess(asked, captured.transcript, MODEL_DIGEST, 60_000, 50)
+    assess(asked, captured.transcript, MODEL_DIGEST, 60_000)
     return True
 
 
@@ -194,6 +195,15 @@ def test_the_action_vector_is_of_whoever_acts() -> None:
     same = Puppet(face=PERSON).capture(challenge())
     assert same.action is not None
     assert float(same.action @ PERSON) > 0.999
+
+
+@pytest.mark.parametrize("score", [0.4, None])
+def test_a_required_passive_check_that_fails_is_known_before_anything_is_sent(
+    score: float | None,
+) -> None:
+    assert reason_of(Puppet(score=score), passive="require") == "passive-check"
+    assert Puppet(score=score).capture(challenge(passive="warn")).transcript is not None
+    assert Puppet(score=0.6).capture(challenge(passive="require")).transcript is not None
 
 
 def test_a_challenge_that_is_over_takes_no_more_frames() -> None:

@@ -178,6 +178,7 @@ CHALLENGE = Challenge(
     start_ms=1234,
     limit_ms=20_000,
     passive="warn",
+    passive_threshold=50,
     required=True,
 )
 IMPOSSIBLE = CHALLENGE.model_copy(

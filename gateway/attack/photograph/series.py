@@ -83,6 +83,7 @@ def challenge(draw: Draw) -> Challenge:
         start_ms=_START_MS,
         limit_ms=_LIMIT_MS,
         passive="off",
+        passive_threshold=0,
         required=True,
     )
 

@@ -114,6 +114,8 @@ class LiveCapture(Generic[M]):
         if progress.state is State.FAILED:
             raise self._inconclusive(progress.reason or "interrupted")
         score = None if not vectors.passive else round(100 * float(np.median(vectors.passive)))
+        if not challenge.satisfied_by(score):
+            raise self._inconclusive("passive-check")
         transcript = runner.transcript(self._model_digest, totals(), score)
         action = _action_vector(vectors.timed, runner.traces, runner.first_ms)
         if vectors.frontal is None or action is None:
