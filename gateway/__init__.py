@@ -35,6 +35,7 @@ Where things are
     server    the gateway's service: sessions, numbered verification steps, evaluation
     proofs    statements, receipts, offline verification
     translog  formats and rules of the transparency log
+    sequencing   how the log grows, is published and read
     witness   the log's witness, deployed apart; it imports wire and translog only
     store     what the gateway keeps
     cli       one module per audience

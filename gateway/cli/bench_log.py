@@ -9,7 +9,6 @@ Wall-clock time, SQLite with durable commits in a directory of its own; medians.
 
 import argparse
 import json
-import random
 import secrets
 import statistics
 import sys
@@ -121,7 +120,7 @@ class LogBench:
         """Proofs of any of the entries under the newest checkpoint."""
         made, verified, sizes, hashes = [], [], [], []
         for _ in range(_PROOFS):
-            index = random.randrange(self._size)  # noqa: S311  no secret
+            index = secrets.randbelow(self._size)
             start = time.perf_counter()
             proof = self._published.proof(index, newest=True)
             made.append(_since(start))
