@@ -14,11 +14,12 @@ faces              unit embeddings of people who do not exist
 thief_search       every place that both servers can write, and their memory
 weakened           starts a server with one defence missing
 workshops          evaluation workers with one defence missing
-spying_authority   a key authority that keeps everything it sees; the only secret keys here
+spying_authority   a key authority that keeps everything it sees
+lying_authority    a key authority that departs from the protocol
 division           dividing out the gateway's multiplier
 
-curious_authority, malicious_gateway, lying_device, issuer_impostor, disk_thief, replayer,
-enumerator         the attackers
+curious_authority, malicious_authority, malicious_gateway, lying_device, issuer_impostor,
+disk_thief, replayer, enumerator   the attackers
 
 Nothing that serves requests imports this package.
 """

@@ -11,6 +11,7 @@ from gateway.attack import (
     enumerator,
     issuer_impostor,
     lying_device,
+    malicious_authority,
     malicious_gateway,
     replayer,
 )
@@ -29,6 +30,7 @@ DEFENCES: Final = {
     "trust": "templates count only when an enrolled issuer signed them",
     "nonces": "a signed request counts once",
     "pepper": "handles need a key that never leaves the authority, and the issuer's site salt",
+    "known-answers": "sessions whose answers the carrier knows, and the authority does not",
     "openings": "what opens a receipt's commitments goes to the subscriber alone",
 }
 
@@ -51,6 +53,7 @@ ATTACKERS: Final = {
     module.NAME: _of(module)
     for module in (
         curious_authority,
+        malicious_authority,
         malicious_gateway,
         lying_device,
         issuer_impostor,

@@ -32,7 +32,7 @@ Guess = Callable[[View, LanePolicy], Iterator[int]]
 def run(site: Site, disabled: str | None, tell: Progress) -> Report:
     """Registrations of people at various cosines; after each, all three attacks."""
     report = Report(NAME, HOLDS, disabled)
-    ground = site.ground(disabled, spy=True, lanes="1")
+    ground = site.ground(disabled, authority="gateway.attack.spying_authority", lanes="1")
     seen = ground.directories.root / SEEN_BY_THE_AUTHORITY
     found: dict[str, list[tuple[int, int]]] = {what: [] for what in ATTACKS}
     with Counter(ground) as counter:

@@ -32,14 +32,15 @@ class Ground(LocalDeployment):
     Args:
         root: the state directory; one that ``prepare`` filled is used as it is.
         disabled: the defence that both servers lack.
-        spy: let a spying key authority run that leaves what it sees in this directory.
+        authority: module (and mode) of a key authority in the attacker's hands, if not the real
+            one; it leaves what it sees in the directory SEEN_BY_THE_AUTHORITY.
     """
 
     def __init__(
         self,
         root: Path,
         disabled: str | None = None,
-        spy: Path | None = None,
+        authority: str | None = None,
         audit_one_in: int = 0,
         **gateway_settings: str,
     ) -> None:
@@ -53,7 +54,7 @@ class Ground(LocalDeployment):
             **gateway_settings,
         )
         self._disabled = disabled
-        self._spy = spy
+        self._own_authority = authority
 
     def start_authority(self) -> int:
         server = Server(
@@ -82,8 +83,9 @@ class Ground(LocalDeployment):
 
     def _command(self, module: str) -> list[str]:
         python = [sys.executable, "-m"]
-        if self._spy is not None and module == _AUTHORITY:
-            return [*python, "gateway.attack.spying_authority", str(self._spy), module]
+        if self._own_authority is not None and module == _AUTHORITY:
+            seen = self.directories.root / SEEN_BY_THE_AUTHORITY
+            return [*python, *self._own_authority.split(), str(seen), module]
         if self._disabled is not None:
             return [*python, "gateway.attack.weakened", self._disabled, module]
         return [*python, module]
@@ -140,7 +142,7 @@ class Site:
         self,
         disabled: str | None = None,
         *,
-        spy: bool = False,
+        authority: str | None = None,
         audit_one_in: int = 0,
         **gateway_settings: str,
     ) -> Ground:
@@ -149,13 +151,12 @@ class Site:
         Raises:
             DeploymentFailed: a server does not start.
         """
-        name = (disabled, spy, audit_one_in, *sorted(gateway_settings.items()))
+        name = (disabled, authority, audit_one_in, *sorted(gateway_settings.items()))
         if name not in self._grounds:
             root = self._directory / f"deployment-{len(self._grounds) + 1}"
             self._prepared = self._prepared or prepare(self._directory / "prepared")
             shutil.copytree(self._prepared, root)
-            seen = root / SEEN_BY_THE_AUTHORITY
-            ground = Ground(root, disabled, seen if spy else None, audit_one_in, **gateway_settings)
+            ground = Ground(root, disabled, authority, audit_one_in, **gateway_settings)
             self._grounds[name] = self._running.enter_context(ground)
         return self._grounds[name]
 

@@ -2,7 +2,8 @@
 
 ``python -m gateway.attack.spying_authority DIRECTORY keys.cli serve`` runs the real service; only
 the keeper of session keys is replaced by one that leaves, per decision, the secret key and all
-ciphertexts in DIRECTORY, where the attacker reads them. The only module here with secret keys.
+ciphertexts in DIRECTORY, where the attacker reads them. Nothing here but this module and
+``lying_authority`` has secret keys.
 """
 
 import importlib

@@ -17,6 +17,7 @@ from gateway.cli import (
     devca,
     evaluate,
     models,
+    probe_authority,
     receipt,
     reconcile,
     register,
@@ -42,6 +43,7 @@ _COMMANDS = (
     evaluate,
     attack,
     auditor,
+    probe_authority,
     devca,
     witness,
 )

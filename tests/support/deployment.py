@@ -483,7 +483,7 @@ class World:
     def _start_authority(
         self, directory: Path, gateway: SigningKey, caps: CapLimits, audits: AuditPolicy
     ) -> None:
-        self.authority_trust = SignedTrust(directory / "trust.json", self.authority_key)
+        self.authority_trust = SignedTrust(directory / "authority-trust.json", self.authority_key)
         self.authority_trust.add("gateway", gateway)
         self.authority_trust.add("device", self.counter.device)
         self.authority_trust.add("issuer", self.counter.issuer)

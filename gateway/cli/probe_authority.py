@@ -1,0 +1,101 @@
+"""``sealmatch probe-authority``: registrations whose answers are known, to catch a lying authority.
+
+Run at an enrolled counter, mixed in with the day's registrations: the authority sees a device that
+it knows, a document that it does not, and uniform values. Each session uses a document number made
+up on the spot and leaves a record at the gateway like every other; its receipt activates nothing.
+
+Exit status: 0 every answer was right, 3 an answer was wrong, 1 failure, 2 usage.
+"""
+
+import argparse
+import json
+import secrets
+import time
+from pathlib import Path
+
+from gateway.audit.known_answers import CONFIDENCE, draw, rate_excluded
+from gateway.cli.pack import add_pack_argument, model_of, open_pack
+from gateway.cli.register import counter_session
+from gateway.client.registration import Occasion, RegistrationClient
+from gateway.proofs.trust import TrustFile
+from gateway.wire.policy import MatchPolicy
+from gateway.wire.subject import Subject
+
+WRONG = 3
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "probe-authority",
+        help="run registrations with known answers, to catch a lying key authority",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--trust", type=Path, default=Path("trust.json"), metavar="FILE", help="default trust.json"
+    )
+    parser.add_argument("--sessions", type=int, default=20, metavar="N", help="default 20")
+    parser.add_argument(
+        "--over",
+        type=float,
+        default=0,
+        metavar="MINUTES",
+        help="spread them over this time at random, among other registrations (default: at once)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_pack_argument(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask what is known already, and compare."""
+    trust = TrustFile.read(options.trust)
+    session = counter_session(options.trust, trust, model_of(open_pack(options.pack)))
+    with session.transport:
+        wrong = probe(session.client, options.sessions, options.over * 60)
+    if options.json:
+        excluded = round(rate_excluded(options.sessions), 4)
+        found: dict[str, object] = {"sessions": options.sessions, "wrongAnswers": wrong}
+        print(json.dumps(found if wrong else {**found, "lieRateBelow": excluded}))
+    else:
+        print(_verdict(options.sessions, wrong))
+    return WRONG if wrong else 0
+
+
+def probe(client: RegistrationClient, sessions: int, seconds: float) -> int:
+    """Register ``sessions`` times and return how many answers were wrong.
+
+    Raises:
+        Inconclusive: the gateway requires a liveness check, which no made-up vector passes.
+        Refused, GatewayError, Unavailable: as ``RegistrationClient.register``.
+    """
+    generator, wrong = secrets.SystemRandom(), 0
+    policy: MatchPolicy | None = None
+    moments = sorted(generator.uniform(0, seconds) for _ in range(sessions))
+    start = time.monotonic()
+    for number, moment in enumerate(moments):
+        time.sleep(max(0.0, start + moment - time.monotonic()))
+        known = draw(number, policy)
+        done = client.register(known.template, known.live, _occasion())
+        policy = MatchPolicy.decode(done.offer.policy)
+        wrong += done.outcome != known.expected(policy)
+    return wrong
+
+
+def _occasion() -> Occasion:
+    """A document that nobody has, and an order that nobody placed."""
+    subject = Subject.of("passport", f"P{secrets.randbelow(10**9):09}")
+    return Occasion(subject, f"order-{secrets.token_hex(8)}")
+
+
+def _verdict(sessions: int, wrong: int) -> str:
+    if wrong:
+        return (
+            f"{wrong} of {sessions} ANSWERS WERE WRONG: the key authority, or the gateway, does "
+            "not compute what it signs."
+        )
+    return (
+        f"All {sessions} answers were right. An authority that lies in "
+        f"{100 * rate_excluded(sessions):.1f} % of sessions or more would have been caught with "
+        f"{CONFIDENCE:.0%} probability."
+    )
