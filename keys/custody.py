@@ -91,7 +91,7 @@ def open_vault(settings: AuthoritySettings, *, new: bool = False) -> Vault:
     passphrase = obtain(
         settings.passphrase_file, PASSPHRASE_CREDENTIAL, f"passphrase of {KEYSTORE_FILE}", new=new
     )
-    return SealedVault(record_file(settings), passphrase)
+    return SealedVault(record_file(settings), passphrase, settings.keystore_cost)
 
 
 def record_file(settings: AuthoritySettings) -> Path:

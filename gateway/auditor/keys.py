@@ -67,7 +67,7 @@ def initialise(settings: AuditorSettings, now: int) -> AuditorKeys:
             sealing=SealingPrivateKey.generate().raw,
         )
         with _passphrase(settings, new=True) as passphrase:
-            create_keystore(path, keys, passphrase)
+            create_keystore(path, keys, passphrase, settings.keystore_cost)
         return keys
 
 
@@ -107,7 +107,9 @@ def _change(settings: AuditorSettings, alter: Callable[[SigningRing], SigningRin
     with _passphrase(settings) as passphrase, exclusive(settings.data_dir):
         keys = _own(settings, passphrase)
         changed = keys.model_copy(update={"signing": alter(keys.signing)})
-        replace_keystore(settings.data_dir / KEYSTORE_FILE, changed, passphrase)
+        replace_keystore(
+            settings.data_dir / KEYSTORE_FILE, changed, passphrase, settings.keystore_cost
+        )
         return changed
 
 

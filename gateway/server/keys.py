@@ -130,7 +130,7 @@ def initialise(settings: GatewaySettings, now: int) -> GatewayKeys:
         )
         passphrase = _passphrase(settings, new=True)
         try:
-            create_keystore(path, keys, passphrase)
+            create_keystore(path, keys, passphrase, settings.keystore_cost)
         finally:
             wipe(passphrase)
         return keys
@@ -224,7 +224,9 @@ def _change(settings: GatewaySettings, alter: Callable[[GatewayKeys], GatewayKey
         with exclusive(settings.data_dir):
             keys = _own(settings, passphrase)
             changed = alter(keys)
-            replace_keystore(settings.data_dir / KEYSTORE_FILE, changed, passphrase)
+            replace_keystore(
+                settings.data_dir / KEYSTORE_FILE, changed, passphrase, settings.keystore_cost
+            )
             return changed
     finally:
         wipe(passphrase)

@@ -71,7 +71,7 @@ def initialise(settings: WitnessSettings, name: str, now: int) -> WitnessKeys:
             )
             # A server without memory does not start, so keys come last.
             create_memory(settings.memory_file)
-            create_keystore(path, keys, passphrase)
+            create_keystore(path, keys, passphrase, settings.keystore_cost)
         finally:
             wipe(passphrase)
         return keys

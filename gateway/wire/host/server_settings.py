@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from gateway.wire.host.keystore import MAX_MEMORY_KIB, MIN_MEMORY_KIB, Cost
 from gateway.wire.host.memory import LockMemory
 from gateway.wire.host.settings import Settings
 from gateway.wire.host.tls import ServerTls, server_tls
@@ -25,6 +26,12 @@ class HostSettings(Settings):
         description="File with the keystore's passphrase, mode 0600. Without it, the systemd "
         "credential sealmatch-passphrase, then a prompt.",
     )
+    keystore_mib: int | None = Field(
+        default=None,
+        ge=MIN_MEMORY_KIB // 1024,
+        le=MAX_MEMORY_KIB // 1024,
+        description="MiB that one guess at the passphrase of a new keystore costs; 256 unless set.",
+    )
     lock_memory: LockMemory = Field(
         default="try",
         description="Lock memory, so that it never reaches the swap device: off, try (with a "
@@ -39,6 +46,11 @@ class HostSettings(Settings):
     def tls(self) -> ServerTls | None:
         """Raises ``TlsMisconfigured``, also for plain HTTP off loopback."""
         return server_tls(self.host, self.tls_certificate, self.tls_key, self.tls_client_ca)
+
+    @property
+    def keystore_cost(self) -> Cost | None:
+        """What a keystore is sealed with; what it costs to open stands in the file."""
+        return None if self.keystore_mib is None else Cost(memory_kib=self.keystore_mib * 1024)
 
 
 class ServerSettings(HostSettings):
