@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from gateway.vision.geometry import Box, DetectedFace
 from gateway.vision.liveness import measurement as m
 from gateway.vision.liveness.measurement import FrameMeasurement
-from gateway.vision.liveness.quality import action_embedding, frame_quality
 from tests.support.face_model import Pose, head, photograph, seen
 
 RATIOS = (m.turn, m.pitch, m.eye_aspect, m.mouth_open, m.breadth)
@@ -66,42 +65,6 @@ def test_a_measurement_shows_nothing_of_the_face() -> None:
     shown = repr(_measured(turn=0.123))
     assert "0.123" not in shown
     assert "face=" not in shown
-
-
-def test_the_portrait_is_the_best_frame() -> None:
-    best = frame_quality(_measured())
-    assert 0.4 < best <= 1
-    worse = [
-        _measured(turn=0.2),
-        _measured(pitch=0.8),
-        _measured(roll_deg=25),
-        _measured(eyes_closed=0.9),
-        _measured(mouth_open=0.5),
-        _measured(sharpness=0.1),
-        _measured(exposure=0.1),
-        _measured(exposure=0.95),
-        _measured(eye_distance=20),
-    ]
-    assert all(frame_quality(frame) < 0.6 * best for frame in worse)
-
-
-def test_no_face_or_several_are_never_chosen() -> None:
-    assert frame_quality(FrameMeasurement(0, 0, None)) == 0
-    assert frame_quality(_measured(faces=2)) == 0
-
-
-def test_the_action_embedding_is_the_mean_direction() -> None:
-    a, b = np.eye(4, dtype=np.float32)[:2]
-    mean = action_embedding([a, b])
-    assert mean == pytest.approx([2**-0.5, 2**-0.5, 0, 0])
-    assert not mean.flags.writeable
-    assert action_embedding([a]) == pytest.approx(a)
-
-
-@pytest.mark.parametrize("vectors", [[], [np.ones(3, np.float32), -np.ones(3, np.float32)]])
-def test_no_direction_is_an_error(vectors) -> None:
-    with pytest.raises(ValueError, match="embedding"):
-        action_embedding(vectors)
 
 
 def _measured(faces: int = 1, eye_distance: float = 80, **values: float) -> FrameMeasurement:

@@ -32,7 +32,7 @@ _LONGEST_BLINK_MS = 4000
 _FALL_MS = 250  # from open eyes to closed ones
 
 _GAPE, _GAPE_END = 0.32, 0.6
-_MOUTH_CHANGED = 0.25
+_MOUTH_CHANGED = 0.22
 _GAPE_MS = 60
 
 _TURN, _TURN_END = 0.13, 0.08  # against the baseline

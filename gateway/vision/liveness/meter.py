@@ -20,7 +20,7 @@ from gateway.vision.pack import ModelPack
 from gateway.vision.pipeline import RIVAL_HEIGHT, FacePipeline, UnitVector
 
 _SEVERAL = 2
-_SURROUNDINGS_SHARE = 0.9
+_SURROUNDINGS_SHARE = 0.8
 """Of the square that ``fr_liveness`` judges; with black borders it calls living people spoofs."""
 
 
