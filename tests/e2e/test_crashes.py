@@ -83,7 +83,11 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
 @pytest.fixture(scope="module")
 def deployment(steps: Steps, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     root = tmp_path_factory.mktemp("crashes")
-    few = {"SEALMATCH_AUTHORITY_WORKERS": "1", "SEALMATCH_GATEWAY_WORKERS": "1"}
+    few = {
+        "SEALMATCH_AUTHORITY_WORKERS": "1",
+        "SEALMATCH_GATEWAY_WORKERS": "1",
+        "SEALMATCH_AUTHORITY_SESSION_SECONDS": "900",
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**steps.environment(), **few}.items():
             patch.setenv(name, value)
@@ -117,7 +121,7 @@ def stored(deployment: Observed) -> Stored:
         assert database.execute("pragma integrity_check").fetchone() == ("ok",)
         attempts = database.execute("select id, matched from attempts order by id").fetchall()
     outcomes = list(records.values())
-    assert decided == set(records), "each record is of one decided session"
+    assert decided <= set(records), "a session is decided by a record; it expires before that"
     assert {o: outcomes.count(o) for o in outcomes} == {
         o: n for o, n in counted.items() if o in ("MATCH", "NO_MATCH")
     }, "each record is counted once"
