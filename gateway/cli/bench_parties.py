@@ -214,7 +214,7 @@ class _Caps(AttemptCaps):
 def _publication(database: Database) -> Publication:
     signer = NoteSigner.from_seed("bench/log", Kind.ED25519, secrets.token_bytes(SEED_BYTES))
     sequencer = Sequencer(database, Alone(), [signer], NoWitnesses(), unix_time)
-    return Publication(database, Inline(sequencer).wait, 60)
+    return Publication(database, Inline(sequencer), 60)
 
 
 class _Ledger(AuditLedger):

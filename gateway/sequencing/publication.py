@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.sequencing.reading import PublishedLog
 from gateway.sequencing.sequencer import LogHalted, Sequencer
@@ -43,6 +43,7 @@ class SequencerThread:
         self._wanted = threading.Event()
         self._moved = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
+        self._halted = False
 
     def start(self) -> None:
         self._thread.start()
@@ -53,6 +54,11 @@ class SequencerThread:
         self._wanted.set()
         self._thread.join()
         self._sequencer.resign()
+
+    def check(self) -> None:
+        """Raise ``LogHalted`` if nothing will be sequenced here any more."""
+        if self._halted:
+            raise LogHalted("the log is halted; see the operator's log")
 
     def wait(self, seconds: float) -> None:
         """Ask for a step; return when one ended, or after some seconds."""
@@ -71,7 +77,8 @@ class SequencerThread:
                 log.warning("sequencer: %s", error)
                 rest = self._pause
             except (LogHalted, translog.OtherLog) as error:
-                log.critical("the log is halted, no receipt is given out: %s", error)
+                log.critical("the log is halted, no session is opened: %s", error)
+                self._halted = True
                 return
             except Exception as error:  # noqa: BLE001  one fault must not end all receipts
                 log.error("sequencer: %s", type(error).__name__)
@@ -95,6 +102,21 @@ class Inline:
         with self._lock:
             self._sequencer.step()
 
+    def check(self) -> None:
+        """It halts where it is used."""
+
+
+class Growth(Protocol):
+    """How a process sees the log grow."""
+
+    def wait(self, seconds: float) -> None:
+        """Let up to some seconds pass, in which the log may grow."""
+        ...
+
+    def check(self) -> None:
+        """Raise ``LogHalted`` if it will not."""
+        ...
+
 
 class Publication:
     """Gives out receipts."""
@@ -102,21 +124,27 @@ class Publication:
     def __init__(
         self,
         database: Database,
-        wait: Callable[[float], None],
+        growth: Growth,
         seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare.
 
         Args:
-            wait: lets up to some seconds pass, in which the log may grow.
             seconds: how long an answer may be held back for its receipt.
         """
         self._database = database
         self._published = PublishedLog(database)
-        self._wait = wait
+        self._growth = growth
         self._seconds = seconds
         self._monotonic = monotonic
+
+    def check(self) -> None:
+        """Raise ``Unavailable`` if there will be no receipts: then nothing is to be decided."""
+        try:
+            self._growth.check()
+        except LogHalted as error:
+            raise Unavailable(str(error)) from None
 
     def receipt(self, record: store.RecordRow) -> bytes | None:
         """The receipt of a record, always the same bytes; None while there is none yet.
@@ -149,7 +177,7 @@ class Publication:
             left = until - self._monotonic()
             if left <= 0:
                 return
-            self._wait(left)
+            self._growth.wait(left)
 
     def _is_published(self, record_id: RecordId) -> bool:
         with self._database.transaction() as connection:

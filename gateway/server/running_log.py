@@ -46,7 +46,7 @@ class RunningLog:
             clock,
         )
         self._thread = SequencerThread(sequencer, settings.log_batch_seconds)
-        self.publication = Publication(database, self._thread.wait, settings.log_wait_seconds)
+        self.publication = Publication(database, self._thread, settings.log_wait_seconds)
 
     def start(self) -> None:
         self._thread.start()

@@ -137,6 +137,7 @@ class GatewayService:
             raise UnknownProfile(f"this gateway speaks {PROFILE}")
         if request.device != sender.party:
             raise Refused("session requested in another device's name")
+        self._publication.check()
         self._sessions.check_room()
         with self._database.transaction() as connection:
             store.party_key(connection, "issuer", request.issuer)

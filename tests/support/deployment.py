@@ -393,7 +393,7 @@ class World:
             ),
             self.sessions,
             self.begin_evaluation,
-            Publication(self.database, Inline(self.sequencer).wait, 60),
+            Publication(self.database, Inline(self.sequencer), 60),
             clock,
             Auditor(
                 AuditorClient(

@@ -299,6 +299,29 @@ def test_the_gateways_keys_are_sealed_and_rotate(gateway_settings: GatewaySettin
         gateway_keys.open_keys(gateway_settings.model_copy(update={"party": "other"}))
 
 
+def test_a_keystore_of_before_the_log_opens_and_takes_a_log_key(
+    gateway_settings: GatewaySettings,
+) -> None:
+    made = gateway_keys.initialise(gateway_settings, NOW)
+    path = gateway_settings.data_dir / KEYSTORE_FILE
+    assert gateway_settings.passphrase_file is not None
+    word = bytearray(gateway_settings.passphrase_file.read_bytes().strip())
+    old = gateway_keys.KeysWithoutLog(party=made.party, signing=made.signing, sealing=made.sealing)
+    keystore.replace_keystore(path, old, word)
+    read = gateway_keys.read_keys(gateway_settings)
+    assert read == made.model_copy(update={"log": ()})
+    with pytest.raises(KeyFileError, match="keys add-log"):
+        read.log_signers("gateway.example/log")
+    for algorithm in ("ed25519", "ml-dsa-44", "ed25519", "ed25519"):
+        gateway_keys.add_log_key(gateway_settings, algorithm, NOW)
+    read = gateway_keys.read_keys(gateway_settings)
+    assert read.signing == made.signing
+    signers = read.log_signers("gateway.example/log")
+    assert len({bytes(signer.key.public) for signer in signers}) == 4
+    with pytest.raises(CallerMisuse):
+        gateway_keys.add_log_key(gateway_settings, "ed25519", NOW)
+
+
 def test_one_servers_keystore_is_not_the_others(
     settings: AuthoritySettings, gateway_settings: GatewaySettings
 ) -> None:

@@ -465,13 +465,22 @@ def row_of(database: Database, record_id: bytes) -> repositories.RecordRow:
     return found
 
 
+class Waits:
+    """A log that does not grow; notes who waited."""
+
+    def __init__(self, waited: list[float]) -> None:
+        self.wait = waited.append
+
+    def check(self) -> None: ...
+
+
 def test_a_receipt_waits_for_its_entry(database: Database) -> None:
     queue(database, 0, 3)
     record_id = record(database)
-    nobody = Publication(database, lambda _: None, 0)
+    nobody = Publication(database, Waits([]), 0)
     nobody.wait_for(record_id)
     assert nobody.receipt(row_of(database, record_id)) is None
-    publication = Publication(database, Inline(sequencer(database)).wait, 30)
+    publication = Publication(database, Inline(sequencer(database)), 30)
     publication.wait_for(record_id)
     row = row_of(database, record_id)
     assert row.log_index == 3
@@ -483,14 +492,14 @@ def test_a_receipt_waits_for_its_entry(database: Database) -> None:
 def test_waiting_ends(database: Database) -> None:
     record_id = record(database)
     waited: list[float] = []
-    publication = Publication(database, waited.append, 3, monotonic=lambda: float(len(waited)))
+    publication = Publication(database, Waits(waited), 3, monotonic=lambda: float(len(waited)))
     publication.wait_for(record_id)
     assert waited == [3, 2, 1]
 
 
 def test_a_record_that_the_log_does_not_prove_gets_no_receipt(database: Database) -> None:
     record_id = record(database)
-    publication = Publication(database, Inline(sequencer(database)).wait, 30)
+    publication = Publication(database, Inline(sequencer(database)), 30)
     publication.wait_for(record_id)
     with database.transaction() as connection:
         connection.execute(schema.records.update().values(statement=b"another"))
@@ -500,7 +509,7 @@ def test_a_record_that_the_log_does_not_prove_gets_no_receipt(database: Database
 
 def test_a_thread_sequences_for_those_who_wait(database: Database) -> None:
     thread = SequencerThread(sequencer(database), period=0.01, pause=0.01)
-    publication = Publication(database, thread.wait, 30)
+    publication = Publication(database, thread, 30)
     thread.start()
     try:
         with ThreadPoolExecutor(8) as pool:
@@ -524,7 +533,7 @@ def test_a_thread_outlives_a_storage_that_fails_for_a_while(
 
     monkeypatch.setattr(one, "step", step)
     thread = SequencerThread(one, period=0.01, pause=0.01)
-    publication = Publication(database, thread.wait, 30)
+    publication = Publication(database, thread, 30)
     record_id = record(database)
     thread.start()
     try:
@@ -532,6 +541,25 @@ def test_a_thread_outlives_a_storage_that_fails_for_a_while(
     finally:
         thread.stop()
     assert publication.receipt(row_of(database, record_id)) is not None
+
+
+def test_a_halted_log_lets_nobody_begin(database: Database) -> None:
+    queue(database, 0, 1)
+    one = sequencer(database)
+    one.step()
+    with database.transaction() as connection:
+        store.write_head(connection, 0, b"")
+    queue(database, 1, 1)
+    thread = SequencerThread(one, period=0.01)
+    publication = Publication(database, thread, 30)
+    publication.check()
+    thread.start()
+    try:
+        thread._thread.join(20)
+        with pytest.raises(Unavailable, match="halted"):
+            publication.check()
+    finally:
+        thread.stop()
 
 
 def test_what_was_recorded_before_the_log_existed_becomes_its_entries(url: str) -> None:
