@@ -1,0 +1,163 @@
+"""The counter's screen, the command's arguments, and how a live registration ends."""
+
+import argparse
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli import live, register
+from gateway.cli.live import Screen, moving
+from gateway.client.liveness.attempts import AttemptBook
+from gateway.client.liveness.capture import Captured
+from gateway.client.liveness.measured import Inconclusive
+from gateway.client.liveness.sources import Frame
+from gateway.vision.liveness import meter
+from gateway.wire.errors import LivenessNotPossible, Refused
+from gateway.wire.liveness import Challenge
+from tests.support.liveness import MODEL_DIGEST, Puppet
+from tests.unit.test_liveness_runner import challenge
+
+NOW = 1_700_000_000
+
+
+class Source:
+    """A puppet in the place of a camera."""
+
+    live = True
+
+    def __init__(self, puppet: Puppet) -> None:
+        self._puppet = puppet
+
+    def frames(self) -> Iterator[Frame]:
+        return self._puppet.frames()
+
+
+class Pack:
+    digest = MODEL_DIGEST
+
+
+def person(
+    puppet: Puppet, book: AttemptBook, monkeypatch: pytest.MonkeyPatch, language: Any = "en"
+) -> Any:
+    """``moving`` with a puppet for meter and detectors, who reads the same screen."""
+    screen, out = Screen.show, io.StringIO()
+
+    def show(self: Screen, progress: Any) -> None:
+        self.out = out
+        screen(self, progress)
+        puppet.show(progress)
+
+    monkeypatch.setattr(Screen, "show", show)
+    monkeypatch.setattr(meter, "LivenessMeter", lambda *_: puppet)
+    monkeypatch.setattr(live, "ActionDetectors", lambda: puppet)
+    source: Any = Source(puppet)
+    pack: Any = Pack()
+    vision: Any = None
+    run = moving(source, pack, vision, language, book, lambda: NOW)
+    return run, out
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> AttemptBook:
+    return AttemptBook(tmp_path / "attempts.json")
+
+
+def test_the_person_reads_each_prompt_once_and_in_order(
+    book: AttemptBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, out = person(Puppet(), book, monkeypatch)
+    captured: Captured = run(challenge("turn-left", "blink", "open-mouth"))
+    assert captured.transcript is not None
+    assert out.getvalue().splitlines() == [
+        "Look at the camera and hold still",
+        "Turn your head slowly to your left, then back",
+        "Good",
+        "Close your eyes briefly, then open them",
+        "Good",
+        "Open your mouth wide, then close it",
+        "Done, thank you",
+    ]
+    assert book.read().attempts_to_success == {"1": 1}
+
+
+def test_a_photograph_before_the_camera_is_told_and_counted(
+    book: AttemptBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, out = person(Puppet(recording=()), book, monkeypatch, "es")
+    with pytest.raises(Inconclusive) as caught:
+        run(challenge())
+    assert caught.value.advice == "Inténtelo de nuevo; hay tiempo para cada movimiento."
+    assert out.getvalue().splitlines()[-1] == "No ha funcionado"
+    assert book.read().reasons == {"time-ran-out": 1}
+    puppet = Puppet()
+    run, _ = person(puppet, book, monkeypatch)
+    captured: Captured = run(challenge())
+    assert captured.transcript is not None
+    assert captured.transcript.totals.attempts == 2
+
+
+def test_who_walks_away_is_counted_as_interrupted(
+    book: AttemptBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    puppet = Puppet()
+    run, _ = person(puppet, book, monkeypatch)
+    monkeypatch.setattr(puppet, "measure", _interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(challenge())
+    assert book.read().reasons == {"interrupted": 1}
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("asked", [None, "impossible"])
+def test_without_a_challenge_a_frontal_frame_will_do(
+    book: AttemptBook, monkeypatch: pytest.MonkeyPatch, asked: str | None
+) -> None:
+    puppet = Puppet(turned_until_ms=2_000, recording=())
+    run, _ = person(puppet, book, monkeypatch)
+    given: Challenge | None = None
+    if asked:
+        given = challenge().model_copy(update={"actions": ()})
+    captured: Captured = run(given)
+    assert captured.transcript is None
+    assert captured.action is None
+    assert captured.probe is puppet.face
+    assert 2_000 < puppet._now < 5_000, "the first frontal frame, and a moment for a better one"
+    assert book.read().attempts == 0
+    run, _ = person(Puppet(missing=[(0, 40_000)]), book, monkeypatch)
+    with pytest.raises(Inconclusive):
+        run(given)
+
+
+def arguments(*more: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    live.add_live_arguments(parser)
+    return parser.parse_args(["--live", "camera:0", *more])
+
+
+def test_exclusions_are_given_with_their_reason() -> None:
+    given = arguments("--exclude", "blink=cannot-be-seen", "--exclude", "turn-left=cannot-perform")
+    assert [(one.kind, one.reason) for one in given.exclude] == [
+        ("blink", "cannot-be-seen"),
+        ("turn-left", "cannot-perform"),
+    ]
+    for wrong in ("blink", "blink=stroke", "smile=cannot-perform"):
+        with pytest.raises(SystemExit):
+            arguments("--exclude", wrong)
+
+
+def test_how_a_registration_ends_without_a_decision() -> None:
+    status, outcome, details = register._ending(Inconclusive("no", "do this", "wrong-action"), "en")
+    assert (status, outcome) == (4, "INCONCLUSIVE")
+    assert details["liveness"] == {"outcome": "not-completed", "reason": "wrong-action"}
+    status, outcome, details = register._ending(LivenessNotPossible("too few"), "zh")
+    assert (status, outcome) == (4, "INCONCLUSIVE")
+    assert details["advice"] == "可用的动作太少，请改用其他方式办理。"
+    assert register._ending(Refused("why"), "en")[:2] == (5, "REFUSED")
+    status, outcome, details = register._ending(FileNotFoundError(2, "No such file", "x"), "en")
+    assert (status, outcome, details["reason"]) == (1, "FAILED", "x: No such file")
