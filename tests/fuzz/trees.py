@@ -151,6 +151,9 @@ def _odd_cbor(rng: Random, value: Any) -> Any:
 
 # --- JSON ------------------------------------------------------------------------------------
 
+_LONG: Final = 4096
+"""Bytes of an item that is not repeated hundreds of times."""
+
 _WEIRD_JSON: Final[tuple[Raw, ...]] = (
     *map(Raw, (
         b"NaN", b"Infinity", b"-Infinity", b"1e400", b"-0", b"-0.0", b"1.0", b"01", b"1e2", b".5",
@@ -222,8 +225,10 @@ def _vary(rng: Random, value: Any, odd: Any) -> Any:
         return [*value[:at], _vary(rng, value[at], odd), *value[at + 1 :]]
     if isinstance(value, list) and value:
         at = rng.randrange(len(value))
+        long = any(isinstance(item, bytes) and len(item) > _LONG for item in value)
+        many = 5 if long else 500
         return rng.choice(
-            (value[:at], value[at:], [*value, value[at]], value[::-1], value * 5, value * 500)
+            (value[:at], value[at:], [*value, value[at]], value[::-1], value * 5, value * many)
         )
     if isinstance(value, Pairs):
         return value

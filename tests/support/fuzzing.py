@@ -29,6 +29,7 @@ from gateway.translog.witnessing import SizeConflict
 from gateway.vision.errors import ModelPackCorrupt, ModelPackFetchFailed, UnreadableImage
 from gateway.wire.errors import (
     BodyTooLarge,
+    CallerMisuse,
     MalformedMessage,
     NotConsistent,
     Refused,
@@ -36,7 +37,10 @@ from gateway.wire.errors import (
     Unavailable,
     UnknownLog,
 )
+from gateway.wire.host.keyfile import KeyFileError
+from gateway.wire.host.keystore import KeystoreClosed
 from gateway.wire.host.settings import BadConfiguration
+from gateway.wire.host.tls import TlsMisconfigured
 from gateway.wire.subject import UnusableNumber
 from keys.trust_file import TrustListDamaged
 
@@ -58,6 +62,12 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "opening": (ReceiptInvalid, MalformedMessage, BodyTooLarge),
     "trust-file": (UnusableTrustFile,),
     "authority-trust-list": (TrustListDamaged,),
+    "keystore": (KeyFileError, KeystoreClosed),
+    "keyring": (MalformedMessage, BodyTooLarge),
+    "passphrase-file": (KeyFileError,),
+    "key-file": (KeyFileError,),
+    "parties-file": (CallerMisuse,),
+    "tls-files": (TlsMisconfigured,),
     "gateway-answer": (MalformedMessage, Refused, Unavailable, NoAnswer, GatewayError),
     "authority-answer": (Refused, Unavailable),
     "subject": (UnusableNumber,),

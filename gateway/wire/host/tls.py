@@ -30,7 +30,7 @@ class ServerTls:
         try:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.minimum_version = ssl.TLSVersion.TLSv1_3
-            context.load_cert_chain(self.certificate, self.key)
+            context.load_cert_chain(self.certificate, self.key, _no_passphrase)
             if self.client_ca is not None:
                 context.load_verify_locations(self.client_ca)
                 context.verify_mode = ssl.CERT_REQUIRED
@@ -53,10 +53,15 @@ class ClientTls:
             context = ssl.create_default_context(cafile=str(self.ca))
             context.minimum_version = ssl.TLSVersion.TLSv1_3
             if self.certificate is not None:
-                context.load_cert_chain(self.certificate, self.key)
+                context.load_cert_chain(self.certificate, self.key, _no_passphrase)
         except (OSError, ssl.SSLError) as error:
             raise TlsMisconfigured(f"TLS certificate or key: {error.strerror}") from None
         return context
+
+
+def _no_passphrase() -> str:
+    """Left to itself, OpenSSL would ask on the terminal of whoever starts the server."""
+    raise TlsMisconfigured("TLS certificate or key: an encrypted key cannot be used")
 
 
 def server_tls(
