@@ -11,6 +11,7 @@ import json
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -237,14 +238,23 @@ def _register(options: argparse.Namespace, measured: Measurements) -> Registrati
     session = counter_session(options.trust, trust, model_of(pack))
     occasion = Occasion(subject, reference, exclusions=tuple(options.exclude))
     with session.transport:
-        while True:
-            attempts -= 1
-            try:
-                return session.client.register(template, live, occasion, measured)
-            except Inconclusive as error:
-                if not attempts or error.reason is None:
-                    raise
-                print(error.advice, file=sys.stderr, flush=True)
+        return tried(lambda: session.client.register(template, live, occasion, measured), attempts)
+
+
+def tried(register: Callable[[], Registration], attempts: int) -> Registration:
+    """Register, again with advice where the person did not complete the liveness check.
+
+    Raises:
+        Inconclusive: of the last attempt, or of one that another would not change.
+    """
+    for _ in range(attempts - 1):
+        try:
+            return register()
+        except Inconclusive as error:
+            if error.reason is None:
+                raise
+            print(error.advice, file=sys.stderr, flush=True)
+    return register()
 
 
 def _live(

@@ -161,3 +161,39 @@ def test_how_a_registration_ends_without_a_decision() -> None:
     assert register._ending(Refused("why"), "en")[:2] == (5, "REFUSED")
     status, outcome, details = register._ending(FileNotFoundError(2, "No such file", "x"), "en")
     assert (status, outcome, details["reason"]) == (1, "FAILED", "x: No such file")
+
+
+@pytest.mark.parametrize(
+    ("failures", "attempts", "succeeds"), [(0, 1, True), (2, 3, True), (3, 3, False)]
+)
+def test_with_a_camera_people_may_try_again(
+    failures: int, attempts: int, succeeds: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[int] = []
+
+    def once() -> Any:
+        asked.append(1)
+        if len(asked) <= failures:
+            raise Inconclusive("no", f"advice {len(asked)}", "wrong-action")
+        return "registered"
+
+    if succeeds:
+        assert register.tried(once, attempts) == "registered"
+    else:
+        with pytest.raises(Inconclusive, match="no"):
+            register.tried(once, attempts)
+    assert len(asked) == min(failures + 1, attempts)
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"advice {n}" for n in range(1, len(asked))]
+
+
+def test_what_another_attempt_would_not_change_is_not_tried_again() -> None:
+    asked: list[int] = []
+
+    def once() -> Any:
+        asked.append(1)
+        raise Inconclusive("a photograph", "use a camera")
+
+    with pytest.raises(Inconclusive):
+        register.tried(once, 3)
+    assert len(asked) == 1
