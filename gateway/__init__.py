@@ -18,9 +18,10 @@ Who runs where, and who holds which key
 Order of messages
 
     client    --session request-->       gateway   --session key request-->  authority
-    client    <--offer-------------      gateway   <--signed grant, key----  authority
+    client    <--offer, challenge--      gateway   <--signed grant, key----  authority
+    (the person does what the challenge asks; frames stay on the device)
     issuer    --sealed template, assertion--> client   (both verify the grant before encrypting)
-    client    --submission-------->      gateway   --masked product------->  authority
+    client    --submission, transcript-> gateway   --masked product------->  authority
                                          gateway   <--encrypted bits-------  authority
                                          gateway   --blinded rows--------->  authority
     client    <--outcome, receipt--      gateway   <--signed decision------  authority

@@ -3,6 +3,7 @@
 config            settings
 policy            the match policy that the settings describe
 sessions          session states, and what is held in memory while a session is open
+liveness          the challenge, and what counts as an answer to it
 verification      the numbered steps between a submission and a record
 evaluation        the homomorphic evaluation of one session, from one seed
 authority_client  the key authority, as this gateway sees it
