@@ -9,11 +9,10 @@
 All bodies are deterministic CBOR; every POST is signed by an enrolled gateway (RFC 9421).
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from fastapi import FastAPI
@@ -24,7 +23,7 @@ from starlette.responses import Response
 from gateway.wire.audit import AuditResult
 from gateway.wire.cose import VerifyKey
 from gateway.wire.evaluation import BlindedRows, MaskedProduct
-from gateway.wire.host.application import new_application
+from gateway.wire.host.application import new_application, swept
 from gateway.wire.host.http import CBOR, bounded_body, cbor_response, json_response
 from gateway.wire.message import Message
 from gateway.wire.requests import NonceMemory, verify_request
@@ -86,13 +85,10 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         workers.start()
-        sweeper = asyncio.create_task(_sweep(sessions))
         try:
-            yield
+            async with swept(sessions.expire, SWEEP_SECONDS):
+                yield
         finally:
-            sweeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeper
             sessions.clear()
             workers.stop()
             caps.close()
@@ -140,9 +136,3 @@ def create_app(
         return json_response({"status": "ok"})
 
     return app
-
-
-async def _sweep(sessions: SessionTable) -> None:
-    while True:
-        await asyncio.sleep(SWEEP_SECONDS)
-        sessions.expire()

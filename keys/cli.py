@@ -5,14 +5,14 @@ Exit status: 0 done, 1 failure, 2 usage.
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.wire.errors import CallerMisuse, SealmatchError
+from gateway.wire.errors import CallerMisuse
 from gateway.wire.host import memory
+from gateway.wire.host.cli import OperatorCommand
 from gateway.wire.host.serving import operator_log, serve
 from keys import ceremony, enrolment
 from keys.audits import AuditLedger
@@ -23,16 +23,7 @@ from keys.vault import AuthorityKeys
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        settings = AuthoritySettings.read(options.config, _environment(options))
-        memory.protect("off", inspectable=settings.inspectable)
-        return int(options.run(options, settings))
-    except (SealmatchError, OSError, ValueError) as error:
-        print(f"sealmatch-authority: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 0
+    return _command().main(arguments)
 
 
 def _serve(_: argparse.Namespace, settings: AuthoritySettings) -> int:
@@ -119,57 +110,40 @@ def _now() -> int:
     return int(time.time())
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sealmatch-authority",
-        description="The key authority: one homomorphic key per session, one bit per key.",
-        epilog="Settings (file, then environment):\n\n" + AuthoritySettings.describe(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _command() -> OperatorCommand[AuthoritySettings]:
+    command = OperatorCommand(
+        "sealmatch-authority",
+        "The key authority: one homomorphic key per session, one bit per key.",
+        AuthoritySettings,
+        ("data_dir", "passphrase_file"),
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
-    parser.add_argument("--data-dir", metavar="DIR", help="overrides data_dir")
-    parser.add_argument("--passphrase-file", metavar="FILE", help="overrides passphrase_file")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(
-        name: str,
-        run: object,
-        text: str,
-        among: "argparse._SubParsersAction[argparse.ArgumentParser]" = commands,
-    ) -> argparse.ArgumentParser:
-        sub = among.add_parser(name, help=text, description=text)
-        # Accepted after the command as well; absent there, the value before it stays.
-        sub.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        for option in ("--data-dir", "--passphrase-file"):
-            sub.add_argument(option, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        sub.set_defaults(run=run)
-        return sub
-
-    command("serve", _serve, "serve until Ctrl-C")
-    making = "draw the authority's signing key and pepper; prints the public key"
-    showing = "print the public keys and the peppers' ages"
-    command("init", _init, f"the same as keys init: {making}")
-    command("show", _show, f"the same as keys show: {showing}")
-    keys = commands.add_parser("keys", help="the authority's own keys")
-    verbs = keys.add_subparsers(required=True, metavar="VERB")
-    command("init", _init, making, verbs)
-    command("show", _show, showing, verbs)
-    rotate = verbs.add_parser("rotate", help="replace a key, with an overlap")
-    kinds = rotate.add_subparsers(required=True, metavar="KEY")
-    signing = command(
-        "signing", _rotate_signing, "stage the next signing key, for everyone to pin", kinds
+    command.add("serve", _serve, "serve until Ctrl-C")
+    _, kinds = command.add_keys(
+        "draw the authority's signing key and pepper; prints the public key",
+        "print the public keys and the peppers' ages",
+        _init,
+        _show,
+        _rotate_signing,
     )
-    signing.add_argument(
-        "--activate", action="store_true", help="sign with the staged key; the old one is dropped"
-    )
-    pepper = command(
+    pepper = command.add(
         "pepper", _rotate_pepper, "draw a new pepper; the present one serves the overlap", kinds
     )
     pepper.add_argument(
         "--drop-previous", action="store_true", help="draw none; end the overlap now"
     )
-    enrol = command("enrol", _enrol, "accept a party's signatures")
-    suspend = command("suspend", _suspend, "no longer accept a party's signatures")
+    _add_enrolment(command)
+    verbs = command.group("audits", "demands for audits that were never answered")
+    command.add("list", _audits, "count them by gateway", verbs)
+    clear = command.add(
+        "clear", _clear_audits, "forget a gateway's: it gets decisions again", verbs
+    )
+    clear.add_argument("party", help="the gateway's enrolment name")
+    return command
+
+
+def _add_enrolment(command: OperatorCommand[AuthoritySettings]) -> None:
+    enrol = command.add("enrol", _enrol, "accept a party's signatures")
+    suspend = command.add("suspend", _suspend, "no longer accept a party's signatures")
     for sub in (enrol, suspend):
         sub.add_argument("kind", choices=KINDS)
         sub.add_argument("party", help="enrolment name")
@@ -178,31 +152,16 @@ def _parser() -> argparse.ArgumentParser:
         "--overlap", action="store_true", help="beside the key that the party has, for a rotation"
     )
     suspend.add_argument("public_key", nargs="?", help="this key alone; without, the party")
-    several = command("enrol-all", _enrol_all, "accept the parties in a file, all or none")
+    several = command.add("enrol-all", _enrol_all, "accept the parties in a file, all or none")
     several.add_argument("file", type=Path, help="lines as list prints them: kind, name, key")
-    command("list", _list, "list the accepted parties")
-    history = command("history", _history, "list what operators did, signatures checked")
+    command.add("list", _list, "list the accepted parties")
+    history = command.add("history", _history, "list what operators did, signatures checked")
     history.add_argument(
         "--contains",
         type=bytes.fromhex,
         metavar="HEAD",
         help="fail unless a head that was noted earlier is in the history",
     )
-    audits = commands.add_parser("audits", help="demands for audits that were never answered")
-    verbs = audits.add_subparsers(required=True, metavar="VERB")
-    command("list", _audits, "count them by gateway", verbs)
-    clear = command("clear", _clear_audits, "forget a gateway's: it gets decisions again", verbs)
-    clear.add_argument("party", help="the gateway's enrolment name")
-    return parser
-
-
-def _environment(options: argparse.Namespace) -> dict[str, str]:
-    values = dict(os.environ)
-    for name in ("data_dir", "passphrase_file"):
-        given = getattr(options, name)
-        if given is not None:
-            values[f"SEALMATCH_AUTHORITY_{name}".upper()] = given
-    return values
 
 
 if __name__ == "__main__":

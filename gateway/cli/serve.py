@@ -3,7 +3,6 @@
 import argparse
 import datetime
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -15,9 +14,9 @@ from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
 from gateway.store import repositories as store
 from gateway.store.database import Database
-from gateway.wire.errors import CallerMisuse, SealmatchError
+from gateway.wire.errors import CallerMisuse
 from gateway.wire.host import memory
-from gateway.wire.host.cli import read_table
+from gateway.wire.host.cli import OperatorCommand, read_table
 from gateway.wire.host.serving import operator_log, serve
 
 _KEY_DIGITS = 64
@@ -26,16 +25,7 @@ _DAY = 24 * 3600
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        settings = GatewaySettings.read(options.config, _environment(options))
-        memory.protect("off", inspectable=settings.inspectable)
-        return int(options.run(options, settings))
-    except (SealmatchError, OSError, ValueError) as error:
-        print(f"sealmatch-gateway: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 0
+    return _command().main(arguments)
 
 
 def _serve(_: argparse.Namespace, settings: GatewaySettings) -> int:
@@ -148,53 +138,25 @@ def _public_key(text: str) -> str:
     return text
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sealmatch-gateway",
-        description="The gateway: matches what it cannot read.",
-        epilog="Settings (file, then environment):\n\n" + GatewaySettings.describe(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _command() -> OperatorCommand[GatewaySettings]:
+    command = OperatorCommand(
+        "sealmatch-gateway",
+        "The gateway: matches what it cannot read.",
+        GatewaySettings,
+        ("passphrase_file",),
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of settings")
-    parser.add_argument("--passphrase-file", metavar="FILE", help="overrides passphrase_file")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(
-        name: str,
-        run: object,
-        text: str,
-        among: "argparse._SubParsersAction[argparse.ArgumentParser]" = commands,
-    ) -> argparse.ArgumentParser:
-        sub = among.add_parser(name, help=text, description=text)
-        # Accepted after the command as well; absent there, the value before it stays.
-        sub.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        sub.add_argument("--passphrase-file", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        sub.set_defaults(run=run)
-        return sub
-
-    command("serve", _serve, "serve until Ctrl-C")
-    making = "draw the gateway's keys; prints the public ones"
-    showing = "print the public keys and the match policy's digest"
-    command("init", _init, f"the same as keys init: {making}")
-    command("show", _show, f"the same as keys show: {showing}")
-    verbs = commands.add_parser("keys", help="the gateway's own keys").add_subparsers(
-        required=True, metavar="VERB"
+    command.add("serve", _serve, "serve until Ctrl-C")
+    verbs, _ = command.add_keys(
+        "draw the gateway's keys; prints the public ones",
+        "print the public keys and the match policy's digest",
+        _init,
+        _show,
+        _rotate_signing,
     )
-    command("init", _init, making, verbs)
-    command("show", _show, showing, verbs)
-    kinds = verbs.add_parser("rotate", help="replace a key, with an overlap").add_subparsers(
-        required=True, metavar="KEY"
-    )
-    signing = command(
-        "signing", _rotate_signing, "stage the next signing key, for everyone to pin", kinds
-    )
-    signing.add_argument(
-        "--activate", action="store_true", help="sign with the staged key; the old one is dropped"
-    )
-    log_key = command("add-log", _add_log, "draw a further key that signs the log", verbs)
+    log_key = command.add("add-log", _add_log, "draw a further key that signs the log", verbs)
     log_key.add_argument("--algorithm", choices=("ed25519", "ml-dsa-44"), default="ed25519")
-    enrol = command("enrol", _enrol, "accept a party; witnesses and auditors may read the log")
-    suspend = command("suspend", _suspend, "no longer accept a party")
+    enrol = command.add("enrol", _enrol, "accept a party; witnesses and auditors may read the log")
+    suspend = command.add("suspend", _suspend, "no longer accept a party")
     for sub in (enrol, suspend):
         sub.add_argument("kind", choices=get_args(store.PartyKind))
         sub.add_argument("party", help="enrolment name")
@@ -204,19 +166,12 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         help="Ed25519 public key in hexadecimal; agents and outlets have none",
     )
-    several = command("enrol-all", _enrol_all, "accept the parties in a file, all or none")
+    several = command.add("enrol-all", _enrol_all, "accept the parties in a file, all or none")
     several.add_argument("file", type=Path, help="lines of kind, name and, if it has one, key")
-    command("list", _list, "list enrolled parties")
-    command("attempts", _attempts, "daily totals of liveness checks: passed, attempts, reasons")
-    command("history", _history, "list what operators did, signatures checked")
-    return parser
-
-
-def _environment(options: argparse.Namespace) -> dict[str, str]:
-    values = dict(os.environ)
-    if options.passphrase_file is not None:
-        values["SEALMATCH_GATEWAY_PASSPHRASE_FILE"] = options.passphrase_file
-    return values
+    command.add("list", _list, "list enrolled parties")
+    command.add("attempts", _attempts, "daily totals of liveness checks: passed, attempts, reasons")
+    command.add("history", _history, "list what operators did, signatures checked")
+    return command
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ Requests are signed by an enrolled device (RFC 9421). Bodies with ciphertexts ar
 CBOR; outcomes are JSON, errors JSON in the CAMARA form.
 """
 
-import asyncio
 import base64
 import logging
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import httpx
 import sqlalchemy as sa
@@ -38,8 +37,8 @@ from gateway.server.sessions import OpenSessions, State
 from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.wire.cose import SigningKey, VerifyKey
-from gateway.wire.errors import SessionNotFound, Unavailable
-from gateway.wire.host.application import new_application
+from gateway.wire.errors import SessionNotFound
+from gateway.wire.host.application import new_application, swept
 from gateway.wire.host.http import CBOR, bounded_body, cbor_response, json_response
 from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import SessionId, digest_of
@@ -103,13 +102,10 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         workers.start()
         running_log.start()
-        sweeper = asyncio.create_task(_sweep(service))
         try:
-            yield
+            async with swept(service.sweep, SWEEP_SECONDS):
+                yield
         finally:
-            sweeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeper
             transport.close()
             running_log.stop()
             auditing.close()
@@ -201,10 +197,3 @@ def _view(view: SessionView) -> dict[str, object]:
             "receipt": base64.urlsafe_b64encode(view.receipt).rstrip(b"=").decode(),
         }
     return body
-
-
-async def _sweep(service: GatewayService) -> None:
-    while True:
-        await asyncio.sleep(SWEEP_SECONDS)
-        with suppress(Unavailable):
-            await run_in_threadpool(service.sweep)

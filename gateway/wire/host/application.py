@@ -9,10 +9,11 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -66,6 +67,26 @@ def new_application(
         return answer
 
     return app
+
+
+@asynccontextmanager
+async def swept(sweep: Callable[[], object], seconds: float) -> AsyncIterator[None]:
+    """Within the block, ``sweep`` runs in a thread at this interval; storage that fails is tried
+    again at the next turn."""
+
+    async def turn() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            with suppress(errors.Unavailable):
+                await run_in_threadpool(sweep)
+
+    sweeper = asyncio.create_task(turn())
+    try:
+        yield
+    finally:
+        sweeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await sweeper
 
 
 class OwnFaults:

@@ -1,10 +1,113 @@
-"""What both servers' operator commands have in common."""
+"""What the servers' operator commands have in common: settings, key ceremonies, exit status.
 
+Exit status: 0 done, 1 failure with a line on stderr, 2 usage.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from gateway.wire.errors import CallerMisuse
+from gateway.wire.errors import CallerMisuse, SealmatchError
+from gateway.wire.host import memory
+from gateway.wire.host.server_settings import ServerSettings
+
+if TYPE_CHECKING:
+    Subcommands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _MAX_TABLE_BYTES = 16 * 2**20
+
+S = TypeVar("S", bound=ServerSettings)
+
+Run = Callable[[argparse.Namespace, S], int]
+
+
+class OperatorCommand(Generic[S]):
+    """A server's own command with its subcommands, each of which gets the settings."""
+
+    def __init__(
+        self, prog: str, description: str, settings: type[S], overriding: Sequence[str]
+    ) -> None:
+        """
+        Args:
+            overriding: settings that have an option of their own, which wins.
+        """
+        self._prog = prog
+        self._settings = settings
+        self._overriding = overriding
+        self._parser = argparse.ArgumentParser(
+            prog=prog,
+            description=description,
+            epilog="Settings (file, then environment):\n\n" + settings.describe(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self._parser.add_argument(
+            "--config", type=Path, metavar="FILE", help="TOML file of settings"
+        )
+        for name in overriding:
+            self._parser.add_argument(
+                _option(name), metavar=name.rsplit("_", 1)[-1].upper(), help=f"overrides {name}"
+            )
+        self._commands = self._parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(
+        self, name: str, run: "Run[S]", text: str, among: "Subcommands | None" = None
+    ) -> argparse.ArgumentParser:
+        """A subcommand; its own arguments are added to what is returned."""
+        sub = (among or self._commands).add_parser(name, help=text, description=text)
+        # Accepted after the command as well; absent there, the value before it stays.
+        sub.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        for option in map(_option, self._overriding):
+            sub.add_argument(option, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        sub.set_defaults(run=run)
+        return sub
+
+    def group(self, name: str, text: str) -> "Subcommands":
+        """Subcommands below a word."""
+        parser = self._commands.add_parser(name, help=text)
+        return parser.add_subparsers(required=True, metavar="VERB")
+
+    def add_keys(
+        self, making: str, showing: str, init: "Run[S]", show: "Run[S]", rotate_signing: "Run[S]"
+    ) -> "tuple[Subcommands, Subcommands]":
+        """The key ceremonies. Returns the groups ``keys`` and ``keys rotate``."""
+        self.add("init", init, f"the same as keys init: {making}")
+        self.add("show", show, f"the same as keys show: {showing}")
+        verbs = self.group("keys", "the server's own keys")
+        self.add("init", init, making, verbs)
+        self.add("show", show, showing, verbs)
+        rotate = verbs.add_parser("rotate", help="replace a key, with an overlap")
+        kinds = rotate.add_subparsers(required=True, metavar="KEY")
+        staging = "stage the next signing key, for everyone to pin"
+        signing = self.add("signing", rotate_signing, staging, kinds)
+        activating = "sign with the staged key; the old one is dropped"
+        signing.add_argument("--activate", action="store_true", help=activating)
+        return verbs, kinds
+
+    def main(self, arguments: Sequence[str] | None) -> int:
+        """Run one command and return its exit status."""
+        options = self._parser.parse_args(arguments)
+        try:
+            settings = self._settings.read(options.config, self._environment(options))
+            memory.protect("off", inspectable=settings.inspectable)
+            return int(options.run(options, settings))
+        except (SealmatchError, OSError, ValueError) as error:
+            print(f"{self._prog}: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            return 0
+
+    def _environment(self, options: argparse.Namespace) -> dict[str, str]:
+        given = {name: getattr(options, name) for name in self._overriding}
+        prefix = self._settings.prefix
+        own = {f"{prefix}_{n}".upper(): value for n, value in given.items() if value is not None}
+        return {**os.environ, **own}
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def read_table(file: Path) -> list[tuple[int, list[str]]]:
