@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gateway.cli import bench_log, bench_vision
+from gateway.cli import bench_audit, bench_log, bench_vision
 from gateway.cli.bench_parties import CpuBook, InProcessDeployment, unit_pair
 
 _MEBI = 2**20
@@ -38,6 +38,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     he.set_defaults(run=run)
     bench_log.add_parser(kinds)
     bench_vision.add_parser(kinds)
+    bench_audit.add_parser(kinds)
 
 
 def run(options: argparse.Namespace) -> int:

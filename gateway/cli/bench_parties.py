@@ -347,6 +347,11 @@ class InProcessDeployment:
             raise RuntimeError("the benchmark's pair did not match")
         return book
 
+    @property
+    def audit_bytes(self) -> int:
+        """Size of the last request to the auditor."""
+        return self._auditor.sent
+
     def close(self) -> None:
         self._database.close()
         self._caps.close()
