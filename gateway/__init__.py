@@ -13,6 +13,8 @@ Who runs where, and who holds which key
     authority  another operator (keys/)   one HE secret key per    sees uniform values, and
                                           session; signs decisions decides one bit
     witness    a third operator           cosigns the log's trees  sees their sizes and roots
+    auditor    a third operator           signs reports            sees ciphertexts and seeds
+                                                                   of some sessions
     verifier   anyone                     pins public keys         sees a receipt
 
 Order of messages
@@ -26,6 +28,11 @@ Order of messages
                                          gateway   --blinded rows--------->  authority
     client    <--outcome, receipt--      gateway   <--signed decision------  authority
 
+    Before some decisions the authority demands an audit:
+                                         gateway   <--signed demand--------  authority
+    auditor   <--inputs, sealed seed--   gateway
+    auditor   --signed report------->    gateway   --report--------------->  authority
+
 Where things are
 
     wire      everything that crosses a trust boundary; imports nothing of ours
@@ -38,6 +45,7 @@ Where things are
     translog  formats and rules of the transparency log
     sequencing   how the log grows, is published and read
     witness   the log's witness, deployed apart; it imports wire and translog only
+    auditor   repeats evaluations, deployed apart; it imports wire and he only
     store     what the gateway keeps
     cli       one module per audience
     ../keys   the key authority, deployed apart; it imports wire and he only

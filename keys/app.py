@@ -29,7 +29,7 @@ from gateway.wire.message import Message
 from gateway.wire.requests import NonceMemory, verify_request
 from gateway.wire.session import SessionKeyRequest
 from keys import custody
-from keys.audits import AuditLedger
+from keys.audits import AuditLedger, coin
 from keys.caps import AttemptCaps
 from keys.config import AuthoritySettings
 from keys.service import AuthorityService, Settings
@@ -80,6 +80,7 @@ def create_app(
         audits,
         workers.make,
         clock,
+        coin,
     )
 
     @asynccontextmanager

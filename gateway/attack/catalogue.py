@@ -31,6 +31,7 @@ DEFENCES: Final = {
     "nonces": "a signed request counts once",
     "pepper": "handles need a key that never leaves the authority, and the issuer's site salt",
     "known-answers": "sessions whose answers the carrier knows, and the authority does not",
+    "audit": "evaluations are repeated by an auditor before they are decided",
     "openings": "what opens a receipt's commitments goes to the subscriber alone",
 }
 

@@ -163,7 +163,14 @@ class CrookedGateway:
     def decision(self, asked: Asked, policy: MatchPolicy) -> Signed[Decision]:
         """Let the authority decide by the interval of a policy. Raises ``Refused``."""
         rho = asked.score.bounds[0].left - asked.policy.lanes[0].lo
-        bounds = (LaneBounds.of(policy.lanes[0], rho),)
+        return self._decided(asked, LaneBounds.of(policy.lanes[0], rho))
+
+    def dictated(self, asked: Asked) -> Signed[Decision]:
+        """A match, whatever the score: the interval has all values in it. Raises ``Refused``."""
+        return self._decided(asked, LaneBounds(0, T - 1))
+
+    def _decided(self, asked: Asked, interval: LaneBounds) -> Signed[Decision]:
+        bounds = (interval,)
         rows = blinded_rows(
             default_engine(), asked.taken.key.public_key, asked.bits, bounds, _fresh_stream()
         )

@@ -86,7 +86,7 @@ class Ground(LocalDeployment):
         if self._own_authority is not None and module == _AUTHORITY:
             seen = self.directories.root / SEEN_BY_THE_AUTHORITY
             return [*python, *self._own_authority.split(), str(seen), module]
-        if self._disabled is not None:
+        if self._disabled is not None and module in (_GATEWAY, _AUTHORITY):
             return [*python, "gateway.attack.weakened", self._disabled, module]
         return [*python, module]
 

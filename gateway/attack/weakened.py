@@ -118,6 +118,11 @@ def _many_answers() -> None:
     replace(session, "close", lambda *_: None)
 
 
+def _no_audits() -> None:
+    """Whatever the operator set, the coin never falls."""
+    replace(importlib.import_module("keys.app"), "coin", lambda _: False)
+
+
 def _no_pepper() -> None:
     """Handles are made with a pepper that everybody knows."""
     custody = importlib.import_module("keys.custody").Custody
@@ -143,6 +148,7 @@ _WEAKENINGS: dict[str, tuple[_Weakening, _Weakening]] = {
     "caps": (None, _no_caps),
     "one-answer": (None, _many_answers),
     "pepper": (None, _no_pepper),
+    "audit": (None, _no_audits),
 }
 """Per defence: what the gateway loses, what the authority loses."""
 

@@ -30,7 +30,12 @@ from gateway.he.quantise import quantise
 
 TRIES = {
     "curious-authority": {"divide": 6},
-    "malicious-gateway": {"bits a day": 32, "more than once": 20, "second product": 3},
+    "malicious-gateway": {
+        "bits a day": 32,
+        "more than once": 20,
+        "second product": 3,
+        "dictate a match": 3,
+    },
     "lying-device": {"ten times": 12, "portrait": 1, "copied": 3},
     "issuer-impostor": {"at the gateway": 3, "at the authority": 3},
     "disk-thief": {"handles": 100_000},
@@ -45,6 +50,7 @@ SUCCESSES = [
     ("curious-authority", "rerandomisation", "as ciphertexts", r"score [\d,]+ of .* 6 of 6"),
     ("curious-authority", "flooding", "bits' noise", r"score [\d,]+ of .* 6 of 6"),
     ("malicious-gateway", "caps", "more than 5 bits", r"32 of 32 template bits"),
+    ("malicious-gateway", "audit", "dictate a match", r"3 signed matches"),
     ("malicious-gateway", "one-answer", "more than once in one", r"score ([\d,]+) of \1"),
     ("lying-device", "scale-proof", "ten times the length", r"3 of 12 matches"),
     ("lying-device", "replay-bound", "own portrait", r"1 of 1 matches"),
