@@ -1,4 +1,4 @@
-"""Audits through real processes: gateway, key authority and auditor, each with its own directory."""
+"""Audits through real processes: gateway, key authority and auditor in directories of their own."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_without_its_auditor_a_gateway_is_stopped_and_let_in_again(
     time.sleep(SECONDS + 1)
     assert deployment.authority_command("audits", "list").startswith("demo-gateway\t1 unanswered")
     with pytest.raises(SealmatchError):
-        counter.open()
+        counter.register(*GENUINE)
     assert deployment.authority_command("audits", "clear", "demo-gateway") == "1 cleared\n"
     counter.open()
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
-from tests.fuzz import targets_files, targets_http, targets_log, targets_secrets, targets_wire
+from tests.fuzz import (
+    targets_audit,
+    targets_files,
+    targets_http,
+    targets_log,
+    targets_secrets,
+    targets_wire,
+)
 from tests.support.fuzzing import Target
 
 
@@ -12,7 +19,14 @@ from tests.support.fuzzing import Target
 def all_targets() -> dict[str, Target]:
     """Every parser of foreign bytes."""
     found: dict[str, Target] = {}
-    modules = (targets_wire, targets_files, targets_secrets, targets_http, targets_log)
+    modules = (
+        targets_wire,
+        targets_audit,
+        targets_files,
+        targets_secrets,
+        targets_http,
+        targets_log,
+    )
     for target in (target for module in modules for target in module.targets()):
         if target.name in found:
             raise AssertionError(f"two targets are named {target.name}")

@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from gateway.auditor.config import AuditorSettings
 from gateway.proofs.trust import Counter, TrustFile
 from gateway.server import app as server_app
 from gateway.server.config import GatewaySettings
@@ -128,6 +129,10 @@ _TOML_WORDS: Final = (
 )  # fmt: skip
 
 _TOML: Final[dict[type[Settings], bytes]] = {
+    AuditorSettings: (
+        b'party = "auditor"\ndata_dir = "/var/lib/sealmatch"\nport = 8472\n'
+        b'verify_assertions = true\npolicies = "' + b"ab" * 32 + b'"\nworkers = 2\n'
+    ),
     GatewaySettings: (
         b'# settings\nparty = "gateway"\ndata_dir = "/var/lib/sealmatch"\nport = 8470\n'
         b'authority_public_key = "' + b"ab" * 32 + b'"\nmodel_id = "faceplugin-0.0.1/fr_feature"\n'
@@ -411,6 +416,7 @@ def targets() -> Sequence[Target]:
         target("authority-trust-list", _trust_list_seeds, trees.json_text, _prepare_trust_list, 60),
         settings("gateway-settings", GatewaySettings),
         settings("authority-settings", AuthoritySettings),
+        settings("auditor-settings", AuditorSettings),
         target("subject", lambda: subjects, framed(numbers, numbers), plain(_parse_subject), 150),
         target(
             "activation-reference", lambda: (b"+49 151 00000000", "Zoe\u0308".encode()),

@@ -22,16 +22,24 @@ from urllib.parse import unquote
 import httpx
 import zstandard
 
+from gateway.auditor import app as auditor_app
+from gateway.auditor import keys as auditor_keys
+from gateway.auditor import service as auditor_service
+from gateway.auditor.config import AuditorSettings
+from gateway.auditor.register import Enrolled as _Party
+from gateway.auditor.register import Register
 from gateway.client import gateway_client
 from gateway.client.gateway_client import GatewayClient
 from gateway.server import app as server_app
 from gateway.server import authority_client
-from gateway.server.authority_client import AuthorityClient
+from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.store import repositories as store
 from gateway.store.database import Database
+from gateway.wire.audit import AuditRequest
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import INTERNAL
 from gateway.wire.evaluation import BlindedRows, MaskedProduct
+from gateway.wire.host import keystore
 from gateway.wire.requests import NonceMemory, sign_request
 from gateway.wire.session import SessionKeyRequest, SessionRequest
 from keys import app as authority_app
@@ -40,9 +48,9 @@ from tests.fuzz import trees
 from tests.fuzz.mutations import Mutator, frame, framed, from_seeds, scramble, unframe, words_of
 from tests.fuzz.targets_wire import header_words, promise
 from tests.support import parties
-from tests.support.fuzzing import CANARY, DOCUMENTED, Parse, Target
-from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW, LocalSecrets
-from tests.support.sealed import sealed_authority, sealed_gateway
+from tests.support.fuzzing import CANARY, DOCUMENTED, BrokenPromise, Parse, Target
+from tests.support.parties import AUDITOR, AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW, LocalSecrets
+from tests.support.sealed import CHEAP, passphrase_file, sealed_authority, sealed_gateway
 from tests.support.trusted import SignedTrust
 from tests.vectors import generate as golden
 
@@ -70,6 +78,7 @@ _PATH_WORDS: Final = (
     b"#",
     b"%3F", b"\\", b"@", b":", b"[", b"*", b"http://a/", _SESSION, b"/submission", SESSIONS,
     b"a" * 9000,
+    b"/v1/audits",
     b"/v1/session-keys", b"/v1/masked-products", b"/v1/blinded-rows", b"/v1/health", b"/health",
     b"{", b";",
 )  # fmt: skip
@@ -443,6 +452,70 @@ def _answer(body: Mutator, *asked: bytes) -> Mutator:
     return mutate
 
 
+def _prepare_auditor(scratch: Path) -> Parse:
+    """The golden demand stands for no evaluation that was ever made: none is countersigned."""
+    quiet()
+    settings = AuditorSettings(
+        data_dir=scratch, party=AUDITOR.party, passphrase_file=passphrase_file(scratch)
+    )
+    with mock.patch.object(keystore, "DEFAULT_COST", CHEAP):
+        auditor_keys.initialise(settings, 0)
+    register = Register(settings.register_file)
+    for kind, key in (("authority", AUTHORITY), ("gateway", GATEWAY), ("issuer", ISSUER)):
+        register.enrol(_Party(kind=kind, party=key.party, public_key=key.public.raw.hex()))  # type: ignore[arg-type]
+    register.enrol(_Party(kind="device", party=DEVICE.party, public_key=DEVICE.public.raw.hex()))
+
+    def never(*_: object) -> Any:
+        raise BrokenPromise("an evaluation was repeated whose inputs do not fit the demand")
+
+    with mock.patch.object(auditor_app, "NonceMemory", _Forgetful):
+        edge = Edge(auditor_app.create_app(settings, lambda: NOW, never), GATEWAY)
+
+    def parse(data: bytes) -> str:
+        with mock.patch.object(auditor_service, "ATTEMPTS", 10**9):
+            return edge.parse(data)
+
+    return parse
+
+
+def _auditor_seeds() -> list[bytes]:
+    request = golden.MESSAGES["audit-request"][0]
+    return [
+        *[_post(b"/v1/audits", request.encode())] * 3,
+        _get(b"/v1/health"),
+        _get(b"/v1/audits"),
+    ]
+
+
+def _prepare_auditor_answer(_scratch: Path) -> Parse:
+    peer = Peer()
+    client = AuditorClient(peer.client, "http://auditor.example", GATEWAY, lambda: NOW)
+    request = golden.MESSAGES["audit-request"][0]
+    assert isinstance(request, AuditRequest)
+
+    def parse(data: bytes) -> str:
+        _, status, block, body = unframe(data, 4)
+        peer.will_answer(status, block, body)
+        with (
+            mock.patch.object(authority_client, "PAUSE_SECONDS", 0),
+            mock.patch.object(type(request), "encode", return_value=b"request"),
+        ):
+            client.audit(request)
+        return "report"
+
+    logging.getLogger("sealmatch").setLevel(logging.CRITICAL + 1)
+    return parse
+
+
+def _auditor_answers() -> list[bytes]:
+    report = golden.MESSAGES["audit-response"][0].encode()
+    return [
+        *[frame(b"audit", b"200", b"content-type: application/cbor", report)] * 6,
+        frame(b"audit", b"403", b"", json.dumps(INTERNAL.body()).encode()),
+        _packed(b"audit", b"gzip", report),
+    ]
+
+
 def _prepare_authority_answer(_scratch: Path) -> Parse:
     peer = Peer()
     client = AuthorityClient(peer.client, "http://authority.example", GATEWAY, lambda: NOW)
@@ -513,4 +586,12 @@ def targets() -> Sequence[Target]:
             "gateway-answer", _gateway_answers, gateway, _prepare_gateway_answer, 60, silent=False
         ),
         target("authority-answer", _authority_answers, authority, _prepare_authority_answer, 60),
+        target("auditor-http", _auditor_seeds, _request, _prepare_auditor, 20),
+        target(
+            "auditor-answer",
+            _auditor_answers,
+            _answer(_json_or_cbor, b"audit"),
+            _prepare_auditor_answer,
+            40,
+        ),
     )

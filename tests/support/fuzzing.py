@@ -70,6 +70,11 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "tls-files": (TlsMisconfigured,),
     "gateway-answer": (MalformedMessage, Refused, Unavailable, NoAnswer, GatewayError),
     "authority-answer": (Refused, Unavailable),
+    "auditor-answer": (Refused, Unavailable),
+    "auditor-settings": (BadConfiguration,),
+    "auditor-register": (CallerMisuse,),
+    "audit-check": (MalformedMessage, Refused),
+    "audit-report": (MalformedMessage, Refused),
     "subject": (UnusableNumber,),
     "activation-reference": (UnusableNumber,),
     "session-id": (SessionNotFound,),
@@ -97,6 +102,7 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "npm-tarball": (ModelPackFetchFailed, ModelPackCorrupt),
     "gateway-http": (),  # errors become answers; nothing escapes the application
     "authority-http": (),
+    "auditor-http": (),
     "witness-http": (),
 }
 """Parser -> the exceptions that it may raise. Nothing else, and no subclass that is not listed."""
