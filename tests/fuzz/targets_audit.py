@@ -57,6 +57,7 @@ def _parse_request(data: bytes) -> None:
     """Steps 1 to 11 with hostile parts; what is countersigned is the golden evaluation alone."""
     *parts, sealed = unframe(data, len(_FIELDS) + 1)
     changes: dict[str, Any] = dict(zip(_FIELDS, parts, strict=True))
+    changes["policy"] = changes["policy"][:2048]  # as the message bounds it
     changes["sealed_secret"] = sealed or _request().sealed_secret
     request = _request().model_copy(update=changes)
     auditing = Auditing(
