@@ -618,7 +618,7 @@ def test_a_wrong_number_type_or_opening_fails_at_its_step(
     trust = deployment.directories.trust
     wrong = verify(trust, receipt, "--opening", f"{receipt}.opening", *OPENED, number="L01X00T48")
     assert wrong.returncode == FAILURE
-    assert "FAIL  7." in wrong.stdout
+    assert "FAIL  10." in wrong.stdout
     card = ("--id-type", "id-card", "--id-number-file", "-")
     assert verify(trust, receipt, "--opening", f"{receipt}.opening", *card).returncode == FAILURE
     opening = bytearray(Path(f"{receipt}.opening").read_bytes())
@@ -631,12 +631,17 @@ def test_a_wrong_number_type_or_opening_fails_at_its_step(
 def test_every_altered_byte_of_a_receipt_is_noticed(
     deployment: LocalDeployment, receipt: Path
 ) -> None:
-    """Two hundred positions through the verifier itself, one through the command."""
+    """Two hundred positions through the verifier itself, one through the command.
+
+    The last line is the log's signature for COSE receipts, by a key of a type that a trust policy
+    does not name; readers of notes pass such lines over (C2SP signed-note).
+    """
     original = receipt.read_bytes()
+    passed_over = original.rindex("\u2014 ".encode())
     trust = TrustFile.read(deployment.directories.trust)
     verify_receipt(original, trust)
     rng = random.Random(3)
-    for at in [0, len(original) - 1, *rng.sample(range(len(original)), 200)]:
+    for at in [0, passed_over - 1, *rng.sample(range(passed_over), 200)]:
         altered = bytearray(original)
         altered[at] ^= 1 << rng.randrange(8)
         with pytest.raises(ReceiptInvalid):
