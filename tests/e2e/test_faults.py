@@ -75,18 +75,23 @@ def kill(deployment: Observed, which: int) -> None:
     server.process.wait(10)
 
 
+_reviving = threading.Lock()
+"""A slow restart within a message's delivery is not overtaken by the one after the test."""
+
+
 def revive(deployment: Observed) -> None:
     """Start again what was killed, on the same port and directory."""
-    running = deployment._servers
-    for which in (AUTHORITY, GATEWAY):
-        if running[which].process.poll() is None:
-            continue
-        running[which].stop()
-        if which == AUTHORITY:
-            deployment.proxy.upstream = deployment.start_authority()
-        else:
-            deployment.start_gateway(f"http://127.0.0.1:{deployment.proxy.port}")
-        running[which] = running.pop()
+    with _reviving:
+        running = deployment._servers
+        for which in (AUTHORITY, GATEWAY):
+            if running[which].process.poll() is None:
+                continue
+            running[which].stop()
+            if which == AUTHORITY:
+                deployment.proxy.upstream = deployment.start_authority()
+            else:
+                deployment.start_gateway(f"http://127.0.0.1:{deployment.proxy.port}")
+            running[which] = running.pop()
 
 
 def counts(deployment: Observed) -> dict[str, int]:

@@ -884,14 +884,17 @@ def assert_problem(response: httpx.Response, *statuses: int) -> None:
 
 
 def free_port_pair() -> int:
-    """A port that is free now together with the next one."""
+    """A port that is free now together with the next one.
+
+    Below those that the system gives to connections: a server that a test kills and starts again
+    must find its port still free.
+    """
     for _ in range(50):
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            with socket.socket() as second, contextlib.suppress(OSError):
-                second.bind(("127.0.0.1", port + 1))
-                return port
+        port = 10_000 + secrets.randbelow(22_000)
+        with socket.socket() as first, socket.socket() as second, contextlib.suppress(OSError):
+            first.bind(("127.0.0.1", port))
+            second.bind(("127.0.0.1", port + 1))
+            return port
     raise RuntimeError("no two neighbouring ports are free")
 
 

@@ -10,7 +10,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,7 +22,7 @@ import sqlalchemy as sa
 
 from gateway.store.connecting import make_engine
 from gateway.wire.host.keyfile import create_secret
-from tests.support.deployment import children_of
+from tests.support.deployment import children_of, free_port_pair
 
 START_SECONDS = 60
 
@@ -36,7 +35,7 @@ class PostgresServer:
         self._root = Path(tempfile.mkdtemp(prefix="sealmatch-postgresql-"))
         self._account = _account()
         self._names = 0
-        self.port = _free_port()
+        self.port = free_port_pair()
         self.process: subprocess.Popen[bytes] | None = None
         self.password_file = self._root / "password"
         create_secret(self.password_file, secrets.token_hex(16).encode())
@@ -155,12 +154,6 @@ class PostgresServer:
             **account,
             **more,
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        return int(chosen.getsockname()[1])
 
 
 def _account() -> str | None:
