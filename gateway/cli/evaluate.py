@@ -7,7 +7,7 @@ minute.
 
 With --stills N, N photographs of N people are moved, tilted, bent, zoomed and lit by an attacker
 who follows the prompts of a three-action challenge. Required is that at most one in a hundred
-passes. The people are those of LFW's folds 3 to 6; detectors were made on others.
+passes. The people are those of LFW's folds 3 to 6.
 
 Exit status: 0 when every required figure is reached, 1 when not, 2 usage.
 """

@@ -1,8 +1,9 @@
-"""Photographs for the trials: people on whom nothing was tuned.
+"""Photographs for the trials, one of each person.
 
-Labeled Faces in the Wild comes in folds that share no person. Detectors were made on folds 0 to 2;
-these are the others. One photograph of each person, of a face of some size that looks into the
-camera: with another one the first action is never asked for.
+Labeled Faces in the Wild comes in folds that share no person. Moves, and what is measured against
+rolled prints, were made with folds 0 to 2; these are the others (gateway/docs/EVALUATION.md names
+the exceptions). A photograph shows a face of some size that looks into the camera: with another one
+the first action is never asked for.
 """
 
 import csv
