@@ -16,6 +16,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -31,6 +32,7 @@ from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
 from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
+from gateway.store.database import Database
 from gateway.vision.demo_faces import genuine_pair, impostor_pair
 from gateway.vision.errors import VisionError
 from gateway.vision.images import decode_image
@@ -730,7 +732,8 @@ def test_messages_are_small_and_hold_nothing_but_their_fields(counter: Counter) 
 
 def test_the_database_holds_what_the_protocol_lists(deployment: LocalDeployment) -> None:
     path = deployment.directories.gateway / "gateway.sqlite3"
-    found = columns_of(path)
+    with closing(Database(f"sqlite:///{path}")) as database:
+        found = columns_of(database)
     assert found.pop("alembic_version") == {"version_num"}
     assert found == SECTION_12
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)

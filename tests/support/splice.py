@@ -92,7 +92,11 @@ class Splicer:
             action, self._asked = self._asked, None
             for _ in range(12):  # half a second later, as a person would
                 yield self._frames[next(rest)]
+            shown = []
             for number in self._cuts.actions[action]:
+                shown.append(number)
                 yield self._frames[number]
                 if self._asked is not None:
                     break
+            for number in reversed(shown):  # no head jumps back
+                yield self._frames[number]
