@@ -17,7 +17,7 @@ import numpy as np
 from gateway.cli.bench_parties import InProcessDeployment, unit_pair
 
 _COSINE = 0.6
-_PARTIES = ("auditor", "gateway", "authority", "storage")
+_PARTIES = ("auditor", "gateway", "authority", "requests", "storage")
 
 
 def add_parser(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

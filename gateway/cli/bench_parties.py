@@ -42,7 +42,7 @@ from gateway.translog.note import Kind, NoteSigner
 from gateway.wire.audit import AuditRequest, AuditResponse, AuditResult
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.evaluation import BlindedRows, DecisionResponse, EncryptedBits, MaskedProduct
-from gateway.wire.ids import Digest, PartyId, SessionId, SubjectHandle, digest_of
+from gateway.wire.ids import Digest, PartyId, RecordId, SessionId, SubjectHandle, digest_of
 from gateway.wire.message import Message
 from gateway.wire.requests import NonceMemory, sign_request, verify_request
 from gateway.wire.sealing import SealingPrivateKey
@@ -98,25 +98,29 @@ class CpuBook:
 class _Wire:
     """A request as it travels: signed by one side, verified by the other, bytes in and out."""
 
+    book = CpuBook()
+
     def __init__(self, sender: SigningKey) -> None:
         self._sender = sender
         self._nonces = NonceMemory()
 
     def send(self, path: str, body: bytes) -> dict[str, str]:
-        headers = sign_request("POST", path, body, self._sender, unix_time())
-        return {name.lower(): value for name, value in headers.items()}
+        with _Wire.book.stage("requests.sign"):
+            headers = sign_request("POST", path, body, self._sender, unix_time())
+            return {name.lower(): value for name, value in headers.items()}
 
     def receive(self, path: str, headers: dict[str, str], body: bytes) -> VerifyKey:
         public = self._sender.public
-        return verify_request(
-            "POST",
-            path,
-            headers,
-            body,
-            lambda key_id: public if key_id == public.key_id else None,
-            self._nonces,
-            unix_time(),
-        )
+        with _Wire.book.stage("requests.verify"):
+            return verify_request(
+                "POST",
+                path,
+                headers,
+                body,
+                lambda key_id: public if key_id == public.key_id else None,
+                self._nonces,
+                unix_time(),
+            )
 
 
 class _Authority(AuthorityClient):
@@ -211,10 +215,24 @@ class _Caps(AttemptCaps):
             super().conclude(attempt, matched=matched)
 
 
-def _publication(database: Database) -> Publication:
-    signer = NoteSigner.from_seed("bench/log", Kind.ED25519, secrets.token_bytes(SEED_BYTES))
-    sequencer = Sequencer(database, Alone(), [signer], NoWitnesses(), unix_time)
-    return Publication(database, Inline(sequencer), 60)
+class _Log(Publication):
+    """A log that sequences each entry alone: the most that an entry can cost."""
+
+    book = CpuBook()
+
+    @classmethod
+    def of(cls, database: Database) -> "_Log":
+        signer = NoteSigner.from_seed("bench/log", Kind.ED25519, secrets.token_bytes(SEED_BYTES))
+        sequencer = Sequencer(database, Alone(), [signer], NoWitnesses(), unix_time)
+        return cls(database, Inline(sequencer), 60)
+
+    def receipt(self, record: store.RecordRow) -> bytes | None:
+        with self.book.stage("log.prove"):
+            return super().receipt(record)
+
+    def wait_for(self, record_id: RecordId) -> None:
+        with self.book.stage("log.sequence"):
+            super().wait_for(record_id)
 
 
 class _Ledger(AuditLedger):
@@ -303,6 +321,7 @@ class InProcessDeployment:
             store.enrol_party(connection, "issuer", ISSUER, issuer.public.raw)
             store.enrol_party(connection, "agent", "agent", None)
             store.enrol_party(connection, "outlet", "outlet", None)
+        self._log = _Log.of(self._database)
         policy = default_policy(_settings(directory, authority))
         matching = GatewayService(
             Identity(gateway, sealing, authority.public),
@@ -312,7 +331,7 @@ class InProcessDeployment:
             self._authority,
             OpenSessions(10, unix_time),
             Evaluation.fresh,
-            _publication(self._database),
+            self._log,
             unix_time,
             Auditor(self._auditor, self._auditor.key.public, self._auditor.sealing.public),
         )
@@ -336,10 +355,10 @@ class InProcessDeployment:
 
     def verify(self, template: NDArray[np.float64], probe: NDArray[np.float64]) -> CpuBook:
         """One registration; returns where its CPU time went."""
-        book = CpuBook()
+        book = _Wire.book = CpuBook()
         self._authority.book = self._gateway.book = self._issuer.book = book
         self._database.book = self._caps.book = book
-        self._auditor.book = self._ledger.book = book
+        self._auditor.book = self._ledger.book = self._log.book = book
         occasion = Occasion(Subject.of("passport", "BENCH0001"), "order")
         with book.stage("client.registration"):
             result = self._client.register(template, probe, occasion)
