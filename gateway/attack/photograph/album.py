@@ -1,4 +1,4 @@
-"""Photographs for the trials, one of each person.
+"""Photographs for the trials: first one of each person, then the others.
 
 Labeled Faces in the Wild comes in folds that share no person. Moves, and what is measured against
 rolled prints, were made with folds 0 to 2; these are the others (gateway/docs/EVALUATION.md names
@@ -26,7 +26,10 @@ _FRONTAL = 0.08  # offset of the nose between the eyes, in eye distances; about 
 
 
 def people(folder: Path, seed: int, folds: tuple[int, ...] = FOLDS) -> list[Path]:
-    """One photograph of each person of these folds, shuffled. ``folder`` holds ``pairs.csv``."""
+    """Every photograph of these folds: first one of each person, then the others, shuffled.
+
+    ``folder`` holds ``pairs.csv``.
+    """
     known: dict[str, set[str]] = {}
     with (folder / "pairs.csv").open(newline="") as rows:
         for row in csv.DictReader(rows):
@@ -36,7 +39,10 @@ def people(folder: Path, seed: int, folds: tuple[int, ...] = FOLDS) -> list[Path
     draw = random.Random(seed)  # noqa: S311 - a sample, not a secret
     names = sorted(known)
     draw.shuffle(names)
-    return [folder / draw.choice(sorted(known[name])) for name in names]
+    first = [draw.choice(sorted(known[name])) for name in names]
+    rest = sorted(set().union(*known.values()) - set(first))
+    draw.shuffle(rest)
+    return [folder / name for name in first + rest]
 
 
 def prints(
