@@ -9,6 +9,8 @@ A server that hangs must not hang the gateway: connecting, waiting for a lock an
 have limits. TLS with a pinned CA is required off loopback, as everywhere.
 """
 
+import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from gateway.wire.host.tls import ClientTls, is_loopback
 LOCK_SECONDS, STATEMENT_SECONDS, SILENCE_SECONDS = 5, 6, 8
 """Longest waits: for a lock or a connection, for a statement with it, for a server that is silent.
 Each is far below the patience of any client."""
+
+_RETRY_SECONDS = 0.02
 
 _SQLITE_PRAGMAS = (
     "journal_mode=WAL",
@@ -75,7 +79,15 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 def _set_up_sqlite(
     connection: sa.engine.interfaces.DBAPIConnection, _: ConnectionPoolEntry
 ) -> None:
-    _execute(connection, [f"PRAGMA {pragma}" for pragma in _SQLITE_PRAGMAS])
+    # Who switches a new file to WAL beside others is told BUSY at once, whatever the timeout.
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return _execute(connection, [f"PRAGMA {pragma}" for pragma in _SQLITE_PRAGMAS])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(_RETRY_SECONDS)
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:

@@ -240,8 +240,12 @@ def replay_command(finding: Finding) -> str:
 
 
 def peak_megabytes() -> float:
-    """The most memory that this process ever held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most memory that this process ever held.
+
+    Not ``ru_maxrss``: that begins at what the parent held when it started this process.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def resident_megabytes() -> float:
