@@ -17,7 +17,14 @@ from tests.fuzz import runner, steered
 from tests.fuzz.__main__ import main
 from tests.fuzz.mutations import frame, from_seeds, scramble, unframe
 from tests.fuzz.runner import Report, run
-from tests.support.fuzzing import CANARY, BrokenPromise, Target, examine, replay_command
+from tests.support.fuzzing import (
+    CANARY,
+    BrokenPromise,
+    Target,
+    examine,
+    peak_megabytes,
+    replay_command,
+)
 
 FATAL = b"!"
 """A parser is faulty where an input contains this."""
@@ -144,8 +151,10 @@ def test_a_crash_is_found_and_the_run_goes_on() -> None:
 
 
 def test_memory_that_one_input_takes_is_found() -> None:
+    beyond = int(peak_megabytes()) + 100  # what other tests held in this process does not count
+
     def fault(_data: bytes) -> None:
-        bytearray(b"x") * 100_000_000
+        bytearray(b"x") * (beyond * 2**20)
 
     assert list(found_in(planted(fault, megabytes=32)).findings) == ["memory"]
 
