@@ -11,15 +11,13 @@ that was answered, nothing.
 """
 
 import secrets
-import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType
 
-from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.errors import Refused
+from gateway.wire.host.ledger import Ledger
 from gateway.wire.ids import PartyId
 
 DemandId = NewType("DemandId", int)
@@ -66,17 +64,7 @@ class AuditLedger:
         """
         self._unanswered = unanswered
         self._clock = clock
-        self._lock = threading.Lock()
-        try:
-            self._connection = sqlite3.connect(
-                path, timeout=5, isolation_level=None, check_same_thread=False
-            )
-            path.chmod(0o600)
-            for pragma in ("journal_mode=TRUNCATE", "synchronous=FULL", "secure_delete=ON"):
-                self._connection.execute(f"PRAGMA {pragma}")
-            self._connection.executescript(_SCHEMA)
-        except (sqlite3.Error, OSError):
-            raise Unavailable("the ledger of audits cannot be opened") from None
+        self._ledger = Ledger.create(path, _SCHEMA, "the ledger of audits")
 
     def require_answering(self, gateway: PartyId) -> None:
         """Let a gateway pass that answers its demands.
@@ -94,7 +82,7 @@ class AuditLedger:
         Raises:
             Unavailable: the storage failed; the demand must not leave, and no decision instead.
         """
-        with self._transaction() as connection:
+        with self._ledger.transaction() as connection:
             added = connection.execute(
                 "INSERT INTO demands (gateway, due) VALUES (?, ?)", (gateway, due)
             )
@@ -106,7 +94,7 @@ class AuditLedger:
         Raises:
             Unavailable: the storage failed; the decision must not leave.
         """
-        with self._transaction() as connection:
+        with self._ledger.transaction() as connection:
             connection.execute("DELETE FROM demands WHERE id = ?", (demand,))
 
     def unanswered(self) -> dict[PartyId, int]:
@@ -115,7 +103,7 @@ class AuditLedger:
         Raises:
             Unavailable: the storage failed.
         """
-        with self._transaction() as connection:
+        with self._ledger.transaction() as connection:
             rows = connection.execute(
                 "SELECT gateway, count(*) FROM demands WHERE due <= ? GROUP BY gateway",
                 (self._clock(),),
@@ -128,30 +116,11 @@ class AuditLedger:
         Raises:
             Unavailable: the storage failed.
         """
-        with self._transaction() as connection:
+        with self._ledger.transaction() as connection:
             done = connection.execute(
                 "DELETE FROM demands WHERE gateway = ? AND due <= ?", (gateway, self._clock())
             )
             return done.rowcount
 
     def close(self) -> None:
-        self._connection.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except sqlite3.Error:
-                self._roll_back()
-                raise Unavailable("the ledger of audits cannot be used") from None
-            except BaseException:
-                self._roll_back()
-                raise
-
-    def _roll_back(self) -> None:
-        with suppress(sqlite3.Error):  # a closed or broken connection has nothing to undo
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        self._ledger.close()

@@ -9,15 +9,14 @@ What is stored: a keyed handle, the device's name, a time, an outcome; for one d
 """
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType
 
-from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.errors import Refused
 from gateway.wire.host import crash
+from gateway.wire.host.ledger import Ledger
 from gateway.wire.ids import PartyId, SubjectHandle
 
 HOUR = 3600
@@ -63,18 +62,7 @@ class AttemptCaps:
         """
         self._limits = limits
         self._clock = clock
-        self._lock = threading.Lock()
-        try:
-            self._connection = sqlite3.connect(
-                path, timeout=5, isolation_level=None, check_same_thread=False
-            )
-            path.chmod(0o600)
-            # A truncated journal keeps nothing of what was deleted; a write-ahead log would.
-            for pragma in ("journal_mode=TRUNCATE", "synchronous=FULL", "secure_delete=ON"):
-                self._connection.execute(f"PRAGMA {pragma}")
-            self._connection.executescript(_SCHEMA)
-        except (sqlite3.Error, OSError):
-            raise Unavailable("the attempt counters cannot be opened") from None
+        self._ledger = Ledger.create(path, _SCHEMA, "the file of attempt counters")
 
     def admit(self, handles: Sequence[SubjectHandle], device: PartyId) -> AttemptId:
         """Count one attempt, durably, or refuse it.
@@ -88,7 +76,7 @@ class AttemptCaps:
             Unavailable: the storage failed; nothing may be answered.
         """
         now = self._clock()
-        with self._transaction() as connection:
+        with self._ledger.transaction() as connection:
             connection.execute("DELETE FROM attempts WHERE at <= ?", (now - DAY,))
             self._check_device(connection, device, now)
             self._check_subject(connection, handles, now)
@@ -105,14 +93,14 @@ class AttemptCaps:
         Raises:
             Unavailable: the storage failed; the decision must not leave.
         """
-        with self._transaction() as connection:
+        with self._ledger.transaction() as connection:
             connection.execute(
                 "UPDATE attempts SET matched = ? WHERE id = ?", (int(matched), attempt)
             )
             crash.reach("authority-outcome-written")
 
     def close(self) -> None:
-        self._connection.close()
+        self._ledger.close()
 
     def _check_device(self, connection: sqlite3.Connection, device: PartyId, now: int) -> None:
         query = "SELECT count(*) FROM attempts WHERE device = ? AND at > ?"
@@ -135,22 +123,3 @@ class AttemptCaps:
         locked = len(recent) == self._limits.failures_to_lock and not any(m for _, m in recent)
         if locked and now < recent[0][0] + self._limits.lock_seconds:
             raise Refused("subject locked after repeated mismatches")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except sqlite3.Error:
-                self._roll_back()
-                raise Unavailable("the attempt counters cannot be written") from None
-            except BaseException:
-                self._roll_back()
-                raise
-
-    def _roll_back(self) -> None:
-        with suppress(sqlite3.Error):  # a closed or broken connection has nothing to undo
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")

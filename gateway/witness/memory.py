@@ -10,18 +10,16 @@ back from a backup may have forgotten what it signed; its keys must not be used 
 """
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.witnessing import NOTHING, Remembered
 from gateway.wire.errors import Unavailable
 from gateway.wire.host import crash
+from gateway.wire.host.ledger import Ledger, connect
 
-_BUSY_SECONDS: Final = 5
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS cosigned (
     origin TEXT PRIMARY KEY,
@@ -59,14 +57,14 @@ class WitnessMemory:
         Raises:
             Unavailable: it is missing or cannot be opened.
         """
-        self._lock = threading.Lock()
         try:
-            self._connection = _connect(path, "rw")
-            self._connection.execute("SELECT origin, size, root, at, checkpoint FROM cosigned")
+            connection = _connect(path, "rw")
+            connection.execute("SELECT origin, size, root, at, checkpoint FROM cosigned")
         except sqlite3.Error:
             raise Unavailable(
                 "the witness's memory is missing or damaged; without it, it must not cosign"
             ) from None
+        self._ledger = Ledger(connection, "the witness's memory")
 
     def advance(
         self, origin: str, sign: Callable[[Remembered], tuple[SignedCheckpoint, int]]
@@ -83,7 +81,7 @@ class WitnessMemory:
         Raises:
             Unavailable: the storage failed; the cosignature must not leave.
         """
-        with self._transaction() as connection:
+        with self._ledger.transaction() as connection:
             signed, time = sign(_remembered(connection, origin))
             crash.reach("witness-signed")
             new = signed.checkpoint
@@ -99,48 +97,17 @@ class WitnessMemory:
 
     def checkpoints(self) -> list[tuple[str, bytes]]:
         """Origin and latest cosigned checkpoint of every log. Raises ``Unavailable``."""
-        with self._lock:
-            try:
-                rows = self._connection.execute("SELECT origin, checkpoint FROM cosigned")
-                return [(str(origin), bytes(checkpoint)) for origin, checkpoint in rows]
-            except sqlite3.Error:
-                raise Unavailable("the witness's memory cannot be read") from None
+        with self._ledger.reading() as connection:
+            rows = connection.execute("SELECT origin, checkpoint FROM cosigned")
+            return [(str(origin), bytes(checkpoint)) for origin, checkpoint in rows]
 
     def close(self) -> None:
-        self._connection.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except sqlite3.Error:
-                self._roll_back()
-                raise Unavailable("the witness's memory cannot be written") from None
-            except BaseException:
-                self._roll_back()
-                raise
-
-    def _roll_back(self) -> None:
-        with suppress(sqlite3.Error):  # a closed or broken connection has nothing to undo
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        self._ledger.close()
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        timeout=_BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-    )
+def _connect(path: Path, mode: Literal["rw", "rwc"]) -> sqlite3.Connection:
     # EXTRA also makes the end of the journal durable, which is what commits.
-    for pragma in ("journal_mode=TRUNCATE", "synchronous=EXTRA"):
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
+    return connect(path, mode, "synchronous=EXTRA")
 
 
 def _remembered(connection: sqlite3.Connection, origin: str) -> Remembered:

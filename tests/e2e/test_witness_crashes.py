@@ -79,7 +79,7 @@ class Asker:
     def remembered(self) -> Remembered:
         memory = WitnessMemory(self.settings.memory_file)
         try:
-            with memory._transaction() as connection:
+            with memory._ledger.transaction() as connection:
                 row = connection.execute(
                     "SELECT size, root, at FROM cosigned WHERE origin = ?", (ORIGIN,)
                 ).fetchone()

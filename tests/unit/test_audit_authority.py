@@ -322,10 +322,10 @@ def test_withheld_outcomes_do_not_move_the_lock(authority: InProcessAuthority) -
     """The attempt counts; whether it would have matched nobody knows."""
     caps = authority.service._caps
     before = any_demand(authority)
-    rows = caps._connection.execute("SELECT matched FROM attempts").fetchall()
+    rows = caps._ledger._connection.execute("SELECT matched FROM attempts").fetchall()
     assert rows == [(None,)]
     conclude(authority, report(before))
-    rows = caps._connection.execute("SELECT matched FROM attempts").fetchall()
+    rows = caps._ledger._connection.execute("SELECT matched FROM attempts").fetchall()
     assert rows == [(0,)]
 
 

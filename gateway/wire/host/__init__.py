@@ -17,5 +17,6 @@ keystore     secrets sealed under a passphrase
 keyring      rotation with overlap
 passphrase   where a passphrase comes from
 memory       core dumps, locks, overwriting
+ledger       a small SQLite file whose units of work are durable or did not happen
 crash        named points at which tests kill a process
 """
