@@ -10,11 +10,11 @@ from typing import Any
 
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
-from gateway.wire.host.keyfile import KeyFileError, exclusive
+from gateway.wire.host.keyfile import exclusive, require_absent
 from gateway.wire.host.keyring import PepperRing, SigningRing
 from gateway.wire.host.serving import existing_directory
 from keys.config import AuthoritySettings
-from keys.custody import open_vault, own, record_file
+from keys.custody import open_vault, record_file
 from keys.trust import TrustList
 from keys.vault import AuthorityKeys, Vault
 
@@ -27,8 +27,7 @@ def initialise(settings: AuthoritySettings, now: int) -> AuthorityKeys:
     """
     with exclusive(existing_directory(settings.data_dir)):
         record = record_file(settings)
-        if record.exists():  # before a passphrase is asked for
-            raise KeyFileError(f"{record.name} exists already; it is not overwritten")
+        require_absent(record)  # before a passphrase is asked for
         with open_vault(settings, new=True) as vault:
             keys = AuthorityKeys(
                 party=settings.party,
@@ -49,7 +48,7 @@ def stage_signing_key(settings: AuthoritySettings, now: int) -> AuthorityKeys:
 
     def stage(keys: AuthorityKeys, vault: Vault) -> AuthorityKeys:
         keys.signing.require_none_staged()
-        return keys.model_copy(update={"signing": keys.signing.staged(vault.draw_key(now))})
+        return keys.staged(vault.draw_key(now))
 
     return _change(settings, now, stage)
 
@@ -67,15 +66,15 @@ def activate_signing_key(settings: AuthoritySettings, now: int) -> AuthorityKeys
     """
 
     def activate(keys: AuthorityKeys, vault: Vault) -> AuthorityKeys:
-        activated = keys.signing.activated()
+        activated = keys.activated()
         old, new = (
             SigningKey(keys.party, vault.signer(key))
-            for key in (keys.signing.current, activated.current)
+            for key in (keys.signing.current, activated.signing.current)
         )
         known = tuple(VerifyKey(keys.party, public) for public in keys.signing.old_public)
         history = ChainKeys((old.public, new.public), known)
         TrustList(settings.trust_file, history).change_key(old, new, now)
-        return keys.model_copy(update={"signing": activated})
+        return activated
 
     return _change(settings, now, activate)
 
@@ -143,7 +142,7 @@ def _change(
 def _proven(vault: Vault, settings: AuthoritySettings) -> AuthorityKeys:
     """The record, after each signing key showed that it belongs to the public key beside it: what
     a ceremony prints gets pinned, and a token's index could have been altered."""
-    keys = own(vault.load(), settings)
+    keys = vault.load().owned_by(settings.party)
     for key in (keys.signing.current, keys.signing.next):
         if key is not None:
             vault.signer(key)

@@ -12,11 +12,11 @@ from pathlib import Path
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.host.keyfile import KeyFileError
-from gateway.wire.host.keystore import KEYSTORE_FILE, PASSPHRASE_CREDENTIAL
-from gateway.wire.host.passphrase import obtain
+from gateway.wire.host.keystore import KEYSTORE_FILE
+from gateway.wire.host.sealed_keys import keystore_passphrase
 from gateway.wire.ids import PartyId, SubjectHandle, SubjectInner
 from keys.config import AuthoritySettings
-from keys.vault import AuthorityKeys, Pepper, SealedVault, Vault
+from keys.vault import Pepper, SealedVault, Vault
 
 INDEX_FILE = "token.index"
 
@@ -63,7 +63,7 @@ def open_custody(settings: AuthoritySettings, now: int) -> Custody:
         KeyFileError: missing, another party's, or they do not open; or there is no passphrase.
     """
     with open_vault(settings) as vault:
-        keys = own(vault.load(), settings)
+        keys = vault.load().owned_by(settings.party)
         peppers = keys.peppers.within(settings.pepper_overlap, now)
         old, staged = peppers.previous, keys.signing.next
         if staged is not None:
@@ -88,9 +88,7 @@ def open_vault(settings: AuthoritySettings, *, new: bool = False) -> Vault:
     """
     if settings.pkcs11_module is not None:
         return _open_token(settings)
-    passphrase = obtain(
-        settings.passphrase_file, PASSPHRASE_CREDENTIAL, f"passphrase of {KEYSTORE_FILE}", new=new
-    )
+    passphrase = keystore_passphrase(settings, new=new)
     return SealedVault(record_file(settings), passphrase, settings.keystore_cost)
 
 
@@ -98,13 +96,6 @@ def record_file(settings: AuthoritySettings) -> Path:
     """Where the record of the keys lies: sealed, or an index of the token."""
     name = KEYSTORE_FILE if settings.pkcs11_module is None else INDEX_FILE
     return settings.data_dir / name
-
-
-def own(keys: AuthorityKeys, settings: AuthoritySettings) -> AuthorityKeys:
-    """Raise ``KeyFileError`` unless these are the keys of the party in the settings."""
-    if keys.party != settings.party:
-        raise KeyFileError(f"these are the keys of {keys.party}, the settings name another party")
-    return keys
 
 
 def _open_token(settings: AuthoritySettings) -> Vault:

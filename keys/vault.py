@@ -11,20 +11,16 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from gateway.wire.cose import Signer
-from gateway.wire.host.keyring import HeldKey, HeldPepper, PepperRing, SigningRing
+from gateway.wire.host.keyring import HeldKey, HeldPepper, PartyKeys, PepperRing
 from gateway.wire.host.keystore import Cost, create_keystore, open_keystore, replace_keystore
 from gateway.wire.host.memory import wipe
-from gateway.wire.ids import PartyId
-from gateway.wire.message import Message
 
 _PEPPER_BYTES = 32
 
 
-class AuthorityKeys(Message):
+class AuthorityKeys(PartyKeys):
     """The authority's long-lived secrets, or where they are."""
 
-    party: PartyId
-    signing: SigningRing
     peppers: PepperRing
 
     def all_held(self) -> frozenset[bytes]:

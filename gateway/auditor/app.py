@@ -48,17 +48,17 @@ def create_app(
     Raises:
         KeyFileError: the auditor's keys are missing, damaged or open to others.
     """
-    signing, sealing = keys.open_keys(settings)
+    held = keys.read_keys(settings)
     register = Register(settings.register_file)
     workers = RepetitionWorkers(settings.workers, settings.worker_limits)
     auditing = Auditing(
         register,
-        sealing,
+        held.sealing_key,
         repeat or workers.repeat,
         settings.verify_assertions,
         settings.accepted_policies,
     )
-    service = AuditorService(signing, auditing, clock)
+    service = AuditorService(held.signing_key, auditing, clock)
     nonces = NonceMemory()
 
     @asynccontextmanager

@@ -148,7 +148,7 @@ def _list(_: argparse.Namespace, settings: AuditorSettings) -> int:
 
 
 def _print_public(held: keys.AuditorKeys) -> int:
-    print(json.dumps(keys.describe(held)))
+    print(json.dumps(held.describe()))
     return 0
 
 

@@ -4,7 +4,6 @@ They lie in a sealed keystore. A running server unseals them once, at its start,
 passphrase. Rotation of the signing key: ``gateway.wire.host.keyring``.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from secrets import token_bytes
 from typing import Annotated, Any, Final, Literal
@@ -18,25 +17,15 @@ from gateway.translog.policy import NO_QUORUM, TrustedLog, TrustPolicy
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import BodyTooLarge, CallerMisuse, MalformedMessage
-from gateway.wire.host.keyfile import KeyFileError, exclusive
-from gateway.wire.host.keyring import HeldKey, SigningRing
-from gateway.wire.host.keystore import (
-    KEYSTORE_FILE,
-    PASSPHRASE_CREDENTIAL,
-    KeystoreClosed,
-    create_keystore,
-    open_keystore,
-    replace_keystore,
-)
-from gateway.wire.host.memory import wipe
-from gateway.wire.host.passphrase import obtain
-from gateway.wire.host.serving import existing_directory
+from gateway.wire.host.keyfile import KeyFileError
+from gateway.wire.host.keyring import HeldKey, RecipientKeys, SigningRing
+from gateway.wire.host.keystore import KeystoreClosed, open_keystore
+from gateway.wire.host.sealed_keys import SealedKeys
 from gateway.wire.host.settings import BadConfiguration
-from gateway.wire.ids import PartyId, UnixTime
+from gateway.wire.ids import UnixTime
 from gateway.wire.message import Message
-from gateway.wire.sealing import PRIVATE_BYTES, SealingPrivateKey
+from gateway.wire.sealing import SealingPrivateKey
 
-SealingBytes = Annotated[bytes, Field(min_length=PRIVATE_BYTES, max_length=PRIVATE_BYTES)]
 LogAlgorithm = Literal["ed25519", "ml-dsa-44"]
 _LOG_KINDS: Final = {"ed25519": Kind.ED25519, "ml-dsa-44": Kind.COSIGNATURE_ML_DSA_44}
 MAX_LOG_KEYS: Final = 4
@@ -58,26 +47,15 @@ class LogKey(Message):
         return NoteSigner.from_seed(origin, _LOG_KINDS[self.algorithm], self.seed)
 
 
-class KeysWithoutLog(Message):
+class KeysWithoutLog(RecipientKeys):
     """What a keystore held before there was a log."""
 
-    party: PartyId
-    signing: SigningRing
-    sealing: SealingBytes = Field(repr=False)
 
-
-class GatewayKeys(Message):
+class GatewayKeys(RecipientKeys):
     """What the gateway's keystore holds."""
 
-    party: PartyId
-    signing: SigningRing
-    sealing: SealingBytes = Field(repr=False)
     log: Annotated[tuple[LogKey, ...], Field(max_length=MAX_LOG_KEYS, strict=False)]
     """All of them sign every checkpoint. The gateways of one database share them."""
-
-    @property
-    def signing_key(self) -> SigningKey:
-        return SigningKey(self.party, self.signing.current.signer())
 
     @property
     def chain_keys(self) -> ChainKeys:
@@ -86,10 +64,6 @@ class GatewayKeys(Message):
         held = (ring.current, *(() if ring.next is None else (ring.next,)))
         public = (*(key.public for key in held), *ring.old_public)
         return ChainKeys(tuple(VerifyKey(self.party, raw) for raw in public))
-
-    @property
-    def sealing_key(self) -> SealingPrivateKey:
-        return SealingPrivateKey.from_raw(self.sealing)
 
     def log_signers(self, origin: str) -> list[NoteSigner]:
         """The log's keys for service.
@@ -103,7 +77,7 @@ class GatewayKeys(Message):
 
 
 def open_keys(settings: GatewaySettings) -> tuple[SigningKey, SealingPrivateKey]:
-    """Open the keys that sign and unseal.
+    """The keys that sign and unseal.
 
     Raises:
         KeyFileError: as ``read_keys``.
@@ -113,27 +87,21 @@ def open_keys(settings: GatewaySettings) -> tuple[SigningKey, SealingPrivateKey]
 
 
 def initialise(settings: GatewaySettings, now: int) -> GatewayKeys:
-    """Draw both keys into a new keystore.
+    """Draw both keys, and the log's first, into a new keystore.
 
     Raises:
         KeyFileError: there is one already, or no passphrase.
     """
-    path = existing_directory(settings.data_dir) / KEYSTORE_FILE
-    with exclusive(settings.data_dir):
-        if path.exists():  # before a passphrase is asked for
-            raise KeyFileError(f"{KEYSTORE_FILE} exists already; it is not overwritten")
-        keys = GatewayKeys(
+
+    def draw() -> GatewayKeys:
+        return GatewayKeys(
             party=settings.party,
             signing=SigningRing(current=HeldKey.draw(now)),
             sealing=SealingPrivateKey.generate().raw,
             log=(LogKey.draw("ed25519", now),),
         )
-        passphrase = _passphrase(settings, new=True)
-        try:
-            create_keystore(path, keys, passphrase, settings.keystore_cost)
-        finally:
-            wipe(passphrase)
-        return keys
+
+    return _keystore(settings).create(draw)
 
 
 def stage_signing_key(settings: GatewaySettings, now: int) -> GatewayKeys:
@@ -141,9 +109,9 @@ def stage_signing_key(settings: GatewaySettings, now: int) -> GatewayKeys:
 
     Raises:
         CallerMisuse: one is staged already.
-        KeyFileError: as ``open_keys``.
+        KeyFileError: as ``read_keys``.
     """
-    return _change(settings, lambda keys: _with_ring(keys, keys.signing.staged(HeldKey.draw(now))))
+    return _keystore(settings).change(lambda keys: keys.staged(HeldKey.draw(now)))
 
 
 def activate_signing_key(settings: GatewaySettings) -> GatewayKeys:
@@ -151,9 +119,9 @@ def activate_signing_key(settings: GatewaySettings) -> GatewayKeys:
 
     Raises:
         CallerMisuse: none is staged.
-        KeyFileError: as ``open_keys``.
+        KeyFileError: as ``read_keys``.
     """
-    return _change(settings, lambda keys: _with_ring(keys, keys.signing.activated()))
+    return _keystore(settings).change(lambda keys: keys.activated())
 
 
 def add_log_key(settings: GatewaySettings, algorithm: LogAlgorithm, now: int) -> GatewayKeys:
@@ -161,7 +129,7 @@ def add_log_key(settings: GatewaySettings, algorithm: LogAlgorithm, now: int) ->
 
     Raises:
         CallerMisuse: there are as many as a log may have.
-        KeyFileError: as ``open_keys``.
+        KeyFileError: as ``read_keys``.
     """
 
     def add(keys: GatewayKeys) -> GatewayKeys:
@@ -169,20 +137,16 @@ def add_log_key(settings: GatewaySettings, algorithm: LogAlgorithm, now: int) ->
             raise CallerMisuse(f"a log has {MAX_LOG_KEYS} keys at most")
         return keys.model_copy(update={"log": (*keys.log, LogKey.draw(algorithm, now))})
 
-    return _change(settings, add)
+    return _keystore(settings).change(add)
 
 
 def read_keys(settings: GatewaySettings) -> GatewayKeys:
     """What the keystore holds.
 
     Raises:
-        KeyFileError: as ``open_keys``.
+        KeyFileError: missing, another party's, or they do not open; or there is no passphrase.
     """
-    passphrase = _passphrase(settings)
-    try:
-        return _own(settings, passphrase)
-    finally:
-        wipe(passphrase)
+    return _keystore(settings).read()
 
 
 def log_policy(keys: GatewayKeys, origin: str, witnesses: Path | None) -> TrustPolicy:
@@ -207,36 +171,14 @@ def log_policy(keys: GatewayKeys, origin: str, witnesses: Path | None) -> TrustP
 
 def describe(keys: GatewayKeys, policy: TrustPolicy) -> dict[str, Any]:
     """What everyone may know, and pin."""
-    return {
-        **keys.signing.describe(keys.party),
-        "sealingKey": keys.sealing_key.public.raw.hex(),
-        "logPolicy": bytes(policy).decode().splitlines(),
-    }
+    return {**keys.describe(), "logPolicy": bytes(policy).decode().splitlines()}
 
 
-def _with_ring(keys: GatewayKeys, signing: SigningRing) -> GatewayKeys:
-    return keys.model_copy(update={"signing": signing})
+def _keystore(settings: GatewaySettings) -> SealedKeys[GatewayKeys]:
+    def opened(path: Path, passphrase: bytearray) -> GatewayKeys:
+        return _opened(path, passphrase).owned_by(settings.party)
 
-
-def _change(settings: GatewaySettings, alter: Callable[[GatewayKeys], GatewayKeys]) -> GatewayKeys:
-    passphrase = _passphrase(settings)
-    try:
-        with exclusive(settings.data_dir):
-            keys = _own(settings, passphrase)
-            changed = alter(keys)
-            replace_keystore(
-                settings.data_dir / KEYSTORE_FILE, changed, passphrase, settings.keystore_cost
-            )
-            return changed
-    finally:
-        wipe(passphrase)
-
-
-def _own(settings: GatewaySettings, passphrase: bytearray) -> GatewayKeys:
-    keys = _opened(settings.data_dir / KEYSTORE_FILE, passphrase)
-    if keys.party != settings.party:
-        raise KeyFileError(f"these are the keys of {keys.party}, the settings name another party")
-    return keys
+    return SealedKeys(settings.data_dir, settings, opened)
 
 
 def _opened(path: Path, passphrase: bytearray) -> GatewayKeys:
@@ -245,8 +187,3 @@ def _opened(path: Path, passphrase: bytearray) -> GatewayKeys:
     except KeystoreClosed:
         old = open_keystore(path, KeysWithoutLog, passphrase)
         return GatewayKeys(party=old.party, signing=old.signing, sealing=old.sealing, log=())
-
-
-def _passphrase(settings: GatewaySettings, *, new: bool = False) -> bytearray:
-    what = f"passphrase of {KEYSTORE_FILE}"
-    return obtain(settings.passphrase_file, PASSPHRASE_CREDENTIAL, what, new=new)

@@ -5,30 +5,21 @@ another key is another witness.
 """
 
 import secrets
-from typing import Annotated, Any, Final
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from gateway.translog.algorithms import SEED_BYTES
 from gateway.translog.note import Kind, NoteSigner, check_name
-from gateway.wire.host.keyfile import KeyFileError, exclusive
-from gateway.wire.host.keystore import (
-    KEYSTORE_FILE,
-    PASSPHRASE_CREDENTIAL,
-    create_keystore,
-    open_keystore,
-)
-from gateway.wire.host.memory import wipe
-from gateway.wire.host.passphrase import obtain
-from gateway.wire.host.serving import existing_directory
+from gateway.wire.host.keystore import open_keystore
+from gateway.wire.host.sealed_keys import SealedKeys
 from gateway.wire.ids import UnixTime
 from gateway.wire.message import Message
 from gateway.witness.config import WitnessSettings
 from gateway.witness.memory import create_memory
 
 Seed = Annotated[bytes, Field(min_length=SEED_BYTES, max_length=SEED_BYTES)]
-
-_WHAT: Final = f"passphrase of {KEYSTORE_FILE}"
 
 
 class WitnessKeys(Message):
@@ -57,24 +48,18 @@ def initialise(settings: WitnessSettings, name: str, now: int) -> WitnessKeys:
         Unavailable: the memory cannot be made.
     """
     check_name(name)
-    path = existing_directory(settings.data_dir) / KEYSTORE_FILE
-    with exclusive(settings.data_dir):
-        if path.exists():  # before a passphrase is asked for
-            raise KeyFileError(f"{KEYSTORE_FILE} exists already; it is not overwritten")
-        passphrase = obtain(settings.passphrase_file, PASSPHRASE_CREDENTIAL, _WHAT, new=True)
-        try:
-            keys = WitnessKeys(
-                name=name,
-                drawn_at=now,
-                ed25519=secrets.token_bytes(SEED_BYTES),
-                ml_dsa_44=secrets.token_bytes(SEED_BYTES),
-            )
-            # A server without memory does not start, so keys come last.
-            create_memory(settings.memory_file)
-            create_keystore(path, keys, passphrase, settings.keystore_cost)
-        finally:
-            wipe(passphrase)
+
+    def draw() -> WitnessKeys:
+        keys = WitnessKeys(
+            name=name,
+            drawn_at=now,
+            ed25519=secrets.token_bytes(SEED_BYTES),
+            ml_dsa_44=secrets.token_bytes(SEED_BYTES),
+        )
+        create_memory(settings.memory_file)  # before the keys: without it no server starts
         return keys
+
+    return _keystore(settings).create(draw)
 
 
 def read_keys(settings: WitnessSettings) -> WitnessKeys:
@@ -83,14 +68,17 @@ def read_keys(settings: WitnessSettings) -> WitnessKeys:
     Raises:
         KeyFileError: missing, or it does not open; or there is no passphrase.
     """
-    passphrase = obtain(settings.passphrase_file, PASSPHRASE_CREDENTIAL, _WHAT)
-    try:
-        return open_keystore(settings.data_dir / KEYSTORE_FILE, WitnessKeys, passphrase)
-    finally:
-        wipe(passphrase)
+    return _keystore(settings).read()
 
 
 def describe(keys: WitnessKeys) -> dict[str, Any]:
     """What everyone may know; ``vkeys`` belong in trust policies."""
     named = {signer.key.algorithm.name: str(signer.key) for signer in keys.signers}
     return {"name": keys.name, "drawnAt": keys.drawn_at, "vkeys": named}
+
+
+def _keystore(settings: WitnessSettings) -> SealedKeys[WitnessKeys]:
+    def opened(path: Path, passphrase: bytearray) -> WitnessKeys:
+        return open_keystore(path, WitnessKeys, passphrase)
+
+    return SealedKeys(settings.data_dir, settings, opened)

@@ -15,10 +15,10 @@ from gateway.cli import serve as gateway_cli
 from gateway.server import keys as gateway_keys
 from gateway.server.config import GatewaySettings
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host import keystore
+from gateway.wire.host import keystore, sealed_keys
 from gateway.wire.host.keyfile import KeyFileError, create_secret
 from gateway.wire.host.keystore import KEYSTORE_FILE, KeystoreClosed
-from keys import ceremony, cli, custody
+from keys import ceremony, cli
 from keys.config import AuthoritySettings
 from keys.custody import Custody, open_custody
 from keys.vault import AuthorityKeys
@@ -89,7 +89,7 @@ def test_init_never_overwrites_and_asks_for_no_passphrase_first(
     def never(*_: object, **__: object) -> bytearray:
         raise AssertionError("asked for a passphrase in vain")
 
-    monkeypatch.setattr(custody, "obtain", never)
+    monkeypatch.setattr(sealed_keys, "obtain", never)
     with pytest.raises(KeyFileError, match="exists already"):
         ceremony.initialise(settings, NOW)
     assert (settings.data_dir / KEYSTORE_FILE).read_bytes() == before
@@ -129,19 +129,24 @@ def test_without_a_keystore_bare_keys_are_not_taken(settings: AuthoritySettings)
 
 
 def test_the_passphrase_is_wiped(
-    settings: AuthoritySettings, monkeypatch: pytest.MonkeyPatch
+    settings: AuthoritySettings,
+    gateway_settings: GatewaySettings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given: list[bytearray] = []
-    obtain = custody.obtain  # type: ignore[attr-defined]
+    obtain = sealed_keys.obtain  # type: ignore[attr-defined]
 
     def watched(*arguments: Any, **named: Any) -> bytearray:
         given.append(obtain(*arguments, **named))
         return given[-1]
 
-    monkeypatch.setattr(custody, "obtain", watched)
+    monkeypatch.setattr(sealed_keys, "obtain", watched)
     ceremony.initialise(settings, NOW)
     open_custody(settings, NOW)
-    assert len(given) == 2
+    gateway_keys.initialise(gateway_settings, NOW)
+    gateway_keys.stage_signing_key(gateway_settings, NOW)
+    gateway_keys.read_keys(gateway_settings)
+    assert len(given) == 5
     assert not any(any(buffer) for buffer in given)
 
 

@@ -43,8 +43,14 @@ def create_secret(path: Path, secret: bytes) -> None:
         try:
             os.link(temporary, path)  # unlike a rename, fails where a key exists already
         except FileExistsError:
-            raise KeyFileError(f"{path.name} exists already; it is not overwritten") from None
+            raise _exists(path) from None
         _sync(path.parent)
+
+
+def require_absent(path: Path) -> None:
+    """Raise ``KeyFileError`` if there is a file already: before anybody is asked for anything."""
+    if path.exists():
+        raise _exists(path)
 
 
 def replace_secret(path: Path, secret: bytes) -> None:
@@ -132,6 +138,10 @@ def exclusive(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _exists(path: Path) -> KeyFileError:
+    return KeyFileError(f"{path.name} exists already; it is not overwritten")
 
 
 @contextmanager
