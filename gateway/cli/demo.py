@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.cli import demo_tables
+from gateway.cli.counter import counter_session
 from gateway.cli.demo_tables import Stored
 from gateway.cli.local import LocalDeployment, terminate_as_interrupt
 from gateway.cli.pack import add_pack_argument, gateway_settings, model_of, open_pack
-from gateway.cli.register import counter_session, embed
+from gateway.cli.register import embed
 from gateway.cli.up import add_audit_argument
 from gateway.cli.wiretap import Wiretap
 from gateway.client.registration import Measurements, Occasion, Registration

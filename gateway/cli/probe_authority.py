@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from gateway.audit.known_answers import CONFIDENCE, draw, rate_excluded
+from gateway.cli.counter import counter_session
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
-from gateway.cli.register import counter_session
 from gateway.client.registration import Occasion, RegistrationClient
 from gateway.proofs.trust import TrustFile
 from gateway.wire.policy import MatchPolicy

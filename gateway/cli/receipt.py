@@ -8,6 +8,7 @@ import datetime
 import sys
 from pathlib import Path
 
+from gateway.cli import receipt_fetch
 from gateway.cli.outputs import PUBLIC, reserve
 from gateway.cli.register import add_subject_arguments, subject_of
 from gateway.proofs.checker import checker_page
@@ -32,6 +33,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verify.set_defaults(run=run, parser=verify)
     _add_export(verbs)
     _add_page(verbs)
+    receipt_fetch.add_verb(verbs)
 
 
 def _add_export(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -3,53 +3,43 @@
 Exit status: 0 match, 3 no match, 4 inconclusive (with the reason), 5 refused, 1 failure, 2 usage.
 With moving pictures, the person is asked for a few movements (liveness). Photographs, frames,
 vectors and the document number stay in memory. Written are the receipt and, beside
-it with mode 0600, the subscriber's opening.
+it with mode 0600, the subscriber's opening. Where the log's witnesses are not there, the outcome is
+RECORDED (status 1), the opening is written, and ``sealmatch receipt fetch`` gets the receipt later.
 """
 
 import argparse
 import json
 import secrets
 import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
+from gateway.cli.counter import counter_session
 from gateway.cli.live import add_live_arguments, moving
 from gateway.cli.outputs import PRIVATE, PUBLIC, reserve
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
-from gateway.client.gateway_client import GatewayClient
+from gateway.client.gateway_client import ReceiptPending
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import Language, text
 from gateway.client.liveness.sources import FrameSource, open_source
 from gateway.client.registration import (
-    CounterIdentity,
     Live,
     Measurements,
     Occasion,
     Registration,
-    RegistrationClient,
     still,
 )
-from gateway.he.engine import default_engine
-from gateway.issuer.issuer import Model, Pins, TemplateIssuer
-from gateway.proofs.trust import TrustFile, UnusableTrustFile
+from gateway.proofs.trust import TrustFile
 from gateway.vision.errors import ModelPackError, VisionError
 from gateway.vision.images import decode_image
 from gateway.vision.pack import ModelPack
 from gateway.vision.pipeline import FacePipeline, UnitVector
 from gateway.wire.errors import LivenessNotPossible, Refused, SealmatchError
-from gateway.wire.host.keyfile import load_signing_key, read_secret
-from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import DOCUMENT_TYPES
 from gateway.wire.liveness import LivenessTranscript
 from gateway.wire.subject import Subject
 
 MATCH, FAILURE, NO_MATCH, INCONCLUSIVE, REFUSED = 0, 1, 3, 4, 5
-TIMEOUT_SECONDS = 90
-"""Longer than the gateway tries to reach its authority."""
 _NUMBER_FILE_BYTES = 4096
 
 
@@ -115,55 +105,6 @@ def read_text(name: str) -> str:
         return file.read(_NUMBER_FILE_BYTES).strip()
 
 
-@dataclass(frozen=True)
-class Session:
-    """Everything a counter needs to run registrations."""
-
-    client: RegistrationClient
-    transport: httpx.Client = field(repr=False)
-
-
-def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> Session:
-    """Set up a counter from a trust file that names its keys.
-
-    Raises:
-        UnusableTrustFile: the file names no counter.
-        KeyFileError: a key file is missing, damaged or open to others.
-    """
-    counter = trust.counter
-    if counter is None:
-        raise UnusableTrustFile("the trust file names no enrolled counter to register with")
-    base = trust_path.parent
-    device = load_signing_key(base / counter.device_key_file, counter.device)
-    pinned = trust.gateways[0]
-    pins = Pins(trust.authority_key(trust.authorities[0].party), pinned.party, pinned.sealing)
-    issuer = TemplateIssuer(
-        load_signing_key(base / counter.issuer_key_file, counter.issuer),
-        read_secret(base / counter.site_salt_file, 32),
-        pins,
-        model,
-        default_engine(),
-    )
-    tls = None if pinned.ca_file is None else ClientTls(base / pinned.ca_file)
-    transport = httpx.Client(
-        timeout=TIMEOUT_SECONDS, trust_env=False, verify=True if tls is None else tls.context()
-    )
-
-    def clock() -> int:
-        return int(time.time())
-
-    client = RegistrationClient(
-        GatewayClient(transport, pinned.url, device, clock),
-        issuer,
-        CounterIdentity(device, counter.agent, counter.outlet),
-        trust,
-        model,
-        default_engine(),
-        clock,
-    )
-    return Session(client, transport)
-
-
 def run(options: argparse.Namespace) -> int:
     """Register and report."""
     measured = Measurements()
@@ -172,11 +113,18 @@ def run(options: argparse.Namespace) -> int:
             reserve(opening_path(options), PRIVATE) as opening,
             reserve(options.receipt, PUBLIC) as receipt,
         ):
-            result = _register(options, measured)
+            try:
+                result = _register(options, measured)
+            except ReceiptPending as pending:
+                if pending.opening is not None:
+                    opening.write(pending.opening.encode())
+                raise
             opening.write(result.opening.encode())
             receipt.write(result.receipt)
     except (SealmatchError, VisionError, OSError) as error:
         status, outcome, details = _ending(error, options.language)
+        if isinstance(error, ReceiptPending):
+            details |= {"session": error.session.hex(), "opening": str(opening_path(options))}
         return _report(options, status, outcome, **details)
     status = MATCH if result.outcome == "MATCH" else NO_MATCH
     return _report(
@@ -195,8 +143,11 @@ def run(options: argparse.Namespace) -> int:
 def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, object]]:
     """Exit status, outcome and details of a registration that led to no decision."""
     details: dict[str, object] = {"reason": str(error)}
-    status = FAILURE
+    status, outcome = FAILURE, None
     match error:
+        case ReceiptPending():
+            outcome = "RECORDED"
+            details["advice"] = "get the receipt with: sealmatch receipt fetch"
         case ModelPackError():
             details["advice"] = error.advice
         case VisionError():
@@ -214,7 +165,7 @@ def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, o
             details["reason"] = error.detail
         case OSError():
             details["reason"] = f"{error.filename or 'file'}: {error.strerror}"
-    return status, _ENDINGS[status], details
+    return status, outcome or _ENDINGS[status], details
 
 
 _ENDINGS = {FAILURE: "FAILED", INCONCLUSIVE: "INCONCLUSIVE", REFUSED: "REFUSED"}

@@ -23,6 +23,7 @@ from gateway.wire.evaluation import Outcome
 from gateway.wire.host.http import CBOR
 from gateway.wire.ids import RecordId, SessionId
 from gateway.wire.message import SMALL
+from gateway.wire.proof import Opening
 from gateway.wire.requests import sign_request
 from gateway.wire.session import SessionOffer, SessionRequest
 
@@ -43,6 +44,16 @@ class GatewayError(SealmatchError):
 
 class NoAnswer(Unavailable):
     """The request may or may not have arrived."""
+
+
+class ReceiptPending(Unavailable):
+    """The decision is recorded; its receipt can be asked for later (``GatewayClient.fetch``)."""
+
+    def __init__(self, session: SessionId) -> None:
+        super().__init__("the decision is recorded, its receipt is not there yet")
+        self.session = session
+        self.opening: Opening | None = None
+        """Where a registration ended so: what belongs to the receipt."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,7 @@ class GatewayClient:
         again has an outcome already.
 
         Raises:
-            As ``_send``; MalformedMessage for an unreadable answer.
+            As ``_send``; MalformedMessage for an unreadable answer; ReceiptPending.
         """
         path = f"{BASE}/{session.hex()}/submission"
         try:
@@ -105,6 +116,22 @@ class GatewayClient:
             if _json(exchange.content).get("state") == "RECORDED":
                 exchange = self._recover(session, len(submission), RECEIPT_ATTEMPTS)
         return _verification(exchange.content), exchange
+
+    def fetch(self, session: SessionId) -> Verification:
+        """Outcome and receipt of a session that was decided before.
+
+        Raises:
+            ReceiptPending: decided, and still not under a published checkpoint.
+            GatewayError: the gateway knows no such session of this device, or it is undecided.
+            As ``_send``; MalformedMessage for an unreadable answer.
+        """
+        content = self._send("GET", f"{BASE}/{session.hex()}", b"", _ANSWER_BYTES).content
+        state = _json(content).get("state")
+        if state == "RECORDED":
+            raise ReceiptPending(session)
+        if state != "DECIDED":
+            raise GatewayError("this session has no decision")
+        return _verification(content)
 
     def status(self, session: SessionId) -> dict[str, Any]:
         """State of a session, with outcome and receipt once decided. Raises as ``_send``."""
@@ -133,7 +160,7 @@ class GatewayClient:
                 break
             time.sleep(RECOVERY_PAUSE_SECONDS)
         if state == "RECORDED":
-            raise Unavailable("the decision is recorded, its receipt is not there yet")
+            raise ReceiptPending(session)
         raise Unavailable("the gateway's answer was lost; start the registration again")
 
     def _send(self, method: str, path: str, body: bytes, limit: int) -> Exchange:

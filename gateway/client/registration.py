@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.client.gateway_client import GatewayClient, Verification
+from gateway.client.gateway_client import GatewayClient, ReceiptPending, Verification
 from gateway.client.liveness.capture import Captured
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import Language, text
@@ -159,6 +159,7 @@ class RegistrationClient:
             Refused: the session key or policy is not the expected one (nothing was sent), or
                 the gateway refuses.
             ReceiptInvalid: the receipt does not verify.
+            ReceiptPending: decided, and the receipt is to be fetched later; has the opening.
             Unavailable, GatewayError, MalformedMessage: as ``GatewayClient``.
         """
         measured = measured or Measurements()
@@ -180,15 +181,19 @@ class RegistrationClient:
         with measured.stage("encryptProbe"):
             salt = new_salt()
             submission, assertion = self._submission(key, issued, captured, occasion, salt)
-        with measured.stage("verification"):
-            body = submission.encode()
-            answer, exchange = self._gateway.submit(key.grant.message.session, body)
-        measured.bytes_sent |= {"submission": exchange.sent, "verification": exchange.received}
         opening = Opening(
             subject_salt=issued.subject_salt,
             activation_salt=salt,
             activation_reference=occasion.activation_reference,
         )
+        with measured.stage("verification"):
+            body = submission.encode()
+            try:
+                answer, exchange = self._gateway.submit(key.grant.message.session, body)
+            except ReceiptPending as error:
+                error.opening = opening
+                raise
+        measured.bytes_sent |= {"submission": exchange.sent, "verification": exchange.received}
         with measured.stage("verifyReceipt"):
             verified = self._verify(answer, opening, occasion.subject, assertion)
         measured.bytes_sent["receipt"] = len(answer.receipt)

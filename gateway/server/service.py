@@ -65,6 +65,8 @@ from gateway.wire.submission import Submission
 log = logging.getLogger("sealmatch.gateway")
 
 _DAY = 24 * 3600
+RECEIPT_SECONDS = _DAY
+"""How long a receipt that was not there in time can be asked for, from the last time of asking."""
 
 
 @dataclass(frozen=True)
@@ -386,9 +388,18 @@ class GatewayService:
             raise SessionNotFound("the record of this session was erased")
         receipt = self._publication.receipt(record)
         if receipt is None:
-            return SessionView(session, State.RECORDED, expires_at)
+            return SessionView(session, State.RECORDED, self._prolonged(session, expires_at))
         outcome: Outcome = "MATCH" if record.outcome == "MATCH" else "NO_MATCH"
         return SessionView(session, State.DECIDED, expires_at, outcome, record_id, receipt)
+
+    def _prolonged(self, session: SessionId, expires_at: int) -> int:
+        """When a session that waits for the log expires: its receipt must not be lost with it."""
+        until = self._clock() + RECEIPT_SECONDS
+        if expires_at >= until - RECEIPT_SECONDS // 2:
+            return expires_at  # whoever asks twice a second need not write twice a second
+        with self._database.transaction() as connection:
+            store.prolong_session(connection, session, until)
+        return until
 
 
 def _move(

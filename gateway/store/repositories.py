@@ -85,6 +85,12 @@ def move_session(
         raise SessionConflict("the session is in another state")
 
 
+def prolong_session(connection: sa.Connection, session: SessionId, until: int) -> None:
+    """Let a session expire at ``until``, if it would sooner."""
+    sooner = sa.and_(sessions.c.session_id == session, sessions.c.expires_at < until)
+    connection.execute(sessions.update().where(sooner).values(expires_at=until))
+
+
 def remove_expired_sessions(connection: sa.Connection, now: int) -> list[str]:
     """Remove what has expired; return the states they were in, each session's once."""
     gone = sessions.delete().where(sessions.c.expires_at <= now).returning(sessions.c.state)

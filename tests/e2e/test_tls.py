@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.cli.counter import counter_session
 from gateway.cli.local import LocalDeployment
-from gateway.cli.register import counter_session
 from gateway.client.registration import Occasion
 from gateway.wire.host.tls import ClientTls, TlsMisconfigured, server_tls
 from gateway.wire.subject import Subject

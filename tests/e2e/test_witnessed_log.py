@@ -19,13 +19,14 @@ import pytest
 from proofbundle import cli as proofbundle
 
 from gateway.cli.local import LocalDeployment
+from gateway.cli.main import main
 from gateway.client import gateway_client
+from gateway.client.gateway_client import ReceiptPending
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
 from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.note import Kind
 from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
-from gateway.wire.errors import Unavailable
 from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
 from gateway.witness.logs import KnownLogs
@@ -152,9 +153,39 @@ def test_one_witness_may_be_silent_and_two_may_not(
     with pytest.raises(ReceiptInvalid) as invalid:
         verify_receipt(receipt, trusting(site, all_three))
     assert invalid.value.step == 8
-    with site.silent("w0", "w1"), pytest.raises(Unavailable, match="receipt is not there yet"):
+    with site.silent("w0", "w1"), pytest.raises(ReceiptPending, match="receipt is not there yet"):
         site.receipt()
     verify_receipt(site.receipt(), site.trust)
+
+
+def test_a_receipt_that_came_late_is_fetched_by_its_own_counter(
+    site: Site,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(gateway_client, "RECEIPT_ATTEMPTS", 2)
+    receipt, opening = tmp_path / "receipt", tmp_path / "receipt.opening"
+    command = ["receipt", "fetch", "--trust", str(site.deployment.directories.trust)]
+    with site.silent("w0", "w1"):
+        with pytest.raises(ReceiptPending) as pending:
+            site.receipt()
+        assert pending.value.opening is not None
+        opening.write_bytes(pending.value.opening.encode())
+        command += ["--receipt", str(receipt), pending.value.session.hex()]
+        assert main(command) == 1
+        assert "receipt is not there yet" in capsys.readouterr().err
+        assert not receipt.exists()
+    site.receipt()  # the log goes on
+    assert main(command) == 0
+    assert capsys.readouterr().out == "MATCH\n"
+    verify_receipt(receipt.read_bytes(), site.trust)
+    other = pending.value.opening.model_copy(update={"activation_salt": bytes(32)})
+    opening.write_bytes(other.encode())
+    receipt.unlink()
+    assert main(command) == 5
+    assert main([*command[:-1], "00" * 16]) == 1
+    assert not receipt.exists()
 
 
 def test_witnesses_keep_the_same_history(site: Site) -> None:

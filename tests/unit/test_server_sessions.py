@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from gateway.proofs.verify import verify_receipt
+from gateway.server.service import RECEIPT_SECONDS
 from gateway.server.sessions import OpenSessions, State
 from gateway.store import repositories as store
 from gateway.wire.cose import SigningKey
@@ -238,6 +239,38 @@ def test_expired_sessions_are_not_found_and_the_sweep_counts_them(
     assert len(world.rows("records")) == 1
     assert receipt is not None
     verify_receipt(receipt, world.trust)
+
+
+def test_a_decision_whose_receipt_is_late_can_be_asked_for_a_day(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The witnesses are gone for longer than a session lasts; its own device asks now and then."""
+    step = world.sequencer.step
+    monkeypatch.setattr(world.sequencer, "step", lambda: False)
+    monkeypatch.setattr(world.service._publication, "_seconds", 0)
+    opened = world.open()
+    submission = honest(world, opened)
+    answer = world.submit(opened, submission)
+    assert answer.state == "RECORDED"
+    assert (answer.outcome, answer.receipt) == (None, None)
+    assert answer.expires_at == clock.now + RECEIPT_SECONDS
+    for hours in (10, 13, 23):
+        clock.now += hours * 3600
+        world.service.sweep()
+        view = world.service.status(opened.session, world.counter.device.public)
+        assert view.state == "RECORDED"
+    with pytest.raises(SessionNotFound):
+        world.service.status(opened.session, SigningKey.generate("another").public)
+    step()
+    view = world.submit(opened, submission)
+    assert view.outcome == "MATCH"
+    assert view.receipt is not None
+    verify_receipt(view.receipt, world.trust)
+    assert world.counters() == {"MATCH": 1}
+    clock.now += RECEIPT_SECONDS
+    world.service.sweep()
+    assert world.rows("sessions") == []
+    assert len(world.rows("records")) == 1
 
 
 def test_a_session_expires_while_it_is_evaluated_and_is_counted_once(
