@@ -6,14 +6,12 @@ Exit status: 0 done, 1 failure, 2 usage.
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host import memory
-from gateway.wire.host.cli import OperatorCommand
-from gateway.wire.host.serving import operator_log, serve
+from gateway.wire.host.cli import OperatorCommand, run_server
+from gateway.wire.host.clock import unix_time
 from keys import ceremony, enrolment
 from keys.audits import AuditLedger
 from keys.config import AuthoritySettings
@@ -29,15 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(_: argparse.Namespace, settings: AuthoritySettings) -> int:
     from keys.app import create_app  # noqa: PLC0415  the other commands start without FastAPI
 
-    operator_log()
-    memory.protect(settings.lock_memory, inspectable=settings.inspectable)
-    tls = settings.tls
-    serve(create_app(settings), "authority", settings.host, settings.port, tls)
-    return 0
+    return run_server("authority", create_app, settings)
 
 
 def _init(_: argparse.Namespace, settings: AuthoritySettings) -> int:
-    return _print_public(ceremony.initialise(settings, _now()))
+    return _print_public(ceremony.initialise(settings, unix_time()))
 
 
 def _show(_: argparse.Namespace, settings: AuthoritySettings) -> int:
@@ -46,38 +40,38 @@ def _show(_: argparse.Namespace, settings: AuthoritySettings) -> int:
 
 def _rotate_signing(options: argparse.Namespace, settings: AuthoritySettings) -> int:
     rotate = ceremony.activate_signing_key if options.activate else ceremony.stage_signing_key
-    return _print_public(rotate(settings, _now()))
+    return _print_public(rotate(settings, unix_time()))
 
 
 def _rotate_pepper(options: argparse.Namespace, settings: AuthoritySettings) -> int:
     rotate = ceremony.drop_previous_pepper if options.drop_previous else ceremony.rotate_pepper
-    return _print_public(rotate(settings, _now()))
+    return _print_public(rotate(settings, unix_time()))
 
 
 def _enrol(options: argparse.Namespace, settings: AuthoritySettings) -> int:
     party = enrolment.party_of(options.kind, options.party, options.public_key)
-    enrolment.enrol(settings, [party], _now(), overlap=options.overlap)
+    enrolment.enrol(settings, [party], unix_time(), overlap=options.overlap)
     return 0
 
 
 def _enrol_all(options: argparse.Namespace, settings: AuthoritySettings) -> int:
-    enrolment.enrol(settings, enrolment.read_parties(options.file), _now())
+    enrolment.enrol(settings, enrolment.read_parties(options.file), unix_time())
     return 0
 
 
 def _suspend(options: argparse.Namespace, settings: AuthoritySettings) -> int:
-    enrolment.suspend(settings, options.kind, options.party, options.public_key, _now())
+    enrolment.suspend(settings, options.kind, options.party, options.public_key, unix_time())
     return 0
 
 
 def _list(_: argparse.Namespace, settings: AuthoritySettings) -> int:
-    for party in enrolment.open_trust(settings, _now()).parties():
+    for party in enrolment.open_trust(settings, unix_time()).parties():
         print(f"{party.kind}\t{party.party}\t{party.public_key}")
     return 0
 
 
 def _history(options: argparse.Namespace, settings: AuthoritySettings) -> int:
-    trust = enrolment.open_trust(settings, _now())
+    trust = enrolment.open_trust(settings, unix_time())
     for action in trust.history():
         print(action.line())
     print(f"head\t{trust.head().hex()}")
@@ -98,16 +92,12 @@ def _clear_audits(options: argparse.Namespace, settings: AuthoritySettings) -> i
 
 
 def _ledger(settings: AuthoritySettings) -> AuditLedger:
-    return AuditLedger(settings.audits_file, settings.audit_unanswered, _now)
+    return AuditLedger(settings.audits_file, settings.audit_unanswered, unix_time)
 
 
 def _print_public(keys: AuthorityKeys) -> int:
-    print(json.dumps(ceremony.describe(keys, _now())))
+    print(json.dumps(ceremony.describe(keys, unix_time())))
     return 0
-
-
-def _now() -> int:
-    return int(time.time())
 
 
 def _command() -> OperatorCommand[AuthoritySettings]:

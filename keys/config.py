@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from gateway.he.isolation import Limits
-from gateway.wire.host.server_settings import ServerSettings
+from gateway.wire.host.server_settings import Port, ServerSettings
 from gateway.wire.ids import PartyId
 from keys.audits import AuditPolicy
 from keys.caps import CapLimits
@@ -24,7 +24,7 @@ class AuthoritySettings(ServerSettings):
         description="Directory of the authority's own keys and trust list, mode 0700. "
         "No homomorphic key is ever in it."
     )
-    port: int = Field(default=8471, ge=0, le=65535, description="Port to listen on; 0 picks one.")
+    port: Port = 8471
     session_seconds: int = Field(
         default=300, ge=30, le=900, description="Seconds until an unanswered session key expires."
     )

@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from gateway.he.isolation import Limits
-from gateway.wire.host.server_settings import ServerSettings
+from gateway.wire.host.server_settings import Port, ServerSettings
 from gateway.wire.ids import PartyId
 
 
@@ -22,7 +22,7 @@ class AuditorSettings(ServerSettings):
         description="Directory of the auditor's own keys and its list of parties, mode 0700. "
         "Nothing that it audits is ever in it."
     )
-    port: int = Field(default=8472, ge=0, le=65535, description="Port to listen on; 0 picks one.")
+    port: Port = 8472
     verify_assertions: bool = Field(
         default=True,
         description="Verify what issuers and devices signed, by the auditor's own list. Without "

@@ -4,7 +4,6 @@ import argparse
 import datetime
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast, get_args
@@ -15,9 +14,8 @@ from gateway.server.policy import default_policy
 from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host import memory
-from gateway.wire.host.cli import OperatorCommand, read_table
-from gateway.wire.host.serving import operator_log, serve
+from gateway.wire.host.cli import OperatorCommand, read_table, run_server
+from gateway.wire.host.clock import unix_time
 
 _KEY_DIGITS = 64
 _DAY = 24 * 3600
@@ -31,15 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(_: argparse.Namespace, settings: GatewaySettings) -> int:
     from gateway.server.app import create_app  # noqa: PLC0415  loads the HE engine
 
-    operator_log()
-    memory.protect(settings.lock_memory, inspectable=settings.inspectable)
-    tls = settings.tls
-    serve(create_app(settings), "gateway", settings.host, settings.port, tls)
-    return 0
+    return run_server("gateway", create_app, settings)
 
 
 def _init(_: argparse.Namespace, settings: GatewaySettings) -> int:
-    return _print_public(keys.initialise(settings, _now()), settings)
+    return _print_public(keys.initialise(settings, unix_time()), settings)
 
 
 def _show(_: argparse.Namespace, settings: GatewaySettings) -> int:
@@ -49,11 +43,11 @@ def _show(_: argparse.Namespace, settings: GatewaySettings) -> int:
 def _rotate_signing(options: argparse.Namespace, settings: GatewaySettings) -> int:
     if options.activate:
         return _print_public(keys.activate_signing_key(settings), settings)
-    return _print_public(keys.stage_signing_key(settings, _now()), settings)
+    return _print_public(keys.stage_signing_key(settings, unix_time()), settings)
 
 
 def _add_log(options: argparse.Namespace, settings: GatewaySettings) -> int:
-    return _print_public(keys.add_log_key(settings, options.algorithm, _now()), settings)
+    return _print_public(keys.add_log_key(settings, options.algorithm, unix_time()), settings)
 
 
 def _print_public(held: keys.GatewayKeys, settings: GatewaySettings) -> int:
@@ -61,10 +55,6 @@ def _print_public(held: keys.GatewayKeys, settings: GatewaySettings) -> int:
     logged = keys.log_policy(held, settings.origin, settings.log_witnesses)
     print(json.dumps({**keys.describe(held, logged), "policyDigest": policy}))
     return 0
-
-
-def _now() -> int:
-    return int(time.time())
 
 
 def _enrol(options: argparse.Namespace, settings: GatewaySettings) -> int:
@@ -94,14 +84,13 @@ def _entry(kind: str, party: str, public_key: str | None = None) -> register.Ent
 
 def _enrol_entries(entries: list[register.Entry], settings: GatewaySettings) -> int:
     signing, _ = keys.open_keys(settings)
-    register.enrol(_database(settings), entries, signing, _now())
+    register.enrol(_database(settings), entries, signing, unix_time())
     return 0
 
 
 def _suspend(options: argparse.Namespace, settings: GatewaySettings) -> int:
     signing, _ = keys.open_keys(settings)
-    now = int(time.time())
-    register.suspend(_database(settings), options.kind, options.party, signing, now)
+    register.suspend(_database(settings), options.kind, options.party, signing, unix_time())
     return 0
 
 

@@ -6,10 +6,4 @@ from gateway.witness import cli
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "witness",
-        help="run a witness of transparency logs",
-        description=cli.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    cli.add_verbs(parser)
+    cli.command(commands.add_parser("witness", help="run a witness of transparency logs"))

@@ -9,7 +9,7 @@ from gateway.he.isolation import Limits
 from gateway.server.evaluation import EngineName
 from gateway.server.liveness import MIN_KINDS, LivenessMode, LivenessPolicy
 from gateway.wire.cose import VerifyKey
-from gateway.wire.host.server_settings import ServerSettings
+from gateway.wire.host.server_settings import Port, ServerSettings
 from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import Digest, ModelId, PartyId
@@ -30,7 +30,7 @@ class GatewaySettings(ServerSettings):
         default=None,
         description="URL of a PostgreSQL database, see DEPLOYMENT; without it, SQLite in data_dir.",
     )
-    port: int = Field(default=8470, ge=0, le=65535, description="Port to listen on; 0 picks one.")
+    port: Port = 8470
     authority_url: str = Field(
         default="http://127.0.0.1:8471", description="Base URL of the key authority."
     )

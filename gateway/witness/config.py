@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from gateway.wire.host.server_settings import HostSettings
+from gateway.wire.host.server_settings import HostSettings, Port
 
 LOGS_FILE: Final = "logs.policy"
 MEMORY_FILE: Final = "witness.sqlite3"
@@ -17,7 +17,7 @@ class WitnessSettings(HostSettings):
     prefix: ClassVar[str] = "sealmatch_witness"
 
     data_dir: Path = Field(description="Directory of keys, known logs and what was cosigned.")
-    port: int = Field(default=8473, ge=0, le=65535, description="Port to listen on; 0 picks one.")
+    port: Port = 8473
     requests_per_second: float = Field(
         default=5, gt=0, le=1000, description="Requests that one address may make on average."
     )

@@ -19,5 +19,6 @@ keyring      rotation with overlap
 passphrase   where a passphrase comes from
 memory       core dumps, locks, overwriting
 ledger       a small SQLite file whose units of work are durable or did not happen
+clock        the present, in seconds
 crash        named points at which tests kill a process
 """

@@ -7,19 +7,23 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from starlette.types import ASGIApp
+
 from gateway.wire.errors import CallerMisuse, SealmatchError
 from gateway.wire.host import memory
-from gateway.wire.host.server_settings import ServerSettings
+from gateway.wire.host.server_settings import HostSettings
+from gateway.wire.host.serving import operator_log, serve
 
 if TYPE_CHECKING:
     Subcommands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _MAX_TABLE_BYTES = 16 * 2**20
 
-S = TypeVar("S", bound=ServerSettings)
+S = TypeVar("S", bound=HostSettings)
 
 Run = Callable[[argparse.Namespace, S], int]
 
@@ -28,21 +32,25 @@ class OperatorCommand(Generic[S]):
     """A server's own command with its subcommands, each of which gets the settings."""
 
     def __init__(
-        self, prog: str, description: str, settings: type[S], overriding: Sequence[str]
+        self,
+        prog: str,
+        description: str,
+        settings: type[S],
+        overriding: Sequence[str],
+        parser: argparse.ArgumentParser | None = None,
     ) -> None:
         """
         Args:
             overriding: settings that have an option of their own, which wins.
+            parser: another command's, under which this one stands; otherwise its own.
         """
         self._prog = prog
         self._settings = settings
         self._overriding = overriding
-        self._parser = argparse.ArgumentParser(
-            prog=prog,
-            description=description,
-            epilog="Settings (file, then environment):\n\n" + settings.describe(),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        self._parser = parser or argparse.ArgumentParser(prog=prog)
+        self._parser.description = description
+        self._parser.epilog = "Settings (file, then environment):\n\n" + settings.describe()
+        self._parser.formatter_class = argparse.RawDescriptionHelpFormatter
         self._parser.add_argument(
             "--config", type=Path, metavar="FILE", help="TOML file of settings"
         )
@@ -61,7 +69,7 @@ class OperatorCommand(Generic[S]):
         sub.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         for option in map(_option, self._overriding):
             sub.add_argument(option, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        sub.set_defaults(run=run)
+        sub.set_defaults(run=partial(self._run, run))
         return sub
 
     def group(self, name: str, text: str) -> "Subcommands":
@@ -90,20 +98,37 @@ class OperatorCommand(Generic[S]):
         """Run one command and return its exit status."""
         options = self._parser.parse_args(arguments)
         try:
-            settings = self._settings.read(options.config, self._environment(options))
-            memory.protect("off", inspectable=settings.inspectable)
-            return int(options.run(options, settings))
+            return int(options.run(options))
         except (SealmatchError, OSError, ValueError) as error:
             print(f"{self._prog}: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             return 0
 
+    def _run(self, run: "Run[S]", options: argparse.Namespace) -> int:
+        settings = self._settings.read(options.config, self._environment(options))
+        memory.protect("off", inspectable=settings.inspectable)
+        return run(options, settings)
+
     def _environment(self, options: argparse.Namespace) -> dict[str, str]:
         given = {name: getattr(options, name) for name in self._overriding}
         prefix = self._settings.prefix
         own = {f"{prefix}_{n}".upper(): value for n, value in given.items() if value is not None}
         return {**os.environ, **own}
+
+
+def run_server(name: str, create_app: Callable[[S], ASGIApp], settings: S) -> int:
+    """Serve until Ctrl-C, with the operator's log on stderr.
+
+    Raises:
+        TlsMisconfigured: before any key is opened.
+        SealmatchError: the application, or the address, cannot be had.
+    """
+    operator_log()
+    memory.protect(settings.lock_memory, inspectable=settings.inspectable)
+    tls = settings.tls
+    serve(create_app(settings), name, settings.host, settings.port, tls)
+    return 0
 
 
 def _option(name: str) -> str:

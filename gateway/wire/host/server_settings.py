@@ -1,6 +1,7 @@
 """The settings that servers share."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
@@ -9,10 +10,13 @@ from gateway.wire.host.memory import LockMemory
 from gateway.wire.host.settings import Settings
 from gateway.wire.host.tls import ServerTls, server_tls
 
+Port = Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 picks one.")]
+
 
 class HostSettings(Settings):
     """Where a server listens, and how its keys open."""
 
+    port: Port
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     tls_certificate: Path | None = Field(
         default=None, description="TLS certificate chain (PEM). Required off loopback."
