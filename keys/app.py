@@ -10,23 +10,19 @@ All bodies are deterministic CBOR; every POST is signed by an enrolled gateway (
 """
 
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 from fastapi import FastAPI
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.wire.audit import AuditResult
-from gateway.wire.cose import VerifyKey
 from gateway.wire.evaluation import BlindedRows, MaskedProduct
-from gateway.wire.host.application import new_application, swept
-from gateway.wire.host.http import CBOR, bounded_body, cbor_response, json_response
-from gateway.wire.message import Message
-from gateway.wire.requests import NonceMemory, verify_request
+from gateway.wire.host.application import add_health, new_application, swept
+from gateway.wire.host.clock import unix_time
+from gateway.wire.host.signed import SignedRequests
+from gateway.wire.requests import NonceMemory
 from gateway.wire.session import SessionKeyRequest
 from keys import custody
 from keys.audits import AuditLedger, coin
@@ -41,12 +37,6 @@ log = logging.getLogger("sealmatch.authority")
 
 SWEEP_SECONDS = 5
 """Interval at which expired keys are destroyed when nobody asks for anything."""
-
-M = TypeVar("M", bound=Message)
-
-
-def unix_time() -> int:
-    return int(time.time())
 
 
 def create_app(
@@ -67,7 +57,7 @@ def create_app(
     trust = TrustList(settings.trust_file, own.chain_keys)
     log.info("trust list: %d actions, head %s", len(trust.history()), trust.head().hex())
     sessions = SessionTable(settings.max_sessions, clock)
-    nonces = NonceMemory(since=clock())
+    signed = SignedRequests(trust.gateway_by_key_id, NonceMemory(since=clock()), clock)
     caps = AttemptCaps(settings.caps_file, settings.caps, clock)
     audits = AuditLedger(settings.audits_file, settings.audits.unanswered, clock)
     workers = secrets or SecretWorkers(settings.workers, settings.worker_limits)
@@ -97,43 +87,21 @@ def create_app(
 
     app = new_application("Sealmatch key authority", "1", log, lifespan, settings.refusal_ms)
 
-    async def answer(
-        request: Request, kind: type[M], serve: Callable[[M, VerifyKey], bytes]
-    ) -> Response:
-        body = await bounded_body(request, CBOR, kind.max_bytes)
-
-        def work() -> bytes:
-            sender = verify_request(
-                request.method,
-                request.url.path,
-                request.headers,
-                body,
-                trust.gateway_by_key_id,
-                nonces,
-                clock(),
-            )
-            return serve(kind.decode(body), sender)
-
-        return cbor_response(await run_in_threadpool(work))
-
     @app.post("/v1/session-keys")
     async def session_keys(request: Request) -> Response:
-        return await answer(request, SessionKeyRequest, service.open_session)
+        return await signed.answer(request, SessionKeyRequest, service.open_session)
 
     @app.post("/v1/masked-products")
     async def masked_products(request: Request) -> Response:
-        return await answer(request, MaskedProduct, service.encrypt_bits)
+        return await signed.answer(request, MaskedProduct, service.encrypt_bits)
 
     @app.post("/v1/blinded-rows")
     async def blinded_rows(request: Request) -> Response:
-        return await answer(request, BlindedRows, service.decide)
+        return await signed.answer(request, BlindedRows, service.decide)
 
     @app.post("/v1/audits")
     async def concluded(request: Request) -> Response:
-        return await answer(request, AuditResult, service.conclude)
+        return await signed.answer(request, AuditResult, service.conclude)
 
-    @app.get("/v1/health")
-    async def health() -> Response:
-        return json_response({"status": "ok"})
-
+    add_health(app, "/v1/health")
     return app

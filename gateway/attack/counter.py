@@ -1,6 +1,5 @@
 """A registration counter in the attacker's hands: enrolled keys, and every step may be changed."""
 
-import time
 from dataclasses import dataclass, field
 
 import httpx
@@ -20,6 +19,7 @@ from gateway.issuer.issuer import IssuedTemplate, Pins, SessionToServe, Template
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Refused
+from gateway.wire.host.clock import unix_time
 from gateway.wire.host.keyfile import load_signing_key, read_secret
 from gateway.wire.ids import Nonce, digest_of, new_nonce
 from gateway.wire.policy import MatchPolicy
@@ -33,10 +33,6 @@ from gateway.wire.submission import ConsentRecord, Submission, SubmissionAsserti
 TIMEOUT_SECONDS = 30
 REFERENCE = "order-2026-000815"
 """The order that every registration activates."""
-
-
-def unix_time() -> int:
-    return int(time.time())
 
 
 @dataclass(frozen=True)

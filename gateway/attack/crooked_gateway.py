@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.attack.counter import TIMEOUT_SECONDS, Counter, unix_time
+from gateway.attack.counter import TIMEOUT_SECONDS, Counter
 from gateway.attack.deployment import MODEL, Ground
 from gateway.attack.faces import Face
 from gateway.he.engine import default_engine
@@ -23,6 +23,7 @@ from gateway.wire import cose
 from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.errors import Refused
 from gateway.wire.evaluation import BlindedRows, Decision, MaskedProduct
+from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import Commitment, new_nonce, new_session_id
 from gateway.wire.policy import LanePolicy, MatchPolicy
 from gateway.wire.polynomials import Ciphertext

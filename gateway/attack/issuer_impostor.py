@@ -7,13 +7,14 @@ help at the authority, which keeps a trust list of its own for that reason.
 
 import secrets
 
-from gateway.attack.counter import Answer, Counter, unix_time
+from gateway.attack.counter import Answer, Counter
 from gateway.attack.crooked_gateway import CrookedGateway
 from gateway.attack.deployment import Site
 from gateway.attack.faces import another_picture, face
 from gateway.attack.report import Progress, Report
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Refused
+from gateway.wire.host.clock import unix_time
 from gateway.wire.subject import Subject
 
 NAME = "issuer-impostor"

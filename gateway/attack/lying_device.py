@@ -10,7 +10,7 @@ from collections import Counter as Tally
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.attack.counter import Answer, Counter, Opened, expect, unix_time
+from gateway.attack.counter import Answer, Counter, Opened, expect
 from gateway.attack.deployment import Site
 from gateway.attack.faces import Face, another_picture, face
 from gateway.attack.report import Progress, Report
@@ -19,6 +19,7 @@ from gateway.he.encryption import lane_slots
 from gateway.he.engine import default_engine
 from gateway.issuer.issuer import IssuedTemplate, Pins
 from gateway.wire.errors import MalformedMessage
+from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import KeyId, SessionId
 from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
 from gateway.wire.profile import T

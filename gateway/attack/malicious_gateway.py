@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from gateway.attack.counter import Counter, unix_time
+from gateway.attack.counter import Counter
 from gateway.attack.crooked_gateway import CrookedGateway, Taken, at_least
 from gateway.attack.deployment import Site
 from gateway.attack.faces import Face, another_picture, face, score
@@ -26,6 +26,7 @@ from gateway.wire import cose
 from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.errors import Refused
 from gateway.wire.evaluation import Decision
+from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import new_record_id
 from gateway.wire.liveness import not_performed
 from gateway.wire.policy import MatchPolicy

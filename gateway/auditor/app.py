@@ -8,12 +8,10 @@ the demanded one is a refusal like any other; the operator's log says in which v
 """
 
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,15 +22,12 @@ from gateway.auditor.repetition import RepetitionWorkers
 from gateway.auditor.service import AuditorService
 from gateway.auditor.verification import Auditing, Repeat
 from gateway.wire.audit import AuditRequest
-from gateway.wire.host.application import new_application
-from gateway.wire.host.http import CBOR, bounded_body, cbor_response, json_response
-from gateway.wire.requests import NonceMemory, verify_request
+from gateway.wire.host.application import add_health, new_application
+from gateway.wire.host.clock import unix_time
+from gateway.wire.host.signed import SignedRequests
+from gateway.wire.requests import NonceMemory
 
 log = logging.getLogger("sealmatch.auditor")
-
-
-def unix_time() -> int:
-    return int(time.time())
 
 
 def create_app(
@@ -59,7 +54,7 @@ def create_app(
         settings.accepted_policies,
     )
     service = AuditorService(held.signing_key, auditing, clock)
-    nonces = NonceMemory()
+    signed = SignedRequests(register.gateway_by_key_id, NonceMemory(), clock)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -74,24 +69,7 @@ def create_app(
 
     @app.post("/v1/audits")
     async def audit(request: Request) -> Response:
-        body = await bounded_body(request, CBOR, AuditRequest.max_bytes)
+        return await signed.answer(request, AuditRequest, service.audit)
 
-        def work() -> bytes:
-            sender = verify_request(
-                request.method,
-                request.url.path,
-                request.headers,
-                body,
-                register.gateway_by_key_id,
-                nonces,
-                clock(),
-            )
-            return service.audit(AuditRequest.decode(body), sender)
-
-        return cbor_response(await run_in_threadpool(work))
-
-    @app.get("/v1/health")
-    async def health() -> Response:
-        return json_response({"status": "ok"})
-
+    add_health(app, "/v1/health")
     return app

@@ -42,6 +42,7 @@ from gateway.translog.note import Kind, NoteSigner
 from gateway.wire.audit import AuditRequest, AuditResponse, AuditResult
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.evaluation import BlindedRows, DecisionResponse, EncryptedBits, MaskedProduct
+from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import Digest, PartyId, RecordId, SessionId, SubjectHandle, digest_of
 from gateway.wire.message import Message
 from gateway.wire.requests import NonceMemory, sign_request, verify_request
@@ -386,10 +387,6 @@ def unit_pair(
     b -= (a @ b) * a
     b /= np.linalg.norm(b)
     return a, cosine * a + np.sqrt(1 - cosine * cosine) * b
-
-
-def unix_time() -> int:
-    return int(time.time())
 
 
 def _authority_service(

@@ -13,7 +13,6 @@ CBOR; outcomes are JSON, errors JSON in the CAMARA form.
 import base64
 import logging
 import re
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -38,11 +37,13 @@ from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import SessionNotFound
-from gateway.wire.host.application import new_application, swept
+from gateway.wire.host.application import add_health, new_application, swept
+from gateway.wire.host.clock import unix_time
 from gateway.wire.host.http import CBOR, bounded_body, cbor_response, json_response
+from gateway.wire.host.signed import SignedRequests
 from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import SessionId, digest_of
-from gateway.wire.requests import NonceMemory, verify_request
+from gateway.wire.requests import NonceMemory
 from gateway.wire.session import SessionRequest
 from gateway.wire.submission import Submission
 
@@ -54,10 +55,6 @@ SWEEP_SECONDS = 15
 FindParty = Callable[[sa.Connection, bytes], VerifyKey | None]
 
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
-
-
-def unix_time() -> int:
-    return int(time.time())
 
 
 def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) -> FastAPI:
@@ -114,21 +111,18 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
 
     app = new_application("Sealmatch gateway", "0.1", log, lifespan, settings.refusal_ms)
 
-    def signed_by(find: FindParty, request: Request, body: bytes) -> VerifyKey:
+    def enrolled(find: FindParty) -> SignedRequests:
         def look_up(key_id: bytes) -> VerifyKey | None:
             with database.transaction() as connection:
                 return find(connection, key_id)
 
-        return verify_request(
-            request.method, request.url.path, request.headers, body, look_up, nonces, clock()
-        )
+        return SignedRequests(look_up, nonces, clock)
 
-    def sender_of(request: Request, body: bytes) -> VerifyKey:
-        return signed_by(store.device_by_key_id, request, body)
+    devices, readers = enrolled(store.device_by_key_id), enrolled(store.reader_by_key_id)
 
     def check_reader(request: Request) -> None:
         if settings.log_read == "enrolled":
-            signed_by(store.reader_by_key_id, request, b"")
+            readers.sender(request, b"")
 
     add_log_routes(app, running_log.published, check_reader)
 
@@ -138,7 +132,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
 
         def work() -> bytes:
             parsed = SessionRequest.decode(body)
-            return service.open_session(parsed, sender_of(request, body)).encode()
+            return service.open_session(parsed, devices.sender(request, body)).encode()
 
         return cbor_response(await run_in_threadpool(work))
 
@@ -148,7 +142,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
 
         def work() -> SessionView:
             parsed = Submission.decode(body)
-            sender = sender_of(request, body)
+            sender = devices.sender(request, body)
             return service.submit(_session(session_id), parsed, digest_of(body), sender)
 
         view = await run_in_threadpool(work)
@@ -157,14 +151,11 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
     @app.get(f"{BASE}/sessions/{{session_id}}")
     async def status(request: Request, session_id: str) -> Response:
         def work() -> SessionView:
-            return service.status(_session(session_id), sender_of(request, b""))
+            return service.status(_session(session_id), devices.sender(request, b""))
 
         return json_response(_view(await run_in_threadpool(work)))
 
-    @app.get("/health")
-    async def health() -> Response:
-        return json_response({"status": "ok"})
-
+    add_health(app, "/health")
     return app
 
 

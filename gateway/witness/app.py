@@ -19,8 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.translog.witnessing import MAX_REQUEST_BYTES, SizeConflict
-from gateway.wire.host.application import new_application
-from gateway.wire.host.http import bounded_body, json_response
+from gateway.wire.host.application import add_health, new_application
+from gateway.wire.host.clock import unix_time
+from gateway.wire.host.http import bounded_body
 from gateway.witness.config import WitnessSettings
 from gateway.witness.keys import read_keys
 from gateway.witness.logs import KnownLogs
@@ -32,10 +33,6 @@ log = logging.getLogger("sealmatch.witness")
 
 TEXT: Final = "text/plain; charset=utf-8"
 SIZE: Final = "text/x.tlog.size"
-
-
-def unix_time() -> int:
-    return int(time.time())
 
 
 def create_app(settings: WitnessSettings, clock: Callable[[], int] = unix_time) -> FastAPI:
@@ -78,8 +75,5 @@ def create_app(settings: WitnessSettings, clock: Callable[[], int] = unix_time) 
         admit(request)
         return Response(await run_in_threadpool(witness.latest, origin_hash), media_type=TEXT)
 
-    @app.get("/health")
-    async def health() -> Response:
-        return json_response({"status": "ok"})
-
+    add_health(app, "/health")
     return app

@@ -16,6 +16,7 @@ from gateway.server.config import GatewaySettings
 from gateway.server.service import GatewayService
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.host.serving import bind
+from gateway.wire.host.signed import SignedRequests
 from tests.support.deployment import MODEL, SESSIONS, assert_problem
 from tests.support.sealed import sealed_gateway
 
@@ -112,7 +113,7 @@ def test_a_fault_of_our_own_is_500_without_detail(
         raise error
 
     monkeypatch.setattr(GatewayService, "status", broken)
-    monkeypatch.setattr(server_app, "verify_request", lambda *_: None)
+    monkeypatch.setattr(SignedRequests, "sender", lambda *_: None)
     answer = client.get(f"{SESSIONS}/{'0' * 32}", headers={"x-correlator": CORRELATOR})
     assert answer.status_code == 500
     assert set(answer.json()) == {"status", "code", "message"}

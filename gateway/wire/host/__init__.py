@@ -4,6 +4,7 @@ Nothing here is a message. At the edge of the network:
 
 application  one error table, no framework pages
 http         body limits, correlation, problem bodies
+signed       who sent a request, and the route that serves it
 cli          what both operator commands have in common
 serving      running until Ctrl-C, ready line, operator's log
 tls          certificates; required off loopback

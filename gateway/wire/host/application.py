@@ -1,4 +1,4 @@
-"""What both servers' HTTP applications have in common: one error table, no framework pages.
+"""What the servers' HTTP applications have in common: one error table, no framework pages.
 
 Routes parse, call one service, encode. Errors are raised and translated here, once: each becomes
 the answer of ``gateway.wire.errors.problem_for``, and what a refusal hides goes to the operator's
@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.wire import errors
-from gateway.wire.host.http import EdgeHeaders, problem_response
+from gateway.wire.host.http import EdgeHeaders, json_response, problem_response
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -67,6 +67,14 @@ def new_application(
         return answer
 
     return app
+
+
+def add_health(app: FastAPI, path: str) -> None:
+    """Let a supervisor ask whether the server answers."""
+
+    @app.get(path)
+    async def health() -> Response:
+        return json_response({"status": "ok"})
 
 
 @asynccontextmanager

@@ -1,0 +1,52 @@
+"""Who sent an HTTP request: the party whose key signed it (RFC 9421; protocol, section 8)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.wire.cose import VerifyKey
+from gateway.wire.host.http import CBOR, bounded_body, cbor_response
+from gateway.wire.message import Message
+from gateway.wire.requests import NonceMemory, verify_request
+
+M = TypeVar("M", bound=Message)
+
+FindKey = Callable[[bytes], VerifyKey | None]
+"""Key id -> the enrolled party's key."""
+
+
+@dataclass(frozen=True)
+class SignedRequests:
+    """What a server verifies requests with. Several in one server share the nonces."""
+
+    find: FindKey
+    nonces: NonceMemory
+    clock: Callable[[], int]
+
+    def sender(self, request: Request, body: bytes) -> VerifyKey:
+        """The sender's key. Raises as ``verify_request``."""
+        return verify_request(
+            request.method,
+            request.url.path,
+            request.headers,
+            body,
+            self.find,
+            self.nonces,
+            self.clock(),
+        )
+
+    async def answer(
+        self, request: Request, kind: type[M], serve: Callable[[M, VerifyKey], bytes]
+    ) -> Response:
+        """Verify the sender, parse, call the service in a thread; its answer is CBOR as well."""
+        body = await bounded_body(request, CBOR, kind.max_bytes)
+
+        def work() -> bytes:
+            sender = self.sender(request, body)
+            return serve(kind.decode(body), sender)
+
+        return cbor_response(await run_in_threadpool(work))
