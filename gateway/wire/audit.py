@@ -8,14 +8,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.wire.evaluation import Decision, FreshBytes, LaneCount
+from gateway.wire.evaluation import Decision, EvaluationFacts, FreshBytes
 from gateway.wire.ids import (
-    CommitmentField,
     DigestField,
-    KeyIdField,
     NonceField,
     PartyId,
-    ProfileName,
     SessionIdField,
     UnixTime,
 )
@@ -25,27 +22,8 @@ from gateway.wire.sealing import SEALED_AUDIT_BYTES
 from gateway.wire.session import PublicKeyBytes, SignedBytes
 
 
-class Evaluated(Message):
+class Evaluated(EvaluationFacts):
     """What a decision says of the evaluation: all of it but the outcome."""
-
-    profile: ProfileName
-    session: SessionIdField
-    gateway: PartyId
-    authority: PartyId
-    device: PartyId
-    issuer: PartyId
-    key_id: KeyIdField
-    lanes: LaneCount
-    probe_digest: DigestField
-    template_digest: DigestField
-    template_assertion_digest: DigestField
-    submission_assertion_digest: DigestField
-    policy_digest: DigestField
-    model_digest: DigestField
-    masked_product_digest: DigestField
-    encrypted_bits_digest: DigestField
-    blinded_rows_digest: DigestField
-    seed_commitment: CommitmentField
 
     @classmethod
     def of(cls, decision: Decision) -> "Evaluated":

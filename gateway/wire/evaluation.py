@@ -73,8 +73,8 @@ class BlindedRows(Message):
 Outcome = Literal["MATCH", "NO_MATCH"]
 
 
-class Decision(Message):
-    """Signed by the authority: this bit came out for these inputs (protocol, section 10)."""
+class EvaluationFacts(Message):
+    """Between whom, under which key and of which inputs an evaluation was made."""
 
     profile: ProfileName
     session: SessionIdField
@@ -83,7 +83,6 @@ class Decision(Message):
     device: PartyId
     issuer: PartyId
     key_id: KeyIdField
-    outcome: Outcome
     lanes: LaneCount
     probe_digest: DigestField
     template_digest: DigestField
@@ -95,6 +94,12 @@ class Decision(Message):
     encrypted_bits_digest: DigestField
     blinded_rows_digest: DigestField
     seed_commitment: CommitmentField
+
+
+class Decision(EvaluationFacts):
+    """Signed by the authority: this bit came out for these inputs (protocol, section 10)."""
+
+    outcome: Outcome
 
 
 class DecisionResponse(Message):

@@ -19,8 +19,9 @@ KINDS: dict[str, type[Message]] = {
     name: value
     for module in (session, submission, evaluation, audit, liveness, policy, proof)
     for name, value in vars(module).items()
-    if isinstance(value, type) and issubclass(value, Message) and value is not Message
+    if isinstance(value, type) and issubclass(value, Message) and not value.__subclasses__()
 }
+"""What others derive from is no message itself."""
 MESSAGE_FILES = sorted(generate.MESSAGES)
 SIGNED_FILES = sorted(generate.SIGNED)
 
