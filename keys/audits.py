@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NewType
 
 from gateway.wire.errors import Refused
+from gateway.wire.host import crash
 from gateway.wire.host.ledger import Ledger
 from gateway.wire.ids import PartyId
 
@@ -86,6 +87,7 @@ class AuditLedger:
             added = connection.execute(
                 "INSERT INTO demands (gateway, due) VALUES (?, ?)", (gateway, due)
             )
+            crash.reach("authority-demand-written")
             return DemandId(int(added.lastrowid or 0))
 
     def answered(self, demand: DemandId) -> None:
@@ -96,6 +98,7 @@ class AuditLedger:
         """
         with self._ledger.transaction() as connection:
             connection.execute("DELETE FROM demands WHERE id = ?", (demand,))
+            crash.reach("authority-answer-written")
 
     def unanswered(self) -> dict[PartyId, int]:
         """Demands whose time has passed, by gateway.

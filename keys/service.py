@@ -33,7 +33,7 @@ from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
 from keys.audits import AuditLedger, AuditPolicy, coin
 from keys.caps import AttemptCaps
 from keys.custody import Custody
-from keys.sessions import Asked, Demanded, Session, SessionTable, State
+from keys.sessions import Asked, Demanded, Session, SessionTable, State, Toss
 from keys.trust import TrustList
 from keys.workers import MakeSecret
 
@@ -178,8 +178,8 @@ class AuthorityService:
         Raises:
             MalformedMessage: the rows are not a valid encoding.
             SessionNotFound: unknown or expired.
-            Refused: wrong sender, wrong state, a second answer for one key, or the gateway has
-                left too many audits unanswered.
+            Refused: wrong sender, wrong state, a second answer for one key, other rows than those
+                that the coin was tossed for, or the gateway has left too many audits unanswered.
             Unavailable: the outcome could not be counted, now or before: it must not leave; or a
                 demand could not be noted.
         """
@@ -195,10 +195,11 @@ class AuthorityService:
             if session.asked is None:
                 raise Refused("no masked product was answered")
             evaluated = _evaluated(session.grant.message, session.asked, rows.digest)
-            if not self._toss(self._settings.audits.one_in):  # before anything is decrypted
+            if not self._fell(session, rows.digest):  # before anything is decrypted
                 return self._decide(session, rows.digest, evaluated, rows)
             answer = self._demand(session, evaluated, rows)
             session.advance(State.DEMANDED, rows.digest, answer)
+            crash.reach("authority-demand-kept")
             return answer
 
     def conclude(self, message: AuditResult, sender: VerifyKey) -> bytes:
@@ -225,7 +226,9 @@ class AuthorityService:
             if demanded is None:
                 raise Refused("no audit was demanded")
             self._check_report(message.report, demanded.demand)
+            crash.reach("authority-report-accepted")
             self._audits.answered(demanded.entry)
+            crash.reach("authority-answer-noted")
             evaluated = demanded.demand.message.evaluated
             return self._decide(session, message.digest, evaluated, demanded.rows)
 
@@ -250,6 +253,19 @@ class AuthorityService:
         crash.reach("authority-decision-kept")
         return answer
 
+    def _fell(self, session: Session, rows: Digest) -> bool:
+        """The coin, tossed once per key and for these rows.
+
+        A demand that could not be noted must not give the gateway another throw, nor other rows
+        now that it may guess how the first one fell.
+        """
+        if session.toss is None:
+            session.toss = Toss(rows, self._toss(self._settings.audits.one_in))
+            crash.reach("authority-coin-tossed")
+        if session.toss.request != rows:
+            raise Refused("the coin was tossed for other rows")
+        return session.toss.fell
+
     def _demand(self, session: Session, evaluated: Evaluated, rows: Ciphertext) -> bytes:
         grant = session.grant.message
         # Time of its own: a device that submits late must not leave its gateway without any.
@@ -257,6 +273,7 @@ class AuthorityService:
         demand = AuditDemand(evaluated=evaluated, nonce=new_nonce(), expires_at=due)
         signed = cose.sign(demand, self._custody.signing)
         session.demanded = Demanded(signed, rows, self._audits.demand(grant.gateway, due))
+        crash.reach("authority-demand-noted")
         return DecisionResponse(decision=None, demand=signed.encoded).encode()
 
     def _check_report(self, report: bytes, demand: Signed[AuditDemand]) -> None:

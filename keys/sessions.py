@@ -54,6 +54,16 @@ class Asked:
     bits_digest: Digest
 
 
+@dataclass(frozen=True)
+class Toss:
+    """How the coin fell for the rows of a session."""
+
+    request: Digest
+    """Of the rows."""
+    fell: bool
+    """Whether an audit is demanded."""
+
+
 @dataclass
 class Demanded:
     """What the authority keeps of rows for which it demanded an audit."""
@@ -75,6 +85,8 @@ class Session:
     """The stored answer."""
     state: State = State.GRANTED
     asked: Asked | None = None
+    toss: Toss | None = None
+    """Tossed once, also when what should follow failed and is asked for again."""
     demanded: Demanded | None = field(default=None, repr=False)
     attempt: AttemptId | None = None
     """Counted once, also when an answer failed and is asked for again."""

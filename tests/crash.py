@@ -1,9 +1,9 @@
 """``python -m tests.crash``: kill the servers hundreds of times, and check what is left.
 
-Every labelled crash point of gateway, authority and sequencer ``--each`` times, then ``--kills``
-SIGKILLs at random moments, with registrations in flight, on SQLite and on PostgreSQL (Debian's
-package ``postgresql``). The tests run a short version: ``tests/e2e/test_log_crashes.py``. A
-witness's own crash points: ``tests/e2e/test_witness_crashes.py``.
+Every labelled crash point of gateway, authority, auditor, sequencer and witness ``--each`` times,
+then ``--kills`` SIGKILLs at random moments, with registrations in flight and one evaluation in two
+audited, on SQLite and on PostgreSQL (Debian's package ``postgresql``). The tests run a short
+version: ``tests/e2e/test_log_crashes.py``.
 """
 
 import argparse
@@ -35,17 +35,21 @@ def _run(database: str, options: argparse.Namespace) -> None:
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
         root = stack.enter_context(tempfile.TemporaryDirectory(prefix="sealmatch-crash-"))
-        url = None
+        url = files = None
         if database == "postgresql":
             programs = _programs()
             if programs is None:
                 sys.exit("PostgreSQL is not installed (apt-get install postgresql)")
-            url = stack.enter_context(PostgresServer(programs)).new_database()
-        campaign = stack.enter_context(Campaign(Path(root), url, options.seed))
+            server = stack.enter_context(PostgresServer(programs))
+            url, files = server.new_database(), server.directory
+        campaign = stack.enter_context(
+            Campaign(Path(root), url, options.seed, database_files=files)
+        )
         campaign.registered()
         for point in [p for p in labelled() if p.startswith(options.only)] * bool(options.each):
             for _ in range(options.each):
                 campaign.kill_at(point)
+            campaign.registered()
             _tell(database, f"{point} x {options.each}", campaign)
         for number in range(1, options.kills + 1):
             campaign.registered()

@@ -5,8 +5,6 @@ file in its data directory; ``sealmatch-auditor enrol`` and ``suspend`` write it
 service notices a change at the next request. A party that rotates its key stands in it twice.
 """
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Final, Literal, Self
 
@@ -14,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gateway.wire.cose import MAX_KEYS, VerifyKey
 from gateway.wire.errors import CallerMisuse, Refused
-from gateway.wire.host.keyfile import exclusive
+from gateway.wire.host.keyfile import create_secret, exclusive, replace_secret
 from gateway.wire.ids import PartyId
 
 Kind = Literal["authority", "gateway", "issuer", "device"]
@@ -128,19 +126,11 @@ class Register:
             self._stamp = stamp
 
     def _write(self, parties: tuple[Enrolled, ...]) -> None:
-        """Replace the file in one step: a crash leaves the old list or the new one."""
+        """Replace the file in one step: a crash leaves the old list or the new one, for good."""
         try:
             content = _File(parties=parties).model_dump_json(indent=1)
         except ValidationError:
             raise CallerMisuse("a party has one key, or two while it rotates") from None
-        descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".register-")
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self._path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write = replace_secret if self._path.exists() else create_secret
+        write(self._path, content.encode())
         self._refresh()

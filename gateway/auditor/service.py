@@ -14,6 +14,7 @@ from gateway.wire import cose
 from gateway.wire.audit import AuditReport, AuditRequest, AuditResponse
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.host import crash
 from gateway.wire.ids import Digest
 
 ATTEMPTS: Final = 6
@@ -80,11 +81,15 @@ class AuditorService:
         now = self._clock()
         demand = check_demand(request, sender, self._auditing.parties, now)
         self._demands.use(demand.digest, demand.message.expires_at + CLOCK_SKEW, now)
+        crash.reach("auditor-demand-counted")
         check_evaluation(request, demand, self._auditing)
+        crash.reach("auditor-evaluation-repeated")
         report = AuditReport(
             auditor=self._key.party,
             demand_digest=demand.digest,
             evaluated_digest=demand.message.evaluated.digest,
             assertions_verified=self._auditing.verify_assertions,
         )
-        return AuditResponse(report=cose.sign(report, self._key).encoded).encode()
+        signed = cose.sign(report, self._key)
+        crash.reach("auditor-report-signed")
+        return AuditResponse(report=signed.encoded).encode()

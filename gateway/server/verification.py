@@ -230,9 +230,11 @@ def _decide(
     # 14: the audit
     report = None
     if response.demand is not None:
+        crash.reach("gateway-demand-received")
         report = have_repeated(
             response.demand, held, expected.authority_key, auditor, evaluation, inputs, bits
         )
+        crash.reach("gateway-report-received")
         response = authority.audited_decision(
             AuditResult(session=session.session_id, report=report.encoded)
         )

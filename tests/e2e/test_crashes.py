@@ -1,8 +1,9 @@
-"""Either server killed at every step of a session; disks that fill and databases that stall there.
+"""Every server killed at every step of an audited session; disks and databases that fail there.
 
 Whatever happens: the client gets an error after which it may start again, or the final answer,
 and when it asks again the answer is still that one. There is a whole record or none, each record
-is counted once, an attempt is counted before anything is answered, and after a restart all works.
+is counted once, an attempt is counted before anything is answered, a demand for an audit is noted
+before it leaves and stays until its report has come, and after a restart all works.
 """
 
 import contextlib
@@ -11,26 +12,39 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from gateway.proofs.verify import verify_receipt
+from gateway.wire import cose
+from gateway.wire.audit import AuditDemand, AuditReport, AuditResult
+from gateway.wire.evaluation import BlindedRows, DecisionResponse
+from gateway.wire.host.http import CBOR
+from gateway.wire.ids import digest_of
+from gateway.wire.requests import sign_request
 from gateway.wire.session import SessionOffer
-from tests.e2e.test_faults import AUTHORITY, GATEWAY, full_disk, revive
+from tests.e2e.test_faults import AUDITOR, AUTHORITY, GATEWAY, full_disk, kill, revive
 from tests.support.crashing import points
 from tests.support.deployment import (
+    AUDITS,
+    MASKED,
+    ROWS,
+    SESSION_KEYS,
     SESSIONS,
     Counter,
     Observed,
     Opened,
     assert_problem,
-    free_port_pair,
+    free_ports,
     gateway_database,
+    gateway_signing_key,
+    honest,
     pair,
     session_request,
     unix_time,
@@ -50,6 +64,8 @@ GATEWAY_STEPS = (
     "gateway-product-made",
     "gateway-bits-received",
     "gateway-rows-made",
+    "gateway-demand-received",
+    "gateway-report-received",
     "gateway-decision-received",
     "gateway-record-half-written",
     "gateway-record-written",
@@ -64,12 +80,31 @@ AUTHORITY_STEPS = (
     "authority-attempt-counted",
     "authority-bits-made",
     "authority-bits-kept",
+    "authority-coin-tossed",
+    "authority-demand-written",
+    "authority-demand-noted",
+    "authority-demand-kept",
+    "authority-report-accepted",
+    "authority-answer-written",
+    "authority-answer-noted",
     "authority-key-destroyed",
     "authority-outcome-written",
     "authority-attempt-concluded",
     "authority-decision-kept",
 )
-"""In the order of a registration."""
+AUDITOR_STEPS = ("auditor-demand-counted", "auditor-evaluation-repeated", "auditor-report-signed")
+"""In the order of a registration, which here is always audited."""
+
+OPEN_DEMAND = {
+    "gateway-demand-received",
+    "gateway-report-received",
+    "authority-demand-noted",
+    "authority-demand-kept",
+    "authority-report-accepted",
+    "authority-answer-written",
+    *AUDITOR_STEPS,
+}
+"""Where a demand is on disk and no report has been accepted."""
 
 PATIENCE = 40
 """Seconds within which every client has its answer."""
@@ -87,11 +122,13 @@ def deployment(steps: Steps, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "SEALMATCH_AUTHORITY_WORKERS": "1",
         "SEALMATCH_GATEWAY_WORKERS": "1",
         "SEALMATCH_AUTHORITY_SESSION_SECONDS": "900",
+        "SEALMATCH_AUTHORITY_AUDIT_SECONDS": "900",
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**steps.environment(), **few}.items():
             patch.setenv(name, value)
-        with Observed(root, port=free_port_pair(), authority_seconds="8") as deployment:
+        settings = {"authority_seconds": "8", "auditor_seconds": "8"}
+        with Observed(root, port=free_ports(3), audit_one_in=1, **settings) as deployment:
             yield deployment
 
 
@@ -103,6 +140,8 @@ class Stored:
     counted: dict[str, int]
     decided: set[bytes]
     attempts: list[tuple[int, int | None]]
+    demands: list[int]
+    """Of audits whose report has not come."""
 
 
 def stored(deployment: Observed) -> Stored:
@@ -116,16 +155,22 @@ def stored(deployment: Observed) -> Stored:
             row[0]
             for row in database.execute("select record_id from sessions where state = 'DECIDED'")
         }
-    caps = deployment.directories.authority / "caps.sqlite3"
-    with contextlib.closing(sqlite3.connect(caps, timeout=10)) as database:
-        assert database.execute("pragma integrity_check").fetchone() == ("ok",)
-        attempts = database.execute("select id, matched from attempts order by id").fetchall()
+    attempts = ledger(deployment, "caps.sqlite3", "select id, matched from attempts order by id")
+    demands = ledger(deployment, "audits.sqlite3", "select id from demands order by id")
     outcomes = list(records.values())
     assert decided <= set(records), "a session is decided by a record; it expires before that"
     assert {o: outcomes.count(o) for o in outcomes} == {
         o: n for o, n in counted.items() if o in ("MATCH", "NO_MATCH")
     }, "each record is counted once"
-    return Stored(records, counted, decided, attempts)
+    return Stored(records, counted, decided, attempts, [number for (number,) in demands])
+
+
+def ledger(deployment: Observed, name: str, query: str) -> list[Any]:
+    """What one of the authority's files holds."""
+    path = deployment.directories.authority / name
+    with contextlib.closing(sqlite3.connect(path, timeout=10)) as database:
+        assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+        return database.execute(query).fetchall()
 
 
 class Attempt:
@@ -193,7 +238,9 @@ def check_afterwards(attempt: Attempt, before: Stored, after: Stored, counter: C
             verify_receipt(_decoded(receipt), counter.trust)
         else:
             assert_problem(again, 404, 409)
-    assert counter.register(*pair(0.7)).outcome == "MATCH"
+    next_one = counter.register(*pair(0.7))
+    assert next_one.outcome == "MATCH"
+    assert next_one.verified.audited
 
 
 def _decoded(receipt: str) -> bytes:
@@ -203,8 +250,9 @@ def _decoded(receipt: str) -> bytes:
 
 
 def test_no_point_of_the_servers_is_left_out() -> None:
-    of_servers = {name for name in points() if name.startswith(("gateway-", "authority-"))}
-    assert of_servers == {*GATEWAY_STEPS, *AUTHORITY_STEPS}
+    servers = ("gateway-", "authority-", "auditor-")
+    of_servers = {name for name in points() if name.startswith(servers)}
+    assert of_servers == {*GATEWAY_STEPS, *AUTHORITY_STEPS, *AUDITOR_STEPS}
 
 
 @pytest.mark.parametrize("step", GATEWAY_STEPS)
@@ -221,6 +269,7 @@ def test_the_gateway_killed(
     after = stored(deployment)
     recorded = len(after.records) - len(before.records)
     assert recorded == (step in ("gateway-record-committed", "gateway-receipt-ready"))
+    assert_demanded(step, before, after)
     check_afterwards(attempt, before, after, counter)
 
 
@@ -243,7 +292,99 @@ def test_the_authority_killed(
     concluded = place >= AUTHORITY_STEPS.index("authority-attempt-concluded")
     assert len(new) == counted, "counted before anything is answered"
     assert [matched for _, matched in new] == [1 if concluded else None] * counted
+    assert_demanded(step, before, after)
     revive(deployment)
+    check_afterwards(attempt, before, after, counter)
+
+
+@pytest.mark.parametrize("step", AUDITOR_STEPS)
+def test_the_auditor_killed(
+    deployment: Observed, steps: Steps, counter: Counter, step: str
+) -> None:
+    before = stored(deployment)
+    steps.arm(step)
+    attempt = Attempt(counter).run()
+    assert steps.reached
+    assert deployment.servers[AUDITOR].process.wait(10) == -9
+    assert not attempt.final, "nothing is decided without the report"
+    after = stored(deployment)
+    assert after.records == before.records
+    assert_demanded(step, before, after)
+    revive(deployment)
+    check_afterwards(attempt, before, after, counter)
+
+
+def assert_demanded(step: str, before: Stored, after: Stored) -> None:
+    """A demand is on file from before it leaves until its report is accepted; undecided so long."""
+    assert after.demands[: len(before.demands)] == before.demands
+    assert len(after.demands) - len(before.demands) == (step in OPEN_DEMAND)
+    if step in OPEN_DEMAND:
+        assert [matched for _, matched in after.attempts[len(before.attempts) :]] == [None]
+
+
+class Replayed:
+    """What a gateway's process sent and got, and its key: an attacker's, who has the host."""
+
+    def __init__(self, deployment: Observed) -> None:
+        self.seen: dict[str, tuple[bytes, bytes]] = {}
+        self._key = gateway_signing_key(deployment)
+        self._authority = deployment.proxy
+
+    def watch(self, path: str, body: bytes, ask: Callable[[], tuple[int, bytes]]) -> Any:
+        status, answer = ask()
+        self.seen[path] = (body, answer)
+        return status, answer
+
+    def send(self, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """What was sent there, or something else, under a fresh signature."""
+        body = self.seen[path][0] if body is None else body
+        headers = sign_request("POST", path, body, self._key, unix_time())
+        return self._authority.forward(path, body, {**headers, "content-type": CBOR})
+
+    def forged_report(self) -> bytes:
+        demand = DecisionResponse.decode(self.seen[ROWS][1]).demand or b""
+        wanted = cose.peek(demand, AuditDemand).evaluated
+        report = AuditReport(
+            auditor="demo-auditor",
+            demand_digest=digest_of(demand),
+            evaluated_digest=wanted.digest,
+            assertions_verified=True,
+        )
+        signed = cose.sign(report, self._key)
+        return AuditResult(session=wanted.session, report=signed.encoded).encode()
+
+
+def test_a_gateway_that_dies_at_a_demand_does_not_escape_it(
+    deployment: Observed, steps: Steps, counter: Counter
+) -> None:
+    """Not by the same rows, other rows, the product again, a false report; not by a restart."""
+    before = stored(deployment)
+    replayed = Replayed(deployment)
+    deployment.proxy.behaviour = replayed.watch
+    steps.arm("gateway-demand-received")
+    attempt = Attempt(counter).run()
+    assert deployment.servers[GATEWAY].process.wait(10) == -9
+    deployment.proxy.behaviour = honest
+    rows = BlindedRows.decode(replayed.seen[ROWS][0])
+    altered = bytearray(rows.blinded_rows)
+    altered[2:9] = bytes(7)
+    other = rows.model_copy(update={"blinded_rows": bytes(altered)}).encode()
+    assert replayed.send(ROWS) == (200, replayed.seen[ROWS][1]), "the demand, and no second toss"
+    assert replayed.send(ROWS, other)[0] == 403
+    assert replayed.send(MASKED)[0] == 403
+    assert replayed.send(AUDITS, replayed.forged_report())[0] == 403
+    # The authority dies too: the session's key is gone, the demand is not.
+    kill(deployment, AUTHORITY)
+    revive(deployment)
+    for path in (MASKED, ROWS):
+        assert replayed.send(path)[0] == 404
+    assert replayed.send(AUDITS, replayed.forged_report())[0] == 404
+    # Opened again under its id, the session has another key, and the assertions name the old one.
+    assert replayed.send(SESSION_KEYS)[0] == 200
+    assert replayed.send(MASKED)[0] == 403
+    after = stored(deployment)
+    assert after.records == before.records
+    assert_demanded("gateway-demand-received", before, after)
     check_afterwards(attempt, before, after, counter)
 
 
@@ -340,6 +481,8 @@ def faulty(deployment: Observed, fault: str) -> contextlib.AbstractContextManage
         ("gateway's database locked", "gateway-decision-received"),
         ("authority's disk full", "authority-assertions-checked"),
         ("authority's disk full", "authority-attempt-written"),
+        ("authority's disk full", "authority-coin-tossed"),
+        ("authority's disk full", "authority-report-accepted"),
         ("authority's disk full", "authority-key-destroyed"),
     ],
 )

@@ -48,7 +48,8 @@ pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 SEALMATCH = Path(sys.executable).with_name("sealmatch")
 TEMPLATE, PROBE = pair(0.7)
-AUTHORITY, GATEWAY = 0, 1
+AUTHORITY, AUDITOR, GATEWAY = 0, 1, -1
+"""Places among a deployment's servers; the auditor's where there is one."""
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +84,22 @@ def revive(deployment: Observed) -> None:
     """Start again what was killed, on the same port and directory."""
     with _reviving:
         running = deployment._servers
-        for which in (AUTHORITY, GATEWAY):
+        audited = len(running) > 2
+        for which in (AUTHORITY, AUDITOR, GATEWAY) if audited else (AUTHORITY, GATEWAY):
             if running[which].process.poll() is None:
                 continue
             running[which].stop()
-            if which == AUTHORITY:
-                deployment.proxy.upstream = deployment.start_authority()
-            else:
-                deployment.start_gateway(f"http://127.0.0.1:{deployment.proxy.port}")
+            _start(deployment, which)
             running[which] = running.pop()
+
+
+def _start(deployment: Observed, which: int) -> None:
+    if which == AUTHORITY:
+        deployment.proxy.upstream = deployment.start_authority()
+    elif which == AUDITOR:
+        deployment.start_auditor()
+    else:
+        deployment.start_gateway(f"http://127.0.0.1:{deployment.proxy.port}")
 
 
 def counts(deployment: Observed) -> dict[str, int]:

@@ -710,10 +710,18 @@ class Proxy:
 
 
 class Observed(local.LocalDeployment):
-    """Both real servers, with a proxy before the authority."""
+    """The real servers, with a proxy before the authority."""
 
-    def __init__(self, root: Path, model: Model = MODEL, port: int = 0, **settings: str) -> None:
-        super().__init__(root, model, port, tls=False, **settings)
+    def __init__(
+        self,
+        root: Path,
+        model: Model = MODEL,
+        port: int = 0,
+        *,
+        audit_one_in: int = 0,
+        **settings: str,
+    ) -> None:
+        super().__init__(root, model, port, tls=False, audit_one_in=audit_one_in, **settings)
         self.proxy = Proxy()
 
     def authority_url(self, port: int) -> str:
@@ -886,18 +894,23 @@ def assert_problem(response: httpx.Response, *statuses: int) -> None:
 
 
 def free_port_pair() -> int:
-    """A port that is free now together with the next one.
+    """A port that is free now together with the next one."""
+    return free_ports(2)
+
+
+def free_ports(count: int) -> int:
+    """The first of so many neighbouring ports that are free now.
 
     Below those that the system gives to connections: a server that a test kills and starts again
     must find its port still free.
     """
     for _ in range(50):
         port = 10_000 + secrets.randbelow(22_000)
-        with socket.socket() as first, socket.socket() as second, contextlib.suppress(OSError):
-            first.bind(("127.0.0.1", port))
-            second.bind(("127.0.0.1", port + 1))
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for number in range(count):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port + number))
             return port
-    raise RuntimeError("no two neighbouring ports are free")
+    raise RuntimeError("no neighbouring ports are free")
 
 
 def children_of(pid: int) -> list[int]:

@@ -388,6 +388,31 @@ def test_the_count_survives_a_restart(tmp_path: Path, clock: Clock) -> None:
     assert (tmp_path / "audits.sqlite3").stat().st_mode & 0o777 == 0o600
 
 
+def test_storage_that_fails_gives_no_second_toss(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The coin fell and the demand could not be noted: it stays fallen, for these rows."""
+    half = InProcessAuthority(tmp_path, clock, audits=AuditPolicy(2, 60, 99))
+    falls = iter([True, False, False])
+    monkeypatch.setattr(half.service, "_toss", lambda _: next(falls))
+    _, rows = honest_rows(half)
+
+    def full_disk(*_: object) -> None:
+        raise Unavailable("the ledger of audits cannot be written")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(half.ledger, "demand", full_disk)
+        with pytest.raises(Unavailable):
+            half.service.decide(rows, GATEWAY.public)
+    with refused("tossed for other rows"):
+        other = BlindedRows(session=rows.session, blinded_rows=any_rows(9))
+        half.service.decide(other, GATEWAY.public)
+    _, demand = demanded(half, rows)
+    clock.now += 60
+    assert half.ledger.unanswered() == {GATEWAY.party: 1}
+    assert demand.message.evaluated.session == rows.session
+
+
 @pytest.mark.parametrize("when", ["demand", "report"])
 def test_storage_that_fails_lets_no_decision_out(
     authority: InProcessAuthority, decryptions: list[str], when: str
