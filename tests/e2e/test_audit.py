@@ -12,16 +12,18 @@ import pytest
 
 from gateway.attack.deployment import MODEL as ATTACK_MODEL
 from gateway.attack.deployment import Site
-from gateway.cli.local import LocalDeployment
 from gateway.wire.errors import SealmatchError
+from tests.e2e.test_faults import AUDITOR, GATEWAY, revive
 from tests.support.deployment import (
-    MODEL,
     Counter,
+    Observed,
     command_environment,
+    free_ports,
     pair,
     record_count,
     session_states,
 )
+from tests.support.steps import Steps
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
@@ -29,14 +31,14 @@ GENUINE, IMPOSTOR = pair(0.7), pair(0.1)
 SECONDS = 5
 
 
-class Impatient(LocalDeployment):
-    """An authority that waits five seconds for a report and lets one demand go unanswered."""
+class Impatient(Observed):
+    """An authority that waits five seconds for a report; two unanswered demands are too many."""
 
     def _authority_environment(self) -> dict[str, str]:
         return {
             **super()._authority_environment(),
             "SEALMATCH_AUTHORITY_AUDIT_SECONDS": str(SECONDS),
-            "SEALMATCH_AUTHORITY_AUDIT_UNANSWERED": "1",
+            "SEALMATCH_AUTHORITY_AUDIT_UNANSWERED": "2",
         }
 
     def authority_command(self, *arguments: str) -> str:
@@ -52,10 +54,19 @@ class Impatient(LocalDeployment):
 
 
 @pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Impatient]:
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
+    return Steps(tmp_path_factory.mktemp("steps") / "folder")
+
+
+@pytest.fixture(scope="module")
+def deployment(steps: Steps, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Impatient]:
     root = tmp_path_factory.mktemp("audit")
-    with Impatient(root, MODEL, audit_one_in=1, auditor_seconds="2") as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in steps.environment().items():
+            patch.setenv(name, value)
+        settings = {"auditor_seconds": "2"}
+        with Impatient(root, port=free_ports(3), audit_one_in=1, **settings) as running:
+            yield running
 
 
 @pytest.fixture
@@ -81,22 +92,28 @@ def test_the_auditor_keeps_nothing(deployment: Impatient, counter: Counter) -> N
     assert set(after) == {"keystore.sealed", "parties.json", "server.log"}
 
 
-def test_without_its_auditor_a_gateway_is_stopped_and_let_in_again(
-    deployment: Impatient, counter: Counter
+def test_a_gateway_that_leaves_demands_is_stopped_and_let_in_again(
+    deployment: Impatient, steps: Steps, counter: Counter
 ) -> None:
-    """The last test of the deployment: the auditor does not come back."""
+    """One demand it dies of, one goes without an auditor, which does not come back."""
     records = record_count(deployment)
-    deployment.servers[1].stop()
+    steps.arm("gateway-demand-received")
+    with pytest.raises(SealmatchError):
+        counter.register(*GENUINE)
+    assert deployment.servers[GATEWAY].process.wait(10) == -9
+    steps.disarm()
+    revive(deployment)
+    deployment.servers[AUDITOR].stop()
     with pytest.raises(SealmatchError):
         counter.register(*GENUINE)
     assert record_count(deployment) == records
     assert "FAILED" in session_states(deployment)
     assert deployment.authority_command("audits", "list") == ""
     time.sleep(SECONDS + 1)
-    assert deployment.authority_command("audits", "list").startswith("demo-gateway\t1 unanswered")
+    assert deployment.authority_command("audits", "list").startswith("demo-gateway\t2 unanswered")
     with pytest.raises(SealmatchError):
         counter.register(*GENUINE)
-    assert deployment.authority_command("audits", "clear", "demo-gateway") == "1 cleared\n"
+    assert deployment.authority_command("audits", "clear", "demo-gateway") == "2 cleared\n"
     counter.open()
 
 

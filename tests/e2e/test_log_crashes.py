@@ -23,10 +23,13 @@ def test_the_sequencer_killed_at_each_of_its_points(tmp_path: Path) -> None:
 def test_two_gateways_on_one_database_killed_at_random(
     tmp_path: Path, postgresql: PostgresServer
 ) -> None:
-    with Campaign(tmp_path, postgresql.new_database()) as campaign:
-        campaign.kill_at("sequencer-batch-committed")
+    url = postgresql.new_database()
+    with Campaign(tmp_path, url, database_files=postgresql.directory) as campaign:
+        for point in ("sequencer-batch-committed", "auditor-report-signed", "witness-committed"):
+            campaign.kill_at(point)
         for _ in range(2):
             campaign.registered()
             campaign.kill_at_random()
         found = campaign.check()
     assert found["receipts"] >= 2
+    assert found["demands"], "an auditor was there to be killed"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -394,6 +397,34 @@ def test_the_register_keeps_two_keys_of_a_party_and_no_third(tmp_path: Path) -> 
     register.suspend("authority", "a")
     with refused("not enrolled"):
         again.authority("a")
+
+
+ENROL = """
+import sys
+from pathlib import Path
+from gateway.auditor.register import Enrolled, Register
+from tests.support.crashing import die_at
+if sys.argv[2]:
+    die_at(sys.argv[2])
+one = Enrolled(kind="device", party=sys.argv[3], public_key="ab" * 32)
+Register(Path(sys.argv[1])).enrol(one)
+"""
+
+
+def test_an_enrolment_that_is_killed_leaves_the_old_register(tmp_path: Path) -> None:
+    path = tmp_path / "auditor" / "parties.json"
+
+    def enrol(party: str, crash_at: str = "") -> int:
+        command = [sys.executable, "-c", ENROL, str(path), crash_at, party]
+        return subprocess.run(command, check=False, timeout=60).returncode
+
+    path.parent.mkdir()
+    assert enrol("first") == 0
+    assert enrol("second", "secret-file-written") == -signal.SIGKILL
+    assert [one.party for one in Register(path).parties()] == ["first"]
+    assert enrol("second") == 0
+    assert [one.party for one in Register(path).parties()] == ["first", "second"]
+    assert [left.name for left in path.parent.iterdir()] == [path.name], "no half-written file"
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"parties": 1}', b'{"version": 2}', b"\xff"])
