@@ -108,7 +108,6 @@ def test_a_gateway_that_leaves_demands_is_stopped_and_let_in_again(
         counter.register(*GENUINE)
     assert record_count(deployment) == records
     assert "FAILED" in session_states(deployment)
-    assert deployment.authority_command("audits", "list") == ""
     time.sleep(SECONDS + 1)
     assert deployment.authority_command("audits", "list").startswith("demo-gateway\t2 unanswered")
     with pytest.raises(SealmatchError):

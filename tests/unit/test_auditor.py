@@ -399,32 +399,30 @@ def test_the_register_keeps_two_keys_of_a_party_and_no_third(tmp_path: Path) -> 
         again.authority("a")
 
 
-ENROL = """
+DIE_ENROLLING = """
 import sys
 from pathlib import Path
 from gateway.auditor.register import Enrolled, Register
 from tests.support.crashing import die_at
-if sys.argv[2]:
-    die_at(sys.argv[2])
-one = Enrolled(kind="device", party=sys.argv[3], public_key="ab" * 32)
-Register(Path(sys.argv[1])).enrol(one)
+die_at("secret-file-written")
+Register(Path(sys.argv[1])).enrol(Enrolled.model_validate_json(sys.argv[2]))
 """
 
 
 def test_an_enrolment_that_is_killed_leaves_the_old_register(tmp_path: Path) -> None:
     path = tmp_path / "auditor" / "parties.json"
-
-    def enrol(party: str, crash_at: str = "") -> int:
-        command = [sys.executable, "-c", ENROL, str(path), crash_at, party]
-        return subprocess.run(command, check=False, timeout=60).returncode
-
     path.parent.mkdir()
-    assert enrol("first") == 0
-    assert enrol("second", "secret-file-written") == -signal.SIGKILL
-    assert [one.party for one in Register(path).parties()] == ["first"]
-    assert enrol("second") == 0
-    assert [one.party for one in Register(path).parties()] == ["first", "second"]
-    assert [left.name for left in path.parent.iterdir()] == [path.name], "no half-written file"
+    first, second = (
+        Enrolled(kind="device", party=party, public_key="ab" * 32) for party in ("first", "second")
+    )
+    Register(path).enrol(first)
+    command = [sys.executable, "-c", DIE_ENROLLING, str(path), second.model_dump_json()]
+    assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL
+    assert Register(path).parties() == (first,)
+    assert len(list(path.parent.iterdir())) == 2, "a file was half written"
+    Register(path).enrol(second)
+    assert Register(path).parties() == (first, second)
+    assert [left.name for left in path.parent.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"parties": 1}', b'{"version": 2}', b"\xff"])
