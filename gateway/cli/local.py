@@ -37,7 +37,7 @@ from gateway.wire.host.serving import existing_directory
 from gateway.wire.ids import PartyId
 
 DEVICE, ISSUER, GATEWAY, AUTHORITY = "demo-device", "demo-issuer", "demo-gateway", "demo-authority"
-AUDITOR = "demo-auditor"
+AUDITOR, READER = "demo-auditor", "demo-reader"
 AGENT, OUTLET = "demo-agent", "demo-outlet"
 TRUST_FILE = "trust.json"
 
@@ -72,6 +72,11 @@ class Directories:
     @property
     def counter(self) -> Path:
         return self.root / "counter"
+
+    @property
+    def reader_key(self) -> Path:
+        """Of somebody who may read the log: ``sealmatch log check --key``."""
+        return self.root / "reader" / "reader.key"
 
     @property
     def operator(self) -> Path:
@@ -290,6 +295,13 @@ class LocalDeployment:
             ISSUER: load_signing_key(directory / "issuer.key", ISSUER).public.raw.hex(),
         }
 
+    def _prepare_reader(self) -> str:
+        """The log reader's key, made once; returns the public one."""
+        path = self.directories.reader_key
+        existing_directory(path.parent)
+        key = load_signing_key if path.exists() else create_signing_key
+        return key(path, READER).public.raw.hex()
+
     def _keys(
         self, command: Sequence[str], directory: Path, environment: dict[str, str]
     ) -> dict[str, Any]:
@@ -308,7 +320,8 @@ class LocalDeployment:
         keyed = [
             f"{kind}\t{n}\t{counter[n]}" for kind, n in (("device", DEVICE), ("issuer", ISSUER))
         ]
-        named = [f"agent\t{AGENT}", f"outlet\t{OUTLET}"]
+        reader = f"auditor\t{READER}\t{self._prepare_reader()}"
+        named = [f"agent\t{AGENT}", f"outlet\t{OUTLET}", reader]
         self._enrol_all(_AUTHORITY, authority, [f"gateway\t{GATEWAY}\t{own}", *keyed])
         self._enrol_all(_GATEWAY, gateway, [*keyed, *named])
 

@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"gateway        {trust.gateways[0].url}")
             print(f"key authority  {trust.authorities[0].url}")
             print(f"trust file     {deployment.directories.trust}")
+            print(f"log reader     {deployment.directories.reader_key}")
             if options.audit_one_in:
                 print(f"auditor        of one evaluation in {options.audit_one_in}")
             print(f"Ctrl-C stops {'all three' if options.audit_one_in else 'both'}.", flush=True)

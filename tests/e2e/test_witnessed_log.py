@@ -6,6 +6,7 @@ One deployment serves the whole module.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -13,11 +14,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from proofbundle import cli as proofbundle
 
+from gateway.audit.log_reader import Seen
 from gateway.cli.local import LocalDeployment
 from gateway.cli.main import main
 from gateway.client import gateway_client
@@ -27,6 +30,7 @@ from gateway.proofs.verify import ReceiptInvalid, verify_receipt
 from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.note import Kind
 from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
+from gateway.translog.tree import Frontier
 from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
 from gateway.witness.logs import KnownLogs
@@ -199,3 +203,43 @@ def test_witnesses_keep_the_same_history(site: Site) -> None:
     assert {one.origin for one in kept} == {origin}
     sizes = sorted(one.size for one in kept)
     assert sizes[1] == sizes[2], "the latest checkpoint has its quorum"
+
+
+def test_an_enrolled_reader_follows_the_log(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By command. A stranger is refused, and a tree that is not the one seen before is noticed."""
+    state, stranger = tmp_path / "seen.json", tmp_path / "stranger.key"
+    (tmp_path / "receipt").write_bytes(site.receipt())
+    check = ["log", "check", "--trust", str(site.deployment.directories.trust), "--json"]
+    check += ["--state", str(state), "--receipt", str(tmp_path / "receipt"), "--key"]
+    own = str(site.deployment.directories.reader_key)
+
+    def agreed() -> dict[str, Any]:
+        assert main([*check, own]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert found["agrees"]
+        assert found["receipts"] == 1
+        assert len(found["cosigned"]) >= QUORUM
+        return found
+
+    assert main(["log", "new-key", "--out", str(stranger)]) == 0
+    assert len(capsys.readouterr().out.strip()) == 64
+    assert main([*check, str(stranger)]) == 5
+    assert "enrolled readers" in capsys.readouterr().err
+    assert not state.exists()
+    first = agreed()
+    assert first["new"] == first["entries"] > 0
+    site.receipt()
+    assert agreed()["new"] == 1
+
+    seen = SignedCheckpoint.parse(Seen.parse(state.read_bytes()).note)
+    grown = Frontier().extend([bytes(32)] * seen.checkpoint.size)[0]
+    another = replace(seen.checkpoint, root=grown.root)
+    note = SignedCheckpoint.make(another, *seen.note.signatures)
+    state.write_bytes(bytes(Seen(bytes(note), grown)))
+    assert main([*check, own]) == 1
+    failed = json.loads(capsys.readouterr().out)
+    assert failed["step"] == 2
+    shown = Path(failed["evidence"]).read_bytes()
+    assert SignedCheckpoint.parse(shown).checkpoint == seen.checkpoint

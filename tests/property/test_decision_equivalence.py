@@ -93,7 +93,7 @@ def plain_cases(draw: st.DrawFn) -> Case:
     return Case(policy_of(*lanes), tuple(values), tuple(rho), flips)
 
 
-@settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=800)
 @given(case=plain_cases(), name=st.text(max_size=4))
 def test_any_value_mask_and_interval_on_plaintext_values(case: Case, name: str) -> None:
     check_case(
@@ -189,7 +189,7 @@ def test_edges_encrypted_on_three_lanes(key: TestKey) -> None:
         encrypted.check(case, f"three {i}")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(case=plain_cases(), seed=st.integers(0, 2**32))
 def test_any_value_mask_and_interval_encrypted(key: TestKey, case: Case, seed: int) -> None:
     EncryptedValues(key, seed).check(case, str(seed))

@@ -33,14 +33,14 @@ def slow_quantise(vector: np.ndarray) -> list[int]:
     return best[1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(vectors)
 def test_equals_a_slow_independent_implementation(drawn) -> None:
     x = draw(*drawn)
     assert quantise(x).tolist() == slow_quantise(x)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(vectors)
 def test_squared_length_and_direction(drawn) -> None:
     x = draw(*drawn)

@@ -35,13 +35,13 @@ def protocol_rows(m: int, y: int, flip: int) -> list[int]:
     return [*rows, sum(differs) + (2 if flip == 0 else 0)]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(m=values, y=values, flip=st.integers(0, 1))
 def test_rows_are_the_protocols_numbers(m: int, y: int, flip: int) -> None:
     assert forms_at(m, y, flip) == protocol_rows(m, y, flip)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(m=values, y=values, flip=st.integers(0, 1), equal=st.booleans())
 def test_exactly_one_row_is_zero_iff_less_xor_flip(m: int, y: int, flip: int, equal: bool) -> None:
     m = y if equal else m

@@ -117,7 +117,7 @@ def test_8192_values_equal_the_slow_implementation(sampler: str) -> None:
     assert len(slow) == N
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sampler=st.sampled_from([*SAMPLERS, "permutation"]),
     seed=st.binary(min_size=32, max_size=32),

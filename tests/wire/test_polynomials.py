@@ -60,7 +60,7 @@ def test_sizes_are_the_protocol_s() -> None:
 
 @pytest.mark.parametrize(("kind", "polynomials"), SHAPES)
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_round_trip(kind: type[CanonicalPolynomials], polynomials: int, seed: int) -> None:
     words = random_words(kind, polynomials, seed)
     made = kind(words.copy())

@@ -1,0 +1,255 @@
+"""Reads a whole log and holds it against what it claims (protocol, section 10).
+
+A receipt shows that its entry is in *a* tree that log and witnesses signed. A reader looks at the
+tree itself: reads every entry, grows the tree from them, and compares its root with the signed one,
+and with the root that it saw the last time. Steps:
+
+1. the checkpoint is signed by the log and cosigned by the quorum of the trust policy
+2. it is of the tree that was seen before, grown or not
+3. every entry is a hash, of 32 bytes: nothing else can be kept in the log
+4. the entries lead to the checkpoint's root, and on the way to the root that was seen before
+5. every receipt at hand is of this tree, at its place (a log that shows somebody another tree has
+   given a receipt for that one)
+
+Cost: all entries once, 34 bytes each; afterwards only the new ones.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Self
+
+from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
+from gateway.translog.policy import TrustPolicy
+from gateway.translog.tiles import TILE_WIDTH, bundles_of, parse_bundle
+from gateway.translog.tree import HASH_BYTES, Frontier, leaf_hash
+from gateway.translog.verification import LogProofInvalid, WitnessedCheckpoint, verify_checkpoint
+from gateway.wire.errors import CallerMisuse, MalformedMessage, SealmatchError
+from gateway.wire.ids import Digest
+
+STEPS: Final = {
+    1: "checkpoint is signed and witnessed",
+    2: "tree is the one that was seen before",
+    3: "entries are hashes and nothing else",
+    4: "entries lead to the signed root",
+    5: "receipts are of this tree",
+}
+MAX_BUNDLE_BYTES: Final = TILE_WIDTH * (2 + HASH_BYTES)
+"""Of a log whose entries are hashes."""
+MAX_CHECKPOINT_BYTES: Final = 64 * 1024
+_SEEN_BYTES: Final = 2 * MAX_CHECKPOINT_BYTES
+_VERSION: Final = 1
+
+
+class LogDisagrees(SealmatchError):
+    """A step failed. ``step`` is its number in ``STEPS``."""
+
+    def __init__(self, step: int, reason: str) -> None:
+        super().__init__(f"{step}. {STEPS[step]}: {reason}")
+        self.step = step
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a reader remembers: the last checkpoint that it accepted, and the tree's right edge."""
+
+    note: bytes
+    frontier: Frontier
+
+    def __bytes__(self) -> bytes:
+        edge = [one.hex() for one in self.frontier.hashes]
+        text = self.note.decode(errors="surrogateescape")
+        return json.dumps({"version": _VERSION, "checkpoint": text, "edge": edge}).encode()
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read what was remembered.
+
+        Raises:
+            MalformedMessage: not that, or edge and checkpoint are not of one tree.
+        """
+        try:
+            if len(data) > _SEEN_BYTES:
+                raise ValueError
+            found = json.loads(data)
+            note = found["checkpoint"].encode(errors="surrogateescape")
+            checkpoint = SignedCheckpoint.parse(note).checkpoint
+            edge = tuple(bytes.fromhex(one) for one in found["edge"])
+            seen = cls(note, Frontier(checkpoint.size, edge))
+            if found["version"] != _VERSION or seen.frontier.root != checkpoint.root:
+                raise ValueError
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, CallerMisuse):
+            raise MalformedMessage("not what a log reader remembers, or damaged") from None
+        return seen
+
+
+@dataclass(frozen=True)
+class LoggedReceipt:
+    """What a verified receipt says of the log."""
+
+    name: str
+    entry: Digest
+    index: int
+    over: Checkpoint
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A log that was read and agrees."""
+
+    seen: Seen
+    witnessed: WitnessedCheckpoint
+    new: int
+    """Entries since the last time."""
+
+
+class LogSource:
+    """Where a log is read. ``fetch`` takes a path below the log's prefix and a length; it returns
+    None for what is not there."""
+
+    def __init__(self, fetch: Callable[[str, int], bytes | None]) -> None:
+        self._fetch = fetch
+        self.shown = b""
+        """The checkpoint that was read last: evidence, if it disagrees."""
+
+    def checkpoint(self) -> bytes:
+        """The latest. Raises ``MalformedMessage`` if there is none."""
+        found = self._fetch("checkpoint", MAX_CHECKPOINT_BYTES)
+        if found is None:
+            raise MalformedMessage("there is no checkpoint yet")
+        self.shown = found
+        return found
+
+    def entries(self, size: int, since: int) -> Iterator[list[bytes]]:
+        """The entries from ``since`` to ``size``, in pieces.
+
+        Raises:
+            MalformedMessage: a bundle is missing, of another width, or too long.
+        """
+        for bundle in bundles_of(size, since):
+            data, width = self._fetch(bundle.path, MAX_BUNDLE_BYTES), bundle.width
+            if data is None and bundle.full != bundle:  # the log has grown meanwhile
+                data, width = self._fetch(bundle.full.path, MAX_BUNDLE_BYTES), TILE_WIDTH
+            if data is None:
+                raise MalformedMessage(f"{bundle.path} is missing")
+            first = bundle.index * TILE_WIDTH
+            yield parse_bundle(data, width)[max(0, since - first) : bundle.width]
+
+
+def read_log(
+    source: LogSource,
+    policy: TrustPolicy,
+    seen: Seen | None = None,
+    receipts: Sequence[LoggedReceipt] = (),
+    tell: Callable[[int, int], None] = lambda _done, _size: None,
+) -> Reading:
+    """Read a log as far as its latest checkpoint.
+
+    Args:
+        seen: what an earlier reading remembered; only newer entries are read, without receipts.
+        receipts: verified ones; with any, all entries are read.
+        tell: called with the entries read so far, and their number.
+
+    Raises:
+        LogDisagrees: names the first step that fails.
+        What ``source`` raises where the log does not answer.
+    """
+    with _step(1):
+        note = source.checkpoint()
+        witnessed = verify_checkpoint(note, policy)
+    claimed = witnessed.checkpoint
+    before = None if seen is None else SignedCheckpoint.parse(seen.note).checkpoint
+    if before is not None:
+        _require_grown(before, claimed)
+    roots = _roots_to_meet(claimed, before, receipts)
+    start = Frontier() if seen is None or receipts else seen.frontier
+    frontier = _grow(source, start, claimed.size, roots, _entries_to_meet(receipts), tell)
+    if frontier.root != claimed.root:  # an empty tree has grown through nothing
+        raise LogDisagrees(4, "they lead to another root")
+    new = claimed.size - (0 if before is None else before.size)
+    return Reading(Seen(note, frontier), witnessed, new)
+
+
+def _require_grown(before: Checkpoint, claimed: Checkpoint) -> None:
+    if before.origin != claimed.origin:
+        raise LogDisagrees(2, "a log of another origin was seen before")
+    if claimed.size < before.size:
+        raise LogDisagrees(2, f"it had {before.size} entries and has {claimed.size}")
+    if claimed.size == before.size and claimed.root != before.root:
+        raise LogDisagrees(2, f"there are two trees of {claimed.size} entries")
+
+
+Roots = dict[int, list[tuple[bytes, int, str]]]
+"""By size: the root that is expected there, the step that fails otherwise, and why."""
+
+
+def _roots_to_meet(
+    claimed: Checkpoint, before: Checkpoint | None, receipts: Sequence[LoggedReceipt]
+) -> Roots:
+    roots: Roots = {claimed.size: [(claimed.root, 4, "they lead to another root")]}
+    if before is not None:
+        why = f"the first {before.size} entries are not those that were seen before"
+        roots.setdefault(before.size, []).append((before.root, 4, why))
+    for one in receipts:
+        if one.over.origin != claimed.origin:
+            raise LogDisagrees(5, f"{one.name} is of the log {one.over.origin}")
+        if one.over.size > claimed.size:
+            raise LogDisagrees(5, f"{one.name} is of a tree that is larger than the one shown here")
+        why = f"{one.name} is of another tree of {one.over.size} entries"
+        roots.setdefault(one.over.size, []).append((one.over.root, 5, why))
+    return roots
+
+
+def _entries_to_meet(receipts: Sequence[LoggedReceipt]) -> dict[int, list[LoggedReceipt]]:
+    found: dict[int, list[LoggedReceipt]] = {}
+    for one in receipts:
+        found.setdefault(one.index, []).append(one)
+    return found
+
+
+def _grow(
+    source: LogSource,
+    frontier: Frontier,
+    size: int,
+    roots: Roots,
+    places: dict[int, list[LoggedReceipt]],
+    tell: Callable[[int, int], None],
+) -> Frontier:
+    """Append the entries up to ``size``; stop at every size where a root is to be met."""
+    with _step(3):
+        for entries in source.entries(size, frontier.size):
+            for offset, entry in enumerate(entries):
+                _check_entry(entry, frontier.size + offset, places)
+            leaves = [leaf_hash(entry) for entry in entries]
+            while leaves:
+                ahead = min((s for s in roots if s > frontier.size), default=size)
+                taken, leaves = leaves[: ahead - frontier.size], leaves[ahead - frontier.size :]
+                frontier, _ = frontier.extend(taken)
+                _meet(roots, frontier)
+            tell(frontier.size, size)
+    return frontier
+
+
+def _check_entry(entry: bytes, index: int, places: dict[int, list[LoggedReceipt]]) -> None:
+    if len(entry) != HASH_BYTES:
+        raise LogDisagrees(3, f"entry {index} has {len(entry)} bytes")
+    for one in places.get(index, []):
+        if entry != one.entry:
+            raise LogDisagrees(5, f"entry {index} is not that of {one.name}")
+
+
+def _meet(roots: Roots, frontier: Frontier) -> None:
+    for root, step, why in roots.get(frontier.size, []):
+        if frontier.root != root:
+            raise LogDisagrees(step, why)
+
+
+@contextmanager
+def _step(number: int) -> Iterator[None]:
+    """What is malformed or not proven fails this step; a source that gives nothing has not lied."""
+    try:
+        yield
+    except (MalformedMessage, LogProofInvalid) as error:
+        raise LogDisagrees(number, str(error)) from None

@@ -1,0 +1,218 @@
+"""``sealmatch log``: a regulator, or any enrolled reader, follows a transparency log.
+
+``check`` reads the log's entries, grows the tree from them, and compares it with the signed
+checkpoint, with what it saw the last time (``--state``), and with receipts (``--receipt``). What it
+remembers is small: the checkpoint and the tree's right edge. ``new-key`` makes the key with which a
+reader signs its requests, and prints what the gateway's operator enrols (``enrol auditor``).
+
+Exit status: 0 the log agrees, 1 names the failing step, or the log does not answer, 2 usage, 5 the
+gateway refuses.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from gateway.audit.log_reader import (
+    STEPS,
+    LogDisagrees,
+    LoggedReceipt,
+    LogSource,
+    Reading,
+    Seen,
+    read_log,
+)
+from gateway.cli.outputs import PUBLIC, reserve
+from gateway.proofs.trust import TrustFile, UnusableTrustFile
+from gateway.proofs.verify import verify_receipt
+from gateway.translog.proof import LogProof
+from gateway.wire.cose import SigningKey
+from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.host.keyfile import create_signing_key, load_signing_key
+from gateway.wire.host.tls import ClientTls
+from gateway.wire.ids import digest_of
+from gateway.wire.proof import Receipt
+from gateway.wire.requests import sign_request
+
+TIMEOUT_SECONDS = 30
+_SHOWN_EVERY = 1 << 14
+_SEEN_BYTES = 1 << 18
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("log", help="follow a transparency log")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    check = verbs.add_parser(
+        "check",
+        help="read the log, and hold it against its checkpoint",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument("--trust", type=Path, required=True, metavar="FILE")
+    check.add_argument("--url", help="where the log is (default: /log at the trust file's gateway)")
+    check.add_argument("--state", type=Path, metavar="FILE", help="what was seen; kept up to date")
+    check.add_argument("--receipt", type=Path, action="append", default=[], metavar="FILE")
+    check.add_argument("--key", type=Path, metavar="FILE", help="the reader's key, of new-key")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    check.set_defaults(run=run)
+    new = verbs.add_parser("new-key", help="make a reader's key, and print its public half")
+    new.add_argument("--out", type=Path, required=True, metavar="FILE")
+    new.set_defaults(run=run_new_key)
+
+
+def run_new_key(options: argparse.Namespace) -> int:
+    """Make a reader's key."""
+    print(create_signing_key(options.out, "reader").public.raw.hex())
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read and report; remember only what agreed."""
+    trust = TrustFile.read(options.trust)
+    if trust.log is None:
+        raise UnusableTrustFile("the trust file pins no log")
+    seen = _seen(options.state)
+    receipts = [_logged(path, trust) for path in options.receipt]
+    key = None if options.key is None else load_signing_key(options.key, "reader")
+    with _transport(options.trust, trust) as transport:
+        url = options.url or f"{trust.gateways[0].url}/log"
+        source = LogSource(HttpLog(transport, url, key).fetch)
+        try:
+            reading = read_log(source, trust.log, seen, receipts, _tell)
+        except LogDisagrees as error:
+            return _disagrees(options, error, source.shown)
+    if options.state is not None:
+        with reserve(options.state, PUBLIC) as state:
+            state.write(bytes(reading.seen))
+    _report(options, reading)
+    return 0
+
+
+class HttpLog:
+    """A log over HTTP; requests are signed where the reader has a key."""
+
+    def __init__(self, transport: httpx.Client, url: str, key: SigningKey | None) -> None:
+        self._transport = transport
+        self._url = url.rstrip("/")
+        self._key = key
+
+    def fetch(self, path: str, limit: int) -> bytes | None:
+        """What is at a path, or None.
+
+        Raises:
+            Refused: the gateway lets this reader read nothing.
+            Unavailable: no answer, or one that is none, or longer than ``limit``.
+        """
+        url = f"{self._url}/{path}"
+        headers = {"accept-encoding": "identity"}
+        if self._key is not None:
+            headers |= sign_request("GET", urlsplit(url).path, b"", self._key, int(time.time()))
+        try:
+            with self._transport.stream("GET", url, headers=headers) as response:
+                content = _bounded(response, limit)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(f"the log does not answer ({type(error).__name__})") from None
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if response.status_code in (httpx.codes.FORBIDDEN, httpx.codes.UNAUTHORIZED):
+            raise Refused("the gateway lets enrolled readers read: see new-key, and --key")
+        if response.status_code != httpx.codes.OK:
+            raise Unavailable(f"the log answers with status {response.status_code}")
+        return content
+
+
+def _bounded(response: httpx.Response, limit: int) -> bytes:
+    if "content-encoding" in response.headers:
+        raise Unavailable("the log's answer is in a content coding")
+    content = bytearray()
+    for chunk in response.iter_raw():
+        content += chunk
+        if len(content) > limit:
+            raise Unavailable("the log's answer is too long")
+    return bytes(content)
+
+
+def _transport(path: Path, trust: TrustFile) -> httpx.Client:
+    ca = trust.gateways[0].ca_file
+    tls = None if ca is None else ClientTls(path.parent / ca)
+    return httpx.Client(
+        timeout=TIMEOUT_SECONDS, trust_env=False, verify=True if tls is None else tls.context()
+    )
+
+
+def _seen(path: Path | None) -> Seen | None:
+    """What an earlier reading remembered. Raises ``MalformedMessage``, ``OSError``."""
+    if path is None or not path.exists():
+        return None
+    with path.open("rb") as file:
+        return Seen.parse(file.read(_SEEN_BYTES))
+
+
+def _logged(path: Path, trust: TrustFile) -> LoggedReceipt:
+    """A receipt's place in the log. Raises ``ReceiptInvalid``, ``Refused``."""
+    with path.open("rb") as file:
+        encoded = file.read(Receipt.max_bytes + 1)
+    verify_receipt(encoded, trust)
+    receipt = Receipt.decode(encoded)
+    if receipt.log_proof is None:
+        raise Refused(f"{path.name} has no log proof")
+    proof = LogProof.parse(receipt.log_proof)
+    entry = digest_of(receipt.statement)
+    return LoggedReceipt(path.name, entry, proof.index, proof.signed.checkpoint)
+
+
+def _tell(done: int, size: int) -> None:
+    if done % _SHOWN_EVERY == 0:
+        print(f"  ... {done:,} of {size:,} entries", file=sys.stderr, flush=True)
+
+
+def _disagrees(options: argparse.Namespace, error: LogDisagrees, shown: bytes) -> int:
+    """Say which step failed; keep the signed checkpoint that was shown, as evidence."""
+    evidence = None
+    if options.state is not None and shown:
+        evidence = Path(f"{options.state}.disagreeing")
+        with reserve(evidence, PUBLIC) as file:
+            file.write(shown)
+    if options.json:
+        kept = None if evidence is None else str(evidence)
+        report = {"agrees": False, "step": error.step, "reason": error.reason, "evidence": kept}
+        print(json.dumps(report))
+        return 1
+    for step in range(1, error.step):
+        print(f"ok    {step}. {STEPS[step]}")
+    print(f"FAIL  {error}")
+    if evidence is not None:
+        print(f"the checkpoint that was shown: {evidence}")
+    print("The log does NOT agree.", file=sys.stderr)
+    return 1
+
+
+def _report(options: argparse.Namespace, reading: Reading) -> None:
+    of, cosigned = reading.witnessed.checkpoint, reading.witnessed.cosigned
+    if options.json:
+        report = {
+            "agrees": True,
+            "origin": of.origin,
+            "entries": of.size,
+            "new": reading.new,
+            "root": of.root.hex(),
+            "cosigned": cosigned,
+            "receipts": len(options.receipt),
+        }
+        print(json.dumps(report))
+        return
+    found = {
+        1: ", ".join(cosigned) or "the policy asks for no witness",
+        2: f"{reading.new:,} new" if options.state else "nothing was remembered",
+        3: f"{of.size:,}",
+        4: of.root.hex(),
+        5: f"{len(options.receipt)}",
+    }
+    print(of.origin)
+    for step, what in found.items():
+        print(f"ok    {step}. {STEPS[step]}: {what}")
