@@ -9,6 +9,7 @@ from tests.fuzz import (
     targets_files,
     targets_http,
     targets_log,
+    targets_reader,
     targets_secrets,
     targets_wire,
 )
@@ -26,6 +27,7 @@ def all_targets() -> dict[str, Target]:
         targets_secrets,
         targets_http,
         targets_log,
+        targets_reader,
     )
     for target in (target for module in modules for target in module.targets()):
         if target.name in found:

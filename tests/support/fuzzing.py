@@ -21,6 +21,7 @@ from random import Random
 from types import FrameType, TracebackType
 from typing import Final
 
+from gateway.audit.log_reader import LogDisagrees
 from gateway.client.gateway_client import GatewayError, NoAnswer
 from gateway.proofs.trust import UnusableTrustFile
 from gateway.proofs.verify import ReceiptInvalid
@@ -90,6 +91,8 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "tile-path": (MalformedMessage,),
     "entry-bundle": (MalformedMessage,),
     "log-verification": (LogProofInvalid,),
+    "log-reading": (LogDisagrees,),
+    "log-memory": (MalformedMessage,),
     "witness-request": (
         MalformedMessage,
         BodyTooLarge,
