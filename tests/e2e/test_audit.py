@@ -14,15 +14,11 @@ from gateway.attack.deployment import MODEL as ATTACK_MODEL
 from gateway.attack.deployment import Site
 from gateway.wire.errors import SealmatchError
 from tests.e2e.test_faults import AUDITOR, GATEWAY, revive
-from tests.support.deployment import (
-    Counter,
-    Observed,
-    command_environment,
-    free_ports,
-    pair,
-    record_count,
-    session_states,
-)
+from tests.support.counter import Counter
+from tests.support.observation import record_count, session_states
+from tests.support.observed import Observed
+from tests.support.processes import command_environment, free_ports
+from tests.support.samples import pair
 from tests.support.steps import Steps
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]

@@ -28,7 +28,9 @@ from gateway.wire.host.keyfile import create_secret
 from gateway.wire.host.keystore import KEYSTORE_FILE, open_keystore
 from gateway.wire.host.memory import _may_lock
 from keys.vault import AuthorityKeys
-from tests.support.deployment import MODEL, Counter, gateway_database, occasion, pair, server_logs
+from tests.support.counter import Counter
+from tests.support.observation import gateway_database, server_logs
+from tests.support.samples import MODEL, occasion, pair
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 

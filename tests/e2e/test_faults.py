@@ -24,25 +24,11 @@ from gateway.proofs.verify import verify_receipt
 from gateway.vision.demo_faces import genuine_pair
 from gateway.wire.errors import Unavailable
 from tests.faces_data import pipeline
-from tests.support.deployment import (
-    MASKED,
-    ROWS,
-    SESSION_KEYS,
-    Closed,
-    Counter,
-    Observed,
-    alive,
-    assert_problem,
-    children_of,
-    command_environment,
-    free_port_pair,
-    gateway_database,
-    gone,
-    honest,
-    pair,
-    record_count,
-    session_state,
-)
+from tests.support.counter import Counter
+from tests.support.observation import assert_problem, gateway_database, record_count, session_state
+from tests.support.observed import Closed, Observed, honest
+from tests.support.processes import alive, children_of, command_environment, free_port_pair, gone
+from tests.support.samples import MASKED, ROWS, SESSION_KEYS, pair
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 

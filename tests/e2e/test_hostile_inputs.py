@@ -33,6 +33,7 @@ from gateway.wire.evaluation import (
     EncryptedBits,
     MaskedProduct,
 )
+from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import digest_of
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import Ciphertext
@@ -41,33 +42,28 @@ from gateway.wire.requests import sign_request
 from gateway.wire.session import SessionGrant, SessionKeyResponse, SessionOffer, SessionRequest
 from gateway.wire.submission import Submission
 from keys.authority import SessionSecret
-from tests.support.deployment import (
+from tests.support.counter import Counter
+from tests.support.drafts import Opened, ciphertexts, draft, session_request
+from tests.support.observation import (
+    REFUSAL,
+    assert_problem,
+    gateway_signing_key,
+    record_count,
+    server_logs,
+    session_state,
+    session_states,
+)
+from tests.support.observed import Behaviour, Closed, Observed, honest
+from tests.support.samples import (
     MASKED,
     NUMBER,
     PLAIN_NUMBER,
     REFERENCE,
-    REFUSAL,
     ROWS,
     SESSION_KEYS,
     SESSIONS,
-    Behaviour,
-    Closed,
-    Counter,
-    Observed,
-    Opened,
-    assert_problem,
-    ciphertexts,
-    draft,
-    gateway_signing_key,
-    honest,
     occasion,
     pair,
-    record_count,
-    server_logs,
-    session_request,
-    session_state,
-    session_states,
-    unix_time,
 )
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]

@@ -32,6 +32,7 @@ from gateway.he.randomness import SeedStream
 from gateway.vision.errors import VisionError
 from gateway.vision.images import decode_image
 from gateway.wire.evaluation import BlindedRows, EncryptedBits, MaskedProduct
+from gateway.wire.host.clock import unix_time
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import DATA_PRIMES, LANE, N, T
@@ -39,22 +40,12 @@ from gateway.wire.subject import Subject
 from gateway.wire.submission import Submission
 from tests.faces_data import lfw_pairs, pipeline
 from tests.support import leaky
-from tests.support.deployment import (
-    MASKED,
-    MODEL,
-    ROWS,
-    SESSIONS,
-    Counter,
-    Observed,
-    Opened,
-    Vector,
-    ciphertexts,
-    draft,
-    pair,
-    unix_time,
-)
+from tests.support.counter import Counter
+from tests.support.drafts import Opened, ciphertexts, draft
 from tests.support.he import coefficients_of, multiply_arrays
 from tests.support.leaky import Leak, Reports
+from tests.support.observed import Observed
+from tests.support.samples import MASKED, MODEL, ROWS, SESSIONS, Vector, pair
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 

@@ -13,7 +13,9 @@ import pytest
 
 from tests.faces_data import Embeddings, Pair, lfw_pairs, pipeline
 from tests.measure_quantisation import LOW_ERROR_RATE, disagreements
-from tests.support.deployment import World, ciphertexts, draft, plain_decision
+from tests.support.drafts import ciphertexts, draft
+from tests.support.samples import plain_decision
+from tests.support.world import World
 
 SAMPLE = 800
 ENCRYPTED = 300

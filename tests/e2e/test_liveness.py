@@ -27,9 +27,11 @@ from gateway.vision.pipeline import FacePipeline
 from gateway.wire.ids import Digest
 from gateway.wire.liveness import Challenge, LivenessTranscript
 from tests.e2e.test_processes import Photographs, photographs, sealmatch, vision  # noqa: F401
-from tests.support.deployment import Counter, occasion, record_count
+from tests.support.counter import Counter
 from tests.support.liveness import TOTALS
+from tests.support.observation import record_count
 from tests.support.parties import SESSION, fixed_bytes
+from tests.support.samples import occasion
 from tests.support.splice import LP_D12, Splicer, clip, pictures
 
 pytestmark = [pytest.mark.processes, pytest.mark.pack, pytest.mark.faces, pytest.mark.slow]

@@ -43,17 +43,10 @@ from gateway.wire.host.keyfile import create_signing_key
 from gateway.wire.polynomials import FRESH_BYTES, PUBLIC_KEY_BYTES
 from gateway.wire.sealing import SEALED_BYTES
 from tests.faces_data import Embeddings, Pair, lfw_pairs, pipeline
-from tests.support.deployment import (
-    SESSIONS,
-    Counter,
-    gateway_database,
-    occasion,
-    pair,
-    plain_decision,
-    record_count,
-    session_request,
-    session_states,
-)
+from tests.support.counter import Counter
+from tests.support.drafts import session_request
+from tests.support.observation import gateway_database, record_count, session_states
+from tests.support.samples import SESSIONS, occasion, pair, plain_decision
 from tests.unit.test_store_database import SECTION_12, columns_of
 
 pytestmark = [pytest.mark.processes, pytest.mark.pack, pytest.mark.slow]

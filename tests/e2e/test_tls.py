@@ -12,7 +12,7 @@ from gateway.cli.local import LocalDeployment
 from gateway.client.registration import Occasion
 from gateway.wire.host.tls import ClientTls, TlsMisconfigured, server_tls
 from gateway.wire.subject import Subject
-from tests.support.deployment import MODEL, pair
+from tests.support.samples import MODEL, pair
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 

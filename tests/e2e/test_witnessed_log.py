@@ -34,7 +34,8 @@ from gateway.translog.tree import Frontier
 from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
 from gateway.witness.logs import KnownLogs
-from tests.support.deployment import MODEL, Counter, pair
+from tests.support.counter import Counter
+from tests.support.samples import MODEL, pair
 from tests.support.translog import signer, witness
 from tests.support.witnesses import public_keys, running_witness, sealed_witness
 

@@ -26,7 +26,8 @@ from gateway.wire.errors import Refused, SealmatchError, Unavailable
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import T
 from keys.audits import AuditPolicy
-from tests.support.deployment import ALL_AUDITED, AUDITS, NO_AUDITS, ROWS, Clock, World, pair
+from tests.support.samples import AUDITS, ROWS, Clock, pair
+from tests.support.world import ALL_AUDITED, NO_AUDITS, World
 
 GENUINE, IMPOSTOR = pair(0.7), pair(0.1)
 

@@ -17,7 +17,8 @@ import pytest
 from gateway.client import gateway_client
 from gateway.wire.errors import SealmatchError
 from tests.simulation.test_faulty_network import FAULTS, FaultyWorld
-from tests.support.deployment import ALL_AUDITED, AUDITS, ROWS, Clock, World, pair
+from tests.support.samples import AUDITS, ROWS, Clock, pair
+from tests.support.world import ALL_AUDITED, World
 
 PLACES = (("authority", 2), ("auditor", 0), ("authority", 3))
 """Blinded rows and the demand; the request to the auditor and its report; the report and the

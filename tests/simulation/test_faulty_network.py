@@ -19,7 +19,8 @@ import pytest
 from gateway.client import gateway_client
 from gateway.store import repositories
 from gateway.wire.errors import SealmatchError, Unavailable
-from tests.support.deployment import SESSIONS, Clock, World, pair
+from tests.support.samples import SESSIONS, Clock, pair
+from tests.support.world import World
 
 LINKS = ("gateway", "authority")
 """By the side that receives the request."""

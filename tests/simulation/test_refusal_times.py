@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from gateway.server import app as server_app
 from gateway.wire.cose import SigningKey
+from gateway.wire.host.clock import unix_time
 from gateway.wire.host.http import CBOR
 from gateway.wire.ids import new_nonce, new_session_id
 from gateway.wire.requests import sign_request
@@ -26,16 +27,7 @@ from keys.app import create_app as authority_app
 from keys.caps import CapLimits
 from keys.custody import open_custody
 from tests.support import timing
-from tests.support.deployment import (
-    MASKED,
-    SESSION_KEYS,
-    Opened,
-    World,
-    ciphertexts,
-    draft,
-    pair,
-    unix_time,
-)
+from tests.support.drafts import Opened, ciphertexts, draft
 from tests.support.parties import (
     DEVICE,
     GATEWAY,
@@ -45,9 +37,11 @@ from tests.support.parties import (
     any_product,
     session_key_request,
 )
+from tests.support.samples import MASKED, SESSION_KEYS, pair
 from tests.support.sealed import sealed_authority, sealed_gateway
 from tests.support.timing import Signed
 from tests.support.trusted import SignedTrust
+from tests.support.world import World
 
 pytestmark = pytest.mark.slow
 

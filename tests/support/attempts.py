@@ -17,24 +17,16 @@ from gateway.proofs.verify import verify_receipt
 from gateway.wire import cose
 from gateway.wire.audit import AuditDemand, AuditReport, AuditResult
 from gateway.wire.evaluation import DecisionResponse
+from gateway.wire.host.clock import unix_time
 from gateway.wire.host.http import CBOR
 from gateway.wire.ids import digest_of
 from gateway.wire.requests import sign_request
 from gateway.wire.session import SessionOffer
-from tests.support.deployment import (
-    ROWS,
-    SESSIONS,
-    Counter,
-    Observed,
-    Opened,
-    assert_problem,
-    gateway_database,
-    gateway_signing_key,
-    pair,
-    session_request,
-    unix_time,
-    verified,
-)
+from tests.support.counter import Counter
+from tests.support.drafts import Opened, session_request, verified
+from tests.support.observation import assert_problem, gateway_database, gateway_signing_key
+from tests.support.observed import Observed
+from tests.support.samples import ROWS, SESSIONS, pair
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from gateway.wire.audit import AuditDemand, AuditReport, AuditResult
 from gateway.wire.cose import Signed
 from gateway.wire.evaluation import BlindedRows, DecisionResponse
 from gateway.wire.proof import Statement
-from tests.support.deployment import AUDITS, ROWS
+from tests.support.samples import AUDITS, ROWS
 
 
 class AuditsSeen:

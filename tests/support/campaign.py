@@ -31,8 +31,11 @@ from gateway.witness.logs import KnownLogs
 from tests.e2e.test_faults import AUDITOR, AUTHORITY, GATEWAY, revive
 from tests.support.aftermath import Aftermath, check_leaks
 from tests.support.audits_seen import AuditsSeen
+from tests.support.counter import Counter
 from tests.support.crashing import points
-from tests.support.deployment import Counter, Observed, free_ports, pair
+from tests.support.observed import Observed
+from tests.support.processes import free_ports
+from tests.support.samples import pair
 from tests.support.steps import Steps
 from tests.support.witnesses import public_keys, sealed_witness
 

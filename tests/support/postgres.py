@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from gateway.store.connecting import make_engine
 from gateway.wire.host.keyfile import create_secret
-from tests.support.deployment import children_of, free_port_pair
+from tests.support.processes import children_of, free_port_pair
 
 START_SECONDS = 60
 

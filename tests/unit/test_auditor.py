@@ -34,9 +34,10 @@ from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionGrant
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
-from tests.support.deployment import ALL_AUDITED, MODEL, World, pair
 from tests.support.parties import fixed_bytes, fixed_key, refused, stranger
+from tests.support.samples import MODEL, pair
 from tests.support.sealed import CHEAP, passphrase_file
+from tests.support.world import ALL_AUDITED, World
 
 STRANGER = fixed_key("stranger")
 

@@ -278,7 +278,7 @@ def test_a_trust_file_that_is_none(
 
 
 def test_a_missing_receipt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from tests.support.deployment import World
+    from tests.support.world import World
 
     with World(tmp_path) as world:
         world.trust.write(tmp_path / "trust.json")
@@ -290,7 +290,7 @@ def test_a_missing_receipt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_receipt_that_is_none_names_step_1(
     tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.support.deployment import World
+    from tests.support.world import World
 
     with World(tmp_path) as world:
         world.trust.write(tmp_path / "trust.json")

@@ -22,18 +22,18 @@ from gateway.wire.policy import LanePolicy, MatchPolicy
 from gateway.wire.session import SessionGrant, SessionOffer
 from gateway.wire.subject import Subject
 from keys.authority import SessionSecret
-from tests.support.deployment import (
+from tests.support.drafts import Opened
+from tests.support.samples import (
     NUMBER,
     PLAIN_NUMBER,
     REFERENCE,
     SESSIONS,
     Clock,
-    Opened,
-    World,
     new_number,
     occasion,
     pair,
 )
+from tests.support.world import World
 from tests.vectors import generate as golden
 
 TEMPLATE, PROBE = pair(0.7)

@@ -28,8 +28,9 @@ from gateway.wire.evaluation import MaskedProduct
 from gateway.wire.profile import COMPARISON, T
 from gateway.wire.session import SessionKeyRequest
 from keys.authority import SessionSecret
-from tests.support.deployment import Clock, World, pair
+from tests.support.samples import Clock, pair
 from tests.support.trusted import SignedTrust
+from tests.support.world import World
 
 
 @pytest.fixture

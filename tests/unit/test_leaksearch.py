@@ -33,8 +33,8 @@ from gateway.wire.errors import CallerMisuse
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import KEY_PRIMES, N, T
 from gateway.wire.subject import Subject
-from tests.support.deployment import pair
 from tests.support.leaky import CHANNELS, ENCODERS, Leak, Value, let_go, raw
+from tests.support.samples import pair
 
 RNG = np.random.default_rng(20240611)
 NUMBER, REFERENCE = "QX-7391 0054", "order-canary-88"

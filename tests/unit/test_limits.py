@@ -7,7 +7,8 @@ import pytest
 from gateway.server.service import Limits
 from gateway.wire.errors import Refused, SealmatchError
 from keys.caps import CapLimits
-from tests.support.deployment import NO_CAPS, NO_LIMITS, Clock, World, occasion, pair
+from tests.support.samples import Clock, occasion, pair
+from tests.support.world import NO_CAPS, NO_LIMITS, World
 
 DAY = 24 * 3600
 

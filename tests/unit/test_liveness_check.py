@@ -26,19 +26,11 @@ from gateway.wire.liveness import (
     encode_intervals,
 )
 from gateway.wire.session import SessionOffer
-from tests.support.deployment import (
-    MODEL,
-    SESSIONS,
-    Clock,
-    Opened,
-    World,
-    ciphertexts,
-    draft,
-    occasion,
-    pair,
-)
+from tests.support.drafts import Opened, ciphertexts, draft
 from tests.support.liveness import Puppet, transcript_for
 from tests.support.parties import SESSION, fixed_bytes
+from tests.support.samples import MODEL, SESSIONS, Clock, occasion, pair
+from tests.support.world import World
 
 TEMPLATE, LIVE = pair(0.7)
 STRANGER = pair(0.1, seed=3)[1]

@@ -23,11 +23,13 @@ from gateway.translog.tiles import Tile, bundles_of, hashes_from_tiles, parse_bu
 from gateway.translog.tree import leaf_hash, prove_inclusion, root, verify_inclusion
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Unavailable
+from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import Digest, digest_of
 from gateway.wire.requests import sign_request
 from gateway.witness.app import create_app as create_witness
-from tests.support.deployment import MODEL, assert_problem, unix_time
+from tests.support.observation import assert_problem
 from tests.support.parties import fixed_key
+from tests.support.samples import MODEL
 from tests.support.sealed import sealed_gateway
 from tests.support.translog import signer
 from tests.support.witnesses import Web, public_keys, sealed_witness

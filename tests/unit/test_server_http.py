@@ -17,7 +17,8 @@ from gateway.server.service import GatewayService
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.host.serving import bind
 from gateway.wire.host.signed import SignedRequests
-from tests.support.deployment import MODEL, SESSIONS, assert_problem
+from tests.support.observation import assert_problem
+from tests.support.samples import MODEL, SESSIONS
 from tests.support.sealed import sealed_gateway
 
 

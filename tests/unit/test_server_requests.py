@@ -6,8 +6,8 @@ import pytest
 
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.host.clock import unix_time
 from gateway.wire.requests import WINDOW, NonceMemory, sign_request, verify_request
-from tests.support.deployment import unix_time
 
 DEVICE = SigningKey.generate("device")
 PATH = "/face-verification/v0.1/sessions"

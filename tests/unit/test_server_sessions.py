@@ -24,18 +24,9 @@ from gateway.wire.errors import (
 from gateway.wire.ids import digest_of
 from gateway.wire.session import SessionKeyResponse
 from gateway.wire.submission import Submission
-from tests.support.deployment import (
-    ROWS,
-    SESSION_KEYS,
-    Clock,
-    Opened,
-    World,
-    ciphertexts,
-    draft,
-    occasion,
-    pair,
-    session_request,
-)
+from tests.support.drafts import Opened, ciphertexts, draft, session_request
+from tests.support.samples import ROWS, SESSION_KEYS, Clock, occasion, pair
+from tests.support.world import World
 
 TEMPLATE, PROBE = pair(0.7)
 

@@ -22,17 +22,9 @@ from gateway.wire.ids import digest_of
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import DATA_PRIMES
 from gateway.wire.sealing import SealingPrivateKey
-from tests.support.deployment import (
-    MASKED,
-    ROWS,
-    SESSION_KEYS,
-    Clock,
-    Opened,
-    World,
-    ciphertexts,
-    draft,
-    pair,
-)
+from tests.support.drafts import Opened, ciphertexts, draft
+from tests.support.samples import MASKED, ROWS, SESSION_KEYS, Clock, pair
+from tests.support.world import World
 from tests.vectors import generate as golden
 
 TEMPLATE, PROBE = pair(0.7)

@@ -1,0 +1,114 @@
+"""The demonstration counter of a deployment of real servers: it registers, or does it wrong."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from gateway.cli import local
+from gateway.client.gateway_client import GatewayClient
+from gateway.client.registration import (
+    CounterIdentity,
+    Registration,
+    RegistrationClient,
+)
+from gateway.he.engine import default_engine
+from gateway.issuer.issuer import Model, Pins, TemplateIssuer
+from gateway.proofs.trust import TrustFile
+from gateway.wire.cose import SigningKey
+from gateway.wire.host.clock import unix_time
+from gateway.wire.host.http import CBOR
+from gateway.wire.host.keyfile import load_signing_key, read_secret
+from gateway.wire.requests import sign_request
+from gateway.wire.session import SessionOffer
+from gateway.wire.submission import (
+    Submission,
+)
+from tests.support.drafts import CounterKeys, Opened, ciphertexts, draft, session_request, verified
+from tests.support.samples import MODEL, SESSIONS, Vector, occasion, pair
+
+
+class Counter:
+    """The demonstration counter of a deployment of real servers."""
+
+    def __init__(self, deployment: local.LocalDeployment, model: Model = MODEL) -> None:
+        trust = TrustFile.read(deployment.directories.trust)
+        directory = deployment.directories.counter
+        self.trust, self.model = trust, model
+        pinned = trust.gateways[0]
+        self.url = pinned.url
+        self.keys = CounterKeys(
+            load_signing_key(directory / "device.key", local.DEVICE),
+            load_signing_key(directory / "issuer.key", local.ISSUER),
+            read_secret(directory / "site-salt.key", 32),
+            pinned.sealing,
+            trust.authority_key(trust.authorities[0].party),
+            pinned.party,
+            model,
+        )
+        self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+        self.client = self.client_with(self.http)
+
+    def client_with(
+        self, transport: httpx.Client, trust: TrustFile | None = None
+    ) -> RegistrationClient:
+        trust = trust or self.trust
+        keys, engine = self.keys, default_engine()
+        pins = Pins(
+            trust.authority_key(trust.authorities[0].party),
+            trust.gateways[0].party,
+            trust.gateways[0].sealing,
+        )
+        return RegistrationClient(
+            GatewayClient(transport, trust.gateways[0].url, keys.device, unix_time),
+            TemplateIssuer(keys.issuer, keys.site_salt, pins, self.model, engine),
+            CounterIdentity(keys.device, "demo-agent", "demo-outlet"),
+            trust,
+            self.model,
+            engine,
+            unix_time,
+        )
+
+    def register(self, template: Vector, probe: Vector) -> Registration:
+        return self.client.register(template, probe, occasion())
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        key: SigningKey | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """A signed request; ``headers`` replaces the signature's headers and content type."""
+        if headers is None:
+            headers = self.signed(method, path, body, key)
+        return self.http.request(method, path, content=body or None, headers=dict(headers))
+
+    def signed(
+        self, method: str, path: str, body: bytes, key: SigningKey | None = None
+    ) -> dict[str, str]:
+        headers = sign_request(method, path, body, key or self.keys.device, unix_time())
+        return {**headers, "content-type": CBOR} if body else headers
+
+    def open(self) -> Opened:
+        request = session_request(self.keys)
+        response = self.send("POST", SESSIONS, request.encode())
+        assert response.status_code == 200, response.text
+        return verified(self.keys, request, SessionOffer.decode(response.content), unix_time())
+
+    def submit(self, opened: Opened, submission: Submission | bytes) -> httpx.Response:
+        body = submission if isinstance(submission, bytes) else submission.encode()
+        return self.send("POST", f"{opened.path}/submission", body)
+
+    def state(self, opened: Opened) -> str:
+        response = self.send("GET", opened.path)
+        assert response.status_code == 200, response.text
+        return str(response.json()["state"])
+
+    def honest_submission(self, opened: Opened, cosine: float = 0.7, **changes: Any) -> Submission:
+        return draft(self.keys, opened, *ciphertexts(opened, *pair(cosine)), unix_time(), **changes)
+
+    def close(self) -> None:
+        self.http.close()

@@ -1,0 +1,71 @@
+"""Ports, processes and what a command prints."""
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+
+def free_port_pair() -> int:
+    """A port that is free now together with the next one."""
+    return free_ports(2)
+
+
+def free_ports(count: int) -> int:
+    """The first of so many neighbouring ports that are free now.
+
+    Below those that the system gives to connections: a server that a test kills and starts again
+    must find its port still free.
+    """
+    for _ in range(50):
+        port = 10_000 + secrets.randbelow(22_000)
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for number in range(count):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port + number))
+            return port
+    raise RuntimeError("no neighbouring ports are free")
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes whose parent is ``pid``."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                stat = (entry / "stat").read_text()
+                if int(stat.rpartition(")")[2].split()[1]) == pid:
+                    found.append(int(entry.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def gone(pids: list[int], seconds: float = 12) -> bool:
+    """Whether all processes have ended within this time."""
+    deadline = time.monotonic() + seconds
+    while any(alive(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def command_environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+def read_json(text: str) -> dict[str, Any]:
+    parsed = json.loads(text)
+    assert isinstance(parsed, dict)
+    return parsed

@@ -1,0 +1,77 @@
+"""What tests take for granted: a model, vectors, documents, a clock, the servers' paths."""
+
+import secrets
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.client.registration import (
+    Occasion,
+)
+from gateway.he.quantise import quantise
+from gateway.issuer.issuer import Model
+from gateway.wire.host.clock import unix_time
+from gateway.wire.ids import digest_of
+from gateway.wire.policy import MatchPolicy
+from gateway.wire.subject import Subject
+
+MODEL = Model("test/none", digest_of(b"a model of no faces"))
+
+
+SESSIONS = "/face-verification/v0.1/sessions"
+
+
+SESSION_KEYS, MASKED, ROWS = "/v1/session-keys", "/v1/masked-products", "/v1/blinded-rows"
+
+
+AUDITS = "/v1/audits"
+
+
+NUMBER, PLAIN_NUMBER = "QX-7391 ", "QX7391"
+"""How every document number of a test begins, as it is given and as it is normalised."""
+
+
+REFERENCE = "order-canary-88"
+
+
+Vector = NDArray[np.floating[Any]]
+
+
+class Clock:
+    """A clock that a test moves; starts at the present."""
+
+    def __init__(self) -> None:
+        self.now = unix_time()
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def pair(cosine: float, seed: int = 1) -> tuple[Vector, Vector]:
+    """Two unit vectors of 512 values with this cosine."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=512), rng.normal(size=512)
+    a /= np.linalg.norm(a)
+    b -= (a @ b) * a
+    b /= np.linalg.norm(b)
+    return a, cosine * a + np.sqrt(1 - cosine * cosine) * b
+
+
+def new_number() -> str:
+    """A document that was never seen: caps count attempts per document."""
+    return f"{NUMBER}{secrets.randbelow(10**8):08}"
+
+
+def occasion(number: str | None = None) -> Occasion:
+    return Occasion(Subject.of("passport", number or new_number()), REFERENCE)
+
+
+def plain_decision(policy: MatchPolicy, template: Vector, *lanes: Vector) -> str:
+    """The outcome that the integers themselves give; the last vector serves the lanes left over."""
+    t = quantise(template)
+    outcomes = []
+    for number, lane in enumerate(policy.lanes):
+        p = quantise(lanes[min(number, len(lanes) - 1)])
+        outcomes.append(lane.accepts(lane.value(int(p @ t), int(p @ p))))
+    return "MATCH" if all(outcomes) else "NO_MATCH"

@@ -1,0 +1,293 @@
+"""All parties in one process, joined by in-memory transports.
+
+The product's own services: every message is encoded, signed, verified and decoded as on the wire.
+"""
+
+import contextlib
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from gateway.client.gateway_client import GatewayClient
+from gateway.client.registration import (
+    CounterIdentity,
+    Live,
+    Registration,
+    RegistrationClient,
+)
+from gateway.he.engine import default_engine
+from gateway.he.evaluation import Evaluation, Inputs
+from gateway.issuer.issuer import Model, Pins, TemplateIssuer
+from gateway.proofs.trust import PinnedAuditor, PinnedAuthority, PinnedGateway, TrustFile
+from gateway.sequencing.publication import Inline, Publication
+from gateway.sequencing.sequencer import Alone, NoWitnesses, Sequencer
+from gateway.server.audit import Auditor
+from gateway.server.authority_client import AuditorClient, AuthorityClient
+from gateway.server.config import GatewaySettings
+from gateway.server.evaluation import Evaluating
+from gateway.server.liveness import NO_LIVENESS, LivenessPolicy
+from gateway.server.policy import default_policy
+from gateway.server.service import GatewayService, Identity, Limits
+from gateway.server.sessions import OpenSessions
+from gateway.store import repositories as store
+from gateway.store.database import Database
+from gateway.translog.note import Kind, NoteSigner
+from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.errors import SealmatchError, Unavailable
+from gateway.wire.host.clock import unix_time
+from gateway.wire.ids import SessionId, digest_of
+from gateway.wire.liveness import Exclusion
+from gateway.wire.policy import MatchPolicy
+from gateway.wire.requests import NonceMemory, verify_request
+from gateway.wire.sealing import SealingPrivateKey, SealingPublicKey
+from gateway.wire.session import SessionRequest
+from gateway.wire.submission import (
+    Submission,
+)
+from keys.audits import AuditPolicy
+from keys.caps import CapLimits
+from tests.support.drafts import CounterKeys, Opened, session_request, verified
+
+# All parties in one process
+from tests.support.peers import Peers, problem
+from tests.support.samples import (
+    MODEL,
+    SESSIONS,
+    Vector,
+    occasion,
+)
+
+AlterGateway = Callable[[str, httpx.Response], httpx.Response]
+"""Path and honest answer of the gateway -> what arrives at the client."""
+
+
+NO_LIMITS = Limits(retention_days=180, activations_per_subject=10**6)
+
+
+NO_CAPS = CapLimits(10**6, 10**6, 10**6, 0)
+
+
+NO_AUDITS = AuditPolicy(one_in=0, seconds=60, unanswered=3)
+
+
+ALL_AUDITED = AuditPolicy(one_in=1, seconds=60, unanswered=3)
+
+
+class World(Peers):
+    """One of each party in this process, each behind its own transport."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        lanes: int = 2,
+        clock: Callable[[], int] = unix_time,
+        model: Model = MODEL,
+        max_sessions: int = 50,
+        limits: Limits = NO_LIMITS,
+        liveness: LivenessPolicy = NO_LIVENESS,
+        caps: CapLimits = NO_CAPS,
+        audits: AuditPolicy = NO_AUDITS,
+        auditor: bool = True,
+    ) -> None:
+        """``audits``: when the authority demands one; ``auditor``: whether the gateway has one."""
+        self.received: list[tuple[str, bytes]] = []
+        """Requests that reached the gateway."""
+        self.alter_gateway: AlterGateway = lambda _path, answer: answer
+        device, issuer = SigningKey.generate("device"), SigningKey.generate("issuer")
+        gateway, authority = SigningKey.generate("gateway"), SigningKey.generate("authority")
+        self.sealing = SealingPrivateKey.generate()
+        self.counter = CounterKeys(
+            device,
+            issuer,
+            secrets.token_bytes(32),
+            self.sealing.public,
+            authority.public,
+            "gateway",
+            model,
+        )
+        super().__init__(directory, self.counter, gateway, authority, caps, audits, clock)
+        self.database = Database(f"sqlite:///{directory / 'gateway.sqlite3'}")
+        self.database.migrate()
+        with self.database.transaction() as connection:
+            store.enrol_party(connection, "device", "device", device.public.raw)
+            store.enrol_party(connection, "issuer", "issuer", issuer.public.raw)
+            for agent in ("agent", "demo-agent"):
+                store.enrol_party(connection, "agent", agent, None)
+            for outlet in ("outlet", "demo-outlet"):
+                store.enrol_party(connection, "outlet", outlet, None)
+        settings = GatewaySettings(
+            data_dir=directory,
+            authority_public_key=self.authority_key.public.raw.hex(),
+            model_id=model.model_id,
+            model_digest=model.digest.hex(),
+            lanes=lanes,
+        )
+        self.policy = default_policy(settings)
+        self.sessions = OpenSessions(max_sessions, clock)
+        self.log_signer = NoteSigner.from_seed("gateway/log", Kind.ED25519, secrets.token_bytes(32))
+        self.sequencer = Sequencer(self.database, Alone(), [self.log_signer], NoWitnesses(), clock)
+        self.service = GatewayService(
+            Identity(gateway, self.sealing, self.authority_key.public),
+            self.policy,
+            replace(limits, liveness=liveness),
+            self.database,
+            AuthorityClient(
+                httpx.Client(transport=httpx.MockTransport(self._at_authority)),
+                "http://authority",
+                gateway,
+                clock,
+            ),
+            self.sessions,
+            self.begin_evaluation,
+            Publication(self.database, Inline(self.sequencer), 60),
+            clock,
+            Auditor(
+                AuditorClient(
+                    httpx.Client(transport=httpx.MockTransport(self._at_auditor)),
+                    "http://auditor",
+                    gateway,
+                    clock,
+                ),
+                self.auditor_key.public,
+                self.auditor_sealing.public,
+            )
+            if auditor
+            else None,
+        )
+        self.gateway_nonces = NonceMemory()
+        self.gateway_client = GatewayClient(
+            httpx.Client(transport=httpx.MockTransport(self._at_gateway)),
+            "http://gateway",
+            device,
+            clock,
+        )
+        self.trust = trust_of(
+            gateway.public,
+            self.sealing.public,
+            self.authority_key.public,
+            self.policy,
+            self.auditor_key.public,
+        )
+        self.issuer = TemplateIssuer(
+            issuer,
+            self.counter.site_salt,
+            Pins(self.authority_key.public, "gateway", self.sealing.public),
+            model,
+            default_engine(),
+        )
+        self.client = RegistrationClient(
+            self.gateway_client,
+            self.issuer,
+            CounterIdentity(device, "agent", "outlet"),
+            self.trust,
+            model,
+            default_engine(),
+            clock,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.database.close()
+
+    def open(self, *exclusions: Exclusion) -> Opened:
+        request = session_request(self.counter, exclusions=exclusions)
+        offer = self.service.open_session(request, self.counter.device.public)
+        return verified(self.counter, request, offer, self.clock())
+
+    def register(self, template: Vector, live: Vector | Live) -> Registration:
+        return self.client.register(template, live, occasion())
+
+    def submit(self, opened: Opened, submission: Submission) -> Any:
+        body = submission.encode()
+        return self.service.submit(
+            opened.session, Submission.decode(body), digest_of(body), self.counter.device.public
+        )
+
+    def rows(self, table: str) -> list[Any]:
+        """All rows of a table."""
+        from gateway.store import schema
+
+        with self.database.transaction() as connection:
+            return list(connection.execute(schema.metadata.tables[table].select()).all())
+
+    def counters(self) -> dict[str, int]:
+        totals: dict[str, int] = {}
+        for row in self.rows("outcome_counters"):
+            totals[row.outcome] = totals.get(row.outcome, 0) + row.count
+        return totals
+
+    def state(self, opened: Opened) -> str | None:
+        states = [r.state for r in self.rows("sessions") if r.session_id == opened.session]
+        return states[0] if states else None
+
+    def begin_evaluation(self, inputs: Inputs) -> Evaluating:
+        """How the gateway evaluates; a crooked one does it in its own way."""
+        return Evaluation.fresh(inputs)
+
+    def _at_gateway(self, request: httpx.Request) -> httpx.Response:
+        path, body = request.url.path, request.read()
+        self.received.append((path, body))
+        return self.alter_gateway(path, self._answer(request, path, body))
+
+    def _answer(self, request: httpx.Request, path: str, body: bytes) -> httpx.Response:
+        device = self.counter.device.public
+        try:
+            sender = verify_request(
+                request.method,
+                path,
+                request.headers,
+                body,
+                lambda key_id: device if key_id == device.key_id else None,
+                self.gateway_nonces,
+                self.clock(),
+            )
+            if path == SESSIONS:
+                answer = self.service.open_session(SessionRequest.decode(body), sender)
+                return httpx.Response(200, content=answer.encode())
+            session = SessionId(bytes.fromhex(path.split("/")[4]))
+            if request.method == "GET":
+                view = self.service.status(session, sender)
+                with contextlib.suppress(Unavailable):
+                    self.sequencer.step()  # a server's own goes on by itself
+            else:
+                parsed = Submission.decode(body)
+                view = self.service.submit(session, parsed, digest_of(body), sender)
+        except SealmatchError as error:
+            return problem(error)
+        from gateway.server.app import _view
+
+        return httpx.Response(200, json=_view(view))
+
+
+def trust_of(
+    gateway: VerifyKey,
+    sealing: SealingPublicKey,
+    authority: VerifyKey,
+    policy: MatchPolicy,
+    auditor: VerifyKey | None = None,
+) -> TrustFile:
+    pinned = auditor and [PinnedAuditor(party=auditor.party, public_key=auditor.raw.hex())]
+    return TrustFile(
+        auditors=pinned or [],
+        gateways=[
+            PinnedGateway(
+                party=gateway.party,
+                url="http://gateway",
+                public_key=gateway.raw.hex(),
+                sealing_key=sealing.raw.hex(),
+            )
+        ],
+        authorities=[
+            PinnedAuthority(
+                party=authority.party, url="http://authority", public_key=authority.raw.hex()
+            )
+        ],
+        policies=[policy.digest.hex()],
+    )
