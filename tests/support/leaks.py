@@ -1,0 +1,46 @@
+"""Where servers can leave something, and what they may hold there."""
+
+import secrets
+
+from gateway.audit.leaksearch import Allowed, LeakSearch, Report
+from gateway.cli.local import LocalDeployment
+
+SEARCHED_AT_LEAST = 50_000_000
+"""Bytes of a server's memory: a search that saw less saw nothing."""
+
+
+LONG_LIVED = [
+    Allowed("authority signing key", "authority memory*", "section 2: it signs with it all day"),
+    Allowed("pepper", "authority memory*", "section 2: it makes handles with it all day"),
+    Allowed("gateway signing key", "gateway memory*", "section 2: it signs with it all day"),
+    Allowed("gateway sealing key", "gateway memory*", "section 2: it opens templates all day"),
+]
+"""What servers may hold after a session. Files hold only sealed keys, which no canary is."""
+
+
+def new_number() -> str:
+    return f"QZ-{secrets.randbelow(10**6):06d} {secrets.randbelow(10**6):06d}"
+
+
+def search_servers(search: LeakSearch, deployment: LocalDeployment) -> Report:
+    """Both processes, whole."""
+    authority, gateway = (server.process.pid for server in deployment.servers)
+    report = search.process(gateway, "gateway") + search.process(authority, "authority")
+    for name in ("gateway memory", "authority memory"):
+        seen = sum(size for place, size in report.searched if place.startswith(name))
+        assert seen > SEARCHED_AT_LEAST
+    return report
+
+
+def search_files(search: LeakSearch, deployment: LocalDeployment, start: float) -> Report:
+    """What both servers keep, and what anybody wrote to temporary places since the start.
+
+    The counter's own keys and the operators' passphrases belong to others and stay out.
+    """
+    kept = deployment.directories
+    others = [kept.counter, kept.root / "operator", kept.root / "tls"]
+    report = search.directories([kept.gateway, kept.authority])
+    names = " ".join(place for place, _ in report.searched)
+    for expected in ("gateway.sqlite3", "gateway.sqlite3-wal", "records.", "server.log"):
+        assert expected in names
+    return report + search.temporary_files(newer_than=start, without=others)
