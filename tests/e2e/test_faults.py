@@ -18,12 +18,11 @@ from tests.support.counter import Counter
 from tests.support.observation import assert_problem, gateway_database, record_count, session_state
 from tests.support.observed import Closed, Observed, honest
 from tests.support.processes import free_port_pair
-from tests.support.samples import MASKED, ROWS, SESSION_KEYS, pair
+from tests.support.samples import MASKED, PROBE, ROWS, SESSION_KEYS, TEMPLATE
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 
-TEMPLATE, PROBE = pair(0.7)
 AUTHORITY, AUDITOR, GATEWAY = 0, 1, -1
 """Places among a deployment's servers; the auditor's where there is one."""
 

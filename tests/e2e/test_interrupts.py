@@ -20,12 +20,11 @@ from gateway.vision.demo_faces import genuine_pair
 from tests.faces_data import pipeline
 from tests.support.counter import Counter
 from tests.support.processes import alive, children_of, command_environment, free_port_pair, gone
-from tests.support.samples import pair
+from tests.support.samples import PROBE, TEMPLATE
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 
-TEMPLATE, PROBE = pair(0.7)
 SEALMATCH = Path(sys.executable).with_name("sealmatch")
 
 

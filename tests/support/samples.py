@@ -58,6 +58,10 @@ def pair(cosine: float, seed: int = 1) -> tuple[Vector, Vector]:
     return a, cosine * a + np.sqrt(1 - cosine * cosine) * b
 
 
+TEMPLATE, PROBE = pair(0.7)
+"""One that is a match."""
+
+
 def new_number() -> str:
     """A document that was never seen: caps count attempts per document."""
     return f"{NUMBER}{secrets.randbelow(10**8):08}"

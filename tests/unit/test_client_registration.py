@@ -26,17 +26,16 @@ from tests.support.drafts import Opened
 from tests.support.samples import (
     NUMBER,
     PLAIN_NUMBER,
+    PROBE,
     REFERENCE,
     SESSIONS,
+    TEMPLATE,
     Clock,
     new_number,
     occasion,
-    pair,
 )
 from tests.support.world import World
 from tests.vectors import generate as golden
-
-TEMPLATE, PROBE = pair(0.7)
 
 
 @pytest.fixture

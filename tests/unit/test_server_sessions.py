@@ -25,10 +25,8 @@ from gateway.wire.ids import digest_of
 from gateway.wire.session import SessionKeyResponse
 from gateway.wire.submission import Submission
 from tests.support.drafts import Opened, ciphertexts, draft, session_request
-from tests.support.samples import ROWS, SESSION_KEYS, Clock, occasion, pair
+from tests.support.samples import PROBE, ROWS, SESSION_KEYS, TEMPLATE, Clock, occasion, pair
 from tests.support.world import World
-
-TEMPLATE, PROBE = pair(0.7)
 
 
 @pytest.fixture

@@ -23,11 +23,10 @@ from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import DATA_PRIMES
 from gateway.wire.sealing import SealingPrivateKey
 from tests.support.drafts import Opened, ciphertexts, draft
-from tests.support.samples import MASKED, ROWS, SESSION_KEYS, Clock, pair
+from tests.support.samples import MASKED, PROBE, ROWS, SESSION_KEYS, TEMPLATE, Clock
 from tests.support.world import World
 from tests.vectors import generate as golden
 
-TEMPLATE, PROBE = pair(0.7)
 OTHER = digest_of(b"something else")
 HOUR = 3600
 
