@@ -26,7 +26,7 @@ from gateway.vision.liveness.meter import LivenessMeter
 from gateway.vision.pipeline import FacePipeline
 from gateway.wire.ids import Digest
 from gateway.wire.liveness import Challenge, LivenessTranscript
-from tests.e2e.test_processes import Photographs, photographs, sealmatch, vision  # noqa: F401
+from tests.support.commands import Photographs, sealmatch
 from tests.support.counter import Counter
 from tests.support.liveness import TOTALS
 from tests.support.observation import record_count
@@ -60,14 +60,14 @@ def frames() -> list[Any]:
     return pictures(clip("lp_d12"))
 
 
-def capture_with(vision: FacePipeline, show: Any) -> LiveCapture[Any]:  # noqa: F811
+def capture_with(vision: FacePipeline, show: Any) -> LiveCapture[Any]:
     pack = open_pack(None)
     return LiveCapture(
         lambda: LivenessMeter(pack, vision), ActionDetectors, Digest(pack.digest), show
     )
 
 
-def spliced(counter: Counter, vision: FacePipeline, frames: list[Any]) -> Registration:  # noqa: F811
+def spliced(counter: Counter, vision: FacePipeline, frames: list[Any]) -> Registration:
     """A registration with a splicer in the place of a person."""
 
     def live(challenge: Challenge | None) -> Captured:
@@ -94,7 +94,7 @@ def operator_says(deployment: LocalDeployment, command: str) -> str:
 def test_a_clip_spliced_once_the_challenge_is_known_completes_the_protocol(
     counter: Counter,
     deployment: LocalDeployment,
-    vision: FacePipeline,  # noqa: F811
+    vision: FacePipeline,
     frames: list[Any],
 ) -> None:
     before = record_count(deployment)
@@ -112,7 +112,7 @@ def test_a_clip_spliced_once_the_challenge_is_known_completes_the_protocol(
 
 def test_a_clip_without_the_actions_is_status_4_with_advice_and_leaves_nothing(
     deployment: LocalDeployment,
-    photographs: Photographs,  # noqa: F811
+    photographs: Photographs,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -141,7 +141,7 @@ def test_a_clip_without_the_actions_is_status_4_with_advice_and_leaves_nothing(
 
 def test_a_photograph_is_status_4_where_liveness_is_required(
     deployment: LocalDeployment,
-    photographs: Photographs,  # noqa: F811
+    photographs: Photographs,
     tmp_path: Path,
 ) -> None:
     before = record_count(deployment)
@@ -159,7 +159,7 @@ def test_a_photograph_is_status_4_where_liveness_is_required(
 
 
 def test_a_cut_to_another_person_ends_the_attempt(
-    vision: FacePipeline,  # noqa: F811
+    vision: FacePipeline,
     frames: list[Any],
 ) -> None:
     """The probe of one person and the movements of another, in one picture's place."""

@@ -8,7 +8,6 @@ from gateway.cli.local import LocalDeployment
 SEARCHED_AT_LEAST = 50_000_000
 """Bytes of a server's memory: a search that saw less saw nothing."""
 
-
 LONG_LIVED = [
     Allowed("authority signing key", "authority memory*", "section 2: it signs with it all day"),
     Allowed("pepper", "authority memory*", "section 2: it makes handles with it all day"),

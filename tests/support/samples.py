@@ -17,24 +17,13 @@ from gateway.wire.policy import MatchPolicy
 from gateway.wire.subject import Subject
 
 MODEL = Model("test/none", digest_of(b"a model of no faces"))
-
-
 SESSIONS = "/face-verification/v0.1/sessions"
-
-
 SESSION_KEYS, MASKED, ROWS = "/v1/session-keys", "/v1/masked-products", "/v1/blinded-rows"
-
-
 AUDITS = "/v1/audits"
-
-
 NUMBER, PLAIN_NUMBER = "QX-7391 ", "QX7391"
 """How every document number of a test begins, as it is given and as it is normalised."""
 
-
 REFERENCE = "order-canary-88"
-
-
 Vector = NDArray[np.floating[Any]]
 
 

@@ -64,16 +64,9 @@ from tests.support.samples import (
 AlterGateway = Callable[[str, httpx.Response], httpx.Response]
 """Path and honest answer of the gateway -> what arrives at the client."""
 
-
 NO_LIMITS = Limits(retention_days=180, activations_per_subject=10**6)
-
-
 NO_CAPS = CapLimits(10**6, 10**6, 10**6, 0)
-
-
 NO_AUDITS = AuditPolicy(one_in=0, seconds=60, unanswered=3)
-
-
 ALL_AUDITED = AuditPolicy(one_in=1, seconds=60, unanswered=3)
 
 
