@@ -87,7 +87,8 @@ def _audits(_: argparse.Namespace, settings: AuthoritySettings) -> int:
 
 
 def _clear_audits(options: argparse.Namespace, settings: AuthoritySettings) -> int:
-    print(f"{_ledger(settings).clear(options.party)} cleared")
+    ledger = _ledger(settings)
+    print(f"{enrolment.clear_audits(settings, options.party, ledger, unix_time())} cleared")
     return 0
 
 

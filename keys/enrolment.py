@@ -1,4 +1,4 @@
-"""What the operator does to the trust list: each act signed, recorded, and one at a time.
+"""What the operator does to trust list and audits: each act signed, recorded, one at a time.
 
 The keystore is opened under the directory's lock, so that nobody signs with a key that a rotation
 replaces meanwhile, and no two processes append to the same history. With keys in a token the
@@ -16,6 +16,7 @@ from gateway.wire.errors import CallerMisuse
 from gateway.wire.host.cli import read_table
 from gateway.wire.host.keyfile import exclusive
 from gateway.wire.ids import PartyId
+from keys.audits import AuditLedger
 from keys.config import AuthoritySettings
 from keys.custody import open_custody
 from keys.trust import TrustList
@@ -46,6 +47,22 @@ def suspend(
     """
     with _editing(settings, now) as (trust, signing):
         trust.suspend(kind, party, signing, now, public_key)
+
+
+def clear_audits(
+    settings: AuthoritySettings, gateway: PartyId, ledger: AuditLedger, now: int
+) -> int:
+    """Forget a gateway's unanswered demands; return how many. Recorded before it is done.
+
+    Raises:
+        KeyFileError, TrustListDamaged: keys or list cannot be used.
+        Unavailable: the storage failed; they may not be forgotten.
+    """
+    if not ledger.unanswered().get(gateway):
+        return 0
+    with _editing(settings, now) as (trust, signing):
+        trust.note_cleared_audits(gateway, signing, now)
+        return ledger.clear(gateway)
 
 
 def open_trust(settings: AuthoritySettings, now: int) -> TrustList:

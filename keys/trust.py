@@ -88,6 +88,10 @@ class TrustList:
         """
         self._change(lambda record: record.with_suspended(kind, party, public_key, signing, now))
 
+    def note_cleared_audits(self, gateway: PartyId, signing: SigningKey, now: int) -> None:
+        """Record that the operator lets a gateway's unanswered demands pass."""
+        self._change(lambda record: record.with_audits_cleared(gateway, signing, now))
+
     def change_key(self, old: SigningKey, new: SigningKey, now: int) -> None:
         """Hand the history over to the authority's next signing key."""
         self._change(lambda record: record.with_key_changed(old, new, now))

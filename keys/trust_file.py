@@ -164,6 +164,10 @@ class TrustRecord:
         left = tuple(one for one in self.parties if one not in leaving)
         return self._after([_Step("suspend", kind, gone, signing)], now, left)
 
+    def with_audits_cleared(self, gateway: PartyId, signing: SigningKey, now: int) -> "TrustRecord":
+        """With the note that a gateway's unanswered demands were forgotten: it enrols nobody."""
+        return self._after([_Step("clear-audits", "gateway", gateway, signing)], now, self.parties)
+
     def with_key_changed(self, old: SigningKey, new: SigningKey, now: int) -> "TrustRecord":
         """With the authority's next signing key in the place of its present one.
 
@@ -280,6 +284,8 @@ def _left_enrolled(actions: tuple[AdminAction, ...]) -> dict[tuple[str, str], li
     held: dict[tuple[str, str], list[KeyId]] = {}
     for action in actions:
         keys = held.setdefault((action.kind, action.party), [])
+        if action.verb == "clear-audits":
+            continue
         if action.verb == "suspend":
             keys[:] = [] if action.key_id is None else [k for k in keys if k != action.key_id]
         elif action.key_id is not None and action.key_id not in keys:

@@ -22,7 +22,8 @@ from gateway.wire.errors import Refused
 from gateway.wire.ids import Digest, DigestField, KeyId, KeyIdField, PartyId, UnixTime, digest_of
 from gateway.wire.message import Message
 
-Verb = Literal["enrol", "suspend"]
+Verb = Literal["enrol", "suspend", "clear-audits"]
+"""``clear-audits``: at the authority, a gateway's unanswered demands were forgotten."""
 PartyKind = Literal[
     "gateway", "device", "issuer", "agent", "outlet", "authority", "witness", "auditor"
 ]

@@ -109,6 +109,9 @@ def test_a_gateway_that_leaves_demands_is_stopped_and_let_in_again(
     with pytest.raises(SealmatchError):
         counter.register(*GENUINE)
     assert deployment.authority_command("audits", "clear", "demo-gateway") == "2 cleared\n"
+    assert deployment.authority_command("audits", "clear", "demo-gateway") == "0 cleared\n"
+    history = deployment.authority_command("history")
+    assert history.count("clear-audits\tgateway\tdemo-gateway") == 1
     counter.open()
 
 

@@ -21,6 +21,7 @@ from gateway.wire.host import keystore
 from gateway.wire.host.keyfile import KeyFileError
 from keys import ceremony, enrolment
 from keys.app import create_app
+from keys.audits import AuditLedger
 from keys.config import AuthoritySettings
 from keys.custody import open_custody
 from keys.trust import TrustList
@@ -374,3 +375,22 @@ def test_a_full_disk_leaves_the_old_list_and_no_litter(settings: AuthoritySettin
     assert settings.trust_file.read_bytes() == before
     assert sorted(p.name for p in settings.data_dir.iterdir()) == names
     enrolment.enrol(settings, [entry("device", MINE)], AT)
+
+
+def test_forgotten_demands_are_in_the_history_and_enrol_nobody(settings: AuthoritySettings) -> None:
+    ledger = AuditLedger(settings.audits_file, settings.audit_unanswered, lambda: AT + 100)
+    ledger.demand(GATEWAY.party, AT + 10)
+    ledger.demand(GATEWAY.party, AT + 200)
+    before = list(trust_of(settings).parties())
+    assert enrolment.clear_audits(settings, ISSUER.party, ledger, AT + 100) == 0
+    assert enrolment.clear_audits(settings, GATEWAY.party, ledger, AT + 100) == 1
+    assert enrolment.clear_audits(settings, GATEWAY.party, ledger, AT + 100) == 0
+    trust = trust_of(settings)
+    assert list(trust.parties()) == before
+    lines = [action.line().split("\t")[1:4] for action in trust.history()]
+    assert lines[-1] == ["clear-audits", "gateway", GATEWAY.party]
+    assert len(lines) == 6
+    assert trust.gateway_by_key_id(GATEWAY.public.key_id) == GATEWAY.public
+    edited(settings, lambda content: content["history"].pop())
+    serving(settings)  # cut off: seen by who noted the head
+    assert not trust_of(settings).holds(trust.head())
