@@ -391,6 +391,7 @@ def test_forgotten_demands_are_in_the_history_and_enrol_nobody(settings: Authori
     assert lines[-1] == ["clear-audits", "gateway", GATEWAY.party]
     assert len(lines) == 6
     assert trust.gateway_by_key_id(GATEWAY.public.key_id) == GATEWAY.public
+    noted = trust.head()
     edited(settings, lambda content: content["history"].pop())
-    serving(settings)  # cut off: seen by who noted the head
-    assert not trust_of(settings).holds(trust.head())
+    serving(settings)  # that it was cut off is seen by who noted the head
+    assert not trust_of(settings).holds(noted)
