@@ -106,10 +106,17 @@ class Ground(LocalDeployment):
         return self._authority_environment()
 
     def _authority_environment(self) -> dict[str, str]:
-        own = {"SEALMATCH_AUTHORITY_WORKERS": "1"}
-        if "inspectable" in self._settings:  # both servers, or none
-            own["SEALMATCH_AUTHORITY_INSPECTABLE"] = self._settings["inspectable"]
+        own = {"SEALMATCH_AUTHORITY_WORKERS": "1", **self._inspectable("AUTHORITY")}
         return {**super()._authority_environment(), **own}
+
+    def _auditor_settings(self) -> dict[str, str]:
+        return {**super()._auditor_settings(), **self._inspectable("AUDITOR")}
+
+    def _inspectable(self, server: str) -> dict[str, str]:
+        """All servers, or none."""
+        if "inspectable" not in self._settings:
+            return {}
+        return {f"SEALMATCH_{server}_INSPECTABLE": self._settings["inspectable"]}
 
 
 class _Preparation(Ground):
