@@ -19,16 +19,15 @@ from gateway.translog.checkpoint import Checkpoint
 from gateway.translog.note import Kind, NoteKey, NoteSigner, SignatureLine
 from gateway.translog.proof import LogProof
 from gateway.wire import cbor
-from gateway.wire.cose import ALG_EDDSA, HEADER_ALG, HEADER_KID, TAG_SIGN1
+from gateway.wire.cose import ALG_EDDSA, HEADER_ALG, HEADER_CWT_CLAIMS, HEADER_KID, TAG_SIGN1
 from gateway.wire.errors import CallerMisuse, Refused
 from gateway.wire.ids import digest_of
+from gateway.wire.message import CLAIM_ISSUER, CLAIM_SUBJECT
 
-HEADER_CWT_CLAIMS: Final = 15
 HEADER_VDS: Final = 395
 HEADER_VDP: Final = 396
 VDS_RFC9162_SHA256: Final = 1
 INCLUSION: Final = -1
-CLAIM_ISSUER, CLAIM_SUBJECT = 1, 2
 
 _LINE_TYPE: Final = b"\xffsealmatch/cose-receipt-root/1"
 """0xff: a signature type without a number, told apart by what follows (C2SP ``signed-note``)."""

@@ -1,7 +1,8 @@
 """Signed objects: COSE_Sign1 (RFC 9052, section 4.2) with Ed25519 over a message.
 
 The protected header holds the algorithm (1), the key id (4: SHA-256 of the raw public key) and
-the type (16, RFC 9596), so that a signature over one kind of message never counts for another.
+the type (16, RFC 9596), so that a signature over one kind of message never counts for another; and
+the message's CWT claims (15, RFC 9597), where it has any.
 The unprotected header is empty and the payload attached; nothing else is accepted. A verifier
 always says whose signature of which type it expects: there is no "is this signed by anyone".
 """
@@ -23,6 +24,7 @@ from gateway.wire.message import SMALL, Message
 ALG_EDDSA: Final = -8
 HEADER_ALG: Final = 1
 HEADER_KID: Final = 4
+HEADER_CWT_CLAIMS: Final = 15
 HEADER_TYP: Final = 16
 TAG_SIGN1: Final = b"\xd2"
 """CBOR tag 18."""
@@ -122,7 +124,7 @@ def media_type(kind: type[Message]) -> str:
 def sign(message: M, key: SigningKey) -> Signed[M]:
     """Sign a message."""
     payload = message.encode()
-    protected = _protected(type(message), key.public.key_id)
+    protected = _protected(type(message), key.public.key_id, message.claims())
     signature = key.private.sign(_to_be_signed(protected, payload))
     return Signed(message, TAG_SIGN1 + cbor.encode([protected, {}, payload, signature]))
 
@@ -139,7 +141,7 @@ def verify(encoded: bytes, kind: type[M], key: VerifyKey) -> Signed[M]:
     protected, payload, signature = _split(encoded)
     message = kind.decode(payload)
     for candidate in key.candidates:
-        if protected == _protected(kind, candidate.key_id):
+        if protected == _protected(kind, candidate.key_id, message.claims()):
             candidate.check(signature, _to_be_signed(protected, payload))
             return Signed(message, encoded)
     raise Refused(f"{kind.__name__}: not signed by {key.party}'s key, or of another type")
@@ -155,22 +157,23 @@ def peek(encoded: bytes, kind: type[M]) -> M:
 
 
 def named_key(encoded: bytes, kind: type[Message]) -> KeyId:
-    """Id of the key that is said to have signed, without checking that it did.
+    """Id of the key that is said to have signed a message without claims; not that it did.
 
     Raises:
         MalformedMessage: not a COSE_Sign1 of our form and of this type.
     """
     protected = _split(encoded)[0]
-    blank = _protected(kind, KeyId(_NO_KEY))
+    blank = _protected(kind, KeyId(_NO_KEY), {})
     at = blank.index(_NO_KEY)
     named = KeyId(protected[at : at + len(_NO_KEY)])
-    if len(protected) != len(blank) or protected != _protected(kind, named):
+    if len(protected) != len(blank) or protected != _protected(kind, named, {}):
         raise MalformedMessage(f"not a signed {kind.__name__}")
     return named
 
 
-def _protected(kind: type[Message], key_id: KeyId) -> bytes:
-    return cbor.encode({HEADER_ALG: ALG_EDDSA, HEADER_KID: key_id, HEADER_TYP: media_type(kind)})
+def _protected(kind: type[Message], key_id: KeyId, claims: dict[int, str]) -> bytes:
+    header = {HEADER_ALG: ALG_EDDSA, HEADER_KID: key_id, HEADER_TYP: media_type(kind)}
+    return cbor.encode(header | ({HEADER_CWT_CLAIMS: claims} if claims else {}))
 
 
 def _to_be_signed(protected: bytes, payload: bytes) -> bytes:

@@ -5,7 +5,7 @@ length first, then the encoding, then every field; unknown and missing keys are 
 once at the edge and pass the type inward.
 """
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
@@ -16,6 +16,10 @@ from gateway.wire.ids import Digest, digest_of
 
 SMALL = 16 * 1024
 """Bound in bytes for messages that carry no ciphertext."""
+
+CLAIM_ISSUER: Final = 1
+CLAIM_SUBJECT: Final = 2
+"""CWT claims (RFC 8392)."""
 
 
 class Message(BaseModel):
@@ -38,6 +42,10 @@ class Message(BaseModel):
     def encode(self) -> bytes:
         """The one encoding of this message."""
         return cbor.dump(self.to_map())
+
+    def claims(self) -> dict[int, str]:
+        """CWT claims in the header when this message is signed; they follow from its fields."""
+        return {}
 
     def to_map(self) -> dict[str, Any]:
         return self.model_dump(by_alias=True)

@@ -17,7 +17,7 @@ from gateway.wire.ids import (
     UnixTime,
 )
 from gateway.wire.liveness import LivenessResult
-from gateway.wire.message import SMALL, Message
+from gateway.wire.message import CLAIM_ISSUER, CLAIM_SUBJECT, SMALL, Message
 from gateway.wire.policy import PolicyAssurance
 from gateway.wire.session import ConsentTextVersion, MaybeSignedBytes, SignedBytes
 
@@ -51,6 +51,10 @@ class Statement(Message):
     decision: SignedBytes
     audit: MaybeSignedBytes = Field(repr=False)
     """The auditor's signed report, where the authority demanded one."""
+
+    def claims(self) -> dict[int, str]:
+        """Who states it, and of what: with these it is a signed statement of RFC 9943."""
+        return {CLAIM_ISSUER: self.gateway, CLAIM_SUBJECT: self.record_id.hex()}
 
 
 class Receipt(Message):

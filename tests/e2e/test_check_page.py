@@ -14,7 +14,7 @@ import pytest
 from gateway.proofs.checker import checker_page
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
-from gateway.wire import cbor
+from gateway.wire import cbor, cose, proof
 from gateway.wire.proof import Receipt
 from tests.support import parties
 from tests.support.browser import Browser
@@ -124,7 +124,22 @@ def test_the_page_can_reach_no_network(browser: Browser, tmp_path: Path) -> None
     assert browser.run(script) == [["connect-src", "img-src", "script-src-elem"], True]
 
 
+def claiming(claims: dict[int, str]) -> bytes:
+    """A receipt whose gateway signed other claims than the statement's fields."""
+
+    class Statement(proof.Statement):
+        def claims(self) -> dict[int, str]:
+            return claims
+
+    stated = Statement.decode(cose.peek(Receipt.decode(HONEST).statement, proof.Statement).encode())
+    return Receipt(statement=cose.sign(stated, parties.GATEWAY).encoded, log_proof=None).encode()
+
+
 FORGED = {
+    "no claims": claiming({}),
+    "another issuer": claiming({**generate.STATEMENT.claims(), 1: "another"}),
+    "another subject": claiming({**generate.STATEMENT.claims(), 2: "00" * 16}),
+    "one claim more": claiming({**generate.STATEMENT.claims(), 3: "audience"}),
     "gateway's key": receipt(gateway=OTHER_GATEWAY),
     "authority's key": receipt(authority=OTHER_GATEWAY),
     "session": receipt(decision={"session": bytes(16)}),

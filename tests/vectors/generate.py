@@ -455,7 +455,7 @@ def signed_document(key: SigningKey, signed: Signed[Any]) -> Document:
         "type": cose.media_type(kind),
         "key": _key_document(key),
         "payload": signed.message.encode().hex(),
-        "protected": cose._protected(kind, key.public.key_id).hex(),
+        "protected": cose._protected(kind, key.public.key_id, signed.message.claims()).hex(),
         "signature": signed.encoded[-64:].hex(),
         "encoded": signed.encoded.hex(),
         "sha256": signed.digest.hex(),

@@ -9,11 +9,12 @@ from gateway.wire import cbor, cose
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import MalformedMessage, Refused
 from gateway.wire.message import SMALL
-from gateway.wire.proof import Receipt
+from gateway.wire.proof import Receipt, Statement
 from gateway.wire.session import SessionGrant, SessionKeyRequest
 from gateway.wire.submission import ConsentRecord
 from tests.support import parties
 from tests.support.parties import AUTHORITY, GATEWAY, refused
+from tests.vectors import generate
 from tests.wire.reference_cbor import encode
 
 CONSENT = ConsentRecord(text_version=1, language="de", purpose="sim-activation", given_at=7)
@@ -118,6 +119,33 @@ def test_protected_header_in_another_encoding_is_refused() -> None:
     for other in (b"", b"\xbf" + once[1:] + b"\xff", once + b"\0", b"\xb8\x03" + once[1:]):
         with refused():
             verify(assemble(protected=other))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        None,
+        {},
+        {1: "gateway"},
+        {2: generate.STATEMENT.record_id.hex()},
+        {1: "another", 2: generate.STATEMENT.record_id.hex()},
+        {1: generate.STATEMENT.gateway, 2: "00" * 16},
+        {**generate.STATEMENT.claims(), 6: 1_763_760_000},
+        list(generate.STATEMENT.claims().values()),
+    ],
+)
+def test_a_statement_claims_what_its_fields_say(claims: object) -> None:
+    """Issuer and subject are read by tools that know no fields of ours: they cannot differ."""
+    header = {1: -8, 4: AUTHORITY.public.key_id, 16: cose.media_type(Statement)}
+    stated = generate.STATEMENT
+
+    def made(claims: object) -> bytes:
+        protected = header if claims is None else {**header, 15: claims}
+        return assemble(Statement, payload=stated.encode(), protected=protected)
+
+    assert cose.verify(made(stated.claims()), Statement, AUTHORITY.public).message == stated
+    with refused():
+        cose.verify(made(claims), Statement, AUTHORITY.public)
 
 
 def test_a_signature_over_one_type_does_not_count_for_another() -> None:

@@ -74,8 +74,12 @@ def test_signed_object_from_its_parts(name: str) -> None:
     assert key_id.hex() == document["key"]["keyId"]
     assert document["type"] == f"application/vnd.sealmatch.{name}+cbor"
 
-    protected = reference_cbor.encode({1: -8, 4: key_id, 16: document["type"]})
     payload = bytes.fromhex(document["payload"])
+    header = {1: -8, 4: key_id, 16: document["type"]}
+    if name == "statement":  # RFC 9597: issuer and subject
+        fields = reference_cbor.decode(payload)
+        header[15] = {1: fields["gateway"], 2: fields["recordId"].hex()}
+    protected = reference_cbor.encode(header)
     signature = private.sign(reference_cbor.encode(["Signature1", protected, b"", payload]))
     encoded = b"\xd2" + reference_cbor.encode([protected, {}, payload, signature])
     assert protected.hex() == document["protected"]

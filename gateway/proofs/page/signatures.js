@@ -1,6 +1,7 @@
 // Who signed what: COSE_Sign1 (RFC 9052) with Ed25519, and Ed25519 alone.
 
-const HEADER_ALG = 1, HEADER_KID = 4, HEADER_TYP = 16, ALG_EDDSA = -8, TAG_SIGN1 = 0xd2;
+const HEADER_ALG = 1, HEADER_KID = 4, HEADER_CWT_CLAIMS = 15, HEADER_TYP = 16, ALG_EDDSA = -8, TAG_SIGN1 = 0xd2;
+const CLAIM_ISSUER = 1, CLAIM_SUBJECT = 2;
 
 async function ed25519(publicKey, signature, data) {
   const key = await crypto.subtle.importKey("raw", publicKey, { name: "Ed25519" }, false, ["verify"]);
@@ -19,13 +20,17 @@ function sign1(encoded) {
   return { head, payload, signature, headers: Cbor.decode(head), fields: message(payload) };
 }
 
-// The object's fields, once one of the pinned keys of the expected party has signed it as `type`.
-async function verifiedBy(encoded, type, keys) {
+// The object's fields, once one of the pinned keys of the expected party has signed it as `type`,
+// with just these CWT claims in its header.
+async function verifiedBy(encoded, type, keys, claims = new Map()) {
   const object = sign1(encoded);
   if (object.headers.get(HEADER_TYP) !== `application/vnd.sealmatch.${type}+cbor`)
     throw new Invalid("a signature of another type");
-  if (object.headers.get(HEADER_ALG) !== ALG_EDDSA || object.headers.size !== 3)
+  if (object.headers.get(HEADER_ALG) !== ALG_EDDSA || object.headers.size !== (claims.size ? 4 : 3))
     throw new Invalid("a signature of another algorithm");
+  const claimed = claims.size ? object.headers.get(HEADER_CWT_CLAIMS) : claims;
+  if (!(claimed instanceof Map) || claimed.size !== claims.size || [...claims].some(([k, v]) => claimed.get(k) !== v))
+    throw new Invalid("other claims than its fields");
   const named = object.headers.get(HEADER_KID);
   for (const key of keys.map(unhex)) {
     if (!equal(await sha256(key), named)) continue;

@@ -39,7 +39,8 @@ async function allChecks(bytes, trust, check) {
   });
   const statement = await check("statement is signed by the pinned gateway", async () => {
     const keys = pinned(trust.gateways, stated.get("gateway"));
-    return [stated.get("gateway"), await verifiedBy(receipt.get("statement"), "statement", keys)];
+    const claims = new Map([[CLAIM_ISSUER, stated.get("gateway")], [CLAIM_SUBJECT, hex(stated.get("recordId"))]]);
+    return [stated.get("gateway"), await verifiedBy(receipt.get("statement"), "statement", keys, claims)];
   });
   const decision = await check("decision is signed by the pinned authority", async () => {
     const keys = pinned(trust.authorities, statement.get("authority"));
