@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.auditor.config import AuditorSettings
 from gateway.wire.host.keyring import HeldKey, RecipientKeys, SigningRing
 from gateway.wire.host.keystore import open_keystore
-from gateway.wire.host.sealed_keys import SealedKeys
+from gateway.wire.host.sealed_keys import PartyKeystore
 from gateway.wire.sealing import SealingPrivateKey
 
 
@@ -32,7 +32,7 @@ def initialise(settings: AuditorSettings, now: int) -> AuditorKeys:
             sealing=SealingPrivateKey.generate().raw,
         )
 
-    return _keystore(settings).create(draw)
+    return keystore(settings).create(draw)
 
 
 def read_keys(settings: AuditorSettings) -> AuditorKeys:
@@ -41,31 +41,13 @@ def read_keys(settings: AuditorSettings) -> AuditorKeys:
     Raises:
         KeyFileError: missing, another party's, or they do not open; or there is no passphrase.
     """
-    return _keystore(settings).read()
+    return keystore(settings).read()
 
 
-def stage_signing_key(settings: AuditorSettings, now: int) -> AuditorKeys:
-    """Draw the next signing key; it signs nothing yet.
+def keystore(settings: AuditorSettings) -> PartyKeystore[AuditorKeys]:
+    """The auditor's keystore, for ceremonies."""
 
-    Raises:
-        CallerMisuse: one is staged already.
-        KeyFileError: as ``read_keys``.
-    """
-    return _keystore(settings).change(lambda keys: keys.staged(HeldKey.draw(now)))
-
-
-def activate_signing_key(settings: AuditorSettings) -> AuditorKeys:
-    """Make the next signing key the current one; the old private key is dropped.
-
-    Raises:
-        CallerMisuse: none is staged.
-        KeyFileError: as ``read_keys``.
-    """
-    return _keystore(settings).change(lambda keys: keys.activated())
-
-
-def _keystore(settings: AuditorSettings) -> SealedKeys[AuditorKeys]:
     def opened(path: Path, passphrase: bytearray) -> AuditorKeys:
         return open_keystore(path, AuditorKeys, passphrase).owned_by(settings.party)
 
-    return SealedKeys(settings.data_dir, settings, opened)
+    return PartyKeystore(settings.data_dir, settings, opened)

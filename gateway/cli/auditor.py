@@ -40,8 +40,8 @@ def _show(_: argparse.Namespace, settings: AuditorSettings) -> int:
 
 def _rotate_signing(options: argparse.Namespace, settings: AuditorSettings) -> int:
     if options.activate:
-        return _print_public(keys.activate_signing_key(settings))
-    return _print_public(keys.stage_signing_key(settings, unix_time()))
+        return _print_public(keys.keystore(settings).activate_signing_key())
+    return _print_public(keys.keystore(settings).stage_signing_key(unix_time()))
 
 
 def _enrol(options: argparse.Namespace, settings: AuditorSettings) -> int:

@@ -42,8 +42,8 @@ def _show(_: argparse.Namespace, settings: GatewaySettings) -> int:
 
 def _rotate_signing(options: argparse.Namespace, settings: GatewaySettings) -> int:
     if options.activate:
-        return _print_public(keys.activate_signing_key(settings), settings)
-    return _print_public(keys.stage_signing_key(settings, unix_time()), settings)
+        return _print_public(keys.keystore(settings).activate_signing_key(), settings)
+    return _print_public(keys.keystore(settings).stage_signing_key(unix_time()), settings)
 
 
 def _add_log(options: argparse.Namespace, settings: GatewaySettings) -> int:

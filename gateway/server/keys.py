@@ -20,7 +20,7 @@ from gateway.wire.errors import BodyTooLarge, CallerMisuse, MalformedMessage
 from gateway.wire.host.keyfile import KeyFileError
 from gateway.wire.host.keyring import HeldKey, RecipientKeys, SigningRing
 from gateway.wire.host.keystore import KeystoreClosed, open_keystore
-from gateway.wire.host.sealed_keys import SealedKeys
+from gateway.wire.host.sealed_keys import PartyKeystore
 from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.ids import UnixTime
 from gateway.wire.message import Message
@@ -101,27 +101,7 @@ def initialise(settings: GatewaySettings, now: int) -> GatewayKeys:
             log=(LogKey.draw("ed25519", now),),
         )
 
-    return _keystore(settings).create(draw)
-
-
-def stage_signing_key(settings: GatewaySettings, now: int) -> GatewayKeys:
-    """Draw the next signing key; it signs nothing yet.
-
-    Raises:
-        CallerMisuse: one is staged already.
-        KeyFileError: as ``read_keys``.
-    """
-    return _keystore(settings).change(lambda keys: keys.staged(HeldKey.draw(now)))
-
-
-def activate_signing_key(settings: GatewaySettings) -> GatewayKeys:
-    """Make the next signing key the current one; the old private key is dropped.
-
-    Raises:
-        CallerMisuse: none is staged.
-        KeyFileError: as ``read_keys``.
-    """
-    return _keystore(settings).change(lambda keys: keys.activated())
+    return keystore(settings).create(draw)
 
 
 def add_log_key(settings: GatewaySettings, algorithm: LogAlgorithm, now: int) -> GatewayKeys:
@@ -137,7 +117,7 @@ def add_log_key(settings: GatewaySettings, algorithm: LogAlgorithm, now: int) ->
             raise CallerMisuse(f"a log has {MAX_LOG_KEYS} keys at most")
         return keys.model_copy(update={"log": (*keys.log, LogKey.draw(algorithm, now))})
 
-    return _keystore(settings).change(add)
+    return keystore(settings).change(add)
 
 
 def read_keys(settings: GatewaySettings) -> GatewayKeys:
@@ -146,7 +126,7 @@ def read_keys(settings: GatewaySettings) -> GatewayKeys:
     Raises:
         KeyFileError: missing, another party's, or they do not open; or there is no passphrase.
     """
-    return _keystore(settings).read()
+    return keystore(settings).read()
 
 
 def log_policy(keys: GatewayKeys, origin: str, witnesses: Path | None) -> TrustPolicy:
@@ -174,11 +154,13 @@ def describe(keys: GatewayKeys, policy: TrustPolicy) -> dict[str, Any]:
     return {**keys.describe(), "logPolicy": bytes(policy).decode().splitlines()}
 
 
-def _keystore(settings: GatewaySettings) -> SealedKeys[GatewayKeys]:
+def keystore(settings: GatewaySettings) -> PartyKeystore[GatewayKeys]:
+    """The gateway's keystore, for ceremonies."""
+
     def opened(path: Path, passphrase: bytearray) -> GatewayKeys:
         return _opened(path, passphrase).owned_by(settings.party)
 
-    return SealedKeys(settings.data_dir, settings, opened)
+    return PartyKeystore(settings.data_dir, settings, opened)
 
 
 def _opened(path: Path, passphrase: bytearray) -> GatewayKeys:

@@ -28,9 +28,10 @@ pytestmark = [pytest.mark.processes, pytest.mark.slow]
 SEALMATCH = Path(sys.executable).with_name("sealmatch")
 
 
-def start_up(state: Path, *more: str) -> subprocess.Popen[str]:
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    """The real command, in a session of its own."""
     return subprocess.Popen(
-        [SEALMATCH, "up", "--state-dir", state, *more],
+        [SEALMATCH, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -38,6 +39,10 @@ def start_up(state: Path, *more: str) -> subprocess.Popen[str]:
         start_new_session=True,
         env=command_environment(),
     )
+
+
+def start_up(state: Path, *more: str) -> subprocess.Popen[str]:
+    return start("up", "--state-dir", state, *more)
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
@@ -179,19 +184,11 @@ def test_register_interrupted_leaves_nothing(tmp_path: Path, sent: signal.Signal
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         gateways = [trust.gateways[0].model_copy(update={"url": url})]
         trust.model_copy(update={"gateways": gateways}).write(state / "trust.json")
-        process = subprocess.Popen(
-            [
-                *(SEALMATCH, "register", "--trust", state / "trust.json"),
-                *("--id-type", "passport", "--id-number", "AB12345"),
-                *("--id-portrait", tmp_path / "portrait", "--live", tmp_path / "live"),
-                *("--receipt", out / "receipt"),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            env=command_environment(),
+        process = start(
+            *("register", "--trust", state / "trust.json"),
+            *("--id-type", "passport", "--id-number", "AB12345"),
+            *("--id-portrait", tmp_path / "portrait", "--live", tmp_path / "live"),
+            *("--receipt", out / "receipt"),
         )
         children: list[int] = []
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +14,11 @@ from gateway.wire.audit import AuditReport, AuditRequest
 from gateway.wire.cose import VerifyKey
 from gateway.wire.errors import Refused
 from tests.fuzz import trees
-from tests.fuzz.mutations import Mutator, frame, framed, from_seeds, scramble, unframe
+from tests.fuzz.making import target
+from tests.fuzz.mutations import Mutator, frame, framed, scramble, unframe
 from tests.fuzz.targets_wire import promise
 from tests.support import parties
-from tests.support.fuzzing import DOCUMENTED, Parse, Target
+from tests.support.fuzzing import Parse, Target
 from tests.support.parties import AUDITOR, AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW
 from tests.vectors import generate as golden
 
@@ -110,15 +111,6 @@ def _seldom(mutate: Mutator) -> Mutator:
 
 def targets() -> Sequence[Target]:
     """All targets of this module."""
-
-    def target(
-        name: str,
-        seeds: Callable[[], Sequence[bytes]],
-        mutate: Mutator,
-        prepare: Callable[[Path], Parse],
-        weight: int,
-    ) -> Target:
-        return Target(name, seeds, from_seeds(mutate), prepare, DOCUMENTED[name], weight)
 
     signed = framed(*[trees.signed] * 2, trees.cbor, *[trees.signed] * 2, _seldom(scramble))
     return (

@@ -40,7 +40,8 @@ from gateway.wire.subject import DOCUMENT_TYPES, Subject, activation_commitment 
 from keys import trust_file
 from keys.config import AuthoritySettings
 from tests.fuzz import trees
-from tests.fuzz.mutations import Mutator, frame, framed, from_seeds, scramble, unframe, words_of
+from tests.fuzz.making import target
+from tests.fuzz.mutations import frame, framed, from_seeds, scramble, unframe, words_of
 from tests.fuzz.targets_wire import promise, trust
 from tests.support import parties
 from tests.support.fuzzing import DOCUMENTED, Parse, Target
@@ -399,17 +400,6 @@ def targets() -> Sequence[Target]:
             50,
             silent=False,  # the operator's own file
         )
-
-    def target(
-        name: str,
-        seeds: Callable[[], Sequence[bytes]],
-        mutate: Mutator,
-        prepare: Callable[[Path], Parse],
-        weight: int,
-        silent: bool = True,
-    ) -> Target:
-        made = from_seeds(mutate)
-        return Target(name, seeds, made, prepare, DOCUMENTED[name], weight, silent=silent)
 
     return (
         target("trust-file", _trust_seeds, trees.json_text, _prepare_trust_file, 60, silent=False),

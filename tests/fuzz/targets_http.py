@@ -13,6 +13,7 @@ import json
 import logging
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, Final
@@ -45,10 +46,11 @@ from gateway.wire.session import SessionKeyRequest, SessionRequest
 from keys import app as authority_app
 from keys.custody import open_custody
 from tests.fuzz import trees
-from tests.fuzz.mutations import Mutator, frame, framed, from_seeds, scramble, unframe, words_of
+from tests.fuzz.making import target
+from tests.fuzz.mutations import Mutator, frame, framed, scramble, unframe, words_of
 from tests.fuzz.targets_wire import header_words, promise
 from tests.support import parties
-from tests.support.fuzzing import CANARY, DOCUMENTED, BrokenPromise, Parse, Target
+from tests.support.fuzzing import CANARY, BrokenPromise, Parse, Target
 from tests.support.parties import AUDITOR, AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW, LocalSecrets
 from tests.support.sealed import CHEAP, passphrase_file, sealed_authority, sealed_gateway
 from tests.support.trusted import SignedTrust
@@ -565,29 +567,21 @@ def _json_or_cbor(rng: Random, data: bytes) -> bytes:
 def targets() -> Sequence[Target]:
     """All targets of this module."""
 
-    def target(
-        name: str,
-        seeds: Callable[[], Sequence[bytes]],
-        mutate: Mutator,
-        prepare: Callable[[Path], Parse],
-        weight: int,
-        silent: bool = True,
-    ) -> Target:
-        made = from_seeds(mutate, bytewise=0.05)
-        return Target(name, seeds, made, prepare, DOCUMENTED[name], weight, silent=silent)
-
+    on_the_wire = partial(target, bytewise=0.05)
     gateway = _answer(_json_or_cbor, b"submit", b"open", b"status")
     authority = _answer(_json_or_cbor, b"key", b"bits", b"decision")
     return (
-        target("gateway-http", _gateway_seeds, _request, _prepare_gateway, 60),
-        target("authority-http", _authority_seeds, _request, _prepare_authority, 60),
+        on_the_wire("gateway-http", _gateway_seeds, _request, _prepare_gateway, 60),
+        on_the_wire("authority-http", _authority_seeds, _request, _prepare_authority, 60),
         # A gateway's problem text is shown to the person at the counter.
-        target(
+        on_the_wire(
             "gateway-answer", _gateway_answers, gateway, _prepare_gateway_answer, 60, silent=False
         ),
-        target("authority-answer", _authority_answers, authority, _prepare_authority_answer, 60),
-        target("auditor-http", _auditor_seeds, _request, _prepare_auditor, 20),
-        target(
+        on_the_wire(
+            "authority-answer", _authority_answers, authority, _prepare_authority_answer, 60
+        ),
+        on_the_wire("auditor-http", _auditor_seeds, _request, _prepare_auditor, 20),
+        on_the_wire(
             "auditor-answer",
             _auditor_answers,
             _answer(_json_or_cbor, b"audit"),

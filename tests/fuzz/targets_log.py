@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -31,10 +31,11 @@ from gateway.translog.witnessing import (
 from gateway.wire.errors import MalformedMessage
 from gateway.witness.app import SIZE, create_app
 from gateway.witness.config import WitnessSettings
-from tests.fuzz.mutations import Mutator, frame, framed, from_seeds, scramble, unframe, words_of
+from tests.fuzz.making import stateless, target
+from tests.fuzz.mutations import frame, framed, scramble, unframe, words_of
 from tests.fuzz.targets_http import REQUEST, Edge, quiet
 from tests.fuzz.targets_wire import promise
-from tests.support.fuzzing import CANARY, DOCUMENTED, Parse, Target
+from tests.support.fuzzing import CANARY, Parse, Target
 from tests.support.parties import DEVICE, NOW
 from tests.support.tampering import INDEX, LOG, honest, tampered
 from tests.support.translog import MemoryLog, signer, witness
@@ -236,20 +237,6 @@ def _prepare_witness(scratch: Path) -> Parse:
 def targets() -> Sequence[Target]:
     """All targets of this module."""
 
-    def target(
-        name: str,
-        seeds: Callable[[], Sequence[bytes]],
-        mutate: Mutator,
-        parse: Parse,
-        weight: int,
-        silent: bool = True,
-    ) -> Target:
-        def prepare(_scratch: Path) -> Parse:
-            return parse
-
-        made = from_seeds(mutate)
-        return Target(name, seeds, made, prepare, DOCUMENTED[name], weight, silent=silent)
-
     def vkeys() -> Sequence[bytes]:
         return [str(key).encode() for key in (signer().key, *(one.key for one in _WITNESSES))]
 
@@ -274,22 +261,15 @@ def targets() -> Sequence[Target]:
         return [tile.path.encode() for tile in places]
 
     return (
-        target("signed-note", _checkpoints, _LINES, _parse_note, 80),
-        target("checkpoint", _checkpoints, _LINES, _parse_checkpoint, 80),
-        target("log-proof", _proofs, _LINES, _parse_proof, 80),
-        target("verifier-key", vkeys, _LINES, _parse_key, 60),
-        target("log-policy", policies, _POLICY_WORDS, _parse_policy, 100),
-        target("tile-path", paths, _PATHS, _parse_tile_path, 60),
-        target("entry-bundle", bundles, framed(scramble, scramble), _parse_bundle, 60),
-        target("log-verification", judged, framed(_LINES, _LINES), _verify, 60),
-        target("witness-request", _requests, _resigned, _witness, 100),
-        target("witness-answer", answers, _LINES, _answer, 60),
-        Target(
-            "witness-http",
-            _http_seeds,
-            from_seeds(_http_request),
-            _prepare_witness,
-            DOCUMENTED["witness-http"],
-            30,
-        ),
+        target("signed-note", _checkpoints, _LINES, stateless(_parse_note), 80),
+        target("checkpoint", _checkpoints, _LINES, stateless(_parse_checkpoint), 80),
+        target("log-proof", _proofs, _LINES, stateless(_parse_proof), 80),
+        target("verifier-key", vkeys, _LINES, stateless(_parse_key), 60),
+        target("log-policy", policies, _POLICY_WORDS, stateless(_parse_policy), 100),
+        target("tile-path", paths, _PATHS, stateless(_parse_tile_path), 60),
+        target("entry-bundle", bundles, framed(scramble, scramble), stateless(_parse_bundle), 60),
+        target("log-verification", judged, framed(_LINES, _LINES), stateless(_verify), 60),
+        target("witness-request", _requests, _resigned, stateless(_witness), 100),
+        target("witness-answer", answers, _LINES, stateless(_answer), 60),
+        target("witness-http", _http_seeds, _http_request, _prepare_witness, 30),
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Final
 
 from gateway.audit.log_reader import LogSource, Seen, read_log
@@ -12,9 +11,10 @@ from gateway.translog.policy import TrustedLog, TrustPolicy
 from gateway.translog.tiles import Tile
 from gateway.translog.tree import Frontier
 from gateway.wire.ids import digest_of
-from tests.fuzz.mutations import Mutator, frame, framed, from_seeds, scramble, unframe, words_of
+from tests.fuzz.making import stateless, target
+from tests.fuzz.mutations import frame, framed, scramble, unframe, words_of
 from tests.fuzz.targets_wire import promise
-from tests.support.fuzzing import CANARY, DOCUMENTED, Parse, Target
+from tests.support.fuzzing import CANARY, Target
 from tests.support.translog import MemoryLog, signer
 
 SIZE: Final = 300
@@ -85,15 +85,7 @@ def _remember(data: bytes) -> None:
 def targets() -> Sequence[Target]:
     """All targets of this module."""
 
-    def target(
-        name: str, seeds: Callable[[], Sequence[bytes]], mutate: Mutator, parse: Parse
-    ) -> Target:
-        def prepare(_scratch: Path) -> Parse:
-            return parse
-
-        return Target(name, seeds, from_seeds(mutate), prepare, DOCUMENTED[name], 40)
-
     return (
-        target("log-reading", _served, framed(_WORDS, scramble, scramble), _read),
-        target("log-memory", _memories, _WORDS, _remember),
+        target("log-reading", _served, framed(_WORDS, scramble, scramble), stateless(_read), 40),
+        target("log-memory", _memories, _WORDS, stateless(_remember), 40),
     )

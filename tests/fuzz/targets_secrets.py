@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -36,9 +35,10 @@ from gateway.wire.host.tls import ClientTls, ServerTls
 from keys import enrolment
 from keys.vault import AuthorityKeys
 from tests.fuzz import trees
-from tests.fuzz.mutations import frame, framed, from_seeds, scramble, unframe, words_of
+from tests.fuzz.making import target
+from tests.fuzz.mutations import frame, framed, scramble, unframe, words_of
 from tests.fuzz.targets_wire import promise
-from tests.support.fuzzing import DOCUMENTED, Parse, Target
+from tests.support.fuzzing import Parse, Target
 from tests.support.parties import AUTHORITY, DEVICE, fixed_bytes
 
 _PASSPHRASE: Final = b"correct horse battery staple"
@@ -199,15 +199,6 @@ _LINES: Final = words_of(
 
 def targets() -> tuple[Target, ...]:
     """What a server reads from its own disk before it serves."""
-
-    def target(
-        name: str,
-        seeds: Callable[[], Sequence[bytes]],
-        mutate: Callable[[Random, bytes], bytes],
-        prepare: Callable[[Path], Parse],
-        weight: int,
-    ) -> Target:
-        return Target(name, seeds, from_seeds(mutate), prepare, DOCUMENTED[name], weight)
 
     party = f"device\t{DEVICE.party}\t{DEVICE.public.raw.hex()}\n".encode()
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from gateway.wire.proof import Opening, Receipt
 from gateway.wire.requests import NonceMemory, sign_request, verify_request
 from gateway.wire.submission import Submission, SubmissionAssertion
 from tests.fuzz import trees
+from tests.fuzz.making import stateless, target
 from tests.fuzz.mutations import (
     Mutator,
     frame,
@@ -39,7 +40,7 @@ from tests.fuzz.mutations import (
     words_of,
 )
 from tests.support import parties
-from tests.support.fuzzing import DOCUMENTED, BrokenPromise, Parse, Target
+from tests.support.fuzzing import DOCUMENTED, BrokenPromise, Target
 from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW
 from tests.vectors import generate as golden
 from tests.wire import reference_cbor as reference
@@ -51,10 +52,6 @@ _KINDS: Final[tuple[type[Message], ...]] = tuple(
     type(messages[0]) for messages in golden.MESSAGES.values()
 )
 _LARGE: Final = 64 * 1024
-
-
-def _stateless(parse: Parse) -> Callable[[Path], Parse]:
-    return lambda _scratch: parse
 
 
 def promise(holds: bool, what: str) -> None:
@@ -118,7 +115,7 @@ def _message_target(kind: type[Message]) -> Target:
         f"message-{name}",
         lambda: encoded,
         from_seeds(trees.cbor),
-        _stateless(partial(_parse_message, kind)),
+        stateless(partial(_parse_message, kind)),
         DOCUMENTED["message"],
         weight=8 if len(encoded[0]) > _LARGE else 60,
     )
@@ -414,43 +411,35 @@ def _or_scrambled(mutate: Mutator) -> Mutator:
 def targets() -> Sequence[Target]:
     """All targets of this module."""
     words = words_of(*_HEADER_WORDS)
-
-    def target(
-        name: str,
-        seeds: Callable[[], Sequence[bytes]],
-        mutate: Mutator,
-        parse: Parse,
-        weight: int,
-    ) -> Target:
-        made = from_seeds(mutate)
-        return Target(name, seeds, made, _stateless(parse), DOCUMENTED[name], weight)
+    cbor = target("cbor", _cbor_seeds, trees.cbor, stateless(_parse_cbor), 300)
+    verify, peek = (stateless(partial(_parse_cose, check=check)) for check in (True, False))
 
     return (
         # Objects of Python take 60 times the bytes of an empty list; messages bound the length.
-        replace(target("cbor", _cbor_seeds, trees.cbor, _parse_cbor, 300), megabytes=160),
+        replace(cbor, megabytes=160),
         *map(_message_target, _KINDS),
-        target("cose-verify", _cose_seeds, _behind_a_byte, partial(_parse_cose, check=True), 150),
-        target("cose-peek", _cose_seeds, _behind_a_byte, partial(_parse_cose, check=False), 60),
+        target("cose-verify", _cose_seeds, _behind_a_byte, verify, 150),
+        target("cose-peek", _cose_seeds, _behind_a_byte, peek, 60),
         target(
             "ciphertext",
             lambda: (golden.FRESH.encoded, golden.PRODUCT.encoded),
             _polynomials,
-            _parse_ciphertext,
+            stateless(_parse_ciphertext),
             6,
         ),
         target(
             "session-public-key",
             lambda: (golden.PUBLIC_KEY.encoded,),
             _polynomials,
-            _parse_public_key,
+            stateless(_parse_public_key),
             4,
         ),
-        target("sealed-template", _sealed, scramble, _parse_sealed, 60),
+        target("sealed-template", _sealed, scramble, stateless(_parse_sealed), 60),
         target(
             "session-key",
             _session_key_seeds,
             framed(trees.signed, _or_scrambled(_polynomials_or_nothing)),
-            _parse_session_key,
+            stateless(_parse_session_key),
             30,
         ),
         target(
@@ -463,29 +452,29 @@ def targets() -> Sequence[Target]:
                 _or_scrambled(scramble),
                 _or_scrambled(scramble),
             ),
-            _parse_submission,
+            stateless(_parse_submission),
             20,
         ),
         target(
             "liveness-check",
             lambda: (golden.TRANSCRIPT.encode(),),
             trees.cbor,
-            _parse_liveness,
+            stateless(_parse_liveness),
             60,
         ),
         target(
             "request-signature",
             _request_seeds,
             framed(words, words, words, words, scramble),
-            _parse_request,
+            stateless(_parse_request),
             200,
         ),
-        target("receipt", _receipts, trees.cbor, _parse_receipt, 150),
+        target("receipt", _receipts, trees.cbor, stateless(_parse_receipt), 150),
         target(
             "opening",
             _opening_seeds,
             framed(trees.cbor, _or_scrambled(trees.cbor)),
-            _parse_opening,
+            stateless(_parse_opening),
             60,
         ),
     )

@@ -15,6 +15,7 @@ from gateway.wire.audit import AuditRequest, AuditResult
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import SealmatchError, problem_for
 from gateway.wire.evaluation import BlindedRows, MaskedProduct
+from gateway.wire.host.signed import FindKey
 from gateway.wire.requests import NonceMemory, verify_request
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest
@@ -118,19 +119,19 @@ class Peers:
         self.alter_report: Callable[[bytes], bytes] = lambda answer: answer
         self._auditor_nonces = NonceMemory()
 
+    def _sender(
+        self, request: httpx.Request, body: bytes, find: FindKey, nonces: NonceMemory
+    ) -> VerifyKey:
+        path, now = request.url.path, self.clock()
+        return verify_request("POST", path, request.headers, body, find, nonces, now)
+
     def _at_auditor(self, request: httpx.Request) -> httpx.Response:
-        path, body = request.url.path, request.read()
+        body = request.read()
         self.audited.append(body)
         service = AuditorService(self.auditor_key, self.auditing, self.clock)
         try:
-            sender = verify_request(
-                "POST",
-                path,
-                request.headers,
-                body,
-                self.auditor_register.gateway_by_key_id,
-                self._auditor_nonces,
-                self.clock(),
+            sender = self._sender(
+                request, body, self.auditor_register.gateway_by_key_id, self._auditor_nonces
             )
             answer = service.audit(AuditRequest.decode(body), sender)
         except SealmatchError as error:
@@ -142,14 +143,8 @@ class Peers:
         path, body = request.url.path, request.read()
         self.asked.append((path, body))
         try:
-            sender = verify_request(
-                "POST",
-                path,
-                request.headers,
-                body,
-                self.authority_trust.gateway_by_key_id,
-                self._authority_nonces,
-                self.clock(),
+            sender = self._sender(
+                request, body, self.authority_trust.gateway_by_key_id, self._authority_nonces
             )
             answer = self._authority_routes[path](body, sender)
         except SealmatchError as error:

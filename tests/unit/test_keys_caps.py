@@ -7,21 +7,15 @@ import pytest
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.ids import SubjectHandle
 from keys.caps import DAY, HOUR, AttemptCaps, CapLimits
+from tests.support.parties import Clock
 
 A, B = SubjectHandle(b"a" * 32), SubjectHandle(b"b" * 32)
 LIMITS = CapLimits(subject_decisions=3, device_decisions=5, failures_to_lock=2, lock_seconds=600)
 
 
-class Clock:
-    now = 1_000_000
-
-    def __call__(self) -> int:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000_000)
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def test_the_passphrase_is_wiped(
     ceremony.initialise(settings, NOW)
     open_custody(settings, NOW)
     gateway_keys.initialise(gateway_settings, NOW)
-    gateway_keys.stage_signing_key(gateway_settings, NOW)
+    gateway_keys.keystore(gateway_settings).stage_signing_key(NOW)
     gateway_keys.read_keys(gateway_settings)
     assert len(given) == 5
     assert not any(any(buffer) for buffer in given)
@@ -291,10 +291,10 @@ def test_the_gateways_keys_are_sealed_and_rotate(gateway_settings: GatewaySettin
     signing, sealing = gateway_keys.open_keys(gateway_settings)
     assert signing.public.raw == first.signing.current.public
     assert sealing.raw == first.sealing
-    staged = gateway_keys.stage_signing_key(gateway_settings, NOW)
+    staged = gateway_keys.keystore(gateway_settings).stage_signing_key(NOW)
     assert staged.signing.next is not None
     assert gateway_keys.open_keys(gateway_settings)[0].public == signing.public
-    gateway_keys.activate_signing_key(gateway_settings)
+    gateway_keys.keystore(gateway_settings).activate_signing_key()
     after, same_sealing = gateway_keys.open_keys(gateway_settings)
     assert after.public.raw == staged.signing.next.public
     assert same_sealing.raw == sealing.raw

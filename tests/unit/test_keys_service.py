@@ -263,6 +263,20 @@ def assert_destroyed(secret: SessionSecret) -> None:
         secret.decide(Ciphertext.decode(any_rows()), 1)
 
 
+def answer_while(
+    monkeypatch: pytest.MonkeyPatch, opened: OpenSession, owner: object, name: str, error: Exception
+) -> None:
+    """Ask for the decision while something that it takes fails."""
+
+    def broken(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, broken)
+        with pytest.raises(type(error), match=str(error)):
+            answer(opened)
+
+
 def test_the_decision_destroys_the_key(authority: InProcessAuthority) -> None:
     opened = authority.open()
     secret = secret_of(authority)
@@ -284,13 +298,7 @@ def test_the_key_is_gone_before_the_decision_is_signed(
     ask(opened)
     secret = secret_of(authority)
 
-    def broken(*_: object) -> None:
-        raise OSError("the token that signs is gone")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(cose, "sign", broken)
-        with pytest.raises(OSError, match="token"):
-            answer(opened)
+    answer_while(monkeypatch, opened, cose, "sign", OSError("the token that signs is gone"))
     assert_destroyed(secret)
     with pytest.raises(SealmatchError):
         answer(opened)
@@ -304,13 +312,7 @@ def test_a_decryption_that_fails_is_the_last_one(
     ask(opened)
     secret = secret_of(authority)
 
-    def broken(*_: object) -> None:
-        raise RuntimeError("SEAL refuses")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(SessionSecret, "_decrypt", broken)
-        with pytest.raises(RuntimeError):
-            answer(opened)
+    answer_while(monkeypatch, opened, SessionSecret, "_decrypt", RuntimeError("SEAL refuses"))
     assert repr(secret) == "SessionSecret(destroyed)"
     with pytest.raises(SealmatchError):
         answer(opened, any_rows(8))

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -52,12 +52,8 @@ def grow(database: Database, first: int, count: int) -> SignedCheckpoint:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """As the gateway's settings name it."""
-    database = Database(f"sqlite:///{tmp_path / 'gateway.sqlite3'}")
-    database.migrate()
-    yield database
-    database.close()
+def database(sqlite: Database) -> Database:
+    return sqlite
 
 
 # Reading

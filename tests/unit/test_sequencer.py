@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -35,22 +34,6 @@ POST_QUANTUM = NoteSigner.from_seed("gateway.example/log", Kind.COSIGNATURE_ML_D
 
 class Killed(BaseException):
     """What stands for a SIGKILL here: no handler of the product catches it."""
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'log.sqlite3'}"
-    server: PostgresServer = request.getfixturevalue("postgresql")
-    return server.new_database()
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    database = Database(url)
-    database.migrate()
-    yield database
-    database.close()
 
 
 def die(point: str, one: Sequencer) -> bool:

@@ -22,7 +22,6 @@ from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.store.schema import metadata
 from gateway.wire.errors import Refused, SessionConflict, Unavailable
-from tests.support.postgres import PostgresServer
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 MIGRATIONS = Path(gateway.store.database.__file__).parent / "migrations"
@@ -65,31 +64,6 @@ SECTION_12 = {
     "log_tiles": {"level", "number", "hashes"},
     "log_checkpoints": {"size", "root", "note", "published"},
 }
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'gateway.sqlite3'}"
-    server: PostgresServer = request.getfixturevalue("postgresql")
-    return server.new_database()
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    database = Database(url)
-    database.migrate()
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'gateway.sqlite3'}")
-    database.migrate()
-    yield database
-    database.close()
 
 
 def columns_of(database: Database) -> dict[str, set[str]]:

@@ -25,7 +25,7 @@ from gateway.witness.config import WitnessSettings
 from gateway.witness.keys import initialise, read_keys
 from gateway.witness.logs import KnownLogs
 from gateway.witness.rate import RateLimit
-from tests.support.parties import NOW
+from tests.support.parties import NOW, Clock
 from tests.support.sealed import CHEAP, passphrase_file
 from tests.support.translog import ORIGIN, MemoryLog, grown, signer
 from tests.support.witnesses import NAME, Web, public_keys, sealed_witness
@@ -33,13 +33,6 @@ from tests.support.witnesses import NAME, Web, public_keys, sealed_witness
 LOG = grown(60)
 FORK = MemoryLog()
 FORK.append(b"another history", *LOG.entries[1:])
-
-
-class Clock:
-    now = NOW
-
-    def __call__(self) -> int:
-        return self.now
 
 
 @pytest.fixture
