@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from gateway.cli.local import Directories, LocalDeployment, Server
+from gateway.cli.local import LocalDeployment
+from gateway.cli.local_servers import Directories, Server
 from gateway.issuer.issuer import Model
 from gateway.server import keys
 from gateway.server.config import GatewaySettings

@@ -13,9 +13,11 @@ from gateway.attack.deployment import Ground, data_directories
 from gateway.attack.faces import Face
 from gateway.attack.report import AttackBroken, Progress, Report
 from gateway.attack.spying_authority import authority_secrets
-from gateway.audit import canaries, leaksearch
+from gateway.audit import canaries, findings
 from gateway.audit.canaries import Canary
-from gateway.audit.leaksearch import Finding, LeakSearch
+from gateway.audit.findings import Finding
+from gateway.audit.leaksearch import LeakSearch
+from gateway.audit.processes import swap_devices
 from gateway.he.quantise import quantise
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey
 from gateway.wire.subject import Subject
@@ -94,12 +96,12 @@ def look_everywhere(
         _note(report, f"find a {kind} in a file", forms, _of(files, kind))
         if kind != KEYS:  # a server that runs uses its own; public ones of sessions may stay
             _note(report, f"find a {kind} in memory, afterwards", forms, _of(memory, kind))
-    if leaksearch.swap_devices():
+    if swap_devices():
         report.remark("this machine has swap, which was not searched")
 
 
-def _memory(search: LeakSearch, ground: Ground) -> leaksearch.Report:
-    found = leaksearch.Report()
+def _memory(search: LeakSearch, ground: Ground) -> findings.Report:
+    found = findings.Report()
     for server in ground.servers:
         one = search.process(server.process.pid, f"server {server.process.pid}")
         if one.bytes_searched < _LEAST_MEMORY:
@@ -108,7 +110,7 @@ def _memory(search: LeakSearch, ground: Ground) -> leaksearch.Report:
     return found
 
 
-def _of(found: leaksearch.Report, kind: str) -> list[Finding]:
+def _of(found: findings.Report, kind: str) -> list[Finding]:
     return [finding for finding in found.findings if finding.kind.startswith(kind)]
 
 

@@ -13,110 +13,32 @@ A finding says what, in which encoding, where and how much; never the value.
 """
 
 import os
-import re
 import sqlite3
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 
 from gateway.audit.canaries import Canary, Form
+from gateway.audit.findings import Finding, Report, without_repetition
 from gateway.audit.matcher import Matcher
-from gateway.wire.errors import SealmatchError
+from gateway.audit.processes import CannotSearch, children_of, looking_into, read_memory, regions_of
 
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  a place to search, not to write
+
+
 _BLOCK_BYTES: Final = 1 << 22
+
+
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
-_UNREADABLE_REGIONS: Final = ("[vvar]", "[vvar_vclock]", "[vsyscall]")
-_REGION: Final = re.compile(r"(\w+)-(\w+) (\S+) \w+ \S+ (\d+) *(.*)")
+
+
 _WITHHELD: Final = "(name withheld)"
-
-
-class CannotSearch(SealmatchError):
-    """A place exists that this process may not look into, or the process to look into is gone."""
-
-
-class LeakFound(SealmatchError):
-    """Findings that nothing allows; the text lists kinds, encodings and places, no values."""
-
-
-@dataclass(frozen=True, order=True)
-class Finding:
-    """A canary in a place. ``length``: bytes of the encoding in one run."""
-
-    kind: str
-    encoding: str
-    place: str
-    offset: int
-    length: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.kind} ({self.encoding}), {self.length} bytes at {self.offset} of {self.place}"
-        )
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """A canary that may be in a place; both patterns as in a shell."""
-
-    kind: str
-    place: str
-    because: str
-
-    def covers(self, finding: Finding) -> bool:
-        return fnmatchcase(finding.kind, self.kind) and fnmatchcase(finding.place, self.place)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was found, what was searched (place and bytes), and what could not be."""
-
-    findings: tuple[Finding, ...] = ()
-    searched: tuple[tuple[str, int], ...] = ()
-    skipped: tuple[str, ...] = ()
-
-    def __add__(self, other: Self) -> "Report":
-        return Report(
-            self.findings + other.findings,
-            self.searched + other.searched,
-            self.skipped + other.skipped,
-        )
-
-    @property
-    def kinds(self) -> set[str]:
-        return {finding.kind for finding in self.findings}
-
-    @property
-    def bytes_searched(self) -> int:
-        return sum(size for _, size in self.searched)
-
-    def beyond(self, allowed: Iterable[Allowed]) -> list[Finding]:
-        """Findings that nothing allows."""
-        rules = list(allowed)
-        return [f for f in self.findings if not any(rule.covers(f) for rule in rules)]
-
-    def require_nothing(self, but: Iterable[Allowed] = ()) -> None:
-        """Raise ``LeakFound`` if anything was found that is not allowed."""
-        found = self.beyond(but)
-        if found:
-            shown = "; ".join(str(finding) for finding in found[:20])
-            raise LeakFound(f"{len(found)} finding(s): {shown}")
-
-
-@dataclass(frozen=True)
-class _Region:
-    """Readable memory of a process."""
-
-    start: int
-    stop: int
-    name: str
 
 
 @dataclass
@@ -184,7 +106,7 @@ class LeakSearch:
             CannotSearch: the process is gone or may not be looked into.
         """
         report = self.arguments(pid, name) + self.descriptors(pid, name) + self.memory(pid, name)
-        for number, child in enumerate(_children(pid)):
+        for number, child in enumerate(children_of(pid)):
             with suppress(CannotSearch):  # workers come and go
                 report += self.process(child, f"{name} child {number}")
         return report
@@ -193,18 +115,18 @@ class LeakSearch:
         """Command line and environment. Raises as ``process``."""
         report = Report()
         for part in ("cmdline", "environ"):
-            with _looking_into(pid):
+            with looking_into(pid):
                 report += self.data(Path(f"/proc/{pid}/{part}").read_bytes(), f"{name} {part}")
         return report
 
     def descriptors(self, pid: int, name: str) -> Report:
         """Open files of a process, deleted and anonymous ones too. Raises as ``process``."""
         progress = _Progress()
-        with _looking_into(pid):
+        with looking_into(pid):
             numbers = sorted(os.listdir(f"/proc/{pid}/fd"), key=int)
         for number in numbers:
             path = Path(f"/proc/{pid}/fd/{number}")
-            with suppress(FileNotFoundError), _looking_into(pid):  # closed meanwhile
+            with suppress(FileNotFoundError), looking_into(pid):  # closed meanwhile
                 if stat.S_ISREG(path.stat().st_mode):
                     with path.open("rb", buffering=0) as file:
                         self._open_file(progress, f"{name} descriptor {number}", file.fileno())
@@ -219,16 +141,16 @@ class LeakSearch:
             CannotSearch: gone, or reading it needs its owner with the right to trace, or root.
         """
         progress = _Progress()
-        with _looking_into(pid), Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        with looking_into(pid), Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
             descriptor = memory.fileno()
-            for region in _regions(pid):
+            for region in regions_of(pid):
                 place = f"{name} memory {region.name}".rstrip()
                 self._read(
                     progress,
                     place,
                     region.start,
                     region.stop,
-                    lambda at, size: _read_memory(descriptor, at, size),
+                    lambda at, size: read_memory(descriptor, at, size),
                 )
         return progress.report()
 
@@ -288,34 +210,8 @@ class LeakSearch:
                 )
                 for hit in self._matcher.search(block, at - first, end)
             ]
-        progress.findings += _without_repetition(findings)
+        progress.findings += without_repetition(findings)
         progress.searched.append((place, stop - start))
-
-
-def swap_devices() -> list[str]:
-    """Where this machine may write memory to disk; empty where it has no swap."""
-    lines = Path("/proc/swaps").read_text().splitlines()
-    return [line.split()[0] for line in lines[1:]]
-
-
-class _looking_into:  # noqa: N801  reads as a phrase
-    """Turns what the kernel refuses into ``CannotSearch``."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-
-    def __enter__(self) -> None:
-        if not Path(f"/proc/{self._pid}").exists():
-            raise CannotSearch(f"there is no process {self._pid}")
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, PermissionError):
-            raise CannotSearch(
-                f"process {self._pid} may not be looked into: run as its owner with the right to "
-                "trace it (kernel.yama.ptrace_scope), or as root"
-            ) from None
-        if isinstance(error, ProcessLookupError):
-            raise CannotSearch(f"process {self._pid} has ended") from None
 
 
 def _files_below(root: Path, without: set[Path], progress: _Progress) -> Iterator[Path]:
@@ -333,35 +229,6 @@ def _files_below(root: Path, without: set[Path], progress: _Progress) -> Iterato
                     yield path
 
 
-def _children(pid: int) -> list[int]:
-    """Processes that a process or one of its threads started."""
-    listed = Path(f"/proc/{pid}/task").glob("*/children")
-    with suppress(FileNotFoundError, ProcessLookupError):  # a thread ended meanwhile
-        return [int(child) for threads in listed for child in threads.read_text().split()]
-    return []
-
-
-def _regions(pid: int) -> Iterator[_Region]:
-    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-        matched = _REGION.fullmatch(line)
-        if matched is None:
-            continue
-        start, stop, rights, inode, name = matched.groups()
-        of_file = inode != "0" and "w" not in rights and "s" not in rights
-        if "r" in rights and not of_file and name not in _UNREADABLE_REGIONS:
-            yield _Region(int(start, 16), int(stop, 16), name)
-
-
-def _read_memory(descriptor: int, at: int, size: int) -> bytes:
-    """Bytes at an address; a region that went away meanwhile reads as nothing."""
-    try:
-        return os.pread(descriptor, size, at)
-    except OSError as error:
-        if isinstance(error, PermissionError | ProcessLookupError):
-            raise
-        return b""
-
-
 def _columns(opened: sqlite3.Connection) -> Iterator[tuple[str, list[bytes]]]:
     tables = opened.execute("select name from sqlite_master where type = 'table'").fetchall()
     for (table,) in tables:
@@ -375,22 +242,3 @@ def _columns(opened: sqlite3.Connection) -> Iterator[tuple[str, list[bytes]]]:
 
 def _part_of(data: bytes) -> Read:
     return lambda at, size: data[at : at + size]
-
-
-def _without_repetition(findings: list[Finding]) -> list[Finding]:
-    """Drop what lies inside a longer finding of the same kind (one encoding that is another too),
-    and join runs that a block's end cut in two."""
-    kept: dict[str, Finding] = {}
-    result: list[Finding] = []
-    for found in sorted(findings, key=lambda f: (f.kind, f.offset, -f.length)):
-        before = kept.get(found.kind)
-        if before is not None and found.offset < before.offset + before.length:
-            end = max(before.offset + before.length, found.offset + found.length)
-            joined = Finding(
-                before.kind, before.encoding, before.place, before.offset, end - before.offset
-            )
-            result[-1] = kept[found.kind] = joined
-            continue
-        kept[found.kind] = found
-        result.append(found)
-    return result

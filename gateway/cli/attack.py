@@ -15,7 +15,7 @@ from pathlib import Path
 from gateway.attack.catalogue import ATTACKERS, DEFENCES, attackers_stopped_by
 from gateway.attack.deployment import Site
 from gateway.attack.report import Report
-from gateway.cli.local import terminate_as_interrupt
+from gateway.cli.local_servers import terminate_as_interrupt
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from gateway.cli import bench_audit, bench_log, bench_vision
-from gateway.cli.bench_parties import CpuBook, InProcessDeployment, unit_pair
+from gateway.cli.bench_booked import CpuBook
+from gateway.cli.bench_parties import InProcessDeployment, unit_pair
 
 _MEBI = 2**20
 _COSINE = 0.6

@@ -6,50 +6,43 @@ process, because a measurement must see both sides; nothing that serves requests
 """
 
 import secrets
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from gateway.auditor import register
-from gateway.auditor.register import Register
-from gateway.auditor.repetition import repeat_here
-from gateway.auditor.service import AuditorService
-from gateway.auditor.verification import Auditing
-from gateway.client.gateway_client import Exchange, GatewayClient, Verification
+from gateway.cli.bench_booked import (
+    BookedAuditor,
+    BookedDatabase,
+    BookedGateway,
+    BookedIssuer,
+    BookedLog,
+    CpuBook,
+    Wire,
+)
 from gateway.client.registration import CounterIdentity, Occasion, RegistrationClient
 from gateway.he.engine import default_engine
 from gateway.he.evaluation import Evaluation
-from gateway.issuer.issuer import IssuedTemplate, Model, Pins, SessionToServe, TemplateIssuer
+from gateway.issuer.issuer import Model, Pins
 from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
-from gateway.sequencing.publication import Inline, Publication
-from gateway.sequencing.sequencer import Alone, NoWitnesses, Sequencer
 from gateway.server.audit import Auditor
-from gateway.server.authority_client import AuditorClient, AuthorityClient
+from gateway.server.authority_client import AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
 from gateway.server.service import GatewayService, Identity, Limits
 from gateway.server.sessions import OpenSessions
 from gateway.store import repositories as store
-from gateway.store.database import Database
-from gateway.translog.algorithms import SEED_BYTES
-from gateway.translog.note import Kind, NoteSigner
-from gateway.wire.audit import AuditRequest, AuditResponse, AuditResult
+from gateway.wire.audit import AuditResult
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.evaluation import BlindedRows, DecisionResponse, EncryptedBits, MaskedProduct
 from gateway.wire.host.clock import unix_time
-from gateway.wire.ids import Digest, PartyId, RecordId, SessionId, SubjectHandle, digest_of
+from gateway.wire.ids import Digest, PartyId, SubjectHandle, digest_of
 from gateway.wire.message import Message
-from gateway.wire.requests import NonceMemory, sign_request, verify_request
 from gateway.wire.sealing import SealingPrivateKey
-from gateway.wire.session import SessionKeyRequest, SessionKeyResponse, SessionOffer, SessionRequest
+from gateway.wire.session import SessionKeyRequest, SessionKeyResponse
 from gateway.wire.subject import Subject
-from gateway.wire.submission import Submission
 from keys.audits import AuditLedger, AuditPolicy, DemandId
 from keys.caps import AttemptCaps, AttemptId, CapLimits
 from keys.custody import Custody
@@ -60,68 +53,12 @@ from keys.trust import TrustList
 from keys.workers import make_local_secret
 
 DEVICE, ISSUER, GATEWAY, AUTHORITY = "device", "issuer", "gateway", "authority"
+
+
 MODEL = Model("bench/none", digest_of(b"bench"))
-BASE = "/face-verification/v0.1/sessions"
+
 
 M = TypeVar("M", bound=Message)
-
-
-class CpuBook:
-    """Process CPU time by stage. A stage within a stage is booked to the inner one alone."""
-
-    def __init__(self) -> None:
-        self._nanoseconds: dict[str, int] = {}
-        self._open: list[str] = []
-        self._since = 0
-
-    @property
-    def milliseconds(self) -> dict[str, float]:
-        return {name: spent / 1e6 for name, spent in self._nanoseconds.items()}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        self._close_interval()
-        self._open.append(name)
-        try:
-            yield
-        finally:
-            self._close_interval()
-            self._open.pop()
-
-    def _close_interval(self) -> None:
-        now = time.process_time_ns()
-        if self._open:
-            name = self._open[-1]
-            self._nanoseconds[name] = self._nanoseconds.get(name, 0) + now - self._since
-        self._since = now
-
-
-class _Wire:
-    """A request as it travels: signed by one side, verified by the other, bytes in and out."""
-
-    book = CpuBook()
-
-    def __init__(self, sender: SigningKey) -> None:
-        self._sender = sender
-        self._nonces = NonceMemory()
-
-    def send(self, path: str, body: bytes) -> dict[str, str]:
-        with _Wire.book.stage("requests.sign"):
-            headers = sign_request("POST", path, body, self._sender, unix_time())
-            return {name.lower(): value for name, value in headers.items()}
-
-    def receive(self, path: str, headers: dict[str, str], body: bytes) -> VerifyKey:
-        public = self._sender.public
-        with _Wire.book.stage("requests.verify"):
-            return verify_request(
-                "POST",
-                path,
-                headers,
-                body,
-                lambda key_id: public if key_id == public.key_id else None,
-                self._nonces,
-                unix_time(),
-            )
 
 
 class _Authority(AuthorityClient):
@@ -129,7 +66,7 @@ class _Authority(AuthorityClient):
 
     def __init__(self, service: AuthorityService, gateway: SigningKey) -> None:
         self._service = service
-        self._wire = _Wire(gateway)
+        self._wire = Wire(gateway)
         self.book = CpuBook()
 
     def session_key(self, request: SessionKeyRequest) -> SessionKeyResponse:
@@ -157,53 +94,6 @@ class _Authority(AuthorityClient):
             return serve(kind.decode(body), self._wire.receive("/v1", headers, body))
 
 
-class _Gateway(GatewayClient):
-    """The device's client, with the gateway's service at the other end of the call."""
-
-    def __init__(self, service: GatewayService, device: SigningKey) -> None:
-        self._service = service
-        self._wire = _Wire(device)
-        self.book = CpuBook()
-
-    def open_session(self, request: SessionRequest) -> tuple[SessionOffer, Exchange]:
-        body = request.encode()
-        headers = self._wire.send(BASE, body)
-        with self.book.stage("gateway.offerSession"):
-            sender = self._wire.receive(BASE, headers, body)
-            answer = self._service.open_session(SessionRequest.decode(body), sender).encode()
-        return SessionOffer.decode(answer), Exchange(answer, len(body), len(answer))
-
-    def submit(self, session: SessionId, submission: bytes) -> tuple[Verification, Exchange]:
-        headers = self._wire.send(BASE, submission)
-        with self.book.stage("gateway.verify"):
-            parsed = Submission.decode(submission)
-            sender = self._wire.receive(BASE, headers, submission)
-            view = self._service.submit(session, parsed, digest_of(submission), sender)
-        if view.outcome is None or view.record_id is None or view.receipt is None:
-            raise RuntimeError("the gateway answered no outcome")
-        answer = Verification(view.outcome, view.record_id, view.receipt)
-        return answer, Exchange(view.receipt, len(submission), len(view.receipt))
-
-
-class _Issuer(TemplateIssuer):
-    book = CpuBook()
-
-    def issue(
-        self, template: NDArray[np.floating], subject: Subject, session: SessionToServe, now: int
-    ) -> IssuedTemplate:
-        with self.book.stage("issuer.issueTemplate"):
-            return super().issue(template, subject, session, now)
-
-
-class _Database(Database):
-    book = CpuBook()
-
-    @contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
-        with self.book.stage("storage.transactions"), super().transaction() as connection:
-            yield connection
-
-
 class _Caps(AttemptCaps):
     book = CpuBook()
 
@@ -214,26 +104,6 @@ class _Caps(AttemptCaps):
     def conclude(self, attempt: AttemptId, *, matched: bool) -> None:
         with self.book.stage("storage.caps"):
             super().conclude(attempt, matched=matched)
-
-
-class _Log(Publication):
-    """A log that sequences each entry alone: the most that an entry can cost."""
-
-    book = CpuBook()
-
-    @classmethod
-    def of(cls, database: Database) -> "_Log":
-        signer = NoteSigner.from_seed("bench/log", Kind.ED25519, secrets.token_bytes(SEED_BYTES))
-        sequencer = Sequencer(database, Alone(), [signer], NoWitnesses(), unix_time)
-        return cls(database, Inline(sequencer), 60)
-
-    def receipt(self, record: store.RecordRow) -> bytes | None:
-        with self.book.stage("log.prove"):
-            return super().receipt(record)
-
-    def wait_for(self, record_id: RecordId) -> None:
-        with self.book.stage("log.sequence"):
-            super().wait_for(record_id)
 
 
 class _Ledger(AuditLedger):
@@ -252,46 +122,6 @@ class _Ledger(AuditLedger):
             super().answered(demand)
 
 
-class _Auditor(AuditorClient):
-    """The gateway's client, with the auditor's service at the other end of the call."""
-
-    book = CpuBook()
-    sent = 0
-    """Bytes of the last request."""
-
-    def __init__(
-        self, key: SigningKey, sealing: SealingPrivateKey, parties: Register, gateway: SigningKey
-    ) -> None:
-        self.key, self.sealing = key, sealing
-        auditing = Auditing(parties, sealing, repeat_here, True, frozenset())
-        self._service = AuditorService(key, auditing, unix_time)
-        self._wire = _Wire(gateway)
-
-    @classmethod
-    def of(
-        cls,
-        directory: Path,
-        authority: SigningKey,
-        gateway: SigningKey,
-        device: SigningKey,
-        issuer: SigningKey,
-    ) -> "_Auditor":
-        parties = Register(directory / "parties.json")
-        for kind, key in (("authority", authority), ("device", device), ("issuer", issuer)):
-            given = {"kind": kind, "party": key.party, "public_key": key.public.raw.hex()}
-            parties.enrol(register.Enrolled.model_validate(given))
-        return cls(SigningKey.generate("auditor"), SealingPrivateKey.generate(), parties, gateway)
-
-    def audit(self, request: AuditRequest) -> AuditResponse:
-        body = request.encode()
-        self.sent = len(body)
-        headers = self._wire.send("/v1/audits", body)
-        with self.book.stage("auditor.repeat"):
-            sender = self._wire.receive("/v1/audits", headers, body)
-            answer = self._service.audit(AuditRequest.decode(body), sender)
-        return AuditResponse.decode(answer)
-
-
 class InProcessDeployment:
     """One of each party, keys drawn afresh, storage in a directory."""
 
@@ -304,7 +134,7 @@ class InProcessDeployment:
         self._caps = _Caps(directory / "caps.sqlite3", no_limits, unix_time)
         audits = AuditPolicy(int(audited), 60, 3)
         self._ledger = _Ledger(directory / "audits.sqlite3", 3, unix_time)
-        self._auditor = _Auditor.of(directory, authority, gateway, device, issuer)
+        self._auditor = BookedAuditor.of(directory, authority, gateway, device, issuer)
         enrolled = {
             "gateway": gateway,
             "device": device,
@@ -315,14 +145,14 @@ class InProcessDeployment:
             directory, authority, enrolled, self._caps, audits, self._ledger
         )
         self._authority = _Authority(service, gateway)
-        self._database = _Database(f"sqlite:///{directory / 'bench.sqlite3'}")
+        self._database = BookedDatabase(f"sqlite:///{directory / 'bench.sqlite3'}")
         self._database.migrate()
         with self._database.transaction() as connection:
             store.enrol_party(connection, "device", DEVICE, device.public.raw)
             store.enrol_party(connection, "issuer", ISSUER, issuer.public.raw)
             store.enrol_party(connection, "agent", "agent", None)
             store.enrol_party(connection, "outlet", "outlet", None)
-        self._log = _Log.of(self._database)
+        self._log = BookedLog.of(self._database)
         policy = default_policy(_settings(directory, authority))
         matching = GatewayService(
             Identity(gateway, sealing, authority.public),
@@ -336,8 +166,8 @@ class InProcessDeployment:
             unix_time,
             Auditor(self._auditor, self._auditor.key.public, self._auditor.sealing.public),
         )
-        self._gateway = _Gateway(matching, device)
-        self._issuer = _Issuer(
+        self._gateway = BookedGateway(matching, device)
+        self._issuer = BookedIssuer(
             issuer,
             secrets.token_bytes(32),
             Pins(authority.public, GATEWAY, sealing.public),
@@ -356,7 +186,7 @@ class InProcessDeployment:
 
     def verify(self, template: NDArray[np.float64], probe: NDArray[np.float64]) -> CpuBook:
         """One registration; returns where its CPU time went."""
-        book = _Wire.book = CpuBook()
+        book = Wire.book = CpuBook()
         self._authority.book = self._gateway.book = self._issuer.book = book
         self._database.book = self._caps.book = book
         self._auditor.book = self._ledger.book = self._log.book = book

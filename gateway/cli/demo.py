@@ -15,7 +15,8 @@ from pathlib import Path
 from gateway.cli import demo_tables
 from gateway.cli.counter import counter_session
 from gateway.cli.demo_tables import Stored
-from gateway.cli.local import LocalDeployment, terminate_as_interrupt
+from gateway.cli.local import LocalDeployment
+from gateway.cli.local_servers import terminate_as_interrupt
 from gateway.cli.pack import add_pack_argument, gateway_settings, model_of, open_pack
 from gateway.cli.register import embed
 from gateway.cli.up import add_audit_argument

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.cli.local import Directories
+from gateway.cli.local_servers import Directories
 from gateway.cli.wiretap import Passage
 from gateway.client.registration import Registration
 from gateway.wire import cose

@@ -8,19 +8,15 @@ servers' keystores lie apart from their directories, whose thief gets sealed fil
 """
 
 import json
-import os
 import secrets
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from gateway.auditor.register import Enrolled, Register
 from gateway.cli import devca
+from gateway.cli.local_servers import Directories, Server, run_command
 from gateway.issuer.issuer import Model
 from gateway.proofs.trust import (
     Counter,
@@ -29,111 +25,27 @@ from gateway.proofs.trust import (
     PinnedGateway,
     TrustFile,
 )
-from gateway.wire.errors import SealmatchError
 from gateway.wire.host.keyfile import create_secret, create_signing_key, load_signing_key
 from gateway.wire.host.keystore import KEYSTORE_FILE
 from gateway.wire.host.serving import existing_directory
 from gateway.wire.ids import PartyId
 
 DEVICE, ISSUER, GATEWAY, AUTHORITY = "demo-device", "demo-issuer", "demo-gateway", "demo-authority"
+
+
 AUDITOR, READER = "demo-auditor", "demo-reader"
+
+
 AGENT, OUTLET = "demo-agent", "demo-outlet"
-TRUST_FILE = "trust.json"
 
-_STOP_SECONDS = 10
+
 _GATEWAY = [sys.executable, "-m", "gateway.cli.serve"]
+
+
 _AUTHORITY = [sys.executable, "-m", "keys.cli"]
+
+
 _AUDITOR = [sys.executable, "-m", "gateway.cli.auditor"]
-
-
-class DeploymentFailed(SealmatchError):
-    """A server did not start; the text holds the last line it wrote."""
-
-
-@dataclass(frozen=True)
-class Directories:
-    """Who keeps what, where. Each of the first three would be on its operator's own host."""
-
-    root: Path
-
-    @property
-    def gateway(self) -> Path:
-        return self.root / "gateway"
-
-    @property
-    def authority(self) -> Path:
-        return self.root / "authority"
-
-    @property
-    def auditor(self) -> Path:
-        return self.root / "auditor"
-
-    @property
-    def counter(self) -> Path:
-        return self.root / "counter"
-
-    @property
-    def reader_key(self) -> Path:
-        """Of somebody who may read the log: ``sealmatch log check --key``."""
-        return self.root / "reader" / "reader.key"
-
-    @property
-    def operator(self) -> Path:
-        return self.root / "operator"
-
-    @property
-    def tls(self) -> Path:
-        return self.root / "tls"
-
-    @property
-    def trust(self) -> Path:
-        return self.root / TRUST_FILE
-
-
-class Server:
-    """One server process; its log goes to a file in its own directory."""
-
-    def __init__(self, command: Sequence[str], directory: Path, **settings: str) -> None:
-        self._log_path = directory / "server.log"
-        self._log: IO[bytes] = self._log_path.open("ab")
-        self.process = subprocess.Popen(  # noqa: S603  our own modules
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env={**os.environ, **settings},
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which stops both in order
-        )
-
-    def wait_ready(self) -> int:
-        """Return the port once the server listens.
-
-        Raises:
-            DeploymentFailed: it ended instead.
-        """
-        stream = self.process.stdout
-        line = stream.readline() if stream is not None else b""
-        if not line:
-            self.stop()
-            raise DeploymentFailed(f"a server did not start: {self._last_words()}")
-        return int(json.loads(line)["port"])
-
-    def stop(self) -> None:
-        """End the process: politely, then surely."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        self._log.close()
-
-    def _last_words(self) -> str:
-        lines = self._log_path.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it left no message"
 
 
 class LocalDeployment:
@@ -302,15 +214,17 @@ class LocalDeployment:
         """A server's public keys, drawn on first use."""
         existing_directory(directory)
         verb = "show" if (directory / KEYSTORE_FILE).exists() else "init"
-        return dict(json.loads(_run([*command, "keys", verb], environment)))
+        return dict(json.loads(run_command([*command, "keys", verb], environment)))
 
     def _enrol(self, counter: dict[PartyId, str], gateway_keys: dict[str, Any]) -> None:
         """Each operator enrols the parties that it accepts."""
         authority, gateway = self._authority_environment(), self._gateway_environment("")
-        enrolled = _run([*_AUTHORITY, "list"], authority)
+        enrolled = run_command([*_AUTHORITY, "list"], authority)
         own = gateway_keys["publicKey"]
         if f"gateway\t{GATEWAY}\t" in enrolled and own not in enrolled:
-            _run([*_AUTHORITY, "suspend", "gateway", GATEWAY], authority)  # it rotated its key
+            run_command(
+                [*_AUTHORITY, "suspend", "gateway", GATEWAY], authority
+            )  # it rotated its key
         keyed = [
             f"{kind}\t{n}\t{counter[n]}" for kind, n in (("device", DEVICE), ("issuer", ISSUER))
         ]
@@ -326,7 +240,7 @@ class LocalDeployment:
         file = existing_directory(self.directories.operator) / "parties"
         file.touch(mode=0o600)
         file.write_text("\n".join(lines))
-        _run([*command, "enrol-all", str(file)], environment)
+        run_command([*command, "enrol-all", str(file)], environment)
 
     def _prepare_auditor(
         self, counter: dict[PartyId, str], gateway_keys: dict[str, Any]
@@ -345,7 +259,7 @@ class LocalDeployment:
                 Enrolled.model_validate({"kind": kind, "party": party, "public_key": key})
             )
         authority = self._authority_environment()
-        _run([*_AUTHORITY, "enrol", "auditor", AUDITOR, keys["publicKey"]], authority)
+        run_command([*_AUTHORITY, "enrol", "auditor", AUDITOR, keys["publicKey"]], authority)
         url = f"{self._scheme}://127.0.0.1:{self.start_auditor()}"
         self._auditor_environment = {
             "SEALMATCH_GATEWAY_AUDITOR_URL": url,
@@ -425,32 +339,3 @@ def _pinned(keys: dict[str, Any]) -> list[str]:
     """What others pin of a server's ``keys show``: its key, and the one before or after it."""
     other = [keys["nextPublicKey"]] if "nextPublicKey" in keys else keys.get("oldPublicKeys", [])
     return [keys["publicKey"], *other[:1]]
-
-
-@contextmanager
-def terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM unwinds like Ctrl-C, so that both servers are stopped."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _run(command: Sequence[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(  # noqa: S603  our own modules
-        command,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        raise DeploymentFailed(lines[-1] if lines else "an operator command failed")
-    return done.stdout

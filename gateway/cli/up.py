@@ -7,7 +7,8 @@ import argparse
 import time
 from pathlib import Path
 
-from gateway.cli.local import LocalDeployment, terminate_as_interrupt
+from gateway.cli.local import LocalDeployment
+from gateway.cli.local_servers import terminate_as_interrupt
 from gateway.cli.pack import add_pack_argument, gateway_settings, model_of, open_pack
 from gateway.wire.host.serving import existing_directory
 

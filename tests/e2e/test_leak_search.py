@@ -14,7 +14,8 @@ import pytest
 
 from gateway.audit import canaries
 from gateway.audit.canaries import Canary
-from gateway.audit.leaksearch import LeakSearch, swap_devices
+from gateway.audit.leaksearch import LeakSearch
+from gateway.audit.processes import swap_devices
 from gateway.cli.local import LocalDeployment
 from gateway.client.registration import Occasion
 from gateway.he.quantise import quantise

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from gateway.audit import canaries
-from gateway.audit.leaksearch import LeakFound, LeakSearch, Report
+from gateway.audit.findings import LeakFound, Report
+from gateway.audit.leaksearch import LeakSearch
 from gateway.cli.local import LocalDeployment
 from tests.support import leaky
 from tests.support.counter import Counter

@@ -14,7 +14,8 @@ import pytest
 
 from gateway.audit import canaries
 from gateway.audit.canaries import Canary
-from gateway.audit.leaksearch import LeakSearch, Report
+from gateway.audit.findings import Report
+from gateway.audit.leaksearch import LeakSearch
 from gateway.he import transcript
 from gateway.he.engine import default_engine
 from gateway.he.interval import make_rows

@@ -22,6 +22,7 @@ from typing import Any, Self
 import httpx
 
 from gateway.cli import local
+from gateway.cli.local_servers import Server
 from gateway.store.database import Database
 from gateway.translog.note import NoteKey
 from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
@@ -59,7 +60,7 @@ class Witnessed(Observed):
     """A deployment whose log needs one witness."""
 
     witness: WitnessSettings
-    witness_server: local.Server | None = None
+    witness_server: Server | None = None
 
     def _keys(
         self, command: Sequence[str], directory: Path, environment: dict[str, str]
@@ -95,7 +96,7 @@ class Witnessed(Observed):
             "BURST": "10000",
         }
         environment = {f"SEALMATCH_WITNESS_{name}": value for name, value in settings.items()}
-        self.witness_server = local.Server(command, self.witness.data_dir, **environment)
+        self.witness_server = Server(command, self.witness.data_dir, **environment)
         return self.witness_server.wait_ready()
 
     def revive(self) -> None:
@@ -136,7 +137,7 @@ class Campaign:
         self._steps = Steps(root / "steps")
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._rival: local.Server | None = None
+        self._rival: Server | None = None
 
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
@@ -227,7 +228,7 @@ class Campaign:
 
     # The servers
 
-    def _servers(self) -> dict[str, local.Server]:
+    def _servers(self) -> dict[str, Server]:
         running, witness = self.deployment.servers, self.deployment.witness_server
         named = {
             "authority": running[AUTHORITY],
@@ -259,7 +260,7 @@ class Campaign:
             return
         environment = self.deployment._gateway_environment("http://127.0.0.1:1")
         command = [*local._GATEWAY, "serve"]
-        self._rival = local.Server(
+        self._rival = Server(
             command, self._gateway_files, **{**environment, "SEALMATCH_GATEWAY_PORT": "0"}
         )
         self._rival.wait_ready()

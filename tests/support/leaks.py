@@ -2,7 +2,8 @@
 
 import secrets
 
-from gateway.audit.leaksearch import Allowed, LeakSearch, Report
+from gateway.audit.findings import Allowed, Report
+from gateway.audit.leaksearch import LeakSearch
 from gateway.cli.local import LocalDeployment
 
 SEARCHED_AT_LEAST = 50_000_000

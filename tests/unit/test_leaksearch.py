@@ -20,14 +20,9 @@ from PIL import Image
 
 from gateway.audit import canaries
 from gateway.audit.canaries import Canary
-from gateway.audit.leaksearch import (
-    Allowed,
-    CannotSearch,
-    Finding,
-    LeakFound,
-    LeakSearch,
-    swap_devices,
-)
+from gateway.audit.findings import Allowed, Finding, LeakFound
+from gateway.audit.leaksearch import LeakSearch
+from gateway.audit.processes import CannotSearch, swap_devices
 from gateway.he.quantise import quantise
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.polynomials import Ciphertext

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gateway.cli.local import Directories, LocalDeployment
+from gateway.cli.local import LocalDeployment
+from gateway.cli.local_servers import Directories
 from gateway.store.database import Database
 from gateway.wire import cbor
 from gateway.wire.polynomials import FRESH_BYTES, PUBLIC_KEY_BYTES
