@@ -30,7 +30,7 @@ from tests.unit.test_proofs_verify import (
     receipt,
     trust,
 )
-from tests.vectors import generate
+from tests.vectors import golden
 
 MUTANTS = 400
 
@@ -193,7 +193,7 @@ AUDITED = {
     "another decision": audited(decision={"lanes": 1}),
     "a stranger's": audited(auditor=parties.stranger(parties.AUDITOR.party)),
     "somebody": audited({"auditor": "somebody"}),
-    "another object": receipt({"audit": generate.SIGNED_DECISION.encoded}),
+    "another object": receipt({"audit": golden.SIGNED_DECISION.encoded}),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from tests.fuzz import (
+    targets_answers,
     targets_audit,
     targets_files,
     targets_http,
@@ -26,6 +27,7 @@ def all_targets() -> dict[str, Target]:
         targets_files,
         targets_secrets,
         targets_http,
+        targets_answers,
         targets_log,
         targets_reader,
     )

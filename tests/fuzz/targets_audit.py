@@ -20,7 +20,7 @@ from tests.fuzz.targets_wire import promise
 from tests.support import parties
 from tests.support.fuzzing import Parse, Target
 from tests.support.parties import AUDITOR, AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW
-from tests.vectors import generate as golden
+from tests.vectors import golden
 
 _FIELDS: Final = ("demand", "grant", "policy", "template_assertion", "submission_assertion")
 

@@ -1,4 +1,4 @@
-"""HTTP: both applications behind their real routes, and both clients before hostile servers.
+"""HTTP: the applications behind their real routes.
 
 Requests reach the applications as ASGI messages, in the form in which the server hands them on:
 header values without NUL, CR and LF, targets of visible ASCII. Answers must have the documented
@@ -8,11 +8,9 @@ form; no exception may escape the application, because each would be a 500.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 import logging
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -20,41 +18,30 @@ from typing import Any, ClassVar, Final
 from unittest import mock
 from urllib.parse import unquote
 
-import httpx
-import zstandard
-
 from gateway.auditor import app as auditor_app
 from gateway.auditor import keys as auditor_keys
 from gateway.auditor import service as auditor_service
 from gateway.auditor.config import AuditorSettings
 from gateway.auditor.register import Enrolled as _Party
 from gateway.auditor.register import Register
-from gateway.client import gateway_client
-from gateway.client.gateway_client import GatewayClient
 from gateway.server import app as server_app
-from gateway.server import authority_client
-from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.store import repositories as store
 from gateway.store.database import Database
-from gateway.wire.audit import AuditRequest
 from gateway.wire.cose import SigningKey
-from gateway.wire.errors import INTERNAL
-from gateway.wire.evaluation import BlindedRows, MaskedProduct
 from gateway.wire.host import keystore
 from gateway.wire.requests import NonceMemory, sign_request
-from gateway.wire.session import SessionKeyRequest, SessionRequest
 from keys import app as authority_app
 from keys.custody import open_custody
 from tests.fuzz import trees
 from tests.fuzz.making import target
-from tests.fuzz.mutations import Mutator, frame, framed, scramble, unframe, words_of
+from tests.fuzz.mutations import Mutator, frame, framed, unframe, words_of
 from tests.fuzz.targets_wire import header_words, promise
 from tests.support import parties
 from tests.support.fuzzing import CANARY, BrokenPromise, Parse, Target
 from tests.support.parties import AUDITOR, AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW, LocalSecrets
 from tests.support.sealed import CHEAP, passphrase_file, sealed_authority, sealed_gateway
 from tests.support.trusted import SignedTrust
-from tests.vectors import generate as golden
+from tests.vectors import golden
 
 SESSIONS: Final = b"/face-verification/v0.1/sessions"
 _SESSION: Final = golden.SESSION.hex().encode()
@@ -97,7 +84,7 @@ _METHODS: Final = (
 )
 
 
-def _one_of(*choices: bytes) -> Mutator:
+def one_of(*choices: bytes) -> Mutator:
     return lambda rng, _data: rng.choice(choices)
 
 
@@ -106,7 +93,7 @@ def _flags(rng: Random, _data: bytes) -> bytes:
 
 
 REQUEST: Final = framed(
-    _one_of(*_METHODS), words_of(*_PATH_WORDS), words_of(*_REQUEST_WORDS), _flags, trees.cbor
+    one_of(*_METHODS), words_of(*_PATH_WORDS), words_of(*_REQUEST_WORDS), _flags, trees.cbor
 )
 
 
@@ -127,7 +114,7 @@ def _get(path: bytes) -> bytes:
     return frame(b"GET", path, b"x-correlator: abc-1", bytes((_SIGNED,)), b"")
 
 
-def _headers(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+def headers_of(block: bytes) -> Iterator[tuple[bytes, bytes]]:
     """What a server's own parser would let through of these lines."""
     for line in block.replace(b"\0", b"").split(b"\r\n"):
         name, colon, value = line.partition(b":")
@@ -153,7 +140,7 @@ class Edge:
         mode = flags[0] if flags else 0
         path, _, query = target.partition(b"?")
         text = unquote(path.decode("ascii"))
-        headers = list(_headers(block))
+        headers = list(headers_of(block))
         if mode & _SIGNED:
             headers += self._signature(method, text, body)
         if not any(name == b"host" for name, _ in headers):
@@ -305,155 +292,6 @@ def _authority_seeds() -> list[bytes]:
     ]
 
 
-# --- answers to the clients ------------------------------------------------------------------
-
-_ANSWER_WORDS: Final = (
-    b"\r\n", b"content-type: application/json", b"content-length: 5", b"content-length: x",
-    b"content-encoding: gzip", b"content-encoding: deflate", b"content-encoding: zstd",
-    b"content-encoding: br", b"content-encoding: gzip, gzip, gzip", b"content-encoding: x",
-    b"set-cookie: a=b", b"set-cookie: " + b"a" * 4000 + b"=b; max-age=99999999", b"location: /",
-    b"location: http://[", b"location: a:b", b"location: //", b"location: ",
-    b"location: file:///etc/passwd", b"transfer-encoding: chunked",
-    b"retry-after: 99999999", b"content-type: text/html; charset=utf-7", b"www-authenticate: Basic",
-)  # fmt: skip
-_STATUS_WORDS: Final = (
-    b"200",
-    b"201",
-    b"204",
-    b"301",
-    b"302",
-    b"400",
-    b"403",
-    b"404",
-    b"409",
-    b"500",
-    b"503",
-    b"999",
-)
-
-
-class _Stream(httpx.SyncByteStream):
-    """A body as it comes off the wire, in chunks."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def __iter__(self) -> Iterator[bytes]:
-        for at in range(0, len(self._body), 65_536):
-            yield self._body[at : at + 65_536]
-
-
-class Peer:
-    """A hostile server behind a client's transport."""
-
-    def __init__(self) -> None:
-        self._answer = (200, [], b"")
-        self.client = httpx.Client(transport=httpx.MockTransport(self._serve), trust_env=False)
-
-    def will_answer(self, status: bytes, block: bytes, body: bytes) -> None:
-        digits = bytes(c for c in status if c in b"0123456789")[:3]
-        self._answer = (int(digits or b"200"), list(_headers(block)), body)
-
-    def _serve(self, _request: httpx.Request) -> httpx.Response:
-        status, headers, body = self._answer
-        return httpx.Response(status, headers=headers, stream=_Stream(body))
-
-
-def _prepare_gateway_answer(_scratch: Path) -> Parse:
-    peer = Peer()
-    client = GatewayClient(peer.client, "http://gateway.example", DEVICE, lambda: NOW)
-    opening = golden.MESSAGES["session-request"][0]
-    assert isinstance(opening, SessionRequest)
-
-    def parse(data: bytes) -> str:
-        which, status, block, body = unframe(data, 4)
-        peer.will_answer(status, block, body)
-        with mock.patch.object(gateway_client, "RECOVERY_PAUSE_SECONDS", 0):
-            if which == b"open":
-                client.open_session(opening)
-                return "offer"
-            if which == b"status":
-                promise(isinstance(client.status(golden.SESSION), dict), "a state of another type")
-                return "state"
-            answer, _ = client.submit(golden.SESSION, b"submission")
-            promise(answer.outcome in ("MATCH", "NO_MATCH"), "a third outcome")
-            promise(isinstance(answer.receipt, bytes), "a receipt of another type")
-            return "verification"
-
-    return parse
-
-
-def _gateway_answers() -> list[bytes]:
-    verification = {
-        "sessionId": golden.SESSION.hex(),
-        "state": "DECIDED",
-        "expiresAt": NOW + 300,
-        "outcome": "MATCH",
-        "recordId": golden.RECORD_ID.hex(),
-        "receipt": "3q2-7w",
-    }
-    body = json.dumps(verification).encode()
-    problem = json.dumps(
-        {"status": 403, "code": "PERMISSION_DENIED", "message": "refused"}
-    ).encode()
-    seeds = [
-        *[frame(b"submit", b"200", b"content-type: application/json", body)] * 4,
-        *[frame(b"status", b"200", b"", body)] * 2,
-        *[frame(b"submit", status, b"", problem) for status in (b"403", b"409", b"503", b"500")],
-        *[_packed(b"submit", coding, body) for coding in (b"gzip", b"deflate", b"zstd")],
-    ]
-    return [*seeds * 2, frame(b"open", b"200", b"", golden.MESSAGES["session-offer"][0].encode())]
-
-
-def _packed(which: bytes, coding: bytes, body: bytes) -> bytes:
-    """An answer in a content coding that the client's library undoes by itself."""
-    pack: dict[bytes, Callable[[bytes], bytes]] = {
-        b"gzip": lambda plain: gzip.compress(plain, mtime=0),
-        b"deflate": zlib.compress,
-        b"zstd": lambda plain: zstandard.ZstdCompressor().compress(plain),
-    }
-    return frame(which, b"200", b"content-encoding: " + coding, pack[coding](body))
-
-
-def _bomb(rng: Random, data: bytes) -> bytes:
-    """A short body that becomes 128 MB where somebody unpacks it."""
-    coding = rng.choice((b"gzip", b"deflate", b"zstd"))
-    plain = bytes(1 << 20)
-    parts = unframe(data, 4)
-    if coding == b"zstd":
-        packer = zstandard.ZstdCompressor().compressobj()
-        body = b"".join(packer.compress(plain) for _ in range(128)) + packer.flush()
-    else:
-        deflate = zlib.compressobj(wbits=31 if coding == b"gzip" else 15)
-        body = b"".join(deflate.compress(plain) for _ in range(128)) + deflate.flush()
-    return frame(parts[0], b"200", b"content-encoding: " + coding, body)
-
-
-def _cookie(rng: Random, data: bytes) -> bytes:
-    parts = unframe(data, 4)
-    name = rng.randbytes(6).hex().encode()
-    return frame(parts[0], parts[1], b"set-cookie: " + name + b"=1; max-age=9999999", parts[3])
-
-
-def _answer(body: Mutator, *asked: bytes) -> Mutator:
-    parts = framed(
-        _one_of(*asked),
-        _one_of(*_STATUS_WORDS),
-        words_of(*_ANSWER_WORDS),
-        body,
-    )
-
-    def mutate(rng: Random, data: bytes) -> bytes:
-        draw = rng.random()
-        if draw < 0.0005:
-            return _bomb(rng, data)
-        if draw < 0.05:
-            return _cookie(rng, data)
-        return parts(rng, data)
-
-    return mutate
-
-
 def _prepare_auditor(scratch: Path) -> Parse:
     """The golden demand stands for no evaluation that was ever made: none is countersigned."""
     quiet()
@@ -489,103 +327,11 @@ def _auditor_seeds() -> list[bytes]:
     ]
 
 
-def _prepare_auditor_answer(_scratch: Path) -> Parse:
-    peer = Peer()
-    client = AuditorClient(peer.client, "http://auditor.example", GATEWAY, lambda: NOW)
-    request = golden.MESSAGES["audit-request"][0]
-    assert isinstance(request, AuditRequest)
-
-    def parse(data: bytes) -> str:
-        _, status, block, body = unframe(data, 4)
-        peer.will_answer(status, block, body)
-        with (
-            mock.patch.object(authority_client, "PAUSE_SECONDS", 0),
-            mock.patch.object(type(request), "encode", return_value=b"request"),
-        ):
-            client.audit(request)
-        return "report"
-
-    logging.getLogger("sealmatch").setLevel(logging.CRITICAL + 1)
-    return parse
-
-
-def _auditor_answers() -> list[bytes]:
-    report = golden.MESSAGES["audit-response"][0].encode()
-    return [
-        *[frame(b"audit", b"200", b"content-type: application/cbor", report)] * 6,
-        frame(b"audit", b"403", b"", json.dumps(INTERNAL.body()).encode()),
-        _packed(b"audit", b"gzip", report),
-    ]
-
-
-def _prepare_authority_answer(_scratch: Path) -> Parse:
-    peer = Peer()
-    client = AuthorityClient(peer.client, "http://authority.example", GATEWAY, lambda: NOW)
-    requests: dict[bytes, tuple[Callable[[Any], Any], Any]] = {
-        b"key": (client.session_key, golden.MESSAGES["session-key-request"][0]),
-        b"bits": (client.encrypted_bits, golden.MESSAGES["masked-product"][0]),
-        b"decision": (client.decision, golden.MESSAGES["blinded-rows"][0]),
-    }
-    # The requests are valid and long; here the answers matter.
-    small = b"request"
-    kinds = (SessionKeyRequest, MaskedProduct, BlindedRows)
-
-    def parse(data: bytes) -> str:
-        which, status, block, body = unframe(data, 4)
-        ask, request = requests.get(which, requests[b"decision"])
-        peer.will_answer(status, block, body)
-        with (
-            mock.patch.object(authority_client, "PAUSE_SECONDS", 0),
-            mock.patch.object(type(request), "encode", return_value=small),
-        ):
-            ask(request)
-        return which.decode("latin-1")[:9]
-
-    assert all(isinstance(request, kinds) for _, request in requests.values())
-    logging.getLogger("sealmatch").setLevel(logging.CRITICAL + 1)
-    return parse
-
-
-def _authority_answers() -> list[bytes]:
-    problem = json.dumps(INTERNAL.body()).encode()
-    decision = golden.MESSAGES["decision-response"][0].encode()
-    return [
-        *[frame(b"decision", b"200", b"content-type: application/cbor", decision)] * 12,
-        frame(b"bits", b"200", b"", golden.MESSAGES["encrypted-bits"][0].encode()),
-        frame(b"key", b"200", b"", golden.MESSAGES["session-key-response"][0].encode()),
-        frame(b"decision", b"403", b"", problem),
-        _packed(b"decision", b"gzip", decision),
-    ]
-
-
-def _json_or_cbor(rng: Random, data: bytes) -> bytes:
-    if data[:1] == b"{":
-        return trees.json_text(rng, data)
-    return trees.cbor(rng, data) if rng.random() < 0.8 else scramble(rng, data)
-
-
 def targets() -> Sequence[Target]:
     """All targets of this module."""
-
     on_the_wire = partial(target, bytewise=0.05)
-    gateway = _answer(_json_or_cbor, b"submit", b"open", b"status")
-    authority = _answer(_json_or_cbor, b"key", b"bits", b"decision")
     return (
         on_the_wire("gateway-http", _gateway_seeds, _request, _prepare_gateway, 60),
         on_the_wire("authority-http", _authority_seeds, _request, _prepare_authority, 60),
-        # A gateway's problem text is shown to the person at the counter.
-        on_the_wire(
-            "gateway-answer", _gateway_answers, gateway, _prepare_gateway_answer, 60, silent=False
-        ),
-        on_the_wire(
-            "authority-answer", _authority_answers, authority, _prepare_authority_answer, 60
-        ),
         on_the_wire("auditor-http", _auditor_seeds, _request, _prepare_auditor, 20),
-        on_the_wire(
-            "auditor-answer",
-            _auditor_answers,
-            _answer(_json_or_cbor, b"audit"),
-            _prepare_auditor_answer,
-            40,
-        ),
     )

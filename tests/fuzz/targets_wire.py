@@ -42,7 +42,7 @@ from tests.fuzz.mutations import (
 from tests.support import parties
 from tests.support.fuzzing import DOCUMENTED, BrokenPromise, Target
 from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW
-from tests.vectors import generate as golden
+from tests.vectors import golden
 from tests.wire import reference_cbor as reference
 
 PATH: Final = "/v1/session-keys"

@@ -32,12 +32,12 @@ from tests.fuzz import targets_files
 from tests.fuzz.mutations import frame
 from tests.fuzz.registry import all_targets
 from tests.fuzz.runner import run
-from tests.fuzz.targets_http import Peer
+from tests.fuzz.targets_answers import Peer
 from tests.fuzz.targets_wire import find_gateway, trust
 from tests.support import parties
 from tests.support.fuzzing import CANARY, examine
 from tests.support.parties import DEVICE, GATEWAY, NOW
-from tests.vectors import generate as golden
+from tests.vectors import golden
 
 BIGNUM_KEY = "a1c24901000000000000000001"
 """A map whose key is 2^64, which CBOR can only write with a tag."""

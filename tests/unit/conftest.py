@@ -1,12 +1,19 @@
-"""Databases: of each kind, or the one file of a small gateway."""
+"""Databases of each kind, and a key authority within the process."""
 
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.store.database import Database
+from gateway.wire.polynomials import Ciphertext
+from keys.authority import SessionSecret
+from tests.support.parties import (
+    Clock,
+    InProcessAuthority,
+)
 from tests.support.postgres import PostgresServer
 
 
@@ -32,3 +39,27 @@ def sqlite(tmp_path: Path) -> Iterator[Database]:
     with closing(Database(f"sqlite:///{tmp_path / 'gateway.sqlite3'}")) as database:
         database.migrate()
         yield database
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def authority(tmp_path: Path, clock: Clock) -> InProcessAuthority:
+    return InProcessAuthority(tmp_path, clock)
+
+
+@pytest.fixture
+def decryptions(monkeypatch: pytest.MonkeyPatch) -> list[Ciphertext]:
+    """Every ciphertext that a secret key touches."""
+    seen: list[Ciphertext] = []
+    real = SessionSecret._decrypt
+
+    def spy(self: SessionSecret, ciphertext: Ciphertext) -> Any:
+        seen.append(ciphertext)
+        return real(self, ciphertext)
+
+    monkeypatch.setattr(SessionSecret, "_decrypt", spy)
+    return seen

@@ -45,11 +45,6 @@ ALWAYS = AuditPolicy(one_in=1, seconds=60, unanswered=3)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def authority(tmp_path: Path, clock: Clock) -> InProcessAuthority:
     return InProcessAuthority(tmp_path, clock, audits=ALWAYS)
 

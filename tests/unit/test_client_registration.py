@@ -35,7 +35,7 @@ from tests.support.samples import (
     occasion,
 )
 from tests.support.world import World
-from tests.vectors import generate as golden
+from tests.vectors import golden
 
 
 @pytest.fixture

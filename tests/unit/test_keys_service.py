@@ -1,31 +1,23 @@
 """The key authority's service: one key, one answer, and only for those entitled to it."""
 
 import hmac
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.wire import cose
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import (
-    CallerMisuse,
     MalformedMessage,
-    Refused,
-    SealmatchError,
-    SessionNotFound,
     Unavailable,
     UnknownProfile,
 )
 from gateway.wire.evaluation import BlindedRows, Decision, DecisionResponse, EncryptedBits
 from gateway.wire.ids import digest_of
 from gateway.wire.polynomials import Ciphertext
-from keys.authority import SessionSecret
-from keys.caps import AttemptCaps
-from keys.sessions import State
 from tests.support import parties
+from tests.support.asking import answer, ask, decision_of
 from tests.support.parties import (
     AUTHORITY,
     DEVICE,
@@ -46,50 +38,6 @@ from tests.support.parties import (
     refused,
     session_key_request,
 )
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def authority(tmp_path: Path, clock: Clock) -> InProcessAuthority:
-    return InProcessAuthority(tmp_path, clock)
-
-
-@pytest.fixture
-def decryptions(monkeypatch: pytest.MonkeyPatch) -> list[Ciphertext]:
-    """Every ciphertext that a secret key touches."""
-    seen: list[Ciphertext] = []
-    real = SessionSecret._decrypt
-
-    def spy(self: SessionSecret, ciphertext: Ciphertext) -> Any:
-        seen.append(ciphertext)
-        return real(self, ciphertext)
-
-    monkeypatch.setattr(SessionSecret, "_decrypt", spy)
-    return seen
-
-
-def ask(opened: OpenSession, sender: SigningKey = GATEWAY, **changes: Any) -> bytes:
-    """Answer to a masked product that belongs to no key, with honest assertions."""
-    changes.setdefault("masked_product", any_product())
-    return opened.authority.service.encrypt_bits(opened.product(**changes), sender.public)
-
-
-def answer(
-    opened: OpenSession, rows: bytes | None = None, sender: SigningKey = GATEWAY
-) -> DecisionResponse:
-    message = BlindedRows(
-        session=opened.request.session, blinded_rows=any_rows() if rows is None else rows
-    )
-    return DecisionResponse.decode(opened.authority.service.decide(message, sender.public))
-
-
-def decision_of(response: DecisionResponse) -> Decision:
-    return cose.verify(response.decision, Decision, AUTHORITY.public).message
-
 
 # --- the honest way ------------------------------------------------------------------------------
 
@@ -225,166 +173,6 @@ def test_a_session_id_serves_one_request(authority: InProcessAuthority) -> None:
     with refused("in use"):
         authority.open(client_nonce=bytes(32))
     assert authority.service.open_session(opened.request, GATEWAY.public) == opened.answer
-
-
-# --- order, state, expiry ------------------------------------------------------------------------
-
-
-def test_rows_before_the_product_are_refused(
-    authority: InProcessAuthority, decryptions: list[Ciphertext]
-) -> None:
-    opened = authority.open()
-    with refused("session is granted"):
-        answer(opened)
-    assert decryptions == []
-    ask(opened)
-    assert decision_of(answer(opened))
-
-
-def test_unknown_sessions_are_not_found(authority: InProcessAuthority) -> None:
-    opened = authority.open()
-    with pytest.raises(SessionNotFound):
-        answer(OpenSession(authority, session_key_request(session=bytes(16)), opened.answer))
-    with pytest.raises(SessionNotFound):
-        ask(opened, session=bytes(16))
-
-
-def secret_of(authority: InProcessAuthority) -> SessionSecret:
-    session = authority.table.find(SESSION)
-    assert session is not None
-    return session.secret
-
-
-def assert_destroyed(secret: SessionSecret) -> None:
-    assert repr(secret) == "SessionSecret(destroyed)"
-    with pytest.raises(CallerMisuse):
-        secret.encrypt_bits(Ciphertext.decode(any_product()), 1)
-    with pytest.raises(CallerMisuse):
-        secret.decide(Ciphertext.decode(any_rows()), 1)
-
-
-def answer_while(
-    monkeypatch: pytest.MonkeyPatch, opened: OpenSession, owner: object, name: str, error: Exception
-) -> None:
-    """Ask for the decision while something that it takes fails."""
-
-    def broken(*_: object) -> None:
-        raise error
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, broken)
-        with pytest.raises(type(error), match=str(error)):
-            answer(opened)
-
-
-def test_the_decision_destroys_the_key(authority: InProcessAuthority) -> None:
-    opened = authority.open()
-    secret = secret_of(authority)
-    assert repr(secret) == "SessionSecret(held)"
-    ask(opened)
-    assert repr(secret) == "SessionSecret(held)"
-    answer(opened)
-    assert_destroyed(secret)
-    session = authority.table.find(SESSION)
-    assert session is not None
-    assert session.state is State.DECIDED
-
-
-def test_the_key_is_gone_before_the_decision_is_signed(
-    authority: InProcessAuthority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever fails after the decryption, nothing is ever decrypted with the key again."""
-    opened = authority.open()
-    ask(opened)
-    secret = secret_of(authority)
-
-    answer_while(monkeypatch, opened, cose, "sign", OSError("the token that signs is gone"))
-    assert_destroyed(secret)
-    with pytest.raises(SealmatchError):
-        answer(opened)
-
-
-def test_a_decryption_that_fails_is_the_last_one(
-    authority: InProcessAuthority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rows that break the decryption must not leave a key to try other rows with."""
-    opened = authority.open()
-    ask(opened)
-    secret = secret_of(authority)
-
-    answer_while(monkeypatch, opened, SessionSecret, "_decrypt", RuntimeError("SEAL refuses"))
-    assert repr(secret) == "SessionSecret(destroyed)"
-    with pytest.raises(SealmatchError):
-        answer(opened, any_rows(8))
-
-
-def test_an_answer_that_fails_does_not_count_the_attempt_twice(
-    authority: InProcessAuthority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The gateway asks again with the same bytes; the cap is one session's, not one request's."""
-    counted: list[object] = []
-    admit = AttemptCaps.admit
-
-    def noted(self: AttemptCaps, *given: Any) -> Any:
-        counted.append(given)
-        return admit(self, *given)
-
-    monkeypatch.setattr(AttemptCaps, "admit", noted)
-    opened = authority.open()
-    with monkeypatch.context() as patch:
-        patch.setattr(SessionSecret, "encrypt_bits", unavailable)
-        for _ in range(2):
-            with pytest.raises(Unavailable):
-                ask(opened)
-    ask(opened)
-    answer(opened)
-    assert len(counted) == 1
-
-
-def test_an_outcome_that_cannot_be_counted_never_leaves(
-    authority: InProcessAuthority, decryptions: list[Ciphertext], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And who asks again is told to start again, without the key being touched again."""
-    opened = authority.open()
-    ask(opened)
-    decryptions.clear()
-    with monkeypatch.context() as patch:
-        patch.setattr(AttemptCaps, "conclude", unavailable)
-        with pytest.raises(Unavailable):
-            answer(opened)
-    for rows in (any_rows(), any_rows(8)):
-        with pytest.raises(Unavailable, match="open another"):
-            answer(opened, rows)
-    assert len(decryptions) == 1
-
-
-def unavailable(*_: object, **__: object) -> None:
-    raise Unavailable("as a full disk or a dead worker")
-
-
-@pytest.mark.parametrize("asked", [False, True])
-def test_expiry_destroys_the_key(authority: InProcessAuthority, clock: Clock, asked: bool) -> None:
-    opened = authority.open()
-    secret = secret_of(authority)
-    if asked:
-        ask(opened)
-    clock.now += parties.SESSION_SECONDS - 1
-    assert authority.table.expire() == 1
-    clock.now += 1
-    with pytest.raises(SessionNotFound):
-        answer(opened) if asked else ask(opened)
-    assert_destroyed(secret)
-    assert authority.table.expire() == 0
-
-
-def test_expiry_destroys_without_anybody_asking(
-    authority: InProcessAuthority, clock: Clock
-) -> None:
-    authority.open()
-    secret = secret_of(authority)
-    clock.now += parties.SESSION_SECONDS
-    assert authority.table.expire() == 0
-    assert_destroyed(secret)
 
 
 # --- who may ask ---------------------------------------------------------------------------------
@@ -556,80 +344,6 @@ def test_a_party_suspended_within_a_session_is_refused_at_once(
         ask(opened)
     with refused(f"{kind} {party} is not enrolled"):
         authority.open(session=bytes(16))
-
-
-# --- many at once --------------------------------------------------------------------------------
-
-
-def all_at_once(works: list[Callable[[], object]]) -> list[object]:
-    """Results or product errors of threads that start together."""
-    barrier = threading.Barrier(len(works))
-    results: list[object] = [None] * len(works)
-
-    def run(i: int) -> None:
-        barrier.wait()
-        try:
-            results[i] = works[i]()
-        except SealmatchError as error:
-            results[i] = error
-
-    threads = [threading.Thread(target=run, args=(i,), daemon=True) for i in range(len(works))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-    return results
-
-
-def test_eight_threads_with_different_rows_get_one_decision(
-    authority: InProcessAuthority, decryptions: list[Ciphertext]
-) -> None:
-    opened = authority.open()
-    ask(opened)
-    rows = [any_rows(10 + i) for i in range(8)]
-    results = all_at_once([lambda r=r: answer(opened, r) for r in rows])  # type: ignore[misc]
-    decided = [r for r in results if isinstance(r, DecisionResponse)]
-    assert len(decided) == 1
-    assert sum(isinstance(r, Refused) for r in results) == 7
-    assert len(decryptions) == 2
-    winner = next(i for i, r in enumerate(results) if isinstance(r, DecisionResponse))
-    assert decision_of(decided[0]).blinded_rows_digest == digest_of(rows[winner])
-
-
-def test_eight_threads_with_different_products_get_one_answer(
-    authority: InProcessAuthority, decryptions: list[Ciphertext]
-) -> None:
-    opened = authority.open()
-    messages = [
-        opened.product(masked_product=any_product(), policy_digest=fixed_bytes(f"policy-{i}"))
-        for i in range(8)
-    ]
-    serve = authority.service.encrypt_bits
-    results = all_at_once([lambda m=m: serve(m, GATEWAY.public) for m in messages])  # type: ignore[misc]
-    assert sum(isinstance(r, bytes) for r in results) == 1
-    assert sum(isinstance(r, Refused) for r in results) == 7
-    assert len(decryptions) == 1
-
-
-def test_eight_threads_with_the_same_rows_get_the_same_bytes(
-    authority: InProcessAuthority, decryptions: list[Ciphertext]
-) -> None:
-    opened = authority.open()
-    ask(opened)
-    results = all_at_once([lambda: answer(opened)] * 8)
-    assert all(isinstance(r, DecisionResponse) for r in results)
-    assert len({r.encode() for r in results if isinstance(r, DecisionResponse)}) == 1
-    assert len(decryptions) == 2
-
-
-def test_eight_threads_that_open_one_session_get_one_key(authority: InProcessAuthority) -> None:
-    """A gateway whose first request hangs repeats it: both must get the stored answer."""
-    request = session_key_request()
-    serve = authority.service.open_session
-    results = all_at_once([lambda: serve(request, GATEWAY.public)] * 8)
-    assert all(isinstance(r, bytes) for r in results), results
-    assert len(set(map(bytes, results))) == 1  # type: ignore[arg-type]
 
 
 def test_the_secret_never_shows(authority: InProcessAuthority) -> None:

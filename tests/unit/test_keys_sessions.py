@@ -10,7 +10,7 @@ from gateway.wire.errors import Refused, SealmatchError, SessionNotFound, Unavai
 from gateway.wire.session import SessionGrant
 from keys.sessions import Session, SessionTable, State
 from tests.support.parties import NOW, Clock, InProcessAuthority, fixed_bytes, refused
-from tests.vectors.generate import GRANT
+from tests.vectors.golden import GRANT
 
 
 class Secret:

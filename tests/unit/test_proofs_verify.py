@@ -34,12 +34,12 @@ from tests.support.parties import (
     SUBJECT,
     fixed_bytes,
 )
-from tests.vectors import generate
+from tests.vectors import golden
 
-POLICY: MatchPolicy = generate.POLICY
+POLICY: MatchPolicy = golden.POLICY
 OTHER_POLICY = parties.policy()
-HONEST: bytes = generate.MESSAGES["receipt"][0].encode()
-OPENING: Opening = generate.MESSAGES["opening"][0]  # type: ignore[assignment]
+HONEST: bytes = golden.MESSAGES["receipt"][0].encode()
+OPENING: Opening = golden.MESSAGES["opening"][0]  # type: ignore[assignment]
 
 
 def trust(**changes: Any) -> TrustFile:
@@ -75,8 +75,8 @@ def receipt(
     log_proof: bytes | None = None,
 ) -> bytes:
     """A receipt with really signed parts, some of their fields changed before signing."""
-    decided = generate.DECISION.model_copy(update=decision or {})
-    stated = generate.STATEMENT.model_copy(
+    decided = golden.DECISION.model_copy(update=decision or {})
+    stated = golden.STATEMENT.model_copy(
         update={"decision": cose.sign(decided, authority).encoded, **(statement or {})}
     )
     signed = cose.sign(stated, gateway).encoded
@@ -103,12 +103,12 @@ def test_honest_receipt_passes_every_step() -> None:
     assert isinstance(result, VerifiedReceipt)
     assert list(heard) == [1, 2, 3, 4, 5, 6, 10, 11, 12]
     assert result.notes == heard
-    assert heard[1] == f"record {generate.RECORD_ID.hex()}"
+    assert heard[1] == f"record {golden.RECORD_ID.hex()}"
     assert (heard[2], heard[3], heard[4]) == (GATEWAY.party, AUTHORITY.party, "MATCH")
     assert heard[5] == "unsigned-default"
     assert heard[6] == "none; not checked, the trust file pins no log"
-    assert result.statement.message == generate.STATEMENT
-    assert result.decision.message == generate.DECISION
+    assert result.statement.message == golden.STATEMENT
+    assert result.decision.message == golden.DECISION
     assert receipt() == HONEST
 
 
@@ -124,9 +124,9 @@ def test_no_match_is_proven_in_the_same_way() -> None:
 @pytest.mark.parametrize(
     "encoded",
     [b"", b"\xa0", HONEST[:-1], HONEST + b"\0", bytes(len(HONEST)), HONEST * 20,
-     generate.STATEMENT.encode(), generate.SIGNED_STATEMENT.encoded,
+     golden.STATEMENT.encode(), golden.SIGNED_STATEMENT.encoded,
      Receipt(statement=b"\xd2", log_proof=None).encode(),
-     Receipt(statement=generate.SIGNED_DECISION.encoded, log_proof=None).encode()],
+     Receipt(statement=golden.SIGNED_DECISION.encoded, log_proof=None).encode()],
     ids=["empty", "map", "cut", "longer", "zeros", "too-large", "bare-statement",
          "bare-signed", "statement-cut", "decision-for-statement"],
 )  # fmt: skip
@@ -150,7 +150,7 @@ def test_step_2_another_pinned_gateway_cannot_sign_in_its_name() -> None:
 
 
 def test_step_2_a_changed_statement_under_the_old_signature() -> None:
-    encoded = bytearray(generate.SIGNED_STATEMENT.encoded)
+    encoded = bytearray(golden.SIGNED_STATEMENT.encoded)
     place = encoded.index(b"sim-activation")
     encoded[place : place + 3] = b"esi"
     fails(2, Receipt(statement=bytes(encoded), log_proof=None).encode())
@@ -164,13 +164,13 @@ def test_step_3_authority_is_pinned_and_signed() -> None:
     fails(3, receipt(authority=GATEWAY))  # the gateway cannot decide by itself
     fails(3, receipt({"authority": "other-authority"}))
     fails(3, receipt({"decision": b"\xd2"}))
-    fails(3, receipt({"decision": generate.SIGNED_GRANT.encoded}))
+    fails(3, receipt({"decision": golden.SIGNED_GRANT.encoded}))
 
 
 def test_step_3_an_outcome_turned_round_under_the_old_signature() -> None:
-    decided = generate.DECISION.model_copy(update={"outcome": "NO_MATCH"})
+    decided = golden.DECISION.model_copy(update={"outcome": "NO_MATCH"})
     signed = cose.sign(decided, AUTHORITY).encoded
-    forged = cose.sign(generate.DECISION, AUTHORITY).encoded[:-64] + signed[-64:]
+    forged = cose.sign(golden.DECISION, AUTHORITY).encoded[:-64] + signed[-64:]
     fails(3, receipt({"decision": forged}))
 
 
@@ -368,7 +368,7 @@ def audited(
     changes: dict[str, Any] | None = None, *, auditor: SigningKey = AUDITOR, **given: Any
 ) -> bytes:
     """A receipt with a report that is really signed, some of its fields changed before."""
-    report = cose.sign(generate.REPORT.model_copy(update=changes or {}), auditor)
+    report = cose.sign(golden.REPORT.model_copy(update=changes or {}), auditor)
     return receipt({"audit": report.encoded, **given.pop("statement", {})}, **given)
 
 
@@ -396,10 +396,10 @@ def test_step_12_report_of_another_evaluation_or_by_another_signer() -> None:
     other = fixed_bytes("another evaluation")
     assert "another evaluation" in fails(12, audited({"evaluated_digest": other}), pinned)
     # A decision other than the one whose evaluation was repeated: every field but the outcome.
-    for name in generate.EVALUATED.model_dump(exclude={"version", "profile", "lanes"}):
-        value = getattr(generate.DECISION, name)
+    for name in golden.EVALUATED.model_dump(exclude={"version", "profile", "lanes"}):
+        value = getattr(golden.DECISION, name)
         changed = f"x{value}" if isinstance(value, str) else bytes(len(value))
-        shared = {name: changed} if name in generate.STATEMENT.model_dump() else {}
+        shared = {name: changed} if name in golden.STATEMENT.model_dump() else {}
         if name in ("gateway", "authority", "policy_digest"):
             continue  # earlier steps
         encoded = audited(statement=shared, decision={name: changed})
@@ -407,7 +407,7 @@ def test_step_12_report_of_another_evaluation_or_by_another_signer() -> None:
     assert verify_receipt(audited(decision={"outcome": "NO_MATCH"}), pinned).audited
     assert "not signed" in fails(12, audited(auditor=parties.stranger(AUDITOR.party)), pinned)
     assert "no pinned auditor" in fails(12, audited({"auditor": "somebody"}), pinned)
-    foreign = receipt({"audit": generate.SIGNED_DECISION.encoded})
+    foreign = receipt({"audit": golden.SIGNED_DECISION.encoded})
     assert "AuditReport" in fails(12, foreign, pinned)
 
 
@@ -434,10 +434,10 @@ def test_any_bytes_are_refused(data: bytes) -> None:
 def given_circumstances() -> Circumstances:
     return Circumstances(
         POLICY,
-        generate.TEMPLATE,
-        generate.SUBMISSION_ASSERTION,
-        generate.CONSENT,
-        generate.STATEMENT.liveness,
+        golden.TEMPLATE,
+        golden.SUBMISSION_ASSERTION,
+        golden.CONSENT,
+        golden.STATEMENT.liveness,
     )
 
 
@@ -446,15 +446,15 @@ def test_statement_is_the_golden_one(second: int, minute: int) -> None:
     """From decision and circumstances to the vector's very bytes; the time is cut to the minute."""
     start = NOW - NOW % 60
     made = make_statement(
-        Signed(generate.DECISION, generate.SIGNED_DECISION.encoded),
+        Signed(golden.DECISION, golden.SIGNED_DECISION.encoded),
         given_circumstances(),
-        generate.RECORD_ID,
+        golden.RECORD_ID,
         start + second,
         GATEWAY,
     )
-    golden = generate.STATEMENT.model_copy(update={"decided_at_minute": start + minute})
-    assert made.message == golden
-    assert made.encoded == cose.sign(golden, GATEWAY).encoded
+    expected = golden.STATEMENT.model_copy(update={"decided_at_minute": start + minute})
+    assert made.message == expected
+    assert made.encoded == cose.sign(expected, GATEWAY).encoded
     assert make_receipt(made.encoded) == Receipt(statement=made.encoded, log_proof=None)
     assert entry_digest(made) == made.digest
 

@@ -1,6 +1,5 @@
 """The log's growth on SQLite and PostgreSQL: order, crash states, elections, what readers see."""
 
-import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,98 +9,31 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.sequencing.election import DatabaseElection, FileElection
-from gateway.sequencing.publication import Inline, Publication, SequencerThread
 from gateway.sequencing.reading import PublishedLog
-from gateway.sequencing.sequencer import Alone, LogHalted, NoWitnesses, Sequencer
-from gateway.store import repositories, schema
+from gateway.sequencing.sequencer import LogHalted, Sequencer
+from gateway.store import schema
 from gateway.store import translog as store
 from gateway.store.database import Database
 from gateway.store.translog import Deposed, OtherLog
-from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
+from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.cosignature import check_signed
 from gateway.translog.note import Kind, NoteSigner
 from gateway.translog.tiles import Tile, bundles_of, parse_bundle, parse_tile, tiles_of
-from gateway.translog.tree import Frontier, leaf_hash, verify_consistency, verify_inclusion
+from gateway.translog.tree import leaf_hash, verify_consistency, verify_inclusion
 from gateway.wire.errors import CallerMisuse, Unavailable
-from gateway.wire.host import crash
-from gateway.wire.ids import Digest, digest_of
-from gateway.wire.proof import Receipt
 from tests.support.postgres import PostgresServer
-
-SIGNER = NoteSigner.from_seed("gateway.example/log", Kind.ED25519, bytes(32))
-POST_QUANTUM = NoteSigner.from_seed("gateway.example/log", Kind.COSIGNATURE_ML_DSA_44, bytes(32))
-
-
-class Killed(BaseException):
-    """What stands for a SIGKILL here: no handler of the product catches it."""
-
-
-def die(point: str, one: Sequencer) -> bool:
-    """Let a sequencer "die" at a crash point; whether it came there."""
-
-    def hook(reached: str) -> None:
-        if reached == point:
-            raise Killed
-
-    crash.install(hook)
-    try:
-        one.step()
-    except Killed:
-        return True
-    finally:
-        crash._hooks.remove(hook)
-    return False
-
-
-def entry(number: int) -> Digest:
-    return digest_of(f"entry {number}".encode())
-
-
-def queue(database: Database, first: int, count: int) -> None:
-    with database.transaction() as connection:
-        for number in range(first, first + count):
-            store.append(connection, "admin", entry(number))
-
-
-def sequencer(database: Database, witnesses: Any = None, **given: Any) -> Sequencer:
-    signers = given.pop("signers", [SIGNER])
-    election = given.pop("election", Alone())
-    witnesses = witnesses or NoWitnesses()
-    return Sequencer(database, election, signers, witnesses, lambda: 5, **given)
-
-
-def newest(database: Database) -> Checkpoint:
-    encoded = PublishedLog(database).checkpoint()
-    assert encoded is not None
-    signed = SignedCheckpoint.parse(encoded)
-    assert check_signed(signed, SIGNER.key)
-    return signed.checkpoint
-
-
-def expected_root(count: int) -> bytes:
-    tree, _ = Frontier().extend(leaf_hash(entry(n)) for n in range(count))
-    return tree.root
-
-
-def checkpoints(database: Database) -> list[Any]:
-    with database.transaction() as connection:
-        rows = connection.execute(schema.log_checkpoints.select().order_by(sa.text("size")))
-        return list(rows.all())
-
-
-def assert_whole(database: Database, count: int) -> None:
-    """Every entry once, in order, under the newest checkpoint; all checkpoints agree."""
-    log = PublishedLog(database)
-    top = newest(database)
-    assert (top.size, top.root) == (count, expected_root(count))
-    with database.transaction() as connection:
-        assert store.entries(connection, 0, count + 1) == [entry(n) for n in range(count)]
-        assert not store.has_pending(connection)
-        assert store.unsigned(connection) == []
-    for row in checkpoints(database):
-        assert row.root == expected_root(row.size)
-        path = log.consistency(row.size, count)
-        verify_consistency(row.size, row.root, count, top.root, path)
+from tests.support.sequencing import (
+    POST_QUANTUM,
+    SIGNER,
+    Scripted,
+    assert_whole,
+    checkpoints,
+    die,
+    entry,
+    newest,
+    queue,
+    sequencer,
+)
 
 
 def test_entries_get_their_places_in_the_order_of_the_queue(database: Database) -> None:
@@ -363,28 +295,6 @@ def test_a_log_that_does_not_fit_together_is_not_continued(
     assert newest(database).size == 4
 
 
-# Witnesses
-
-
-class Scripted:
-    """Witnesses that cosign when they like."""
-
-    needed = True
-
-    def __init__(self) -> None:
-        self.key = NoteSigner.from_seed("w.example", Kind.COSIGNATURE_ED25519, bytes(range(32)))
-        self.answers = False
-        self.asked: list[int] = []
-
-    def cosign(self, signed: SignedCheckpoint) -> SignedCheckpoint:
-        from gateway.translog.cosignature import sign_checkpoint
-
-        self.asked.append(signed.checkpoint.size)
-        if not self.answers:
-            raise Unavailable("nobody")
-        return signed.with_signatures(sign_checkpoint(signed.checkpoint, self.key, 9))
-
-
 def test_nothing_is_published_before_the_witnesses_cosigned(database: Database) -> None:
     witnesses = Scripted()
     one, log = sequencer(database, witnesses), PublishedLog(database)
@@ -415,162 +325,3 @@ def test_witnesses_are_asked_again_after_a_crash(database: Database, point: str)
     assert die(point, sequencer(database, witnesses))
     sequencer(database, witnesses).step()
     assert newest(database).size == 2
-
-
-# From record to receipt
-
-
-def record(database: Database, number: int = 1) -> bytes:
-    statement = f"statement {number}".encode()
-    record_id = hashlib.sha256(statement).digest()[:16]
-    with database.transaction() as connection:
-        repositories.add_record(
-            connection,
-            repositories.RecordRow(
-                record_id=record_id,
-                kind="decision",
-                outcome="MATCH",
-                policy_digest=bytes(32),
-                subject_handle=bytes(32),
-                activation_commitment=digest_of(statement),
-                statement=statement,
-                expires_at=5,
-            ),
-        )
-        store.append(connection, "decision", digest_of(statement), record_id)
-    return record_id
-
-
-def row_of(database: Database, record_id: bytes) -> repositories.RecordRow:
-    with database.transaction() as connection:
-        found = repositories.find_record(connection, record_id)
-    assert found is not None
-    return found
-
-
-class Waits:
-    """A log that does not grow; notes who waited."""
-
-    def __init__(self, waited: list[float]) -> None:
-        self.wait = waited.append
-
-    def check(self) -> None: ...
-
-
-def test_a_receipt_waits_for_its_entry(database: Database) -> None:
-    queue(database, 0, 3)
-    record_id = record(database)
-    nobody = Publication(database, Waits([]), 0)
-    nobody.wait_for(record_id)
-    assert nobody.receipt(row_of(database, record_id)) is None
-    publication = Publication(database, Inline(sequencer(database)), 30)
-    publication.wait_for(record_id)
-    row = row_of(database, record_id)
-    assert row.log_index == 3
-    receipt = Receipt.decode(publication.receipt(row) or b"")
-    assert receipt.statement == row.statement
-    assert receipt.log_proof is not None
-
-
-def test_waiting_ends(database: Database) -> None:
-    record_id = record(database)
-    waited: list[float] = []
-    publication = Publication(database, Waits(waited), 3, monotonic=lambda: float(len(waited)))
-    publication.wait_for(record_id)
-    assert waited == [3, 2, 1]
-
-
-def test_a_record_that_the_log_does_not_prove_gets_no_receipt(database: Database) -> None:
-    record_id = record(database)
-    publication = Publication(database, Inline(sequencer(database)), 30)
-    publication.wait_for(record_id)
-    with database.transaction() as connection:
-        connection.execute(schema.records.update().values(statement=b"another"))
-    with pytest.raises(LogHalted):
-        publication.receipt(row_of(database, record_id))
-
-
-def test_a_thread_sequences_for_those_who_wait(database: Database) -> None:
-    thread = SequencerThread(sequencer(database), period=0.01, pause=0.01)
-    publication = Publication(database, thread, 30)
-    thread.start()
-    try:
-        with ThreadPoolExecutor(8) as pool:
-            ids = [record(database, n) for n in range(8)]
-            list(pool.map(publication.wait_for, ids))
-        assert all(publication.receipt(row_of(database, one)) for one in ids)
-    finally:
-        thread.stop()
-
-
-def test_a_thread_outlives_a_storage_that_fails_for_a_while(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one = sequencer(database)
-    honest, failures = one.step, [Unavailable("no"), RuntimeError("a fault of ours")]
-
-    def step() -> bool:
-        if failures:
-            raise failures.pop()
-        return honest()
-
-    monkeypatch.setattr(one, "step", step)
-    thread = SequencerThread(one, period=0.01, pause=0.01)
-    publication = Publication(database, thread, 30)
-    record_id = record(database)
-    thread.start()
-    try:
-        publication.wait_for(record_id)
-    finally:
-        thread.stop()
-    assert publication.receipt(row_of(database, record_id)) is not None
-
-
-def test_a_halted_log_lets_nobody_begin(database: Database) -> None:
-    queue(database, 0, 1)
-    one = sequencer(database)
-    one.step()
-    with database.transaction() as connection:
-        store.write_head(connection, 0, b"")
-    queue(database, 1, 1)
-    thread = SequencerThread(one, period=0.01)
-    publication = Publication(database, thread, 30)
-    publication.check()
-    thread.start()
-    try:
-        thread._thread.join(20)
-        with pytest.raises(Unavailable, match="halted"):
-            publication.check()
-    finally:
-        thread.stop()
-
-
-def test_what_was_recorded_before_the_log_existed_becomes_its_entries(url: str) -> None:
-    """Migration 0003 on a database with records and actions."""
-    from alembic import command
-    from alembic.config import Config
-
-    from gateway.store.database import _MIGRATIONS
-
-    database = Database(url)
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    with database.transaction() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.execute(schema.admin_actions.insert().values(number=1, action=b"action"))
-        connection.execute(
-            sa.text(
-                "INSERT INTO records (record_id, kind, outcome, policy_digest, subject_handle,"
-                " activation_commitment, statement, expires_at)"
-                " VALUES (:id, 'decision', 'MATCH', :d, :d, :d, :statement, 5)"
-            ),
-            {"id": bytes(16), "d": bytes(32), "statement": b"statement"},
-        )
-    database.migrate()
-    sequencer(database).step()
-    with database.transaction() as connection:
-        held = store.entries(connection, 0, 5)
-    assert held == [digest_of(b"action"), digest_of(b"statement")]
-    assert row_of(database, bytes(16)).log_index == 1
-    database.close()

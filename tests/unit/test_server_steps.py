@@ -25,7 +25,7 @@ from gateway.wire.sealing import SealingPrivateKey
 from tests.support.drafts import Opened, ciphertexts, draft
 from tests.support.samples import MASKED, PROBE, ROWS, SESSION_KEYS, TEMPLATE, Clock
 from tests.support.world import World
-from tests.vectors import generate as golden
+from tests.vectors import golden
 
 OTHER = digest_of(b"something else")
 HOUR = 3600

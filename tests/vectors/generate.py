@@ -11,89 +11,43 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
-import numpy as np
-
 from gateway.he import transcript
 from gateway.he.randomness import seed_commitment
 from gateway.wire import cose, requests
-from gateway.wire.audit import (
-    AuditDemand,
-    AuditReport,
-    AuditRequest,
-    AuditResponse,
-    AuditResult,
-    Evaluated,
-)
 from gateway.wire.cose import Signed, SigningKey
-from gateway.wire.evaluation import (
-    BlindedRows,
-    Decision,
-    DecisionResponse,
-    EncryptedBits,
-    MaskedProduct,
-)
-from gateway.wire.liveness import (
-    ActionTrace,
-    AttemptTotals,
-    Challenge,
-    Exclusion,
-    LivenessResult,
-    LivenessTranscript,
-    ReasonCount,
-    encode_intervals,
-    not_performed,
-)
 from gateway.wire.message import Message
-from gateway.wire.policy import LanePolicy, MatchPolicy
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey
-from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, PROFILE
-from gateway.wire.proof import Opening, Receipt, Statement
+from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES
 from gateway.wire.sealing import SEALED_AUDIT_BYTES, SEALED_BYTES
-from gateway.wire.session import (
-    SessionGrant,
-    SessionKeyRequest,
-    SessionKeyResponse,
-    SessionOffer,
-    SessionRequest,
-)
 from gateway.wire.subject import Subject, activation_commitment
-from gateway.wire.submission import (
-    ConsentRecord,
-    Submission,
-    SubmissionAssertion,
-    TemplateAssertion,
-)
 from keys.custody import Custody
 from tests.support import parties
-from tests.support.parties import AUDITOR, AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW, fixed_bytes
+from tests.support.parties import AUTHORITY, GATEWAY, NOW, fixed_bytes
 from tests.vectors import faults, log
+from tests.vectors.golden import (
+    ACTIVATION,
+    ACTIVATION_SALT,
+    CONSTANTS,
+    FRESH,
+    MESSAGES,
+    POLICY,
+    PRODUCT,
+    PUBLIC_KEY,
+    SEALED,
+    SEALED_AUDIT,
+    SEED,
+    SESSION,
+    SIGNED,
+    SIGNED_GRANT,
+    SIGNED_SUBMISSION,
+    SIGNED_TEMPLATE,
+    SUBJECT_SALT,
+)
 from tests.wire import notation
 
 HERE: Final = Path(__file__).parent
-CONSTANTS: Final = {"A": 6364136223846793005, "B": 1442695040888963407, "C": 3037000499976049}
+
 
 Document = dict[str, Any]
-
-
-# --- long byte strings, by rule ------------------------------------------------------------------
-
-
-def _words(polynomials: int, primes: tuple[int, ...]) -> np.ndarray:
-    """The rule of ``notation`` in numpy, with the product's shapes."""
-    i = np.arange(notation.DEGREE).astype(object)
-    words = np.empty((polynomials, len(primes), notation.DEGREE), dtype=np.uint64)
-    for p in range(polynomials):
-        for k, prime in enumerate(primes):
-            values = i * CONSTANTS["A"] + p * CONSTANTS["B"] + k * CONSTANTS["C"]
-            words[p, k] = (values % prime).astype(np.uint64)
-    return words
-
-
-FRESH: Final = Ciphertext(_words(2, DATA_PRIMES))
-PRODUCT: Final = Ciphertext(_words(3, DATA_PRIMES))
-PUBLIC_KEY: Final = SessionPublicKey(_words(2, KEY_PRIMES))
-SEALED: Final = notation.shake256("sealed template", SEALED_BYTES)
-SEALED_AUDIT: Final = notation.shake256("sealed audit", SEALED_AUDIT_BYTES)
 
 
 def _polynomial_rule(count: int, primes: tuple[int, ...], encoded: bytes) -> Document:
@@ -120,319 +74,6 @@ def describe(value: Any) -> Any:
     if isinstance(value, bytes):
         return RULES.get(value) or {"$hex": value.hex()}
     return value
-
-
-# --- one honest session --------------------------------------------------------------------------
-
-SESSION = parties.SESSION
-SEED = fixed_bytes("seed")
-SUBJECT_SALT = fixed_bytes("subject-salt")
-ACTIVATION_SALT = fixed_bytes("activation-salt")
-ACTIVATION = "+49 151 00000000"
-RECORD_ID = fixed_bytes("record", 16)
-POLICY = MatchPolicy(
-    policy_id="cosine-0.419-lanes-2",
-    assurance="unsigned-default",
-    model_id="buffalo/w600k",
-    model_digest=parties.MODEL_DIGEST,
-    lanes=(LanePolicy.for_cosine("0.419"), LanePolicy(ks=76, kn=16, lo=150_000, hi=600_000)),
-)
-CONSENT = ConsentRecord(text_version=1, language="de", purpose="sim-activation", given_at=NOW - 120)
-
-_PARTIES = {
-    "gateway": GATEWAY.party,
-    "authority": AUTHORITY.party,
-    "device": DEVICE.party,
-    "issuer": ISSUER.party,
-}
-_SESSION_KEY = {"session": SESSION, "key_id": PUBLIC_KEY.key_id}
-
-GRANT = SessionGrant(
-    profile=PROFILE,
-    **_SESSION_KEY,
-    **_PARTIES,
-    client_nonce=parties.NONCE,
-    expires_at=NOW + 300,
-)
-SIGNED_GRANT = cose.sign(GRANT, AUTHORITY)
-
-TEMPLATE = TemplateAssertion(
-    **_SESSION_KEY,
-    issuer=ISSUER.party,
-    template_digest=FRESH.digest,
-    model_id="buffalo/w600k",
-    model_digest=parties.MODEL_DIGEST,
-    subject_inner=parties.SUBJECT.inner(parties.SITE_SALT),
-    subject_commitment=parties.SUBJECT.commitment(SUBJECT_SALT),
-    document_type="passport",
-    issued_at=NOW + 10,
-)
-SIGNED_TEMPLATE = cose.sign(TEMPLATE, ISSUER)
-
-EXCLUDED = Exclusion(kind="open-mouth", reason="cannot-perform")
-CHALLENGE = Challenge(
-    session=SESSION,
-    nonce=fixed_bytes("challenge-nonce"),
-    actions=("blink", "turn-left", "blink"),
-    excluded=(EXCLUDED,),
-    start_ms=1234,
-    limit_ms=20_000,
-    passive="warn",
-    passive_threshold=50,
-    required=True,
-)
-IMPOSSIBLE = CHALLENGE.model_copy(
-    update={
-        "actions": (),
-        "excluded": (EXCLUDED, Exclusion(kind="blink", reason="cannot-be-seen")),
-        "passive": "off",
-        "required": False,
-    }
-)
-TRACE = ActionTrace(
-    kind="turn-left", asked_ms=2160, start_ms=2760, peak_ms=3240, end_ms=3640, rest=-2, reach=31
-)
-TRACES = (
-    ActionTrace(
-        kind="blink", asked_ms=1240, start_ms=1920, peak_ms=1960, end_ms=2080, rest=3, reach=97
-    ),
-    TRACE,
-    ActionTrace(
-        kind="blink", asked_ms=3720, start_ms=4400, peak_ms=4480, end_ms=4560, rest=5, reach=92
-    ),
-)
-TOTALS = AttemptTotals(
-    attempts=2, seconds=31, reasons=(ReasonCount(reason="wrong-action", count=1),)
-)
-TRANSCRIPT = LivenessTranscript(
-    session=SESSION,
-    challenge_digest=CHALLENGE.digest,
-    model_digest=parties.MODEL_DIGEST,
-    intervals=encode_intervals(range(0, 4601, 40)),
-    actions=TRACES,
-    longest_gap_ms=80,
-    face_changes=0,
-    passive=88,
-    totals=TOTALS,
-)
-LIVENESS = LivenessResult(
-    outcome="passed",
-    asked=CHALLENGE.actions,
-    excluded=CHALLENGE.excluded,
-    passive=CHALLENGE.passive,
-    evidence_digest=TRANSCRIPT.digest,
-)
-
-_SUBMISSION = {
-    **_SESSION_KEY,
-    "device": DEVICE.party,
-    "probe_digest": FRESH.digest,
-    "template_assertion_digest": SIGNED_TEMPLATE.digest,
-    "model_digest": parties.MODEL_DIGEST,
-    "consent_digest": CONSENT.digest,
-    "activation_commitment": activation_commitment(ACTIVATION, ACTIVATION_SALT),
-    "purpose": "sim-activation",
-    "agent": "agent-4",
-    "outlet": "outlet-2",
-    "captured_at": NOW + 20,
-}
-SUBMISSION_ASSERTION = SubmissionAssertion(**_SUBMISSION, liveness_evidence_digest=None)
-SIGNED_SUBMISSION = cose.sign(SUBMISSION_ASSERTION, DEVICE)
-
-DECISION = Decision(
-    profile=PROFILE,
-    **_SESSION_KEY,
-    **_PARTIES,
-    outcome="MATCH",
-    lanes=2,
-    probe_digest=FRESH.digest,
-    template_digest=FRESH.digest,
-    template_assertion_digest=SIGNED_TEMPLATE.digest,
-    submission_assertion_digest=SIGNED_SUBMISSION.digest,
-    policy_digest=POLICY.digest,
-    model_digest=parties.MODEL_DIGEST,
-    masked_product_digest=PRODUCT.digest,
-    encrypted_bits_digest=FRESH.digest,
-    blinded_rows_digest=FRESH.digest,
-    seed_commitment=seed_commitment(SESSION, SEED),
-)
-SIGNED_DECISION = cose.sign(DECISION, AUTHORITY)
-
-EVALUATED = Evaluated.of(DECISION)
-DEMAND = AuditDemand(
-    evaluated=EVALUATED, nonce=fixed_bytes("audit-nonce"), expires_at=NOW + 25 + 60
-)
-SIGNED_DEMAND = cose.sign(DEMAND, AUTHORITY)
-REPORT = AuditReport(
-    auditor=AUDITOR.party,
-    demand_digest=SIGNED_DEMAND.digest,
-    evaluated_digest=EVALUATED.digest,
-    assertions_verified=True,
-)
-SIGNED_REPORT = cose.sign(REPORT, AUDITOR)
-
-STATEMENT = Statement(
-    record_id=RECORD_ID,
-    kind="decision",
-    profile=PROFILE,
-    session=SESSION,
-    **_PARTIES,
-    agent="agent-4",
-    outlet="outlet-2",
-    decided_at_minute=NOW + 30 - (NOW + 30) % 60,
-    purpose="sim-activation",
-    policy_digest=POLICY.digest,
-    policy_assurance="unsigned-default",
-    model_id="buffalo/w600k",
-    liveness=not_performed(),
-    consent_digest=CONSENT.digest,
-    consent_text_version=1,
-    subject_commitment=TEMPLATE.subject_commitment,
-    activation_commitment=SUBMISSION_ASSERTION.activation_commitment,
-    decision=SIGNED_DECISION.encoded,
-    audit=None,
-)
-AUDITED_STATEMENT = STATEMENT.model_copy(update={"audit": SIGNED_REPORT.encoded})
-SIGNED_STATEMENT = cose.sign(STATEMENT, GATEWAY)
-
-_OFFER = {
-    "grant": SIGNED_GRANT.encoded,
-    "public_key": PUBLIC_KEY.encoded,
-    "policy": POLICY.encode(),
-}
-_SUBMIT = {
-    "session": SESSION,
-    "sealed_template": SEALED,
-    "template_assertion": SIGNED_TEMPLATE.encoded,
-    "probe": FRESH.encoded,
-    "submission_assertion": SIGNED_SUBMISSION.encoded,
-    "consent": CONSENT,
-}
-
-HANDLES: Final = (
-    *Custody(AUTHORITY, parties.PEPPER).handles(GATEWAY.party, TEMPLATE.subject_inner),
-    fixed_bytes("handle of the former period"),
-)
-
-MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
-    "session-request": tuple(
-        SessionRequest(
-            profile=PROFILE,
-            device=DEVICE.party,
-            issuer=ISSUER.party,
-            client_nonce=parties.NONCE,
-            purpose="sim-activation",
-            consent_text_version=1,
-            exclusions=exclusions,
-        )
-        for exclusions in ((), (EXCLUDED,))
-    ),
-    "session-key-request": (
-        SessionKeyRequest(
-            profile=PROFILE,
-            session=SESSION,
-            gateway=GATEWAY.party,
-            device=DEVICE.party,
-            issuer=ISSUER.party,
-            client_nonce=parties.NONCE,
-        ),
-    ),
-    "session-grant": (GRANT,),
-    "session-key-response": (
-        SessionKeyResponse(grant=SIGNED_GRANT.encoded, public_key=PUBLIC_KEY.encoded),
-    ),
-    "session-offer": (
-        SessionOffer(**_OFFER, challenge=None),
-        SessionOffer(**_OFFER, challenge=CHALLENGE.encode()),
-    ),
-    "template-assertion": (TEMPLATE,),
-    "consent-record": (CONSENT,),
-    "submission-assertion": (
-        SUBMISSION_ASSERTION,
-        SubmissionAssertion(**_SUBMISSION, liveness_evidence_digest=TRANSCRIPT.digest),
-    ),
-    "submission": (
-        Submission(**_SUBMIT, liveness_evidence=None),
-        Submission(**_SUBMIT, liveness_evidence=TRANSCRIPT.encode()),
-    ),
-    "masked-product": (
-        MaskedProduct(
-            session=SESSION,
-            template_assertion=SIGNED_TEMPLATE.encoded,
-            submission_assertion=SIGNED_SUBMISSION.encoded,
-            lanes=2,
-            policy_digest=POLICY.digest,
-            seed_commitment=seed_commitment(SESSION, SEED),
-            masked_product=PRODUCT.encoded,
-        ),
-    ),
-    "encrypted-bits": (
-        EncryptedBits(session=SESSION, encrypted_bits=FRESH.encoded, subject_handles=(HANDLES[0],)),
-        EncryptedBits(session=SESSION, encrypted_bits=FRESH.encoded, subject_handles=HANDLES),
-    ),
-    "blinded-rows": (BlindedRows(session=SESSION, blinded_rows=FRESH.encoded),),
-    "decision": (DECISION, DECISION.model_copy(update={"outcome": "NO_MATCH", "lanes": 1})),
-    "decision-response": (
-        DecisionResponse(decision=SIGNED_DECISION.encoded, demand=None),
-        DecisionResponse(decision=None, demand=SIGNED_DEMAND.encoded),
-    ),
-    "evaluated": (EVALUATED,),
-    "audit-demand": (DEMAND,),
-    "audit-request": (
-        AuditRequest(
-            demand=SIGNED_DEMAND.encoded,
-            grant=SIGNED_GRANT.encoded,
-            public_key=PUBLIC_KEY.encoded,
-            policy=POLICY.encode(),
-            template_assertion=SIGNED_TEMPLATE.encoded,
-            submission_assertion=SIGNED_SUBMISSION.encoded,
-            probe=FRESH.encoded,
-            encrypted_bits=FRESH.encoded,
-            sealed_secret=SEALED_AUDIT,
-        ),
-    ),
-    "audit-report": (REPORT,),
-    "audit-response": (AuditResponse(report=SIGNED_REPORT.encoded),),
-    "audit-result": (AuditResult(session=SESSION, report=SIGNED_REPORT.encoded),),
-    "lane-policy": (LanePolicy.for_cosine("0.419"), LanePolicy.for_cosine("0.341")),
-    "match-policy": (POLICY, parties.policy()),
-    "exclusion": (EXCLUDED,),
-    "challenge": (CHALLENGE, IMPOSSIBLE),
-    "action-trace": (TRACE,),
-    "reason-count": TOTALS.reasons,
-    "attempt-totals": (TOTALS,),
-    "liveness-transcript": (
-        TRANSCRIPT,
-        TRANSCRIPT.model_copy(update={"passive": None, "intervals": b""}),
-    ),
-    "liveness-result": (LIVENESS, not_performed()),
-    "statement": (
-        STATEMENT,
-        STATEMENT.model_copy(update={"liveness": LIVENESS}),
-        AUDITED_STATEMENT,
-    ),
-    "receipt": (
-        Receipt(statement=SIGNED_STATEMENT.encoded, log_proof=None),
-        Receipt(statement=SIGNED_STATEMENT.encoded, log_proof=b"c2sp.org/tlog-proof@v1\n"),
-    ),
-    "opening": (
-        Opening(
-            subject_salt=SUBJECT_SALT,
-            activation_salt=ACTIVATION_SALT,
-            activation_reference=ACTIVATION,
-        ),
-    ),
-}
-
-SIGNED: Final[dict[str, tuple[SigningKey, Signed[Any]]]] = {
-    "session-grant": (AUTHORITY, SIGNED_GRANT),
-    "template-assertion": (ISSUER, SIGNED_TEMPLATE),
-    "submission-assertion": (DEVICE, SIGNED_SUBMISSION),
-    "decision": (AUTHORITY, SIGNED_DECISION),
-    "audit-demand": (AUTHORITY, SIGNED_DEMAND),
-    "audit-report": (AUDITOR, SIGNED_REPORT),
-    "statement": (GATEWAY, SIGNED_STATEMENT),
-}
 
 
 # --- documents -----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from gateway.wire.policy import LanePolicy
 from gateway.wire.profile import NORM_SQUARED, T
 from gateway.wire.session import SessionOffer
 from gateway.wire.submission import Submission
-from tests.vectors.generate import MESSAGES
+from tests.vectors.golden import MESSAGES
 from tests.wire import reference_cbor
 
 EXAMPLES = [case for cases in MESSAGES.values() for case in cases]

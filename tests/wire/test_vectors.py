@@ -12,7 +12,7 @@ from gateway.wire import audit, cose, evaluation, liveness, policy, proof, sessi
 from gateway.wire.message import Message
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey
 from tests.support.parties import fixed_bytes, sealing_key
-from tests.vectors import generate
+from tests.vectors import generate, golden
 from tests.wire import notation, reference_cbor
 
 KINDS: dict[str, type[Message]] = {
@@ -22,8 +22,8 @@ KINDS: dict[str, type[Message]] = {
     if isinstance(value, type) and issubclass(value, Message) and not value.__subclasses__()
 }
 """What others derive from is no message itself."""
-MESSAGE_FILES = sorted(generate.MESSAGES)
-SIGNED_FILES = sorted(generate.SIGNED)
+MESSAGE_FILES = sorted(golden.MESSAGES)
+SIGNED_FILES = sorted(golden.SIGNED)
 
 
 @pytest.fixture(scope="module")
