@@ -323,12 +323,7 @@ class AuthorityService:
 
 def _evaluated(grant: SessionGrant, asked: Asked, rows_digest: Digest) -> Evaluated:
     return Evaluated(
-        profile=grant.profile,
-        session=grant.session,
-        gateway=grant.gateway,
-        authority=grant.authority,
-        device=grant.device,
-        issuer=grant.issuer,
+        **grant.scope,
         key_id=grant.key_id,
         lanes=asked.product.lanes,
         probe_digest=asked.submission.message.probe_digest,

@@ -38,12 +38,7 @@ def make_statement(
         Statement(
             record_id=record_id,
             kind="decision",
-            profile=decided.profile,
-            session=decided.session,
-            gateway=decided.gateway,
-            authority=decided.authority,
-            device=decided.device,
-            issuer=decided.issuer,
+            **decided.scope,
             agent=given.submission.agent,
             outlet=given.submission.outlet,
             decided_at_minute=now - now % MINUTE,

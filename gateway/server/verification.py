@@ -258,12 +258,7 @@ def _held(
     """The evaluation, as this side knows it."""
     grant = expected.session.grant.message
     return Evaluated(
-        profile=grant.profile,
-        session=grant.session,
-        gateway=grant.gateway,
-        authority=grant.authority,
-        device=grant.device,
-        issuer=grant.issuer,
+        **grant.scope,
         key_id=grant.key_id,
         lanes=len(expected.policy.lanes),
         probe_digest=checked.probe.digest,

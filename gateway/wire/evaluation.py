@@ -12,15 +12,13 @@ from gateway.wire.ids import (
     CommitmentField,
     DigestField,
     KeyIdField,
-    PartyId,
-    ProfileName,
     SessionIdField,
     SubjectHandleField,
 )
 from gateway.wire.message import SMALL, Message
 from gateway.wire.polynomials import FRESH_BYTES, PRODUCT_BYTES
 from gateway.wire.profile import MAX_LANES
-from gateway.wire.session import MaybeSignedBytes, SignedBytes
+from gateway.wire.session import MaybeSignedBytes, SessionScope, SignedBytes
 
 LaneCount = Annotated[int, Field(ge=1, le=MAX_LANES)]
 FreshBytes = Annotated[bytes, Field(min_length=FRESH_BYTES, max_length=FRESH_BYTES, repr=False)]
@@ -73,15 +71,9 @@ class BlindedRows(Message):
 Outcome = Literal["MATCH", "NO_MATCH"]
 
 
-class EvaluationFacts(Message):
-    """Between whom, under which key and of which inputs an evaluation was made."""
+class EvaluationFacts(SessionScope):
+    """Under which key and of which inputs an evaluation was made."""
 
-    profile: ProfileName
-    session: SessionIdField
-    gateway: PartyId
-    authority: PartyId
-    device: PartyId
-    issuer: PartyId
     key_id: KeyIdField
     lanes: LaneCount
     probe_digest: DigestField

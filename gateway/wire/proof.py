@@ -9,32 +9,24 @@ from gateway.wire.ids import (
     DigestField,
     ModelId,
     PartyId,
-    ProfileName,
     Purpose,
     RecordIdField,
     Salt,
-    SessionIdField,
     UnixTime,
 )
 from gateway.wire.liveness import LivenessResult
 from gateway.wire.message import CLAIM_ISSUER, CLAIM_SUBJECT, SMALL, Message
 from gateway.wire.policy import PolicyAssurance
-from gateway.wire.session import ConsentTextVersion, MaybeSignedBytes, SignedBytes
+from gateway.wire.session import ConsentTextVersion, MaybeSignedBytes, SessionScope, SignedBytes
 
 MINUTE = 60
 
 
-class Statement(Message):
+class Statement(SessionScope):
     """Signed by the gateway around the authority's decision; its digest is the log's entry."""
 
     record_id: RecordIdField
     kind: Literal["decision"]
-    profile: ProfileName
-    session: SessionIdField
-    gateway: PartyId
-    authority: PartyId
-    device: PartyId
-    issuer: PartyId
     agent: PartyId
     outlet: PartyId
     decided_at_minute: Annotated[UnixTime, Field(multiple_of=MINUTE)]

@@ -4,7 +4,7 @@ The authority signs a fresh public key for one session between named parties (pr
 Client and issuer each verify that with the key they pin; ``gateway.he.session_key`` does it.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -60,8 +60,8 @@ class SessionKeyRequest(Message):
     client_nonce: NonceField
 
 
-class SessionGrant(Message):
-    """Signed by the authority: this key serves this session between these parties, until then."""
+class SessionScope(Message):
+    """Of which session something is, and between whom: grant, decision and statement repeat it."""
 
     profile: ProfileName
     session: SessionIdField
@@ -69,6 +69,16 @@ class SessionGrant(Message):
     authority: PartyId
     device: PartyId
     issuer: PartyId
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """These fields, for what repeats them."""
+        return self.model_dump(include=SessionScope.model_fields.keys() - {"version"})
+
+
+class SessionGrant(SessionScope):
+    """Signed by the authority: this key serves this session between these parties, until then."""
+
     client_nonce: NonceField
     key_id: KeyIdField
     expires_at: UnixTime
