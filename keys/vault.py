@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from gateway.wire.cose import Signer
-from gateway.wire.host.keyring import HeldKey, HeldPepper, PartyKeys, PepperRing
+from gateway.wire.host.keyring import HeldKey, HeldPepper, PepperRing
 from gateway.wire.host.keystore import Cost, create_keystore, open_keystore, replace_keystore
 from gateway.wire.host.memory import wipe
+from gateway.wire.host.party_keys import PartyKeys
 
 _PEPPER_BYTES = 32
 

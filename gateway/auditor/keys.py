@@ -8,9 +8,9 @@ the signing key: ``gateway.wire.host.keyring``.
 from pathlib import Path
 
 from gateway.auditor.config import AuditorSettings
-from gateway.wire.host.keyring import HeldKey, RecipientKeys, SigningRing
+from gateway.wire.host.keyring import HeldKey, SigningRing
 from gateway.wire.host.keystore import open_keystore
-from gateway.wire.host.sealed_keys import PartyKeystore
+from gateway.wire.host.party_keys import PartyKeystore, RecipientKeys
 from gateway.wire.sealing import SealingPrivateKey
 
 

@@ -18,9 +18,9 @@ from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import BodyTooLarge, CallerMisuse, MalformedMessage
 from gateway.wire.host.keyfile import KeyFileError
-from gateway.wire.host.keyring import HeldKey, RecipientKeys, SigningRing
+from gateway.wire.host.keyring import HeldKey, SigningRing
 from gateway.wire.host.keystore import KeystoreClosed, open_keystore
-from gateway.wire.host.sealed_keys import PartyKeystore
+from gateway.wire.host.party_keys import PartyKeystore, RecipientKeys
 from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.ids import UnixTime
 from gateway.wire.message import Message

@@ -16,6 +16,7 @@ server_settings    the settings that both servers have
 keyfile      one secret per file, its owner's alone, whole or not at all
 keystore     secrets sealed under a passphrase
 sealed_keys  the operator's ceremonies on those
+party_keys   what a party that signs keeps sealed
 keyring      rotation with overlap
 passphrase   where a passphrase comes from
 memory       core dumps, locks, overwriting

@@ -13,17 +13,14 @@ Records only; nothing here reads a file or a clock. ``held`` is the secret itsel
 keystore, and the object's id in a token. Protocol, section 11.
 """
 
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field
 
-from gateway.wire.cose import SigningKey
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host.keyfile import KeyFileError
 from gateway.wire.ids import PartyId, UnixTime, digest_of
 from gateway.wire.message import Message
-from gateway.wire.sealing import PRIVATE_BYTES, SealingPrivateKey
 
 KNOWN_OLD_KEYS: Final = 8
 """Public keys before the present one that a ring remembers."""
@@ -103,50 +100,6 @@ class SigningRing(Message):
         if self.old_public:
             shown["oldPublicKeys"] = [public.hex() for public in self.old_public]
         return shown
-
-
-class PartyKeys(Message):
-    """What every keystore of a party that signs holds."""
-
-    party: PartyId
-    signing: SigningRing
-
-    def owned_by(self, party: PartyId) -> Self:
-        """Raise ``KeyFileError`` unless these are the keys of the party in the settings."""
-        if self.party != party:
-            raise KeyFileError(
-                f"these are the keys of {self.party}, the settings name another party"
-            )
-        return self
-
-    def staged(self, key: HeldKey) -> Self:
-        """As ``SigningRing.staged``."""
-        return self.model_copy(update={"signing": self.signing.staged(key)})
-
-    def activated(self) -> Self:
-        """As ``SigningRing.activated``."""
-        return self.model_copy(update={"signing": self.signing.activated()})
-
-
-class RecipientKeys(PartyKeys):
-    """Of a party to which messages are sealed as well, beside those that it signs."""
-
-    sealing: Annotated[bytes, Field(min_length=PRIVATE_BYTES, max_length=PRIVATE_BYTES)] = Field(
-        repr=False
-    )
-
-    @property
-    def signing_key(self) -> SigningKey:
-        return SigningKey(self.party, self.signing.current.signer())
-
-    @property
-    def sealing_key(self) -> SealingPrivateKey:
-        return SealingPrivateKey.from_raw(self.sealing)
-
-    def describe(self) -> dict[str, Any]:
-        """What everyone may know, for ``keys show``."""
-        sealing = self.sealing_key.public.raw.hex()
-        return {**self.signing.describe(self.party), "sealingKey": sealing}
 
 
 class HeldPepper(Message):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from gateway.wire.host.keyfile import exclusive, require_absent
-from gateway.wire.host.keyring import HeldKey, PartyKeys
 from gateway.wire.host.keystore import (
     KEYSTORE_FILE,
     PASSPHRASE_CREDENTIAL,
@@ -25,7 +24,6 @@ from gateway.wire.host.serving import existing_directory
 from gateway.wire.message import Message
 
 M = TypeVar("M", bound=Message)
-P = TypeVar("P", bound=PartyKeys)
 
 
 class SealedKeys(Generic[M]):
@@ -83,28 +81,6 @@ class SealedKeys(Generic[M]):
             yield passphrase
         finally:
             wipe(passphrase)
-
-
-class PartyKeystore(SealedKeys[P]):
-    """Of a party that signs; its signing key rotates (``keyring``)."""
-
-    def stage_signing_key(self, now: int) -> P:
-        """Draw the next signing key; it signs nothing yet.
-
-        Raises:
-            CallerMisuse: one is staged already.
-            KeyFileError: as ``read``.
-        """
-        return self.change(lambda keys: keys.staged(HeldKey.draw(now)))
-
-    def activate_signing_key(self) -> P:
-        """Make the next signing key the current one; the old private key is dropped.
-
-        Raises:
-            CallerMisuse: none is staged.
-            KeyFileError: as ``read``.
-        """
-        return self.change(lambda keys: keys.activated())
 
 
 def keystore_passphrase(settings: HostSettings, *, new: bool = False) -> bytearray:
