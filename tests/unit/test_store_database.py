@@ -297,6 +297,7 @@ def test_every_query_compiles_for_postgresql() -> None:
     store.add_session(connection, session)
     store.find_session(connection, bytes(16))
     store.move_session(connection, bytes(16), "OPEN", "EVALUATING", submission_digest=KEY)
+    store.prolong_session(connection, bytes(16), 9)
     store.remove_expired_sessions(connection, 5)
     store.add_record(connection, record)
     store.find_record(connection, bytes(16))
