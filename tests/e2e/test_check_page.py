@@ -137,9 +137,9 @@ def claiming(claims: dict[int, str]) -> bytes:
 
 FORGED = {
     "no claims": claiming({}),
-    "another issuer": claiming({**generate.STATEMENT.claims(), 1: "another"}),
-    "another subject": claiming({**generate.STATEMENT.claims(), 2: "00" * 16}),
-    "one claim more": claiming({**generate.STATEMENT.claims(), 3: "audience"}),
+    "another issuer": claiming({**golden.STATEMENT.claims(), 1: "another"}),
+    "another subject": claiming({**golden.STATEMENT.claims(), 2: "00" * 16}),
+    "one claim more": claiming({**golden.STATEMENT.claims(), 3: "audience"}),
     "gateway's key": receipt(gateway=OTHER_GATEWAY),
     "authority's key": receipt(authority=OTHER_GATEWAY),
     "session": receipt(decision={"session": bytes(16)}),

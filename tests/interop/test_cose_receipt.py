@@ -22,7 +22,7 @@ from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
 from tests.support.parties import GATEWAY
 from tests.unit.test_proofs_verify import HONEST, LOG, receipt, trust
-from tests.vectors import generate
+from tests.vectors import golden
 
 STATEMENT = Receipt.decode(HONEST).statement
 ENTRY = digest_of(STATEMENT).hex()
@@ -53,7 +53,7 @@ def test_the_transparent_statement_verifies_with_their_tool() -> None:
     encoded = transparent_statement(logged, LOG.trusted())
     read = parse_signed_statement(encoded, public_key_pem=pem(GATEWAY.public.raw))
     assert read["signature_verified"] is True
-    assert (read["issuer"], read["subject"]) == tuple(generate.STATEMENT.claims().values())
+    assert (read["issuer"], read["subject"]) == tuple(golden.STATEMENT.claims().values())
     [inside] = extract_receipts(encoded)
     found = verify_receipt(inside, leaf_entry_hex=ENTRY, log_public_key_pem=LOG_KEY)
     assert found.ok, found.errors

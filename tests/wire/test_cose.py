@@ -14,7 +14,7 @@ from gateway.wire.session import SessionGrant, SessionKeyRequest
 from gateway.wire.submission import ConsentRecord
 from tests.support import parties
 from tests.support.parties import AUTHORITY, GATEWAY, refused
-from tests.vectors import generate
+from tests.vectors import golden
 from tests.wire.reference_cbor import encode
 
 CONSENT = ConsentRecord(text_version=1, language="de", purpose="sim-activation", given_at=7)
@@ -127,17 +127,17 @@ def test_protected_header_in_another_encoding_is_refused() -> None:
         None,
         {},
         {1: "gateway"},
-        {2: generate.STATEMENT.record_id.hex()},
-        {1: "another", 2: generate.STATEMENT.record_id.hex()},
-        {1: generate.STATEMENT.gateway, 2: "00" * 16},
-        {**generate.STATEMENT.claims(), 6: 1_763_760_000},
-        list(generate.STATEMENT.claims().values()),
+        {2: golden.STATEMENT.record_id.hex()},
+        {1: "another", 2: golden.STATEMENT.record_id.hex()},
+        {1: golden.STATEMENT.gateway, 2: "00" * 16},
+        {**golden.STATEMENT.claims(), 6: 1_763_760_000},
+        list(golden.STATEMENT.claims().values()),
     ],
 )
 def test_a_statement_claims_what_its_fields_say(claims: object) -> None:
     """Issuer and subject are read by tools that know no fields of ours: they cannot differ."""
     header = {1: -8, 4: AUTHORITY.public.key_id, 16: cose.media_type(Statement)}
-    stated = generate.STATEMENT
+    stated = golden.STATEMENT
 
     def made(claims: object) -> bytes:
         protected = header if claims is None else {**header, 15: claims}
