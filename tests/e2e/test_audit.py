@@ -13,11 +13,11 @@ import pytest
 from gateway.attack.deployment import MODEL as ATTACK_MODEL
 from gateway.attack.deployment import Site
 from gateway.wire.errors import SealmatchError
-from tests.e2e.test_faults import AUDITOR, GATEWAY, revive
 from tests.support.counter import Counter
 from tests.support.observation import record_count, session_states
 from tests.support.observed import Observed
 from tests.support.processes import command_environment, free_ports
+from tests.support.reviving import AUDITOR, GATEWAY, revive
 from tests.support.samples import pair
 from tests.support.steps import Steps
 

@@ -19,7 +19,7 @@ from gateway.wire.proof import Receipt
 from tests.support import parties
 from tests.support.browser import Browser
 from tests.support.parties import OTHER_GATEWAY
-from tests.unit.test_proofs_verify import (
+from tests.support.receipts import (
     HONEST,
     LOG,
     OTHER_POLICY,

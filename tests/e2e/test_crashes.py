@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from gateway.wire.evaluation import BlindedRows
-from tests.e2e.test_faults import AUDITOR, AUTHORITY, GATEWAY, full_disk, kill, revive
 from tests.support.attempts import Attempt, Replayed, Stored, check_afterwards, stored
 from tests.support.counter import Counter
 from tests.support.crashing import points
 from tests.support.observed import Observed, honest
 from tests.support.processes import free_ports
+from tests.support.reviving import AUDITOR, AUTHORITY, GATEWAY, full_disk, kill, revive
 from tests.support.samples import AUDITS, MASKED, ROWS, SESSION_KEYS
 from tests.support.steps import Steps
 

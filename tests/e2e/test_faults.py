@@ -4,11 +4,9 @@ Servers here compare made-up vectors.
 """
 
 import contextlib
-import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,13 +16,10 @@ from tests.support.counter import Counter
 from tests.support.observation import assert_problem, gateway_database, record_count, session_state
 from tests.support.observed import Closed, Observed, honest
 from tests.support.processes import free_port_pair
+from tests.support.reviving import AUTHORITY, GATEWAY, counts, full_disk, kill, revive
 from tests.support.samples import MASKED, PROBE, ROWS, SESSION_KEYS, TEMPLATE
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
-
-
-AUTHORITY, AUDITOR, GATEWAY = 0, 1, -1
-"""Places among a deployment's servers; the auditor's where there is one."""
 
 
 @pytest.fixture(scope="module")
@@ -43,44 +38,6 @@ def counter(deployment: Observed) -> Iterator[Counter]:
     revive(deployment)
     assert counter.register(TEMPLATE, PROBE).outcome == "MATCH"
     counter.close()
-
-
-def kill(deployment: Observed, which: int) -> None:
-    server = deployment.servers[which]
-    server.process.kill()
-    server.process.wait(10)
-
-
-_reviving = threading.Lock()
-"""A slow restart within a message's delivery is not overtaken by the one after the test."""
-
-
-def revive(deployment: Observed) -> None:
-    """Start again what was killed, on the same port and directory."""
-    with _reviving:
-        running = deployment._servers
-        audited = len(running) > 2
-        for which in (AUTHORITY, AUDITOR, GATEWAY) if audited else (AUTHORITY, GATEWAY):
-            if running[which].process.poll() is None:
-                continue
-            running[which].stop()
-            _start(deployment, which)
-            running[which] = running.pop()
-
-
-def _start(deployment: Observed, which: int) -> None:
-    if which == AUTHORITY:
-        deployment.proxy.upstream = deployment.start_authority()
-    elif which == AUDITOR:
-        deployment.start_auditor()
-    else:
-        deployment.start_gateway(f"http://127.0.0.1:{deployment.proxy.port}")
-
-
-def counts(deployment: Observed) -> dict[str, int]:
-    with gateway_database(deployment) as database:
-        rows = database.execute("select outcome, sum(count) from outcome_counters group by outcome")
-        return {str(outcome): int(count) for outcome, count in rows}
 
 
 def test_an_authority_killed_before_a_session(deployment: Observed, counter: Counter) -> None:
@@ -264,22 +221,6 @@ def test_a_session_of_before_a_restart_is_told_apart_from_a_fault(
     again = counter.submit(decided, done)
     assert again.status_code == 200, "an answer that was lost in the crash can be fetched again"
     assert again.content == first.content
-
-
-# Storage
-
-
-@contextlib.contextmanager
-def full_disk(pid: int, directory: Path) -> Iterator[None]:
-    """No file of the process may grow: what a full disk does to a database."""
-    largest = max(path.stat().st_size for path in directory.iterdir())
-    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    smallest = min(p.stat().st_size for p in directory.glob("gateway.sqlite3*"))
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (min(largest, smallest), before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_before_a_session(deployment: Observed, counter: Counter) -> None:

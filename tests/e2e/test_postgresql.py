@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from gateway.proofs.verify import verify_receipt
 from gateway.store.database import Database
 from gateway.wire.errors import Unavailable
-from tests.e2e.test_faults import GATEWAY, revive
 from tests.support.counter import Counter
 from tests.support.observation import assert_problem
 from tests.support.observed import Observed, honest
 from tests.support.postgres import PostgresServer
 from tests.support.processes import free_port_pair
+from tests.support.reviving import GATEWAY, revive
 from tests.support.samples import MASKED, ROWS, pair
 from tests.support.steps import Steps
 

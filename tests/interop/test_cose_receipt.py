@@ -21,7 +21,7 @@ from gateway.wire.errors import CallerMisuse, Refused
 from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
 from tests.support.parties import GATEWAY
-from tests.unit.test_proofs_verify import HONEST, LOG, receipt, trust
+from tests.support.receipts import HONEST, LOG, receipt, trust
 from tests.vectors import golden
 
 STATEMENT = Receipt.decode(HONEST).statement

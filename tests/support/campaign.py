@@ -29,13 +29,13 @@ from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
 from gateway.wire.errors import SealmatchError
 from gateway.witness.config import WitnessSettings
 from gateway.witness.logs import KnownLogs
-from tests.e2e.test_faults import AUDITOR, AUTHORITY, GATEWAY, revive
 from tests.support.aftermath import Aftermath, check_leaks
 from tests.support.audits_seen import AuditsSeen
 from tests.support.counter import Counter
 from tests.support.crashing import points
 from tests.support.observed import Observed
 from tests.support.processes import free_ports
+from tests.support.reviving import AUDITOR, AUTHORITY, GATEWAY, revive
 from tests.support.samples import pair
 from tests.support.steps import Steps
 from tests.support.witnesses import public_keys, sealed_witness

@@ -17,7 +17,7 @@ from gateway.proofs.verify import verify_receipt
 from gateway.translog.cose_receipt import sign_root
 from gateway.wire.proof import Receipt
 from tests.support.parties import SUBJECT
-from tests.unit.test_proofs_verify import HONEST, LOG, OPENING, receipt
+from tests.support.receipts import HONEST, LOG, OPENING, receipt
 
 SIGNED = LOG.proof(Receipt.decode(HONEST).statement)
 LOGGED = receipt(

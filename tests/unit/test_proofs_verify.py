@@ -9,19 +9,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gateway.proofs.statement import Circumstances, entry_digest, make_receipt, make_statement
-from gateway.proofs.trust import PinnedAuditor, PinnedAuthority, PinnedGateway, TrustFile
 from gateway.proofs.verify import STEPS, ReceiptInvalid, VerifiedReceipt, verify_receipt
-from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
-from gateway.translog.cosignature import sign_checkpoint
 from gateway.translog.note import Kind, NoteSigner
-from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
-from gateway.translog.proof import LogProof
-from gateway.translog.tree import Frontier, leaf_hash, prove_inclusion
 from gateway.wire import cose
-from gateway.wire.cose import Signed, SigningKey
+from gateway.wire.cose import Signed
 from gateway.wire.evaluation import Decision
-from gateway.wire.ids import digest_of
-from gateway.wire.policy import MatchPolicy
 from gateway.wire.proof import Opening, Receipt, Statement
 from gateway.wire.subject import Subject
 from tests.support import parties
@@ -34,67 +26,23 @@ from tests.support.parties import (
     SUBJECT,
     fixed_bytes,
 )
+from tests.support.receipts import (
+    HONEST,
+    LOG,
+    OPENING,
+    OTHER_POLICY,
+    POLICY,
+    Log,
+    audited,
+    fails,
+    logged,
+    pin_auditor,
+    pin_authority,
+    pin_gateway,
+    receipt,
+    trust,
+)
 from tests.vectors import golden
-
-POLICY: MatchPolicy = golden.POLICY
-OTHER_POLICY = parties.policy()
-HONEST: bytes = golden.MESSAGES["receipt"][0].encode()
-OPENING: Opening = golden.MESSAGES["opening"][0]  # type: ignore[assignment]
-
-
-def trust(**changes: Any) -> TrustFile:
-    given: dict[str, Any] = {
-        "gateways": [pin_gateway()],
-        "authorities": [pin_authority()],
-        "policies": [OTHER_POLICY.digest.hex(), POLICY.digest.hex()],
-    }
-    return TrustFile(**(given | changes))
-
-
-def pin_gateway(key: SigningKey = GATEWAY) -> PinnedGateway:
-    return PinnedGateway(
-        party=key.party,
-        url="https://gateway.example",
-        public_key=key.public.raw.hex(),
-        sealing_key=parties.sealing_key().public.raw.hex(),
-    )
-
-
-def pin_authority(key: SigningKey = AUTHORITY) -> PinnedAuthority:
-    return PinnedAuthority(
-        party=key.party, url="https://authority.example", public_key=key.public.raw.hex()
-    )
-
-
-def receipt(
-    statement: dict[str, Any] | None = None,
-    decision: dict[str, Any] | None = None,
-    *,
-    gateway: SigningKey = GATEWAY,
-    authority: SigningKey = AUTHORITY,
-    log_proof: bytes | None = None,
-) -> bytes:
-    """A receipt with really signed parts, some of their fields changed before signing."""
-    decided = golden.DECISION.model_copy(update=decision or {})
-    stated = golden.STATEMENT.model_copy(
-        update={"decision": cose.sign(decided, authority).encoded, **(statement or {})}
-    )
-    signed = cose.sign(stated, gateway).encoded
-    return Receipt(statement=signed, log_proof=log_proof).encode()
-
-
-def fails(step: int, encoded: bytes, pinned: TrustFile | None = None, **given: Any) -> str:
-    """The receipt fails at this step and no earlier; returns the reason."""
-    passed: list[int] = []
-    with pytest.raises(ReceiptInvalid) as caught:
-        verify_receipt(
-            encoded, pinned or trust(), progress=lambda done, _: passed.append(done), **given
-        )
-    assert caught.value.step == step
-    assert str(caught.value).startswith(f"step {step} ({STEPS[step]}): ")
-    logged = (pinned or trust()).log is not None
-    assert passed == [n for n in range(1, step) if n < 7 or (n < 10 and logged)]
-    return caught.value.reason
 
 
 def test_honest_receipt_passes_every_step() -> None:
@@ -208,52 +156,6 @@ def test_step_6_a_malformed_log_proof_is_not_passed_over() -> None:
         fails(6, receipt(log_proof=proof), LOG.trusted())
 
 
-# Steps 6 to 9: the log
-
-
-class Log:
-    """A log of seven entries and two witnesses; the receipt's statement is entry 3."""
-
-    def __init__(self, origin: str = "gateway.example/log") -> None:
-        self.key = NoteSigner.from_seed(origin, Kind.ED25519, fixed_bytes(f"log/{origin}"))
-        self.witnesses = [
-            NoteSigner.from_seed(name, Kind.COSIGNATURE_ED25519, fixed_bytes(name))
-            for name in ("one.example", "two.example")
-        ]
-
-    def policy(self, quorum: int = 0) -> list[str]:
-        known = [TrustedWitness(w.key.name, w.key) for w in self.witnesses]
-        policy = TrustPolicy.simple([TrustedLog(self.key.key)], known, quorum)
-        return bytes(policy).decode().splitlines()
-
-    def trusted(self, quorum: int = 0) -> TrustFile:
-        return trust(log_policy=self.policy(quorum))
-
-    def proof(
-        self, statement: bytes, *, index: int = 3, witnesses: int = 0, size: int = 7
-    ) -> LogProof:
-        leaves = [leaf_hash(fixed_bytes(f"entry/{n}")) for n in range(size)]
-        leaves[3] = leaf_hash(digest_of(statement))
-        tree, complete = Frontier().extend(leaves)
-        held = dict(complete)
-        path = prove_inclusion(index, size, lambda nodes: [held[node] for node in nodes])
-        checkpoint = Checkpoint(self.key.key.name, size, tree.root)
-        signers = [self.key, *self.witnesses[:witnesses]]
-        lines = [sign_checkpoint(checkpoint, signer, NOW) for signer in signers]
-        return LogProof(index, path, SignedCheckpoint.make(checkpoint, *lines))
-
-    def receipt(self, **given: Any) -> bytes:
-        statement = Receipt.decode(HONEST).statement
-        return logged(self.proof(statement, **given))
-
-
-def logged(proof: LogProof) -> bytes:
-    return receipt(log_proof=bytes(proof))
-
-
-LOG = Log()
-
-
 def test_a_logged_receipt_passes_every_step() -> None:
     encoded = LOG.receipt(witnesses=2)
     result = verify_receipt(encoded, LOG.trusted(2), OPENING, SUBJECT)
@@ -358,18 +260,6 @@ def test_any_altered_byte_is_refused(place: int, byte: int) -> None:
     altered = bytearray(HONEST)
     altered[place] ^= byte
     refused_whole(bytes(altered))
-
-
-def pin_auditor(key: SigningKey = AUDITOR) -> PinnedAuditor:
-    return PinnedAuditor(party=key.party, public_key=key.public.raw.hex())
-
-
-def audited(
-    changes: dict[str, Any] | None = None, *, auditor: SigningKey = AUDITOR, **given: Any
-) -> bytes:
-    """A receipt with a report that is really signed, some of its fields changed before."""
-    report = cose.sign(golden.REPORT.model_copy(update=changes or {}), auditor)
-    return receipt({"audit": report.encoded, **given.pop("statement", {})}, **given)
 
 
 def test_step_12_an_audited_receipt() -> None:

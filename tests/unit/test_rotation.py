@@ -16,7 +16,7 @@ from gateway.wire.errors import CallerMisuse
 from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.session import SessionGrant
 from tests.support.parties import AUTHORITY, GATEWAY, NOW, fixed_key, refused, stranger
-from tests.unit.test_proofs_verify import fails, pin_authority, pin_gateway, receipt, trust
+from tests.support.receipts import fails, pin_authority, pin_gateway, receipt, trust
 from tests.unit.test_session_key import EXPECTED, KEY, grant
 
 OLD, NEW = AUTHORITY, fixed_key(AUTHORITY.party, "authority.example/next")

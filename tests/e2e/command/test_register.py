@@ -33,7 +33,7 @@ from tests.support.drafts import session_request
 from tests.support.leftovers import assert_no_file_holds
 from tests.support.observation import gateway_database, record_count, session_states
 from tests.support.samples import SESSIONS, occasion, pair
-from tests.unit.test_store_database import SECTION_12, columns_of
+from tests.support.tables import SECTION_12, columns_of
 
 pytestmark = [pytest.mark.processes, pytest.mark.pack, pytest.mark.slow]
 
