@@ -34,7 +34,7 @@ from gateway.wire.policy import LanePolicy, MatchPolicy
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey
 from gateway.wire.profile import PROFILE
 from gateway.wire.sealing import SealingPrivateKey
-from gateway.wire.session import SessionKeyRequest, SessionKeyResponse
+from gateway.wire.session import SessionGrant, SessionKeyRequest, SessionKeyResponse
 from gateway.wire.subject import Subject
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
 from keys.audits import AuditLedger, AuditPolicy
@@ -96,6 +96,22 @@ class Clock:
 
     def __call__(self) -> int:
         return self.now
+
+
+def signed_grant(key: SessionPublicKey, signed_by: SigningKey = AUTHORITY, **changes: Any) -> bytes:
+    """A grant for five minutes from ``NOW``, honest but for the changes."""
+    given: dict[str, Any] = {
+        "profile": PROFILE,
+        "session": SESSION,
+        "gateway": GATEWAY.party,
+        "authority": AUTHORITY.party,
+        "device": DEVICE.party,
+        "issuer": ISSUER.party,
+        "client_nonce": NONCE,
+        "key_id": key.key_id,
+        "expires_at": NOW + 300,
+    }
+    return cose.sign(SessionGrant(**(given | changes)), signed_by).encoded
 
 
 def policy(lanes: int = 1, tau: str = "0.419") -> MatchPolicy:

@@ -13,8 +13,7 @@ from gateway.issuer.issuer import IssuedTemplate, Model, Pins, SessionToServe, T
 from gateway.wire import cose
 from gateway.wire.errors import MalformedMessage, Refused
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey
-from gateway.wire.profile import PROFILE, T
-from gateway.wire.session import SessionGrant
+from gateway.wire.profile import T
 from gateway.wire.submission import TemplateAssertion
 from keys.authority import SessionSecret
 from tests.support import parties
@@ -29,6 +28,7 @@ from tests.support.parties import (
     SITE_SALT,
     SUBJECT,
     sealing_key,
+    signed_grant,
     unit_vectors,
 )
 
@@ -70,18 +70,7 @@ def issuer(spy: SpyEngine) -> TemplateIssuer:
 def session(
     key: SessionPublicKey, signed_by: cose.SigningKey = AUTHORITY, **changes: Any
 ) -> SessionToServe:
-    given: dict[str, Any] = {
-        "profile": PROFILE,
-        "session": parties.SESSION,
-        "gateway": GATEWAY.party,
-        "authority": AUTHORITY.party,
-        "device": DEVICE.party,
-        "issuer": ISSUER.party,
-        "client_nonce": NONCE,
-        "key_id": key.key_id,
-        "expires_at": NOW + 300,
-    }
-    grant = cose.sign(SessionGrant(**(given | changes)), signed_by).encoded
+    grant = signed_grant(key, signed_by, **changes)
     return SessionToServe(grant, key.encoded, DEVICE.party, NONCE)
 
 

@@ -12,7 +12,6 @@ from gateway.he.session_key import (
     VerifiedSessionKey,
     verify_session_key,
 )
-from gateway.wire import cose
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage
 from gateway.wire.polynomials import SessionPublicKey
@@ -35,18 +34,7 @@ EXPECTED = ExpectedSession(
 
 
 def grant(signed_by: SigningKey = AUTHORITY, **changes: Any) -> bytes:
-    given: dict[str, Any] = {
-        "profile": "bgv8192-1",
-        "session": parties.SESSION,
-        "gateway": GATEWAY.party,
-        "authority": AUTHORITY.party,
-        "device": DEVICE.party,
-        "issuer": ISSUER.party,
-        "client_nonce": NONCE,
-        "key_id": KEY.key_id,
-        "expires_at": EXPIRY,
-    }
-    return cose.sign(SessionGrant(**(given | changes)), signed_by).encoded
+    return parties.signed_grant(KEY, signed_by, **changes)
 
 
 def check(encoded: bytes, key: SessionPublicKey = KEY, now: int = NOW) -> VerifiedSessionKey:

@@ -16,6 +16,7 @@ from gateway.vision import fetch
 from gateway.vision.errors import ModelPackCorrupt, ModelPackFetchFailed
 from gateway.vision.fetch import fetch_default_pack
 from gateway.vision.pack import load_pack
+from tests.support.packs import toy_manifest
 
 FILES = {"a.onnx": b"first model", "b.onnx": b"second model"}
 
@@ -43,28 +44,13 @@ def _tarball(files: dict[str, bytes]) -> bytes:
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Published:
     def pin(archive: bytes, files: dict[str, bytes]) -> None:
-        manifest = {
-            "format": "sealmatch-model-pack/1",
-            "id": "toy",
-            "version": "1",
-            "recipe": "faceplugin-two-pass/1",
-            "embedder": "net",
-            "dimension": 128,
-            "preprocessing": "none",
-            "files": {
-                name: {"sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body)}
-                for name, body in files.items()
-            },
-            "source": {
-                "npm": "toy@1",
-                "tarball_sha256": hashlib.sha256(archive).hexdigest(),
-                "tarball_bytes": len(archive),
-                "member_prefix": "package/model/",
-            },
-            "licence": {"stated": "none", "warnings": []},
-            "calibration": "none",
-            "thresholds": [],
+        source = {
+            "npm": "toy@1",
+            "tarball_sha256": hashlib.sha256(archive).hexdigest(),
+            "tarball_bytes": len(archive),
+            "member_prefix": "package/model/",
         }
+        manifest = toy_manifest(files, source=source, thresholds=[])
         encoded = json.dumps(manifest).encode()
         monkeypatch.setattr(fetch, "shipped_manifest_bytes", lambda _: encoded)
 

@@ -14,26 +14,13 @@ from gateway.vision.pack import (
     load_pack,
     models_directory,
 )
+from tests.support.packs import toy_manifest
 
 CONTENT = b"not really a model"
 
 
 def _manifest(**changes: Any) -> dict[str, Any]:
-    pin = {"sha256": hashlib.sha256(CONTENT).hexdigest(), "bytes": len(CONTENT)}
-    return {
-        "format": "sealmatch-model-pack/1",
-        "id": "toy",
-        "version": "1",
-        "recipe": "faceplugin-two-pass/1",
-        "embedder": "net",
-        "dimension": 128,
-        "preprocessing": "none",
-        "files": {"net.onnx": pin},
-        "licence": {"stated": "none", "warnings": []},
-        "calibration": "none",
-        "thresholds": [{"fmr": 0.001, "cosine": 0.3}],
-        **changes,
-    }
+    return toy_manifest({"net.onnx": CONTENT}, **changes)
 
 
 def _pack(directory: Path, **changes: Any) -> Path:
