@@ -112,10 +112,18 @@ def _no_caps() -> None:
 
 
 def _many_answers() -> None:
-    """A session's key outlives its decision and answers again."""
+    """A session's key outlives its decision and answers again, to other rows as well."""
     session = importlib.import_module("keys.sessions").Session
+    service = importlib.import_module("keys.service").AuthorityService
+    honest = service._fell
+
+    def tossed_again(self: Any, asked: Any, rows: Any) -> Any:
+        asked.toss = None
+        return honest(self, asked, rows)
+
     replace(session, "require", lambda *_: None)
     replace(session, "close", lambda *_: None)
+    replace(service, "_fell", tossed_again)
 
 
 def _no_audits() -> None:
