@@ -14,6 +14,7 @@ and with the root that it saw the last time. Steps:
 Cost: all entries once, 34 bytes each; afterwards only the new ones.
 """
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,8 +25,13 @@ from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
 from gateway.translog.policy import TrustPolicy
 from gateway.translog.tiles import TILE_WIDTH, bundles_of, parse_bundle
 from gateway.translog.tree import HASH_BYTES, Frontier, leaf_hash
-from gateway.translog.verification import LogProofInvalid, WitnessedCheckpoint, verify_checkpoint
-from gateway.wire.errors import CallerMisuse, MalformedMessage, SealmatchError
+from gateway.translog.verification import (
+    LogProofInvalid,
+    Window,
+    WitnessedCheckpoint,
+    verify_checkpoint,
+)
+from gateway.wire.errors import CallerMisuse, MalformedMessage, SealmatchError, Unavailable
 from gateway.wire.ids import Digest
 
 STEPS: Final = {
@@ -38,7 +44,8 @@ STEPS: Final = {
 MAX_BUNDLE_BYTES: Final = TILE_WIDTH * (2 + HASH_BYTES)
 """Of a log whose entries are hashes."""
 MAX_CHECKPOINT_BYTES: Final = 64 * 1024
-_SEEN_BYTES: Final = 2 * MAX_CHECKPOINT_BYTES
+MAX_SEEN_BYTES: Final = 2 * MAX_CHECKPOINT_BYTES
+"""Base64 of the longest checkpoint, and an edge of 63 hashes."""
 _VERSION: Final = 1
 
 
@@ -49,6 +56,8 @@ class LogDisagrees(SealmatchError):
         super().__init__(f"{step}. {STEPS[step]}: {reason}")
         self.step = step
         self.reason = reason
+        self.evidence: bytes | None = None
+        """From step 2 on: the checkpoint, which log and witnesses signed."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +69,8 @@ class Seen:
 
     def __bytes__(self) -> bytes:
         edge = [one.hex() for one in self.frontier.hashes]
-        text = self.note.decode(errors="surrogateescape")
-        return json.dumps({"version": _VERSION, "checkpoint": text, "edge": edge}).encode()
+        note = base64.b64encode(self.note).decode()
+        return json.dumps({"version": _VERSION, "checkpoint": note, "edge": edge}).encode()
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -71,10 +80,10 @@ class Seen:
             MalformedMessage: not that, or edge and checkpoint are not of one tree.
         """
         try:
-            if len(data) > _SEEN_BYTES:
+            if len(data) > MAX_SEEN_BYTES:
                 raise ValueError
             found = json.loads(data)
-            note = found["checkpoint"].encode(errors="surrogateescape")
+            note = base64.b64decode(found["checkpoint"], validate=True)
             checkpoint = SignedCheckpoint.parse(note).checkpoint
             edge = tuple(bytes.fromhex(one) for one in found["edge"])
             seen = cls(note, Frontier(checkpoint.size, edge))
@@ -101,8 +110,8 @@ class Reading:
 
     seen: Seen
     witnessed: WitnessedCheckpoint
-    new: int
-    """Entries since the last time."""
+    before: int | None
+    """Entries that were seen the last time; None: nothing was remembered."""
 
 
 class LogSource:
@@ -111,15 +120,12 @@ class LogSource:
 
     def __init__(self, fetch: Callable[[str, int], bytes | None]) -> None:
         self._fetch = fetch
-        self.shown = b""
-        """The checkpoint that was read last: evidence, if it disagrees."""
 
     def checkpoint(self) -> bytes:
-        """The latest. Raises ``MalformedMessage`` if there is none."""
+        """The latest. Raises ``Unavailable`` if there is none."""
         found = self._fetch("checkpoint", MAX_CHECKPOINT_BYTES)
         if found is None:
-            raise MalformedMessage("there is no checkpoint yet")
-        self.shown = found
+            raise Unavailable("there is no log here, or it has no checkpoint yet")
         return found
 
     def entries(self, size: int, since: int) -> Iterator[list[bytes]]:
@@ -144,6 +150,7 @@ def read_log(
     seen: Seen | None = None,
     receipts: Sequence[LoggedReceipt] = (),
     tell: Callable[[int, int], None] = lambda _done, _size: None,
+    window: Window | None = None,
 ) -> Reading:
     """Read a log as far as its latest checkpoint.
 
@@ -151,6 +158,7 @@ def read_log(
         seen: what an earlier reading remembered; only newer entries are read, without receipts.
         receipts: verified ones; with any, all entries are read.
         tell: called with the entries read so far, and their number.
+        window: when the checkpoint must have been cosigned; without, at any time.
 
     Raises:
         LogDisagrees: names the first step that fails.
@@ -158,9 +166,25 @@ def read_log(
     """
     with _step(1):
         note = source.checkpoint()
-        witnessed = verify_checkpoint(note, policy)
-    claimed = witnessed.checkpoint
+        witnessed = verify_checkpoint(note, policy, window)
     before = None if seen is None else SignedCheckpoint.parse(seen.note).checkpoint
+    try:
+        frontier = _read_entries(source, witnessed.checkpoint, before, seen, receipts, tell)
+    except LogDisagrees as error:
+        error.evidence = note
+        raise
+    return Reading(Seen(note, frontier), witnessed, None if before is None else before.size)
+
+
+def _read_entries(
+    source: LogSource,
+    claimed: Checkpoint,
+    before: Checkpoint | None,
+    seen: Seen | None,
+    receipts: Sequence[LoggedReceipt],
+    tell: Callable[[int, int], None],
+) -> Frontier:
+    """Steps 2 to 5."""
     if before is not None:
         _require_grown(before, claimed)
     roots = _roots_to_meet(claimed, before, receipts)
@@ -168,8 +192,7 @@ def read_log(
     frontier = _grow(source, start, claimed.size, roots, _entries_to_meet(receipts), tell)
     if frontier.root != claimed.root:  # an empty tree has grown through nothing
         raise LogDisagrees(4, "they lead to another root")
-    new = claimed.size - (0 if before is None else before.size)
-    return Reading(Seen(note, frontier), witnessed, new)
+    return frontier
 
 
 def _require_grown(before: Checkpoint, claimed: Checkpoint) -> None:

@@ -29,6 +29,16 @@ class Enrolled(BaseModel):
     public_key: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Ed25519 public key in hexadecimal."""
 
+    @classmethod
+    def of(cls, kind: str, party: str, public_key: str) -> Self:
+        """Raises ``CallerMisuse`` naming what is wrong."""
+        values = {"kind": kind, "party": party, "public_key": public_key}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            wrong = sorted({str(e["loc"][0]).replace("_", " ") for e in error.errors()})
+            raise CallerMisuse(f"check {', '.join(wrong)}") from None
+
 
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -45,7 +45,7 @@ def _rotate_signing(options: argparse.Namespace, settings: AuditorSettings) -> i
 
 
 def _enrol(options: argparse.Namespace, settings: AuditorSettings) -> int:
-    party = Enrolled(kind=options.kind, party=options.party, public_key=options.public_key)
+    party = Enrolled.of(options.kind, options.party, options.public_key)
     Register(settings.register_file).enrol(party)
     return 0
 

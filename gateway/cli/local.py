@@ -255,9 +255,7 @@ class LocalDeployment:
         known += [("device", DEVICE, counter[DEVICE]), ("issuer", ISSUER, counter[ISSUER])]
         parties = Register(self.directories.auditor / "parties.json")
         for kind, party, key in (gateway, *known):  # four commands would cost four interpreters
-            parties.enrol(
-                Enrolled.model_validate({"kind": kind, "party": party, "public_key": key})
-            )
+            parties.enrol(Enrolled.of(kind, party, key))
         authority = self._authority_environment()
         run_command([*_AUTHORITY, "enrol", "auditor", AUDITOR, keys["publicKey"]], authority)
         url = f"{self._scheme}://127.0.0.1:{self.start_auditor()}"

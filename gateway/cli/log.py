@@ -5,20 +5,25 @@ checkpoint, with what it saw the last time (``--state``), and with receipts (``-
 remembers is small: the checkpoint and the tree's right edge. ``new-key`` makes the key with which a
 reader signs its requests, and prints what the gateway's operator enrols (``enrol auditor``).
 
-Exit status: 0 the log agrees, 1 names the failing step, or the log does not answer, 2 usage, 5 the
-gateway refuses.
+Exit status: 0 the log agrees, 3 it does not (the failing step is named), 1 it does not answer, or
+another failure, 2 usage, 5 the gateway refuses.
 """
 
 import argparse
+import datetime
+import fcntl
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
 from gateway.audit.log_reader import (
+    MAX_SEEN_BYTES,
     STEPS,
     LogDisagrees,
     LoggedReceipt,
@@ -31,6 +36,7 @@ from gateway.cli.outputs import PUBLIC, reserve
 from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from gateway.proofs.verify import verify_receipt
 from gateway.translog.proof import LogProof
+from gateway.translog.verification import Window
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.host.keyfile import create_signing_key, load_signing_key
@@ -40,8 +46,10 @@ from gateway.wire.proof import Receipt
 from gateway.wire.requests import sign_request
 
 TIMEOUT_SECONDS = 30
+DISAGREES = 3
 _SHOWN_EVERY = 1 << 14
-_SEEN_BYTES = 1 << 18
+_CLOCKS = 300
+"""Seconds by which a witness's clock may be ahead of ours."""
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -58,6 +66,13 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     check.add_argument("--state", type=Path, metavar="FILE", help="what was seen; kept up to date")
     check.add_argument("--receipt", type=Path, action="append", default=[], metavar="FILE")
     check.add_argument("--key", type=Path, metavar="FILE", help="the reader's key, of new-key")
+    check.add_argument(
+        "--max-age",
+        type=int,
+        metavar="SECONDS",
+        help="fail unless the quorum cosigned the checkpoint so recently: a log may stand still "
+        "for one reader alone",
+    )
     check.add_argument("--json", action="store_true", help="print one JSON object")
     check.set_defaults(run=run)
     new = verbs.add_parser("new-key", help="make a reader's key, and print its public half")
@@ -72,23 +87,24 @@ def run_new_key(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read and report; remember only what agreed."""
+    """Read and report; remember only what agreed. One reader of a state at a time."""
     trust = TrustFile.read(options.trust)
     if trust.log is None:
         raise UnusableTrustFile("the trust file pins no log")
-    seen = _seen(options.state)
     receipts = [_logged(path, trust) for path in options.receipt]
     key = None if options.key is None else load_signing_key(options.key, "reader")
-    with _transport(options.trust, trust) as transport:
-        url = options.url or f"{trust.gateways[0].url}/log"
-        source = LogSource(HttpLog(transport, url, key).fetch)
+    now = int(time.time())
+    window = None if options.max_age is None else Window(now - options.max_age, now + _CLOCKS)
+    with _alone(options.state), _transport(options.trust, trust) as transport:
+        seen = _seen(options.state)
+        source = LogSource(HttpLog(transport, options.url or _log_of(trust), key).fetch)
         try:
-            reading = read_log(source, trust.log, seen, receipts, _tell)
+            reading = read_log(source, trust.log, seen, receipts, _tell, window)
         except LogDisagrees as error:
-            return _disagrees(options, error, source.shown)
-    if options.state is not None:
-        with reserve(options.state, PUBLIC) as state:
-            state.write(bytes(reading.seen))
+            return _disagrees(options, error)
+        if options.state is not None:
+            with reserve(options.state, PUBLIC) as state:
+                state.write(bytes(reading.seen))
     _report(options, reading)
     return 0
 
@@ -108,11 +124,11 @@ class HttpLog:
             Refused: the gateway lets this reader read nothing.
             Unavailable: no answer, or one that is none, or longer than ``limit``.
         """
-        url = f"{self._url}/{path}"
         headers = {"accept-encoding": "identity"}
-        if self._key is not None:
-            headers |= sign_request("GET", urlsplit(url).path, b"", self._key, int(time.time()))
         try:
+            url = httpx.URL(f"{self._url}/{path}")
+            if self._key is not None:
+                headers |= sign_request("GET", url.path, b"", self._key, int(time.time()))
             with self._transport.stream("GET", url, headers=headers) as response:
                 content = _bounded(response, limit)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -129,20 +145,47 @@ class HttpLog:
 def _bounded(response: httpx.Response, limit: int) -> bytes:
     if "content-encoding" in response.headers:
         raise Unavailable("the log's answer is in a content coding")
-    content = bytearray()
+    content, until = bytearray(), time.monotonic() + TIMEOUT_SECONDS
     for chunk in response.iter_raw():
         content += chunk
         if len(content) > limit:
             raise Unavailable("the log's answer is too long")
+        if time.monotonic() > until:
+            raise Unavailable("the log's answer does not end")
     return bytes(content)
 
 
 def _transport(path: Path, trust: TrustFile) -> httpx.Client:
     ca = trust.gateways[0].ca_file
     tls = None if ca is None else ClientTls(path.parent / ca)
-    return httpx.Client(
+    transport = httpx.Client(
         timeout=TIMEOUT_SECONDS, trust_env=False, verify=True if tls is None else tls.context()
     )
+    # A gateway must not mark a reader, nor fill its memory: no cookie is ever kept.
+    transport.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return transport
+
+
+def _log_of(trust: TrustFile) -> str:
+    return f"{trust.gateways[0].url}/log"
+
+
+@contextmanager
+def _alone(state: Path | None) -> Iterator[None]:
+    """Of two readings of one state, the slower would put an older memory back.
+
+    Raises:
+        Unavailable: another one is going on.
+    """
+    if state is None:
+        yield
+        return
+    with Path(f"{state}.lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(f"another reading goes on with {state}") from None
+        yield
 
 
 def _seen(path: Path | None) -> Seen | None:
@@ -150,7 +193,7 @@ def _seen(path: Path | None) -> Seen | None:
     if path is None or not path.exists():
         return None
     with path.open("rb") as file:
-        return Seen.parse(file.read(_SEEN_BYTES))
+        return Seen.parse(file.read(MAX_SEEN_BYTES + 1))
 
 
 def _logged(path: Path, trust: TrustFile) -> LoggedReceipt:
@@ -171,25 +214,35 @@ def _tell(done: int, size: int) -> None:
         print(f"  ... {done:,} of {size:,} entries", file=sys.stderr, flush=True)
 
 
-def _disagrees(options: argparse.Namespace, error: LogDisagrees, shown: bytes) -> int:
-    """Say which step failed; keep the signed checkpoint that was shown, as evidence."""
+def _disagrees(options: argparse.Namespace, error: LogDisagrees) -> int:
+    """Say which step failed; then keep the signed checkpoint that was shown, as evidence."""
+    if not options.json:
+        for step in range(1, error.step):
+            print(f"ok    {step}. {STEPS[step]}")
+        print(f"FAIL  {error}")
+        print("The log does NOT agree.", file=sys.stderr)
     evidence = None
-    if options.state is not None and shown:
-        evidence = Path(f"{options.state}.disagreeing")
-        with reserve(evidence, PUBLIC) as file:
-            file.write(shown)
+    try:
+        evidence = _keep_evidence(options.state, error.evidence)
+    except OSError as fault:
+        print(f"sealmatch: the evidence cannot be kept: {fault.strerror}", file=sys.stderr)
     if options.json:
-        kept = None if evidence is None else str(evidence)
-        report = {"agrees": False, "step": error.step, "reason": error.reason, "evidence": kept}
+        report = {"agrees": False, "step": error.step, "reason": error.reason, "evidence": evidence}
         print(json.dumps(report))
-        return 1
-    for step in range(1, error.step):
-        print(f"ok    {step}. {STEPS[step]}")
-    print(f"FAIL  {error}")
-    if evidence is not None:
-        print(f"the checkpoint that was shown: {evidence}")
-    print("The log does NOT agree.", file=sys.stderr)
-    return 1
+    elif evidence is not None:
+        print(f"the signed checkpoint that was shown: {evidence}")
+    return DISAGREES
+
+
+def _keep_evidence(state: Path | None, note: bytes | None) -> str | None:
+    """Each checkpoint in a file of its own: what is shown later never replaces it."""
+    if state is None or note is None:
+        return None
+    path = Path(f"{state}.disagreeing-{digest_of(note).hex()[:16]}")
+    if not path.exists():
+        with reserve(path, PUBLIC) as file:
+            file.write(note)
+    return str(path)
 
 
 def _report(options: argparse.Namespace, reading: Reading) -> None:
@@ -199,7 +252,7 @@ def _report(options: argparse.Namespace, reading: Reading) -> None:
             "agrees": True,
             "origin": of.origin,
             "entries": of.size,
-            "new": reading.new,
+            "before": reading.before,
             "root": of.root.hex(),
             "cosigned": cosigned,
             "receipts": len(options.receipt),
@@ -207,8 +260,11 @@ def _report(options: argparse.Namespace, reading: Reading) -> None:
         print(json.dumps(report))
         return
     found = {
-        1: ", ".join(cosigned) or "the policy asks for no witness",
-        2: f"{reading.new:,} new" if options.state else "nothing was remembered",
+        1: ", ".join(f"{name} at {_shown(at)}" for name, at in cosigned.items())
+        or "the policy asks for no witness, so nobody vouches for its time",
+        2: "nothing was remembered: not checked"
+        if reading.before is None
+        else f"{of.size - reading.before:,} new",
         3: f"{of.size:,}",
         4: of.root.hex(),
         5: f"{len(options.receipt)}",
@@ -216,3 +272,7 @@ def _report(options: argparse.Namespace, reading: Reading) -> None:
     print(of.origin)
     for step, what in found.items():
         print(f"ok    {step}. {STEPS[step]}: {what}")
+
+
+def _shown(at: int) -> str:
+    return f"{datetime.datetime.fromtimestamp(at, datetime.UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -37,7 +37,10 @@ class ReservedFile:
         Raises:
             OSError: the disk fails all the same.
         """
-        os.pwrite(self._descriptor, content, 0)
+        os.posix_fallocate(self._descriptor, 0, max(1, len(content)))
+        done = 0
+        while done < len(content):
+            done += os.pwrite(self._descriptor, content[done:], done)
         os.ftruncate(self._descriptor, len(content))
         os.fsync(self._descriptor)
         self._temporary.replace(self.path)

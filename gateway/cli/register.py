@@ -3,8 +3,8 @@
 Exit status: 0 match, 3 no match, 4 inconclusive (with the reason), 5 refused, 1 failure, 2 usage.
 With moving pictures, the person is asked for a few movements (liveness). Photographs, frames,
 vectors and the document number stay in memory. Written are the receipt and, beside
-it with mode 0600, the subscriber's opening. Where the log's witnesses are not there, the outcome is
-RECORDED (status 1), the opening is written, and ``sealmatch receipt fetch`` gets the receipt later.
+it with mode 0600, the subscriber's opening. Where the answer is lost, or the log's witnesses are
+away (RECORDED, status 1), RECEIPT.pending stays for ``sealmatch receipt fetch``.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from gateway.cli.counter import counter_session
 from gateway.cli.live import add_live_arguments, moving
 from gateway.cli.outputs import PRIVATE, PUBLIC, reserve
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
+from gateway.cli.pending import Keep, kept_while_unsettled, pending_path
 from gateway.client.gateway_client import ReceiptPending
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import Language, text
@@ -112,19 +113,16 @@ def run(options: argparse.Namespace) -> int:
         with (
             reserve(opening_path(options), PRIVATE) as opening,
             reserve(options.receipt, PUBLIC) as receipt,
+            kept_while_unsettled(options.receipt) as keep,
         ):
-            try:
-                result = _register(options, measured)
-            except ReceiptPending as pending:
-                if pending.opening is not None:
-                    opening.write(pending.opening.encode())
-                raise
+            result = _register(options, measured, keep)
             opening.write(result.opening.encode())
             receipt.write(result.receipt)
     except (SealmatchError, VisionError, OSError) as error:
         status, outcome, details = _ending(error, options.language)
-        if isinstance(error, ReceiptPending):
-            details |= {"session": error.session.hex(), "opening": str(opening_path(options))}
+        if pending_path(options.receipt).exists():
+            details["pending"] = str(pending_path(options.receipt))
+            details["advice"] = "fetch the receipt later: sealmatch receipt fetch"
         return _report(options, status, outcome, **details)
     status = MATCH if result.outcome == "MATCH" else NO_MATCH
     return _report(
@@ -147,7 +145,6 @@ def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, o
     match error:
         case ReceiptPending():
             outcome = "RECORDED"
-            details["advice"] = "get the receipt with: sealmatch receipt fetch"
         case ModelPackError():
             details["advice"] = error.advice
         case VisionError():
@@ -171,7 +168,7 @@ def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, o
 _ENDINGS = {FAILURE: "FAILED", INCONCLUSIVE: "INCONCLUSIVE", REFUSED: "REFUSED"}
 
 
-def _register(options: argparse.Namespace, measured: Measurements) -> Registration:
+def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -> Registration:
     subject = subject_of(options)
     reference = (
         read_text(str(options.activation_file))
@@ -189,7 +186,9 @@ def _register(options: argparse.Namespace, measured: Measurements) -> Registrati
     session = counter_session(options.trust, trust, model_of(pack))
     occasion = Occasion(subject, reference, exclusions=tuple(options.exclude))
     with session.transport:
-        return tried(lambda: session.client.register(template, live, occasion, measured), attempts)
+        return tried(
+            lambda: session.client.register(template, live, occasion, measured, keep), attempts
+        )
 
 
 def tried(register: Callable[[], Registration], attempts: int) -> Registration:

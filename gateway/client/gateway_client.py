@@ -23,7 +23,6 @@ from gateway.wire.evaluation import Outcome
 from gateway.wire.host.http import CBOR
 from gateway.wire.ids import RecordId, SessionId
 from gateway.wire.message import SMALL
-from gateway.wire.proof import Opening
 from gateway.wire.requests import sign_request
 from gateway.wire.session import SessionOffer, SessionRequest
 
@@ -52,8 +51,6 @@ class ReceiptPending(Unavailable):
     def __init__(self, session: SessionId) -> None:
         super().__init__("the decision is recorded, its receipt is not there yet")
         self.session = session
-        self.opening: Opening | None = None
-        """Where a registration ended so: what belongs to the receipt."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +98,11 @@ class GatewayClient:
 
         A decision cannot be asked for twice, but its answer can: where the answer is lost on the
         way, the gateway cannot say whether it was recorded, or the log has not published it yet,
-        the session's state is asked for until it is known what became of it. Nobody who starts
-        again has an outcome already.
+        the session's state is asked for, for a while. Where that ends without a word, an outcome
+        may exist; ``fetch`` asks for it later.
 
         Raises:
-            As ``_send``; MalformedMessage for an unreadable answer; ReceiptPending.
+            As ``_send``; MalformedMessage for an unreadable answer; as ``_recover``.
         """
         path = f"{BASE}/{session.hex()}/submission"
         try:
@@ -141,8 +138,15 @@ class GatewayClient:
     def _recover(
         self, session: SessionId, sent: int, attempts: int = RECOVERY_ATTEMPTS
     ) -> Exchange:
-        """Ask what became of a submission that was not answered. Raises ``Unavailable``."""
+        """Ask what became of a submission that was not answered.
+
+        Raises:
+            ReceiptPending: decided, without a receipt so far.
+            NoAnswer: nobody says what became of it.
+            Unavailable: there is no outcome; the registration can be started again.
+        """
         state: object = None
+        waiting = attempts == RECEIPT_ATTEMPTS
         while attempts > 0:
             attempts -= 1
             try:
@@ -151,16 +155,18 @@ class GatewayClient:
             except Unavailable:
                 time.sleep(RECOVERY_PAUSE_SECONDS)
                 continue
-            before, state = state, _json(exchange.content).get("state")
+            state = _json(exchange.content).get("state")
             if state == "DECIDED":
                 return Exchange(exchange.content, sent, exchange.received)
-            if state == "RECORDED" and before != "RECORDED":
-                attempts = max(attempts, RECEIPT_ATTEMPTS)
+            if state == "RECORDED" and not waiting:
+                attempts, waiting = RECEIPT_ATTEMPTS, True
             if state not in ("EVALUATING", "RECORDED"):
                 break
             time.sleep(RECOVERY_PAUSE_SECONDS)
         if state == "RECORDED":
             raise ReceiptPending(session)
+        if state in (None, "EVALUATING"):
+            raise NoAnswer("nobody says what became of the submission; ask later: receipt fetch")
         raise Unavailable("the gateway's answer was lost; start the registration again")
 
     def _send(self, method: str, path: str, body: bytes, limit: int) -> Exchange:

@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.client.gateway_client import GatewayClient, ReceiptPending, Verification
+from gateway.client.gateway_client import GatewayClient, Verification
 from gateway.client.liveness.capture import Captured
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import Language, text
+from gateway.client.pending import PendingReceipt, require_about
 from gateway.he.encryption import encrypt_probe
 from gateway.he.engine import Engine
 from gateway.he.quantise import quantise
@@ -146,12 +147,14 @@ class RegistrationClient:
         live: NDArray[np.floating] | Live,
         occasion: Occasion,
         measured: Measurements | None = None,
+        before_sending: Callable[[PendingReceipt], None] = lambda _: None,
     ) -> Registration:
         """Run one registration.
 
         Args:
             template: unit embedding of the portrait, shape (d,), d <= 512.
             live: the capture, or the unit embedding of a photograph in its place.
+            before_sending: keeps what is needed to fetch the receipt if no answer comes.
 
         Raises:
             Inconclusive: the live capture led to nothing; nothing was sent.
@@ -159,7 +162,7 @@ class RegistrationClient:
             Refused: the session key or policy is not the expected one (nothing was sent), or
                 the gateway refuses.
             ReceiptInvalid: the receipt does not verify.
-            ReceiptPending: decided, and the receipt is to be fetched later; has the opening.
+            ReceiptPending, NoAnswer: an outcome exists or may exist; it is to be fetched later.
             Unavailable, GatewayError, MalformedMessage: as ``GatewayClient``.
         """
         measured = measured or Measurements()
@@ -188,11 +191,14 @@ class RegistrationClient:
         )
         with measured.stage("verification"):
             body = submission.encode()
-            try:
-                answer, exchange = self._gateway.submit(key.grant.message.session, body)
-            except ReceiptPending as error:
-                error.opening = opening
-                raise
+            before_sending(
+                PendingReceipt(
+                    session=key.grant.message.session,
+                    submission_assertion_digest=assertion.digest,
+                    opening=opening.encode(),
+                )
+            )
+            answer, exchange = self._gateway.submit(key.grant.message.session, body)
         measured.bytes_sent |= {"submission": exchange.sent, "verification": exchange.received}
         with measured.stage("verifyReceipt"):
             verified = self._verify(answer, opening, occasion.subject, assertion)
@@ -301,14 +307,7 @@ class RegistrationClient:
     ) -> VerifiedReceipt:
         """Step 6. Raises ``ReceiptInvalid`` or ``Refused``."""
         verified = verify_receipt(answer.receipt, self._trust, opening, subject)
-        decision, statement = verified.decision.message, verified.statement.message
-        about_this = (
-            decision.submission_assertion_digest == assertion.digest
-            and decision.outcome == answer.outcome
-            and statement.record_id == answer.record_id
-        )
-        if not about_this:
-            raise Refused("the receipt is about another submission or outcome")
+        require_about(assertion.digest, answer, verified)
         return verified
 
 

@@ -66,7 +66,9 @@ log = logging.getLogger("sealmatch.gateway")
 
 _DAY = 24 * 3600
 RECEIPT_SECONDS = _DAY
-"""How long a receipt that was not there in time can be asked for, from the last time of asking."""
+"""How long a receipt that was not there in time can be asked for, from the last time of asking,
+less at most ``SECONDS_BETWEEN_WRITES``: who asks twice a second is written down once a minute."""
+SECONDS_BETWEEN_WRITES = 60
 
 
 @dataclass(frozen=True)
@@ -395,8 +397,8 @@ class GatewayService:
     def _prolonged(self, session: SessionId, expires_at: int) -> int:
         """When a session that waits for the log expires: its receipt must not be lost with it."""
         until = self._clock() + RECEIPT_SECONDS
-        if expires_at >= until - RECEIPT_SECONDS // 2:
-            return expires_at  # whoever asks twice a second need not write twice a second
+        if expires_at > until - SECONDS_BETWEEN_WRITES:
+            return expires_at
         with self._database.transaction() as connection:
             store.prolong_session(connection, session, until)
         return until

@@ -5,6 +5,7 @@ One deployment serves the whole module.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -25,6 +26,7 @@ from gateway.cli.local import LocalDeployment
 from gateway.cli.main import main
 from gateway.client import gateway_client
 from gateway.client.gateway_client import ReceiptPending
+from gateway.client.pending import PendingReceipt
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
 from gateway.translog.checkpoint import SignedCheckpoint
@@ -32,10 +34,10 @@ from gateway.translog.note import Kind
 from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
 from gateway.translog.tree import Frontier
 from gateway.wire.ids import digest_of
-from gateway.wire.proof import Receipt
+from gateway.wire.proof import Opening, Receipt
 from gateway.witness.logs import KnownLogs
 from tests.support.counter import Counter
-from tests.support.samples import MODEL, pair
+from tests.support.samples import MODEL, occasion, pair
 from tests.support.translog import signer, witness
 from tests.support.witnesses import public_keys, running_witness, sealed_witness
 
@@ -170,27 +172,40 @@ def test_a_receipt_that_came_late_is_fetched_by_its_own_counter(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(gateway_client, "RECEIPT_ATTEMPTS", 2)
-    receipt, opening = tmp_path / "receipt", tmp_path / "receipt.opening"
-    command = ["receipt", "fetch", "--trust", str(site.deployment.directories.trust)]
+    receipt, kept = tmp_path / "receipt", tmp_path / "receipt.pending"
+    fetch = ["receipt", "fetch", "--trust", str(site.deployment.directories.trust)]
+    fetch += ["--receipt", str(receipt)]
+    client, pending = site.counter.client, list[PendingReceipt]()
     with site.silent("w0", "w1"):
-        with pytest.raises(ReceiptPending) as pending:
-            site.receipt()
-        assert pending.value.opening is not None
-        opening.write_bytes(pending.value.opening.encode())
-        command += ["--receipt", str(receipt), pending.value.session.hex()]
-        assert main(command) == 1
+        with pytest.raises(ReceiptPending):
+            client.register(*pair(0.7), occasion(), before_sending=pending.append)
+        kept.write_bytes(pending[0].encode())
+        assert main(fetch) == 1
         assert "receipt is not there yet" in capsys.readouterr().err
+        assert {path.name for path in tmp_path.iterdir()} == {kept.name}
+    other = client.register(*pair(0.1), occasion(), before_sending=pending.append)
+    opening = Opening.decode(pending[0].opening)
+    wrong_salt = opening.model_copy(update={"activation_salt": bytes(32)})
+    for change in (
+        {"opening": wrong_salt.encode()},
+        {"submission_assertion_digest": pending[1].submission_assertion_digest},
+        {"session": pending[1].session},
+    ):
+        kept.write_bytes(pending[0].model_copy(update=change).encode())
+        assert main(fetch) == 5
         assert not receipt.exists()
-    site.receipt()  # the log goes on
-    assert main(command) == 0
+    kept.write_bytes(pending[0].model_copy(update={"session": bytes(16)}).encode())
+    assert main(fetch) == 1
+    kept.write_bytes(pending[0].encode())
+    capsys.readouterr()
+    assert main(fetch) == 0
     assert capsys.readouterr().out == "MATCH\n"
     verify_receipt(receipt.read_bytes(), site.trust)
-    other = pending.value.opening.model_copy(update={"activation_salt": bytes(32)})
-    opening.write_bytes(other.encode())
-    receipt.unlink()
-    assert main(command) == 5
-    assert main([*command[:-1], "00" * 16]) == 1
-    assert not receipt.exists()
+    assert Path(f"{receipt}.opening").read_bytes() == pending[0].opening
+    assert not kept.exists()
+    kept.write_bytes(pending[1].encode())
+    assert main(fetch) == 3
+    assert receipt.read_bytes() == other.receipt
 
 
 def test_witnesses_keep_the_same_history(site: Site) -> None:
@@ -230,17 +245,23 @@ def test_an_enrolled_reader_follows_the_log(
     assert "enrolled readers" in capsys.readouterr().err
     assert not state.exists()
     first = agreed()
-    assert first["new"] == first["entries"] > 0
+    assert first["before"] is None
     site.receipt()
-    assert agreed()["new"] == 1
+    assert agreed()["before"] == first["entries"] > 0
 
     seen = SignedCheckpoint.parse(Seen.parse(state.read_bytes()).note)
     grown = Frontier().extend([bytes(32)] * seen.checkpoint.size)[0]
     another = replace(seen.checkpoint, root=grown.root)
     note = SignedCheckpoint.make(another, *seen.note.signatures)
     state.write_bytes(bytes(Seen(bytes(note), grown)))
-    assert main([*check, own]) == 1
-    failed = json.loads(capsys.readouterr().out)
-    assert failed["step"] == 2
-    shown = Path(failed["evidence"]).read_bytes()
-    assert SignedCheckpoint.parse(shown).checkpoint == seen.checkpoint
+    for _ in range(2):  # the second reading finds its evidence kept
+        assert main([*check, own]) == 3
+        failed = json.loads(capsys.readouterr().out)
+        assert failed["step"] == 2
+        shown = Path(failed["evidence"]).read_bytes()
+        assert SignedCheckpoint.parse(shown).checkpoint == seen.checkpoint
+    with Path(f"{state}.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main([*check, own]) == 1
+    assert "another reading" in capsys.readouterr().err
+    assert main([*check, own, "--url", "http://[::1"]) == 1

@@ -22,7 +22,7 @@ from types import FrameType, TracebackType
 from typing import Final
 
 from gateway.audit.log_reader import LogDisagrees
-from gateway.client.gateway_client import GatewayError, NoAnswer
+from gateway.client.gateway_client import GatewayError, NoAnswer, ReceiptPending
 from gateway.proofs.trust import UnusableTrustFile
 from gateway.proofs.verify import ReceiptInvalid
 from gateway.translog.verification import LogProofInvalid
@@ -69,7 +69,14 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "key-file": (KeyFileError,),
     "parties-file": (CallerMisuse,),
     "tls-files": (TlsMisconfigured,),
-    "gateway-answer": (MalformedMessage, Refused, Unavailable, NoAnswer, GatewayError),
+    "gateway-answer": (
+        MalformedMessage,
+        Refused,
+        Unavailable,
+        NoAnswer,
+        ReceiptPending,
+        GatewayError,
+    ),
     "authority-answer": (Refused, Unavailable),
     "auditor-answer": (Refused, Unavailable),
     "auditor-settings": (BadConfiguration,),

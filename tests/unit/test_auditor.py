@@ -17,6 +17,7 @@ from gateway.auditor.register import Enrolled, Register
 from gateway.auditor.repetition import RepetitionWorkers, repeat_here
 from gateway.auditor.service import ATTEMPTS, AuditorService, DemandMemory
 from gateway.cli import auditor as auditor_cli
+from gateway.cli.main import main
 from gateway.he.isolation import Limits
 from gateway.he.randomness import seed_commitment
 from gateway.wire import cose
@@ -470,3 +471,15 @@ def test_evaluated_is_the_decision_without_its_outcome(case: Case) -> None:
     assert set(Decision.model_fields) - set(Evaluated.model_fields) == {"outcome"}
     assert set(Evaluated.model_fields) <= set(Decision.model_fields)
     assert MODEL.digest == case.demand.evaluated.model_digest
+
+
+@pytest.mark.parametrize(
+    ("party", "key", "wrong"),
+    [("BAD!", "ab" * 32, "party"), ("gateway", "xyz", "public key"), ("", "", "party, public key")],
+)
+def test_what_is_no_party_is_said_by_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], party: str, key: str, wrong: str
+) -> None:
+    command = ["auditor", "--data-dir", str(tmp_path), "enrol", "gateway", party, key]
+    assert main(command) == 1
+    assert f"check {wrong}" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Following a log: what an honest one shows, and each way in which one that lies is caught."""
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -16,11 +17,15 @@ from gateway.audit.log_reader import (
     Seen,
     read_log,
 )
+from gateway.translog.checkpoint import SignedCheckpoint
+from gateway.translog.cosignature import sign_checkpoint
 from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
 from gateway.translog.tiles import Tile, encode_bundle
+from gateway.translog.verification import Window
 from gateway.wire.errors import MalformedMessage, Unavailable
 from gateway.wire.ids import Digest, digest_of
-from tests.support.translog import ORIGIN, MemoryLog, signer, witness
+from tests.support.parties import NOW
+from tests.support.translog import MemoryLog, signer, witness
 
 POLICY = TrustPolicy.simple([TrustedLog(signer().key)], [], 0)
 
@@ -93,7 +98,7 @@ def test_an_honest_log_agrees_at_every_size_and_from_every_size(
         ]
         reading = read(log, seen, *held)
         assert reading.witnessed.checkpoint == log.checkpoint()
-        assert reading.new == size - (0 if seen is None else seen.frontier.size)
+        assert reading.before == (None if seen is None else seen.frontier.size)
         seen = Seen.parse(bytes(reading.seen))
         assert seen == reading.seen
 
@@ -101,10 +106,10 @@ def test_an_honest_log_agrees_at_every_size_and_from_every_size(
 def test_only_new_entries_are_read_again() -> None:
     seen = read(log_of(600)).seen
     server = Served(log_of(700))
-    assert read_log(server.source, POLICY, seen).new == 100
+    assert read_log(server.source, POLICY, seen).before == 600
     assert server.asked == ["checkpoint", "tile/entries/002.p/188"]
     server = Served(log_of(600))
-    assert read_log(server.source, POLICY, seen).new == 0
+    assert read_log(server.source, POLICY, seen).before == 600
     assert server.asked == ["checkpoint"]
 
 
@@ -125,7 +130,6 @@ def test_a_checkpoint_that_is_not_trusted_is_step_1() -> None:
     stranger = MemoryLog(signers=[signer(label="stranger")])
     assert "none of the log's trusted keys signed it" in fails(1, log=stranger)
     fails(1, note=b"garbage")
-    fails(1, note=b"", alter=lambda _path, _data: None)
     demanding = TrustPolicy.simple(
         [TrustedLog(signer().key)], [TrustedWitness("w", witness(1).key)], 1
     )
@@ -196,7 +200,7 @@ def test_a_receipt_of_another_tree_is_step_5() -> None:
     foreign = replace(receipt(shown, 3, 200).over, origin="other.example/log")
     elsewhere = replace(receipt(shown, 3, 200), over=foreign)
     assert "other.example/log" in fails(5, None, [elsewhere], log=shown)
-    assert read(shown, None, receipt(shown, 3, 200), receipt(shown, 3, 4)).new == 300
+    assert read(shown, None, receipt(shown, 3, 200), receipt(shown, 3, 4)).before is None
 
 
 def test_a_log_that_does_not_answer_has_not_lied() -> None:
@@ -207,6 +211,41 @@ def test_a_log_that_does_not_answer_has_not_lied() -> None:
 
     with pytest.raises(Unavailable):
         read_log(Served(log_of(300), alter=silent).source, POLICY)
+    with pytest.raises(Unavailable, match="no log here"):
+        read_log(Served(log_of(300), alter=lambda _path, _data: None).source, POLICY)
+
+
+def test_evidence_is_what_log_and_witnesses_signed() -> None:
+    honest = log_of(300)
+    seen, fork = read(honest).seen, log_of(300, changed=7)
+    with pytest.raises(LogDisagrees) as forked:
+        read_log(Served(fork).source, POLICY, seen)
+    assert forked.value.evidence == bytes(fork.signed())
+    with pytest.raises(LogDisagrees) as unsigned:
+        read_log(Served(honest, note=b"garbage").source, POLICY, seen)
+    assert unsigned.value.evidence is None
+
+
+def test_a_checkpoint_that_nobody_cosigned_lately_is_step_1() -> None:
+    policy = TrustPolicy.simple(
+        [TrustedLog(signer().key)], [TrustedWitness("w", witness(1).key)], 1
+    )
+    log = log_of(30)
+    source = Served(log, note=bytes(log.signed(witnesses=[witness(1)], time=NOW))).source
+    assert read_log(source, policy, window=Window(NOW - 5, NOW + 5)).before is None
+    with pytest.raises(LogDisagrees, match="in time") as late:
+        read_log(source, policy, window=Window(NOW + 1, NOW + 9))
+    assert late.value.step == 1
+
+
+@pytest.mark.parametrize("kilobytes", [1, 60])
+def test_no_checkpoint_that_is_accepted_is_too_long_to_remember(kilobytes: int) -> None:
+    """Extension lines are the log's own: they must not destroy what its reader remembers."""
+    log = log_of(3)
+    long = replace(log.checkpoint(), extensions=("\u00e9" * (512 * kilobytes - 300),))
+    note = bytes(SignedCheckpoint.make(long, sign_checkpoint(long, signer(), NOW)))
+    seen = read_log(Served(log, note=note).source, POLICY).seen
+    assert Seen.parse(bytes(seen)) == seen
 
 
 @pytest.mark.parametrize(
@@ -235,7 +274,9 @@ def test_a_damaged_memory_is_refused() -> None:
         good.replace(edge, bytes(reversed(edge))),
         good.replace(b'"' + edge + b'", ', b""),
         good.replace(b'"version": 1', b'"version": 2'),
-        good.replace(ORIGIN.encode() + rb"\n300", ORIGIN.encode() + rb"\n301"),
+        good.replace(
+            b64encode(bytes(log_of(300).signed())), b64encode(bytes(log_of(301).signed()))
+        ),
     ):
         assert bad != good
         with pytest.raises(MalformedMessage):
