@@ -35,10 +35,11 @@ from gateway.audit.log_reader import (
 from gateway.cli.outputs import PUBLIC, reserve
 from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from gateway.proofs.verify import verify_receipt
+from gateway.translog.policy import NO_QUORUM
 from gateway.translog.proof import LogProof
 from gateway.translog.verification import Window
 from gateway.wire.cose import SigningKey
-from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.errors import CallerMisuse, Refused, Unavailable
 from gateway.wire.host.keyfile import create_signing_key, load_signing_key
 from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import digest_of
@@ -91,6 +92,8 @@ def run(options: argparse.Namespace) -> int:
     trust = TrustFile.read(options.trust)
     if trust.log is None:
         raise UnusableTrustFile("the trust file pins no log")
+    if options.max_age is not None and trust.log.quorum == NO_QUORUM:
+        raise CallerMisuse("--max-age needs witnesses: nobody vouches for the time of this log")
     receipts = [_logged(path, trust) for path in options.receipt]
     key = None if options.key is None else load_signing_key(options.key, "reader")
     now = int(time.time())

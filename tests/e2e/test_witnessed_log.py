@@ -265,3 +265,8 @@ def test_an_enrolled_reader_follows_the_log(
         assert main([*check, own]) == 1
     assert "another reading" in capsys.readouterr().err
     assert main([*check, own, "--url", "http://[::1"]) == 1
+    bare = tmp_path / "no-witnesses.json"
+    trusting(site, replace(policy_of(site), quorum="none")).write(bare)
+    check[check.index("--trust") + 1] = str(bare)
+    assert main([*check, own, "--max-age", "60"]) == 1
+    assert "needs witnesses" in capsys.readouterr().err
