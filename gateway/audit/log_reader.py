@@ -67,6 +67,11 @@ class Seen:
     note: bytes
     frontier: Frontier
 
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Raises ``MalformedMessage`` if the note is none."""
+        return SignedCheckpoint.parse(self.note).checkpoint
+
     def __bytes__(self) -> bytes:
         edge = [one.hex() for one in self.frontier.hashes]
         note = base64.b64encode(self.note).decode()
@@ -167,24 +172,23 @@ def read_log(
     with _step(1):
         note = source.checkpoint()
         witnessed = verify_checkpoint(note, policy, window)
-    before = None if seen is None else SignedCheckpoint.parse(seen.note).checkpoint
     try:
-        frontier = _read_entries(source, witnessed.checkpoint, before, seen, receipts, tell)
+        frontier = _read_entries(source, witnessed.checkpoint, seen, receipts, tell)
     except LogDisagrees as error:
         error.evidence = note
         raise
-    return Reading(Seen(note, frontier), witnessed, None if before is None else before.size)
+    return Reading(Seen(note, frontier), witnessed, None if seen is None else seen.frontier.size)
 
 
 def _read_entries(
     source: LogSource,
     claimed: Checkpoint,
-    before: Checkpoint | None,
     seen: Seen | None,
     receipts: Sequence[LoggedReceipt],
     tell: Callable[[int, int], None],
 ) -> Frontier:
     """Steps 2 to 5."""
+    before = None if seen is None else seen.checkpoint
     if before is not None:
         _require_grown(before, claimed)
     roots = _roots_to_meet(claimed, before, receipts)

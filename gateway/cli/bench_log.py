@@ -26,6 +26,7 @@ from gateway.translog.algorithms import SEED_BYTES
 from gateway.translog.note import Kind, NoteSigner
 from gateway.translog.policy import NO_QUORUM, TrustedLog, TrustPolicy
 from gateway.translog.verification import verify_log_proof
+from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import Digest, digest_of
 
 _ALONE, _PROOFS = 9, 50
@@ -79,9 +80,7 @@ class LogBench:
         seed = secrets.token_bytes(SEED_BYTES)
         signer = NoteSigner.from_seed("bench.example/log", Kind.ED25519, seed)
         self._policy = TrustPolicy((TrustedLog(signer.key),), (), (), NO_QUORUM)
-        self._sequencer = Sequencer(
-            self._database, Alone(), [signer], NoWitnesses(), lambda: int(time.time())
-        )
+        self._sequencer = Sequencer(self._database, Alone(), [signer], NoWitnesses(), unix_time)
         self._published = PublishedLog(self._database)
         self._size = 0
 

@@ -1,6 +1,5 @@
 """What an enrolled counter works with, from the trust file that names its keys."""
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from gateway.he.engine import default_engine
 from gateway.issuer.issuer import Model, Pins, TemplateIssuer
 from gateway.proofs.trust import Counter, TrustFile, UnusableTrustFile
 from gateway.wire.cose import SigningKey
+from gateway.wire.host.clock import unix_time
 from gateway.wire.host.keyfile import load_signing_key, read_secret
 from gateway.wire.host.tls import ClientTls
 
@@ -43,13 +43,20 @@ def counter_line(trust_path: Path, trust: TrustFile) -> CounterLine:
         UnusableTrustFile: the file names no counter.
         KeyFileError: a key file is missing, damaged or open to others.
     """
-    counter, base, pinned = _counter(trust), trust_path.parent, trust.gateways[0]
-    device = load_signing_key(base / counter.device_key_file, counter.device)
-    tls = None if pinned.ca_file is None else ClientTls(base / pinned.ca_file)
-    transport = httpx.Client(
-        timeout=TIMEOUT_SECONDS, trust_env=False, verify=True if tls is None else tls.context()
+    counter = _counter(trust)
+    device = load_signing_key(trust_path.parent / counter.device_key_file, counter.device)
+    transport = gateway_transport(trust_path, trust, TIMEOUT_SECONDS)
+    client = GatewayClient(transport, trust.gateways[0].url, device, unix_time)
+    return CounterLine(device, client, transport)
+
+
+def gateway_transport(trust_path: Path, trust: TrustFile, seconds: float) -> httpx.Client:
+    """Connections to the pinned gateway, under the CA of the trust file where it names one."""
+    ca_file = trust.gateways[0].ca_file
+    tls = None if ca_file is None else ClientTls(trust_path.parent / ca_file)
+    return httpx.Client(
+        timeout=seconds, trust_env=False, verify=True if tls is None else tls.context()
     )
-    return CounterLine(device, GatewayClient(transport, pinned.url, device, _clock), transport)
 
 
 def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> Session:
@@ -71,7 +78,7 @@ def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> Session
         trust,
         model,
         default_engine(),
-        _clock,
+        unix_time,
     )
     return Session(client, line.transport)
 
@@ -80,7 +87,3 @@ def _counter(trust: TrustFile) -> Counter:
     if trust.counter is None:
         raise UnusableTrustFile("the trust file names no enrolled counter to register with")
     return trust.counter
-
-
-def _clock() -> int:
-    return int(time.time())

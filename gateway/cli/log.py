@@ -32,6 +32,7 @@ from gateway.audit.log_reader import (
     Seen,
     read_log,
 )
+from gateway.cli.counter import gateway_transport
 from gateway.cli.outputs import PUBLIC, reserve
 from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from gateway.proofs.verify import verify_receipt
@@ -40,8 +41,8 @@ from gateway.translog.proof import LogProof
 from gateway.translog.verification import Window
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import CallerMisuse, Refused, Unavailable
+from gateway.wire.host.clock import unix_time
 from gateway.wire.host.keyfile import create_signing_key, load_signing_key
-from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
 from gateway.wire.requests import sign_request
@@ -96,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
         raise CallerMisuse("--max-age needs witnesses: nobody vouches for the time of this log")
     receipts = [_logged(path, trust) for path in options.receipt]
     key = None if options.key is None else load_signing_key(options.key, "reader")
-    now = int(time.time())
+    now = unix_time()
     window = None if options.max_age is None else Window(now - options.max_age, now + _CLOCKS)
     with _alone(options.state), _transport(options.trust, trust) as transport:
         seen = _seen(options.state)
@@ -131,7 +132,7 @@ class HttpLog:
         try:
             url = httpx.URL(f"{self._url}/{path}")
             if self._key is not None:
-                headers |= sign_request("GET", url.path, b"", self._key, int(time.time()))
+                headers |= sign_request("GET", url.path, b"", self._key, unix_time())
             with self._transport.stream("GET", url, headers=headers) as response:
                 content = _bounded(response, limit)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -159,11 +160,7 @@ def _bounded(response: httpx.Response, limit: int) -> bytes:
 
 
 def _transport(path: Path, trust: TrustFile) -> httpx.Client:
-    ca = trust.gateways[0].ca_file
-    tls = None if ca is None else ClientTls(path.parent / ca)
-    transport = httpx.Client(
-        timeout=TIMEOUT_SECONDS, trust_env=False, verify=True if tls is None else tls.context()
-    )
+    transport = gateway_transport(path, trust, TIMEOUT_SECONDS)
     # A gateway must not mark a reader, nor fill its memory: no cookie is ever kept.
     transport.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return transport

@@ -111,7 +111,7 @@ class GatewayClient:
             exchange = self._recover(session, len(submission))
         else:
             if _json(exchange.content).get("state") == "RECORDED":
-                exchange = self._recover(session, len(submission), RECEIPT_ATTEMPTS)
+                exchange = self._recover(session, len(submission), recorded=True)
         return _verification(exchange.content), exchange
 
     def fetch(self, session: SessionId) -> Verification:
@@ -135,10 +135,11 @@ class GatewayClient:
         exchange = self._send("GET", f"{BASE}/{session.hex()}", b"", _ANSWER_BYTES)
         return _json(exchange.content)
 
-    def _recover(
-        self, session: SessionId, sent: int, attempts: int = RECOVERY_ATTEMPTS
-    ) -> Exchange:
-        """Ask what became of a submission that was not answered.
+    def _recover(self, session: SessionId, sent: int, *, recorded: bool = False) -> Exchange:
+        """Ask what became of a submission that was not answered, or whose receipt is to come.
+
+        Args:
+            recorded: the gateway has said that there is a decision.
 
         Raises:
             ReceiptPending: decided, without a receipt so far.
@@ -146,7 +147,7 @@ class GatewayClient:
             Unavailable: there is no outcome; the registration can be started again.
         """
         state: object = None
-        waiting = attempts == RECEIPT_ATTEMPTS
+        attempts = RECEIPT_ATTEMPTS if recorded else RECOVERY_ATTEMPTS
         while attempts > 0:
             attempts -= 1
             try:
@@ -158,8 +159,8 @@ class GatewayClient:
             state = _json(exchange.content).get("state")
             if state == "DECIDED":
                 return Exchange(exchange.content, sent, exchange.received)
-            if state == "RECORDED" and not waiting:
-                attempts, waiting = RECEIPT_ATTEMPTS, True
+            if state == "RECORDED" and not recorded:
+                attempts, recorded = RECEIPT_ATTEMPTS, True
             if state not in ("EVALUATING", "RECORDED"):
                 break
             time.sleep(RECOVERY_PAUSE_SECONDS)
