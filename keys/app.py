@@ -1,8 +1,9 @@
 """The key authority over HTTP. A route verifies the sender, parses, calls one service, encodes.
 
     POST /v1/session-keys      SessionKeyRequest -> SessionKeyResponse
-    POST /v1/masked-products   MaskedProduct     -> EncryptedBits
-    POST /v1/blinded-rows      BlindedRows       -> DecisionResponse: a decision or a demand
+    POST /v1/attempts          AttemptRequest    -> AttemptAnswer
+    POST /v1/padded-products   ProductRequest    -> MaskedValues
+    POST /v1/shares            SharesRequest     -> DecisionResponse: a decision or a demand
     POST /v1/audits            AuditResult       -> DecisionResponse
     GET  /v1/health
 
@@ -18,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.wire.audit import AuditResult
-from gateway.wire.evaluation import BlindedRows, MaskedProduct
+from gateway.wire.evaluation import AttemptRequest, ProductRequest, SharesRequest
 from gateway.wire.host.application import add_health, new_application, swept
 from gateway.wire.host.clock import unix_time
 from gateway.wire.host.signed import SignedRequests
@@ -91,13 +92,17 @@ def create_app(
     async def session_keys(request: Request) -> Response:
         return await signed.answer(request, SessionKeyRequest, service.open_session)
 
-    @app.post("/v1/masked-products")
-    async def masked_products(request: Request) -> Response:
-        return await signed.answer(request, MaskedProduct, service.encrypt_bits)
+    @app.post("/v1/attempts")
+    async def attempts(request: Request) -> Response:
+        return await signed.answer(request, AttemptRequest, service.count)
 
-    @app.post("/v1/blinded-rows")
-    async def blinded_rows(request: Request) -> Response:
-        return await signed.answer(request, BlindedRows, service.decide)
+    @app.post("/v1/padded-products")
+    async def padded_products(request: Request) -> Response:
+        return await signed.answer(request, ProductRequest, service.answer)
+
+    @app.post("/v1/shares")
+    async def shares(request: Request) -> Response:
+        return await signed.answer(request, SharesRequest, service.decide)
 
     @app.post("/v1/audits")
     async def concluded(request: Request) -> Response:

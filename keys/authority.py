@@ -2,109 +2,112 @@
 
 What it does with one, completely:
 
-1. ``SessionSecret.make``       draws a key pair and returns the public half.
-2. ``SessionSecret.encrypt_bits`` decrypts the masked product, adds up each lane, and encrypts the
-   bits of the sums. The gateway added a uniform value to every slot, so the sums say nothing.
-3. ``SessionSecret.decide``     decrypts the blinded rows and looks, per comparison, whether one of
-   the 35 rows is zero. The lane's bit is the exclusive or of its two comparisons; the decision
-   is their conjunction. Only the decision leaves this module.
-4. ``SessionSecret.destroy``    drops the key; SEAL overwrites its memory when it is released.
+1. ``SessionSecret.make``    draws a key pair and returns b, the public half that nobody else makes. The
+   other half, a, is given: it follows from both parties' nonces.
+2. ``SessionSecret.answer``  computes c1 s + c2 s^2 of a padded product, once, takes the two numbers on
+   which the lanes depend, adds the two padded ones, divides by omega and adds its half of r. The
+   gateway padded the two numbers uniformly, so what is computed here says nothing.
+3. ``SessionSecret.destroy`` overwrites the key. ``answer`` does so itself: no key answers twice.
+
+``decide`` needs no key any more: it compares the gateway's shares with the authority's own. Only the
+decision leaves it.
 
 No noise budget is ever computed, let alone told: it is an oracle. Nothing here is logged.
-Protocol, sections 3.3 and 6.
+Protocol, sections 3.3, 6 and 7.
 """
 
-from typing import Any
-
 import numpy as np
-import tenseal.sealapi as seal
-from numpy.typing import NDArray
 
-from gateway.he.engine import Engine, Slots, export_words, overwrite_pool
+from gateway.he import ring
+from gateway.he.engine import Engine
+from gateway.he.interval import accepts, share
+from gateway.he.layout import read_coefficients, read_words
+from gateway.he.session_key import UniformHalf
+from gateway.wire.dealing import AUTHORITY, Dealing
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey
-from gateway.wire.profile import COMPARISON, COMPARISONS_PER_LANE, KEY_PRIMES, LANE, T_BITS, N, T
+from gateway.wire.evaluation import Pair
+from gateway.wire.host.memory import wipe
+from gateway.wire.policy import MatchPolicy
+from gateway.wire.polynomials import PaddedProduct, SessionKeyHalf, Words
+from gateway.wire.profile import KEY_PRIMES, SENT_MODULUS, SENT_PRIMES, N, T
 
 
 class SessionSecret:
     """The secret key of one session. Not thread-safe; ``keys.sessions`` gives it to one thread."""
 
-    __slots__ = ("_engine", "_secret")
+    __slots__ = ("_secret",)
 
-    def __init__(self, engine: Engine, secret: Any) -> None:
-        self._engine = engine
-        self._secret: Any = secret
+    def __init__(self, secret: Words) -> None:
+        """Take over s in NTT form modulo the primes of Q', shape (2, 8192)."""
+        self._secret: Words | None = secret
 
     @classmethod
-    def make(cls, engine: Engine) -> tuple["SessionSecret", SessionPublicKey]:
-        """Draw a key pair from the operating system's randomness."""
-        generator = seal.KeyGenerator(engine.context)
-        public = seal.PublicKey()
+    def make(cls, engine: Engine, uniform: UniformHalf) -> tuple["SessionSecret", SessionKeyHalf]:
+        """Draw a key pair from the operating system's randomness.
+
+        SEAL draws (b', a') with an a' of its own; b = b' + (a' - a) s has the same error under the
+        given a. Neither b' nor a' leaves this function: either of them with b gives s.
+        """
+        generator = engine.key_generator()
+        public = engine.library.PublicKey()
         generator.create_public_key(public)
-        words = export_words(public, len(KEY_PRIMES))
-        return cls(engine, generator.secret_key()), SessionPublicKey(words)
+        secret = generator.secret_key()
+        exported = engine.exported(secret), engine.exported(public)
+        s = read_coefficients(exported[0], len(KEY_PRIMES) * N).reshape(-1, N)
+        drawn = read_words(exported[1], len(KEY_PRIMES))
+        b = np.empty((1, len(KEY_PRIMES), N), dtype=np.uint64)
+        for i, prime in enumerate(KEY_PRIMES):
+            shift = (drawn[1, i] + np.uint64(prime) - uniform.words[i]) % np.uint64(prime)
+            b[0, i] = (drawn[0, i] + ring.multiply_modulo(shift, s[i], prime)) % np.uint64(prime)
+        kept = s[: len(SENT_PRIMES)].copy()
+        del generator, public, secret, s, drawn  # SEAL overwrites its secret key, not the public one
+        engine.overwrite_pool()
+        for buffer in exported:
+            wipe(buffer)
+        return cls(kept), SessionKeyHalf(b)
 
-    def encrypt_bits(self, masked_product: Ciphertext, lanes: int) -> Ciphertext:
-        """Encrypt the bits of each lane's masked value, laid out for the comparisons."""
-        slots = self._decrypt(masked_product)
-        sums = lane_sums(slots, lanes)
-        slots.fill(0)
-        encryptor = seal.Encryptor(self._engine.context, self._key())
-        result = seal.Ciphertext()
-        encryptor.encrypt_symmetric(self._engine.plaintext(bit_slots(sums)), result)
-        return self._engine.ciphertext(result)
+    def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> Pair:
+        """The masked value of each lane, m'; the key is gone afterwards.
 
-    def decide(self, blinded_rows: Ciphertext, lanes: int) -> bool:
-        """Whether every lane accepts. Lane bits and comparisons do not leave this function."""
-        slots = self._decrypt(blinded_rows)
-        try:
-            return bool(lane_bits(slots, lanes).all())
-        finally:
-            slots.fill(0)
-
-    def destroy(self) -> None:
-        """Drop the key, which SEAL overwrites. Later calls raise ``CallerMisuse``."""
-        self._secret = None
-        overwrite_pool()
-
-    def _decrypt(self, ciphertext: Ciphertext) -> Slots:
-        decryptor = seal.Decryptor(self._engine.context, self._key())
-        plaintext = seal.Plaintext()
-        decryptor.decrypt(self._engine.load(ciphertext.words), plaintext)
-        return self._engine.slots(plaintext)
-
-    def _key(self) -> Any:
+        Raises:
+            CallerMisuse: it was used before.
+        """
         if self._secret is None:
             raise CallerMisuse("this session's key is destroyed")
-        return self._secret
+        phase = np.empty((len(SENT_PRIMES), N), dtype=np.uint64)
+        for i, prime in enumerate(SENT_PRIMES):
+            c1, c2 = product.tail.words[:, i]
+            inner = (ring.multiply_modulo(c2, self._secret[i], prime) + c1) % np.uint64(prime)
+            phase[i] = ring.multiply_modulo(inner, self._secret[i], prime)
+        self.destroy()
+        numbers = (
+            ring.centred((rest + padded) % SENT_MODULUS)
+            for rest, padded in zip(ring.pair(phase), product.head, strict=True)
+        )
+        inverse = pow(omega, -1, T)
+        first, second = (
+            (lane * inverse + dealt.share) % T
+            for lane, dealt in zip(
+                ring.lanes((next(numbers), next(numbers))), dealing.lanes, strict=True
+            )
+        )
+        return first, second
+
+    def destroy(self) -> None:
+        """Overwrite the key. ``answer`` raises ``CallerMisuse`` from then on."""
+        if self._secret is not None:
+            self._secret.fill(0)
+        self._secret = None
 
     def __repr__(self) -> str:
         return f"SessionSecret({'destroyed' if self._secret is None else 'held'})"
 
 
-def lane_sums(slots: Slots, lanes: int) -> list[int]:
-    """m of each lane: the sum of its 512 slots modulo t (512 values of 34 bits fit in 64)."""
-    per_lane = slots[: lanes * LANE].reshape(lanes, LANE).sum(axis=1)
-    return [int(value) % T for value in per_lane]
+def decide(policy: MatchPolicy, dealing: Dealing, values: Pair, shares: Pair) -> bool:
+    """Whether every lane accepts. Lane bits do not leave this function."""
+    bits = [
+        accepts(rule, m, (theirs, share(AUTHORITY, lane, rule, m)))
+        for rule, lane, m, theirs in zip(policy.lanes, dealing.lanes, values, shares, strict=True)
+    ]
+    return all(bits)
 
-
-def bit_slots(sums: list[int]) -> Slots:
-    """Bit j of m in slot 1190 k + 34 i + j, for both comparisons k of a lane and every row i."""
-    slots = np.zeros(N, dtype=np.uint64)
-    for lane, value in enumerate(sums):
-        bits = (np.uint64(value) >> np.arange(T_BITS, dtype=np.uint64)) & np.uint64(1)
-        width = COMPARISONS_PER_LANE * COMPARISON.slots
-        slots[lane * width : (lane + 1) * width] = np.tile(
-            bits, COMPARISONS_PER_LANE * COMPARISON.rows
-        )
-    return slots
-
-
-def lane_bits(slots: Slots, lanes: int) -> NDArray[np.bool_]:
-    """z1 xor z2 of each lane, shape (lanes,); z = this comparison has a row that sums to zero."""
-    comparisons = lanes * COMPARISONS_PER_LANE
-    used = slots[: comparisons * COMPARISON.slots]
-    rows = used.reshape(comparisons, COMPARISON.rows, COMPARISON.bits).sum(axis=2) % np.uint64(T)
-    has_zero = (rows == 0).any(axis=1).reshape(lanes, COMPARISONS_PER_LANE)
-    bits: NDArray[np.bool_] = np.logical_xor(has_zero[:, 0], has_zero[:, 1])
-    return bits

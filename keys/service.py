@@ -1,8 +1,9 @@
-"""The authority's four answers, and the checks that stand before each.
+"""The authority's answers, and the checks that stand before each.
 
-    open_session    session key request -> signed grant and public key
-    encrypt_bits    masked product      -> encrypted bits
-    decide          blinded rows        -> signed decision, or a signed demand for an audit
+    open_session    session key request -> signed grant and half of the public key
+    count           attempt             -> signed nonce
+    answer          padded product      -> masked values
+    decide          values and shares   -> signed decision, or a signed demand for an audit
     conclude        audit result        -> signed decision
 
 The caller has verified that the request is signed by an enrolled gateway. No I/O happens here:
@@ -11,31 +12,52 @@ clock, custody, trust list, caps and keys are passed in. Protocol, sections 3.3,
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
+from gateway.he.session_key import SessionKey, UniformHalf
 from gateway.wire import cose
 from gateway.wire.audit import AuditDemand, AuditReport, AuditResult, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
+from gateway.wire.dealing import AUTHORITY, Dealing
 from gateway.wire.errors import Refused, UnknownProfile
 from gateway.wire.evaluation import (
-    BlindedRows,
+    AttemptAnswer,
+    AttemptNonce,
+    AttemptRequest,
     Decision,
     DecisionResponse,
-    EncryptedBits,
-    MaskedProduct,
+    MaskedValues,
     Outcome,
+    ProductRequest,
+    SharesRequest,
+    evaluation_digest,
 )
 from gateway.wire.host import crash
 from gateway.wire.ids import Digest, PartyId, new_nonce
-from gateway.wire.polynomials import Ciphertext
-from gateway.wire.profile import PROFILE
+from gateway.wire.policy import MatchPolicy
+from gateway.wire.polynomials import PaddedProduct
+from gateway.wire.profile import LANES, PROFILE
+from gateway.wire.sealing import Sealed
 from gateway.wire.session import SessionGrant, SessionKeyRequest, SessionKeyResponse
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
 from keys.audits import AuditLedger, AuditPolicy, coin
+from keys.authority import decide
 from keys.caps import AttemptCaps
 from keys.custody import Custody
-from keys.sessions import Asked, Demanded, Session, SessionTable, State, Toss
+from keys.sessions import (
+    Answered,
+    Attempt,
+    Demanded,
+    Opened,
+    Session,
+    SessionTable,
+    State,
+    Toss,
+)
 from keys.trust import TrustList
 from keys.workers import MakeSecret
+
+V = TypeVar("V")
 
 MAX_ASSERTION_AGE = 15 * 60
 CLOCK_SKEW = 60
@@ -99,7 +121,8 @@ class AuthorityService:
         earlier = self._sessions.find(request.session)
         if earlier is not None and earlier.opened_by == request.digest:
             return earlier.opened_with
-        secret, public = self._make_secret()
+        uniform = UniformHalf.of(request)
+        secret, half = self._make_secret(uniform)
         crash.reach("authority-session-granted")
         grant = SessionGrant(
             profile=PROFILE,
@@ -109,11 +132,12 @@ class AuthorityService:
             device=request.device,
             issuer=request.issuer,
             client_nonce=request.client_nonce,
-            key_id=public.key_id,
+            gateway_nonce=request.gateway_nonce,
+            key_id=SessionKey(half, uniform).key_id,
             expires_at=self._clock() + self._settings.session_seconds,
         )
         signed = cose.sign(grant, self._custody.signing)
-        answer = SessionKeyResponse(grant=signed.encoded, public_key=public.encoded).encode()
+        answer = SessionKeyResponse(grant=signed.encoded, public_key=half.encoded).encode()
         opened = Session(signed, secret, request.digest, answer)
         try:
             kept = self._sessions.add(opened)
@@ -125,80 +149,110 @@ class AuthorityService:
         crash.reach("authority-session-kept")
         return kept.opened_with
 
-    def encrypt_bits(self, message: MaskedProduct, sender: VerifyKey) -> bytes:
-        """Check what entitles the gateway to an answer, then encrypt the masked value's bits.
+    def count(self, message: AttemptRequest, sender: VerifyKey) -> bytes:
+        """Check what entitles the gateway to an answer, count the attempt, draw the nonce.
 
         Returns:
-            An encoded ``EncryptedBits``; for a repeated message the stored one.
+            An encoded ``AttemptAnswer``; for a repeated message the stored one.
 
         Raises:
-            MalformedMessage: a ciphertext or assertion is not a valid encoding.
+            MalformedMessage: policy or assertion is not a valid encoding.
             SessionNotFound: unknown or expired.
-            Refused: wrong sender, state, signature, session, key, stale, a cap is reached, or the
-                gateway has left too many audits unanswered.
+            Refused: wrong sender, state, signature, session, key, dealing, model, stale, a cap is
+                reached, or the gateway has left too many audits unanswered.
             Unavailable: the attempt could not be counted.
         """
         with self._sessions.locked(message.session) as session:
             self._require_owner(session, sender)
-            product = Ciphertext.decode(message.masked_product, polynomials=3)
-            light = message.model_copy(update={"masked_product": product.digest})
-            repeated = session.stored_answer(light.digest)
+            repeated = session.stored_answer(message.digest)
             if repeated is not None:
                 return repeated
             session.require(State.GRANTED)
             self._audits.require_answering(sender.party)
             grant = session.grant.message
-            template, submission = self._check_assertions(message, grant)
+            policy = MatchPolicy.decode(message.policy)
+            template, submission = self._check_assertions(message, grant, policy)
+            dealing = self._open_dealing(message, grant, template.message)
             handles = self._custody.handles(grant.gateway, template.message.subject_inner)
             crash.reach("authority-assertions-checked")
-            if session.attempt is None:
-                session.attempt = self._caps.admit(handles, grant.device)
+            if session.counted is None:
+                session.counted = self._caps.admit(handles, grant.device)
             crash.reach("authority-attempt-counted")
-            bits = session.secret.encrypt_bits(product, message.lanes)
-            crash.reach("authority-bits-made")
-            answer = EncryptedBits(
-                session=message.session, encrypted_bits=bits.encoded, subject_handles=handles
-            ).encode()
-            session.asked = Asked(
-                template=template,
-                submission=submission,
-                product=light,
-                bits_digest=bits.digest,
+            nonce = new_nonce()
+            session.attempt = Attempt(
+                template, submission, policy, dealing, message.seed_commitment, nonce
             )
-            session.advance(State.ASKED, light.digest, answer)
-            crash.reach("authority-bits-kept")
+            stated = AttemptNonce(
+                session=message.session, request_digest=message.digest, nonce=nonce
+            )
+            signed = cose.sign(stated, self._custody.signing)
+            answer = AttemptAnswer(nonce=signed.encoded, subject_handles=handles).encode()
+            session.advance(State.COUNTED, message.digest, answer)
+            crash.reach("authority-nonce-kept")
             return answer
 
-    def decide(self, message: BlindedRows, sender: VerifyKey) -> bytes:
-        """Decide, destroy the key, sign; or, where the coin falls so, demand an audit first.
+    def answer(self, message: ProductRequest, sender: VerifyKey) -> bytes:
+        """Compute the masked values. The secret key is gone afterwards, whatever happens.
+
+        Returns:
+            An encoded ``MaskedValues``; for a repeated message the stored one.
+
+        Raises:
+            MalformedMessage: the product is not a valid encoding.
+            SessionNotFound: unknown or expired; the worker that held the key did not survive.
+            Refused: wrong sender or state, a second product for one dealing, or the gateway has
+                left too many audits unanswered.
+            Unavailable: the session ended without a decision.
+        """
+        with self._sessions.locked(message.session) as session:
+            self._require_owner(session, sender)
+            product = PaddedProduct.decode(message.padded_product)
+            light = message.model_copy(update={"padded_product": product.digest}).digest
+            repeated = session.stored_answer(light)
+            if repeated is not None:
+                return repeated
+            session.require(State.COUNTED)
+            self._audits.require_answering(sender.party)
+            attempt = _present(session.attempt)
+            try:
+                masked = session.secret.answer(product, message.omega, attempt.dealing)
+            except BaseException:
+                session.close()
+                raise
+            crash.reach("authority-values-made")
+            session.answered = Answered(product.digest, message.omega, masked)
+            answer = MaskedValues(session=message.session, masked=masked).encode()
+            session.advance(State.ANSWERED, light, answer)
+            crash.reach("authority-values-kept")
+            return answer
+
+    def decide(self, message: SharesRequest, sender: VerifyKey) -> bytes:
+        """Decide, forget the dealing, sign; or, where the coin falls so, demand an audit first.
 
         Returns:
             An encoded ``DecisionResponse``; for a repeated message the stored one.
 
         Raises:
-            MalformedMessage: the rows are not a valid encoding.
             SessionNotFound: unknown or expired.
-            Refused: wrong sender, wrong state, a second answer for one key, other rows than those
-                that the coin was tossed for, or the gateway has left too many audits unanswered.
+            Refused: wrong sender, wrong state, second shares for one dealing, other shares than
+                those that the coin was tossed for, or too many audits were left unanswered.
             Unavailable: the outcome could not be counted, now or before: it must not leave; or a
                 demand could not be noted.
         """
         with self._sessions.locked(message.session) as session:
             self._require_owner(session, sender)
-            rows = Ciphertext.decode(message.blinded_rows, polynomials=2)
-            repeated = session.stored_answer(rows.digest)
+            request = message.digest
+            repeated = session.stored_answer(request)
             if repeated is not None:
                 return repeated
-            session.require(State.ASKED)
-            session.require_key()
+            session.require(State.ANSWERED)
             self._audits.require_answering(sender.party)
-            if session.asked is None:
-                raise Refused("no masked product was answered")
-            evaluated = _evaluated(session.grant.message, session.asked, rows.digest)
-            if not self._fell(session, rows.digest):  # before anything is decrypted
-                return self._decide(session, rows.digest, evaluated, rows)
-            answer = self._demand(session, evaluated, rows)
-            session.advance(State.DEMANDED, rows.digest, answer)
+            opened = Opened(message.values, message.shares)
+            evaluated = _evaluated(session, opened)
+            if not self._fell(session, request):  # before anything is compared
+                return self._decide(session, request, evaluated, opened)
+            answer = self._demand(session, evaluated, opened)
+            session.advance(State.DEMANDED, request, answer)
             crash.reach("authority-demand-kept")
             return answer
 
@@ -221,29 +275,25 @@ class AuthorityService:
             if repeated is not None:
                 return repeated
             session.require(State.DEMANDED)
-            session.require_key()
-            demanded = session.demanded
-            if demanded is None:
-                raise Refused("no audit was demanded")
+            demanded = _present(session.demanded)
             self._check_report(message.report, demanded.demand)
             crash.reach("authority-report-accepted")
             self._audits.answered(demanded.entry)
             crash.reach("authority-answer-noted")
             evaluated = demanded.demand.message.evaluated
-            return self._decide(session, message.digest, evaluated, demanded.rows)
+            return self._decide(session, message.digest, evaluated, demanded.opened)
 
     def _decide(
-        self, session: Session, request: Digest, evaluated: Evaluated, rows: Ciphertext
+        self, session: Session, request: Digest, evaluated: Evaluated, opened: Opened
     ) -> bytes:
-        """The decision, by the request that asked for it; the key is gone afterwards."""
-        if session.attempt is None:
-            raise Refused("no masked product was answered")
+        """The decision, by the request that asked for it; the dealing is gone afterwards."""
+        attempt, counted = _present(session.attempt), _present(session.counted)
         try:
-            matched = session.secret.decide(rows, evaluated.lanes)
+            matched = decide(attempt.policy, attempt.dealing, opened.values, opened.shares)
         finally:
-            session.close()  # nothing can be decrypted from here on, whatever fails
+            session.close()  # nothing can be compared from here on, whatever fails
         crash.reach("authority-key-destroyed")
-        self._caps.conclude(session.attempt, matched=matched)
+        self._caps.conclude(counted, matched=matched)
         crash.reach("authority-attempt-concluded")
         outcome: Outcome = "MATCH" if matched else "NO_MATCH"
         decision = Decision(outcome=outcome, **evaluated.model_dump())
@@ -253,26 +303,27 @@ class AuthorityService:
         crash.reach("authority-decision-kept")
         return answer
 
-    def _fell(self, session: Session, rows: Digest) -> bool:
-        """The coin, tossed once per key and for these rows.
+    def _fell(self, session: Session, request: Digest) -> bool:
+        """The coin, tossed once per key and for these shares.
 
-        A demand that could not be noted must not give the gateway another throw, nor other rows
+        A demand that could not be noted must not give the gateway another throw, nor other shares
         now that it may guess how the first one fell.
         """
         if session.toss is None:
-            session.toss = Toss(rows, self._toss(self._settings.audits.one_in))
+            session.toss = Toss(request, self._toss(self._settings.audits.one_in))
             crash.reach("authority-coin-tossed")
-        if session.toss.request != rows:
-            raise Refused("the coin was tossed for other rows")
+        if session.toss.request != request:
+            session.close()
+            raise Refused("the coin was tossed for other shares")
         return session.toss.fell
 
-    def _demand(self, session: Session, evaluated: Evaluated, rows: Ciphertext) -> bytes:
+    def _demand(self, session: Session, evaluated: Evaluated, opened: Opened) -> bytes:
         grant = session.grant.message
         # Time of its own: a device that submits late must not leave its gateway without any.
         due = self._clock() + self._settings.audits.seconds
         demand = AuditDemand(evaluated=evaluated, nonce=new_nonce(), expires_at=due)
         signed = cose.sign(demand, self._custody.signing)
-        session.demanded = Demanded(signed, rows, self._audits.demand(grant.gateway, due))
+        session.demanded = Demanded(signed, opened, self._audits.demand(grant.gateway, due))
         crash.reach("authority-demand-noted")
         return DecisionResponse(decision=None, demand=signed.encoded).encode()
 
@@ -289,8 +340,20 @@ class AuthorityService:
         if session.grant.message.gateway != sender.party:
             raise Refused("another gateway's session")
 
+    def _open_dealing(
+        self, message: AttemptRequest, grant: SessionGrant, issued: TemplateAssertion
+    ) -> Dealing:
+        """This side's dealing, as the issuer asserted it. Raises ``Refused`` for any other."""
+        opened = self._custody.open(
+            Sealed.DEALING, message.sealed_dealing, grant.session, grant.key_id
+        )
+        dealing = Dealing.decode(opened, AUTHORITY)
+        if dealing.digest != issued.authority_dealing_digest:
+            raise Refused("the dealing is not the one that the issuer asserted")
+        return dealing
+
     def _check_assertions(
-        self, message: MaskedProduct, grant: SessionGrant
+        self, message: AttemptRequest, grant: SessionGrant, policy: MatchPolicy
     ) -> tuple[Signed[TemplateAssertion], Signed[SubmissionAssertion]]:
         """Both assertions, by enrolled keys, for this session and key, fresh, about each other."""
         template = cose.verify(
@@ -311,7 +374,7 @@ class AuthorityService:
             "submission assertion: session": made.session == grant.session,
             "submission assertion: key": made.key_id == grant.key_id,
             "submission assertion: template": made.template_assertion_digest == template.digest,
-            "model": made.model_digest == issued.model_digest,
+            "model": made.model_digest == issued.model_digest == policy.model_digest,
             "template assertion: time": _fresh(issued.issued_at, now),
             "submission assertion: time": _fresh(made.captured_at, now),
         }
@@ -321,22 +384,38 @@ class AuthorityService:
         return template, submission
 
 
-def _evaluated(grant: SessionGrant, asked: Asked, rows_digest: Digest) -> Evaluated:
+def _evaluated(session: Session, opened: Opened) -> Evaluated:
+    """What the decision will say but the outcome."""
+    grant = session.grant.message
+    attempt, answered = _present(session.attempt), _present(session.answered)
+    issued, made = attempt.template.message, attempt.submission.message
     return Evaluated(
         **grant.scope,
         key_id=grant.key_id,
-        lanes=asked.product.lanes,
-        probe_digest=asked.submission.message.probe_digest,
-        template_digest=asked.template.message.template_digest,
-        template_assertion_digest=asked.template.digest,
-        submission_assertion_digest=asked.submission.digest,
-        policy_digest=asked.product.policy_digest,
-        model_digest=asked.template.message.model_digest,
-        masked_product_digest=Digest(asked.product.masked_product),
-        encrypted_bits_digest=asked.bits_digest,
-        blinded_rows_digest=rows_digest,
-        seed_commitment=asked.product.seed_commitment,
+        lanes=LANES,
+        probe_digest=made.probe_digest,
+        template_digest=issued.template_digest,
+        template_assertion_digest=attempt.template.digest,
+        submission_assertion_digest=attempt.submission.digest,
+        policy_digest=attempt.policy.digest,
+        model_digest=issued.model_digest,
+        evaluation_digest=evaluation_digest(
+            attempt.nonce,
+            answered.product,
+            answered.omega,
+            answered.masked,
+            opened.values,
+            opened.shares,
+        ),
+        seed_commitment=attempt.seed_commitment,
     )
+
+
+def _present(value: V | None) -> V:
+    """What the session's state says is there."""
+    if value is None:
+        raise Refused("the session is in another state than it says")
+    return value
 
 
 def _fresh(stated: int, now: int) -> bool:

@@ -1,20 +1,21 @@
-"""One key per session: made, used for one decision, destroyed (protocol, section 3.3).
+"""One key per session: made, used for one answer, destroyed (protocol, sections 3.3 and 6).
 
 States and the only ways between them:
 
-    GRANTED --masked product--> ASKED --blinded rows--> DECIDED
-       |                          |                      ^  |
-       |                          +--rows, and the coin  |  |
-       |                          |   fell--> DEMANDED --+  |
-       |                          |            |  report    |
-       +------- expiry -----------+------------+------------+--> forgotten
+    GRANTED --attempt--> COUNTED --product--> ANSWERED --shares--------------> DECIDED
+       |                    |                    |  |                          ^  |
+       |                    |                    |  +--shares, and the coin    |  |
+       |                    |                    |     fell--> DEMANDED --------+  |
+       |                    |                    |               |    report        |
+       +------ expiry ------+--------------------+---------------+-----------------+--> forgotten
 
-A message that repeats the one that caused the present state gets the stored answer, byte for
-byte; any other is refused. The secret key is gone before DECIDED is entered, so however a
-decision goes out, or is lost on the way, nothing is ever decrypted with that key again.
+Each step is taken once: the state changes, with the answer stored, before the answer leaves. A message
+that repeats one that was answered gets the stored bytes; any other for a step that was taken is
+refused, and key and dealing are destroyed. Two products under one dealing would tell the difference of
+two scores; so the secret key is gone before ANSWERED is entered, whatever becomes of the answer.
 
-Rows for which an audit is demanded are kept as they came and decrypted when the report is there;
-without one, rows and key are destroyed at the demand's expiry and there never was an outcome.
+Shares for which an audit is demanded are kept as they came and read when the report is there; without
+one they are dropped at the demand's expiry, and there never was an outcome.
 """
 
 import threading
@@ -25,10 +26,11 @@ from enum import Enum
 
 from gateway.wire.audit import AuditDemand
 from gateway.wire.cose import Signed
+from gateway.wire.dealing import Dealing
 from gateway.wire.errors import Refused, SessionNotFound, Unavailable
-from gateway.wire.evaluation import MaskedProduct
-from gateway.wire.ids import Digest, SessionId
-from gateway.wire.polynomials import Ciphertext
+from gateway.wire.evaluation import Pair
+from gateway.wire.ids import Commitment, Digest, Nonce, SessionId
+from gateway.wire.policy import MatchPolicy
 from gateway.wire.session import SessionGrant
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
 from keys.audits import DemandId
@@ -38,44 +40,64 @@ from keys.workers import Secret
 
 class State(Enum):
     GRANTED = "granted"
-    ASKED = "asked"
+    COUNTED = "counted"
+    ANSWERED = "answered"
     DEMANDED = "demanded"
     DECIDED = "decided"
 
 
-@dataclass
-class Asked:
-    """What the authority keeps of the masked product, until it has decided."""
+@dataclass(frozen=True)
+class Attempt:
+    """What the authority keeps of a counted attempt, until it has decided."""
 
     template: Signed[TemplateAssertion]
     submission: Signed[SubmissionAssertion]
-    product: MaskedProduct = field(repr=False)
-    """With the ciphertext's digest in the ciphertext's place."""
-    bits_digest: Digest
+    policy: MatchPolicy
+    dealing: Dealing
+    """The authority's."""
+    seed_commitment: Commitment
+    nonce: Nonce = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What it keeps of a product, once answered."""
+
+    product: Digest
+    omega: int = field(repr=False)
+    masked: Pair = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What the gateway answered: values and shares."""
+
+    values: Pair = field(repr=False)
+    shares: Pair = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Toss:
-    """How the coin fell for the rows of a session."""
+    """How the coin fell for the shares of a session."""
 
     request: Digest
-    """Of the rows."""
+    """Of the shares."""
     fell: bool
     """Whether an audit is demanded."""
 
 
 @dataclass
 class Demanded:
-    """What the authority keeps of rows for which it demanded an audit."""
+    """What the authority keeps of shares for which it demanded an audit."""
 
     demand: Signed[AuditDemand]
-    rows: Ciphertext
+    opened: Opened
     entry: DemandId
 
 
 @dataclass
 class Session:
-    """One open session. Guarded by ``lock``; the secret is present until the decision."""
+    """One open session. Guarded by ``lock``; the secret is present until a product is answered."""
 
     grant: Signed[SessionGrant]
     secret: Secret = field(repr=False)
@@ -84,17 +106,16 @@ class Session:
     opened_with: bytes = field(repr=False)
     """The stored answer."""
     state: State = State.GRANTED
-    asked: Asked | None = None
-    toss: Toss | None = None
-    """Tossed once, also when what should follow failed and is asked for again."""
-    demanded: Demanded | None = field(default=None, repr=False)
-    attempt: AttemptId | None = None
+    counted: AttemptId | None = None
     """Counted once, also when an answer failed and is asked for again."""
+    attempt: Attempt | None = field(default=None, repr=False)
+    answered: Answered | None = field(default=None, repr=False)
+    toss: Toss | None = None
+    demanded: Demanded | None = field(default=None, repr=False)
     spent: bool = False
-    """Whether the secret is gone."""
-    last_request: Digest | None = None
-    """Identifies the message that caused the present state."""
-    last_answer: bytes | None = field(default=None, repr=False)
+    """Whether no decision can come of it any more."""
+    answers: dict[Digest, bytes] = field(default_factory=dict, repr=False)
+    """What was answered, by the message that it answered."""
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -104,27 +125,31 @@ class Session:
         return self.grant.message.expires_at
 
     def stored_answer(self, request: Digest) -> bytes | None:
-        """The answer to a request that repeats the last one, else None."""
-        return self.last_answer if request == self.last_request else None
+        """The answer to a request that repeats one, else None."""
+        return self.answers.get(request)
 
     def require(self, state: State) -> None:
-        """Raise ``Refused`` unless the session is in this state."""
+        """Let a message pass for which the session waits; end the session for any other.
+
+        Raises:
+            Refused: it waits for something else. Key and dealing are destroyed.
+            Unavailable: it ended before, without a decision.
+        """
         if self.state is not state:
+            self.close()
             raise Refused(f"session is {self.state.value}, the message needs {state.value}")
-
-    def advance(self, state: State, request: Digest, answer: bytes) -> None:
-        """Enter the next state and keep the answer for an identical repeat."""
-        self.state, self.last_request, self.last_answer = state, request, answer
-
-    def require_key(self) -> None:
-        """Raise ``Unavailable`` if the key went without an answer: this session cannot have one."""
         if self.spent:
             raise Unavailable("this session ended without a decision; open another")
 
+    def advance(self, state: State, request: Digest, answer: bytes) -> None:
+        """Enter the next state and keep the answer for an identical repeat."""
+        self.state = state
+        self.answers[request] = answer
+
     def close(self) -> None:
-        """Destroy the secret key, and rows that it would have opened."""
+        """Destroy the secret key, the dealing, and what they would have opened."""
         self.spent = True
-        self.demanded = None
+        self.attempt = self.answered = self.demanded = None
         self.secret.destroy()
 
 

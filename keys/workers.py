@@ -13,65 +13,65 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from gateway.he.engine import default_engine
+from gateway.he.engine import Engine, EngineName, default_engine, make_engine
 from gateway.he.isolation import Limits, Worker, WorkerPool
+from gateway.he.session_key import UniformHalf
+from gateway.wire.dealing import AUTHORITY, Dealing
 from gateway.wire.errors import CallerMisuse, SessionNotFound, Unavailable
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey
+from gateway.wire.evaluation import Pair
+from gateway.wire.polynomials import PaddedProduct, SessionKeyHalf
 from keys.authority import SessionSecret
 
 
 class Secret(Protocol):
     """The secret key of one session, wherever it is."""
 
-    def encrypt_bits(self, masked_product: Ciphertext, lanes: int) -> Ciphertext: ...
-
-    def decide(self, blinded_rows: Ciphertext, lanes: int) -> bool: ...
+    def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> Pair: ...
 
     def destroy(self) -> None: ...
 
 
-MakeSecret = Callable[[], tuple[Secret, SessionPublicKey]]
-"""Draws a key pair."""
+MakeSecret = Callable[[UniformHalf], tuple[Secret, SessionKeyHalf]]
+"""Draws a key pair whose other half is given."""
 
 
-def make_local_secret() -> tuple[Secret, SessionPublicKey]:
+def make_local_secret(uniform: UniformHalf) -> tuple[Secret, SessionKeyHalf]:
     """A key pair in this process (for measurements and tests)."""
-    return SessionSecret.make(default_engine())
+    return SessionSecret.make(default_engine(), uniform)
 
 
 class Bench:
     """Inside a worker: the secret keys of its sessions, by a number of the parent's choosing."""
 
-    def __init__(self) -> None:
-        self._engine = default_engine()
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._held: dict[bytes, SessionSecret] = {}
 
-    def make(self, name: bytes) -> bytes:
-        secret, public = SessionSecret.make(self._engine)
+    def make(self, name: bytes, seed: bytes) -> bytes:
+        secret, half = SessionSecret.make(self._engine, UniformHalf(seed))
         self._held[name] = secret
-        return public.encoded
+        return half.encoded
 
-    def encrypt_bits(self, name: bytes, product: bytes, lanes: int) -> bytes:
-        ciphertext = Ciphertext.decode(product, polynomials=3)
-        return self._secret(name).encrypt_bits(ciphertext, lanes).encoded
-
-    def decide(self, name: bytes, rows: bytes, lanes: int) -> bool:
-        return self._secret(name).decide(Ciphertext.decode(rows, polynomials=2), lanes)
+    def answer(self, name: bytes, product: bytes, omega: int, dealing: bytes) -> list[int]:
+        padded = PaddedProduct.decode(product)
+        given = Dealing.decode(dealing, AUTHORITY)
+        try:
+            return list(self._held.pop(name).answer(padded, omega, given))
+        except KeyError:
+            raise CallerMisuse("no such key") from None
 
     def destroy(self, name: bytes) -> None:
         secret = self._held.pop(name, None)
         if secret is not None:
             secret.destroy()
 
-    def _secret(self, name: bytes) -> SessionSecret:
-        try:
-            return self._held[name]
-        except KeyError:
-            raise CallerMisuse("no such key") from None
+
+def make_seal_python_bench() -> Bench:
+    return Bench(make_engine("seal-python"))
 
 
-def make_bench() -> Bench:
-    return Bench()
+def make_tenseal_bench() -> Bench:
+    return Bench(make_engine("tenseal"))
 
 
 class SecretSource(Protocol):
@@ -79,7 +79,7 @@ class SecretSource(Protocol):
 
     def start(self) -> None: ...
 
-    def make(self) -> tuple[Secret, SessionPublicKey]: ...
+    def make(self, uniform: UniformHalf) -> tuple[Secret, SessionKeyHalf]: ...
 
     def stop(self) -> None: ...
 
@@ -87,8 +87,9 @@ class SecretSource(Protocol):
 class SecretWorkers:
     """The workers, sessions shared out among them in turn."""
 
-    def __init__(self, count: int, limits: Limits) -> None:
-        self._pool = WorkerPool("keys.workers:make_bench", count, limits)
+    def __init__(self, count: int, limits: Limits, engine: EngineName) -> None:
+        workshop = f"keys.workers:make_{engine.replace('-', '_')}_bench"
+        self._pool = WorkerPool(workshop, count, limits)
         self._count = count
         self._next = 0
         self._lock = threading.Lock()
@@ -97,7 +98,7 @@ class SecretWorkers:
         """Start the workers. Raises ``Unavailable`` if one does not start."""
         self._pool.start()
 
-    def make(self) -> tuple[Secret, SessionPublicKey]:
+    def make(self, uniform: UniformHalf) -> tuple[Secret, SessionKeyHalf]:
         """Draw a key pair in the next worker.
 
         Raises:
@@ -107,8 +108,8 @@ class SecretWorkers:
             self._next = index = (self._next + 1) % self._count
         name = secrets.token_bytes(16)
         with self._pool.on(index) as worker:
-            public = SessionPublicKey.decode(worker.call("make", name))
-            return IsolatedSecret(self._pool, index, worker.generation, name), public
+            half = SessionKeyHalf.decode(worker.call("make", name, uniform.seed))
+            return IsolatedSecret(self._pool, index, worker.generation, name), half
 
     def stop(self) -> None:
         """Kill all workers, and every key with them."""
@@ -123,20 +124,15 @@ class IsolatedSecret:
     def __init__(self, pool: WorkerPool, index: int, generation: int, name: bytes) -> None:
         self._pool, self._index, self._generation, self._name = pool, index, generation, name
 
-    def encrypt_bits(self, masked_product: Ciphertext, lanes: int) -> Ciphertext:
+    def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> Pair:
         """As ``SessionSecret``. Raises ``SessionNotFound`` when the key is gone."""
         with self._pool.on(self._index) as worker:
-            answer = self._present(worker).call(
-                "encrypt_bits", self._name, masked_product.encoded, lanes
+            if worker.generation != self._generation:
+                raise SessionNotFound("no open session of this id")
+            first, second = worker.call(
+                "answer", self._name, product.encoded, omega, dealing.encoded
             )
-        return Ciphertext.decode(answer, polynomials=2)
-
-    def decide(self, blinded_rows: Ciphertext, lanes: int) -> bool:
-        """As ``SessionSecret``. Raises ``SessionNotFound`` when the key is gone."""
-        with self._pool.on(self._index) as worker:
-            return bool(
-                self._present(worker).call("decide", self._name, blinded_rows.encoded, lanes)
-            )
+        return first, second
 
     def destroy(self) -> None:
         """Drop the key; a replaced worker has dropped it already."""
@@ -146,11 +142,6 @@ class IsolatedSecret:
                     worker.call("destroy", self._name)
                 except Unavailable:
                     return  # the worker was replaced: nothing of it remains
-
-    def _present(self, worker: Worker) -> Worker:
-        if worker.generation != self._generation:
-            raise SessionNotFound("no open session of this id")
-        return worker
 
     def __repr__(self) -> str:
         return "IsolatedSecret()"

@@ -1,127 +1,100 @@
-"""The homomorphic encryption engine: SEAL's BGV through ``tenseal.sealapi`` (protocol, section 3).
+"""The homomorphic encryption engine: SEAL's BGV behind a small interface (protocol, section 3).
 
-Checked residues go in and residues come out (``gateway.he.layout``); SEAL objects do not leave
-this module and the key authority. ``gateway.he.engine_seal_python`` is a second engine on a newer
-SEAL, which gives the same words.
+Checked residues go in and residues come out (``gateway.he.layout``); SEAL objects do not leave this
+module, ``engine_tenseal`` and the key authority. Two builds of SEAL serve, word for word the same
+where an operation is deterministic: SEAL 4.4.0 of the package ``seal-python``, which is the default
+because it has the newer security fixes, and the older SEAL of ``tenseal.sealapi``.
 
-This interface has no operation that takes a secret key.
+This interface has no operation that takes a secret key. ``key_generator`` makes the object that
+draws one; only ``keys.authority`` calls it.
 """
 
 import struct
 from functools import cache
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
-import tenseal.sealapi as seal
+import seal
 from numpy.typing import NDArray
 
 from gateway.he import layout
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey, Words
-from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, N, T
+from gateway.wire.polynomials import Words
+from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, SENT_PRIMES, N, T
 
 Slots: TypeAlias = NDArray[np.uint64]
 """8192 values below t."""
 
-_BGV: Final = 3
-_VERSION: Final = (4, 3)
-"""Layout version of the SEAL that tenseal builds."""
+EngineName = Literal["seal-python", "tenseal"]
+ENGINE_NAMES: Final[tuple[EngineName, ...]] = get_args(EngineName)
 
-
-_BLOCK_WORDS: Final = tuple(n * N for n in (1, 2, 3, 4, 6, 8, 9, 12))
-"""Polynomials and ciphertexts of two and three, modulo three primes and four."""
-_POOLED: Final = 8
-
-
-class Handle(Protocol):
-    """A ciphertext inside the engine."""
-
-    def size(self) -> int: ...
+_POOLED: Final = {1: 4, 2: 2, 3: 3, 4: 2, 6: 4, 8: 2, 9: 3}
+"""Blocks that one evaluation or key leaves in SEAL's pool, by their number of polynomials
+(measured by the leak search)."""
 
 
 class Engine:
-    """Deterministic ring operations of the profile, and public-key encryption.
+    """Deterministic ring operations of the profile, and public-key encryption, on SEAL 4.4.0.
 
     Holds no state of a session; one serves all threads of a process.
 
     Raises:
-        RuntimeError: this build of SEAL does not give the profile's primes or parameters.
+        RuntimeError: this build of SEAL does not take the profile's parameters.
     """
 
+    library: Any = seal
+    name: EngineName = "seal-python"
+
     def __init__(self) -> None:
-        parameters = seal.EncryptionParameters(_BGV)
-        set_profile(seal, parameters)
-        self.context = seal.SEALContext(parameters, True, seal.SEC_LEVEL_TYPE.TC128)
+        self.context = self._context()
         if not self.context.parameters_set():
             raise RuntimeError("SEAL refuses the profile's parameters")
-        self._encoder = seal.BatchEncoder(self.context)
-        self._evaluator = seal.Evaluator(self.context)
+        self._encoder = self.library.BatchEncoder(self.context)
+        self._evaluator = self.library.Evaluator(self.context)
         self._data_level = struct.pack("<4Q", *self.context.first_parms_id())
-        self._key_level = struct.pack("<4Q", *self.context.key_parms_id())
+        self._key_level = self._find_key_level()
+        self._version = layout.saved_version(self._saved(self.library.Ciphertext(self.context)))
 
     # Words in and out
 
-    def load(self, words: Words, *, ntt: bool = True) -> Handle:
-        """Ciphertext from residues modulo Q, shape (polynomials, 3, 8192).
+    def encrypt(self, key: Words, slots: Slots) -> Words:
+        """Encrypt slot values with fresh randomness of the operating system.
 
-        With ``ntt=False`` the residues are coefficients; SEAL transforms them while loading.
+        Args:
+            key: a session's public key, shape (2, 4, 8192).
+
+        Returns:
+            Shape (2, 3, 8192).
         """
-        ciphertext = seal.Ciphertext()
-        return layout.load_ciphertext(  # type: ignore[no-any-return]
-            ciphertext, self.context, self._data_level, words, _VERSION, ntt=ntt
-        )
+        public = self.library.PublicKey()
+        self._load_file(public, layout.ciphertext_layout(self._key_level, key, self._version))
+        result = self.library.Ciphertext()
+        self.library.Encryptor(self.context, public).encrypt(self.plaintext(slots), result)
+        return self._words(result, len(DATA_PRIMES))
 
-    def load_public_key(self, key: SessionPublicKey) -> Any:
-        """Public key for encryption."""
-        public = seal.PublicKey()
-        return layout.load_ciphertext(public, self.context, self._key_level, key.words, _VERSION)
+    def multiply_slots(self, words: Words, slots: Slots) -> Words:
+        """Slot-wise product of a ciphertext, shape (2, 3, 8192), with public values."""
+        handle = self._load(words)
+        self._evaluator.multiply_plain_inplace(handle, self.plaintext(slots))
+        return self._words(handle, len(DATA_PRIMES))
 
-    def words(self, handle: Handle) -> Words:
-        """Residues of a ciphertext modulo Q, shape (polynomials, 3, 8192), NTT form."""
-        return export_words(handle, len(DATA_PRIMES))
+    def switched_product(self, left: Words, right: Words) -> Words:
+        """Product of two ciphertexts, not relinearised, switched down to Q'.
 
-    def ciphertext(self, handle: Handle) -> Ciphertext:
-        """Canonical ciphertext."""
-        return Ciphertext(self.words(handle))
+        Returns:
+            Shape (3, 2, 8192).
 
-    # Operations
+        Raises:
+            RuntimeError: the product has no second and third polynomial.
+        """
+        handle = self._load(left)
+        self._evaluator.multiply_inplace(handle, self._load(right))
+        self._evaluator.mod_switch_to_next_inplace(handle)
+        return self._words(handle, len(SENT_PRIMES))
 
-    def encrypt(self, key: SessionPublicKey, slots: Slots) -> Handle:
-        """Encrypt slot values with fresh randomness of the operating system."""
-        encryptor = seal.Encryptor(self.context, self.load_public_key(key))
-        result = seal.Ciphertext()
-        encryptor.encrypt(self.plaintext(slots), result)
-        return result  # type: ignore[no-any-return]
-
-    def multiply(self, left: Handle, right: Handle) -> Handle:
-        """Product of two two-polynomial ciphertexts: three polynomials, not relinearised."""
-        result = seal.Ciphertext()
-        self._evaluator.multiply(left, right, result)
-        return result  # type: ignore[no-any-return]
-
-    def add(self, left: Handle, right: Handle) -> Handle:
-        """Sum; sizes may differ."""
-        result = seal.Ciphertext()
-        self._evaluator.add(left, right, result)
-        return result  # type: ignore[no-any-return]
-
-    def multiply_slots(self, handle: Handle, slots: Slots) -> Handle:
-        """Slot-wise product with public values."""
-        result = seal.Ciphertext()
-        self._evaluator.multiply_plain(handle, self.plaintext(slots), result)
-        return result  # type: ignore[no-any-return]
-
-    def multiply_polynomial(self, handle: Handle, coefficients: Slots) -> Handle:
-        """Product with a public polynomial, 8192 coefficients below t, lifted around zero."""
-        result = seal.Ciphertext()
-        self._evaluator.multiply_plain(handle, self._polynomial(coefficients), result)
-        return result  # type: ignore[no-any-return]
-
-    def add_slots(self, handle: Handle, slots: Slots) -> Handle:
-        """Slot-wise sum with public values."""
-        result = seal.Ciphertext()
-        self._evaluator.add_plain(handle, self.plaintext(slots), result)
-        return result  # type: ignore[no-any-return]
+    def transformed(self, coefficients: Words) -> Words:
+        """NTT of coefficients modulo the data primes, shape (2 or 3, 3, 8192)."""
+        return self._words(self._load(coefficients, ntt=False), len(DATA_PRIMES))
 
     def plaintext(self, slots: Slots) -> Any:
         """Batch-encode 8192 values below t.
@@ -129,54 +102,79 @@ class Engine:
         Raises:
             CallerMisuse: another number of values, or one at or above t; SEAL would reduce it.
         """
-        check_slots(slots)
-        result = seal.Plaintext()
-        self._encoder.encode(slots.tolist(), result)
-        return result
+        if slots.shape != (N,) or not (slots < T).all():
+            raise CallerMisuse("slots are 8192 values below t")
+        return self._encode(slots)
 
-    def slots(self, plaintext: Any) -> Slots:
-        """Slot values of a decrypted plaintext."""
-        return np.array(self._encoder.decode_uint64(plaintext), dtype=np.uint64)
+    # For the key authority
 
-    def _polynomial(self, coefficients: Slots) -> Any:
-        return layout.load_plaintext(seal.Plaintext(), self.context, coefficients, _VERSION)
+    def key_generator(self) -> Any:
+        """SEAL's sampler of a key pair."""
+        return self.library.KeyGenerator(self.context)
+
+    def exported(self, key: Any) -> bytearray:
+        """What a secret or public key saves, in a buffer that can be wiped."""
+        return layout.saved_to_file(key)
+
+    def overwrite_pool(self) -> None:
+        """Overwrite blocks that SEAL's pool keeps for reuse; it does not clear them itself.
+
+        It keeps them by size and gives out the last returned first, so zeroed plaintexts of each
+        size in use take those of the work that just ended.
+        """
+        for polynomials, count in _POOLED.items():
+            held = [self.library.Plaintext(polynomials * N) for _ in range(count)]
+            del held
+
+    # What the builds of SEAL do differently
+
+    def _saved(self, ciphertext: Any) -> layout.Saved:
+        return bytes(ciphertext.to_string(seal.compr_mode_type.none))
+
+    def _context(self) -> Any:
+        parameters = self.library.EncryptionParameters(seal.scheme_type.bgv)
+        set_profile(self.library, parameters)
+        return self.library.SEALContext(parameters, True, seal.sec_level_type.tc128)
+
+    def _find_key_level(self) -> bytes:
+        return struct.pack("<4Q", *self.context.key_context_data().parms_id())
+
+    def _read(self, target: Any, saved: bytes) -> Any:
+        target.load_bytes(self.context, saved)
+        return target
+
+    def _encode(self, slots: Slots) -> Any:
+        return self._encoder.encode(slots)
+
+    # Shared
+
+    def _load(self, words: Words, *, ntt: bool = True) -> Any:
+        saved = layout.ciphertext_layout(self._data_level, words, self._version, ntt=ntt)
+        return self._read(self.library.Ciphertext(), saved)
+
+    def _load_file(self, target: Any, saved: bytes) -> Any:
+        with layout.memory_file(saved) as (_, path):
+            target.load(self.context, path)
+        return target
+
+    def _words(self, handle: Any, primes: int) -> Words:
+        return layout.read_words(self._saved(handle), primes)
 
 
 def set_profile(library: Any, parameters: Any) -> None:
-    """Give a build of SEAL the profile's numbers.
-
-    Raises:
-        RuntimeError: it chooses other primes than the profile's.
-    """
+    """Give a build of SEAL the profile's numbers."""
     parameters.set_poly_modulus_degree(N)
-    moduli = library.CoeffModulus.Create(N, [54, 54, 54, 54])
-    if tuple(modulus.value() for modulus in moduli) != KEY_PRIMES:
-        raise RuntimeError("this build of SEAL chooses other primes than the profile")
-    parameters.set_coeff_modulus(moduli)
+    parameters.set_coeff_modulus([library.Modulus(prime) for prime in KEY_PRIMES])
     parameters.set_plain_modulus(library.Modulus(T))
 
 
-def check_slots(slots: Slots) -> None:
-    """Raise ``CallerMisuse`` unless these are 8192 values below t."""
-    if slots.shape != (N,) or not (slots < T).all():
-        raise CallerMisuse("slots are 8192 values below t")
+def make_engine(name: EngineName) -> Engine:
+    """An engine by the name that settings use."""
+    if name == "seal-python":
+        return Engine()
+    from gateway.he.engine_tenseal import TensealEngine  # noqa: PLC0415  the build in use alone
 
-
-def overwrite_pool() -> None:
-    """Overwrite blocks that SEAL's pool keeps for reuse; it does not clear them itself.
-
-    It keeps them by size and gives out the last returned first, so zeroed plaintexts of each size
-    in use take those of the evaluation that just ended, which returns fewer than ``_POOLED`` of a
-    size (measured by the leak search).
-    """
-    for words in _BLOCK_WORDS:
-        held = [seal.Plaintext(words) for _ in range(_POOLED)]
-        del held
-
-
-def export_words(sealed: Any, primes: int) -> Words:
-    """Residues of a SEAL ciphertext or public key, shape (polynomials, primes, 8192)."""
-    return layout.read_ciphertext(layout.save(sealed), primes)
+    return TensealEngine()
 
 
 @cache

@@ -1,64 +1,104 @@
-"""The homomorphic evaluation of one session: deterministic given inputs and seed.
+"""The homomorphic evaluation of one session: deterministic given inputs, nonce and seed.
 
-Somebody who is later given the same inputs and the seed computes the same bytes, word for word
-(protocol, sections 7 and 10). The seed serves one evaluation; ``close`` overwrites it.
+Somebody who is later given the same computes the same bytes, word for word (protocol, sections 7
+and 10). The seed serves one evaluation; ``close`` overwrites it. The order: the seed is committed to,
+the authority answers with a nonce, the product is made, the authority answers with masked values,
+both parties' shares decide.
 """
 
 from dataclasses import dataclass, field
 
-from gateway.he import transcript
-from gateway.he.engine import Engine, default_engine, overwrite_pool
-from gateway.he.interval import blinded_rows
-from gateway.he.product import MaskedScore, masked_product
+from gateway.he.engine import Engine, default_engine
+from gateway.he.interval import share
+from gateway.he.product import PaddedScore, padded_score
 from gateway.he.randomness import SeedStream, new_seed, seed_commitment
+from gateway.he.session_key import SessionKey
+from gateway.he.transcript import transcript_digest
+from gateway.wire.cose import Signed, peek
+from gateway.wire.dealing import DEALING_BYTES, GATEWAY, Dealing
 from gateway.wire.errors import CallerMisuse
+from gateway.wire.evaluation import LaneBits, LaneValues
 from gateway.wire.host.memory import wipe
-from gateway.wire.ids import Commitment, Digest, SessionId
+from gateway.wire.ids import Commitment, Digest, Nonce, SessionId
 from gateway.wire.policy import MatchPolicy
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey
+from gateway.wire.polynomials import (
+    FRESH_BYTES,
+    Ciphertext,
+    PaddedProduct,
+    SessionKeyHalf,
+)
+from gateway.wire.profile import SEED_BYTES, T
 from gateway.wire.sealing import SealingPublicKey
+from gateway.wire.session import SessionGrant
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that enters an evaluation besides the seed."""
+    """Everything that enters an evaluation besides nonce and seed."""
 
-    session: SessionId
-    public_key: SessionPublicKey
+    grant: Signed[SessionGrant] = field(repr=False)
+    public_key: SessionKey
     policy: MatchPolicy
-    grant: bytes = field(repr=False)
     template_assertion: bytes = field(repr=False)
     submission_assertion: bytes = field(repr=False)
     template: Ciphertext
     probe: Ciphertext
+    dealing: Dealing
+    """The gateway's."""
+
+    @property
+    def session(self) -> SessionId:
+        return self.grant.message.session
 
     def encoded(self) -> list[bytes]:
         """As bytes, for a worker."""
         return [
-            self.session,
-            self.public_key.encoded,
+            self.grant.encoded,
+            self.public_key.half.encoded,
             self.policy.encode(),
-            self.grant,
             self.template_assertion,
             self.submission_assertion,
             self.template.encoded,
             self.probe.encoded,
+            self.dealing.encoded,
         ]
 
     @classmethod
     def decode(cls, encoded: list[bytes]) -> "Inputs":
-        """The reverse of ``encoded``."""
-        session, key, policy, grant, issued, submitted, template, probe = encoded
+        """The reverse of ``encoded``; the grant's signature was verified before."""
+        grant, half, policy, issued, submitted, template, probe, dealing = encoded
+        stated = peek(grant, SessionGrant)
         return cls(
-            SessionId(session),
-            SessionPublicKey.decode(key),
+            Signed(stated, grant),
+            SessionKey.of(stated, SessionKeyHalf.decode(half)),
             MatchPolicy.decode(policy),
-            grant,
             issued,
             submitted,
-            Ciphertext.decode(template, polynomials=2),
-            Ciphertext.decode(probe, polynomials=2),
+            Ciphertext.decode(template),
+            Ciphertext.decode(probe),
+            Dealing.decode(dealing, GATEWAY),
         )
+
+    def transcript(self, nonce: Nonce) -> Digest:
+        """What the randomness depends on, beside the seed."""
+        return transcript_digest(
+            self.grant.encoded,
+            self.policy.digest,
+            self.template_assertion,
+            self.submission_assertion,
+            self.template.digest,
+            self.probe.digest,
+            nonce,
+        )
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What the gateway answers to the authority's masked values."""
+
+    values: LaneValues = field(repr=False)
+    """m of each lane: the score plus r."""
+    shares: LaneBits = field(repr=False)
 
 
 class Evaluation:
@@ -69,13 +109,7 @@ class Evaluation:
         self._engine = engine
         self._inputs = inputs
         self._seed = seed
-        self._score: MaskedScore | None = None
-        self._before_product = transcript.before_product(
-            inputs.grant,
-            inputs.policy.digest,
-            inputs.template_assertion,
-            inputs.submission_assertion,
-        )
+        self._score: PaddedScore | None = None
 
     @classmethod
     def fresh(cls, inputs: Inputs) -> "Evaluation":
@@ -86,44 +120,45 @@ class Evaluation:
     def seed_commitment(self) -> Commitment:
         return seed_commitment(self._inputs.session, self._seed)
 
-    def masked_product(self) -> Ciphertext:
-        """The masked score for the authority; the bounds stay here.
+    def padded_product(self, nonce: Nonce) -> tuple[PaddedProduct, int]:
+        """The padded product for the authority, and omega; the pads stay here.
 
         Raises:
             Refused: the inputs cancel each other.
+            CallerMisuse: a second nonce. Two products under one dealing would tell the difference
+                of two scores.
         """
+        if self._score is not None:
+            raise CallerMisuse("an evaluation makes one product")
         given = self._inputs
-        self._score = masked_product(
-            self._engine,
-            given.public_key,
-            given.probe,
-            given.template,
-            given.policy,
-            SeedStream(self._seed, self._before_product),
+        stream = SeedStream(self._seed, given.transcript(nonce))
+        self._score = padded_score(
+            self._engine, given.public_key, given.probe, given.template, stream
         )
-        return self._score.ciphertext
+        return self._score.product, self._score.omega
 
-    def blinded_rows(self, bits: Ciphertext) -> Ciphertext:
-        """The comparison rows over the authority's encrypted bits, after ``masked_product``."""
+    def open(self, masked: LaneValues) -> Opened:
+        """Take pads off the authority's values, add this side's half of r, compare in shares."""
         if self._score is None:
-            raise CallerMisuse("the rows come after the product")
-        before: Digest = transcript.before_rows(
-            self._before_product, self._score.ciphertext.digest, bits.digest
+            raise CallerMisuse("the shares come after the product")
+        lanes = self._inputs.dealing.lanes
+        first, second = (
+            (value - offset + lane.share) % T
+            for value, offset, lane in zip(masked, self._score.offsets, lanes, strict=True)
         )
-        return blinded_rows(
-            self._engine,
-            self._inputs.public_key,
-            bits,
-            self._score.bounds,
-            SeedStream(self._seed, before),
+        bits = (
+            share(GATEWAY, lane, rule, m)
+            for lane, rule, m in zip(lanes, self._inputs.policy.lanes, (first, second), strict=True)
         )
+        return Opened((first, second), (next(bits), next(bits)))
 
     def sealed_for_audit(self, auditor: SealingPublicKey, demand: Digest) -> bytes:
-        """Template ciphertext and seed, sealed to an auditor for one demand.
+        """Both ciphertexts, the gateway's dealing and the seed, sealed to an auditor for a demand.
 
-        The seed goes to nobody else: with the authority's key it opens the score.
+        The seed goes to nobody else: with the authority's answer it opens the score.
         """
-        secret = bytearray(self._inputs.template.encoded)
+        given = self._inputs
+        secret = bytearray(given.template.encoded + given.probe.encoded + given.dealing.encoded)
         secret += self._seed
         try:
             return auditor.seal_for_audit(secret, demand)
@@ -131,7 +166,34 @@ class Evaluation:
             wipe(secret)
 
     def close(self) -> None:
-        """Overwrite the seed and what SEAL's pool keeps, forget the bounds."""
+        """Overwrite the seed and what SEAL's pool keeps, forget the pads."""
         wipe(self._seed)
         self._score = None
-        overwrite_pool()
+        self._engine.overwrite_pool()
+
+
+@dataclass(frozen=True)
+class AuditSecret:
+    """What ``sealed_for_audit`` seals, opened."""
+
+    template: bytes = field(repr=False)
+    probe: bytes = field(repr=False)
+    dealing: bytes = field(repr=False)
+    seed: bytearray = field(repr=False)
+
+    @classmethod
+    def split(cls, secret: bytes) -> "AuditSecret":
+        """Its parts. The caller overwrites the seed."""
+        if len(secret) != AUDIT_SECRET_BYTES:
+            raise CallerMisuse("not an audit's secret")
+        view = memoryview(secret)
+        ends = FRESH_BYTES, 2 * FRESH_BYTES, 2 * FRESH_BYTES + DEALING_BYTES
+        return cls(
+            bytes(view[: ends[0]]),
+            bytes(view[ends[0] : ends[1]]),
+            bytes(view[ends[1] : ends[2]]),
+            bytearray(view[ends[2] :]),
+        )
+
+
+AUDIT_SECRET_BYTES = 2 * FRESH_BYTES + DEALING_BYTES + SEED_BYTES

@@ -1,100 +1,65 @@
-"""The gateway's half of the private interval test (protocol, section 6).
+"""The private decision: lo <= v <= hi, and nobody sees v (protocol, section 6). No I/O.
 
-Per lane, accept = [m < L] xor [m < R] xor [L > R]. Each comparison is that of Damgard, Geisler
-and Kroigaard (2007) on the encrypted bits of m: for a public-to-the-gateway bound y and a flip f,
-35 rows of which exactly one is zero iff [m < y] xor f. Rows are multiplied by random nonzero
-factors and permuted, so the authority sees zero or uniform nonzero values at random places, and
-the flips of a lane satisfy f1 xor f2 = [L > R], so it sees the lane's bit and not which
-comparison made it.
+The issuer deals r = r_0 + r_1 modulo t and the keys of f(x) = [x < r]. Both servers know m = v + r,
+which is uniform to each by the half of r that it lacks. With W = hi - lo + 1, x = m - lo and x' = x - W
+(all modulo t),
+
+    [lo <= v <= hi]  =  [x < W]  xor  f(x)  xor  f(x').
+
+Proof. Let z = v - lo modulo t, so x = z + r modulo t, and write w(y) = [y < r] for y = u + r modulo t:
+it is the carry, 1 iff u + r >= t over the integers. Then z = x - r + t w(x). The same with u = z - W
+modulo t gives x' and w(x'). z < W iff subtracting W from z borrows, iff z - W = u - t over the
+integers; and x - W borrows iff [x < W]. Collecting multiples of t in x - W = (z + r) - W in both ways
+gives [z < W] - w(x') = [x < W] - w(x), which is the identity, since each term is 0 or 1.
+
+f(x) and f(x') are evaluated in shares: the gateway sends f_0(x) xor f_0(x'), the authority adds its
+own. A lane's dealing serves one m; two of them would tell the difference of two scores.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gateway.he.blinding import blind
-from gateway.he.engine import Engine, Slots
-from gateway.he.product import LaneBounds
-from gateway.he.randomness import SeedStream
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey
-from gateway.wire.profile import COMPARISON, T_BITS, N, T
-
-WEIGHT = 3
-"""Weight of a differing higher bit: more than 1 + |m_i - y_i| can make up for."""
+from gateway.he import dcf
+from gateway.wire.dealing import AUTHORITY, GATEWAY, Dealing, LaneDealing, Party
+from gateway.wire.policy import LanePolicy
+from gateway.wire.profile import LANES, T_BITS, T
 
 
-@dataclass(frozen=True)
-class Rows:
-    """What multiplies the encrypted bits, and what is added: 8192 slots each, below t."""
+def deal(random: Callable[[int], bytes]) -> tuple[Dealing, Dealing]:
+    """Draw r of each lane and deal it.
 
-    factors: Slots = field(repr=False)
-    addends: Slots = field(repr=False)
-
-
-def blinded_rows(
-    engine: Engine,
-    key: SessionPublicKey,
-    bits: Ciphertext,
-    bounds: tuple[LaneBounds, ...],
-    stream: SeedStream,
-) -> Ciphertext:
-    """Evaluate all comparisons on the authority's encrypted bits: one product, one sum."""
-    rows = make_rows(bounds, stream)
-    handle = engine.multiply_slots(engine.load(bits.words), rows.factors)
-    return blind(engine, engine.add_slots(handle, rows.addends), key, stream, "rows")
-
-
-def make_rows(bounds: tuple[LaneBounds, ...], stream: SeedStream) -> Rows:
-    """Randomised rows of two comparisons per lane; every unused slot is random."""
-    factors = np.zeros(N, dtype=np.uint64)
-    addends = stream.residues("rows/fill", N)
-    for lane, bound in enumerate(bounds):
-        flip = stream.bit(f"rows/flip/{lane}")
-        flips = (flip, flip ^ bound.wraps)
-        for side, (y, f) in enumerate(zip((bound.left, bound.right), flips, strict=True)):
-            k = 2 * lane + side
-            place = slice(k * COMPARISON.slots, (k + 1) * COMPARISON.slots)
-            _randomise(factors[place], addends[place], comparison(y, f), k, stream)
-    return Rows(factors, addends)
-
-
-def comparison(y: int, flip: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The 35 affine forms c_i(m) of one comparison, before randomisation.
-
-    With + for flip 0 and - for flip 1,
-        c_i  = 1 +- (m_i - y_i) + 3 sum_{j>i} (m_j xor y_j)      i = 0..33
-        c_34 = 3 sum_j (m_j xor y_j) + (2 if flip is 0)
-    and m_j xor y_j = y_j + (1 - 2 y_j) m_j. All values lie in [0, 104].
+    Args:
+        random: uniform bytes of the operating system, so many as it is asked for.
 
     Returns:
-        Weights of the bits, shape (35, 34), and constants, shape (35,).
+        The gateway's dealing, and the authority's.
     """
-    sign = -1 if flip else 1
-    bits = (y >> np.arange(T_BITS)) & 1
-    differs = WEIGHT * (1 - 2 * bits)
-    weights = np.zeros((COMPARISON.rows, COMPARISON.bits), dtype=np.int64)
-    weights[:T_BITS] = np.triu(np.broadcast_to(differs, (T_BITS, T_BITS)), 1)
-    weights[np.arange(T_BITS), np.arange(T_BITS)] = sign
-    weights[T_BITS] = differs
-    higher = WEIGHT * (bits.sum() - np.cumsum(bits))
-    constants = np.append(1 - sign * bits + higher, WEIGHT * bits.sum() + (0 if flip else 2))
-    return weights, constants.astype(np.int64)
+    lanes = [_deal_lane(random) for _ in range(LANES)]
+    (g0, a0), (g1, a1) = lanes
+    return Dealing(GATEWAY, (g0, g1)), Dealing(AUTHORITY, (a0, a1))
 
 
-def _randomise(
-    factors: Slots,
-    addends: Slots,
-    forms: tuple[NDArray[np.int64], NDArray[np.int64]],
-    k: int,
-    stream: SeedStream,
-) -> None:
-    """Write one comparison: rows permuted, scaled, the constant shared over the row's 34 slots."""
-    order = stream.permutation(f"rows/permutation/{k}", COMPARISON.rows)
-    scale = stream.nonzero_residues(f"rows/scale/{k}", COMPARISON.rows).astype(np.int64)
-    weights, constants = forms[0][order], forms[1][order]
-    shape = (COMPARISON.rows, COMPARISON.bits)
-    factors.reshape(shape)[:] = np.mod(scale[:, None] * weights, T).astype(np.uint64)
-    shares = addends.reshape(shape)
-    rest = shares[:, 1:].sum(axis=1).astype(np.int64)
-    shares[:, 0] = np.mod(scale * constants - rest, T).astype(np.uint64)
+def share(party: Party, lane: LaneDealing, rule: LanePolicy, m: int) -> int:
+    """This party's share of f(x) xor f(x')."""
+    x = (m - rule.lo) % T
+    shifted = (x - rule.width) % T
+    return dcf.evaluate(party, lane.key, x) ^ dcf.evaluate(party, lane.key, shifted)
+
+
+def accepts(rule: LanePolicy, m: int, shares: tuple[int, int]) -> bool:
+    """Whether a lane accepts, from the public m and both parties' shares."""
+    below = (m - rule.lo) % T < rule.width
+    return bool(below ^ shares[0] ^ shares[1])
+
+
+def _deal_lane(random: Callable[[int], bytes]) -> tuple[LaneDealing, LaneDealing]:
+    r, first = _uniform(random), _uniform(random)
+    keys = dcf.generate(r, (random(dcf.SEED_BYTES), random(dcf.SEED_BYTES)))
+    return LaneDealing(keys[0], first), LaneDealing(keys[1], (r - first) % T)
+
+
+def _uniform(random: Callable[[int], bytes]) -> int:
+    """Uniform modulo t, by rejection."""
+    while True:
+        value = int.from_bytes(random(4), "little") & (2**T_BITS - 1)
+        if value < T:
+            return value

@@ -1,86 +1,86 @@
-"""The masked, scale-proof score (protocol, sections 5 and 6).
+"""The product that says nothing for any but a well-formed probe, padded (protocol, 5 and 7).
 
-C = P * (Ks T - Kn P), one ciphertext product; a uniform mask in all 8192 slots; blinding. The
-authority decrypts uniform values. Its sum over lane l is m = v + rho (mod t), and the gateway
-keeps the bounds between which m means "accept": L = lo + rho and R = hi + 1 + rho.
+    C = P * (omega T + t beta + rho * P),  switched down to Q'
+
+with rho uniform modulo t, one per slot; beta uniform in [-2^76, 2^76), one per coefficient, added to
+the first polynomial; omega a uniform unit modulo t. If every slot of P holds 1 or -1, then rho * P * P
+is rho, and the lane's sum is omega v plus the sum of rho, which the gateway takes off again.
+
+Then u (b, a) + (0, t e1) is added, an encryption of zero. Of the first polynomial the authority needs
+two numbers, each of which gets a uniform pad modulo Q'. The second is c1 + u a + t e1, a ring-LWE sample
+in an a that nobody chose; the third depends on what the encryptors drew and not on what they
+encrypted.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from gateway.he.blinding import blind
+from gateway.he import ring
 from gateway.he.engine import Engine
-from gateway.he.randomness import SeedStream
+from gateway.he.randomness import FLOOD_BITS, FLOOD_LOW_BITS, SeedStream
+from gateway.he.session_key import SessionKey
 from gateway.wire.errors import MalformedMessage, Refused
-from gateway.wire.policy import LanePolicy, MatchPolicy
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey, Words
-from gateway.wire.profile import DATA_PRIMES, LANE, N, T
-
-_PRIMES = np.array(DATA_PRIMES, dtype=np.uint64)[:, None]
+from gateway.wire.polynomials import Ciphertext, PaddedProduct, ProductTail, Words
+from gateway.wire.profile import DATA_PRIMES, SENT_MODULUS, SENT_PRIMES, N, T
 
 
 @dataclass(frozen=True)
-class LaneBounds:
-    """Where the masked value of an accepted lane lies: [left, right) modulo t."""
+class PaddedScore:
+    """What goes to the authority, and what the gateway takes off its answer."""
 
-    left: int = field(repr=False)
-    right: int = field(repr=False)
-
-    @classmethod
-    def of(cls, policy: LanePolicy, rho: int) -> "LaneBounds":
-        return cls((policy.lo + rho) % T, (policy.hi + 1 + rho) % T)
-
-    @property
-    def wraps(self) -> bool:
-        return self.left > self.right
+    product: PaddedProduct
+    omega: int = field(repr=False)
+    offsets: tuple[int, int] = field(repr=False)
+    """Per lane, what pad and rho put on the authority's value, after division by omega."""
 
 
-@dataclass(frozen=True)
-class MaskedScore:
-    """The ciphertext for the authority and the bounds that stay with the gateway."""
-
-    ciphertext: Ciphertext
-    bounds: tuple[LaneBounds, ...] = field(repr=False)
-
-
-def masked_product(
-    engine: Engine,
-    key: SessionPublicKey,
-    probe: Ciphertext,
-    template: Ciphertext,
-    policy: MatchPolicy,
-    stream: SeedStream,
-) -> MaskedScore:
-    """Evaluate the score of each lane and mask it.
-
-    The lanes of a policy share their weights, so one scalar combination serves them all; each
-    has its own interval.
+def padded_score(
+    engine: Engine, key: SessionKey, probe: Ciphertext, template: Ciphertext, stream: SeedStream
+) -> PaddedScore:
+    """Evaluate both lanes' scores and pad them.
 
     Raises:
         Refused: the inputs cancel each other; no honest pair of fresh ciphertexts does.
     """
-    left = engine.load(probe.words)
-    right = engine.load(_weigh(probe.words, template.words, policy.lanes))
-    mask = stream.residues("product/mask", N)
+    rho, omega = stream.residues("rho", N), stream.unit("omega")
+    first, second = stream.numbers("pad", 2)
+    flood, error, u = _small_polynomials(engine, stream)
+    factor = engine.multiply_slots(probe.words, rho).copy()
+    for i, prime in enumerate(DATA_PRIMES):
+        factor[:, i] += ring.multiply_modulo(template.words[:, i], omega, prime)
+        factor[0, i] += flood[i]
+        factor[:, i] %= np.uint64(prime)
     try:
-        masked = engine.add_slots(engine.multiply(left, right), mask)
-    except RuntimeError:  # SEAL refuses a product without its second and third polynomial
+        switched = engine.switched_product(probe.words, factor).copy()
+        for i, prime in enumerate(SENT_PRIMES):
+            switched[0, i] += ring.multiply_modulo(u[i], key.half.words[0, i], prime)
+            switched[1, i] += ring.multiply_modulo(u[i], key.uniform.sent_words[i], prime)
+            switched[1, i] += error[i]
+            switched[:2, i] %= np.uint64(prime)
+        tail = ProductTail(switched[1:])
+    except (RuntimeError, MalformedMessage):  # a polynomial vanished
         raise Refused("probe and template ciphertext cancel each other") from None
-    bounds = tuple(
-        LaneBounds.of(lane, int(mask[i * LANE : (i + 1) * LANE].sum()) % T)
-        for i, lane in enumerate(policy.lanes)
-    )
-    try:
-        return MaskedScore(blind(engine, masked, key, stream, "product"), bounds)
-    except MalformedMessage:  # the third polynomial vanished
-        raise Refused("probe and template ciphertext cancel each other") from None
+    numbers = ring.pair(switched[0])
+    padded = (numbers[0] + first) % SENT_MODULUS, (numbers[1] + second) % SENT_MODULUS
+    pads = ring.lanes((ring.centred(first), ring.centred(second)))
+    inverse = pow(omega, -1, T)
+    offsets = [
+        (pad + mask) * inverse % T for pad, mask in zip(pads, ring.lane_sums(rho), strict=True)
+    ]
+    return PaddedScore(PaddedProduct(padded, tail), omega, (offsets[0], offsets[1]))
 
 
-def _weigh(probe: Words, template: Words, lanes: tuple[LanePolicy, ...]) -> Words:
-    """Ks T - Kn P on residues: below 512 * 2^54 + 64 * 2^54 < 2^64 before reduction."""
-    ks, kn = lanes[0].ks, lanes[0].kn
-    words = (np.uint64(ks) * template + np.uint64(kn) * (_PRIMES - probe)) % _PRIMES
-    if not words.any(axis=(1, 2)).all():
-        raise Refused("probe and template ciphertext cancel each other")
-    return words
+def _small_polynomials(engine: Engine, stream: SeedStream) -> Words:
+    """t beta, t e1 and u in NTT form, shape (3, 3, 8192)."""
+    low, high = stream.flood("beta", N)
+    error = stream.centred_binomial("e1", N)
+    coefficients = np.empty((3, len(DATA_PRIMES), N), dtype=np.uint64)
+    for i, prime in enumerate(DATA_PRIMES):
+        upper = ring.multiply_modulo(high, (T << FLOOD_LOW_BITS) % prime, prime)
+        lower = ring.multiply_modulo(low, T, prime)
+        shift = np.uint64(prime - (T << FLOOD_BITS) % prime)
+        coefficients[0, i] = (lower + upper + shift) % np.uint64(prime)
+    coefficients[1] = ring.residues(error * np.int64(T))
+    coefficients[2] = ring.residues(stream.ternary("u", N))
+    return engine.transformed(coefficients)

@@ -1,48 +1,45 @@
 """Everything random in one evaluation, from one 32-byte seed (protocol, section 7).
 
-stream(label) = SHAKE-256("sealmatch/bgv8192-1" || 0x00 || len(label) || label || transcript ||
-seed), one label per draw, so the evaluation is deterministic given inputs and seed and anyone who
-is given both can repeat it. ``len`` is one byte. Never numpy's generators.
+key(label) = SHAKE-256("sealmatch/bgv8192-2" || 0x00 || len(label) || label || transcript || seed), 32
+bytes; stream(label) = AES-256 in counter mode under that key, from counter 0, over zeros. One label
+per draw, so the evaluation is deterministic given inputs and seed and anyone who is given both can
+repeat it. ``len`` is one byte. Never numpy's generators.
 
-How bytes become values, always in order, skipping what is rejected:
-- modulo t: 5 bytes little-endian, the low 34 bits, rejected at or above t;
-- nonzero modulo t: the same, rejecting 0 as well;
+How bytes become values, always in order, skipping what is rejected (integers little-endian):
+- modulo t: 4 bytes, the low 27 bits, rejected at or above t;
+- unit modulo t: the same, rejecting 0 as well;
 - ternary: one byte below 255, modulo 3, minus 1;
-- centred binomial: 6 bytes little-endian; ones in bits 0 to 20 minus ones in bits 21 to 41;
-- flood: 16 bytes little-endian, the low 125 bits, minus 2^124;
-- permutation: Fisher-Yates from the last place down; a byte is rejected at or above the largest
-  multiple of the number of candidates, else taken modulo it;
-- bit: the low bit of one byte.
+- centred binomial: 8 bytes; ones in bits 0 to 20 minus ones in bits 21 to 41;
+- flood: per value 8 bytes, the low 50 bits; then, after all of these, per value 4 bytes, the low 27
+  bits; low + 2^50 high - 2^76;
+- modulo Q': 14 bytes, rejected at or above Q';
+- modulo a prime of a key: 8 bytes, the low bits that the prime has, rejected at or above it.
 """
 
 import hashlib
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.ids import Commitment, SessionId
-from gateway.wire.profile import PROFILE, SEED_BYTES, T_BITS, T
+from gateway.wire.polynomials import NUMBER_BYTES
+from gateway.wire.profile import PROFILE, SEED_BYTES, SENT_MODULUS, T_BITS, T
 
 _DOMAIN = f"sealmatch/{PROFILE}".encode()
 _SEED_LABEL = b"sealmatch/seed/1"
 
-FLOOD_BITS = 124
-"""Flooding values are uniform in [-2^124, 2^124)."""
+FLOOD_BITS = 76
+"""Flooding values are uniform in [-2^76, 2^76)."""
 
 CBD_BITS = 21
 """The centred binomial takes 21 + 21 bits: variance 10.5, as SEAL's own error (SD 3.2)."""
 
-MAX_PERMUTATION = 128
-"""At least half of all bytes are accepted then; 16 per place never run out."""
+FLOOD_LOW_BITS = 50
 
-_RESIDUE_BYTES = 5
-_LOW_34 = np.uint64(2**T_BITS - 1)
-_CBD_BYTES = 6
-_FLOOD_BYTES = 16
 _TERNARY_BOUND = 255
-_LOW_62 = np.uint64(2**62 - 1)
-_LOW_61 = np.uint64(2**61 - 1)
+_COUNTER = bytes(16)
 
 
 def seed_commitment(session: SessionId, seed: bytes | bytearray) -> Commitment:
@@ -64,6 +61,23 @@ def new_seed() -> bytearray:
     return seed
 
 
+def keystream(key: bytes, count: int) -> bytes:
+    """AES-256 in counter mode, from counter 0, over zeros."""
+    return Cipher(algorithms.AES(key), modes.CTR(_COUNTER)).encryptor().update(bytes(count))
+
+
+def uniform_words(key: bytes, prime: int, count: int) -> NDArray[np.uint64]:
+    """``count`` words uniform modulo a prime, by rejection."""
+    raw = np.frombuffer(keystream(key, 8 * with_margin(count)), dtype="<u8")
+    values = raw & np.uint64((1 << prime.bit_length()) - 1)
+    return _complete(values[values < prime], count)
+
+
+def with_margin(count: int) -> int:
+    """More draws than asked for: at most one in 200 is rejected on average."""
+    return count + count // 32 + 64
+
+
 class SeedStream:
     """Labelled draws from one seed and one transcript. Each label serves once."""
 
@@ -77,82 +91,62 @@ class SeedStream:
 
     def residues(self, label: str, count: int) -> NDArray[np.uint64]:
         """``count`` values uniform in [0, t)."""
-        return self._residues(label, count, lowest=0)
+        raw = np.frombuffer(self._bytes(label, 4 * with_margin(count)), dtype="<u4")
+        values = raw & np.uint32(2**T_BITS - 1)
+        return _complete(values[values < T], count).astype(np.uint64)
 
-    def nonzero_residues(self, label: str, count: int) -> NDArray[np.uint64]:
-        """``count`` values uniform in [1, t)."""
-        return self._residues(label, count, lowest=1)
+    def unit(self, label: str) -> int:
+        """One value uniform in [1, t)."""
+        raw = np.frombuffer(self._bytes(label, 4 * with_margin(1)), dtype="<u4")
+        values = raw & np.uint32(2**T_BITS - 1)
+        return int(_complete(values[(values < T) & (values > 0)], 1)[0])
 
     def ternary(self, label: str, count: int) -> NDArray[np.int64]:
         """``count`` values uniform in {-1, 0, 1}."""
-        raw = self._with_margin(label, count, 1)
-        kept = raw[raw < _TERNARY_BOUND][:count]
-        values = _complete(kept, count).astype(np.int64)
-        return np.asarray(values % 3 - 1, dtype=np.int64)
+        raw = np.frombuffer(self._bytes(label, with_margin(count)), dtype=np.uint8)
+        kept = _complete(raw[raw < _TERNARY_BOUND], count)
+        return (kept % np.uint8(3)).astype(np.int64) - 1
 
     def centred_binomial(self, label: str, count: int) -> NDArray[np.int64]:
         """``count`` differences of two binomial values of 21 fair bits."""
-        words = self._words(label, count, _CBD_BYTES)
+        words = np.frombuffer(self._bytes(label, 8 * count), dtype="<u8")
         low = np.bitwise_count(words & np.uint64(2**CBD_BITS - 1))
         high = np.bitwise_count((words >> np.uint64(CBD_BITS)) & np.uint64(2**CBD_BITS - 1))
         difference: NDArray[np.int64] = low.astype(np.int64) - high.astype(np.int64)
         return difference
 
-    def flood(self, label: str, count: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        """``count`` values uniform in [-2^124, 2^124), as (low, high): value = low + 2^62 high.
+    def flood(self, label: str, count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """``count`` values uniform in [-2^76, 2^76), as (low, high).
 
-        ``low`` lies in [0, 2^62), ``high`` in [-2^62, 2^62).
+        The value is low + 2^50 high - 2^76; ``low`` lies in [0, 2^50), ``high`` in [0, 2^27).
         """
-        halves = np.frombuffer(self._bytes(label, count * _FLOOD_BYTES), dtype="<u8")
-        first, second = halves[0::2], halves[1::2]
-        low = first & _LOW_62
-        upper = (first >> np.uint64(62)) | ((second & _LOW_61) << np.uint64(2))
-        return low, upper.astype(np.int64) - np.int64(2**62)
+        raw = self._bytes(label, 12 * count)
+        low = np.frombuffer(raw, dtype="<u8", count=count) & np.uint64(2**FLOOD_LOW_BITS - 1)
+        upper = np.frombuffer(raw, dtype="<u4", count=count, offset=8 * count)
+        high = upper & np.uint32(2 ** (FLOOD_BITS + 1 - FLOOD_LOW_BITS) - 1)
+        return low, high.astype(np.uint64)
 
-    def permutation(self, label: str, count: int) -> NDArray[np.int64]:
-        """A uniform permutation of ``count`` <= 128 places."""
-        if not 0 < count <= MAX_PERMUTATION:
-            raise CallerMisuse("a permutation has 1 to 128 places")
-        source = iter(self._bytes(label, 16 * count))
-        places = list(range(count))
-        for last in range(count - 1, 0, -1):
-            candidates = last + 1
-            bound = 256 - 256 % candidates
-            chosen = next(byte for byte in source if byte < bound) % candidates
-            places[last], places[chosen] = places[chosen], places[last]
-        return np.array(places, dtype=np.int64)
-
-    def bit(self, label: str) -> int:
-        """One fair bit."""
-        return self._bytes(label, 1)[0] & 1
+    def numbers(self, label: str, count: int) -> list[int]:
+        """``count`` values uniform modulo Q'."""
+        raw = self._bytes(label, NUMBER_BYTES * with_margin(count))
+        parts = (raw[i : i + NUMBER_BYTES] for i in range(0, len(raw), NUMBER_BYTES))
+        kept = [n for part in parts if (n := int.from_bytes(part, "little")) < SENT_MODULUS]
+        if len(kept) < count:
+            raise RuntimeError("rejection sampling ran out of stream")
+        return kept[:count]
 
     def _bytes(self, label: str, count: int) -> bytes:
         if label in self._used:
             raise CallerMisuse(f"label {label} was drawn already")
         self._used.add(label)
         name = label.encode()
-        stream = hashlib.shake_256(_DOMAIN + b"\0" + bytes((len(name),)) + name)
-        stream.update(self._transcript)
-        stream.update(self._seed)
-        return stream.digest(count)
-
-    def _words(self, label: str, count: int, width: int) -> NDArray[np.uint64]:
-        raw = np.frombuffer(self._bytes(label, count * width), dtype=np.uint8)
-        wide = np.zeros((count, 8), dtype=np.uint8)
-        wide[:, :width] = raw.reshape(count, width)
-        return wide.view("<u8").reshape(count).astype(np.uint64, copy=False)
-
-    def _with_margin(self, label: str, count: int, width: int) -> NDArray[np.uint64]:
-        """More draws than asked for: fewer than one in 250 is rejected on average."""
-        return self._words(label, count + count // 32 + 64, width)
-
-    def _residues(self, label: str, count: int, lowest: int) -> NDArray[np.uint64]:
-        values = self._with_margin(label, count, _RESIDUE_BYTES) & _LOW_34
-        kept = values[(values < T) & (values >= lowest)][:count]
-        return _complete(kept, count)
+        key = hashlib.shake_256(_DOMAIN + b"\0" + bytes((len(name),)) + name)
+        key.update(self._transcript)
+        key.update(self._seed)
+        return keystream(key.digest(32), count)
 
 
-def _complete(kept: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
+def _complete(kept: NDArray, count: int) -> NDArray:  # type: ignore[type-arg]
     if kept.size < count:  # below 2^-100 by the margin; a shorter answer must never pass
         raise RuntimeError("rejection sampling ran out of stream")
-    return kept
+    return kept[:count]

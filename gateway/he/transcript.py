@@ -1,26 +1,37 @@
-"""The messages of a session so far, as the randomness sees them (protocol, section 7).
+"""The messages of a session so far, as the randomness sees them (protocol, sections 6 and 7).
 
-A digest over the messages before each evaluation, large bodies by their SHA-256: grant (which
-names the public key by digest), policy, both assertions (which name probe, template, evidence and
-consent), then for the rows the masked product and the encrypted bits. Two answers of the
-authority to one question thus never meet the same randomness.
+A digest over the grant (which names the public key), the policy, both assertions, both ciphertexts
+and the authority's nonce, which is drawn after all the others are fixed: nobody, the gateway
+included, knows a value of the evaluation while a probe can still be chosen.
 """
 
 from gateway.wire import cbor
-from gateway.wire.ids import Digest, digest_of
+from gateway.wire.ids import Digest, Nonce, digest_of
 
-_LABEL = "sealmatch/transcript/1"
+_LABEL = "sealmatch/transcript/2"
 
 
-def before_product(
-    grant: bytes, policy_digest: Digest, template_assertion: bytes, submission_assertion: bytes
+def transcript_digest(
+    grant: bytes,
+    policy: Digest,
+    template_assertion: bytes,
+    submission_assertion: bytes,
+    template: Digest,
+    probe: Digest,
+    nonce: Nonce,
 ) -> Digest:
-    """Transcript of the masked product."""
+    """What every stream of the evaluation depends on, beside the seed."""
     return digest_of(
-        cbor.encode([_LABEL, grant, policy_digest, template_assertion, submission_assertion])
+        cbor.encode(
+            [
+                _LABEL,
+                grant,
+                policy,
+                template_assertion,
+                submission_assertion,
+                template,
+                probe,
+                nonce,
+            ]
+        )
     )
-
-
-def before_rows(product_transcript: Digest, masked_product: Digest, bits: Digest) -> Digest:
-    """Transcript of the comparison rows."""
-    return digest_of(cbor.encode([_LABEL, product_transcript, masked_product, bits]))

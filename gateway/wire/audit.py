@@ -1,6 +1,6 @@
 """Audit by re-execution: messages between authority, gateway and auditor (protocol, section 10).
 
-Order: blinded rows -> signed demand (authority to gateway) -> inputs and sealed seed (gateway to
+Order: shares -> signed demand (authority to gateway) -> inputs, sealed ciphertexts and seed (gateway to
 auditor) -> signed report -> the same report (gateway to authority) -> signed decision.
 """
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.wire.evaluation import Decision, EvaluationFacts, FreshBytes
+from gateway.wire.evaluation import Decision, EvaluationFacts, LaneValues
 from gateway.wire.ids import (
     DigestField,
     NonceField,
@@ -17,9 +17,9 @@ from gateway.wire.ids import (
     UnixTime,
 )
 from gateway.wire.message import SMALL, Message
-from gateway.wire.polynomials import FRESH_BYTES, PUBLIC_KEY_BYTES
+from gateway.wire.polynomials import PUBLIC_KEY_BYTES
 from gateway.wire.sealing import SEALED_AUDIT_BYTES
-from gateway.wire.session import PublicKeyBytes, SignedBytes
+from gateway.wire.session import PolicyBytes, PublicKeyBytes, SignedBytes
 
 
 class Evaluated(EvaluationFacts):
@@ -46,21 +46,23 @@ class AuditDemand(Message):
 class AuditRequest(Message):
     """Gateway to auditor: the demand, and what one needs to repeat the evaluation."""
 
-    max_bytes = PUBLIC_KEY_BYTES + 2 * FRESH_BYTES + SEALED_AUDIT_BYTES + 5 * SMALL
+    max_bytes = PUBLIC_KEY_BYTES + SEALED_AUDIT_BYTES + 6 * SMALL
 
     demand: SignedBytes
     grant: SignedBytes
     public_key: PublicKeyBytes
-    policy: Annotated[bytes, Field(min_length=1, max_length=2048)]
-    """An encoded MatchPolicy."""
+    policy: PolicyBytes
     template_assertion: SignedBytes
     submission_assertion: SignedBytes
-    probe: FreshBytes
-    encrypted_bits: FreshBytes
+    nonce: SignedBytes
+    """The authority's signed ``AttemptNonce``."""
+    masked: LaneValues = Field(repr=False)
+    """What the authority answered to the product."""
     sealed_secret: Annotated[
         bytes, Field(min_length=SEALED_AUDIT_BYTES, max_length=SEALED_AUDIT_BYTES, repr=False)
     ]
-    """Template ciphertext and seed, sealed to the auditor for this demand."""
+    """Both ciphertexts, the gateway's dealing and the seed, sealed to the auditor for this demand:
+    nobody reads along, the authority above all."""
 
 
 class AuditReport(Message):

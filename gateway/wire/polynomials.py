@@ -1,7 +1,8 @@
-"""Canonical encoding of ciphertexts and session public keys (protocol, section 3.2).
+"""Canonical encoding of ciphertexts, session keys and padded products (protocol, section 3.2).
 
 One byte of format version, one byte with the number of polynomials, then for each polynomial and
-prime 8192 residues of 7 bytes, little-endian, each below its prime, always in NTT form.
+prime 8192 residues of 7 bytes, little-endian, each below its prime, always in NTT form. Before a
+padded product stand two numbers modulo Q', of 14 bytes each.
 SEAL's own serialisation is never read from the wire: its loader has had memory-safety defects,
 accepts mutated input and ties both ends to one version.
 
@@ -11,6 +12,7 @@ The decoder checks length and every residue before any object of an HE library e
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -18,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.wire.errors import CallerMisuse, MalformedMessage
-from gateway.wire.ids import Digest, KeyId
-from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, N
+from gateway.wire.ids import Digest, digest_of
+from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, SENT_MODULUS, SENT_PRIMES, N
 
 Words = NDArray[np.uint64]
 """Residues, shape (polynomials, primes, 8192), dtype uint64, NTT form."""
@@ -33,8 +35,7 @@ class CanonicalPolynomials:
     """Checked residues together with their one encoding. Immutable; compares by bytes."""
 
     primes: ClassVar[tuple[int, ...]]
-    sizes: ClassVar[tuple[int, ...]]
-    """Admissible numbers of polynomials."""
+    polynomials: ClassVar[int]
 
     __slots__ = ("__dict__", "words")
     words: Words
@@ -45,35 +46,30 @@ class CanonicalPolynomials:
         Raises:
             MalformedMessage: wrong shape, a residue at or above its prime, an all-zero polynomial.
         """
-        _check_words(words, self.primes, self.sizes)
+        _check_words(words, self.primes, self.polynomials)
         words = np.ascontiguousarray(words)
         words.setflags(write=False)
         self.words = words
 
     @classmethod
-    def decode(cls, data: bytes, *, polynomials: int | None = None) -> Self:
-        """Decode the canonical form, optionally of an exact number of polynomials.
+    def decode(cls, data: bytes) -> Self:
+        """Decode the canonical form.
 
         Raises:
             MalformedMessage: anything but the one valid encoding.
         """
-        sizes = cls.sizes if polynomials is None else (polynomials,)
-        if len(data) < HEADER_BYTES or data[0] != FORMAT_VERSION or data[1] not in sizes:
+        if len(data) < HEADER_BYTES or (data[0], data[1]) != (FORMAT_VERSION, cls.polynomials):
             raise MalformedMessage("not a canonical ciphertext: unknown header")
-        if len(data) != cls.encoded_size(data[1]):
+        if len(data) != cls.encoded_size():
             raise MalformedMessage("not a canonical ciphertext: wrong length")
-        result = cls(_unpack(data).reshape(data[1], len(cls.primes), N))
+        result = cls(_unpack(data).reshape(cls.polynomials, len(cls.primes), N))
         result.__dict__["encoded"] = data
         return result
 
     @classmethod
-    def encoded_size(cls, polynomials: int) -> int:
-        """Bytes of an encoding with that many polynomials."""
-        return HEADER_BYTES + polynomials * len(cls.primes) * N * WORD_BYTES
-
-    @property
-    def polynomials(self) -> int:
-        return int(self.words.shape[0])
+    def encoded_size(cls) -> int:
+        """Bytes of an encoding."""
+        return HEADER_BYTES + cls.polynomials * len(cls.primes) * N * WORD_BYTES
 
     @cached_property
     def encoded(self) -> bytes:
@@ -92,39 +88,81 @@ class CanonicalPolynomials:
         return hash(self.digest)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(polynomials={self.polynomials})"
+        return f"{type(self).__name__}()"
 
 
 class Ciphertext(CanonicalPolynomials):
-    """A ciphertext modulo Q: two polynomials, or three for a product."""
+    """A fresh ciphertext modulo Q: two polynomials."""
 
     primes = DATA_PRIMES
-    sizes = (2, 3)
+    polynomials = 2
     __slots__ = ()
 
 
-class SessionPublicKey(CanonicalPolynomials):
-    """The public key of one session: two polynomials over all four primes."""
+class SessionKeyHalf(CanonicalPolynomials):
+    """b of one session's public key (b, a), modulo all four primes; a follows from nonces."""
 
     primes = KEY_PRIMES
-    sizes = (2,)
+    polynomials = 1
     __slots__ = ()
 
-    @property
-    def key_id(self) -> KeyId:
-        """SHA-256 of the canonical public key."""
-        return KeyId(self.digest)
+
+class ProductTail(CanonicalPolynomials):
+    """Second and third polynomial of a padded product, modulo Q'."""
+
+    primes = SENT_PRIMES
+    polynomials = 2
+    __slots__ = ()
 
 
-FRESH_BYTES = Ciphertext.encoded_size(2)
-PRODUCT_BYTES = Ciphertext.encoded_size(3)
-PUBLIC_KEY_BYTES = SessionPublicKey.encoded_size(2)
+@dataclass(frozen=True)
+class PaddedProduct:
+    """What the authority gets of a product: two padded numbers, and two polynomials."""
+
+    head: tuple[int, int] = field(repr=False)
+    """Coefficient 0, and the sum of coefficients N/4 and 3N/4, each plus a pad, modulo Q'."""
+    tail: ProductTail
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode the canonical form.
+
+        Raises:
+            MalformedMessage: anything but the one valid encoding.
+        """
+        if len(data) != PADDED_BYTES:
+            raise MalformedMessage("not a padded product: wrong length")
+        first, second = (
+            int.from_bytes(data[i : i + NUMBER_BYTES], "little") for i in (0, NUMBER_BYTES)
+        )
+        if max(first, second) >= SENT_MODULUS:
+            raise MalformedMessage("not a padded product: a number is not below the modulus")
+        return cls((first, second), ProductTail.decode(data[2 * NUMBER_BYTES :]))
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The canonical bytes."""
+        numbers = b"".join(number.to_bytes(NUMBER_BYTES, "little") for number in self.head)
+        return numbers + self.tail.encoded
+
+    @cached_property
+    def digest(self) -> Digest:
+        """SHA-256 of the canonical bytes."""
+        return digest_of(self.encoded)
 
 
-def _check_words(words: Words, primes: tuple[int, ...], sizes: tuple[int, ...]) -> None:
+NUMBER_BYTES = 14
+"""Of a number modulo Q'."""
+
+FRESH_BYTES = Ciphertext.encoded_size()
+PADDED_BYTES = 2 * NUMBER_BYTES + ProductTail.encoded_size()
+PUBLIC_KEY_BYTES = SessionKeyHalf.encoded_size()
+
+
+def _check_words(words: Words, primes: tuple[int, ...], polynomials: int) -> None:
     if words.dtype != np.uint64 or words.ndim != 3:
         raise CallerMisuse("residues are a three-dimensional array of 64-bit words")
-    if words.shape[0] not in sizes or words.shape[1:] != (len(primes), N):
+    if words.shape != (polynomials, len(primes), N):
         raise CallerMisuse("residues do not have the profile's shape")
     if not (words < np.array(primes, dtype=np.uint64)[:, None]).all():
         raise MalformedMessage("not a canonical ciphertext: a residue is not below its prime")

@@ -1,15 +1,18 @@
-"""The template ciphertext sealed to the gateway, and an audit's secrets to the auditor.
+"""What travels sealed: template, probe and dealings to the servers, audited secrets to the auditor.
 
-HPKE (RFC 9180) in base mode: X-Wing's ML-KEM-768 + X25519, HKDF-SHA-256, AES-256-GCM. The device
-carries the sealed template but cannot open it, so it cannot hand in the template as its probe.
-``info`` binds session and key: a sealed template opens in no other session (protocol, section 8).
+HPKE (RFC 9180) in base mode: X-Wing's ML-KEM-768 + X25519, HKDF-SHA-256, AES-256-GCM. ``info`` names
+what is sealed, for whom, session, key and the order of lanes: nothing opens in another session or
+another role (protocol, sections 6 and 8).
 
-Template and seed of an audited session are sealed to the auditor, with an ``info`` that binds the
-authority's demand (section 10): whoever reads along between gateway and auditor, the authority
-above all, must not get them, and that shall not rest on TLS.
+The template goes to the gateway, with its dealing, so that the device that carries it can neither
+copy it as its probe nor learn r. The probe goes to the gateway sealed as well: it is encrypted under
+the authority's key, so an authority that reads along must not find it. The other dealing goes to
+the authority. Ciphertexts and seed of an audited session are sealed to the auditor, with an ``info``
+that binds the authority's demand (section 10).
 """
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import (
@@ -26,6 +29,7 @@ from cryptography.hazmat.primitives.hpke import (
     Suite,
 )
 
+from gateway.wire.dealing import DEALING_BYTES
 from gateway.wire.errors import Refused
 from gateway.wire.ids import Digest, KeyId, SessionId
 from gateway.wire.polynomials import FRESH_BYTES
@@ -34,33 +38,49 @@ from gateway.wire.profile import SEED_BYTES
 _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _ENCAPSULATION_BYTES = 1120
 _TAG_BYTES = 16
-_LABEL = b"sealmatch/sealed-template/1"
-_AUDIT_LABEL = b"sealmatch/sealed-audit/1"
+_AUDIT_LABEL = b"sealmatch/sealed-audit/2"
+_LANE_ORDER = b"probe,actions"
+
+
+class Sealed(Enum):
+    """What is sealed for a session, and to whom; the value is the label in ``info``."""
+
+    TEMPLATE = b"sealmatch/sealed-template/2/gateway"
+    """Template ciphertext, then the gateway's dealing."""
+    PROBE = b"sealmatch/sealed-probe/2/gateway"
+    """Probe ciphertext."""
+    DEALING = b"sealmatch/sealed-dealing/2/authority"
+    """The authority's dealing."""
+
 
 _MLKEM_PUBLIC_BYTES = 1184
 _MLKEM_SEED_BYTES = 64
 PUBLIC_BYTES = _MLKEM_PUBLIC_BYTES + 32
 PRIVATE_BYTES = _MLKEM_SEED_BYTES + 32
 
-SEALED_BYTES = _ENCAPSULATION_BYTES + FRESH_BYTES + _TAG_BYTES
-SEALED_AUDIT_BYTES = SEALED_BYTES + SEED_BYTES
+_OVERHEAD = _ENCAPSULATION_BYTES + _TAG_BYTES
+SEALED_TEMPLATE_BYTES = _OVERHEAD + FRESH_BYTES + DEALING_BYTES
+SEALED_PROBE_BYTES = _OVERHEAD + FRESH_BYTES
+SEALED_DEALING_BYTES = _OVERHEAD + DEALING_BYTES
+SEALED_AUDIT_BYTES = _OVERHEAD + 2 * FRESH_BYTES + DEALING_BYTES + SEED_BYTES
+"""Template and probe ciphertext, the gateway's dealing, the seed."""
 
 
 @dataclass(frozen=True)
 class SealingPublicKey:
-    """A public sealing key: the gateway's, which the issuer pins, or an auditor's.
+    """A public sealing key: a server's, which issuer and device pin, or an auditor's.
 
     ``raw`` is the ML-KEM-768 encapsulation key (1184 bytes), then the X25519 key (32 bytes).
     """
 
     raw: bytes
 
-    def seal(self, template: bytes, session: SessionId, key_id: KeyId) -> bytes:
-        """Seal canonical template bytes for one session and key."""
-        return self._seal(template, _info(session, key_id))
+    def seal(self, what: Sealed, plain: bytes, session: SessionId, key_id: KeyId) -> bytes:
+        """Seal for one session, key and role."""
+        return self._seal(plain, _info(what, session, key_id))
 
     def seal_for_audit(self, secret: bytearray, demand: Digest) -> bytes:
-        """Seal template ciphertext and seed for one signed demand, named by its digest."""
+        """Seal an audited session's secret for one signed demand, named by its digest."""
         return self._seal(secret, _audit_info(demand))
 
     def _seal(self, plain: bytes | bytearray, info: bytes) -> bytes:
@@ -100,16 +120,16 @@ class SealingPrivateKey:
             self.mlkem.public_key().public_bytes_raw() + self.x25519.public_key().public_bytes_raw()
         )
 
-    def open(self, sealed: bytes, session: SessionId, key_id: KeyId) -> bytes:
-        """Open a sealed template.
+    def open(self, what: Sealed, sealed: bytes, session: SessionId, key_id: KeyId) -> bytes:
+        """Open what was sealed for this session, key and role.
 
         Raises:
-            Refused: sealed to another key, for another session, or altered.
+            Refused: sealed to another key, for something else, or altered.
         """
-        return self._open(sealed, _info(session, key_id), "template")
+        return self._open(sealed, _info(what, session, key_id), what.name.lower())
 
     def open_for_audit(self, sealed: bytes, demand: Digest) -> bytes:
-        """Open template ciphertext and seed of an audited session, one after the other.
+        """Open an audited session's secret.
 
         Raises:
             Refused: sealed to another key, for another demand, or altered.
@@ -124,8 +144,8 @@ class SealingPrivateKey:
             raise Refused(f"the sealed {what} does not open") from None
 
 
-def _info(session: SessionId, key_id: KeyId) -> bytes:
-    return _LABEL + b"\0" + session + key_id
+def _info(what: Sealed, session: SessionId, key_id: KeyId) -> bytes:
+    return b"\0".join((what.value, _LANE_ORDER, session + key_id))
 
 
 def _audit_info(demand: Digest) -> bytes:

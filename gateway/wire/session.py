@@ -29,6 +29,8 @@ SignedBytes = Annotated[bytes, Field(min_length=1, max_length=SMALL, repr=False)
 """An encoded COSE_Sign1."""
 MaybeSignedBytes = Annotated[bytes, Field(min_length=1, max_length=SMALL)] | None
 """The same, or null; to be given ``repr=False`` where it is used."""
+PolicyBytes = Annotated[bytes, Field(min_length=1, max_length=2048)]
+"""An encoded MatchPolicy."""
 
 
 class SessionRequest(Message):
@@ -58,6 +60,8 @@ class SessionKeyRequest(Message):
     device: PartyId
     issuer: PartyId
     client_nonce: NonceField
+    gateway_nonce: NonceField
+    """Fixed before the authority is asked: half of the key follows from both nonces."""
 
 
 class SessionScope(Message):
@@ -80,12 +84,13 @@ class SessionGrant(SessionScope):
     """Signed by the authority: this key serves this session between these parties, until then."""
 
     client_nonce: NonceField
+    gateway_nonce: NonceField
     key_id: KeyIdField
     expires_at: UnixTime
 
 
 class SessionKeyResponse(Message):
-    """Authority to gateway: the signed grant and the public key."""
+    """Authority to gateway: the signed grant and b, the authority's half of the public key."""
 
     max_bytes = PUBLIC_KEY_BYTES + SMALL
 
@@ -94,13 +99,13 @@ class SessionKeyResponse(Message):
 
 
 class SessionOffer(Message):
-    """Gateway to client: grant, public key, match policy, liveness challenge."""
+    """Gateway to client: grant, half of the public key, match policy, liveness challenge."""
 
     max_bytes = PUBLIC_KEY_BYTES + SMALL
 
     grant: SignedBytes
     public_key: PublicKeyBytes
-    policy: Annotated[bytes, Field(min_length=1, max_length=2048)]
-    """An encoded MatchPolicy: its digest enters decision and statement."""
+    policy: PolicyBytes
+    """Its digest enters decision and statement."""
     challenge: Annotated[bytes, Field(max_length=2048)] | None
     """An encoded Challenge; null where this gateway makes no liveness check."""

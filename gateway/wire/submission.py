@@ -18,8 +18,8 @@ from gateway.wire.ids import (
 )
 from gateway.wire.liveness import EVIDENCE_BYTES
 from gateway.wire.message import SMALL, Message
-from gateway.wire.polynomials import FRESH_BYTES
-from gateway.wire.sealing import SEALED_BYTES
+from gateway.wire.evaluation import SealedDealingBytes
+from gateway.wire.sealing import SEALED_PROBE_BYTES, SEALED_TEMPLATE_BYTES
 from gateway.wire.session import ConsentTextVersion, SignedBytes
 
 
@@ -31,6 +31,9 @@ class TemplateAssertion(Message):
     issuer: PartyId
     template_digest: DigestField
     """SHA-256 of the canonical template ciphertext."""
+    gateway_dealing_digest: DigestField
+    authority_dealing_digest: DigestField
+    """SHA-256 of what was dealt to each server for the decision, before it was sealed."""
     model_id: ModelId
     model_digest: DigestField
     """SHA-256 of the model pack's manifest: vectors of two models are never compared."""
@@ -73,16 +76,22 @@ class SubmissionAssertion(Message):
 
 
 class Submission(Message):
-    """Client to gateway: both ciphertexts, both assertions, evidence and consent."""
+    """Client to gateway: what is sealed, both assertions, evidence and consent."""
 
-    max_bytes = SEALED_BYTES + FRESH_BYTES + 2 * SMALL + EVIDENCE_BYTES
+    max_bytes = SEALED_TEMPLATE_BYTES + SEALED_PROBE_BYTES + 2 * SMALL + EVIDENCE_BYTES
 
     session: SessionIdField
     sealed_template: Annotated[
-        bytes, Field(min_length=SEALED_BYTES, max_length=SEALED_BYTES, repr=False)
+        bytes, Field(min_length=SEALED_TEMPLATE_BYTES, max_length=SEALED_TEMPLATE_BYTES, repr=False)
     ]
+    """Template ciphertext and the gateway's dealing, to the gateway."""
+    sealed_dealing: SealedDealingBytes
+    """The authority's dealing, to the authority."""
     template_assertion: SignedBytes
-    probe: Annotated[bytes, Field(min_length=FRESH_BYTES, max_length=FRESH_BYTES, repr=False)]
+    sealed_probe: Annotated[
+        bytes, Field(min_length=SEALED_PROBE_BYTES, max_length=SEALED_PROBE_BYTES, repr=False)
+    ]
+    """Probe ciphertext, to the gateway."""
     submission_assertion: SignedBytes
     liveness_evidence: Annotated[bytes, Field(max_length=EVIDENCE_BYTES)] | None = Field(repr=False)
     """An encoded LivenessTranscript."""

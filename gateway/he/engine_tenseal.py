@@ -1,0 +1,41 @@
+"""The older SEAL that the package ``tenseal`` builds: a second engine, word for word the same.
+
+An independent build against which the default one is tested, and a way out should that be
+abandoned. It reads and writes files only, compresses what it saves, and takes slots as lists.
+"""
+
+import struct
+from typing import Any, Final
+
+import tenseal.sealapi as sealapi
+
+from gateway.he import layout
+from gateway.he.engine import Engine, EngineName, Slots, set_profile
+
+_BGV: Final = 3
+
+
+class TensealEngine(Engine):
+    """The operations of ``Engine`` on tenseal's objects."""
+
+    library = sealapi
+    name: EngineName = "tenseal"
+
+    def _saved(self, ciphertext: Any) -> layout.Saved:
+        return layout.saved_to_file(ciphertext)
+
+    def _context(self) -> Any:
+        parameters = sealapi.EncryptionParameters(_BGV)
+        set_profile(sealapi, parameters)
+        return sealapi.SEALContext(parameters, True, sealapi.SEC_LEVEL_TYPE.TC128)
+
+    def _find_key_level(self) -> bytes:
+        return struct.pack("<4Q", *self.context.key_parms_id())
+
+    def _read(self, target: Any, saved: bytes) -> Any:
+        return self._load_file(target, saved)
+
+    def _encode(self, slots: Slots) -> Any:
+        result = sealapi.Plaintext()
+        self._encoder.encode(slots.tolist(), result)
+        return result
