@@ -12,7 +12,7 @@ service    the checks around it: trust, assertions, session states, what is sign
 trust      whose signatures count: gateways, issuers, devices
 trust_file the list on disk, and the signed history that it follows from
 enrolment  what the operator does to it
-custody    the authority's own signing key and peppers
+custody    the authority's own signing key, sealing key and peppers
 vault      where they lie: a sealed file, or a token (token_vault)
 ceremony   making, rotating and showing them
 config     configuration from file and environment

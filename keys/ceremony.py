@@ -11,16 +11,16 @@ from typing import Any
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.host.keyfile import exclusive, require_absent
-from gateway.wire.host.keyring import PepperRing, SigningRing
+from gateway.wire.host.keyring import PepperRing, SealingRing, SigningRing
 from gateway.wire.host.serving import existing_directory
 from keys.config import AuthoritySettings
-from keys.custody import open_vault, record_file
+from keys.custody import open_vault, record_file, within_overlaps
 from keys.trust import TrustList
 from keys.vault import AuthorityKeys, Vault
 
 
 def initialise(settings: AuthoritySettings, now: int) -> AuthorityKeys:
-    """Draw signing key and pepper.
+    """Draw signing key, sealing key and pepper.
 
     Raises:
         KeyFileError: there are keys already, or no passphrase.
@@ -33,6 +33,7 @@ def initialise(settings: AuthoritySettings, now: int) -> AuthorityKeys:
                 party=settings.party,
                 signing=SigningRing(current=vault.draw_key(now)),
                 peppers=PepperRing(current=vault.draw_pepper(now)),
+                sealing=SealingRing(current=vault.draw_sealing(now)),
             )
             vault.create(keys)
             return keys
@@ -87,7 +88,7 @@ def rotate_pepper(settings: AuthoritySettings, now: int) -> AuthorityKeys:
     """
 
     def rotate(keys: AuthorityKeys, vault: Vault) -> AuthorityKeys:
-        rotated = keys.peppers.rotated(vault.draw_pepper(now), now)
+        rotated = keys.peppers.rotated(vault.draw_pepper(now))
         return keys.model_copy(update={"peppers": rotated})
 
     return _change(settings, now, rotate)
@@ -106,6 +107,33 @@ def drop_previous_pepper(settings: AuthoritySettings, now: int) -> AuthorityKeys
     return _change(settings, now, drop)
 
 
+def rotate_sealing_key(settings: AuthoritySettings, now: int) -> AuthorityKeys:
+    """Draw a new sealing key, keep the present one for the overlap, drop the one before.
+
+    Raises:
+        KeyFileError: as ``open_custody``.
+    """
+
+    def rotate(keys: AuthorityKeys, vault: Vault) -> AuthorityKeys:
+        rotated = keys.sealing.rotated(vault.draw_sealing(now))
+        return keys.model_copy(update={"sealing": rotated})
+
+    return _change(settings, now, rotate)
+
+
+def drop_previous_sealing_key(settings: AuthoritySettings, now: int) -> AuthorityKeys:
+    """End the overlap: nobody can open what was sealed to the previous key any more.
+
+    Raises:
+        KeyFileError: as ``open_custody``.
+    """
+
+    def drop(keys: AuthorityKeys, _: Vault) -> AuthorityKeys:
+        return keys.model_copy(update={"sealing": keys.sealing.without_previous()})
+
+    return _change(settings, now, drop)
+
+
 def read_keys(settings: AuthoritySettings) -> AuthorityKeys:
     """The record as it is.
 
@@ -117,8 +145,13 @@ def read_keys(settings: AuthoritySettings) -> AuthorityKeys:
 
 
 def describe(keys: AuthorityKeys, now: int) -> dict[str, Any]:
-    """What everyone may know: public keys and the peppers' ages."""
-    return {**keys.signing.describe(keys.party), "peppers": keys.peppers.describe(now)}
+    """What everyone may know: public keys, and the ages of sealing keys and peppers."""
+    return {
+        **keys.signing.describe(keys.party),
+        "sealingKey": keys.sealing.current.public.hex(),
+        "sealingKeys": keys.sealing.describe(now),
+        "peppers": keys.peppers.describe(now),
+    }
 
 
 def _change(
@@ -127,12 +160,10 @@ def _change(
     alter: Callable[[AuthorityKeys, Vault], AuthorityKeys],
 ) -> AuthorityKeys:
     """Replace the record, then destroy what it no longer names: a crash in between leaves a key
-    too many, never one too few. A pepper past its overlap goes at every change."""
+    too many, never one too few. What is past its overlap goes at every change."""
     with exclusive(settings.data_dir), open_vault(settings) as vault:
         keys = _proven(vault, settings)
-        changed = alter(keys, vault)
-        peppers = changed.peppers.within(settings.pepper_overlap, now)
-        changed = changed.model_copy(update={"peppers": peppers})
+        changed = within_overlaps(alter(keys, vault), settings, now)
         vault.replace(changed)
         for held in keys.all_held() - changed.all_held():
             vault.forget(held)
@@ -140,10 +171,11 @@ def _change(
 
 
 def _proven(vault: Vault, settings: AuthoritySettings) -> AuthorityKeys:
-    """The record, after each signing key showed that it belongs to the public key beside it: what
-    a ceremony prints gets pinned, and a token's index could have been altered."""
+    """The record, after each key showed that it belongs to the public key beside it: what a
+    ceremony prints gets pinned, and a token's index could have been altered."""
     keys = vault.load().owned_by(settings.party)
     for key in (keys.signing.current, keys.signing.next):
         if key is not None:
             vault.signer(key)
+    vault.sealing(keys.sealing.current)
     return keys

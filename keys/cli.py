@@ -48,6 +48,12 @@ def _rotate_pepper(options: argparse.Namespace, settings: AuthoritySettings) -> 
     return _print_public(rotate(settings, unix_time()))
 
 
+def _rotate_sealing(options: argparse.Namespace, settings: AuthoritySettings) -> int:
+    dropping = ceremony.drop_previous_sealing_key
+    rotate = dropping if options.drop_previous else ceremony.rotate_sealing_key
+    return _print_public(rotate(settings, unix_time()))
+
+
 def _enrol(options: argparse.Namespace, settings: AuthoritySettings) -> int:
     party = enrolment.party_of(options.kind, options.party, options.public_key)
     enrolment.enrol(settings, [party], unix_time(), overlap=options.overlap)
@@ -110,8 +116,8 @@ def _command() -> OperatorCommand[AuthoritySettings]:
     )
     command.add("serve", _serve, "serve until Ctrl-C")
     _, kinds = command.add_keys(
-        "draw the authority's signing key and pepper; prints the public key",
-        "print the public keys and the peppers' ages",
+        "draw the authority's signing key, sealing key and pepper; prints the public keys",
+        "print the public keys, and the ages of sealing keys and peppers",
         _init,
         _show,
         _rotate_signing,
@@ -119,9 +125,11 @@ def _command() -> OperatorCommand[AuthoritySettings]:
     pepper = command.add(
         "pepper", _rotate_pepper, "draw a new pepper; the present one serves the overlap", kinds
     )
-    pepper.add_argument(
-        "--drop-previous", action="store_true", help="draw none; end the overlap now"
-    )
+    sealing = "draw a new sealing key, for issuers to pin; the present one serves the overlap"
+    for secret in (pepper, command.add("sealing", _rotate_sealing, sealing, kinds)):
+        secret.add_argument(
+            "--drop-previous", action="store_true", help="draw none; end the overlap now"
+        )
     _add_enrolment(command)
     verbs = command.group("audits", "demands for audits that were never answered")
     command.add("list", _audits, "count them by gateway", verbs)

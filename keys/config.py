@@ -74,10 +74,17 @@ class AuthoritySettings(ServerSettings):
         description="Days for which the previous pepper is used beside a new one; the gateways' "
         "retention period.",
     )
+    sealing_overlap_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="Days for which the previous sealing key still opens beside a new one; the "
+        "time that issuers have to pin the new one.",
+    )
     pkcs11_module: Path | None = Field(
         default=None,
-        description="PKCS#11 library of a token that holds signing key and peppers; without it, "
-        "they are in the sealed keystore.",
+        description="PKCS#11 library of a token that holds signing key, peppers and the sealing "
+        "key's secret; without it, they are in the sealed keystore.",
     )
     pkcs11_token_label: str | None = Field(default=None, description="Label of the token.")
     pkcs11_pin_file: Path | None = Field(
@@ -90,6 +97,11 @@ class AuthoritySettings(ServerSettings):
     def pepper_overlap(self) -> int:
         """Seconds."""
         return self.pepper_overlap_days * 86_400
+
+    @property
+    def sealing_overlap(self) -> int:
+        """Seconds."""
+        return self.sealing_overlap_days * 86_400
 
     @property
     def caps(self) -> CapLimits:

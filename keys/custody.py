@@ -1,8 +1,12 @@
-"""The authority's own long-lived secrets: signing key and peppers (protocol, sections 2 and 11).
+"""The authority's own long-lived secrets: signing key, sealing key and peppers.
 
-They are the only secrets it keeps. Neither opens anything biometric: the signing key vouches for
-session keys and decisions, the peppers turn an issuer's value into subject handles. They lie in a
-sealed file or in a token (``keys.vault``); ``keys.ceremony`` makes and replaces them.
+They are the only secrets it keeps. None alone opens anything biometric: the signing key vouches for
+session keys and decisions, the peppers turn an issuer's value into subject handles. The sealing key
+opens what an issuer deals to the authority for a session: half of what masks a score, of which the
+gateway has the rest, so a thief who works with the gateway must not get it.
+
+They lie in a sealed file or in a token (``keys.vault``); ``keys.ceremony`` makes and replaces them.
+Protocol, sections 2, 6 and 11.
 """
 
 import hmac
@@ -15,8 +19,9 @@ from gateway.wire.host.keyfile import KeyFileError
 from gateway.wire.host.keystore import KEYSTORE_FILE
 from gateway.wire.host.sealed_keys import keystore_passphrase
 from gateway.wire.ids import PartyId, SubjectHandle, SubjectInner
+from gateway.wire.sealing import SealingPrivateKey
 from keys.config import AuthoritySettings
-from keys.vault import Pepper, SealedVault, Vault
+from keys.vault import AuthorityKeys, MacKey, SealedVault, Vault
 
 INDEX_FILE = "token.index"
 
@@ -26,13 +31,15 @@ class Custody:
     """The authority's secrets, ready for use. None shows in a ``repr``."""
 
     signing: SigningKey = field(repr=False)
-    pepper: bytes | Pepper = field(repr=False)
-    previous_pepper: bytes | Pepper | None = field(default=None, repr=False)
+    pepper: bytes | MacKey = field(repr=False)
+    previous_pepper: bytes | MacKey | None = field(default=None, repr=False)
     """During the overlap after a rotation."""
     next_public: VerifyKey | None = None
     """Of the staged signing key."""
     old_public: tuple[VerifyKey, ...] = ()
     """Of the signing keys before the present one."""
+    sealing: tuple[SealingPrivateKey, ...] = field(default=(), repr=False)
+    """The current one; during the overlap after a rotation the former one as well."""
 
     @property
     def chain_keys(self) -> ChainKeys:
@@ -57,24 +64,32 @@ def open_custody(settings: AuthoritySettings, now: int) -> Custody:
     """Open the authority's secrets for service.
 
     Args:
-        now: seconds since 1970; a previous pepper whose overlap has passed is not used.
+        now: seconds since 1970; a previous pepper or sealing key whose overlap has passed is not
+            used.
 
     Raises:
         KeyFileError: missing, another party's, or they do not open; or there is no passphrase.
     """
     with open_vault(settings) as vault:
-        keys = vault.load().owned_by(settings.party)
-        peppers = keys.peppers.within(settings.pepper_overlap, now)
-        old, staged = peppers.previous, keys.signing.next
+        keys = within_overlaps(vault.load().owned_by(settings.party), settings, now)
+        old, staged = keys.peppers.previous, keys.signing.next
         if staged is not None:
             vault.signer(staged)  # it belongs to the public key beside it
         return Custody(
             SigningKey(settings.party, vault.signer(keys.signing.current)),
-            vault.pepper(peppers.current.held),
+            vault.pepper(keys.peppers.current.held),
             None if old is None else vault.pepper(old.held),
             None if staged is None else VerifyKey(settings.party, staged.public),
             tuple(VerifyKey(settings.party, public) for public in keys.signing.old_public),
+            tuple(vault.sealing(key) for key in keys.sealing.all()),
         )
+
+
+def within_overlaps(keys: AuthorityKeys, settings: AuthoritySettings, now: int) -> AuthorityKeys:
+    """Without the previous pepper or sealing key whose overlap has passed."""
+    peppers = keys.peppers.within(settings.pepper_overlap, now)
+    sealing = keys.sealing.within(settings.sealing_overlap, now)
+    return keys.model_copy(update={"peppers": peppers, "sealing": sealing})
 
 
 def open_vault(settings: AuthoritySettings, *, new: bool = False) -> Vault:
@@ -106,5 +121,5 @@ def _open_token(settings: AuthoritySettings) -> Vault:
     return open_token(settings)
 
 
-def _mac(pepper: bytes | Pepper, data: bytes) -> bytes:
+def _mac(pepper: bytes | MacKey, data: bytes) -> bytes:
     return hmac.digest(pepper, data, "sha256") if isinstance(pepper, bytes) else pepper.mac(data)

@@ -1,8 +1,12 @@
-"""The authority's signing key and peppers in a PKCS#11 token: they are drawn there and stay there.
+"""The authority's secrets in a PKCS#11 token: they are drawn there and stay there.
 
 The data directory then holds an index alone, which names the token's objects by their ids and is
 no secret. Whoever steals the host's disk has no key; whoever takes over the running host can use
 the keys while the token answers, but cannot take them along. Needs the extra ``pkcs11``.
+
+The sealing key is the exception. Tokens have no X-Wing, so it is expanded at start from a MAC that
+the token computes (``keys.vault``). While the server runs it lies in memory, and whoever takes over
+the host then can take it along; no disk ever has it.
 
 Mechanisms: EDDSA over Ed25519 (PKCS#11 3.0; the curve by its OID, RFC 8410) and SHA256_HMAC.
 """
@@ -20,13 +24,14 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from gateway.wire.cose import Signer, VerifyKey
 from gateway.wire.errors import BodyTooLarge, MalformedMessage, Refused, Unavailable
 from gateway.wire.host.keyfile import KeyFileError, create_secret, read_private, replace_secret
-from gateway.wire.host.keyring import HeldKey, HeldPepper
+from gateway.wire.host.keyring import HeldKey, HeldPepper, HeldSealing
 from gateway.wire.host.memory import wipe
 from gateway.wire.host.passphrase import obtain
 from gateway.wire.message import SMALL
+from gateway.wire.sealing import SealingPrivateKey
 from keys.config import AuthoritySettings
 from keys.custody import record_file
-from keys.vault import AuthorityKeys, Pepper
+from keys.vault import AuthorityKeys, MacKey, held_sealing, opened_sealing
 
 PIN_CREDENTIAL: Final = "sealmatch-pin"
 """Name of the systemd credential."""
@@ -34,7 +39,7 @@ PIN_CREDENTIAL: Final = "sealmatch-pin"
 _ED25519_OID: Final = bytes.fromhex("06032b6570")
 _ID_BYTES: Final = 16
 _RAW_PUBLIC_BYTES: Final = 32
-_PEPPER_BITS: Final = 256
+_SECRET_BITS: Final = 256
 _PROOF: Final = b"sealmatch/token-holds-key/1"
 """Signed once when a key is opened; no message of the protocol has this form."""
 
@@ -57,7 +62,7 @@ class TokenSigner:
         return self._public
 
 
-class TokenPepper:
+class TokenMacKey:
     """A key of HMAC-SHA-256 in the token."""
 
     def __init__(self, key: Any) -> None:
@@ -118,18 +123,25 @@ class TokenVault:
         return HeldKey(held=held, public=point, drawn_at=now)
 
     def draw_pepper(self, now: int) -> HeldPepper:
+        return HeldPepper(held=self._draw_secret("sealmatch pepper"), drawn_at=now)
+
+    def draw_sealing(self, now: int) -> HeldSealing:
+        held = self._draw_secret("sealmatch sealing secret")
+        return held_sealing(held, self._mac_key(held, "the sealing key's secret"), now)
+
+    def _draw_secret(self, label: str) -> bytes:
         held = token_bytes(_ID_BYTES)
         with _drawing("HMAC-SHA-256"):
             self._session.generate_key(
                 KeyType.GENERIC_SECRET,
-                _PEPPER_BITS,
+                _SECRET_BITS,
                 id=held,
-                label="sealmatch pepper",
+                label=label,
                 store=True,
                 capabilities=MechanismFlag.SIGN,
                 template=_STAYS_INSIDE,
             )
-        return HeldPepper(held=held, drawn_at=now)
+        return held
 
     def forget(self, held: bytes) -> None:
         with _answering():
@@ -147,11 +159,17 @@ class TokenVault:
         self._in_use = True
         return signer
 
-    def pepper(self, held: bytes) -> Pepper:
-        with _drawing("the pepper"):
-            found = self._session.get_key(object_class=ObjectClass.SECRET_KEY, id=held)
+    def pepper(self, held: bytes) -> MacKey:
+        pepper = self._mac_key(held, "the pepper")
         self._in_use = True
-        return TokenPepper(found)
+        return pepper
+
+    def sealing(self, key: HeldSealing) -> SealingPrivateKey:
+        return opened_sealing(key, self._mac_key(key.held, "the sealing key's secret"))
+
+    def _mac_key(self, held: bytes, what: str) -> TokenMacKey:
+        with _drawing(what):
+            return TokenMacKey(self._session.get_key(object_class=ObjectClass.SECRET_KEY, id=held))
 
 
 def open_token(settings: AuthoritySettings) -> TokenVault:

@@ -3,39 +3,47 @@
 A vault stores an ``AuthorityKeys`` record and turns its entries into things that sign and mac.
 ``keys.custody`` decides what changes; a vault only keeps it. The sealed file holds the secrets
 themselves; ``keys.token_vault`` holds ids of objects that never leave the token.
+
+No token knows the keys of HPKE's X-Wing yet. So the sealing key is expanded, at start, from the MAC
+of one label under a secret of its own, in both vaults alike. It then lies in the server's memory,
+even where the secret stays in a token, and is never written anywhere.
 """
 
 import hmac
 import secrets
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from gateway.wire.cose import Signer
-from gateway.wire.host.keyring import HeldKey, HeldPepper, PepperRing
+from gateway.wire.host.keyfile import KeyFileError
+from gateway.wire.host.keyring import HeldKey, HeldPepper, HeldSealing, PepperRing, SealingRing
 from gateway.wire.host.keystore import Cost, create_keystore, open_keystore, replace_keystore
 from gateway.wire.host.memory import wipe
 from gateway.wire.host.party_keys import PartyKeys
+from gateway.wire.sealing import PRIVATE_BYTES, SealingPrivateKey
 
-_PEPPER_BYTES = 32
+_SECRET_BYTES: Final = 32
+_SEALING_LABEL: Final = b"sealmatch/authority-sealing-key/1"
+"""What a handle is made of begins with a zero byte: no MAC of the one is a MAC of the other."""
 
 
 class AuthorityKeys(PartyKeys):
     """The authority's long-lived secrets, or where they are."""
 
     peppers: PepperRing
+    sealing: SealingRing
 
     def all_held(self) -> frozenset[bytes]:
         """Every secret, or id of one, that the record names."""
-        named = (
-            self.signing.current,
-            self.signing.next,
-            self.peppers.current,
-            self.peppers.previous,
-        )
-        return frozenset(one.held for one in named if one is not None)
+        staged = () if self.signing.next is None else (self.signing.next,)
+        named = (self.signing.current, *staged, *self.peppers.all(), *self.sealing.all())
+        return frozenset(one.held for one in named)
 
 
-class Pepper(Protocol):
+class MacKey(Protocol):
     """A key of HMAC-SHA-256, in memory or in a token."""
 
     def mac(self, data: bytes) -> bytes: ...
@@ -61,16 +69,21 @@ class Vault(Protocol):
 
     def draw_pepper(self, now: int) -> HeldPepper: ...
 
+    def draw_sealing(self, now: int) -> HeldSealing: ...
+
     def forget(self, held: bytes) -> None:
         """Destroy what no record refers to any more."""
 
     def signer(self, key: HeldKey) -> Signer: ...
 
-    def pepper(self, held: bytes) -> Pepper: ...
+    def pepper(self, held: bytes) -> MacKey: ...
+
+    def sealing(self, key: HeldSealing) -> SealingPrivateKey:
+        """Raises ``KeyFileError``: it does not belong to the public key beside it."""
 
 
-class MemoryPepper:
-    """A pepper in memory. It never shows in a ``repr``."""
+class MemoryMacKey:
+    """A pepper, or the sealing key's secret, in memory. It never shows in a ``repr``."""
 
     __slots__ = ("_value",)
 
@@ -108,7 +121,11 @@ class SealedVault:
         return HeldKey.draw(now)
 
     def draw_pepper(self, now: int) -> HeldPepper:
-        return HeldPepper(held=secrets.token_bytes(_PEPPER_BYTES), drawn_at=now)
+        return HeldPepper(held=secrets.token_bytes(_SECRET_BYTES), drawn_at=now)
+
+    def draw_sealing(self, now: int) -> HeldSealing:
+        held = secrets.token_bytes(_SECRET_BYTES)
+        return held_sealing(held, MemoryMacKey(held), now)
 
     def forget(self, held: bytes) -> None:
         """It went with the old file."""
@@ -116,5 +133,31 @@ class SealedVault:
     def signer(self, key: HeldKey) -> Signer:
         return key.signer()
 
-    def pepper(self, held: bytes) -> Pepper:
-        return MemoryPepper(held)
+    def pepper(self, held: bytes) -> MacKey:
+        return MemoryMacKey(held)
+
+    def sealing(self, key: HeldSealing) -> SealingPrivateKey:
+        return opened_sealing(key, MemoryMacKey(key.held))
+
+
+def held_sealing(held: bytes, secret: MacKey, now: int) -> HeldSealing:
+    """The entry of a new sealing key: where its secret is, and the public key that follows."""
+    return HeldSealing(held=held, public=_expanded(secret).public.raw, drawn_at=now)
+
+
+def opened_sealing(key: HeldSealing, secret: MacKey) -> SealingPrivateKey:
+    """The sealing key of an entry.
+
+    Raises:
+        KeyFileError: it does not belong to the public key beside it, which gets pinned.
+    """
+    found = _expanded(secret)
+    if found.public.raw != key.public:
+        raise KeyFileError("the sealing key is not that of the public key beside it")
+    return found
+
+
+def _expanded(secret: MacKey) -> SealingPrivateKey:
+    """HKDF's second half (RFC 5869) alone: the MAC of the label is a uniform key already."""
+    expand = HKDFExpand(SHA256(), PRIVATE_BYTES, _SEALING_LABEL)
+    return SealingPrivateKey.from_raw(expand.derive(secret.mac(_SEALING_LABEL)))

@@ -142,7 +142,13 @@ def authority_secrets(environment: Mapping[str, str]) -> dict[str, bytes]:
     settings = AuthoritySettings.read(None, environment)
     with open_vault(settings) as vault:
         keys = vault.load()
-    return {"authority signing": keys.signing.current.held, "pepper": keys.peppers.current.held}
+        sealing = vault.sealing(keys.sealing.current)
+    return {
+        "authority signing": keys.signing.current.held,
+        "pepper": keys.peppers.current.held,
+        "authority sealing": sealing.raw,
+        "authority sealing, secret": keys.sealing.current.held,
+    }
 
 
 def _secret_words(secret: Any) -> Words:

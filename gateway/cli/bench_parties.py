@@ -130,6 +130,7 @@ class InProcessDeployment:
         device, issuer = SigningKey.generate(DEVICE), SigningKey.generate(ISSUER)
         gateway, authority = SigningKey.generate(GATEWAY), SigningKey.generate(AUTHORITY)
         sealing = SealingPrivateKey.generate()
+        own = Custody(authority, secrets.token_bytes(32), sealing=(SealingPrivateKey.generate(),))
         no_limits = CapLimits(10**6, 10**6, 10**6, 0)
         self._caps = _Caps(directory / "caps.sqlite3", no_limits, unix_time)
         audits = AuditPolicy(int(audited), 60, 3)
@@ -141,9 +142,7 @@ class InProcessDeployment:
             "issuer": issuer,
             "auditor": self._auditor.key,
         }
-        service = _authority_service(
-            directory, authority, enrolled, self._caps, audits, self._ledger
-        )
+        service = _authority_service(directory, own, enrolled, self._caps, audits, self._ledger)
         self._authority = _Authority(service, gateway)
         self._database = BookedDatabase(f"sqlite:///{directory / 'bench.sqlite3'}")
         self._database.migrate()
@@ -178,7 +177,7 @@ class InProcessDeployment:
             self._gateway,
             self._issuer,
             CounterIdentity(device, "agent", "outlet"),
-            _trust(gateway, sealing, authority, policy.digest),
+            _trust(gateway, sealing, own, policy.digest),
             MODEL,
             default_engine(),
             unix_time,
@@ -221,16 +220,15 @@ def unit_pair(
 
 def _authority_service(
     directory: Path,
-    authority: SigningKey,
+    own: Custody,
     enrolled: dict[str, SigningKey],
     caps: AttemptCaps,
     audits: AuditPolicy,
     ledger: AuditLedger,
 ) -> AuthorityService:
-    own = Custody(authority, secrets.token_bytes(32))
     trust = TrustList(directory / "trust.json", own.chain_keys)
     parties = [party_of(kind, key.party, key.public.raw.hex()) for kind, key in enrolled.items()]
-    trust.enrol(parties, authority, unix_time())
+    trust.enrol(parties, own.signing, unix_time())
     return AuthorityService(
         Settings(AUTHORITY, 300, audits),
         own,
@@ -253,7 +251,7 @@ def _settings(directory: Path, authority: SigningKey) -> GatewaySettings:
 
 
 def _trust(
-    gateway: SigningKey, sealing: SealingPrivateKey, authority: SigningKey, policy: Digest
+    gateway: SigningKey, sealing: SealingPrivateKey, authority: Custody, policy: Digest
 ) -> TrustFile:
     return TrustFile(
         gateways=[
@@ -266,7 +264,10 @@ def _trust(
         ],
         authorities=[
             PinnedAuthority(
-                party=AUTHORITY, url="http://127.0.0.1", public_key=authority.public.raw.hex()
+                party=AUTHORITY,
+                url="http://127.0.0.1",
+                public_key=authority.signing.public.raw.hex(),
+                sealing_key=authority.sealing[0].public.raw.hex(),
             )
         ],
         policies=[policy.hex()],

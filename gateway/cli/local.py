@@ -171,6 +171,7 @@ class LocalDeployment:
                     party=AUTHORITY,
                     url=f"{self._scheme}://127.0.0.1:{authority_port}",
                     public_key=key,
+                    sealing_key=authority["sealingKey"],
                 )
                 for key in self._authority_keys
             ],

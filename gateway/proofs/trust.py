@@ -40,11 +40,11 @@ class _Part(BaseModel):
     )
 
 
-class PinnedGateway(_Part):
+class _PinnedServer(_Part):
+    """A party that signs, and to which messages are sealed."""
+
     party: PartyId
     url: str
-    ca_file: str | None = None
-    """CA of its TLS certificate (PEM), relative to this file; None: the system's CAs."""
     public_key: HexKey
     sealing_key: Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * PUBLIC_BYTES}}}$")]
     """ML-KEM-768 + X25519, in hexadecimal."""
@@ -58,14 +58,13 @@ class PinnedGateway(_Part):
         return SealingPublicKey(bytes.fromhex(self.sealing_key))
 
 
-class PinnedAuthority(_Part):
-    party: PartyId
-    url: str
-    public_key: HexKey
+class PinnedGateway(_PinnedServer):
+    ca_file: str | None = None
+    """CA of its TLS certificate (PEM), relative to this file; None: the system's CAs."""
 
-    @property
-    def verify_key(self) -> VerifyKey:
-        return VerifyKey(self.party, bytes.fromhex(self.public_key))
+
+class PinnedAuthority(_PinnedServer):
+    """Clients and issuers do not connect to it; the gateway does."""
 
 
 class PinnedAuditor(_Part):
@@ -139,6 +138,10 @@ class TrustFile(_Part):
         """The key, or both keys, under which an authority signs. Raises ``UnusableTrustFile``."""
         named = _named(self.authorities, party, "authority")
         return VerifyKey.pinned(party, [one.public_key for one in named])
+
+    def authority_sealing(self, party: PartyId) -> SealingPublicKey:
+        """The key to seal to; of two entries, the first one's. Raises ``UnusableTrustFile``."""
+        return self.authority(party).sealing
 
     def auditor_key(self, party: PartyId) -> VerifyKey:
         """The key, or both keys, under which an auditor signs. Raises ``UnusableTrustFile``."""

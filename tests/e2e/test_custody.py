@@ -27,7 +27,7 @@ from gateway.wire.errors import Refused
 from gateway.wire.host.keyfile import create_secret
 from gateway.wire.host.keystore import KEYSTORE_FILE, open_keystore
 from gateway.wire.host.memory import _may_lock
-from keys.vault import AuthorityKeys
+from keys.vault import AuthorityKeys, SealedVault
 from tests.support.counter import Counter
 from tests.support.observation import gateway_database, server_logs
 from tests.support.samples import MODEL, occasion, pair
@@ -35,7 +35,8 @@ from tests.support.samples import MODEL, occasion, pair
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 NUMBER = "custody 7391"
-"""One person throughout, so that handles can be compared. The cap of five a day is not reached."""
+"""One person almost throughout, so that handles can be compared; the cap of five a day is not
+reached."""
 
 
 @dataclass
@@ -50,11 +51,13 @@ class Story:
         with LocalDeployment(self.root, MODEL, **gateway_settings) as deployment:
             yield deployment
 
-    def register(self, deployment: LocalDeployment, trust: TrustFile | None = None) -> Registration:
+    def register(
+        self, deployment: LocalDeployment, trust: TrustFile | None = None, number: str = NUMBER
+    ) -> Registration:
         counter = Counter(deployment)
         try:
             client = counter.client_with(counter.http, trust)
-            return client.register(*pair(0.7), occasion(NUMBER))
+            return client.register(*pair(0.7), occasion(number))
         finally:
             counter.close()
 
@@ -98,9 +101,13 @@ class Story:
             GatewayKeys,
             bytearray(self.passphrase("gateway").encode()),
         )
+        sealing = SealedVault(Path(), bytearray()).sealing(authority.sealing.current).raw
         return {
             "authority's signing key": authority.signing.current.held,
             "pepper": authority.peppers.current.held,
+            "authority's sealing secret": authority.sealing.current.held,
+            "authority's sealing key, first part": sealing[:64],
+            "authority's sealing key, second part": sealing[64:],
             "gateway's signing key": gateway.signing.current.held,
             "sealing key, first part": gateway.sealing[:64],
             "sealing key, second part": gateway.sealing[64:],
@@ -242,6 +249,21 @@ def test_a_gateway_that_pins_the_old_key_alone_opens_no_session(story: Story) ->
         with pytest.raises((Refused, GatewayError)):
             story.register(deployment)
         assert "not signed by demo-authority's key" in server_logs(deployment)
+
+
+def test_the_sealing_key_rotates_and_issuers_may_pin_either(story: Story) -> None:
+    old = story.keys("authority", "show")["sealingKey"]
+    rotated = story.keys("authority", "rotate", "sealing")
+    assert [key["use"] for key in rotated["sealingKeys"]] == ["current", "previous"]
+    with story.running() as deployment:
+        trust = deployment.trust
+        assert story.trust_before.authority_sealing(AUTHORITY).raw.hex() == old
+        assert trust.authority_sealing(AUTHORITY).raw.hex() == rotated["sealingKey"] != old
+        for sealing in (old, rotated["sealingKey"]):
+            update = {"sealing_key": sealing}
+            pinned = [one.model_copy(update=update) for one in trust.authorities]
+            used = trust.model_copy(update={"authorities": pinned})
+            assert story.register(deployment, used, "custody 7392").outcome == "MATCH"
 
 
 def test_gateway_and_pepper_rotate(story: Story) -> None:

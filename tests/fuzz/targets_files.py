@@ -73,9 +73,9 @@ def _prepare_trust_file(scratch: Path) -> Parse:
         """Read, then use what was read as a verifier and a client do."""
         path.write_bytes(data)
         read = TrustFile.read(path)
-        for gateway in read.gateways:
-            promise(len(gateway.verify_key.raw) == 32, "a verifying key of another length")
-            promise(len(gateway.sealing.raw) == 1216, "a sealing key of another length")
+        for server in (*read.gateways, *read.authorities):
+            promise(len(server.verify_key.raw) == 32, "a verifying key of another length")
+            promise(len(server.sealing.raw) == 1216, "a sealing key of another length")
         read.write(path)
         promise(TrustFile.read(path) == read, "what was written reads differently")
 

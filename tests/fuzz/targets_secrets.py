@@ -22,7 +22,14 @@ from gateway.wire import cbor
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.host import keystore, passphrase
 from gateway.wire.host.keyfile import load_signing_key, read_secret
-from gateway.wire.host.keyring import HeldKey, HeldPepper, PepperRing, SigningRing
+from gateway.wire.host.keyring import (
+    HeldKey,
+    HeldPepper,
+    HeldSealing,
+    PepperRing,
+    SealingRing,
+    SigningRing,
+)
 from gateway.wire.host.keystore import (
     MAX_ITERATIONS,
     MAX_LANES,
@@ -39,7 +46,7 @@ from tests.fuzz.making import target
 from tests.fuzz.mutations import frame, framed, scramble, unframe, words_of
 from tests.fuzz.targets_wire import promise
 from tests.support.fuzzing import Parse, Target
-from tests.support.parties import AUTHORITY, DEVICE, fixed_bytes
+from tests.support.parties import AUTHORITY, DEVICE, authority_sealing_key, fixed_bytes
 
 _PASSPHRASE: Final = b"correct horse battery staple"
 _NOW: Final = 1_763_760_000
@@ -60,17 +67,19 @@ def _rings() -> tuple[bytes, ...]:
     """A keyring as it is drawn, while it rotates, and afterwards."""
     key = HeldKey.draw(_NOW).model_copy(update={"held": fixed_bytes("held")})
     pepper = HeldPepper(held=fixed_bytes("pepper"), drawn_at=_NOW)
+    public = authority_sealing_key().public.raw
+    sealed = HeldSealing(held=fixed_bytes("sealing"), public=public, drawn_at=_NOW)
     drawn = SigningRing(current=key)
     staged = drawn.staged(key)
-    peppers = PepperRing(current=pepper)
+    peppers, sealing = PepperRing(current=pepper), SealingRing(current=sealed)
     found = (
-        (drawn, peppers),
-        (staged, peppers.rotated(pepper, _NOW + 5)),
-        (staged.activated(), peppers.rotated(pepper, _NOW + 5).without_previous()),
+        (drawn, peppers, sealing),
+        (staged, peppers.rotated(pepper), sealing.rotated(sealed)),
+        (staged.activated(), peppers.rotated(pepper).without_previous(), sealing),
     )
     return tuple(
-        AuthorityKeys(party=AUTHORITY.party, signing=ring, peppers=held).encode()
-        for ring, held in found
+        AuthorityKeys(party=AUTHORITY.party, signing=ring, peppers=held, sealing=keys).encode()
+        for ring, held, keys in found
     )
 
 
@@ -112,7 +121,8 @@ def _prepare_keyring(_: Path) -> Parse:
         keys = AuthorityKeys.decode(data)
         promise(keys.encode() == data, "a second encoding of the same keyring")
         keys.signing.describe(keys.party)
-        keys.peppers.within(86_400, _NOW).describe(_NOW)
+        for secrets in (keys.peppers, keys.sealing):
+            secrets.within(86_400, _NOW).describe(_NOW)
         for turn in (keys.signing.activated, keys.signing.require_none_staged):
             try:
                 turn()

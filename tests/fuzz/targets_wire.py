@@ -372,6 +372,7 @@ def trust() -> TrustFile:
                 party=AUTHORITY.party,
                 url="https://authority.example",
                 public_key=AUTHORITY.public.raw.hex(),
+                sealing_key=parties.authority_sealing_key().public.raw.hex(),
             )
         ],
         policies=[golden.POLICY.digest.hex()],

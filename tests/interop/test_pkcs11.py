@@ -11,6 +11,7 @@ import pytest
 from gateway.wire import cose
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.host.keyfile import KeyFileError, create_secret
+from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionGrant
 from keys import ceremony, custody, enrolment
 from keys.config import AuthoritySettings
@@ -116,6 +117,42 @@ def test_handles_are_stable_and_rotate(settings: AuthoritySettings) -> None:
     assert open_custody(settings, later).handles("g", INNER) == (current,)
 
 
+def test_the_sealing_key_follows_from_a_secret_in_the_token(settings: AuthoritySettings) -> None:
+    """So it is the same at each start, and what was sealed to it before still opens."""
+    first = ceremony.initialise(settings, NOW).sealing.current
+    (sealing,) = open_custody(settings, NOW).sealing
+    assert sealing.public.raw == first.public
+    assert open_custody(settings, NOW).sealing[0].raw == sealing.raw
+    index = (settings.data_dir / INDEX_FILE).read_bytes()
+    assert not any(part in index for part in (sealing.raw[:64], sealing.raw[64:]))
+    rotated = ceremony.rotate_sealing_key(settings, NOW).sealing.current
+    current, former = open_custody(settings, NOW).sealing
+    assert former.raw == sealing.raw
+    assert current.public.raw == rotated.public != first.public
+    later = NOW + settings.sealing_overlap
+    assert [key.raw for key in open_custody(settings, later).sealing] == [current.raw]
+    assert objects(settings, first.held) == 1
+    ceremony.drop_previous_sealing_key(settings, NOW)
+    assert objects(settings, first.held) == 0
+    assert objects(settings, rotated.held) == 1
+
+
+def test_an_index_that_names_another_sealing_key_is_refused(settings: AuthoritySettings) -> None:
+    """A thief's own public key, or the pepper as the secret: neither gets published."""
+    keys = ceremony.initialise(settings, NOW)
+    for forged in (
+        {"public": SealingPrivateKey.generate().public.raw},
+        {"held": keys.peppers.current.held},
+    ):
+        current = keys.sealing.current.model_copy(update=forged)
+        sealing = keys.sealing.model_copy(update={"current": current})
+        with custody.open_vault(settings) as vault:
+            vault.replace(keys.model_copy(update={"sealing": sealing}))
+        for use in (lambda: open_custody(settings, NOW), lambda: ceremony.read_keys(settings)):
+            with pytest.raises(KeyFileError, match="not that of the public key beside it"):
+                use()
+
+
 def test_nothing_secret_leaves_the_token(settings: AuthoritySettings) -> None:
     from pkcs11 import Attribute
     from pkcs11.exceptions import AttributeSensitive
@@ -187,7 +224,9 @@ def test_wrong_pin_missing_token_missing_library(
 def test_nothing_secret_shows(settings: AuthoritySettings) -> None:
     keys = ceremony.initialise(settings, NOW)
     opened = open_custody(settings, NOW)
-    shown = f"{keys!r} {opened!r} {opened.pepper!r} {ceremony.describe(keys, NOW)}"
+    shown = (
+        f"{keys!r} {opened!r} {opened.pepper!r} {opened.sealing!r} {ceremony.describe(keys, NOW)}"
+    )
     assert PIN not in shown
     for held in keys.all_held():
         assert held.hex() not in shown

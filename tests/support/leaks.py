@@ -11,6 +11,7 @@ SEARCHED_AT_LEAST = 50_000_000
 
 LONG_LIVED = [
     Allowed("authority signing key", "authority memory*", "section 2: it signs with it all day"),
+    Allowed("authority sealing key", "authority memory*", "section 2: it opens dealings all day"),
     Allowed("pepper", "authority memory*", "section 2: it makes handles with it all day"),
     Allowed("gateway signing key", "gateway memory*", "section 2: it signs with it all day"),
     Allowed("gateway sealing key", "gateway memory*", "section 2: it opens templates all day"),

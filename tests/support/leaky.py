@@ -359,6 +359,7 @@ def _authority_service(module: Any) -> None:
     ) -> None:
         private = custody.signing.private
         _report_derived("authority signing key", private.private_bytes_raw)
+        _report_derived("authority sealing key", lambda: custody.sealing[0].raw)
         _report_derived("pepper", lambda: pepper_of(custody))
         if LEAKS in os.environ:
             _leaked["pepper"] = pepper_of(custody)

@@ -80,6 +80,11 @@ def sealing_key() -> SealingPrivateKey:
     return SealingPrivateKey.from_raw(fixed_bytes("key/sealing", 96))
 
 
+@cache
+def authority_sealing_key() -> SealingPrivateKey:
+    return SealingPrivateKey.from_raw(fixed_bytes("key/authority-sealing", 96))
+
+
 SUBJECT = Subject.of("passport", "X1234567")
 SITE_SALT = fixed_bytes("site-salt")
 PEPPER = fixed_bytes("pepper")
@@ -181,7 +186,7 @@ class InProcessAuthority:
         self.ledger = AuditLedger(directory / "audits.sqlite3", audits.unanswered, clock)
         self.service = AuthorityService(
             Settings(AUTHORITY.party, SESSION_SECONDS, audits),
-            Custody(AUTHORITY, PEPPER),
+            Custody(AUTHORITY, PEPPER, sealing=(authority_sealing_key(),)),
             self.trust,
             self.table,
             AttemptCaps(directory / "caps.sqlite3", limits, clock),

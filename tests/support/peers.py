@@ -78,9 +78,10 @@ class Peers:
         self.authority_trust.add("issuer", counter.issuer)
         self.authority_trust.add("auditor", self.auditor_key)
         self.ledger = AuditLedger(directory / "audits.sqlite3", audits.unanswered, self.clock)
+        self.authority_sealing = SealingPrivateKey.generate()
         service = self.authority_service = AuthorityService(
             AuthorityServiceSettings("authority", 300, audits),
-            Custody(self.authority_key, secrets.token_bytes(32)),
+            Custody(self.authority_key, secrets.token_bytes(32), sealing=(self.authority_sealing,)),
             self.authority_trust,
             SessionTable(1000, self.clock),
             AttemptCaps(directory / "caps.sqlite3", caps, self.clock),

@@ -53,7 +53,10 @@ def pin_gateway(key: SigningKey = GATEWAY) -> PinnedGateway:
 
 def pin_authority(key: SigningKey = AUTHORITY) -> PinnedAuthority:
     return PinnedAuthority(
-        party=key.party, url="https://authority.example", public_key=key.public.raw.hex()
+        party=key.party,
+        url="https://authority.example",
+        public_key=key.public.raw.hex(),
+        sealing_key=parties.authority_sealing_key().public.raw.hex(),
     )
 
 

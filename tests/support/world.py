@@ -163,6 +163,7 @@ class World(Peers):
             gateway.public,
             self.sealing.public,
             self.authority_key.public,
+            self.authority_sealing.public,
             self.policy,
             self.auditor_key.public,
         )
@@ -263,6 +264,7 @@ def trust_of(
     gateway: VerifyKey,
     sealing: SealingPublicKey,
     authority: VerifyKey,
+    authority_sealing: SealingPublicKey,
     policy: MatchPolicy,
     auditor: VerifyKey | None = None,
 ) -> TrustFile:
@@ -279,7 +281,10 @@ def trust_of(
         ],
         authorities=[
             PinnedAuthority(
-                party=authority.party, url="http://authority", public_key=authority.raw.hex()
+                party=authority.party,
+                url="http://authority",
+                public_key=authority.raw.hex(),
+                sealing_key=authority_sealing.raw.hex(),
             )
         ],
         policies=[policy.digest.hex()],

@@ -41,11 +41,14 @@ def test_init_prints_the_public_key_and_nothing_secret(
 ) -> None:
     assert run(tmp_path, "init") == 0
     printed = capsys.readouterr().out
-    public = opened(tmp_path).signing.public
+    custody = opened(tmp_path)
+    public = custody.signing.public
     assert json.loads(printed) == {
         "party": "authority",
         "publicKey": public.raw.hex(),
         "keyId": public.key_id.hex(),
+        "sealingKey": custody.sealing[0].public.raw.hex(),
+        "sealingKeys": [{"use": "current", "ageDays": 0}],
         "peppers": [{"use": "current", "ageDays": 0}],
     }
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0

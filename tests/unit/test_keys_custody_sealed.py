@@ -14,10 +14,12 @@ import pytest
 from gateway.cli import serve as gateway_cli
 from gateway.server import keys as gateway_keys
 from gateway.server.config import GatewaySettings
-from gateway.wire.errors import CallerMisuse
+from gateway.wire.errors import CallerMisuse, Refused
 from gateway.wire.host import keystore, sealed_keys
 from gateway.wire.host.keyfile import KeyFileError, create_secret
 from gateway.wire.host.keystore import KEYSTORE_FILE, KeystoreClosed
+from gateway.wire.ids import KeyId, SessionId
+from gateway.wire.sealing import SealingPrivateKey, SealingPublicKey
 from keys import ceremony, cli
 from keys.config import AuthoritySettings
 from keys.custody import Custody, open_custody
@@ -43,6 +45,7 @@ def settings(tmp_path: Path) -> AuthoritySettings:
         party="authority.example",
         passphrase_file=passphrase_file(tmp_path),
         pepper_overlap_days=10,
+        sealing_overlap_days=5,
     )
 
 
@@ -71,13 +74,16 @@ def test_init_leaves_one_sealed_file(settings: AuthoritySettings) -> None:
     assert only.name == KEYSTORE_FILE
     assert stat.S_IMODE(only.stat().st_mode) == 0o600
     assert stat.S_IMODE(settings.data_dir.stat().st_mode) == 0o700
-    assert len(secrets_of(keys)) == 2
+    assert len(secrets_of(keys)) == 3
     for secret in secrets_of(keys):
         assert secret not in only.read_bytes()
     opened = open_custody(settings, NOW)
     assert opened.signing.public.raw == keys.signing.current.public
     assert opened.signing.party == "authority.example"
     assert opened.handles("g", INNER) == open_custody(settings, NOW).handles("g", INNER)
+    (sealing,) = opened.sealing
+    assert sealing.public.raw == keys.sealing.current.public
+    assert sealing.raw not in only.read_bytes()
 
 
 def test_init_never_overwrites_and_asks_for_no_passphrase_first(
@@ -108,6 +114,7 @@ def test_a_wrong_passphrase_opens_and_changes_nothing(
         lambda: ceremony.read_keys(wrong),
         lambda: ceremony.stage_signing_key(wrong, NOW),
         lambda: ceremony.rotate_pepper(wrong, NOW),
+        lambda: ceremony.rotate_sealing_key(wrong, NOW),
     ):
         with pytest.raises(KeystoreClosed, match="wrong passphrase, or the file was altered"):
             attempt()
@@ -280,6 +287,87 @@ def test_ages_of_peppers_are_shown(settings: AuthoritySettings) -> None:
     ]
 
 
+# The sealing key
+
+
+SESSION, KEY_ID = SessionId(fixed_bytes("session", 16)), KeyId(fixed_bytes("key id"))
+
+
+def opens(key: SealingPrivateKey, public: str) -> bool:
+    """Whether a key opens what is sealed to a public key as it is shown."""
+    sealed = SealingPublicKey(bytes.fromhex(public)).seal(b"dealt", SESSION, KEY_ID)
+    try:
+        return key.open(sealed, SESSION, KEY_ID) == b"dealt"
+    except Refused:
+        return False
+
+
+def test_the_key_that_is_shown_is_the_one_that_opens(settings: AuthoritySettings) -> None:
+    shown = ceremony.describe(ceremony.initialise(settings, NOW), NOW)["sealingKey"]
+    (first,) = open_custody(settings, NOW).sealing
+    assert opens(first, shown)
+    (again,) = open_custody(settings, NOW).sealing
+    assert again.raw == first.raw, "at each start the same key"
+
+
+def test_a_former_sealing_key_opens_for_its_overlap(settings: AuthoritySettings) -> None:
+    before = ceremony.describe(ceremony.initialise(settings, NOW), NOW)["sealingKey"]
+    rotated = ceremony.rotate_sealing_key(settings, NOW + DAY)
+    after = ceremony.describe(rotated, NOW + 3 * DAY)
+    assert after["sealingKeys"] == [
+        {"use": "current", "ageDays": 2},
+        {"use": "previous", "ageDays": 3},
+    ]
+    current, former = open_custody(settings, NOW + DAY).sealing
+    assert opens(current, after["sealingKey"])
+    assert opens(former, before)
+    assert not opens(current, before)
+    assert not opens(former, after["sealingKey"])
+    last_moment = NOW + 6 * DAY - 1
+    assert len(open_custody(settings, last_moment).sealing) == 2
+    (only,) = open_custody(settings, last_moment + 1).sealing
+    assert only.raw == current.raw
+
+
+def test_a_former_sealing_key_goes_at_the_next_rotation_or_change(
+    settings: AuthoritySettings,
+) -> None:
+    first = ceremony.initialise(settings, NOW).sealing.current
+    second = ceremony.rotate_sealing_key(settings, NOW).sealing.current
+    third = ceremony.rotate_sealing_key(settings, NOW + 1)
+    assert third.sealing.previous == second
+    assert first.held not in third.encode()
+    assert len({first.held, second.held, third.sealing.current.held}) == 3
+    within = ceremony.rotate_pepper(settings, NOW + 5 * DAY)
+    assert within.sealing == third.sealing
+    after = ceremony.rotate_pepper(settings, NOW + 1 + 5 * DAY)
+    assert after.sealing.previous is None
+    assert after.peppers.previous is not None, "its overlap is another"
+    assert ceremony.read_keys(settings) == after
+
+
+def test_the_overlap_of_a_sealing_key_can_be_ended(settings: AuthoritySettings) -> None:
+    before = ceremony.initialise(settings, NOW)
+    rotated = ceremony.rotate_sealing_key(settings, NOW)
+    assert (rotated.signing, rotated.peppers) == (before.signing, before.peppers)
+    dropped = ceremony.drop_previous_sealing_key(settings, NOW)
+    assert dropped.sealing.all() == (rotated.sealing.current,)
+    (only,) = open_custody(settings, NOW).sealing
+    assert only.public.raw == rotated.sealing.current.public
+
+
+def test_the_sealing_key_is_the_documented_expansion(settings: AuthoritySettings) -> None:
+    """A backup's secret must give the same key in every release."""
+    held = ceremony.initialise(settings, NOW).sealing.current.held
+    label, expanded, block = b"sealmatch/authority-sealing-key/1", b"", b""
+    key = hmac.digest(held, label, "sha256")
+    for number in (1, 2, 3):  # HKDF-Expand, RFC 5869
+        block = hmac.digest(key, block + label + bytes([number]), "sha256")
+        expanded += block
+    (sealing,) = open_custody(settings, NOW).sealing
+    assert sealing.raw == expanded
+
+
 # The gateway's keystore
 
 
@@ -352,9 +440,10 @@ def test_no_secret_in_what_is_shown_or_in_a_repr(
 ) -> None:
     ceremony.initialise(settings, NOW)
     ceremony.rotate_pepper(settings, NOW)
+    ceremony.rotate_sealing_key(settings, NOW)
     keys = ceremony.stage_signing_key(settings, NOW)
     theirs = gateway_keys.initialise(gateway_settings, NOW)
-    assert len(secrets_of(keys)) == 4
+    assert len(secrets_of(keys)) == 6
     opened = open_custody(settings, NOW)
     published = gateway_keys.log_policy(theirs, "gateway/log", None)
     texts = (
@@ -364,9 +453,11 @@ def test_no_secret_in_what_is_shown_or_in_a_repr(
         repr(theirs),
         repr(opened),
         repr(opened.pepper),
+        repr(opened.sealing),
         str(gateway_keys.open_keys(gateway_settings)),
     )
-    everything = [*secrets_of(keys), theirs.signing.current.held, theirs.sealing]
+    expanded = [part for key in opened.sealing for part in (key.raw[:64], key.raw[64:])]
+    everything = [*secrets_of(keys), *expanded, theirs.signing.current.held, theirs.sealing]
     for secret in everything:
         for form in forms(secret):
             assert not any(form in text for text in texts)
@@ -392,7 +483,9 @@ def test_the_ceremony_by_commands(
         return dict(json.loads(capsys.readouterr().out))
 
     first = run("keys", "init")
-    assert first.keys() == {"party", "publicKey", "keyId", "peppers"}
+    assert first.keys() == {
+        *("party", "publicKey", "keyId", "sealingKey", "sealingKeys", "peppers")
+    }
     assert run("keys", "show") == run("show") == first
     staged = run("keys", "rotate", "signing")
     assert run("keys", "show") == staged
@@ -401,6 +494,12 @@ def test_the_ceremony_by_commands(
     assert activated["oldPublicKeys"] == [first["publicKey"]]
     assert len(run("keys", "rotate", "pepper")["peppers"]) == 2
     assert len(run("keys", "rotate", "pepper", "--drop-previous")["peppers"]) == 1
+    rotated = run("keys", "rotate", "sealing")
+    assert rotated["sealingKey"] != first["sealingKey"]
+    assert len(rotated["sealingKeys"]) == 2
+    dropped = run("keys", "rotate", "sealing", "--drop-previous")
+    assert dropped["sealingKey"] == rotated["sealingKey"]
+    assert len(dropped["sealingKeys"]) == 1
     assert authority(settings, "keys", "rotate", "signing", "--activate") == 1
     assert capsys.readouterr().err == "sealmatch-authority: no next signing key is staged\n"
 

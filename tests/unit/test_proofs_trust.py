@@ -12,6 +12,7 @@ from tests.support.parties import AUTHORITY, GATEWAY, OTHER_GATEWAY
 
 KEY = GATEWAY.public.raw.hex()
 SEALING = parties.sealing_key().public.raw.hex()
+AUTHORITY_SEALING = parties.authority_sealing_key().public.raw.hex()
 
 
 def content() -> dict[str, Any]:
@@ -30,6 +31,7 @@ def content() -> dict[str, Any]:
                 "party": AUTHORITY.party,
                 "url": "https://a.example",
                 "publicKey": AUTHORITY.public.raw.hex(),
+                "sealingKey": AUTHORITY_SEALING,
             }
         ],
         "policies": ["ab" * 32],
@@ -69,6 +71,7 @@ def test_pins_are_keys(tmp_path: Path) -> None:
     assert trust.gateway(GATEWAY.party).verify_key == GATEWAY.public
     assert trust.gateway(GATEWAY.party).sealing == parties.sealing_key().public
     assert trust.authority(AUTHORITY.party).verify_key == AUTHORITY.public
+    assert trust.authority_sealing(AUTHORITY.party) == parties.authority_sealing_key().public
 
 
 def test_roles_are_kept_apart(tmp_path: Path) -> None:
@@ -79,6 +82,8 @@ def test_roles_are_kept_apart(tmp_path: Path) -> None:
         assert "hunter2" not in str(caught.value)
     with pytest.raises(UnusableTrustFile, match="no pinned authority"):
         trust.authority(GATEWAY.party)
+    with pytest.raises(UnusableTrustFile, match="no pinned authority"):
+        trust.authority_sealing(GATEWAY.party)
 
 
 def test_a_verifier_needs_no_counter(tmp_path: Path) -> None:
@@ -103,6 +108,8 @@ def test_a_verifier_needs_no_counter(tmp_path: Path) -> None:
         (("gateways", 0, "party"), "Hunter2", "gateways.0.party"),
         (("gateways", 0, "note"), "hunter2", "gateways.0.note"),
         (("authorities", 0, "publicKey"), "zz" * 32, "authorities.0.publicKey"),
+        (("authorities", 0, "sealingKey"), AUTHORITY_SEALING[:-2], "authorities.0.sealingKey"),
+        (("authorities", 0, "sealingKey"), None, "authorities.0.sealingKey"),
         (("counter", "agent"), "", "counter.agent"),
     ],
 )

@@ -9,11 +9,14 @@ A pepper is replaced in one: a new independent value is drawn, the present one i
 overlap, so that counters under old handles still count, and the one before is dropped. Peppers
 have nothing in common: handles of two periods cannot be joined without both.
 
+The authority's sealing key is replaced in the same way: the present one still opens for an
+overlap, in which issuers pin the new one. Once it is dropped, what was sealed to it stays closed.
+
 Records only; nothing here reads a file or a clock. ``held`` is the secret itself in a sealed
-keystore, and the object's id in a token. Protocol, section 11.
+keystore, and the object's id in a token. Protocol, sections 6 and 11.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Generic, Self, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field
@@ -21,6 +24,7 @@ from pydantic import Field
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.ids import PartyId, UnixTime, digest_of
 from gateway.wire.message import Message
+from gateway.wire.sealing import PUBLIC_BYTES
 
 KNOWN_OLD_KEYS: Final = 8
 """Public keys before the present one that a ring remembers."""
@@ -102,45 +106,57 @@ class SigningRing(Message):
         return shown
 
 
-class HeldPepper(Message):
-    """A pepper of the authority."""
+class HeldSecret(Message):
+    """A secret of the authority that is replaced in one step."""
 
     held: Held = Field(repr=False)
     drawn_at: UnixTime
 
 
-class OldPepper(Message):
-    """The pepper before the present one."""
-
-    held: Held = Field(repr=False)
-    drawn_at: UnixTime
-    replaced_at: UnixTime
+class HeldPepper(HeldSecret):
+    """A pepper."""
 
 
-class PepperRing(Message):
-    """The authority's peppers."""
+class HeldSealing(HeldSecret):
+    """The secret that a sealing key is expanded from, and the public half, which issuers pin."""
 
-    current: HeldPepper
-    previous: OldPepper | None = None
+    public: Annotated[bytes, Field(min_length=PUBLIC_BYTES, max_length=PUBLIC_BYTES)]
 
-    def rotated(self, pepper: HeldPepper, now: int) -> "PepperRing":
-        """With a new pepper in use, and the present one as the previous."""
-        before = self.current
-        previous = OldPepper(held=before.held, drawn_at=before.drawn_at, replaced_at=now)
-        return PepperRing(current=pepper, previous=previous)
 
-    def without_previous(self) -> "PepperRing":
-        return PepperRing(current=self.current)
+H = TypeVar("H", bound=HeldSecret)
 
-    def within(self, overlap: int, now: int) -> "PepperRing":
-        """Without a previous pepper whose overlap (in seconds) has passed."""
-        if self.previous is not None and self.previous.replaced_at + overlap <= now:
+
+class OverlapRing(Message, Generic[H]):
+    """A secret in use, and the one before it while both serve."""
+
+    current: H
+    previous: H | None = None
+
+    def rotated(self, drawn: H) -> Self:
+        """With a new secret in use, and the present one as the previous."""
+        return self.model_copy(update={"current": drawn, "previous": self.current})
+
+    def without_previous(self) -> Self:
+        return self.model_copy(update={"previous": None})
+
+    def within(self, overlap: int, now: int) -> Self:
+        """Without a previous one whose overlap (in seconds) has passed.
+
+        It was replaced when the current one was drawn.
+        """
+        if self.previous is not None and self.current.drawn_at + overlap <= now:
             return self.without_previous()
         return self
 
+    def all(self) -> tuple[H, ...]:
+        """The current one, then the previous one if there is any."""
+        return (self.current,) if self.previous is None else (self.current, self.previous)
+
     def describe(self, now: int) -> list[dict[str, Any]]:
         """Ages in days, current first."""
-        drawn = [("current", self.current.drawn_at)]
-        if self.previous is not None:
-            drawn.append(("previous", self.previous.drawn_at))
-        return [{"use": use, "ageDays": max(0, now - at) // 86_400} for use, at in drawn]
+        named = zip(("current", "previous"), self.all(), strict=False)
+        return [{"use": use, "ageDays": max(0, now - one.drawn_at) // 86_400} for use, one in named]
+
+
+PepperRing = OverlapRing[HeldPepper]
+SealingRing = OverlapRing[HeldSealing]
