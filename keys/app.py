@@ -61,7 +61,7 @@ def create_app(
     signed = SignedRequests(trust.gateway_by_key_id, NonceMemory(since=clock()), clock)
     caps = AttemptCaps(settings.caps_file, settings.caps, clock)
     audits = AuditLedger(settings.audits_file, settings.audits.unanswered, clock)
-    workers = secrets or SecretWorkers(settings.workers, settings.worker_limits)
+    workers = secrets or SecretWorkers(settings.workers, settings.worker_limits, settings.he_engine)
     service = AuthorityService(
         Settings(settings.party, settings.session_seconds, settings.audits),
         own,

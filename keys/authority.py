@@ -2,15 +2,15 @@
 
 What it does with one, completely:
 
-1. ``SessionSecret.make``    draws a key pair and returns b, the public half that nobody else makes. The
-   other half, a, is given: it follows from both parties' nonces.
-2. ``SessionSecret.answer``  computes c1 s + c2 s^2 of a padded product, once, takes the two numbers on
-   which the lanes depend, adds the two padded ones, divides by omega and adds its half of r. The
+1. ``SessionSecret.make``    draws a key pair and returns b, the public half that nobody else makes.
+   The other half, a, is given: it follows from both parties' nonces.
+2. ``SessionSecret.answer``  computes c1 s + c2 s^2 of a padded product, once, takes the two numbers
+   on which the lanes depend, adds the two padded ones, divides by omega and adds its half of r. The
    gateway padded the two numbers uniformly, so what is computed here says nothing.
 3. ``SessionSecret.destroy`` overwrites the key. ``answer`` does so itself: no key answers twice.
 
-``decide`` needs no key any more: it compares the gateway's shares with the authority's own. Only the
-decision leaves it.
+``decide`` needs no key any more: it compares the gateway's shares with the authority's own. Only
+the decision leaves it.
 
 No noise budget is ever computed, let alone told: it is an oracle. Nothing here is logged.
 Protocol, sections 3.3, 6 and 7.
@@ -60,7 +60,13 @@ class SessionSecret:
             shift = (drawn[1, i] + np.uint64(prime) - uniform.words[i]) % np.uint64(prime)
             b[0, i] = (drawn[0, i] + ring.multiply_modulo(shift, s[i], prime)) % np.uint64(prime)
         kept = s[: len(SENT_PRIMES)].copy()
-        del generator, public, secret, s, drawn  # SEAL overwrites its secret key, not the public one
+        del (
+            generator,
+            public,
+            secret,
+            s,
+            drawn,
+        )  # SEAL overwrites its secret key, not the public one
         engine.overwrite_pool()
         for buffer in exported:
             wipe(buffer)
@@ -110,4 +116,3 @@ def decide(policy: MatchPolicy, dealing: Dealing, values: Pair, shares: Pair) ->
         for rule, lane, m, theirs in zip(policy.lanes, dealing.lanes, values, shares, strict=True)
     ]
     return all(bits)
-

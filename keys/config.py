@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from gateway.he.engine import DEFAULT_ENGINE, EngineName
 from gateway.he.isolation import Limits
 from gateway.wire.host.server_settings import Port, ServerSettings
 from gateway.wire.ids import PartyId
@@ -62,6 +63,9 @@ class AuthoritySettings(ServerSettings):
         le=1000,
         description="Demands left unanswered after which a gateway gets no decision, until the "
         "operator clears them (audits clear).",
+    )
+    he_engine: EngineName = Field(
+        default=DEFAULT_ENGINE, description="HE library: seal-python, or tenseal; same words."
     )
     workers: int = Field(
         default=2, ge=1, le=64, description="Processes that hold session keys and decrypt."

@@ -10,16 +10,18 @@ Protocol, sections 2, 6 and 11.
 """
 
 import hmac
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.errors import Refused
 from gateway.wire.host.keyfile import KeyFileError
 from gateway.wire.host.keystore import KEYSTORE_FILE
 from gateway.wire.host.sealed_keys import keystore_passphrase
-from gateway.wire.ids import PartyId, SubjectHandle, SubjectInner
-from gateway.wire.sealing import SealingPrivateKey
+from gateway.wire.ids import KeyId, PartyId, SessionId, SubjectHandle, SubjectInner
+from gateway.wire.sealing import Sealed, SealingPrivateKey
 from keys.config import AuthoritySettings
 from keys.vault import AuthorityKeys, MacKey, SealedVault, Vault
 
@@ -46,6 +48,17 @@ class Custody:
         """What the authority's own signed history is checked with."""
         staged = () if self.next_public is None else (self.next_public,)
         return ChainKeys((self.signing.public, *staged), self.old_public)
+
+    def open(self, what: Sealed, sealed: bytes, session: SessionId, key_id: KeyId) -> bytes:
+        """Open what was sealed to the authority, under its current sealing key or the former one.
+
+        Raises:
+            Refused: sealed to another key, for something else, or altered.
+        """
+        for key in self.sealing:
+            with suppress(Refused):
+                return key.open(what, sealed, session, key_id)
+        raise Refused(f"the sealed {what.name.lower()} does not open")
 
     def handles(self, gateway: PartyId, inner: SubjectInner) -> tuple[SubjectHandle, ...]:
         """The subject's handles for one gateway: of the present period, then of the previous one.

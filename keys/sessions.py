@@ -9,13 +9,14 @@ States and the only ways between them:
        |                    |                    |               |    report        |
        +------ expiry ------+--------------------+---------------+-----------------+--> forgotten
 
-Each step is taken once: the state changes, with the answer stored, before the answer leaves. A message
-that repeats one that was answered gets the stored bytes; any other for a step that was taken is
-refused, and key and dealing are destroyed. Two products under one dealing would tell the difference of
-two scores; so the secret key is gone before ANSWERED is entered, whatever becomes of the answer.
+Each step is taken once: the state changes, with the answer stored, before the answer leaves. A
+message that repeats one that was answered gets the stored bytes; any other for a step that was
+taken is refused, and key and dealing are destroyed. Two products under one dealing would tell the
+difference of two scores; so the secret key is gone before ANSWERED is entered, whatever becomes of
+the answer.
 
-Shares for which an audit is demanded are kept as they came and read when the report is there; without
-one they are dropped at the demand's expiry, and there never was an outcome.
+Shares for which an audit is demanded are kept as they came and read when the report is there;
+without one they are dropped at the demand's expiry, and there never was an outcome.
 """
 
 import threading

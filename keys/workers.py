@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway.he.engine import Engine, EngineName, default_engine, make_engine
-from gateway.he.isolation import Limits, Worker, WorkerPool
+from gateway.he.isolation import Limits, WorkerPool
 from gateway.he.session_key import UniformHalf
 from gateway.wire.dealing import AUTHORITY, Dealing
 from gateway.wire.errors import CallerMisuse, SessionNotFound, Unavailable

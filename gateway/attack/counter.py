@@ -80,7 +80,10 @@ class Counter:
         self.site_salt = read_secret(root / named.site_salt_file, 32)
         self.agent, self.outlet = named.agent, named.outlet
         pinned = self.trust.gateways[0]
-        self.pins = Pins(self.trust.authorities[0].verify_key, pinned.party, pinned.sealing)
+        authority = self.trust.authorities[0]
+        self.pins = Pins(
+            authority.verify_key, pinned.party, pinned.sealing, authority.sealing
+        )
         self._transport = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
         self._client = GatewayClient(self._transport, url or pinned.url, self.device, unix_time)
 

@@ -45,7 +45,7 @@ def create_app(
     """
     held = keys.read_keys(settings)
     register = Register(settings.register_file)
-    workers = RepetitionWorkers(settings.workers, settings.worker_limits)
+    workers = RepetitionWorkers(settings.workers, settings.worker_limits, settings.he_engine)
     auditing = Auditing(
         register,
         held.sealing_key,

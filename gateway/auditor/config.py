@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from gateway.he.engine import DEFAULT_ENGINE, EngineName
 from gateway.he.isolation import Limits
 from gateway.wire.host.server_settings import Port, ServerSettings
 from gateway.wire.ids import PartyId
@@ -33,6 +34,9 @@ class AuditorSettings(ServerSettings):
         pattern=r"^([0-9a-f]{64}(,[0-9a-f]{64})*)?$",
         description="SHA-256 of the match policies that it accepts, in hexadecimal, with commas; "
         "empty: any.",
+    )
+    he_engine: EngineName = Field(
+        default=DEFAULT_ENGINE, description="HE library: seal-python, or tenseal; same words."
     )
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes that repeat evaluations; one each."

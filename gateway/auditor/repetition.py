@@ -5,13 +5,14 @@ that may die. The seed enters a worker within one large buffer and is overwritte
 it is as small as the objects whose memory Python keeps for itself.
 """
 
-from gateway.auditor.verification import Repeated
-from gateway.he.engine import Engine, default_engine
-from gateway.he.evaluation import Evaluation, Inputs
+from typing import Any
+
+from gateway.he.engine import Engine, EngineName, default_engine, make_engine
+from gateway.he.evaluation import AuditSecret, Evaluation, Inputs
 from gateway.he.isolation import Limits, WorkerPool
-from gateway.wire.audit import AuditRequest, Evaluated
-from gateway.wire.ids import Digest
-from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
+from gateway.wire.audit import AuditRequest
+from gateway.wire.evaluation import evaluation_digest
+from gateway.wire.ids import Digest, Nonce
 
 
 class RepetitionBench:
@@ -20,60 +21,68 @@ class RepetitionBench:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def repeat(self, inputs: list[bytes], secret: bytes, bits: bytes) -> list[bytes]:
-        """Evaluate product and rows again.
+    def repeat(self, inputs: list[bytes], secret: bytes, nonce: bytes, masked: list[int]) -> bytes:
+        """Evaluate product and shares again.
 
         Args:
-            inputs: ``Inputs`` as bytes, without the template.
-            secret: template ciphertext, then the seed.
+            inputs: ``Inputs`` as bytes, without ciphertexts and dealing.
+            secret: as ``gateway.he.evaluation.AuditSecret`` splits it.
+
+        Returns:
+            The evaluation's digest.
         """
-        view = memoryview(secret)
-        seed = bytearray(view[FRESH_BYTES:])
-        *known, probe = inputs
-        given = Inputs.decode([*known, bytes(view[:FRESH_BYTES]), probe])
-        evaluation = Evaluation(self._engine, given, seed)
+        parts = AuditSecret.split(secret)
+        given = Inputs.decode([*inputs, parts.template, parts.probe, parts.dealing])
+        evaluation = Evaluation(self._engine, given, parts.seed)
         try:
-            product = evaluation.masked_product()
-            rows = evaluation.blinded_rows(Ciphertext.decode(bits, polynomials=2))
-            return [product.digest, rows.digest]
+            product, omega = evaluation.padded_product(Nonce(nonce))
+            answered = (masked[0], masked[1])
+            opened = evaluation.open(answered)
+            return evaluation_digest(
+                Nonce(nonce), product.digest, omega, answered, opened.values, opened.shares
+            )
         finally:
             evaluation.close()
 
 
-def make_bench() -> RepetitionBench:
-    return RepetitionBench(default_engine())
+def make_seal_python_bench() -> RepetitionBench:
+    return RepetitionBench(make_engine("seal-python"))
 
 
-def inputs_of(request: AuditRequest, wanted: Evaluated) -> list[bytes]:
-    """What ``RepetitionBench.repeat`` takes first."""
-    return [
-        wanted.session,
+def make_tenseal_bench() -> RepetitionBench:
+    return RepetitionBench(make_engine("tenseal"))
+
+
+def arguments_of(request: AuditRequest, secret: bytes, nonce: Nonce) -> tuple[Any, ...]:
+    """What ``RepetitionBench.repeat`` takes."""
+    inputs = [
+        request.grant,
         request.public_key,
         request.policy,
-        request.grant,
         request.template_assertion,
         request.submission_assertion,
-        request.probe,
     ]
+    return inputs, secret, nonce, list(request.masked)
 
 
-def repeat_here(request: AuditRequest, wanted: Evaluated, secret: bytes) -> Repeated:
+def repeat_here(request: AuditRequest, secret: bytes, nonce: Nonce) -> Digest:
     """In this process (for measurements and tests)."""
-    product, rows = make_bench().repeat(inputs_of(request, wanted), secret, request.encrypted_bits)
-    return Repeated(Digest(product), Digest(rows))
+    bench = RepetitionBench(default_engine())
+    return Digest(bench.repeat(*arguments_of(request, secret, nonce)))
 
 
 class RepetitionWorkers:
     """Worker processes; each repeats one evaluation at a time."""
 
-    def __init__(self, count: int, limits: Limits) -> None:
-        self._pool = WorkerPool("gateway.auditor.repetition:make_bench", count, limits)
+    def __init__(self, count: int, limits: Limits, engine: EngineName) -> None:
+        workshop = f"gateway.auditor.repetition:make_{engine.replace('-', '_')}_bench"
+        self._pool = WorkerPool(workshop, count, limits)
 
     def start(self) -> None:
         """Start the workers. Raises ``Unavailable`` if one does not start."""
         self._pool.start()
 
-    def repeat(self, request: AuditRequest, wanted: Evaluated, secret: bytes) -> Repeated:
+    def repeat(self, request: AuditRequest, secret: bytes, nonce: Nonce) -> Digest:
         """Wait for a free worker and evaluate in it.
 
         Raises:
@@ -82,10 +91,8 @@ class RepetitionWorkers:
         """
         index = self._pool.take()
         try:
-            product, rows = self._pool.workers[index].call(
-                "repeat", inputs_of(request, wanted), secret, request.encrypted_bits
-            )
-            return Repeated(Digest(product), Digest(rows))
+            worker = self._pool.workers[index]
+            return Digest(worker.call("repeat", *arguments_of(request, secret, nonce)))
         finally:
             self._pool.give_back(index)
 

@@ -10,11 +10,12 @@ demand that it signed, so a gateway cannot have another evaluation countersigned
 5.  Both assertions are the demanded ones. Issuer and device are enrolled here and signed them;
     an auditor that keeps no list of counters takes the authority's word for that, and says so.
 6.  Both assertions speak of this session and key, these parties, this model, and each other.
-7.  Probe and encrypted bits are the demanded ones; template and probe are those asserted.
-8.  The sealed secret opens for this demand; the template in it is the demanded one.
+7.  The nonce is that authority's, for the session: it was drawn after everything else was fixed.
+8.  The sealed secret opens for this demand; template, probe and the gateway's dealing in it are
+    those demanded and asserted.
 9.  The seed in it opens the demanded commitment.
-10. Repeated from these inputs and this seed, the masked product has the demanded digest.
-11. So have the blinded rows.
+10. Repeated from these inputs, nonce and seed, and the masked values, the evaluation has the
+    demanded digest: the product, the values and the shares are those that follow.
 
 This module has no clock, storage or network: they are passed in.
 """
@@ -23,17 +24,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.he.evaluation import AuditSecret
 from gateway.he.randomness import seed_commitment
-from gateway.he.session_key import MAX_LIFETIME
+from gateway.he.session_key import MAX_LIFETIME, SessionKey
 from gateway.wire import cose
 from gateway.wire.audit import AuditDemand, AuditRequest, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import Refused
+from gateway.wire.evaluation import AttemptNonce
 from gateway.wire.host.memory import wipe
-from gateway.wire.ids import Digest, KeyId, PartyId, digest_of
+from gateway.wire.ids import Digest, Nonce, PartyId, digest_of
 from gateway.wire.policy import MatchPolicy
-from gateway.wire.polynomials import FRESH_BYTES
-from gateway.wire.profile import PROFILE
+from gateway.wire.polynomials import SessionKeyHalf
+from gateway.wire.profile import LANES, PROFILE
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionGrant
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
@@ -52,16 +55,8 @@ class Parties(Protocol):
     def device(self, party: PartyId) -> VerifyKey: ...
 
 
-@dataclass(frozen=True)
-class Repeated:
-    """Digests that came out when an evaluation was repeated."""
-
-    masked_product: Digest
-    blinded_rows: Digest
-
-
-Repeat = Callable[[AuditRequest, Evaluated, bytes], Repeated]
-"""Evaluates again: request, demanded evaluation, opened secret (template ciphertext, then seed)."""
+Repeat = Callable[[AuditRequest, bytes, Nonce], Digest]
+"""Evaluates again: request, opened secret, nonce -> digest of the evaluation."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +94,7 @@ def check_demand(
 
 
 def check_evaluation(request: AuditRequest, demand: Signed[AuditDemand], given: Auditing) -> None:
-    """Steps 2 to 11.
+    """Steps 2 to 10.
 
     Raises:
         MalformedMessage: something is not a valid encoding.
@@ -110,33 +105,27 @@ def check_evaluation(request: AuditRequest, demand: Signed[AuditDemand], given: 
     _check_session(request, wanted, given)
     template, submission = _assertions(request, wanted, given)
     _check_assertions(template.message, submission.message, template.digest, wanted)
-    # 7: the ciphertexts
-    _require(
-        {
-            "probe": digest_of(request.probe) == wanted.probe_digest,
-            "encrypted bits": digest_of(request.encrypted_bits) == wanted.encrypted_bits_digest,
-        }
-    )
+    # 7: the nonce
+    authority = given.parties.authority(wanted.authority)
+    nonce = cose.verify(request.nonce, AttemptNonce, authority).message
+    _require({"nonce": nonce.session == wanted.session})
     # 8, 9: what was sealed
     secret = given.sealing.open_for_audit(request.sealed_secret, demand.digest)
-    seed = bytearray(memoryview(secret)[FRESH_BYTES:])
+    parts = AuditSecret.split(secret)
     try:
         _require(
             {
-                "template": digest_of(secret[:FRESH_BYTES]) == wanted.template_digest,
-                "seed": seed_commitment(wanted.session, seed) == wanted.seed_commitment,
+                "template": digest_of(parts.template) == wanted.template_digest,
+                "probe": digest_of(parts.probe) == wanted.probe_digest,
+                "dealing": digest_of(parts.dealing) == template.message.gateway_dealing_digest,
+                "seed": seed_commitment(wanted.session, parts.seed) == wanted.seed_commitment,
             }
         )
     finally:
-        wipe(seed)
-    # 10, 11: again
-    repeated = given.repeat(request, wanted, secret)
-    _require(
-        {
-            "masked product": repeated.masked_product == wanted.masked_product_digest,
-            "blinded rows": repeated.blinded_rows == wanted.blinded_rows_digest,
-        }
-    )
+        wipe(parts.seed)
+    # 10: again
+    repeated = given.repeat(request, secret, nonce.nonce)
+    _require({"evaluation": repeated == wanted.evaluation_digest})
 
 
 def _check_session(request: AuditRequest, wanted: Evaluated, given: Auditing) -> None:
@@ -146,13 +135,14 @@ def _check_session(request: AuditRequest, wanted: Evaluated, given: Auditing) ->
     for name in names:
         _require({f"grant: {name}": getattr(grant.message, name) == getattr(wanted, name)})
     # 3: public key
-    _require({"public key": KeyId(digest_of(request.public_key)) == wanted.key_id})
+    key = SessionKey.of(grant.message, SessionKeyHalf.decode(request.public_key))
+    _require({"public key": key.key_id == wanted.key_id})
     # 4: policy
     policy = MatchPolicy.decode(request.policy)
     _require(
         {
             "policy": policy.digest == wanted.policy_digest,
-            "lanes": len(policy.lanes) == wanted.lanes,
+            "lanes": wanted.lanes == LANES,
             "policy's model": policy.model_digest == wanted.model_digest,
             "accepted policy": not given.policies or policy.digest.hex() in given.policies,
         }
@@ -193,7 +183,6 @@ def _check_assertions(
             "assertions: parties": (issued.issuer, made.device) == (wanted.issuer, wanted.device),
             "assertions: model": issued.model_digest == made.model_digest == wanted.model_digest,
             "assertions: template": made.template_assertion_digest == issued_digest,
-            # 7: the ciphertexts that they assert
             "asserted probe": made.probe_digest == wanted.probe_digest,
             "asserted template": issued.template_digest == wanted.template_digest,
         }

@@ -36,7 +36,14 @@ from gateway.server.sessions import OpenSessions
 from gateway.store import repositories as store
 from gateway.wire.audit import AuditResult
 from gateway.wire.cose import SigningKey, VerifyKey
-from gateway.wire.evaluation import BlindedRows, DecisionResponse, EncryptedBits, MaskedProduct
+from gateway.wire.evaluation import (
+    AttemptAnswer,
+    AttemptRequest,
+    DecisionResponse,
+    MaskedValues,
+    ProductRequest,
+    SharesRequest,
+)
 from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import Digest, PartyId, SubjectHandle, digest_of
 from gateway.wire.message import Message
@@ -73,12 +80,16 @@ class _Authority(AuthorityClient):
         answer = self._call("makeKey", request, SessionKeyRequest, self._service.open_session)
         return SessionKeyResponse.decode(answer)
 
-    def encrypted_bits(self, request: MaskedProduct) -> EncryptedBits:
-        answer = self._call("encryptBits", request, MaskedProduct, self._service.encrypt_bits)
-        return EncryptedBits.decode(answer)
+    def attempt(self, request: AttemptRequest) -> AttemptAnswer:
+        answer = self._call("count", request, AttemptRequest, self._service.count)
+        return AttemptAnswer.decode(answer)
 
-    def decision(self, request: BlindedRows) -> DecisionResponse:
-        answer = self._call("decide", request, BlindedRows, self._service.decide)
+    def masked_values(self, request: ProductRequest) -> MaskedValues:
+        answer = self._call("answer", request, ProductRequest, self._service.answer)
+        return MaskedValues.decode(answer)
+
+    def decision(self, request: SharesRequest) -> DecisionResponse:
+        answer = self._call("decide", request, SharesRequest, self._service.decide)
         return DecisionResponse.decode(answer)
 
     def audited_decision(self, request: AuditResult) -> DecisionResponse:
@@ -169,7 +180,7 @@ class InProcessDeployment:
         self._issuer = BookedIssuer(
             issuer,
             secrets.token_bytes(32),
-            Pins(authority.public, GATEWAY, sealing.public),
+            Pins(authority.public, GATEWAY, sealing.public, own.sealing[0].public),
             MODEL,
             default_engine(),
         )

@@ -62,7 +62,13 @@ def gateway_transport(trust_path: Path, trust: TrustFile, seconds: float) -> htt
 def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> Session:
     """Set up a counter that registers. Raises as ``counter_line``."""
     counter, base, pinned = _counter(trust), trust_path.parent, trust.gateways[0]
-    pins = Pins(trust.authority_key(trust.authorities[0].party), pinned.party, pinned.sealing)
+    authority = trust.authorities[0].party
+    pins = Pins(
+        trust.authority_key(authority),
+        pinned.party,
+        pinned.sealing,
+        trust.authority_sealing(authority),
+    )
     issuer = TemplateIssuer(
         load_signing_key(base / counter.issuer_key_file, counter.issuer),
         read_secret(base / counter.site_salt_file, 32),

@@ -5,7 +5,8 @@
    model in use and one that this client accepts; the liveness challenge is for this session.
 3. Capture the live face, in answer to the challenge. Where that fails, nothing has been sent.
 4. The issuer checks the offer by itself and hands over a sealed template.
-5. Encrypt probe and action vector, sign the submission assertion, hand in all.
+5. Encrypt probe and action vector, seal them to the gateway, sign the submission assertion, hand in
+   all.
 6. Check the receipt as a stranger would, and that it is about this very submission.
 
 Nothing is sent before step 2 passed, and nothing that shows a face is sent at all.
@@ -26,7 +27,6 @@ from gateway.client.liveness.prompts import Language, text
 from gateway.client.pending import PendingReceipt, require_about
 from gateway.he.encryption import encrypt_probe
 from gateway.he.engine import Engine
-from gateway.he.quantise import quantise
 from gateway.he.session_key import ExpectedSession, VerifiedSessionKey, verify_session_key
 from gateway.issuer.issuer import IssuedTemplate, Model, SessionToServe, TemplateIssuer
 from gateway.proofs.trust import TrustFile
@@ -40,6 +40,7 @@ from gateway.wire.liveness import Challenge, Exclusion, LivenessResult
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.profile import PROFILE
 from gateway.wire.proof import Opening
+from gateway.wire.sealing import Sealed
 from gateway.wire.session import SessionOffer, SessionRequest
 from gateway.wire.subject import Subject, activation_commitment, new_salt
 from gateway.wire.submission import ConsentRecord, Submission, SubmissionAssertion
@@ -260,8 +261,7 @@ class RegistrationClient:
     ) -> tuple[Submission, Signed[SubmissionAssertion]]:
         now = self._clock()
         grant = key.grant.message
-        action = None if captured.action is None else quantise(captured.action)
-        ciphertext = encrypt_probe(self._engine, key, quantise(captured.probe), action)
+        ciphertext = encrypt_probe(self._engine, key, captured.probe, captured.action)
         evidence = None if captured.transcript is None else captured.transcript.encode()
         consent = ConsentRecord(
             text_version=occasion.consent_text_version,
@@ -291,7 +291,10 @@ class RegistrationClient:
             session=grant.session,
             sealed_template=issued.sealed_template,
             template_assertion=issued.assertion,
-            probe=ciphertext.encoded,
+            sealed_dealing=issued.sealed_dealing,
+            sealed_probe=self._trust.gateways[0].sealing.seal(
+                Sealed.PROBE, ciphertext.encoded, grant.session, grant.key_id
+            ),
             submission_assertion=signed.encoded,
             liveness_evidence=evidence,
             consent=consent,

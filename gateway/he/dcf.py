@@ -1,9 +1,9 @@
 """Distributed comparison: [x < alpha] as the exclusive or of two parties' outputs.
 
-Gen and Eval of figure 1 in Boyle, Chandran, Gilboa, Gupta, Ishai, Kumar and Rathee, "Function Secret
-Sharing for Mixed-Mode and Fixed-Point Secure Computation" (EUROCRYPT 2021), with output group Z_2
-and beta = 1, where all signs vanish. The names are the paper's: s seeds, t control bits, v values,
-CW correction words, V_alpha what a party on alpha's path has gathered.
+Gen and Eval of figure 1 in Boyle, Chandran, Gilboa, Gupta, Ishai, Kumar and Rathee, "Function
+Secret Sharing for Mixed-Mode and Fixed-Point Secure Computation" (EUROCRYPT 2021), with output
+group Z_2 and beta = 1, where all signs vanish. The names are the paper's: s seeds, t control bits,
+v values, CW correction words, V_alpha what a party on alpha's path has gathered.
 
 Each key hides alpha from its holder as long as the generator is pseudorandom (theorem 1 there). The
 generator is G(s) = SHAKE-256("sealmatch/dcf/1" || s), 65 bytes: left seed, right seed, and a byte

@@ -11,7 +11,7 @@ draws one; only ``keys.authority`` calls it.
 
 import struct
 from functools import cache
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import seal
@@ -26,7 +26,7 @@ Slots: TypeAlias = NDArray[np.uint64]
 """8192 values below t."""
 
 EngineName = Literal["seal-python", "tenseal"]
-ENGINE_NAMES: Final[tuple[EngineName, ...]] = get_args(EngineName)
+DEFAULT_ENGINE: Final = "seal-python"
 
 _POOLED: Final = {1: 4, 2: 2, 3: 3, 4: 2, 6: 4, 8: 2, 9: 3}
 """Blocks that one evaluation or key leaves in SEAL's pool, by their number of polynomials

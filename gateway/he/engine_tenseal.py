@@ -7,7 +7,7 @@ abandoned. It reads and writes files only, compresses what it saves, and takes s
 import struct
 from typing import Any, Final
 
-import tenseal.sealapi as sealapi
+from tenseal import sealapi
 
 from gateway.he import layout
 from gateway.he.engine import Engine, EngineName, Slots, set_profile

@@ -1,9 +1,9 @@
 """The homomorphic evaluation of one session: deterministic given inputs, nonce and seed.
 
 Somebody who is later given the same computes the same bytes, word for word (protocol, sections 7
-and 10). The seed serves one evaluation; ``close`` overwrites it. The order: the seed is committed to,
-the authority answers with a nonce, the product is made, the authority answers with masked values,
-both parties' shares decide.
+and 10). The seed serves one evaluation; ``close`` overwrites it. The order: the seed is committed
+to, the authority answers with a nonce, the product is made, the authority answers with masked
+values, both parties' shares decide.
 """
 
 from dataclasses import dataclass, field

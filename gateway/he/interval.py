@@ -1,16 +1,16 @@
 """The private decision: lo <= v <= hi, and nobody sees v (protocol, section 6). No I/O.
 
 The issuer deals r = r_0 + r_1 modulo t and the keys of f(x) = [x < r]. Both servers know m = v + r,
-which is uniform to each by the half of r that it lacks. With W = hi - lo + 1, x = m - lo and x' = x - W
-(all modulo t),
+which is uniform to each by the half of r that it lacks. With W = hi - lo + 1, x = m - lo and x' = x
+- W (all modulo t),
 
     [lo <= v <= hi]  =  [x < W]  xor  f(x)  xor  f(x').
 
-Proof. Let z = v - lo modulo t, so x = z + r modulo t, and write w(y) = [y < r] for y = u + r modulo t:
-it is the carry, 1 iff u + r >= t over the integers. Then z = x - r + t w(x). The same with u = z - W
-modulo t gives x' and w(x'). z < W iff subtracting W from z borrows, iff z - W = u - t over the
-integers; and x - W borrows iff [x < W]. Collecting multiples of t in x - W = (z + r) - W in both ways
-gives [z < W] - w(x') = [x < W] - w(x), which is the identity, since each term is 0 or 1.
+Proof. Let z = v - lo modulo t, so x = z + r modulo t, and write w(y) = [y < r] for y = u + r modulo
+t: it is the carry, 1 iff u + r >= t over the integers. Then z = x - r + t w(x). The same with u = z
+- W modulo t gives x' and w(x'). z < W iff subtracting W from z borrows, iff z - W = u - t over the
+integers; and x - W borrows iff [x < W]. Collecting multiples of t in x - W = (z + r) - W in both
+ways gives [z < W] - w(x') = [x < W] - w(x), which is the identity, since each term is 0 or 1.
 
 f(x) and f(x') are evaluated in shares: the gateway sends f_0(x) xor f_0(x'), the authority adds its
 own. A lane's dealing serves one m; two of them would tell the difference of two scores.

@@ -2,14 +2,14 @@
 
     C = P * (omega T + t beta + rho * P),  switched down to Q'
 
-with rho uniform modulo t, one per slot; beta uniform in [-2^76, 2^76), one per coefficient, added to
-the first polynomial; omega a uniform unit modulo t. If every slot of P holds 1 or -1, then rho * P * P
-is rho, and the lane's sum is omega v plus the sum of rho, which the gateway takes off again.
+with rho uniform modulo t, one per slot; beta uniform in [-2^76, 2^76), one per coefficient, added
+to the first polynomial; omega a uniform unit modulo t. If every slot of P holds 1 or -1, then rho *
+P * P is rho, and the lane's sum is omega v plus the sum of rho, which the gateway takes off again.
 
-Then u (b, a) + (0, t e1) is added, an encryption of zero. Of the first polynomial the authority needs
-two numbers, each of which gets a uniform pad modulo Q'. The second is c1 + u a + t e1, a ring-LWE sample
-in an a that nobody chose; the third depends on what the encryptors drew and not on what they
-encrypted.
+Then u (b, a) + (0, t e1) is added, an encryption of zero. Of the first polynomial the authority
+needs two numbers, each of which gets a uniform pad modulo Q'. The second is c1 + u a + t e1, a
+ring-LWE sample in an a that nobody chose; the third depends on what the encryptors drew and not on
+what they encrypted.
 """
 
 from dataclasses import dataclass, field

@@ -1,9 +1,9 @@
 """Everything random in one evaluation, from one 32-byte seed (protocol, section 7).
 
-key(label) = SHAKE-256("sealmatch/bgv8192-2" || 0x00 || len(label) || label || transcript || seed), 32
-bytes; stream(label) = AES-256 in counter mode under that key, from counter 0, over zeros. One label
-per draw, so the evaluation is deterministic given inputs and seed and anyone who is given both can
-repeat it. ``len`` is one byte. Never numpy's generators.
+key(label) = SHAKE-256("sealmatch/bgv8192-2" || 0x00 || len(label) || label || transcript || seed),
+32 bytes; stream(label) = AES-256 in counter mode under that key, from counter 0, over zeros. One
+label per draw, so the evaluation is deterministic given inputs and seed and anyone who is given
+both can repeat it. ``len`` is one byte. Never numpy's generators.
 
 How bytes become values, always in order, skipping what is rejected (integers little-endian):
 - modulo t: 4 bytes, the low 27 bits, rejected at or above t;

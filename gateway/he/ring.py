@@ -1,9 +1,9 @@
 """Exact arithmetic on NTT words, and the two numbers on which a lane depends (protocol, 7).
 
-In the ring R_Q let theta = x^(N/4) + x^(3N/4); theta^2 = -2. A lane's sum depends on two numbers of a
-polynomial f only: f_0, and f_(N/4) + f_(3N/4). In NTT form these are half sums: f_0 is the mean of all
-words, and the other is -theta times the mean, where theta is one square root of -2 in half of the
-places and the other root in the rest.
+In the ring R_Q let theta = x^(N/4) + x^(3N/4); theta^2 = -2. A lane's sum depends on two numbers of
+a polynomial f only: f_0, and f_(N/4) + f_(3N/4). In NTT form these are half sums: f_0 is the mean
+of all words, and the other is -theta times the mean, where theta is one square root of -2 in half
+of the places and the other root in the rest.
 """
 
 from typing import Final

@@ -7,18 +7,19 @@ so that the device that carries it cannot copy it as its probe.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from secrets import token_bytes
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.he.encryption import encrypt_template
 from gateway.he.engine import Engine
-from gateway.he.quantise import quantise
+from gateway.he.interval import deal
 from gateway.he.session_key import ExpectedSession, verify_session_key
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.ids import Digest, Nonce, PartyId
-from gateway.wire.sealing import SealingPublicKey
+from gateway.wire.sealing import Sealed, SealingPublicKey
 from gateway.wire.subject import Subject, new_salt
 from gateway.wire.submission import TemplateAssertion
 
@@ -41,6 +42,9 @@ class Pins:
     authority: VerifyKey
     gateway: PartyId
     sealing: SealingPublicKey
+    """The gateway's: template and its dealing are for it alone."""
+    authority_sealing: SealingPublicKey
+    """The authority's: its dealing is for it alone."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class IssuedTemplate:
     """What the device carries to the gateway, and the opening for the subscriber."""
 
     sealed_template: bytes = field(repr=False)
+    sealed_dealing: bytes = field(repr=False)
     assertion: bytes = field(repr=False)
     subject_salt: bytes = field(repr=False)
 
@@ -103,13 +108,16 @@ class TemplateIssuer:
             now,
         )
         grant = key.grant.message
-        ciphertext = encrypt_template(self._engine, key, quantise(template))
+        ciphertext = encrypt_template(self._engine, key, template)
+        gateways, authoritys = deal(token_bytes)
         salt = new_salt()
         assertion = TemplateAssertion(
             session=grant.session,
             key_id=grant.key_id,
             issuer=self.party,
             template_digest=ciphertext.digest,
+            gateway_dealing_digest=gateways.digest,
+            authority_dealing_digest=authoritys.digest,
             model_id=self._model.model_id,
             model_digest=self._model.digest,
             subject_inner=subject.inner(self._site_salt),
@@ -119,7 +127,13 @@ class TemplateIssuer:
         )
         return IssuedTemplate(
             sealed_template=self._pins.sealing.seal(
-                ciphertext.encoded, grant.session, grant.key_id
+                Sealed.TEMPLATE,
+                ciphertext.encoded + gateways.encoded,
+                grant.session,
+                grant.key_id,
+            ),
+            sealed_dealing=self._pins.authority_sealing.seal(
+                Sealed.DEALING, authoritys.encoded, grant.session, grant.key_id
             ),
             assertion=cose.sign(assertion, self._key).encoded,
             subject_salt=salt,

@@ -33,6 +33,7 @@ from gateway.wire.cose import Signed
 from gateway.wire.errors import Refused, SealmatchError
 from gateway.wire.evaluation import Decision
 from gateway.wire.ids import digest_of
+from gateway.wire.profile import LANES
 from gateway.wire.proof import Opening, Receipt, Statement
 from gateway.wire.subject import Subject, activation_commitment
 
@@ -116,6 +117,8 @@ def verify_receipt(
     done(4, decision.message.outcome)
     if stated.policy_digest.hex() not in trust.policies:
         raise ReceiptInvalid(5, "the policy is not among those the trust file lists")
+    if decision.message.lanes != LANES:
+        raise ReceiptInvalid(5, "the decision is not about all lanes of the policy")
     done(5, stated.policy_assurance)
     logged = _logged(receipt, trust.log, done)
     if opening is not None:

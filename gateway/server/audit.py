@@ -1,9 +1,9 @@
 """The gateway's side of an audit by re-execution (protocol, section 10).
 
 The authority demands an audit instead of a decision. The gateway hands what one needs to repeat the
-evaluation to the auditor that its own operator pins, and to nobody else; seed and template travel
-sealed to that auditor for this one demand. What comes back goes to the authority. Any fault ends
-the session without an outcome: the authority has made none.
+evaluation to the auditor that its own operator pins, and to nobody else; ciphertexts, dealing and
+seed travel sealed to that auditor for this one demand. What comes back goes to the authority. Any
+fault ends the session without an outcome: the authority has made none.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from gateway.wire import cose
 from gateway.wire.audit import AuditDemand, AuditReport, AuditRequest, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import MalformedMessage, Refused
-from gateway.wire.polynomials import Ciphertext
+from gateway.wire.evaluation import AttemptNonce, Pair
 from gateway.wire.sealing import SealingPublicKey
 
 
@@ -35,7 +35,8 @@ def have_repeated(
     auditor: Auditor | None,
     evaluation: Evaluating,
     inputs: Inputs,
-    bits: Ciphertext,
+    nonce: Signed[AttemptNonce],
+    masked: Pair,
 ) -> Signed[AuditReport]:
     """Let the auditor repeat the evaluation, and return its report.
 
@@ -54,13 +55,13 @@ def have_repeated(
     response = auditor.client.audit(
         AuditRequest(
             demand=demand,
-            grant=inputs.grant,
-            public_key=inputs.public_key.encoded,
+            grant=inputs.grant.encoded,
+            public_key=inputs.public_key.half.encoded,
             policy=inputs.policy.encode(),
             template_assertion=inputs.template_assertion,
             submission_assertion=inputs.submission_assertion,
-            probe=inputs.probe.encoded,
-            encrypted_bits=bits.encoded,
+            nonce=nonce.encoded,
+            masked=masked,
             sealed_secret=evaluation.sealed_for_audit(auditor.sealing, demanded.digest),
         )
     )

@@ -16,7 +16,14 @@ import httpx
 from gateway.wire.audit import AuditRequest, AuditResponse, AuditResult
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
-from gateway.wire.evaluation import BlindedRows, DecisionResponse, EncryptedBits, MaskedProduct
+from gateway.wire.evaluation import (
+    AttemptAnswer,
+    AttemptRequest,
+    DecisionResponse,
+    MaskedValues,
+    ProductRequest,
+    SharesRequest,
+)
 from gateway.wire.host.http import CBOR
 from gateway.wire.message import Message
 from gateway.wire.requests import sign_request
@@ -106,13 +113,17 @@ class AuthorityClient(_Peer):
         """Ask for a session key. Raises as ``_ask``."""
         return self._ask("/v1/session-keys", request, SessionKeyResponse)
 
-    def encrypted_bits(self, request: MaskedProduct) -> EncryptedBits:
-        """Send the masked product. Raises as ``_ask``."""
-        return self._ask("/v1/masked-products", request, EncryptedBits)
+    def attempt(self, request: AttemptRequest) -> AttemptAnswer:
+        """Have the attempt counted. Raises as ``_ask``."""
+        return self._ask("/v1/attempts", request, AttemptAnswer)
 
-    def decision(self, request: BlindedRows) -> DecisionResponse:
-        """Send the blinded rows. Raises as ``_ask``."""
-        return self._ask("/v1/blinded-rows", request, DecisionResponse)
+    def masked_values(self, request: ProductRequest) -> MaskedValues:
+        """Send the padded product. Raises as ``_ask``."""
+        return self._ask("/v1/padded-products", request, MaskedValues)
+
+    def decision(self, request: SharesRequest) -> DecisionResponse:
+        """Send values and shares. Raises as ``_ask``."""
+        return self._ask("/v1/shares", request, DecisionResponse)
 
     def audited_decision(self, request: AuditResult) -> DecisionResponse:
         """Send the report that was demanded. Raises as ``_ask``."""

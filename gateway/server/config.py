@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from gateway.he.engine import DEFAULT_ENGINE, EngineName
 from gateway.he.isolation import Limits
-from gateway.server.evaluation import EngineName
 from gateway.server.liveness import MIN_KINDS, LivenessMode, LivenessPolicy
 from gateway.wire.cose import VerifyKey
 from gateway.wire.host.server_settings import Port, ServerSettings
@@ -92,10 +92,7 @@ class GatewaySettings(ServerSettings):
         default="0.341",
         pattern=r"^0\.[0-9]{1,6}$",
         description="Accepted from this cosine in the lane of the liveness actions, whose frames "
-        "are less like a portrait (ADR 11); it must lie above half of threshold_cosine.",
-    )
-    lanes: int = Field(
-        default=2, ge=1, le=2, description="Lanes that must accept: 1 probe, 2 probe and actions."
+        "are less like a portrait (ADR 11).",
     )
     liveness: LivenessMode = Field(
         default="required",
@@ -126,8 +123,7 @@ class GatewaySettings(ServerSettings):
         default=50, ge=0, le=100, description="Passive score in hundredths, below which it fails."
     )
     he_engine: EngineName = Field(
-        default="tenseal",
-        description="HE library: tenseal, or seal-python (extra `seal-python`); same words.",
+        default=DEFAULT_ENGINE, description="HE library: seal-python, or tenseal; same words."
     )
     workers: int = Field(
         default=2, ge=1, le=64, description="Processes that evaluate; one submission each."

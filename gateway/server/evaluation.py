@@ -1,34 +1,35 @@
 """Where a gateway evaluates: in worker processes, or where it is.
 
-A server evaluates in worker processes (``EvaluationWorkers``): seed and interval bounds are drawn
-there and never enter the process that speaks to the network. When an audit is demanded, the seed
-leaves its worker sealed to the auditor. Measurements and tests evaluate where they are
+A server evaluates in worker processes (``EvaluationWorkers``): seed and pads are drawn there and
+never enter the process that speaks to the network. When an audit is demanded, the seed leaves its
+worker sealed to the auditor. Measurements and tests evaluate where they are
 (``gateway.he.evaluation.Evaluation``).
 """
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal, Protocol
+from typing import Any, Protocol
 
-from gateway.he.engine import Engine, default_engine
-from gateway.he.evaluation import Evaluation, Inputs
+from gateway.he.engine import DEFAULT_ENGINE, Engine, EngineName, make_engine
+from gateway.he.evaluation import Evaluation, Inputs, Opened
 from gateway.he.isolation import Limits, Worker, WorkerPool
 from gateway.he.randomness import new_seed
 from gateway.wire.errors import CallerMisuse, Unavailable
-from gateway.wire.ids import Commitment, Digest
-from gateway.wire.polynomials import Ciphertext
+from gateway.wire.evaluation import Pair
+from gateway.wire.ids import Commitment, Digest, Nonce
+from gateway.wire.polynomials import PaddedProduct
 from gateway.wire.sealing import SealingPublicKey
 
 
 class Evaluating(Protocol):
-    """One evaluation, wherever it runs: the product, then the rows, then closed."""
+    """One evaluation, wherever it runs: the product, then the shares, then closed."""
 
     @property
     def seed_commitment(self) -> Commitment: ...
 
-    def masked_product(self) -> Ciphertext: ...
+    def padded_product(self, nonce: Nonce) -> tuple[PaddedProduct, int]: ...
 
-    def blinded_rows(self, bits: Ciphertext) -> Ciphertext: ...
+    def open(self, masked: Pair) -> Opened: ...
 
     def sealed_for_audit(self, auditor: SealingPublicKey, demand: Digest) -> bytes: ...
 
@@ -43,46 +44,48 @@ class EvaluationBench:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._held: Evaluation | None = None
+        self._evaluation: Evaluation | None = None
 
-    def begin(self, encoded: list[bytes]) -> list[bytes]:
+    def begin(self, encoded: list[bytes]) -> bytes:
         self.end()
-        self._held = Evaluation(self._engine, Inputs.decode(encoded), new_seed())
-        return [self._held.seed_commitment, self._held.masked_product().encoded]
+        self._evaluation = Evaluation(self._engine, Inputs.decode(encoded), new_seed())
+        return self._evaluation.seed_commitment
 
-    def blinded_rows(self, bits: bytes) -> bytes:
-        if self._held is None:
-            raise CallerMisuse("no evaluation was begun")
-        return self._held.blinded_rows(Ciphertext.decode(bits, polynomials=2)).encoded
+    def padded_product(self, nonce: bytes) -> list[bytes | int]:
+        product, omega = self._held.padded_product(Nonce(nonce))
+        return [product.encoded, omega]
+
+    def open(self, masked: list[int]) -> list[list[int]]:
+        opened = self._held.open((masked[0], masked[1]))
+        return [list(opened.values), list(opened.shares)]
 
     def sealed_for_audit(self, auditor: bytes, demand: bytes) -> bytes:
-        if self._held is None:
-            raise CallerMisuse("no evaluation was begun")
         return self._held.sealed_for_audit(SealingPublicKey(auditor), Digest(demand))
 
     def end(self) -> None:
-        if self._held is not None:
-            self._held.close()
-            self._held = None
+        if self._evaluation is not None:
+            self._evaluation.close()
+            self._evaluation = None
 
-
-EngineName = Literal["tenseal", "seal-python"]
-
-
-def make_tenseal_bench() -> EvaluationBench:
-    return EvaluationBench(default_engine())
+    @property
+    def _held(self) -> Evaluation:
+        if self._evaluation is None:
+            raise CallerMisuse("no evaluation was begun")
+        return self._evaluation
 
 
 def make_seal_python_bench() -> EvaluationBench:
-    from gateway.he.engine_seal_python import SealPythonEngine  # noqa: PLC0415  optional extra
+    return EvaluationBench(make_engine("seal-python"))
 
-    return EvaluationBench(SealPythonEngine())
+
+def make_tenseal_bench() -> EvaluationBench:
+    return EvaluationBench(make_engine("tenseal"))
 
 
 class EvaluationWorkers:
     """Worker processes; each holds one evaluation at a time."""
 
-    def __init__(self, count: int, limits: Limits, engine: EngineName = "tenseal") -> None:
+    def __init__(self, count: int, limits: Limits, engine: EngineName = DEFAULT_ENGINE) -> None:
         workshop = f"gateway.server.evaluation:make_{engine.replace('-', '_')}_bench"
         self._pool = WorkerPool(workshop, count, limits)
 
@@ -91,10 +94,9 @@ class EvaluationWorkers:
         self._pool.start()
 
     def begin(self, inputs: Inputs) -> Evaluating:
-        """Wait for a free worker and evaluate the product in it.
+        """Wait for a free worker and begin an evaluation in it.
 
         Raises:
-            Refused: the inputs cancel each other.
             Unavailable: the worker did not survive the inputs.
         """
         index = self._pool.take()
@@ -115,29 +117,31 @@ class IsolatedEvaluation:
         self._pool = pool
         self._index = index
         self._generation = self._worker.generation
-        commitment, product = self._worker.call("begin", inputs.encoded())
-        self._commitment = Commitment(commitment)
-        self._product = Ciphertext.decode(product, polynomials=3)
+        self._commitment = Commitment(self._worker.call("begin", inputs.encoded()))
 
     @property
     def seed_commitment(self) -> Commitment:
         return self._commitment
 
-    def masked_product(self) -> Ciphertext:
-        return self._product
+    def padded_product(self, nonce: Nonce) -> tuple[PaddedProduct, int]:
+        """Raises ``Refused`` when the inputs cancel each other, ``Unavailable`` as ``_call``."""
+        product, omega = self._call("padded_product", nonce)
+        return PaddedProduct.decode(product), omega
 
-    def blinded_rows(self, bits: Ciphertext) -> Ciphertext:
-        """Raises ``Unavailable`` when the worker did not survive."""
-        if self._worker.generation != self._generation:
-            raise Unavailable("the evaluation was ended; open a new session")
-        rows = self._worker.call("blinded_rows", bits.encoded)
-        return Ciphertext.decode(rows, polynomials=2)
+    def open(self, masked: Pair) -> Opened:
+        """Raises ``Unavailable`` as ``_call``."""
+        values, shares = self._call("open", list(masked))
+        return Opened((values[0], values[1]), (shares[0], shares[1]))
 
     def sealed_for_audit(self, auditor: SealingPublicKey, demand: Digest) -> bytes:
+        """Raises ``Unavailable`` as ``_call``."""
+        return bytes(self._call("sealed_for_audit", auditor.raw, demand))
+
+    def _call(self, method: str, *arguments: Any) -> Any:
         """Raises ``Unavailable`` when the worker did not survive."""
         if self._worker.generation != self._generation:
             raise Unavailable("the evaluation was ended; open a new session")
-        return bytes(self._worker.call("sealed_for_audit", auditor.raw, demand))
+        return self._worker.call(method, *arguments)
 
     def close(self) -> None:
         """Let the worker overwrite the seed, and serve another."""

@@ -8,21 +8,16 @@ from gateway.wire.policy import LanePolicy, MatchPolicy
 
 
 def default_policy(settings: GatewaySettings) -> MatchPolicy:
-    """The probe's lane, and with two lanes the actions' with a threshold of its own (ADR 11).
+    """The probe's lane, and the actions' with a threshold of its own (ADR 11).
 
     Raises ``BadConfiguration`` for a threshold that cannot be used.
     """
-    try:
-        probe = LanePolicy.for_cosine(settings.threshold_cosine)
-    except ValidationError:
-        raise _unusable("threshold_cosine") from None
-    lanes: tuple[LanePolicy, ...] = (probe,)
-    named = settings.threshold_cosine
-    if settings.lanes > 1:
-        lanes = (probe, _actions(probe, settings))
-        named = f"{named}-{settings.action_cosine}"
+    lanes = (
+        _lane(settings.threshold_cosine, "threshold_cosine"),
+        _lane(settings.action_cosine, "action_cosine"),
+    )
     return MatchPolicy(
-        policy_id=f"cosine-{named}",
+        policy_id=f"cosine-{settings.threshold_cosine}-{settings.action_cosine}",
         assurance="unsigned-default",
         model_id=settings.model_id,
         model_digest=settings.model,
@@ -30,11 +25,11 @@ def default_policy(settings: GatewaySettings) -> MatchPolicy:
     )
 
 
-def _actions(probe: LanePolicy, settings: GatewaySettings) -> LanePolicy:
+def _lane(cosine: str, setting: str) -> LanePolicy:
     try:
-        return probe.from_cosine(settings.action_cosine)
+        return LanePolicy.for_cosine(cosine)
     except ValidationError:
-        raise _unusable("action_cosine") from None
+        raise _unusable(setting) from None
 
 
 def _unusable(setting: str) -> BadConfiguration:

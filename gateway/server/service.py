@@ -240,7 +240,7 @@ class GatewayService:
         return self._view(self._own_session(session, sender))
 
     def _obtain_key(self, request: SessionRequest) -> tuple[OpenSession, bytes]:
-        session = new_session_id()
+        session, nonce = new_session_id(), new_nonce()
         answer = self._authority.session_key(
             SessionKeyRequest(
                 profile=request.profile,
@@ -249,6 +249,7 @@ class GatewayService:
                 device=request.device,
                 issuer=request.issuer,
                 client_nonce=request.client_nonce,
+                gateway_nonce=nonce,
             )
         )
         expected = ExpectedSession(
@@ -262,7 +263,7 @@ class GatewayService:
             key = verify_session_key(answer.grant, answer.public_key, expected, self._clock())
         except MalformedMessage:
             raise Refused("the authority sent a malformed session key") from None
-        if key.grant.message.session != session:
+        if (key.grant.message.session, key.grant.message.gateway_nonce) != (session, nonce):
             raise Refused("the authority granted another session")
         return OpenSession(key.grant, key.public_key), answer.public_key
 

@@ -17,10 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.he.session_key import SessionKey
 from gateway.wire.cose import Signed
 from gateway.wire.errors import CallerMisuse, SessionNotFound, Unavailable
 from gateway.wire.ids import SessionId
-from gateway.wire.polynomials import SessionPublicKey
 from gateway.wire.session import SessionGrant
 
 
@@ -54,7 +54,7 @@ class OpenSession:
     """What a submission is checked against."""
 
     grant: Signed[SessionGrant]
-    public_key: SessionPublicKey
+    public_key: SessionKey
 
     @property
     def session_id(self) -> SessionId:

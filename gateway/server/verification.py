@@ -10,15 +10,17 @@ Checks on what came from the client; each failure is a refusal that tells the se
 6.  Consent and purpose are those for which the session was opened, and those signed.
 7.  The liveness evidence is what was signed; it answers this session's challenge, plausibly;
     where the challenge says required, it is there.
-8.  The sealed template opens, is a canonical ciphertext, and has the asserted digest.
-9.  The probe is a canonical ciphertext and has the asserted digest.
+8.  The sealed template opens, is a canonical ciphertext and this side's dealing, and both have the
+    asserted digests.
+9.  The sealed probe opens, is a canonical ciphertext, and has the asserted digest.
 
 The private decision:
 
-10. Masked product to the authority, with both assertions and the seed's commitment.
-11. Encrypted bits back, for this session, a canonical ciphertext.
-12. The subject has room for one more live activation, under any of its handles.
-13. Blinded rows to the authority, signed decision back, or a signed demand for an audit.
+10. Assertions, policy, the seed's commitment and the authority's dealing to the authority. It
+    counts the attempt and signs a nonce for it; only now is anything of the evaluation drawn.
+11. The subject has room for one more live activation, under any of its handles.
+12. Padded product to the authority, masked values back, for this session.
+13. Values and shares to the authority, signed decision back, or a signed demand for an audit.
 14. Where an audit is demanded: the pinned auditor repeats the evaluation that this side holds, its
     signed report goes to the authority, signed decision back.
 15. The decision is signed by the pinned authority and names exactly what this side holds.
@@ -28,7 +30,8 @@ This module has no clock and no storage: they are passed in or left to ``service
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from gateway.he.evaluation import Inputs
 from gateway.server.audit import Auditor, have_repeated
@@ -39,15 +42,27 @@ from gateway.server.sessions import OpenSession
 from gateway.wire import cose
 from gateway.wire.audit import AuditReport, AuditResult, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
+from gateway.wire.dealing import GATEWAY, Dealing
 from gateway.wire.errors import MalformedMessage, Refused
-from gateway.wire.evaluation import BlindedRows, Decision, MaskedProduct
+from gateway.wire.evaluation import (
+    AttemptNonce,
+    AttemptRequest,
+    Decision,
+    ProductRequest,
+    SharesRequest,
+    evaluation_digest,
+)
 from gateway.wire.host import crash
-from gateway.wire.ids import Digest, SubjectHandle, digest_of
+from gateway.wire.ids import Commitment, Digest, SubjectHandle, digest_of
 from gateway.wire.liveness import Challenge, LivenessTranscript
+from gateway.wire.message import Message
 from gateway.wire.policy import MatchPolicy
-from gateway.wire.polynomials import Ciphertext
-from gateway.wire.sealing import SealingPrivateKey
+from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
+from gateway.wire.profile import LANES
+from gateway.wire.sealing import Sealed, SealingPrivateKey
 from gateway.wire.submission import Submission, SubmissionAssertion, TemplateAssertion
+
+M = TypeVar("M", bound=Message)
 
 MAX_AGE = 15 * 60
 CLOCK_SKEW = 60
@@ -86,6 +101,10 @@ class CheckedSubmission:
     submission_assertion: Signed[SubmissionAssertion]
     template: Ciphertext
     probe: Ciphertext
+    dealing: Dealing
+    """This side's."""
+    sealed_dealing: bytes = field(repr=False)
+    """The authority's."""
     liveness: CheckedLiveness
 
 
@@ -137,14 +156,30 @@ def check_submission(
         }
     )
     liveness = _check_liveness(submission.liveness_evidence, expected, now)
-    # 8: the template
-    template_bytes = sealing.open(submission.sealed_template, grant.session, grant.key_id)
-    encrypted_template = Ciphertext.decode(template_bytes, polynomials=2)
-    _require({"template": encrypted_template.digest == issued.template_digest})
+    # 8: template and dealing
+    opened = sealing.open(Sealed.TEMPLATE, submission.sealed_template, grant.session, grant.key_id)
+    encrypted_template = Ciphertext.decode(opened[:FRESH_BYTES])
+    dealing = Dealing.decode(opened[FRESH_BYTES:], GATEWAY)
+    _require(
+        {
+            "template": encrypted_template.digest == issued.template_digest,
+            "dealing": dealing.digest == issued.gateway_dealing_digest,
+        }
+    )
     # 9: the probe
-    encrypted_probe = Ciphertext.decode(submission.probe, polynomials=2)
+    encrypted_probe = Ciphertext.decode(
+        sealing.open(Sealed.PROBE, submission.sealed_probe, grant.session, grant.key_id)
+    )
     _require({"probe": encrypted_probe.digest == made.probe_digest})
-    return CheckedSubmission(template, device, encrypted_template, encrypted_probe, liveness)
+    return CheckedSubmission(
+        template,
+        device,
+        encrypted_template,
+        encrypted_probe,
+        dealing,
+        submission.sealed_dealing,
+        liveness,
+    )
 
 
 def _check_liveness(evidence: bytes | None, expected: Expected, now: int) -> CheckedLiveness:
@@ -177,14 +212,14 @@ def decide(
     """
     session = expected.session
     inputs = Inputs(
-        session=session.session_id,
+        grant=session.grant,
         public_key=session.public_key,
         policy=expected.policy,
-        grant=session.grant.encoded,
         template_assertion=checked.template_assertion.encoded,
         submission_assertion=checked.submission_assertion.encoded,
         template=checked.template,
         probe=checked.probe,
+        dealing=checked.dealing,
     )
     evaluation = begin(inputs)
     with closing(evaluation):  # the seed is overwritten when the decision arrives, or does not
@@ -200,39 +235,57 @@ def _decide(
     auditor: Auditor | None,
 ) -> Verdict:
     session = expected.session
-    # 10: masked product
-    product = evaluation.masked_product()
-    crash.reach("gateway-product-made")
-    answer = authority.encrypted_bits(
-        MaskedProduct(
-            session=session.session_id,
-            template_assertion=checked.template_assertion.encoded,
-            submission_assertion=checked.submission_assertion.encoded,
-            lanes=len(expected.policy.lanes),
-            policy_digest=expected.policy.digest,
-            seed_commitment=evaluation.seed_commitment,
-            masked_product=product.encoded,
-        )
+    # 10: the attempt
+    request = AttemptRequest(
+        session=session.session_id,
+        template_assertion=checked.template_assertion.encoded,
+        submission_assertion=checked.submission_assertion.encoded,
+        policy=expected.policy.encode(),
+        seed_commitment=evaluation.seed_commitment,
+        sealed_dealing=checked.sealed_dealing,
     )
-    # 11: encrypted bits
-    crash.reach("gateway-bits-received")
-    _require({"encrypted bits": answer.session == session.session_id})
-    bits = _from_authority(answer.encrypted_bits)
-    # 12: the subject's limit
+    answer = authority.attempt(request)
+    crash.reach("gateway-nonce-received")
+    nonce = _from_authority(answer.nonce, AttemptNonce, expected.authority_key)
+    _require(
+        {
+            "nonce's session": nonce.message.session == session.session_id,
+            "nonce's request": nonce.message.request_digest == request.digest,
+        }
+    )
+    # 11: the subject's limit
     expected.check_limit(answer.subject_handles)
-    # 13: blinded rows
-    rows = evaluation.blinded_rows(bits)
-    crash.reach("gateway-rows-made")
-    response = authority.decision(
-        BlindedRows(session=session.session_id, blinded_rows=rows.encoded)
+    # 12: the padded product
+    product, omega = evaluation.padded_product(nonce.message.nonce)
+    crash.reach("gateway-product-made")
+    values = authority.masked_values(
+        ProductRequest(session=session.session_id, padded_product=product.encoded, omega=omega)
     )
-    held = _held(checked, expected, product.digest, bits.digest, rows.digest, evaluation)
+    _require({"masked values": values.session == session.session_id})
+    crash.reach("gateway-values-received")
+    # 13: values and shares
+    opened = evaluation.open(values.masked)
+    crash.reach("gateway-shares-made")
+    response = authority.decision(
+        SharesRequest(session=session.session_id, values=opened.values, shares=opened.shares)
+    )
+    digest = evaluation_digest(
+        nonce.message.nonce, product.digest, omega, values.masked, opened.values, opened.shares
+    )
+    held = _held(checked, expected, digest, evaluation.seed_commitment)
     # 14: the audit
     report = None
     if response.demand is not None:
         crash.reach("gateway-demand-received")
         report = have_repeated(
-            response.demand, held, expected.authority_key, auditor, evaluation, inputs, bits
+            response.demand,
+            held,
+            expected.authority_key,
+            auditor,
+            evaluation,
+            inputs,
+            nonce,
+            values.masked,
         )
         crash.reach("gateway-report-received")
         response = authority.audited_decision(
@@ -242,7 +295,7 @@ def _decide(
     crash.reach("gateway-decision-received")
     if response.decision is None:
         raise Refused("the authority demands a second audit")
-    decision = _from_authority_signed(response.decision, expected.authority_key)
+    decision = _from_authority(response.decision, Decision, expected.authority_key)
     _require({"decision": Evaluated.of(decision.message) == held})
     return Verdict(decision, answer.subject_handles[0], report)
 
@@ -250,42 +303,31 @@ def _decide(
 def _held(
     checked: CheckedSubmission,
     expected: Expected,
-    product: Digest,
-    bits: Digest,
-    rows: Digest,
-    evaluation: Evaluating,
+    evaluation: Digest,
+    commitment: Commitment,
 ) -> Evaluated:
     """The evaluation, as this side knows it."""
     grant = expected.session.grant.message
     return Evaluated(
         **grant.scope,
         key_id=grant.key_id,
-        lanes=len(expected.policy.lanes),
+        lanes=LANES,
         probe_digest=checked.probe.digest,
         template_digest=checked.template.digest,
         template_assertion_digest=checked.template_assertion.digest,
         submission_assertion_digest=checked.submission_assertion.digest,
         policy_digest=expected.policy.digest,
         model_digest=expected.policy.model_digest,
-        masked_product_digest=product,
-        encrypted_bits_digest=bits,
-        blinded_rows_digest=rows,
-        seed_commitment=evaluation.seed_commitment,
+        evaluation_digest=evaluation,
+        seed_commitment=commitment,
     )
 
 
-def _from_authority(encoded: bytes) -> Ciphertext:
+def _from_authority(encoded: bytes, kind: type[M], key: VerifyKey) -> Signed[M]:
     try:
-        return Ciphertext.decode(encoded, polynomials=2)
+        return cose.verify(encoded, kind, key)
     except MalformedMessage:
-        raise Refused("the authority sent a malformed ciphertext") from None
-
-
-def _from_authority_signed(encoded: bytes, key: VerifyKey) -> Signed[Decision]:
-    try:
-        return cose.verify(encoded, Decision, key)
-    except MalformedMessage:
-        raise Refused("the authority sent a malformed decision") from None
+        raise Refused(f"the authority sent a malformed {kind.__name__}") from None
 
 
 def _require(checks: dict[str, bool]) -> None:

@@ -1,7 +1,7 @@
 """Audit by re-execution: messages between authority, gateway and auditor (protocol, section 10).
 
-Order: shares -> signed demand (authority to gateway) -> inputs, sealed ciphertexts and seed (gateway to
-auditor) -> signed report -> the same report (gateway to authority) -> signed decision.
+Order: shares -> signed demand (authority to gateway) -> inputs, sealed ciphertexts and seed
+(gateway to auditor) -> signed report -> the same report (gateway to authority) -> signed decision.
 """
 
 from typing import Annotated

@@ -1,7 +1,7 @@
 """Between gateway and key authority: the messages of the private decision (protocol, section 6).
 
-Order: attempt -> signed nonce; padded product -> masked values; values and shares -> signed decision.
-An audit may come before the decision: ``gateway.wire.audit``.
+Order: attempt -> signed nonce; padded product -> masked values; values and shares -> signed
+decision. An audit may come before the decision: ``gateway.wire.audit``.
 """
 
 from typing import Annotated, Literal, Self

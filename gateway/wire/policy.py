@@ -1,8 +1,8 @@
 """The match policy: which values of each lane are accepted (protocol, sections 4 and 5).
 
-v = <p, T> of a probe of signs p and a template T of small integers is kappa times the cosine, plus an
-error of standard deviation 0.011 in the cosine. A lane accepts iff lo <= v <= hi. Every well-formed
-probe has the same length, so a client cannot scale its own.
+v = <p, T> of a probe of signs p and a template T of small integers is kappa times the cosine, plus
+an error of standard deviation 0.011 in the cosine. A lane accepts iff lo <= v <= hi. Every
+well-formed probe has the same length, so a client cannot scale its own.
 """
 
 from fractions import Fraction

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gateway.wire.evaluation import SealedDealingBytes
 from gateway.wire.ids import (
     CommitmentField,
     DigestField,
@@ -18,7 +19,6 @@ from gateway.wire.ids import (
 )
 from gateway.wire.liveness import EVIDENCE_BYTES
 from gateway.wire.message import SMALL, Message
-from gateway.wire.evaluation import SealedDealingBytes
 from gateway.wire.sealing import SEALED_PROBE_BYTES, SEALED_TEMPLATE_BYTES
 from gateway.wire.session import ConsentTextVersion, SignedBytes
 
