@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,35 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.he import transcript
 from gateway.he.encryption import encrypt_probe, encrypt_template
 from gateway.he.engine import default_engine
-from gateway.he.interval import blinded_rows
-from gateway.he.product import masked_product
-from gateway.he.quantise import quantise
-from gateway.he.randomness import SeedStream, seed_commitment
-from gateway.he.session_key import ExpectedSession, VerifiedSessionKey, verify_session_key
+from gateway.he.evaluation import Evaluation, Inputs
+from gateway.he.interval import deal
+from gateway.he.randomness import seed_commitment
+from gateway.he.session_key import (
+    ExpectedSession,
+    SessionKey,
+    UniformHalf,
+    VerifiedSessionKey,
+    verify_session_key,
+)
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.dealing import Dealing
 from gateway.wire.errors import Refused
-from gateway.wire.evaluation import BlindedRows, EncryptedBits, MaskedProduct
+from gateway.wire.evaluation import (
+    AttemptAnswer,
+    AttemptNonce,
+    AttemptRequest,
+    DecisionResponse,
+    MaskedValues,
+    ProductRequest,
+    SharesRequest,
+)
 from gateway.wire.policy import LanePolicy, MatchPolicy
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey
-from gateway.wire.profile import PROFILE
-from gateway.wire.sealing import SealingPrivateKey
+from gateway.wire.polynomials import PaddedProduct, ProductTail, SessionKeyHalf
+from gateway.wire.profile import PROFILE, SENT_PRIMES, N
+from gateway.wire.sealing import Sealed, SealingPrivateKey
 from gateway.wire.session import SessionGrant, SessionKeyRequest, SessionKeyResponse
 from gateway.wire.subject import Subject
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
@@ -90,6 +103,7 @@ SITE_SALT = fixed_bytes("site-salt")
 PEPPER = fixed_bytes("pepper")
 MODEL_DIGEST = fixed_bytes("model")
 NONCE = fixed_bytes("client-nonce")
+GATEWAY_NONCE = fixed_bytes("gateway-nonce")
 SESSION = fixed_bytes("session", 16)
 
 
@@ -103,7 +117,7 @@ class Clock:
         return self.now
 
 
-def signed_grant(key: SessionPublicKey, signed_by: SigningKey = AUTHORITY, **changes: Any) -> bytes:
+def signed_grant(key: SessionKey, signed_by: SigningKey = AUTHORITY, **changes: Any) -> bytes:
     """A grant for five minutes from ``NOW``, honest but for the changes."""
     given: dict[str, Any] = {
         "profile": PROFILE,
@@ -113,20 +127,27 @@ def signed_grant(key: SessionPublicKey, signed_by: SigningKey = AUTHORITY, **cha
         "device": DEVICE.party,
         "issuer": ISSUER.party,
         "client_nonce": NONCE,
+        "gateway_nonce": GATEWAY_NONCE,
         "key_id": key.key_id,
         "expires_at": NOW + 300,
     }
     return cose.sign(SessionGrant(**(given | changes)), signed_by).encoded
 
 
-def policy(lanes: int = 1, tau: str = "0.419") -> MatchPolicy:
+def policy(tau: str = "0.419", action: str | None = None) -> MatchPolicy:
     return MatchPolicy(
         policy_id="cosine-0.419",
         assurance="unsigned-default",
         model_id="buffalo/w600k",
         model_digest=MODEL_DIGEST,
-        lanes=(LanePolicy.for_cosine(tau),) * lanes,
+        lanes=(LanePolicy.for_cosine(tau), LanePolicy.for_cosine(action or tau)),
     )
+
+
+def fixed_dealings(label: str) -> tuple[Dealing, Dealing]:
+    """What an issuer deals, from a label instead of the system's randomness."""
+    drawn = iter(range(2**20))
+    return deal(lambda count: fixed_bytes(f"dealing/{label}/{next(drawn)}", count))
 
 
 def unit_vectors(cosine: float) -> tuple[np.ndarray, np.ndarray]:
@@ -147,6 +168,7 @@ def session_key_request(**changes: Any) -> SessionKeyRequest:
         "device": DEVICE.party,
         "issuer": ISSUER.party,
         "client_nonce": NONCE,
+        "gateway_nonce": GATEWAY_NONCE,
     }
     return SessionKeyRequest(**(given | changes))
 
@@ -162,8 +184,8 @@ class LocalSecrets:
 
     def stop(self) -> None: ...
 
-    def make(self) -> tuple[Secret, SessionPublicKey]:
-        return make_local_secret()
+    def make(self, uniform: UniformHalf) -> tuple[Secret, SessionKeyHalf]:
+        return make_local_secret(uniform)
 
 
 class InProcessAuthority:
@@ -209,7 +231,6 @@ class OpenSession:
     """An ``InProcessAuthority``, or whatever else has a ``clock``."""
     request: SessionKeyRequest
     answer: bytes
-    lanes: int = 1
     cosine: float = 0.7
     authority_key: VerifyKey = AUTHORITY.public
     action_cosine: float | None = None
@@ -217,6 +238,8 @@ class OpenSession:
     key: VerifiedSessionKey = field(init=False)
     policy: MatchPolicy = field(init=False)
     seed: bytes = field(init=False)
+    dealings: tuple[Dealing, Dealing] = field(init=False)
+    """The gateway's, and the authority's."""
 
     def __post_init__(self) -> None:
         response = SessionKeyResponse.decode(self.answer)
@@ -232,8 +255,9 @@ class OpenSession:
             ),
             self.authority.clock(),
         )
-        self.policy = policy(self.lanes)
+        self.policy = policy()
         self.seed = fixed_bytes(f"seed/{self.request.session.hex()}")
+        self.dealings = fixed_dealings(self.request.session.hex())
 
     def template_assertion(self, signed_by: SigningKey = ISSUER, **changes: Any) -> bytes:
         grant = self.key.grant.message
@@ -242,6 +266,8 @@ class OpenSession:
             "key_id": grant.key_id,
             "issuer": ISSUER.party,
             "template_digest": fixed_bytes("template"),
+            "gateway_dealing_digest": self.dealings[0].digest,
+            "authority_dealing_digest": self.dealings[1].digest,
             "model_id": "buffalo/w600k",
             "model_digest": MODEL_DIGEST,
             "subject_inner": SUBJECT.inner(SITE_SALT),
@@ -272,66 +298,86 @@ class OpenSession:
         }
         return cose.sign(SubmissionAssertion(**(given | changes)), signed_by).encoded
 
-    def score(self) -> tuple[Any, bytes]:
-        """The gateway's masked score of two real vectors, and the transcript before it."""
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """The gateway's evaluation of two real vectors, with a fixed seed."""
         engine = default_engine()
         portrait, live = unit_vectors(self.cosine)
         _, action = unit_vectors(self.cosine if self.action_cosine is None else self.action_cosine)
-        before = transcript.before_product(
-            self.key.grant.encoded, self.policy.digest, b"template", b"submission"
+        inputs = Inputs(
+            grant=self.key.grant,
+            public_key=self.key.public_key,
+            policy=self.policy,
+            template_assertion=b"template",
+            submission_assertion=b"submission",
+            template=encrypt_template(engine, self.key, portrait),
+            probe=encrypt_probe(engine, self.key, live, action),
+            dealing=self.dealings[0],
         )
-        score = masked_product(
-            engine,
-            self.key.public_key,
-            encrypt_probe(engine, self.key, quantise(live), quantise(action)),
-            encrypt_template(engine, self.key, quantise(portrait)),
-            self.policy,
-            SeedStream(self.seed, before),
-        )
-        return score, before
+        return Evaluation(engine, inputs, bytearray(self.seed))
 
-    def product(self, **changes: Any) -> MaskedProduct:
-        """An honest masked product with both assertions; ``changes`` replace its fields."""
-        if "masked_product" not in changes:
-            score, self._before = self.score()
-            self._score = score
-            changes["masked_product"] = score.ciphertext.encoded
+    def sealed_dealing(self, dealing: Dealing | None = None) -> bytes:
+        """The authority's dealing, sealed to it for this session."""
+        grant = self.key.grant.message
+        plain = (dealing or self.dealings[1]).encoded
+        public = authority_sealing_key().public
+        return public.seal(Sealed.DEALING, plain, grant.session, grant.key_id)
+
+    def attempt(self, **changes: Any) -> AttemptRequest:
+        """An honest attempt with both assertions; ``changes`` replace its fields."""
         template = changes.pop("template_assertion", None) or self.template_assertion()
         given: dict[str, Any] = {
             "session": self.request.session,
             "template_assertion": template,
             "submission_assertion": self.submission_assertion(template),
-            "lanes": self.lanes,
-            "policy_digest": self.policy.digest,
+            "policy": self.policy.encode(),
             "seed_commitment": seed_commitment(self.request.session, self.seed),
+            "sealed_dealing": self.sealed_dealing(),
         }
-        return MaskedProduct(**(given | changes))
+        return AttemptRequest(**(given | changes))
 
-    def rows(self, answer: bytes, label: str = "") -> BlindedRows:
-        """The blinded rows over the authority's bits; another label gives other randomness."""
-        bits = Ciphertext.decode(EncryptedBits.decode(answer).encrypted_bits, polynomials=2)
-        before = transcript.before_rows(self._before, self._score.ciphertext.digest, bits.digest)
-        seed = fixed_bytes(f"rows/{label}") if label else self.seed
-        rows = blinded_rows(
-            default_engine(),
-            self.key.public_key,
-            bits,
-            self._score.bounds,
-            SeedStream(seed, before),
-        )
-        return BlindedRows(session=self.request.session, blinded_rows=rows.encoded)
+    def product(self, answer: bytes, **changes: Any) -> ProductRequest:
+        """The honest product under the authority's nonce; ``changes`` replace its fields."""
+        nonce = cose.verify(
+            AttemptAnswer.decode(answer).nonce, AttemptNonce, self.authority_key
+        ).message
+        product, omega = self.evaluation.padded_product(nonce.nonce)
+        given: dict[str, Any] = {
+            "session": self.request.session,
+            "padded_product": product.encoded,
+            "omega": omega,
+        }
+        return ProductRequest(**(given | changes))
+
+    def shares(self, answer: bytes, **changes: Any) -> SharesRequest:
+        """The honest values and shares for the authority's answer; ``changes`` as above."""
+        opened = self.evaluation.open(MaskedValues.decode(answer).masked)
+        given: dict[str, Any] = {
+            "session": self.request.session,
+            "values": opened.values,
+            "shares": opened.shares,
+        }
+        return SharesRequest(**(given | changes))
+
+    def counted(self, **changes: Any) -> bytes:
+        """The authority's answer to the honest attempt."""
+        return self.authority.service.count(self.attempt(**changes), GATEWAY.public)
+
+    def answered(self) -> bytes:
+        """The authority's answer to the honest product, after the attempt."""
+        return self.authority.service.answer(self.product(self.counted()), GATEWAY.public)
+
+    def decided(self) -> DecisionResponse:
+        """The authority's answer to the honest shares, after attempt and product."""
+        shares = self.shares(self.answered())
+        return DecisionResponse.decode(self.authority.service.decide(shares, GATEWAY.public))
 
 
 @cache
-def any_product() -> bytes:
-    """A valid three-polynomial ciphertext that belongs to no key."""
-    return Ciphertext(np.full((3, 3, 8192), 5, dtype=np.uint64)).encoded
-
-
-@cache
-def any_rows(value: int = 7) -> bytes:
-    """A valid two-polynomial ciphertext that belongs to no key."""
-    return Ciphertext(np.full((2, 3, 8192), value, dtype=np.uint64)).encoded
+def any_product(value: int = 5) -> bytes:
+    """A valid padded product that belongs to no key."""
+    words = np.full((2, len(SENT_PRIMES), N), value, dtype=np.uint64)
+    return PaddedProduct((value, value), ProductTail(words)).encoded
 
 
 @contextmanager

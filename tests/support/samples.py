@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gateway.client.registration import (
     Occasion,
 )
-from gateway.he.quantise import quantise
+from gateway.he.frame import probe_signs, template_values
 from gateway.issuer.issuer import Model
 from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import digest_of
@@ -18,8 +18,8 @@ from gateway.wire.subject import Subject
 
 MODEL = Model("test/none", digest_of(b"a model of no faces"))
 SESSIONS = "/face-verification/v0.1/sessions"
-SESSION_KEYS, MASKED, ROWS = "/v1/session-keys", "/v1/masked-products", "/v1/blinded-rows"
-AUDITS = "/v1/audits"
+SESSION_KEYS, ATTEMPTS = "/v1/session-keys", "/v1/attempts"
+PRODUCTS, SHARES, AUDITS = "/v1/padded-products", "/v1/shares", "/v1/audits"
 NUMBER, PLAIN_NUMBER = "QX-7391 ", "QX7391"
 """How every document number of a test begins, as it is given and as it is normalised."""
 
@@ -62,9 +62,9 @@ def occasion(number: str | None = None) -> Occasion:
 
 def plain_decision(policy: MatchPolicy, template: Vector, *lanes: Vector) -> str:
     """The outcome that the integers themselves give; the last vector serves the lanes left over."""
-    t = quantise(template)
+    t = template_values(template)
     outcomes = []
     for number, lane in enumerate(policy.lanes):
-        p = quantise(lanes[min(number, len(lanes) - 1)])
-        outcomes.append(lane.accepts(lane.value(int(p @ t), int(p @ p))))
+        p = probe_signs(lanes[min(number, len(lanes) - 1)])
+        outcomes.append(lane.accepts(int(p @ t)))
     return "MATCH" if all(outcomes) else "NO_MATCH"
