@@ -63,7 +63,12 @@ def create_app(
     audits = AuditLedger(settings.audits_file, settings.audits.unanswered, clock)
     workers = secrets or SecretWorkers(settings.workers, settings.worker_limits, settings.he_engine)
     service = AuthorityService(
-        Settings(settings.party, settings.session_seconds, settings.audits),
+        Settings(
+            settings.party,
+            settings.session_seconds,
+            settings.audits,
+            settings.accepted_policies,
+        ),
         own,
         trust,
         sessions,

@@ -64,6 +64,12 @@ class AuthoritySettings(ServerSettings):
         description="Demands left unanswered after which a gateway gets no decision, until the "
         "operator clears them (audits clear).",
     )
+    policies: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{64}(,[0-9a-f]{64})*)?$",
+        description="SHA-256 of the match policies that it decides by, in hexadecimal, with commas; "
+        "empty: any that is well-formed, and who verifies a receipt looks at the policy's digest.",
+    )
     he_engine: EngineName = Field(
         default=DEFAULT_ENGINE, description="HE library: seal-python, or tenseal; same words."
     )
@@ -106,6 +112,10 @@ class AuthoritySettings(ServerSettings):
     def sealing_overlap(self) -> int:
         """Seconds."""
         return self.sealing_overlap_days * 86_400
+
+    @property
+    def accepted_policies(self) -> frozenset[str]:
+        return frozenset(filter(None, self.policies.split(",")))
 
     @property
     def caps(self) -> CapLimits:

@@ -71,6 +71,8 @@ class Settings:
     authority: PartyId
     session_seconds: int
     audits: AuditPolicy
+    policies: frozenset[str] = frozenset()
+    """Digests, in hexadecimal, of the match policies that it decides by; empty: any."""
 
 
 class AuthorityService:
@@ -170,7 +172,7 @@ class AuthorityService:
             session.require(State.GRANTED)
             self._audits.require_answering(sender.party)
             grant = session.grant.message
-            policy = MatchPolicy.decode(message.policy)
+            policy = self._policy(message.policy)
             template, submission = self._check_assertions(message, grant, policy)
             dealing = self._open_dealing(message, grant, template.message)
             handles = self._custody.handles(grant.gateway, template.message.subject_inner)
@@ -339,6 +341,14 @@ class AuthorityService:
     def _require_owner(self, session: Session, sender: VerifyKey) -> None:
         if session.grant.message.gateway != sender.party:
             raise Refused("another gateway's session")
+
+    def _policy(self, encoded: bytes) -> MatchPolicy:
+        """The policy to decide by. Raises ``Refused`` for one that the operator does not list."""
+        policy = MatchPolicy.decode(encoded)
+        accepted = self._settings.policies
+        if accepted and policy.digest.hex() not in accepted:
+            raise Refused("the match policy is not one that this authority decides by")
+        return policy
 
     def _open_dealing(
         self, message: AttemptRequest, grant: SessionGrant, issued: TemplateAssertion

@@ -110,6 +110,7 @@ class Evaluation:
         self._inputs = inputs
         self._seed = seed
         self._score: PaddedScore | None = None
+        self._answered = False
 
     @classmethod
     def fresh(cls, inputs: Inputs) -> "Evaluation":
@@ -138,9 +139,15 @@ class Evaluation:
         return self._score.product, self._score.omega
 
     def open(self, masked: LaneValues) -> Opened:
-        """Take pads off the authority's values, add this side's half of r, compare in shares."""
-        if self._score is None:
-            raise CallerMisuse("the shares come after the product")
+        """Take pads off the authority's values, add this side's half of r, compare in shares.
+
+        Raises:
+            CallerMisuse: before the product, or a second time. Each further answer of the authority
+                that is opened tells it one more bit of the score.
+        """
+        if self._score is None or self._answered:
+            raise CallerMisuse("the shares come after the product, and once")
+        self._answered = True
         lanes = self._inputs.dealing.lanes
         first, second = (
             (value - offset + lane.share) % T
