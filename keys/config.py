@@ -67,7 +67,7 @@ class AuthoritySettings(ServerSettings):
     policies: str = Field(
         default="",
         pattern=r"^([0-9a-f]{64}(,[0-9a-f]{64})*)?$",
-        description="SHA-256 of the match policies that it decides by, in hexadecimal, with commas; "
+        description="SHA-256 of the match policies that it decides by, hexadecimal, with commas; "
         "empty: any that is well-formed, and who verifies a receipt looks at the policy's digest.",
     )
     he_engine: EngineName = Field(

@@ -19,7 +19,14 @@ own. A lane's dealing serves one m; two of them would tell the difference of two
 from collections.abc import Callable
 
 from gateway.he import dcf
-from gateway.wire.dealing import AUTHORITY, GATEWAY, Dealing, LaneDealing, Party
+from gateway.wire.dealing import (
+    AUTHORITY,
+    COMPARISON_SEED_BYTES,
+    GATEWAY,
+    Dealing,
+    LaneDealing,
+    Party,
+)
 from gateway.wire.policy import LanePolicy
 from gateway.wire.profile import LANES, T_BITS, T
 
@@ -53,13 +60,13 @@ def accepts(rule: LanePolicy, m: int, shares: tuple[int, int]) -> bool:
 
 def _deal_lane(random: Callable[[int], bytes]) -> tuple[LaneDealing, LaneDealing]:
     r, first = _uniform(random), _uniform(random)
-    keys = dcf.generate(r, (random(dcf.SEED_BYTES), random(dcf.SEED_BYTES)))
+    keys = dcf.generate(r, (random(COMPARISON_SEED_BYTES), random(COMPARISON_SEED_BYTES)))
     return LaneDealing(keys[0], first), LaneDealing(keys[1], (r - first) % T)
 
 
 def _uniform(random: Callable[[int], bytes]) -> int:
     """Uniform modulo t, by rejection."""
     while True:
-        value = int.from_bytes(random(4), "little") & (2**T_BITS - 1)
+        value = int.from_bytes(random(4), "little") & ((1 << T_BITS) - 1)
         if value < T:
             return value
