@@ -42,6 +42,7 @@ class Counter:
             load_signing_key(directory / "issuer.key", local.ISSUER),
             read_secret(directory / "site-salt.key", 32),
             pinned.sealing,
+            trust.authority_sealing(trust.authorities[0].party),
             trust.authority_key(trust.authorities[0].party),
             pinned.party,
             model,
@@ -58,6 +59,7 @@ class Counter:
             trust.authority_key(trust.authorities[0].party),
             trust.gateways[0].party,
             trust.gateways[0].sealing,
+            trust.authority_sealing(trust.authorities[0].party),
         )
         return RegistrationClient(
             GatewayClient(transport, trust.gateways[0].url, keys.device, unix_time),

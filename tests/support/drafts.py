@@ -5,18 +5,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from secrets import token_bytes
 from typing import Any
 
 from gateway.he.encryption import encrypt_probe, encrypt_template
 from gateway.he.engine import default_engine
-from gateway.he.quantise import quantise
+from gateway.he.interval import deal
 from gateway.he.session_key import ExpectedSession, VerifiedSessionKey, verify_session_key
 from gateway.issuer.issuer import Model
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.dealing import Dealing
 from gateway.wire.ids import Nonce, PartyId, SessionId, digest_of, new_nonce
 from gateway.wire.profile import PROFILE
-from gateway.wire.sealing import SealingPublicKey
+from gateway.wire.sealing import Sealed, SealingPublicKey
 from gateway.wire.session import SessionOffer, SessionRequest
 from gateway.wire.subject import Subject, activation_commitment, new_salt
 from gateway.wire.submission import (
@@ -38,6 +40,7 @@ class CounterKeys:
     issuer: SigningKey
     site_salt: bytes
     sealing: SealingPublicKey
+    authority_sealing: SealingPublicKey
     authority: VerifyKey
     gateway: PartyId
     model: Model = MODEL
@@ -93,10 +96,8 @@ def ciphertexts(
     """Template and probe, encrypted honestly."""
     engine = default_engine()
     return (
-        encrypt_template(engine, opened.key, quantise(template)).encoded,
-        encrypt_probe(
-            engine, opened.key, quantise(probe), None if action is None else quantise(action)
-        ).encoded,
+        encrypt_template(engine, opened.key, template).encoded,
+        encrypt_probe(engine, opened.key, probe, action).encoded,
     )
 
 
@@ -115,9 +116,13 @@ def draft(
     device_key: SigningKey | None = None,
     sealing: SealingPublicKey | None = None,
     sealed_for: SessionId | None = None,
+    dealings: tuple[Dealing, Dealing] | None = None,
 ) -> Submission:
     """A submission, honest but for what the keywords replace; all signatures are made after."""
     grant = opened.key.grant.message
+    gateways, authoritys = dealings or deal(token_bytes)
+    bound = sealed_for or grant.session, grant.key_id
+    to_gateway = sealing or counter.sealing
     subject = Subject.of("passport", new_number())
     template_assertion = cose.sign(
         TemplateAssertion(
@@ -126,6 +131,8 @@ def draft(
                 "key_id": grant.key_id,
                 "issuer": counter.issuer.party,
                 "template_digest": digest_of(template),
+                "gateway_dealing_digest": gateways.digest,
+                "authority_dealing_digest": authoritys.digest,
                 "model_id": counter.model.model_id,
                 "model_digest": counter.model.digest,
                 "subject_inner": subject.inner(counter.site_salt),
@@ -170,11 +177,14 @@ def draft(
     return Submission(
         **{
             "session": grant.session,
-            "sealed_template": (sealing or counter.sealing).seal(
-                template, sealed_for or grant.session, grant.key_id
+            "sealed_template": to_gateway.seal(
+                Sealed.TEMPLATE, template + gateways.encoded, *bound
+            ),
+            "sealed_dealing": counter.authority_sealing.seal(
+                Sealed.DEALING, authoritys.encoded, *bound
             ),
             "template_assertion": template_assertion.encoded,
-            "probe": probe,
+            "sealed_probe": to_gateway.seal(Sealed.PROBE, probe, *bound),
             "submission_assertion": submission_assertion.encoded,
             "liveness_evidence": None,
             "consent": consent,

@@ -14,7 +14,7 @@ from gateway.auditor.verification import Auditing
 from gateway.wire.audit import AuditRequest, AuditResult
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import SealmatchError, problem_for
-from gateway.wire.evaluation import BlindedRows, MaskedProduct
+from gateway.wire.evaluation import AttemptRequest, ProductRequest, SharesRequest
 from gateway.wire.host.signed import FindKey
 from gateway.wire.requests import NonceMemory, verify_request
 from gateway.wire.sealing import SealingPrivateKey
@@ -27,12 +27,7 @@ from keys.service import Settings as AuthorityServiceSettings
 from keys.sessions import SessionTable
 from keys.workers import make_local_secret
 from tests.support.drafts import CounterKeys
-from tests.support.samples import (
-    AUDITS,
-    MASKED,
-    ROWS,
-    SESSION_KEYS,
-)
+from tests.support.samples import ATTEMPTS, AUDITS, PRODUCTS, SESSION_KEYS, SHARES
 from tests.support.trusted import SignedTrust
 
 # All parties in one process
@@ -51,12 +46,14 @@ class Peers:
         counter: CounterKeys,
         gateway: SigningKey,
         authority: SigningKey,
+        authority_sealing: SealingPrivateKey,
         caps: CapLimits,
         audits: AuditPolicy,
         clock: Callable[[], int],
     ) -> None:
         self.clock = clock
         self.authority_key = authority
+        self.authority_sealing = authority_sealing
         self.auditor_key = SigningKey.generate("auditor")
         self.asked: list[tuple[str, bytes]] = []
         """Requests that reached the authority."""
@@ -78,7 +75,6 @@ class Peers:
         self.authority_trust.add("issuer", counter.issuer)
         self.authority_trust.add("auditor", self.auditor_key)
         self.ledger = AuditLedger(directory / "audits.sqlite3", audits.unanswered, self.clock)
-        self.authority_sealing = SealingPrivateKey.generate()
         service = self.authority_service = AuthorityService(
             AuthorityServiceSettings("authority", 300, audits),
             Custody(self.authority_key, secrets.token_bytes(32), sealing=(self.authority_sealing,)),
@@ -92,8 +88,9 @@ class Peers:
         self._authority_nonces = NonceMemory()
         self._authority_routes: dict[str, Callable[[bytes, VerifyKey], bytes]] = {
             SESSION_KEYS: lambda b, s: service.open_session(SessionKeyRequest.decode(b), s),
-            MASKED: lambda b, s: service.encrypt_bits(MaskedProduct.decode(b), s),
-            ROWS: lambda b, s: service.decide(BlindedRows.decode(b), s),
+            ATTEMPTS: lambda b, s: service.count(AttemptRequest.decode(b), s),
+            PRODUCTS: lambda b, s: service.answer(ProductRequest.decode(b), s),
+            SHARES: lambda b, s: service.decide(SharesRequest.decode(b), s),
             AUDITS: lambda b, s: service.conclude(AuditResult.decode(b), s),
         }
 

@@ -77,7 +77,6 @@ class World(Peers):
         self,
         directory: Path,
         *,
-        lanes: int = 2,
         clock: Callable[[], int] = unix_time,
         model: Model = MODEL,
         max_sessions: int = 50,
@@ -94,16 +93,20 @@ class World(Peers):
         device, issuer = SigningKey.generate("device"), SigningKey.generate("issuer")
         gateway, authority = SigningKey.generate("gateway"), SigningKey.generate("authority")
         self.sealing = SealingPrivateKey.generate()
+        authority_sealing = SealingPrivateKey.generate()
         self.counter = CounterKeys(
             device,
             issuer,
             secrets.token_bytes(32),
             self.sealing.public,
+            authority_sealing.public,
             authority.public,
             "gateway",
             model,
         )
-        super().__init__(directory, self.counter, gateway, authority, caps, audits, clock)
+        super().__init__(
+            directory, self.counter, gateway, authority, authority_sealing, caps, audits, clock
+        )
         self.database = Database(f"sqlite:///{directory / 'gateway.sqlite3'}")
         self.database.migrate()
         with self.database.transaction() as connection:
@@ -118,7 +121,6 @@ class World(Peers):
             authority_public_key=self.authority_key.public.raw.hex(),
             model_id=model.model_id,
             model_digest=model.digest.hex(),
-            lanes=lanes,
         )
         self.policy = default_policy(settings)
         self.sessions = OpenSessions(max_sessions, clock)
@@ -170,7 +172,12 @@ class World(Peers):
         self.issuer = TemplateIssuer(
             issuer,
             self.counter.site_salt,
-            Pins(self.authority_key.public, "gateway", self.sealing.public),
+            Pins(
+                self.authority_key.public,
+                "gateway",
+                self.sealing.public,
+                self.authority_sealing.public,
+            ),
             model,
             default_engine(),
         )
