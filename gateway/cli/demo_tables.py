@@ -9,9 +9,16 @@ from gateway.cli.local_servers import Directories
 from gateway.cli.wiretap import Passage
 from gateway.client.registration import Registration
 from gateway.wire import cose
-from gateway.wire.evaluation import BlindedRows, EncryptedBits, MaskedProduct
-from gateway.wire.proof import Statement
-from gateway.wire.submission import Submission, TemplateAssertion
+from gateway.wire.evaluation import (
+    AttemptAnswer,
+    AttemptNonce,
+    AttemptRequest,
+    MaskedValues,
+    ProductRequest,
+    SharesRequest,
+)
+from gateway.wire.polynomials import NUMBER_BYTES, PaddedProduct
+from gateway.wire.submission import TemplateAssertion
 
 GATEWAY_TABLES = (
     *("sessions", "records", "parties", "admin_actions", "outcome_counters"),
@@ -67,39 +74,81 @@ def seen(
     portrait: bytes, live: bytes, result: Registration, passages: list[Passage]
 ) -> list[Sight]:
     """What each party saw of one registration, from the messages themselves."""
-    submission, statement = result.submission, result.verified.statement.message
-    bodies = {passage.path: passage for passage in passages}
-    product = MaskedProduct.decode(bodies["/v1/masked-products"].request)
-    bits = EncryptedBits.decode(bodies["/v1/masked-products"].answer)
-    rows = BlindedRows.decode(bodies["/v1/blinded-rows"].request)
-    assertion = cose.peek(product.template_assertion, TemplateAssertion)
     return [
-        _bytes("issuer", "document portrait", portrait, "the chip's JPEG, for seconds"),
-        Sight("issuer", "document number", None, "(not shown)", "never leaves the issuer"),
-        _bytes("client", "live capture", live, "a JPEG, for seconds"),
-        _bytes("client", "sealed template", submission.sealed_template, "cannot be opened here"),
-        _bytes("gateway", "sealed template", submission.sealed_template, "opens to a ciphertext"),
-        _bytes("gateway", "probe ciphertext", submission.probe, "cannot be decrypted here"),
-        _bytes("gateway", "encrypted bits", bits.encrypted_bits, "cannot be decrypted here"),
-        _bytes("gateway", "subject commitment", statement.subject_commitment, "hash with a salt"),
-        _bytes("authority", "masked product", product.masked_product, "decrypts to uniform values"),
-        _bytes("authority", "blinded rows", rows.blinded_rows, "decrypts to 0 or uniform values"),
-        _bytes("authority", "subject inner value", assertion.subject_inner, "keyed hash"),
-        Sight("authority", "outcome", None, result.outcome, "the one bit that it signs"),
-        Sight("gateway", "outcome", None, result.outcome, "as signed by the authority"),
-        *_auditor(submission, statement),
+        *_counter(portrait, live, result),
+        *_gateway(result),
+        *_between(result, {passage.path: passage for passage in passages}),
+        *_auditor(result),
         _bytes("stranger", "receipt", result.receipt, "no number, nothing biometric"),
     ]
 
 
-def _auditor(submission: Submission, statement: Statement) -> list[Sight]:
+def _counter(portrait: bytes, live: bytes, result: Registration) -> list[Sight]:
+    """Who sees a face: issuer and client, each one of its own."""
+    sent = result.submission
+    return [
+        _bytes("issuer", "document portrait", portrait, "the chip's JPEG, for seconds"),
+        Sight("issuer", "document number", None, "(not shown)", "never leaves the issuer"),
+        _bytes("client", "live capture", live, "a JPEG, for seconds"),
+        _bytes(
+            "client",
+            "b of the public key",
+            result.offer.public_key,
+            "the rest all expand themselves",
+        ),
+        _bytes("client", "sealed template", sent.sealed_template, "cannot be opened here"),
+    ]
+
+
+def _gateway(result: Registration) -> list[Sight]:
+    """What came to the gateway from the counter."""
+    sent, statement = result.submission, result.verified.statement.message
+    return [
+        _bytes(
+            "gateway", "sealed template", sent.sealed_template, "opens to ciphertext and dealing"
+        ),
+        _bytes("gateway", "sealed probe", sent.sealed_probe, "opens to a ciphertext"),
+        _bytes("gateway", "sealed dealing", sent.sealed_dealing, "cannot be opened here"),
+        _bytes("gateway", "subject commitment", statement.subject_commitment, "hash with a salt"),
+    ]
+
+
+def _between(result: Registration, passed: dict[str, Passage]) -> list[Sight]:
+    """What the servers told each other, in that order."""
+    attempt = AttemptRequest.decode(passed["/v1/attempts"].request)
+    counted = AttemptAnswer.decode(passed["/v1/attempts"].answer)
+    product = ProductRequest.decode(passed["/v1/padded-products"].request)
+    masked = MaskedValues.decode(passed["/v1/padded-products"].answer).masked
+    shares = SharesRequest.decode(passed["/v1/shares"].request)
+    issued = cose.peek(attempt.template_assertion, TemplateAssertion)
+    nonce = cose.peek(counted.nonce, AttemptNonce).nonce
+    padded = product.padded_product
+    head = PaddedProduct.decode(padded).head[0].to_bytes(NUMBER_BYTES, "little")
+    return [
+        _bytes("authority", "subject inner value", issued.subject_inner, "keyed hash"),
+        _bytes("authority", "sealed dealing", attempt.sealed_dealing, "opens to its half of r"),
+        _bytes("authority", "commitment to a seed", attempt.seed_commitment, "hash of 32 bytes"),
+        _bytes("gateway", "nonce", nonce, "signed: the attempt is counted"),
+        _bytes("authority", "padded product", padded, "decrypts to two uniform numbers"),
+        _bytes("authority", "its first number", head, "score plus a one-time pad"),
+        _numbers("authority", "omega", (product.omega,), "what the value is divided by"),
+        _numbers("gateway", "m' of both lanes", masked, "still padded, plus half of r"),
+        _numbers("authority", "m of both lanes", shares.values, "score plus r: uniform to either"),
+        _numbers("authority", "gateway's shares", shares.shares, "half of the answer: a coin"),
+        Sight("authority", "outcome", None, result.outcome, "the one bit that it signs"),
+        Sight("gateway", "outcome", None, result.outcome, "as signed by the authority"),
+    ]
+
+
+def _auditor(result: Registration) -> list[Sight]:
     """What the auditor saw of an audited registration: what the gateway did, and its seed."""
-    if statement.audit is None:
+    audit = result.verified.statement.message.audit
+    if audit is None:
         return []
     return [
-        _bytes("auditor", "probe ciphertext", submission.probe, "cannot be decrypted here"),
-        Sight("auditor", "template, seed", None, "(sealed to it)", "a ciphertext; 32 bytes"),
-        _bytes("auditor", "report", statement.audit, "signed: the same bytes came out"),
+        Sight("auditor", "probe, template, seed", None, "(sealed to it)", "ciphertexts; 32 bytes"),
+        Sight("auditor", "gateway's dealing, m'", None, "(sealed to it)", "without the other half"),
+        _bytes("auditor", "report", audit, "signed: the same bytes came out"),
     ]
 
 
@@ -142,6 +191,10 @@ def _row(party: str, what: str, size: str, shown: str, meaning: str) -> str:
 
 def _bytes(party: str, what: str, value: bytes, meaning: str) -> Sight:
     return Sight(party, what, len(value), _begin(value), meaning)
+
+
+def _numbers(party: str, what: str, values: tuple[int, ...], meaning: str) -> Sight:
+    return Sight(party, what, None, ", ".join(map(str, values)), meaning)
 
 
 def _begin(value: bytes) -> str:

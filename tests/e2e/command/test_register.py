@@ -14,8 +14,8 @@ from gateway.cli.local import LocalDeployment
 from gateway.cli.local_servers import Directories
 from gateway.store.database import Database
 from gateway.wire import cbor
+from gateway.wire.dealing import DEALING_BYTES
 from gateway.wire.polynomials import FRESH_BYTES, PUBLIC_KEY_BYTES
-from gateway.wire.sealing import SEALED_BYTES
 from tests.support.commands import (
     INCONCLUSIVE,
     MATCH,
@@ -59,7 +59,7 @@ def test_a_match_and_what_json_says(
     assert {"portraitEmbedding", "liveEmbedding", "session", "verification"} <= set(
         said["timingsMs"]
     )
-    assert 440_000 < said["bytes"]["sessionOffer"] <= 460_000
+    assert 229_378 < said["bytes"]["sessionOffer"] <= 232_000
     assert 680_000 < said["bytes"]["submission"] <= 700_000
     assert receipt.stat().st_size == said["bytes"]["receipt"] < 16_384
     opening = Path(f"{receipt}.opening")
@@ -167,9 +167,9 @@ def test_messages_are_small_and_hold_nothing_but_their_fields(counter: Counter) 
     request = session_request(counter.keys)
     answer = counter.send("POST", SESSIONS, request.encode())
     offer = cbor.decode(answer.content)
-    assert len(answer.content) <= 460_000
+    assert len(answer.content) <= 232_000
     assert set(offer) == {"version", "grant", "publicKey", "policy", "challenge"}
-    assert len(offer["publicKey"]) == PUBLIC_KEY_BYTES == 458_754
+    assert len(offer["publicKey"]) == PUBLIC_KEY_BYTES == 2 + 4 * 8192 * 7
     rest = len(answer.content) - PUBLIC_KEY_BYTES - len(offer["grant"]) - len(offer["policy"])
     assert len(offer["challenge"]) < 300
     assert len(offer["grant"]) + len(offer["policy"]) < 1200
@@ -184,13 +184,16 @@ def test_messages_are_small_and_hold_nothing_but_their_fields(counter: Counter) 
         "session",
         "sealedTemplate",
         "templateAssertion",
-        "probe",
+        "sealedDealing",
+        "sealedProbe",
         "submissionAssertion",
         "livenessEvidence",
         "consent",
     }
-    assert len(fields["probe"]) == FRESH_BYTES == 344_066
-    assert len(fields["sealedTemplate"]) == SEALED_BYTES == FRESH_BYTES + 1120 + 16
+    assert FRESH_BYTES == 344_066
+    assert len(fields["sealedProbe"]) == FRESH_BYTES + 1120 + 16
+    assert len(fields["sealedTemplate"]) == FRESH_BYTES + DEALING_BYTES + 1120 + 16
+    assert len(fields["sealedDealing"]) == DEALING_BYTES + 1120 + 16
     assert len(fields["templateAssertion"]) + len(fields["submissionAssertion"]) < 2500
     accounted = sum(len(v) for v in fields.values() if isinstance(v, bytes))
     accounted += len(cbor.encode(fields["consent"]))
