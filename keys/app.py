@@ -58,7 +58,9 @@ def create_app(
     trust = TrustList(settings.trust_file, own.chain_keys)
     log.info("trust list: %d actions, head %s", len(trust.history()), trust.head().hex())
     sessions = SessionTable(settings.max_sessions, clock)
-    signed = SignedRequests(trust.gateway_by_key_id, NonceMemory(since=clock()), clock)
+    signed = SignedRequests(
+        trust.gateway_by_key_id, NonceMemory(since=clock()), clock, settings.public_hosts
+    )
     caps = AttemptCaps(settings.caps_file, settings.caps, clock)
     audits = AuditLedger(settings.audits_file, settings.audits.unanswered, clock)
     workers = secrets or SecretWorkers(settings.workers, settings.worker_limits, settings.he_engine)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from gateway.attack.deployment import MODEL, Ground
 from gateway.attack.faces import Face
 from gateway.attack.report import AttackBroken
+from gateway.cli.wiretap import Tapped
 from gateway.client.gateway_client import GatewayClient, GatewayError
 from gateway.client.registration import CONSENT_TEXT_VERSION, SIM_ACTIVATION
 from gateway.he.encryption import encrypt_probe
@@ -69,7 +70,7 @@ class Counter:
     """An enrolled device and an enrolled issuer, both obedient."""
 
     def __init__(self, ground: Ground, *, url: str | None = None) -> None:
-        """``url``: reach the gateway there, for an attacker on the wire."""
+        """``url``: what is sent to the gateway passes there, for an attacker on the wire."""
         self.trust = ground.trust
         named = self.trust.counter
         if named is None:
@@ -84,8 +85,9 @@ class Counter:
         self.pins = Pins(
             authority.verify_key, pinned.party, pinned.sealing, authority.sealing
         )
-        self._transport = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
-        self._client = GatewayClient(self._transport, url or pinned.url, self.device, unix_time)
+        tapped = None if url is None else Tapped(url)
+        self._transport = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, transport=tapped)
+        self._client = GatewayClient(self._transport, pinned.url, self.device, unix_time)
 
     def __enter__(self) -> "Counter":
         return self
@@ -102,6 +104,7 @@ class Counter:
         nonce = new_nonce()
         request = SessionRequest(
             profile=PROFILE,
+            gateway=self.pins.gateway,
             device=self.device.party,
             issuer=issuer or self.issuer_key.party,
             client_nonce=nonce,

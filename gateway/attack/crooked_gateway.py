@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gateway.attack.counter import TIMEOUT_SECONDS, Counter
 from gateway.attack.deployment import MODEL, Ground
 from gateway.attack.faces import Face
+from gateway.cli.wiretap import Tapped
 from gateway.he.engine import default_engine
 from gateway.he.interval import blinded_rows
 from gateway.he.product import LaneBounds, MaskedScore, masked_product
@@ -83,13 +84,14 @@ class CrookedGateway:
     """Speaks to the real authority in the gateway's name."""
 
     def __init__(self, ground: Ground, counter: Counter, *, url: str | None = None) -> None:
-        """``url``: reach the authority there, for an attacker on the wire."""
+        """``url``: what is sent to the authority passes there, for an attacker on the wire."""
         self.signing, self._sealing = ground.gateway_keys()
         self._counter = counter
         self._authority = counter.trust.authorities[0]
-        self._transport = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
+        tapped = None if url is None else Tapped(url)
+        self._transport = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, transport=tapped)
         self._client = AuthorityClient(
-            self._transport, url or self._authority.url, self.signing, unix_time
+            self._transport, self._authority.url, self.signing, unix_time
         )
 
     def __enter__(self) -> Self:

@@ -54,7 +54,7 @@ def create_app(
         settings.accepted_policies,
     )
     service = AuditorService(held.signing_key, auditing, clock)
-    signed = SignedRequests(register.gateway_by_key_id, NonceMemory(), clock)
+    signed = SignedRequests(register.gateway_by_key_id, NonceMemory(), clock, settings.public_hosts)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

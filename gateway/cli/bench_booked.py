@@ -36,6 +36,7 @@ from gateway.wire.subject import Subject
 from gateway.wire.submission import Submission
 
 BASE = "/face-verification/v0.1/sessions"
+HOST = "peer.example"
 
 
 class CpuBook:
@@ -79,8 +80,8 @@ class Wire:
 
     def send(self, path: str, body: bytes) -> dict[str, str]:
         with Wire.book.stage("requests.sign"):
-            headers = sign_request("POST", path, body, self._sender, unix_time())
-            return {name.lower(): value for name, value in headers.items()}
+            headers = sign_request("POST", HOST, path, body, self._sender, unix_time())
+            return {"host": HOST} | {name.lower(): value for name, value in headers.items()}
 
     def receive(self, path: str, headers: dict[str, str], body: bytes) -> VerifyKey:
         public = self._sender.public
@@ -90,6 +91,7 @@ class Wire:
                 path,
                 headers,
                 body,
+                frozenset({HOST}),
                 lambda key_id: public if key_id == public.key_id else None,
                 self._nonces,
                 unix_time(),

@@ -82,10 +82,19 @@ class ObservedDeployment(LocalDeployment):
 
     tap: Wiretap
 
-    def authority_url(self, port: int) -> str:
-        self.tap = Wiretap(super().authority_url(port))
+    def start_authority(self) -> int:
+        self.tap = Wiretap()
         self.tap.__enter__()
+        return super().start_authority()
+
+    def authority_url(self, port: int) -> str:
+        self.tap.target = super().authority_url(port)
         return self.tap.url
+
+    def _authority_environment(self) -> dict[str, str]:
+        """The gateway signs its requests for the observer, as if it were a proxy."""
+        named = {"SEALMATCH_AUTHORITY_PUBLIC_URLS": self.tap.url} if hasattr(self, "tap") else {}
+        return {**super()._authority_environment(), **named}
 
     def stop(self) -> None:
         super().stop()

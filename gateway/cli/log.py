@@ -45,7 +45,7 @@ from gateway.wire.host.clock import unix_time
 from gateway.wire.host.keyfile import create_signing_key, load_signing_key
 from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
-from gateway.wire.requests import sign_request
+from gateway.wire.requests import host_of, sign_request
 
 TIMEOUT_SECONDS = 30
 DISAGREES = 3
@@ -132,7 +132,8 @@ class HttpLog:
         try:
             url = httpx.URL(f"{self._url}/{path}")
             if self._key is not None:
-                headers |= sign_request("GET", url.path, b"", self._key, unix_time())
+                host = host_of(self._url)
+                headers |= sign_request("GET", host, url.path, b"", self._key, unix_time())
             with self._transport.stream("GET", url, headers=headers) as response:
                 content = _bounded(response, limit)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -12,7 +12,7 @@ from typing import Self
 
 import httpx
 
-_FORWARDED = ("content-type", "content-digest", "signature-input", "signature")
+_FORWARDED = ("host", "content-type", "content-digest", "signature-input", "signature")
 _TIMEOUT_SECONDS = 20
 
 
@@ -28,10 +28,12 @@ class Passage:
 class Wiretap:
     """Forwards to ``target`` while the ``with`` block runs."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str = "") -> None:
+        """``target``: a server's base URL; one that is not known yet may be set later."""
+        self.target = target
         self.passages: list[Passage] = []
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, target))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
@@ -51,12 +53,28 @@ class Wiretap:
         return self._client.post(url, content=body, headers=headers)
 
 
-def _handler(tap: Wiretap, target: str) -> type[BaseHTTPRequestHandler]:
+class Tapped(httpx.HTTPTransport):
+    """A client's transport on a line that passes an observer: the client notices nothing.
+
+    Its requests stay signed for the server that it means. For an observer's own address they would
+    be requests to another host, which no server takes.
+    """
+
+    def __init__(self, tap_url: str) -> None:
+        super().__init__(trust_env=False)
+        self._tap = httpx.URL(tap_url)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.url = request.url.copy_with(host=self._tap.host, port=self._tap.port)
+        return super().handle_request(request)
+
+
+def _handler(tap: Wiretap) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name: self.headers[name] for name in _FORWARDED if name in self.headers}
-            response = tap.forward(target + self.path, headers, body)
+            response = tap.forward(tap.target + self.path, headers, body)
             tap.passages.append(Passage(self.path, body, response.content))
             self.send_response(response.status_code)
             self.send_header("content-type", response.headers.get("content-type", ""))

@@ -23,7 +23,7 @@ from gateway.wire.evaluation import Outcome
 from gateway.wire.host.http import CBOR
 from gateway.wire.ids import RecordId, SessionId
 from gateway.wire.message import SMALL
-from gateway.wire.requests import sign_request
+from gateway.wire.requests import host_of, sign_request
 from gateway.wire.session import SessionOffer, SessionRequest
 
 BASE = "/face-verification/v0.1/sessions"
@@ -85,6 +85,7 @@ class GatewayClient:
         transport.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._transport = transport
         self._base = base_url.rstrip("/")
+        self._host = host_of(base_url)
         self._device = device
         self._clock = clock
 
@@ -180,7 +181,7 @@ class GatewayClient:
             LivenessNotPossible: too many kinds of action were excluded for this gateway.
             GatewayError: any other error; its text is the gateway's code and message.
         """
-        headers = sign_request(method, path, body, self._device, self._clock())
+        headers = sign_request(method, self._host, path, body, self._device, self._clock())
         headers["accept-encoding"] = "identity"
         if body:
             headers["content-type"] = CBOR

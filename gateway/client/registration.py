@@ -219,6 +219,7 @@ class RegistrationClient:
     def _open(self, nonce: Nonce, occasion: Occasion, measured: Measurements) -> SessionOffer:
         request = SessionRequest(
             profile=PROFILE,
+            gateway=self._trust.gateways[0].party,
             device=self._counter.device.party,
             issuer=self._issuer.party,
             client_nonce=nonce,

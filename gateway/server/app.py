@@ -116,7 +116,7 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
             with database.transaction() as connection:
                 return find(connection, key_id)
 
-        return SignedRequests(look_up, nonces, clock)
+        return SignedRequests(look_up, nonces, clock, settings.public_hosts)
 
     devices, readers = enrolled(store.device_by_key_id), enrolled(store.reader_by_key_id)
 

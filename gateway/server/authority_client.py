@@ -26,7 +26,7 @@ from gateway.wire.evaluation import (
 )
 from gateway.wire.host.http import CBOR
 from gateway.wire.message import Message
-from gateway.wire.requests import sign_request
+from gateway.wire.requests import host_of, sign_request
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse
 
 log = logging.getLogger("sealmatch.gateway.authority")
@@ -49,6 +49,7 @@ class _Peer:
         client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._client = client
         self._base = base_url.rstrip("/")
+        self._host = host_of(base_url)
         self._key = key
         self._clock = clock
 
@@ -78,7 +79,7 @@ class _Peer:
         raise Unavailable(f"the {self.name} does not answer; open a new session later")
 
     def _post(self, path: str, body: bytes, limit: int) -> httpx.Response:
-        headers = sign_request("POST", path, body, self._key, self._clock())
+        headers = sign_request("POST", self._host, path, body, self._key, self._clock())
         headers["content-type"] = CBOR
         headers["accept-encoding"] = "identity"
         headers["content-length"] = str(len(body))

@@ -134,13 +134,16 @@ class GatewayService:
         Raises:
             UnknownProfile: another profile.
             LivenessNotPossible: the person is to be asked for too few kinds of action.
-            Refused: another device's request, an unknown party or consent text, a bad grant.
+            Refused: another device's request or for another gateway, an unknown party or consent
+                text, a bad grant.
             Unavailable: too many sessions, no authority, no storage.
         """
         if request.profile != PROFILE:
             raise UnknownProfile(f"this gateway speaks {PROFILE}")
         if request.device != sender.party:
             raise Refused("session requested in another device's name")
+        if request.gateway != self._identity.signing.party:
+            raise Refused("session requested of another gateway")
         self._publication.check()
         self._sessions.check_room()
         with self._database.transaction() as connection:

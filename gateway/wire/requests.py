@@ -1,8 +1,13 @@
 """Signed requests between parties: RFC 9421 signatures over RFC 9530 content digests.
 
-Each request carries an Ed25519 signature over method, path, content digest, creation time and a
-random nonce. The receiver knows the sender's key from its own trust list, refuses what is older
-or newer than the window, and remembers the nonces of the window, so a request counts once.
+Each request carries an Ed25519 signature over method, host, path, content digest, creation time
+and a random nonce. The receiver knows the sender's key from its own trust list, refuses what is
+older or newer than the window, and remembers the nonces of the window, so a request counts once.
+
+The host is RFC 9421's ``@authority``, in the words of the ``Host`` header: name and port of the
+server that the sender means. A server compares it with the hosts that it is reached at by its own
+settings, and not with the header alone: another server to which the request was sent in earnest
+could pass it on together with its header.
 
 The receiver passes its clock and owns its ``NonceMemory``; nothing here keeps state by itself.
 """
@@ -13,6 +18,8 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from http_message_signatures import (
@@ -24,14 +31,14 @@ from http_message_signatures import (
 from http_message_signatures.exceptions import HTTPMessageSignaturesException
 
 from gateway.wire.cose import SigningKey, VerifyKey
-from gateway.wire.errors import Refused, SealmatchError, Unavailable
+from gateway.wire.errors import CallerMisuse, Refused, SealmatchError, Unavailable
 from gateway.wire.ids import new_nonce
 
 WINDOW = 60
 """Seconds by which a request's creation time may differ from the receiver's clock."""
 
 TAG = "sealmatch"
-COMPONENTS = ("@method", "@path", "content-digest")
+COMPONENTS = ("@method", "@authority", "@path", "content-digest")
 NONCE_LENGTH = 64
 """Characters of a nonce: 32 bytes in hexadecimal."""
 
@@ -41,8 +48,14 @@ MAX_NONCES = 200_000
 _PATH = re.compile(r"/[!-\"$->@-~]*")
 """Visible ASCII without the signs that end a path."""
 
-_HOST = "http://peer"
-"""The signature covers the path; what stands before it belongs to TLS and proxies."""
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+_HOST = re.compile(r"[a-z0-9._~-]+|\[[0-9a-f:.]+\]")
+"""A name or an IPv4 address, or an IPv6 address in brackets."""
+
+_SCHEME = "peer://"
+"""TLS may end at a proxy, so no scheme is signed. This one has no default port, which the signature
+library would otherwise take off once more."""
 
 
 @dataclass
@@ -122,9 +135,34 @@ class NonceMemory:
         self._seen = {nonce: at for nonce, at in self._seen.items() if at >= horizon}
 
 
-def sign_request(method: str, path: str, body: bytes, key: SigningKey, now: int) -> dict[str, str]:
-    """Headers ``Content-Digest``, ``Signature-Input`` and ``Signature`` for a request."""
-    request = _Request(method, _HOST + path, {})
+def host_of(url: str) -> str:
+    """Host and port of a server's URL, as RFC 9421 (section 2.2.3) normalises them for a signature.
+
+    In lower case, and without the default port of the scheme.
+
+    Raises:
+        CallerMisuse: not the URL of an HTTP server, or not in ASCII.
+    """
+    try:
+        parts = urlsplit(url)
+        name, port = parts.hostname or "", parts.port
+    except ValueError:  # an address that is none, a port beyond 65535
+        name, port = "", None
+    host = f"[{name}]" if ":" in name else name
+    if not _HOST.fullmatch(host) or parts.scheme not in _DEFAULT_PORTS:
+        raise CallerMisuse("the URL of a server is http(s)://NAME[:PORT], its name in ASCII")
+    return host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
+
+
+def sign_request(
+    method: str, host: str, path: str, body: bytes, key: SigningKey, now: int
+) -> dict[str, str]:
+    """Headers ``Content-Digest``, ``Signature-Input`` and ``Signature`` for a request.
+
+    Args:
+        host: the server that it is meant for, as ``host_of`` its URL; sent as ``Host``.
+    """
+    request = _Request(method, _SCHEME + host + path, {})
     prepared = HTTPMessageSigner(signature_algorithm=algorithms.ED25519).prepare(
         request,
         key_id=key.public.key_id.hex(),
@@ -132,7 +170,7 @@ def sign_request(method: str, path: str, body: bytes, key: SigningKey, now: int)
         nonce=new_nonce().hex(),
         label=TAG,
         tag=TAG,
-        covered_component_ids=COMPONENTS[:2],
+        covered_component_ids=COMPONENTS[:-1],
         body=body,
     )
     signature = base64.b64encode(key.private.sign(prepared.signature_base)).decode()
@@ -148,6 +186,7 @@ def verify_request(
     path: str,
     headers: Mapping[str, str],
     body: bytes,
+    hosts: frozenset[str],
     find: Callable[[bytes], VerifyKey | None],
     nonces: NonceMemory,
     now: int,
@@ -156,19 +195,22 @@ def verify_request(
 
     Args:
         path: as received, percent-encoded.
+        headers: by names in lower case; ``host`` is among them.
+        hosts: those at which the receiver is reached, each as ``host_of`` its URL.
         find: trust list; from SHA-256 of the raw public key to the enrolled key.
 
     Raises:
-        Refused: unsigned, signed by a stranger, altered, stale or replayed.
+        Refused: unsigned, signed by a stranger or for another server, altered, stale or replayed.
         Unavailable: the memory of nonces is full, or younger than the request.
     """
     if not _PATH.fullmatch(path):  # behind a host's name it would be read as another path
         raise Refused("request for a path that cannot be signed")
+    host = _own_host(headers.get("host", ""), hosts)
     peers = _PeerKeys(find)
     signed = {name: headers[name] for name in _HEADERS if name in headers}
     try:
         result = _Verifier(signature_algorithm=algorithms.ED25519, key_resolver=peers).verify(
-            _Request(method, _HOST + path, signed),
+            _Request(method, _SCHEME + host + path, signed),
             max_age=None,
             expect_tag=TAG,
             require_components=COMPONENTS,
@@ -177,7 +219,7 @@ def verify_request(
     except HTTPMessageSignaturesException:
         if peers.error is not None:
             raise peers.error from None
-        raise Refused("request signature does not verify") from None
+        raise Refused("request signature does not verify, or is for another host") from None
     if len(result) != 1 or peers.sender is None:
         raise Refused("request does not carry exactly one signature")
     created, nonce = result[0].parameters.get("created"), result[0].nonce
@@ -192,6 +234,16 @@ def verify_request(
         raise Unavailable("the server has just started; sign the request again")
     nonces.use(nonce, now)
     return peers.sender
+
+
+def _own_host(given: str, hosts: frozenset[str]) -> str:
+    """Which of our hosts a ``Host`` header names; it may be in capitals or with a default port."""
+    lower = given.lower()
+    for host in (lower, lower.removesuffix(":80"), lower.removesuffix(":443")):
+        if host in hosts and (host == lower or _HOST.fullmatch(host)):
+            return host
+    # The header itself stays out of the log: anything might be written there.
+    raise Refused(f"request for another host than {' or '.join(sorted(hosts))}: see public_urls")
 
 
 _HEADERS = ("content-digest", "signature-input", "signature")

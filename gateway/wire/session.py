@@ -37,6 +37,8 @@ class SessionRequest(Message):
     """Client to gateway: open a session for this device and issuer."""
 
     profile: ProfileName
+    gateway: PartyId
+    """Whom the device means: no other gateway opens a session with this request."""
     device: PartyId
     issuer: PartyId
     client_nonce: NonceField

@@ -46,6 +46,7 @@ from tests.vectors import golden
 SESSIONS: Final = b"/face-verification/v0.1/sessions"
 _SESSION: Final = golden.SESSION.hex().encode()
 _STATUSES: Final = frozenset({200, 400, 403, 404, 405, 409, 413, 415, 503})
+_HOST: Final = "127.0.0.1"
 _SIGNED, _CHUNKED = 1, 2
 
 # --- requests to the applications ------------------------------------------------------------
@@ -54,7 +55,7 @@ _REQUEST_WORDS: Final = (
     *header_words(), b"\r\n", b": ", b"content-type: application/cbor", b"content-type: text/plain",
     b"content-length: ", b"content-length: -1", b"content-length: +5", b"content-length: \xb2",
     b"content-length: " + b"9" * 5000, b"transfer-encoding: chunked", b"host: [",
-    b"host: a@b:99999",
+    b"host: a@b:99999", b"host: LOCALHOST:80",
     b"host: \xff", b"host: x/y?z#", b"x-correlator: ", b"x-correlator: a\xe9",
     b"x-correlator: " + b"a" * 257,
     b"x-correlator: " + CANARY.encode(), b"x-forwarded-for: ::1", b"range: bytes=0-",
@@ -144,7 +145,7 @@ class Edge:
         if mode & _SIGNED:
             headers += self._signature(method, text, body)
         if not any(name == b"host" for name, _ in headers):
-            headers.append((b"host", b"server.example"))
+            headers.append((b"host", _HOST.encode()))
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -157,7 +158,7 @@ class Edge:
             "root_path": "",
             "headers": headers,
             "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 80),
+            "server": (_HOST, 80),
         }
         size = 1 + len(body) // 3 if mode & _CHUNKED else max(1, len(body))
         chunks = [body[at : at + size] for at in range(0, len(body), size)] or [b""]
@@ -180,7 +181,7 @@ class Edge:
 
     def _signature(self, method: bytes, path: str, body: bytes) -> list[tuple[bytes, bytes]]:
         try:
-            made = sign_request(method.decode("latin-1"), path, body, self._signer, NOW)
+            made = sign_request(method.decode("latin-1"), _HOST, path, body, self._signer, NOW)
         except Exception:  # noqa: BLE001 - a path that nobody can sign goes unsigned
             return []
         return [(name.lower().encode(), value.encode()) for name, value in made.items()]

@@ -26,7 +26,7 @@ from gateway.wire.liveness import LivenessTranscript
 from gateway.wire.message import Message
 from gateway.wire.polynomials import Ciphertext, SessionPublicKey
 from gateway.wire.proof import Opening, Receipt
-from gateway.wire.requests import NonceMemory, sign_request, verify_request
+from gateway.wire.requests import NonceMemory, host_of, sign_request, verify_request
 from gateway.wire.submission import Submission, SubmissionAssertion
 from tests.fuzz import trees
 from tests.fuzz.making import stateless, target
@@ -45,6 +45,7 @@ from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW
 from tests.vectors import golden
 from tests.wire import reference_cbor as reference
 
+HOST: Final = "authority.example:8471"
 PATH: Final = "/v1/session-keys"
 
 _SIGNERS: Final[dict[str, SigningKey]] = {name: key for name, (key, _) in golden.SIGNED.items()}
@@ -294,7 +295,8 @@ def _parse_liveness(data: bytes) -> None:
 _HEAD_BYTES: Final = 16 * 1024
 """Both servers refuse a longer head of a request (``gateway.wire.host.serving``)."""
 _HEADER_WORDS: Final = (
-    b"sealmatch=", b"sig1=", b"SEALMATCH=", b'("@method" "@path" "content-digest")', b'"@path"',
+    b"sealmatch=", b"sig1=", b"SEALMATCH=", b'("@method" "@authority" "@path" "content-digest")',
+    b'"@path"', b'"@authority"', HOST.encode(), b"localhost", b":80",
     b'"@query-param";name="a"', b'"@target-uri"', b'"@status"', b'"content-digest";sf', b'"x";bs',
     b'"content-digest";key="sha-256"', b'"content-digest";req', b'"@signature-params"', b'"host"',
     b";created=", b";created=1700000000", b";created=-999999999999999", b";created=1.5",
@@ -319,7 +321,7 @@ def header_words() -> tuple[bytes, ...]:
 def request_parts(body: bytes) -> tuple[bytes, bytes, bytes]:
     """Content-Digest, Signature-Input and Signature of an honest request."""
     with mock.patch.object(requests, "new_nonce", return_value=parties.fixed_bytes("nonce")):
-        made = sign_request("POST", PATH, body, GATEWAY, NOW)
+        made = sign_request("POST", HOST, PATH, body, GATEWAY, NOW)
     headers = {name.lower(): value for name, value in made.items()}
     names = ("content-digest", "signature-input", "signature")
     return tuple(headers[name].encode() for name in names)  # type: ignore[return-value]
@@ -328,22 +330,26 @@ def request_parts(body: bytes) -> tuple[bytes, bytes, bytes]:
 @cache
 def _request_seeds() -> tuple[bytes, ...]:
     return tuple(
-        frame(*request_parts(body), PATH.encode(), body)
+        frame(*request_parts(body), HOST.encode(), PATH.encode(), body)
         for body in (b"", b"body", golden.MESSAGES["session-key-request"][0].encode())
     )
 
 
 def _parse_request(data: bytes) -> None:
     """Headers as a server hands them on: bounded latin-1 texts, present where not empty."""
-    *parts, body = unframe(data, 5)
-    digest, given, signature, path = (part[:_HEAD_BYTES] for part in parts)
+    *parts, body = unframe(data, 6)
+    digest, given, signature, host, path = (part[:_HEAD_BYTES] for part in parts)
     headers = {"content-digest": digest, "signature-input": given, "signature": signature}
+    headers["host"] = host
     text = {name: value.decode("latin-1") for name, value in headers.items() if value}
+    own = frozenset({HOST, "localhost"})
     sender = verify_request(
-        "POST", path.decode("latin-1"), text, body, find_gateway, NonceMemory(), NOW
+        "POST", path.decode("latin-1"), text, body, own, find_gateway, NonceMemory(), NOW
     )
-    honest = [unframe(seed, 5) for seed in _request_seeds()]
-    same = [(one[3], one[4]) for one in honest]
+    honest = [unframe(seed, 6) for seed in _request_seeds()]
+    same = [(one[4], one[5]) for one in honest]
+    meant = host_of(f"http://{host.decode()}")
+    promise(meant == HOST, "a request for another host was accepted")
     promise(sender == GATEWAY.public, "another sender was found")
     promise((path, body) in same, "an altered path or body was accepted")
 
@@ -466,7 +472,7 @@ def targets() -> Sequence[Target]:
         target(
             "request-signature",
             _request_seeds,
-            framed(words, words, words, words, scramble),
+            framed(words, words, words, words, words, scramble),
             stateless(_parse_request),
             200,
         ),

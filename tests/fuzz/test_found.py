@@ -33,7 +33,7 @@ from tests.fuzz.mutations import frame
 from tests.fuzz.registry import all_targets
 from tests.fuzz.runner import run
 from tests.fuzz.targets_answers import Peer
-from tests.fuzz.targets_wire import find_gateway, trust
+from tests.fuzz.targets_wire import HOST, find_gateway, trust
 from tests.support import parties
 from tests.support.fuzzing import CANARY, examine
 from tests.support.parties import DEVICE, GATEWAY, NOW
@@ -51,10 +51,11 @@ def test_a_bignum_is_no_map_key() -> None:
 @pytest.mark.parametrize("path", [";/v1/session-keys", "/v1/session-keys?x", "/v1/session-keys#x"])
 def test_a_signature_over_one_path_counts_for_no_other(path: str) -> None:
     """Behind the host's name such a path is read as the path that was signed."""
-    headers = sign_request("POST", "/v1/session-keys", b"body", GATEWAY, NOW)
-    lower = {name.lower(): value for name, value in headers.items()}
+    headers = sign_request("POST", HOST, "/v1/session-keys", b"body", GATEWAY, NOW)
+    lower = {"host": HOST} | {name.lower(): value for name, value in headers.items()}
+    hosts = frozenset({HOST})
     with pytest.raises(Refused):
-        verify_request("POST", path, lower, b"body", find_gateway, NonceMemory(), NOW)
+        verify_request("POST", path, lower, b"body", hosts, find_gateway, NonceMemory(), NOW)
 
 
 # --- answers of a hostile gateway or authority -----------------------------------------------

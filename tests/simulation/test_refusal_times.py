@@ -50,7 +50,7 @@ STRANGER = SigningKey.generate("stranger")
 
 
 def signed(path: str, body: bytes, key: SigningKey) -> Signed:
-    headers = sign_request("POST", path, body, key, unix_time())
+    headers = sign_request("POST", timing.HOST, path, body, key, unix_time())
     return Signed(path, body, {**headers, "content-type": CBOR})
 
 

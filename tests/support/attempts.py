@@ -26,7 +26,7 @@ from tests.support.counter import Counter
 from tests.support.drafts import Opened, session_request, verified
 from tests.support.observation import assert_problem, gateway_database, gateway_signing_key
 from tests.support.observed import Observed
-from tests.support.samples import ROWS, SESSIONS, pair
+from tests.support.samples import SESSIONS, SHARES, pair
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,12 @@ class Replayed:
     def send(self, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """What was sent there, or something else, under a fresh signature."""
         body = self.seen[path][0] if body is None else body
-        headers = sign_request("POST", path, body, self._key, unix_time())
-        return self._authority.forward(path, body, {**headers, "content-type": CBOR})
+        host = self._authority.host
+        headers = sign_request("POST", host, path, body, self._key, unix_time())
+        return self._authority.forward(path, body, {**headers, "host": host, "content-type": CBOR})
 
     def forged_report(self) -> bytes:
-        demand = DecisionResponse.decode(self.seen[ROWS][1]).demand or b""
+        demand = DecisionResponse.decode(self.seen[SHARES][1]).demand or b""
         wanted = cose.peek(demand, AuditDemand).evaluated
         report = AuditReport(
             auditor="demo-auditor",

@@ -19,7 +19,7 @@ from gateway.wire.cose import SigningKey
 from gateway.wire.host.clock import unix_time
 from gateway.wire.host.http import CBOR
 from gateway.wire.host.keyfile import load_signing_key, read_secret
-from gateway.wire.requests import sign_request
+from gateway.wire.requests import host_of, sign_request
 from gateway.wire.session import SessionOffer
 from gateway.wire.submission import (
     Submission,
@@ -89,9 +89,17 @@ class Counter:
         return self.http.request(method, path, content=body or None, headers=dict(headers))
 
     def signed(
-        self, method: str, path: str, body: bytes, key: SigningKey | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        key: SigningKey | None = None,
+        host: str | None = None,
     ) -> dict[str, str]:
-        headers = sign_request(method, path, body, key or self.keys.device, unix_time())
+        """Headers; for another server than the gateway if ``host`` names one."""
+        host, key = host or host_of(self.url), key or self.keys.device
+        headers = sign_request(method, host, path, body, key, unix_time())
+        headers["host"] = host
         return {**headers, "content-type": CBOR} if body else headers
 
     def open(self) -> Opened:

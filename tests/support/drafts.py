@@ -66,6 +66,7 @@ class Opened:
 def session_request(counter: CounterKeys, **changes: Any) -> SessionRequest:
     given = {
         "profile": PROFILE,
+        "gateway": counter.gateway,
         "device": counter.device.party,
         "issuer": counter.issuer.party,
         "client_nonce": new_nonce(),

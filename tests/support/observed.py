@@ -45,7 +45,7 @@ class Proxy:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 proxy.seen.append(self.path)
-                headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
+                headers = dict(self.headers.items())
                 try:
                     status, answer = proxy.behaviour(
                         self.path, body, lambda: proxy.forward(self.path, body, headers)
@@ -73,6 +73,11 @@ class Proxy:
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
+
+    @property
+    def host(self) -> str:
+        """Under which the gateway knows the authority: requests are signed for this host."""
+        return f"127.0.0.1:{self.port}"
 
     def forward(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=20)
@@ -106,7 +111,11 @@ class Observed(local.LocalDeployment):
 
     def authority_url(self, port: int) -> str:
         self.proxy.upstream = port
-        return f"http://127.0.0.1:{self.proxy.port}"
+        return f"http://{self.proxy.host}"
+
+    def _authority_environment(self) -> dict[str, str]:
+        named = {"SEALMATCH_AUTHORITY_PUBLIC_URLS": f"http://{self.proxy.host}"}
+        return {**super()._authority_environment(), **named}
 
     def stop(self) -> None:
         super().stop()

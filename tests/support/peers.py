@@ -118,10 +118,10 @@ class Peers:
         self._auditor_nonces = NonceMemory()
 
     def _sender(
-        self, request: httpx.Request, body: bytes, find: FindKey, nonces: NonceMemory
+        self, host: str, request: httpx.Request, body: bytes, find: FindKey, nonces: NonceMemory
     ) -> VerifyKey:
-        path, now = request.url.path, self.clock()
-        return verify_request("POST", path, request.headers, body, find, nonces, now)
+        path, hosts, now = request.url.path, frozenset({host}), self.clock()
+        return verify_request("POST", path, request.headers, body, hosts, find, nonces, now)
 
     def _at_auditor(self, request: httpx.Request) -> httpx.Response:
         body = request.read()
@@ -129,7 +129,11 @@ class Peers:
         service = AuditorService(self.auditor_key, self.auditing, self.clock)
         try:
             sender = self._sender(
-                request, body, self.auditor_register.gateway_by_key_id, self._auditor_nonces
+                "auditor",
+                request,
+                body,
+                self.auditor_register.gateway_by_key_id,
+                self._auditor_nonces,
             )
             answer = service.audit(AuditRequest.decode(body), sender)
         except SealmatchError as error:
@@ -142,7 +146,11 @@ class Peers:
         self.asked.append((path, body))
         try:
             sender = self._sender(
-                request, body, self.authority_trust.gateway_by_key_id, self._authority_nonces
+                "authority",
+                request,
+                body,
+                self.authority_trust.gateway_by_key_id,
+                self._authority_nonces,
             )
             answer = self._authority_routes[path](body, sender)
         except SealmatchError as error:

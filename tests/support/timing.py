@@ -19,6 +19,9 @@ RESOLUTION_SECONDS = 0.005
 """A smaller difference of medians is not held against a server: an idle machine shows about 1 ms
 between some causes, which a network hides."""
 
+HOST = "peer"
+"""Which requests are to be signed for."""
+
 
 @dataclass(frozen=True)
 class Signed:
@@ -41,7 +44,7 @@ async def measure(
     found: dict[str, list[float]] = {cause: [] for cause in causes}
     answers = set()
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://peer") as client:
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
         for cause in order:
             request = await causes[cause](client)
             start = time.monotonic()

@@ -245,6 +245,7 @@ class World(Peers):
                 path,
                 request.headers,
                 body,
+                frozenset({"gateway"}),
                 lambda key_id: device if key_id == device.key_id else None,
                 self.gateway_nonces,
                 self.clock(),

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from gateway.wire import cose
 from gateway.wire.evaluation import BlindedRows, Decision, DecisionResponse
+from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.message import SMALL
 from gateway.wire.requests import sign_request
 from keys.app import create_app
@@ -39,6 +40,7 @@ from tests.support.trusted import SignedTrust
 CBOR = "application/cbor"
 PATHS = ("/v1/session-keys", "/v1/masked-products", "/v1/blinded-rows")
 KEYS = PATHS[0]
+HOST = "authority.example"
 CORRELATOR = "0f4c1d9e-7b7a-4f0e-9a55-3d2b8f6c1a70"
 VOLATILE = {"x-correlator", "date"}
 
@@ -46,8 +48,8 @@ VOLATILE = {"x-correlator", "date"}
 class Site:
     """One authority with its data directory, asked without a network."""
 
-    def __init__(self, directory: Path) -> None:
-        self.settings = sealed_authority(directory, "authority.example", max_sessions=3)
+    def __init__(self, directory: Path, **settings: str) -> None:
+        self.settings = sealed_authority(directory, "authority.example", max_sessions=3, **settings)
         own = open_custody(self.settings, 0)
         self.authority = own.signing.public
         self.directory = directory
@@ -65,7 +67,7 @@ class Site:
     def run(self, use: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]) -> httpx.Response:
         async def with_client() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app)
-            base = "http://authority.example"
+            base = f"http://{HOST}"
             async with httpx.AsyncClient(transport=transport, base_url=base) as client:
                 return await use(client)
 
@@ -74,7 +76,7 @@ class Site:
     def post(
         self, path: str, body: bytes, key: cose.SigningKey = GATEWAY, **headers: str
     ) -> httpx.Response:
-        signed = sign_request("POST", path, body, key, self.clock.now)
+        signed = sign_request("POST", HOST, path, body, key, self.clock.now)
         return self.ask(
             "POST", path, content=body, headers={"content-type": CBOR, **signed, **headers}
         )
@@ -144,7 +146,7 @@ def test_health_needs_no_signature_and_tells_nothing(site: Site) -> None:
 def refusals(site: Site) -> Iterator[httpx.Response]:
     body = session_key_request().encode()
     plain = {"content-type": CBOR}
-    headers = sign_request("POST", KEYS, body, GATEWAY, NOW)
+    headers = sign_request("POST", HOST, KEYS, body, GATEWAY, NOW)
     yield site.ask("POST", KEYS, content=body, headers=plain)
     yield site.ask("POST", KEYS, content=b"not cbor", headers=plain)
     yield site.ask("POST", KEYS, content=b"", headers=plain)
@@ -157,7 +159,7 @@ def refusals(site: Site) -> Iterator[httpx.Response]:
     yield site.post(KEYS, session_key_request(device="device-18").encode())
     yield site.post(KEYS, session_key_request(issuer="reader-18").encode())
     for age in (61, -61):
-        signed = sign_request("POST", KEYS, body, GATEWAY, NOW + age)
+        signed = sign_request("POST", HOST, KEYS, body, GATEWAY, NOW + age)
         yield site.ask("POST", KEYS, content=body, headers={**plain, **signed})
     assert site.ask("POST", KEYS, content=body, headers={**plain, **headers}).status_code == 200
     yield site.ask("POST", KEYS, content=body, headers={**plain, **headers})  # replayed
@@ -198,7 +200,10 @@ def test_what_is_no_uuid_is_echoed_and_not_logged(
 
 def test_a_request_recorded_before_a_restart_is_not_answered_after_it(site: Site) -> None:
     body = session_key_request().encode()
-    headers = {"content-type": CBOR, **sign_request("POST", KEYS, body, GATEWAY, site.clock.now)}
+    headers = {
+        "content-type": CBOR,
+        **sign_request("POST", HOST, KEYS, body, GATEWAY, site.clock.now),
+    }
     assert site.ask("POST", KEYS, content=body, headers=headers).status_code == 200
     site.clock.now += 1
     site.app = create_app(site.settings, site.clock, LocalSecrets())
@@ -240,7 +245,7 @@ def test_another_content_type(site: Site, path: str, content_type: str | None) -
 
 def test_content_type_with_parameters_and_capitals(site: Site) -> None:
     body = session_key_request().encode()
-    signed = sign_request("POST", KEYS, body, GATEWAY, NOW)
+    signed = sign_request("POST", HOST, KEYS, body, GATEWAY, NOW)
     headers = {**signed, "content-type": "Application/CBOR; charset=binary"}
     assert site.ask("POST", KEYS, content=body, headers=headers).status_code == 200
 
@@ -383,11 +388,45 @@ def test_correlators_of_another_form_are_replaced(site: Site, correlator: str) -
     assert all(len(one) == 36 for one in made)
 
 
-def test_query_and_host_change_nothing(site: Site) -> None:
+# --- requests for other servers ------------------------------------------------------------------
+
+
+def for_host(site: Site, signed_for: str, header: str) -> httpx.Response:
     body = session_key_request().encode()
-    signed = sign_request("POST", KEYS, body, GATEWAY, NOW)
-    headers = {**signed, "content-type": CBOR, "host": "hunter2"}
-    assert site.ask("POST", KEYS, content=body, headers=headers).status_code == 200
+    signed = sign_request("POST", signed_for, KEYS, body, GATEWAY, NOW)
+    headers = {**signed, "content-type": CBOR, "host": header, "x-correlator": CORRELATOR}
+    return site.ask("POST", KEYS, content=body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("signed_for", "header"), [("hunter2", "hunter2"), ("hunter2", HOST), (HOST, "hunter2")]
+)
+def test_a_request_for_another_server_is_refused(
+    site: Site, caplog: pytest.LogCaptureFixture, signed_for: str, header: str
+) -> None:
+    """Whoever got it passes it on, with the Host header that came with it or with the right one."""
+    caplog.set_level(logging.INFO, "sealmatch.authority")
+    assert_problem(for_host(site, signed_for, header), 403, "PERMISSION_DENIED")
+    reason = "request signature does not verify, or is for another host"
+    if header != HOST:
+        reason = f"request for another host than {HOST}: see public_urls"
+    assert caplog.messages == [f"{CORRELATOR} PERMISSION_DENIED: {reason}"]
+
+
+def test_the_settings_name_the_server_where_they_say_how_it_is_reached(tmp_path: Path) -> None:
+    """And then nothing else does: addresses on loopback are the same on every machine."""
+    public = "https://Keys.example:443, http://127.0.0.1:9000"
+    site = Site(tmp_path, public_urls=public)
+    for host in ("keys.example", "127.0.0.1:9000"):
+        assert for_host(site, host, host).status_code == 200
+    for host in (HOST, "localhost:9000", "keys.example:9000"):
+        assert_problem(for_host(site, host, host), 403, "PERMISSION_DENIED")
+    assert for_host(site, "keys.example", "KEYS.example:443").status_code == 200
+
+
+def test_a_server_that_does_not_know_where_it_is_reached_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(BadConfiguration, match="public_urls"):
+        Site(tmp_path, public_urls="keys.example")
 
 
 # --- our own faults ------------------------------------------------------------------------------

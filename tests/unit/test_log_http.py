@@ -74,7 +74,7 @@ def served(directory: Path, **settings: str) -> Callable[..., httpx.Response]:
 
     def get(path: str, key: SigningKey | None = None, headers: object = None) -> httpx.Response:
         if key is not None:
-            headers = sign_request("GET", path, b"", key, unix_time())
+            headers = sign_request("GET", "g", path, b"", key, unix_time())
 
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -108,10 +108,10 @@ def test_only_enrolled_witnesses_and_auditors_read(database: Database, tmp_path:
         assert len({answer.content for answer in refused}) == 1
         assert get(path, auditor).status_code == get(path, witness).status_code
     assert get(PATHS[0], auditor).status_code == 200
-    once = sign_request("GET", PATHS[0], b"", auditor, unix_time())
+    once = sign_request("GET", "g", PATHS[0], b"", auditor, unix_time())
     assert get(PATHS[0], headers=once).status_code == 200
     assert_problem(get(PATHS[0], headers=once), 403)
-    assert_problem(get(PATHS[1], headers=sign_request("GET", PATHS[0], b"", auditor, 5)), 403)
+    assert_problem(get(PATHS[1], headers=sign_request("GET", "g", PATHS[0], b"", auditor, 5)), 403)
     with database.transaction() as connection:
         repositories.suspend_party(connection, "auditor", auditor.party)
     assert_problem(get(PATHS[0], auditor), 403)

@@ -1,4 +1,4 @@
-"""Whose request it is: clocks, storage faults and hostile headers, as a server meets them."""
+"""Whose request it is, and for whom: clocks, storage faults and hostile headers at a server."""
 
 from collections.abc import Callable
 
@@ -7,14 +7,21 @@ import pytest
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.host.clock import unix_time
+from gateway.wire.host.signed import listening_hosts
 from gateway.wire.requests import WINDOW, NonceMemory, sign_request, verify_request
 
 DEVICE = SigningKey.generate("device")
-PATH = "/face-verification/v0.1/sessions"
+HOST, PATH = "gateway.example", "/face-verification/v0.1/sessions"
+HOSTS = frozenset({HOST})
 
 
 def find_device(key_id: bytes) -> VerifyKey | None:
     return DEVICE.public if key_id == DEVICE.public.key_id else None
+
+
+def signed(created: int) -> dict[str, str]:
+    headers = sign_request("POST", HOST, PATH, b"body", DEVICE, created)
+    return {"host": HOST} | {name.lower(): value for name, value in headers.items()}
 
 
 def receive(
@@ -23,11 +30,10 @@ def receive(
     find: Callable[[bytes], VerifyKey | None] = find_device,
     **changed: str,
 ) -> VerifyKey:
-    headers = sign_request("POST", PATH, b"body", DEVICE, created)
-    lower = {name.lower(): value for name, value in headers.items()}
+    lower = signed(created)
     for name, value in changed.items():
         lower[name.replace("_", "-")] = value
-    return verify_request("POST", PATH, lower, b"body", find, NonceMemory(), now)
+    return verify_request("POST", PATH, lower, b"body", HOSTS, find, NonceMemory(), now)
 
 
 @pytest.mark.parametrize("ahead", [-WINDOW, -30, -6, 0, 4, 6, 30, WINDOW])
@@ -89,11 +95,11 @@ def test_hostile_headers_are_refused_and_nothing_else(changed: dict[str, str]) -
 
 def test_a_nonce_counts_once() -> None:
     nonces, now = NonceMemory(), unix_time()
-    headers = {k.lower(): v for k, v in sign_request("POST", PATH, b"body", DEVICE, now).items()}
-    verify_request("POST", PATH, headers, b"body", find_device, nonces, now)
+    headers = signed(now)
+    verify_request("POST", PATH, headers, b"body", HOSTS, find_device, nonces, now)
     for later in (now, now + WINDOW):
         with pytest.raises(Refused):
-            verify_request("POST", PATH, headers, b"body", find_device, nonces, later)
+            verify_request("POST", PATH, headers, b"body", HOSTS, find_device, nonces, later)
 
 
 def test_a_full_memory_of_nonces_turns_away_and_recovers() -> None:
@@ -107,10 +113,29 @@ def test_a_full_memory_of_nonces_turns_away_and_recovers() -> None:
     nonces.use("another", 1000 + 2 * WINDOW + 2)
 
 
+@pytest.mark.parametrize(
+    ("scheme", "server", "hosts"),
+    [
+        ("http", ("127.0.0.1", 8470), {"127.0.0.1:8470", "localhost:8470"}),
+        ("http", ("::1", 8470), {"[::1]:8470", "localhost:8470"}),
+        ("http", ("127.0.0.1", 80), {"127.0.0.1", "localhost"}),
+        ("https", ("192.0.2.7", 443), {"192.0.2.7"}),
+        ("https", ("192.0.2.7", 8470), {"192.0.2.7:8470"}),
+        ("https", ("2001:db8::1", 8470), {"[2001:db8::1]:8470"}),
+        ("http", ("/run/sealmatch.socket", None), set()),
+        ("http", None, set()),
+    ],
+)
+def test_a_server_that_is_not_told_is_reached_at_the_address_it_listens_on(
+    scheme: str, server: tuple[str, int | None] | None, hosts: set[str]
+) -> None:
+    assert listening_hosts({"scheme": scheme, "server": server}) == hosts
+
+
 @pytest.mark.parametrize("what", ["method", "path", "body"])
 def test_a_signature_is_for_one_request(what: str) -> None:
     now = unix_time()
-    headers = {k.lower(): v for k, v in sign_request("POST", PATH, b"body", DEVICE, now).items()}
+    headers = signed(now)
     request = {"method": "POST", "path": PATH, "body": b"body"}
     request[what] = {"method": "PUT", "path": PATH + "/", "body": b"bodx"}[what]
     with pytest.raises(Refused):
@@ -119,6 +144,7 @@ def test_a_signature_is_for_one_request(what: str) -> None:
             str(request["path"]),
             headers,
             bytes(request["body"]),  # type: ignore[arg-type]
+            HOSTS,
             find_device,
             NonceMemory(),
             now,

@@ -25,6 +25,7 @@ from gateway.wire.ids import digest_of
 from gateway.wire.session import SessionKeyResponse
 from gateway.wire.submission import Submission
 from tests.support.drafts import Opened, ciphertexts, draft, session_request
+from tests.support.parties import refused
 from tests.support.samples import PROBE, ROWS, SESSION_KEYS, TEMPLATE, Clock, occasion, pair
 from tests.support.world import World
 
@@ -149,6 +150,15 @@ def test_a_session_in_another_devices_name_is_refused(world: World) -> None:
     with pytest.raises(Refused):
         world.service.open_session(
             session_request(world.counter), SigningKey.generate("another").public
+        )
+    assert world.asked == []
+
+
+def test_a_session_requested_of_another_gateway_is_refused(world: World) -> None:
+    """Both enrolled the device: its request to one opens no session at the other."""
+    with refused("another gateway"):
+        world.service.open_session(
+            session_request(world.counter, gateway="gateway-2"), world.counter.device.public
         )
     assert world.asked == []
 

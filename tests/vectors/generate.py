@@ -184,16 +184,24 @@ def polynomials_document() -> Document:
 
 def request_document() -> Document:
     cases = []
-    for method, path, body in (
-        ("POST", "/v1/session-keys", MESSAGES["session-key-request"][0].encode()),
-        ("GET", "/face-verification/v0.1/sessions/00ff", b""),
+    for method, url, path, body in (
+        (
+            "POST",
+            "https://authority.example:8471",
+            "/v1/session-keys",
+            MESSAGES["session-key-request"][0].encode(),
+        ),
+        ("GET", "https://Gateway.example:443", "/face-verification/v0.1/sessions/00ff", b""),
     ):
+        host = requests.host_of(url)
         nonce = fixed_bytes(f"nonce{path}")
         with mock.patch.object(requests, "new_nonce", lambda made=nonce: made):
-            headers = requests.sign_request(method, path, body, GATEWAY, NOW)
+            headers = requests.sign_request(method, host, path, body, GATEWAY, NOW)
         cases.append(
             {
                 "method": method,
+                "url": url,
+                "host": host,
                 "path": path,
                 "body": body.hex(),
                 "created": NOW,

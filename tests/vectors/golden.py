@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from gateway.he.randomness import seed_commitment
+from gateway.he.session_key import SessionKey, UniformHalf
 from gateway.wire import cose
 from gateway.wire.audit import (
     AuditDemand,
@@ -18,11 +19,15 @@ from gateway.wire.audit import (
 )
 from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.evaluation import (
-    BlindedRows,
+    AttemptAnswer,
+    AttemptNonce,
+    AttemptRequest,
     Decision,
     DecisionResponse,
-    EncryptedBits,
-    MaskedProduct,
+    MaskedValues,
+    ProductRequest,
+    SharesRequest,
+    evaluation_digest,
 )
 from gateway.wire.liveness import (
     ActionTrace,
@@ -37,10 +42,23 @@ from gateway.wire.liveness import (
 )
 from gateway.wire.message import Message
 from gateway.wire.policy import LanePolicy, MatchPolicy
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey
-from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, PROFILE
+from gateway.wire.polynomials import Ciphertext, PaddedProduct, ProductTail, SessionKeyHalf
+from gateway.wire.profile import (
+    DATA_PRIMES,
+    KEY_PRIMES,
+    LANES,
+    PROFILE,
+    SENT_MODULUS,
+    SENT_PRIMES,
+    T,
+)
 from gateway.wire.proof import Opening, Receipt, Statement
-from gateway.wire.sealing import SEALED_AUDIT_BYTES, SEALED_BYTES
+from gateway.wire.sealing import (
+    SEALED_AUDIT_BYTES,
+    SEALED_DEALING_BYTES,
+    SEALED_PROBE_BYTES,
+    SEALED_TEMPLATE_BYTES,
+)
 from gateway.wire.session import (
     SessionGrant,
     SessionKeyRequest,
@@ -78,10 +96,19 @@ def _words(polynomials: int, primes: tuple[int, ...]) -> np.ndarray:
 
 
 FRESH: Final = Ciphertext(_words(2, DATA_PRIMES))
-PRODUCT: Final = Ciphertext(_words(3, DATA_PRIMES))
-PUBLIC_KEY: Final = SessionPublicKey(_words(2, KEY_PRIMES))
-SEALED: Final = notation.shake256("sealed template", SEALED_BYTES)
-SEALED_AUDIT: Final = notation.shake256("sealed audit", SEALED_AUDIT_BYTES)
+HEAD: Final = (SENT_MODULUS - 1, 0x0123456789ABCDEF0123456789)
+"""The largest number modulo Q', and one that uses 13 of the 14 bytes."""
+PRODUCT: Final = PaddedProduct(HEAD, ProductTail(_words(2, SENT_PRIMES)))
+HALF: Final = SessionKeyHalf(_words(1, KEY_PRIMES))
+SEALED_LENGTHS: Final = {
+    "sealed template": SEALED_TEMPLATE_BYTES,
+    "sealed probe": SEALED_PROBE_BYTES,
+    "sealed dealing": SEALED_DEALING_BYTES,
+    "sealed audit": SEALED_AUDIT_BYTES,
+}
+SEALED: Final = {label: notation.shake256(label, n) for label, n in SEALED_LENGTHS.items()}
+DEALINGS: Final = parties.fixed_dealings("golden")
+"""The gateway's, and the authority's."""
 
 
 # --- one honest session --------------------------------------------------------------------------
@@ -91,13 +118,18 @@ SEED = fixed_bytes("seed")
 SUBJECT_SALT = fixed_bytes("subject-salt")
 ACTIVATION_SALT = fixed_bytes("activation-salt")
 ACTIVATION = "+49 151 00000000"
+ATTEMPT_NONCE = fixed_bytes("attempt-nonce")
+OMEGA: Final = T - 1
+MASKED: Final = (0, T - 1)
+VALUES: Final = (T - 1, 12_345_678)
+SHARES: Final = (0, 1)
 RECORD_ID = fixed_bytes("record", 16)
 POLICY = MatchPolicy(
-    policy_id="cosine-0.419-lanes-2",
+    policy_id="cosine-0.419-0.341",
     assurance="unsigned-default",
     model_id="buffalo/w600k",
     model_digest=parties.MODEL_DIGEST,
-    lanes=(LanePolicy.for_cosine("0.419"), LanePolicy(ks=76, kn=16, lo=150_000, hi=600_000)),
+    lanes=(LanePolicy.for_cosine("0.419"), LanePolicy.for_cosine("0.341")),
 )
 CONSENT = ConsentRecord(text_version=1, language="de", purpose="sim-activation", given_at=NOW - 120)
 
@@ -107,13 +139,24 @@ _PARTIES = {
     "device": DEVICE.party,
     "issuer": ISSUER.party,
 }
-_SESSION_KEY = {"session": SESSION, "key_id": PUBLIC_KEY.key_id}
+KEY_REQUEST = SessionKeyRequest(
+    profile=PROFILE,
+    session=SESSION,
+    gateway=GATEWAY.party,
+    device=DEVICE.party,
+    issuer=ISSUER.party,
+    client_nonce=parties.NONCE,
+    gateway_nonce=parties.GATEWAY_NONCE,
+)
+KEY: Final = SessionKey(HALF, UniformHalf.of(KEY_REQUEST))
+_SESSION_KEY = {"session": SESSION, "key_id": KEY.key_id}
 
 GRANT = SessionGrant(
     profile=PROFILE,
     **_SESSION_KEY,
     **_PARTIES,
     client_nonce=parties.NONCE,
+    gateway_nonce=parties.GATEWAY_NONCE,
     expires_at=NOW + 300,
 )
 SIGNED_GRANT = cose.sign(GRANT, AUTHORITY)
@@ -122,6 +165,8 @@ TEMPLATE = TemplateAssertion(
     **_SESSION_KEY,
     issuer=ISSUER.party,
     template_digest=FRESH.digest,
+    gateway_dealing_digest=DEALINGS[0].digest,
+    authority_dealing_digest=DEALINGS[1].digest,
     model_id="buffalo/w600k",
     model_digest=parties.MODEL_DIGEST,
     subject_inner=parties.SUBJECT.inner(parties.SITE_SALT),
@@ -201,21 +246,32 @@ _SUBMISSION = {
 SUBMISSION_ASSERTION = SubmissionAssertion(**_SUBMISSION, liveness_evidence_digest=None)
 SIGNED_SUBMISSION = cose.sign(SUBMISSION_ASSERTION, DEVICE)
 
+ATTEMPT = AttemptRequest(
+    session=SESSION,
+    template_assertion=SIGNED_TEMPLATE.encoded,
+    submission_assertion=SIGNED_SUBMISSION.encoded,
+    policy=POLICY.encode(),
+    seed_commitment=seed_commitment(SESSION, SEED),
+    sealed_dealing=SEALED["sealed dealing"],
+)
+NONCE_STATED = AttemptNonce(session=SESSION, request_digest=ATTEMPT.digest, nonce=ATTEMPT_NONCE)
+SIGNED_NONCE = cose.sign(NONCE_STATED, AUTHORITY)
+
 DECISION = Decision(
     profile=PROFILE,
     **_SESSION_KEY,
     **_PARTIES,
     outcome="MATCH",
-    lanes=2,
+    lanes=LANES,
     probe_digest=FRESH.digest,
     template_digest=FRESH.digest,
     template_assertion_digest=SIGNED_TEMPLATE.digest,
     submission_assertion_digest=SIGNED_SUBMISSION.digest,
     policy_digest=POLICY.digest,
     model_digest=parties.MODEL_DIGEST,
-    masked_product_digest=PRODUCT.digest,
-    encrypted_bits_digest=FRESH.digest,
-    blinded_rows_digest=FRESH.digest,
+    evaluation_digest=evaluation_digest(
+        ATTEMPT_NONCE, PRODUCT.digest, OMEGA, MASKED, VALUES, SHARES
+    ),
     seed_commitment=seed_commitment(SESSION, SEED),
 )
 SIGNED_DECISION = cose.sign(DECISION, AUTHORITY)
@@ -259,14 +315,15 @@ SIGNED_STATEMENT = cose.sign(STATEMENT, GATEWAY)
 
 _OFFER = {
     "grant": SIGNED_GRANT.encoded,
-    "public_key": PUBLIC_KEY.encoded,
+    "public_key": HALF.encoded,
     "policy": POLICY.encode(),
 }
 _SUBMIT = {
     "session": SESSION,
-    "sealed_template": SEALED,
+    "sealed_template": SEALED["sealed template"],
+    "sealed_dealing": SEALED["sealed dealing"],
     "template_assertion": SIGNED_TEMPLATE.encoded,
-    "probe": FRESH.encoded,
+    "sealed_probe": SEALED["sealed probe"],
     "submission_assertion": SIGNED_SUBMISSION.encoded,
     "consent": CONSENT,
 }
@@ -280,6 +337,7 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
     "session-request": tuple(
         SessionRequest(
             profile=PROFILE,
+            gateway=GATEWAY.party,
             device=DEVICE.party,
             issuer=ISSUER.party,
             client_nonce=parties.NONCE,
@@ -289,19 +347,10 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
         )
         for exclusions in ((), (EXCLUDED,))
     ),
-    "session-key-request": (
-        SessionKeyRequest(
-            profile=PROFILE,
-            session=SESSION,
-            gateway=GATEWAY.party,
-            device=DEVICE.party,
-            issuer=ISSUER.party,
-            client_nonce=parties.NONCE,
-        ),
-    ),
+    "session-key-request": (KEY_REQUEST,),
     "session-grant": (GRANT,),
     "session-key-response": (
-        SessionKeyResponse(grant=SIGNED_GRANT.encoded, public_key=PUBLIC_KEY.encoded),
+        SessionKeyResponse(grant=SIGNED_GRANT.encoded, public_key=HALF.encoded),
     ),
     "session-offer": (
         SessionOffer(**_OFFER, challenge=None),
@@ -317,23 +366,18 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
         Submission(**_SUBMIT, liveness_evidence=None),
         Submission(**_SUBMIT, liveness_evidence=TRANSCRIPT.encode()),
     ),
-    "masked-product": (
-        MaskedProduct(
-            session=SESSION,
-            template_assertion=SIGNED_TEMPLATE.encoded,
-            submission_assertion=SIGNED_SUBMISSION.encoded,
-            lanes=2,
-            policy_digest=POLICY.digest,
-            seed_commitment=seed_commitment(SESSION, SEED),
-            masked_product=PRODUCT.encoded,
-        ),
+    "attempt-request": (ATTEMPT,),
+    "attempt-nonce": (NONCE_STATED,),
+    "attempt-answer": (
+        AttemptAnswer(nonce=SIGNED_NONCE.encoded, subject_handles=(HANDLES[0],)),
+        AttemptAnswer(nonce=SIGNED_NONCE.encoded, subject_handles=HANDLES),
     ),
-    "encrypted-bits": (
-        EncryptedBits(session=SESSION, encrypted_bits=FRESH.encoded, subject_handles=(HANDLES[0],)),
-        EncryptedBits(session=SESSION, encrypted_bits=FRESH.encoded, subject_handles=HANDLES),
+    "product-request": (
+        ProductRequest(session=SESSION, padded_product=PRODUCT.encoded, omega=OMEGA),
     ),
-    "blinded-rows": (BlindedRows(session=SESSION, blinded_rows=FRESH.encoded),),
-    "decision": (DECISION, DECISION.model_copy(update={"outcome": "NO_MATCH", "lanes": 1})),
+    "masked-values": (MaskedValues(session=SESSION, masked=MASKED),),
+    "shares-request": (SharesRequest(session=SESSION, values=VALUES, shares=SHARES),),
+    "decision": (DECISION, DECISION.model_copy(update={"outcome": "NO_MATCH"})),
     "decision-response": (
         DecisionResponse(decision=SIGNED_DECISION.encoded, demand=None),
         DecisionResponse(decision=None, demand=SIGNED_DEMAND.encoded),
@@ -344,13 +388,13 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
         AuditRequest(
             demand=SIGNED_DEMAND.encoded,
             grant=SIGNED_GRANT.encoded,
-            public_key=PUBLIC_KEY.encoded,
+            public_key=HALF.encoded,
             policy=POLICY.encode(),
             template_assertion=SIGNED_TEMPLATE.encoded,
             submission_assertion=SIGNED_SUBMISSION.encoded,
-            probe=FRESH.encoded,
-            encrypted_bits=FRESH.encoded,
-            sealed_secret=SEALED_AUDIT,
+            nonce=SIGNED_NONCE.encoded,
+            masked=MASKED,
+            sealed_secret=SEALED["sealed audit"],
         ),
     ),
     "audit-report": (REPORT,),
@@ -390,6 +434,7 @@ SIGNED: Final[dict[str, tuple[SigningKey, Signed[Any]]]] = {
     "session-grant": (AUTHORITY, SIGNED_GRANT),
     "template-assertion": (ISSUER, SIGNED_TEMPLATE),
     "submission-assertion": (DEVICE, SIGNED_SUBMISSION),
+    "attempt-nonce": (AUTHORITY, SIGNED_NONCE),
     "decision": (AUTHORITY, SIGNED_DECISION),
     "audit-demand": (AUTHORITY, SIGNED_DEMAND),
     "audit-report": (AUDITOR, SIGNED_REPORT),

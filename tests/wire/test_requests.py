@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from gateway.wire import requests
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse, Refused, Unavailable
-from gateway.wire.requests import WINDOW, NonceMemory, sign_request, verify_request
+from gateway.wire.requests import WINDOW, NonceMemory, host_of, sign_request, verify_request
 from tests.support import parties
 from tests.support.parties import GATEWAY, NOW, refused
 
-METHOD, PATH, BODY = "POST", "/v1/session-keys", b"\xa1\x00\x01"
+METHOD, HOST, PATH, BODY = "POST", "authority.example:8471", "/v1/session-keys", b"\xa1\x00\x01"
 KNOWN = {GATEWAY.public.key_id: GATEWAY.public}
 
 
@@ -28,9 +28,11 @@ def headers_of(
     body: bytes = BODY,
     key: SigningKey = GATEWAY,
     now: int = NOW,
+    host: str = HOST,
 ) -> dict[str, str]:
-    made = sign_request(method, path, body, key, now)
-    return {name.lower(): value for name, value in made.items()}
+    """As they travel: the transport writes the host that was signed into ``Host``."""
+    made = sign_request(method, host, path, body, key, now)
+    return {"host": host} | {name.lower(): value for name, value in made.items()}
 
 
 def verify(headers: dict[str, str], **changes: Any) -> VerifyKey:
@@ -39,6 +41,7 @@ def verify(headers: dict[str, str], **changes: Any) -> VerifyKey:
         "path": PATH,
         "headers": headers,
         "body": BODY,
+        "hosts": frozenset({HOST}),
         "find": KNOWN.get,
         "nonces": NonceMemory(),
         "now": NOW,
@@ -77,7 +80,94 @@ def test_each_covered_part_counts(change: dict[str, Any]) -> None:
         verify(headers_of(), **change)
 
 
-@pytest.mark.parametrize("name", ["content-digest", "signature-input", "signature"])
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://authority.example", "authority.example"),
+        ("https://AUTHORITY.Example/v1/", "authority.example"),
+        ("http://authority.example:80", "authority.example"),
+        ("https://authority.example:443", "authority.example"),
+        ("HTTPS://authority.example:", "authority.example"),
+        ("https://authority.example:80", "authority.example:80"),
+        ("http://authority.example:443", "authority.example:443"),
+        ("https://authority.example:8471", "authority.example:8471"),
+        ("http://somebody:secret@authority.example:8471", "authority.example:8471"),
+        ("http://127.0.0.1:8471", "127.0.0.1:8471"),
+        ("https://[2001:DB8::1]:443", "[2001:db8::1]"),
+        ("http://[::1]:8471", "[::1]:8471"),
+    ],
+)
+def test_hosts_are_normalised_as_rfc_9421_says(url: str, host: str) -> None:
+    assert host_of(url) == host
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "authority.example", "//authority.example", "http://", "http://:80", "ftp://a", "http://[::1",
+     "http://[::g]", "http://a:65536", "http://a:x", "http://a b", "http://bücher.example"],
+)  # fmt: skip
+def test_what_is_no_server_s_url_has_no_host(url: str) -> None:
+    with pytest.raises(CallerMisuse):
+        host_of(url)
+
+
+@pytest.mark.parametrize(
+    "other", ["gateway.example", "authority.example", "authority.example:84711"]
+)
+def test_a_request_for_another_host_is_refused(other: str) -> None:
+    """As it was signed, and as a server passes it on that got it and knows whom it may fool."""
+    with refused("another host than authority.example:8471"):
+        verify(headers_of(host=other))
+    with refused("is for another host"):
+        verify(headers_of(host=other) | {"host": HOST})
+    assert verify(headers_of(host=other), hosts=frozenset({HOST, other})) == GATEWAY.public
+
+
+def test_what_a_host_header_says_does_not_reach_the_log() -> None:
+    with pytest.raises(Refused) as caught:
+        verify(headers_of(host="canary.example"))
+    assert "canary" not in caught.value.detail
+
+
+def test_a_host_header_alone_admits_nobody() -> None:
+    """A name of ours in the header, and another one of ours under the signature."""
+    both = frozenset({HOST, "localhost:8471"})
+    assert verify(headers_of(host="localhost:8471"), hosts=both) == GATEWAY.public
+    with refused("is for another host"):
+        verify(headers_of() | {"host": "localhost:8471"}, hosts=both)
+    with refused("another host"):
+        verify(headers_of(), hosts=frozenset())
+
+
+@pytest.mark.parametrize(
+    ("url", "header"),
+    [
+        ("https://authority.example", "authority.example:443"),
+        ("http://authority.example", "Authority.Example:80"),
+        ("https://authority.example:8471", "AUTHORITY.example:8471"),
+        ("https://authority.example:80", "authority.example:80"),
+        ("https://[2001:db8::1]", "[2001:DB8::1]:443"),
+        ("http://[::1]:8471", "[::1]:8471"),
+        ("http://127.0.0.1", "127.0.0.1:80"),
+    ],
+)
+def test_other_spellings_of_a_host_mean_the_same(url: str, header: str) -> None:
+    """A server may be reached by software that writes Host in its own way."""
+    headers = headers_of(host=host_of(url)) | {"host": header}
+    assert verify(headers, hosts=frozenset({host_of(url)})) == GATEWAY.public
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["authority.example:80", "authority.example:8471:80", "authority.example:8471,x", " ", "[", "*",
+     "x@authority.example:8471", "authority.example:08471", "authority.example.:8471"],
+)  # fmt: skip
+def test_other_words_for_a_host_are_refused(header: str) -> None:
+    with refused("another host"):
+        verify(headers_of() | {"host": header})
+
+
+@pytest.mark.parametrize("name", ["host", "content-digest", "signature-input", "signature"])
 def test_each_header_is_needed(name: str) -> None:
     headers = headers_of()
     del headers[name]
@@ -111,8 +201,9 @@ def test_the_digest_of_another_body_is_refused() -> None:
         (';tag="sealmatch"', ""),
         ('"@method" ', ""),
         ('"@path" ', ""),
+        ('"@authority" ', ""),
         (' "content-digest"', ""),
-        ('"@method" "@path"', '"@path" "@method"'),
+        ('"@method" "@authority"', '"@authority" "@method"'),
         ("sealmatch=(", "other=("),
     ],
     ids=str,
@@ -138,7 +229,7 @@ def custom(
     import base64
 
     digest = f"sha-256=:{base64.b64encode(hashlib.sha256(BODY).digest()).decode()}:"
-    values = {"@method": METHOD, "@path": PATH, "content-digest": digest}
+    values = {"@method": METHOD, "@authority": HOST, "@path": PATH, "content-digest": digest}
     parameters = "(" + " ".join(f'"{c}"' for c in components) + ")"
     parameters += "" if created is None else f";created={created}"
     parameters += f';keyid="{key.public.key_id.hex()}";alg="ed25519"'
@@ -148,6 +239,7 @@ def custom(
     base = "\n".join([*lines, f'"@signature-params": {parameters}'])
     signature = base64.b64encode(key.private.sign(base.encode())).decode()
     return {
+        "host": HOST,
         "content-digest": digest,
         "signature-input": f"{label}={parameters}",
         "signature": f"{label}=:{signature}:",

@@ -136,15 +136,18 @@ def test_request_headers_from_rfc_9421() -> None:
 
     document = load("requests.json")
     public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(document["key"]["publicKey"]))
+    hosts = [case["host"] for case in document["cases"]]
+    assert hosts == ["authority.example:8471", "gateway.example"]
     for case in document["cases"]:
         digest = base64.b64encode(hashlib.sha256(bytes.fromhex(case["body"])).digest()).decode()
         parameters = (
-            f'("@method" "@path" "content-digest");created={case["created"]}'
+            f'("@method" "@authority" "@path" "content-digest");created={case["created"]}'
             f';keyid="{document["key"]["keyId"]}";alg="ed25519"'
             f';nonce="{case["nonce"]}";tag="sealmatch"'
         )
         base = (
             f'"@method": {case["method"]}\n'
+            f'"@authority": {case["host"]}\n'
             f'"@path": {case["path"]}\n'
             f'"content-digest": sha-256=:{digest}:\n'
             f'"@signature-params": {parameters}'

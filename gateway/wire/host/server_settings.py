@@ -5,10 +5,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gateway.wire.errors import CallerMisuse
 from gateway.wire.host.keystore import MAX_MEMORY_KIB, MIN_MEMORY_KIB, Cost
 from gateway.wire.host.memory import LockMemory
-from gateway.wire.host.settings import Settings
+from gateway.wire.host.settings import BadConfiguration, Settings
 from gateway.wire.host.tls import ServerTls, server_tls
+from gateway.wire.requests import host_of
 
 Port = Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 picks one.")]
 
@@ -58,8 +60,14 @@ class HostSettings(Settings):
 
 
 class ServerSettings(HostSettings):
-    """Of gateway and authority: also what they hold, and what their workers may use."""
+    """Of servers that take signed requests: also where they are reached, and what they may use."""
 
+    public_urls: str = Field(
+        default="",
+        description="Base URLs that senders have for this server, with commas; requests signed "
+        "for another host are refused. Unset: the address it listens on, on loopback also as "
+        "localhost. Needed under a DNS name and behind a proxy, which must pass Host on.",
+    )
     refusal_ms: int = Field(
         default=500,
         ge=0,
@@ -79,3 +87,11 @@ class ServerSettings(HostSettings):
     worker_seconds: float = Field(
         default=10, gt=0, le=120, description="Seconds that one piece of its work may take."
     )
+
+    @property
+    def public_hosts(self) -> frozenset[str]:
+        """Hosts of ``public_urls``. Raises ``BadConfiguration``."""
+        try:
+            return frozenset(host_of(url.strip()) for url in self.public_urls.split(",") if url)
+        except CallerMisuse as error:
+            raise BadConfiguration(f"check the settings: public_urls: {error}") from None

@@ -1,4 +1,8 @@
-"""Who sent an HTTP request: the party whose key signed it (RFC 9421; protocol, section 8)."""
+"""Who sent an HTTP request: the party whose key signed it (RFC 9421; protocol, section 8).
+
+And whether it was sent to this server: the settings say where it is reached or, where they do not,
+the address at which the request came in. That one the server knows from its own socket.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,11 +11,13 @@ from typing import TypeVar
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from gateway.wire.cose import VerifyKey
 from gateway.wire.host.http import CBOR, bounded_body, cbor_response
+from gateway.wire.host.tls import is_loopback
 from gateway.wire.message import Message
-from gateway.wire.requests import NonceMemory, verify_request
+from gateway.wire.requests import NonceMemory, host_of, verify_request
 
 M = TypeVar("M", bound=Message)
 
@@ -26,6 +32,8 @@ class SignedRequests:
     find: FindKey
     nonces: NonceMemory
     clock: Callable[[], int]
+    hosts: frozenset[str]
+    """Where this server is reached, by its settings; empty: at the address that it listens on."""
 
     def sender(self, request: Request, body: bytes) -> VerifyKey:
         """The sender's key. Raises as ``verify_request``."""
@@ -34,6 +42,7 @@ class SignedRequests:
             request.url.path,
             request.headers,
             body,
+            self.hosts or listening_hosts(request.scope),
             self.find,
             self.nonces,
             self.clock(),
@@ -50,3 +59,15 @@ class SignedRequests:
             return serve(kind.decode(body), sender)
 
         return cbor_response(await run_in_threadpool(work))
+
+
+def listening_hosts(scope: Scope) -> frozenset[str]:
+    """Hosts that mean the address at which a request came in; on loopback its name counts too."""
+    address, port = scope.get("server") or ("", None)
+    if not address or address.startswith("/"):  # a Unix socket is no host
+        return frozenset()
+    names = [f"[{address}]" if ":" in address else address]
+    if is_loopback(address):
+        names.append("localhost")
+    suffix = "" if port is None else f":{port}"
+    return frozenset(host_of(f"{scope['scheme']}://{name}{suffix}") for name in names)

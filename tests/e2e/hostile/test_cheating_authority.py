@@ -243,7 +243,7 @@ def test_the_same_masked_product_twice_the_same_bits_another_one_refused(
     by_path = dict(asked)
 
     def ask(path: str, body: bytes) -> httpx.Response:
-        headers = counter.signed("POST", path, body, gateway)
+        headers = counter.signed("POST", path, body, gateway, deployment.proxy.host)
         with httpx.Client(base_url=url, timeout=20, trust_env=False) as direct:
             return direct.post(path, content=body, headers=headers)
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.wire.cose import SigningKey
 from gateway.wire.host.clock import unix_time
-from gateway.wire.requests import sign_request
+from gateway.wire.requests import host_of, sign_request
 from tests.support.counter import Counter
 from tests.support.drafts import Opened, session_request
 from tests.support.leftovers import assert_nothing_kept
@@ -94,12 +94,13 @@ def test_another_enrolled_devices_session(deployment: Observed, counter: Counter
 
 
 def test_every_refusal_has_the_same_bytes(deployment: Observed, counter: Counter) -> None:
-    """Unsigned, a stranger, altered, stale, replayed, other parties' names: one answer."""
+    """Unsigned, by strangers, altered, stale, replayed, for other parties or hosts: one answer."""
     body = session_request(counter.keys).encode()
     plain = {"content-type": "application/cbor"}
     signed = counter.signed("POST", SESSIONS, body)
     other_body = counter.signed("POST", SESSIONS, body + b"x")
     other_path = counter.signed("POST", SESSIONS + "/x", body)
+    elsewhere = counter.signed("POST", SESSIONS, body, host="gateway.example")
     opened = counter.open()
     replayed = counter.signed("GET", opened.path, b"")
     assert counter.send("GET", opened.path, headers=replayed).status_code == 200
@@ -116,6 +117,9 @@ def test_every_refusal_has_the_same_bytes(deployment: Observed, counter: Counter
         counter.send("GET", opened.path, headers=replayed),
         counter.send("POST", SESSIONS, session_request(counter.keys, issuer="nobody").encode()),
         counter.send("POST", SESSIONS, session_request(counter.keys, device="nobody").encode()),
+        counter.send("POST", SESSIONS, session_request(counter.keys, gateway="another").encode()),
+        counter.send("POST", SESSIONS, body, headers=elsewhere),
+        counter.send("POST", SESSIONS, body, headers={**elsewhere, "host": signed["host"]}),
         counter.send(
             "POST", SESSIONS, session_request(counter.keys, consent_text_version=9).encode()
         ),
@@ -127,10 +131,19 @@ def test_every_refusal_has_the_same_bytes(deployment: Observed, counter: Counter
     assert {frozenset(a.headers) for a in refused} == {frozenset(refused[0].headers)}
 
 
+def test_a_server_on_loopback_is_reached_by_its_address_and_as_localhost(counter: Counter) -> None:
+    opened = counter.open()
+    port = httpx.URL(counter.url).port
+    for host, status in ((f"localhost:{port}", 200), ("localhost", 403), (f"[::1]:{port}", 403)):
+        headers = counter.signed("GET", opened.path, b"", host=host)
+        assert counter.send("GET", opened.path, headers=headers).status_code == status
+
+
 def test_a_stale_request(counter: Counter) -> None:
     body = session_request(counter.keys).encode()
+    host, device = host_of(counter.url), counter.keys.device
     for offset in (-61, -3600, 61):
-        headers = sign_request("POST", SESSIONS, body, counter.keys.device, unix_time() + offset)
+        headers = sign_request("POST", host, SESSIONS, body, device, unix_time() + offset)
         headers["content-type"] = "application/cbor"
         assert_problem(counter.send("POST", SESSIONS, body, headers=headers), 403)
 
@@ -161,7 +174,7 @@ def test_the_authority_takes_no_requests_of_strangers(
     with httpx.Client(base_url=url, timeout=20, trust_env=False) as direct:
         for path in (SESSION_KEYS, MASKED, ROWS):
             for key in (counter.keys.device, SigningKey.generate("demo-gateway")):
-                headers = counter.signed("POST", path, b"\xa0", key)
+                headers = counter.signed("POST", path, b"\xa0", key, deployment.proxy.host)
                 answer = direct.post(path, content=b"\xa0", headers=headers)
                 assert_problem(answer, 403)
             plain = {"content-type": "application/cbor"}
