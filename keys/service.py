@@ -33,7 +33,7 @@ from gateway.wire.evaluation import (
     evaluation_digest,
 )
 from gateway.wire.host import crash
-from gateway.wire.ids import Digest, PartyId, new_nonce
+from gateway.wire.ids import Digest, PartyId, digest_of, new_nonce
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import PaddedProduct
 from gateway.wire.profile import LANES, PROFILE
@@ -353,14 +353,16 @@ class AuthorityService:
     def _open_dealing(
         self, message: AttemptRequest, grant: SessionGrant, issued: TemplateAssertion
     ) -> Dealing:
-        """This side's dealing, as the issuer asserted it. Raises ``Refused`` for any other."""
+        """This side's dealing, as the issuer asserted it. Raises ``Refused`` for any other.
+
+        Raises ``MalformedMessage`` where the issuer asserted something that is none.
+        """
         opened = self._custody.open(
             Sealed.DEALING, message.sealed_dealing, grant.session, grant.key_id
         )
-        dealing = Dealing.decode(opened, AUTHORITY)
-        if dealing.digest != issued.authority_dealing_digest:
+        if digest_of(opened) != issued.authority_dealing_digest:
             raise Refused("the dealing is not the one that the issuer asserted")
-        return dealing
+        return Dealing.decode(opened, AUTHORITY)
 
     def _check_assertions(
         self, message: AttemptRequest, grant: SessionGrant, policy: MatchPolicy

@@ -3,7 +3,7 @@
 ``AuditsSeen`` is the proxy's behaviour. Afterwards ``check`` holds it against the records and the
 authority's ledger: however often either side was killed and asked again,
 
-- rows got one answer: a coin that fell was not tossed again;
+- shares got one answer: a coin that fell was not tossed again;
 - a record whose audit was demanded carries the report, a record of which none was carries none;
 - a demand whose report was never sent is still on file, none is on file twice, and none whose
   decision is on record is.
@@ -19,9 +19,9 @@ from pathlib import Path
 from gateway.wire import cose
 from gateway.wire.audit import AuditDemand, AuditReport, AuditResult
 from gateway.wire.cose import Signed
-from gateway.wire.evaluation import BlindedRows, DecisionResponse
+from gateway.wire.evaluation import DecisionResponse, SharesRequest
 from gateway.wire.proof import Statement
-from tests.support.samples import AUDITS, ROWS
+from tests.support.samples import AUDITS, SHARES
 
 
 class AuditsSeen:
@@ -41,9 +41,9 @@ class AuditsSeen:
             with self._lock:
                 self._reported.add(AuditResult.decode(body).session)
         status, answer = ask()
-        if path == ROWS and status == 200:
+        if path == SHARES and status == 200:
             with self._lock:
-                self._note(BlindedRows.decode(body).session, answer)
+                self._note(SharesRequest.decode(body).session, answer)
         return status, answer
 
     def _note(self, session: bytes, answer: bytes) -> None:
@@ -61,7 +61,7 @@ class AuditsSeen:
             ledger: the authority's file of demands without a report.
             unseen: demands that were noted and may have left for nobody: the authority died.
         """
-        assert not self._second, "rows got two answers"
+        assert not self._second, "shares got two answers"
         stated = [cose.peek(one, Statement) for one in statements]
         recorded = {one.session for one in stated}
         assert len(recorded) == len(stated), "a session was decided twice"

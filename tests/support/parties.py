@@ -199,6 +199,7 @@ class InProcessAuthority:
         max_sessions: int = 10,
         limits: CapLimits = UNLIMITED,
         audits: AuditPolicy = NO_AUDITS,
+        policies: frozenset[str] = frozenset(),
     ) -> None:
         self.clock = clock
         self.trust = SignedTrust(directory / "trust.json", AUTHORITY)
@@ -207,7 +208,7 @@ class InProcessAuthority:
         self.table = SessionTable(max_sessions, clock)
         self.ledger = AuditLedger(directory / "audits.sqlite3", audits.unanswered, clock)
         self.service = AuthorityService(
-            Settings(AUTHORITY.party, SESSION_SECONDS, audits),
+            Settings(AUTHORITY.party, SESSION_SECONDS, audits, policies),
             Custody(AUTHORITY, PEPPER, sealing=(authority_sealing_key(),)),
             self.trust,
             self.table,

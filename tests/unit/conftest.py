@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.store.database import Database
-from gateway.wire.polynomials import Ciphertext
+from gateway.wire.polynomials import PaddedProduct
 from keys.authority import SessionSecret
 from tests.support.parties import (
     Clock,
@@ -52,14 +52,14 @@ def authority(tmp_path: Path, clock: Clock) -> InProcessAuthority:
 
 
 @pytest.fixture
-def decryptions(monkeypatch: pytest.MonkeyPatch) -> list[Ciphertext]:
-    """Every ciphertext that a secret key touches."""
-    seen: list[Ciphertext] = []
-    real = SessionSecret._decrypt
+def decryptions(monkeypatch: pytest.MonkeyPatch) -> list[PaddedProduct]:
+    """Every product that a secret key touches."""
+    seen: list[PaddedProduct] = []
+    real = SessionSecret.answer
 
-    def spy(self: SessionSecret, ciphertext: Ciphertext) -> Any:
-        seen.append(ciphertext)
-        return real(self, ciphertext)
+    def spy(self: SessionSecret, product: PaddedProduct, *given: Any) -> Any:
+        seen.append(product)
+        return real(self, product, *given)
 
-    monkeypatch.setattr(SessionSecret, "_decrypt", spy)
+    monkeypatch.setattr(SessionSecret, "answer", spy)
     return seen

@@ -8,16 +8,31 @@ from typing import Any
 import pytest
 
 from gateway.wire.cose import SigningKey
+from gateway.wire.dealing import Dealing
 from gateway.wire.errors import (
     MalformedMessage,
     Unavailable,
     UnknownProfile,
 )
-from gateway.wire.evaluation import BlindedRows, Decision, DecisionResponse, EncryptedBits
+from gateway.wire.evaluation import (
+    AttemptAnswer,
+    Decision,
+    DecisionResponse,
+    MaskedValues,
+    evaluation_digest,
+)
 from gateway.wire.ids import digest_of
-from gateway.wire.polynomials import Ciphertext
+from gateway.wire.polynomials import PaddedProduct
+from gateway.wire.sealing import SEALED_DEALING_BYTES, Sealed, SealingPrivateKey
 from tests.support import parties
-from tests.support.asking import answer, ask, decision_of
+from tests.support.asking import (
+    ask_attempt,
+    ask_decision,
+    ask_values,
+    counted,
+    decision_of,
+    nonce_of,
+)
 from tests.support.parties import (
     AUTHORITY,
     DEVICE,
@@ -33,8 +48,9 @@ from tests.support.parties import (
     InProcessAuthority,
     OpenSession,
     any_product,
-    any_rows,
+    authority_sealing_key,
     fixed_bytes,
+    fixed_dealings,
     refused,
     session_key_request,
 )
@@ -42,27 +58,22 @@ from tests.support.parties import (
 # --- the honest way ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
 @pytest.mark.parametrize(("cosine", "outcome"), [(0.7, "MATCH"), (0.1, "NO_MATCH")])
 def test_honest_run_ends_in_a_signed_decision(
-    authority: InProcessAuthority,
-    decryptions: list[Ciphertext],
-    lanes: int,
-    cosine: float,
-    outcome: str,
+    authority: InProcessAuthority, decryptions: list[PaddedProduct], cosine: float, outcome: str
 ) -> None:
-    request = session_key_request()
-    opened = OpenSession(
-        authority, request, authority.service.open_session(request, GATEWAY.public), lanes, cosine
-    )
-    product = opened.product()
-    bits = authority.service.encrypt_bits(product, GATEWAY.public)
-    rows = opened.rows(bits)
-    response = DecisionResponse.decode(authority.service.decide(rows, GATEWAY.public))
-    decision = decision_of(response)
+    request, service = session_key_request(), authority.service
+    opened = OpenSession(authority, request, service.open_session(request, GATEWAY.public), cosine)
+    attempt = opened.attempt()
+    nonce = service.count(attempt, GATEWAY.public)
+    product = opened.product(nonce)
+    masked = service.answer(product, GATEWAY.public)
+    shares = opened.shares(masked)
+    response = DecisionResponse.decode(service.decide(shares, GATEWAY.public))
+    assert response.demand is None
     grant = opened.key.grant.message
-    assert decision == Decision(
-        profile="bgv8192-1",
+    assert decision_of(response) == Decision(
+        profile="bgv8192-2",
         session=SESSION,
         gateway=GATEWAY.party,
         authority=AUTHORITY.party,
@@ -70,24 +81,30 @@ def test_honest_run_ends_in_a_signed_decision(
         issuer=ISSUER.party,
         key_id=opened.key.public_key.key_id,
         outcome=outcome,
-        lanes=lanes,
+        lanes=2,
         probe_digest=fixed_bytes("probe"),
         template_digest=fixed_bytes("template"),
-        template_assertion_digest=digest_of(product.template_assertion),
-        submission_assertion_digest=digest_of(product.submission_assertion),
+        template_assertion_digest=digest_of(attempt.template_assertion),
+        submission_assertion_digest=digest_of(attempt.submission_assertion),
         policy_digest=opened.policy.digest,
         model_digest=parties.MODEL_DIGEST,
-        masked_product_digest=digest_of(product.masked_product),
-        encrypted_bits_digest=digest_of(EncryptedBits.decode(bits).encrypted_bits),
-        blinded_rows_digest=digest_of(rows.blinded_rows),
-        seed_commitment=product.seed_commitment,
+        evaluation_digest=evaluation_digest(
+            nonce_of(nonce).nonce,
+            digest_of(product.padded_product),
+            product.omega,
+            MaskedValues.decode(masked).masked,
+            shares.values,
+            shares.shares,
+        ),
+        seed_commitment=attempt.seed_commitment,
     )
     assert grant.expires_at == NOW + parties.SESSION_SECONDS
     inner = SUBJECT.inner(SITE_SALT)
     name = len(GATEWAY.party).to_bytes(2, "big") + GATEWAY.party.encode()
     expected = hmac.digest(PEPPER, name + inner, "sha256")
-    assert EncryptedBits.decode(bits).subject_handles == (expected,)
-    assert len(decryptions) == 2
+    assert AttemptAnswer.decode(nonce).subject_handles == (expected,)
+    assert len(decryptions) == 1
+    assert counted(authority) == [outcome == "MATCH"]
 
 
 @pytest.mark.parametrize(
@@ -99,10 +116,8 @@ def test_every_lane_must_accept(
 ) -> None:
     request = session_key_request()
     key = authority.service.open_session(request, GATEWAY.public)
-    opened = OpenSession(authority, request, key, 2, cosine, action_cosine=action)
-    bits = authority.service.encrypt_bits(opened.product(), GATEWAY.public)
-    response = authority.service.decide(opened.rows(bits), GATEWAY.public)
-    assert decision_of(DecisionResponse.decode(response)).outcome == outcome
+    opened = OpenSession(authority, request, key, cosine, action_cosine=action)
+    assert decision_of(opened.decided()).outcome == outcome
 
 
 def test_each_session_has_a_key_of_its_own(authority: InProcessAuthority) -> None:
@@ -113,84 +128,56 @@ def test_each_session_has_a_key_of_its_own(authority: InProcessAuthority) -> Non
     assert len(keys) == 3
 
 
-# --- identical repeats ---------------------------------------------------------------------------
+# --- the nonce -----------------------------------------------------------------------------------
 
 
-def test_identical_repeats_get_identical_bytes_and_decrypt_nothing(
-    authority: InProcessAuthority, clock: Clock, decryptions: list[Ciphertext]
-) -> None:
-    service = authority.service
-    opened = authority.open()
-    assert service.open_session(opened.request, GATEWAY.public) == opened.answer
-
-    product = opened.product(masked_product=any_product())
-    bits = service.encrypt_bits(product, GATEWAY.public)
-    clock.now += 10
-    assert service.encrypt_bits(product, GATEWAY.public) == bits
-    assert len(decryptions) == 1
-
-    rows = BlindedRows(session=SESSION, blinded_rows=any_rows())
-    decided = service.decide(rows, GATEWAY.public)
-    clock.now += 10
-    assert service.decide(rows, GATEWAY.public) == decided
-    assert len(decryptions) == 2
-    assert service.open_session(opened.request, GATEWAY.public) == opened.answer
-    assert len(decryptions) == 2
+def test_the_nonce_is_signed_for_this_very_attempt(authority: InProcessAuthority) -> None:
+    attempt = authority.open().attempt()
+    stated = nonce_of(authority.service.count(attempt, GATEWAY.public))
+    assert (stated.session, stated.request_digest) == (SESSION, attempt.digest)
 
 
-def test_a_second_product_for_one_key_is_refused(
-    authority: InProcessAuthority, decryptions: list[Ciphertext]
-) -> None:
-    opened = authority.open()
-    bits = ask(opened)
-    other = Ciphertext.decode(any_product()).words.copy()
-    other[0, 0, 0] += 1
-    with refused("session is asked"):
-        ask(opened, masked_product=Ciphertext(other).encoded)
-    for change in ({"lanes": 2}, {"policy_digest": bytes(32)}, {"seed_commitment": bytes(32)}):
-        with refused("session is asked"):
-            ask(opened, **change)
-    assert ask(opened) == bits
-    assert len(decryptions) == 1
-
-
-def test_a_second_answer_for_one_key_is_refused(
-    authority: InProcessAuthority, decryptions: list[Ciphertext]
-) -> None:
-    opened = authority.open()
-    ask(opened)
-    first = answer(opened)
-    with refused("session is decided"):
-        answer(opened, any_rows(8))
-    with refused("session is decided"):
-        ask(opened)  # the earlier message no longer repeats the last one
-    assert answer(opened) == first
-    assert len(decryptions) == 2
-
-
-def test_a_session_id_serves_one_request(authority: InProcessAuthority) -> None:
-    opened = authority.open()
-    with refused("in use"):
-        authority.open(client_nonce=bytes(32))
-    assert authority.service.open_session(opened.request, GATEWAY.public) == opened.answer
+def test_no_two_attempts_get_the_same_nonce(tmp_path: Path, clock: Clock) -> None:
+    """Nor can it be foreseen: another authority answers the very same bytes with another one."""
+    nonces = set()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        authority = InProcessAuthority(tmp_path / name, clock)
+        for session in (SESSION, fixed_bytes("second", 16)):
+            nonces.add(nonce_of(ask_attempt(authority.open(session=session))).nonce)
+    assert len(nonces) == 4
 
 
 # --- who may ask ---------------------------------------------------------------------------------
 
 
-def test_another_gateway_s_session_is_refused(
-    authority: InProcessAuthority, decryptions: list[Ciphertext]
-) -> None:
+def test_a_session_id_serves_one_request(authority: InProcessAuthority) -> None:
     opened = authority.open()
-    with refused("another gateway"):
-        ask(opened, OTHER_GATEWAY)
-    ask(opened)
-    with refused("another gateway"):
-        answer(opened, sender=OTHER_GATEWAY)
-    assert decision_of(answer(opened))
-    with refused("another gateway"):
-        answer(opened, sender=OTHER_GATEWAY)  # not even the stored answer
-    assert len(decryptions) == 2
+    for change in ("client_nonce", "gateway_nonce"):
+        with refused("in use"):
+            authority.open(**{change: bytes(32)})
+    assert authority.service.open_session(opened.request, GATEWAY.public) == opened.answer
+
+
+def test_another_gateway_s_session_is_refused(
+    authority: InProcessAuthority, decryptions: list[PaddedProduct]
+) -> None:
+    """At each step, with the stored answer as well; the owner's session goes on undisturbed."""
+    opened = authority.open()
+    attempt = opened.attempt()
+    steps: list[Callable[[SigningKey], object]] = [
+        lambda sender: authority.service.count(attempt, sender.public),
+        lambda sender: ask_values(opened, sender),
+        lambda sender: ask_decision(opened, sender),
+    ]
+    for step in steps:
+        with refused("another gateway"):
+            step(OTHER_GATEWAY)
+        first = step(GATEWAY)
+        with refused("another gateway"):
+            step(OTHER_GATEWAY)
+        assert step(GATEWAY) == first
+    assert len(decryptions) == 1
 
 
 @pytest.mark.parametrize(
@@ -212,8 +199,8 @@ def test_a_session_is_for_enrolled_parties(
 
 
 def test_other_profiles_are_named_as_such(authority: InProcessAuthority) -> None:
-    with pytest.raises(UnknownProfile, match="bgv8192-1"):
-        authority.service.open_session(session_key_request(profile="ckks-1"), GATEWAY.public)
+    with pytest.raises(UnknownProfile, match="bgv8192-2"):
+        authority.service.open_session(session_key_request(profile="bgv8192-1"), GATEWAY.public)
 
 
 def test_the_table_is_bounded(tmp_path: Path, clock: Clock) -> None:
@@ -227,6 +214,22 @@ def test_the_table_is_bounded(tmp_path: Path, clock: Clock) -> None:
     assert authority.service.open_session(first.request, GATEWAY.public) == first.answer
     clock.now += parties.SESSION_SECONDS - 1  # the first one expires
     assert authority.open(session=names[2]).answer
+
+
+@pytest.mark.parametrize("accepted", ["this one", "another one"])
+def test_an_authority_with_a_list_of_policies_decides_by_no_other(
+    tmp_path: Path, clock: Clock, accepted: str
+) -> None:
+    """A window of full width passes half of all strangers, with every step honest."""
+    digest = parties.policy("0.419" if accepted == "this one" else "0.5").digest
+    authority = InProcessAuthority(tmp_path, clock, policies=frozenset({digest.hex()}))
+    opened = authority.open()
+    if accepted == "this one":
+        assert decision_of(opened.decided()).outcome == "MATCH"
+        return
+    with refused("policy is not one"):
+        ask_attempt(opened)
+    assert counted(authority) == []
 
 
 # --- the assertions, each violated alone ---------------------------------------------------------
@@ -286,24 +289,82 @@ FAULTS: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+DEALINGS: dict[str, tuple[Change, str]] = {
+    "gateway's": (lambda o: {"sealed_dealing": o.sealed_dealing(o.dealings[0])}, "asserted"),
+    "lanes swapped": (
+        lambda o: {
+            "sealed_dealing": o.sealed_dealing(Dealing(1, o.dealings[1].lanes[::-1]))  # type: ignore[arg-type]
+        },
+        "asserted",
+    ),
+    "another session's": (
+        lambda o: {"sealed_dealing": o.sealed_dealing(fixed_dealings("another session")[1])},
+        "asserted",
+    ),
+    "not as asserted": (
+        lambda o: {"template_assertion": o.template_assertion(authority_dealing_digest=bytes(32))},
+        "asserted",
+    ),
+    "not a dealing": (lambda o: {"sealed_dealing": sealed(o, bytes(LENGTH))}, "asserted"),
+    "sealed for another session": (
+        lambda o: {"sealed_dealing": sealed(o, o.dealings[1].encoded, session=bytes(16))},
+        "dealing does not open",
+    ),
+    "sealed for another key": (
+        lambda o: {"sealed_dealing": sealed(o, o.dealings[1].encoded, key_id=bytes(32))},
+        "dealing does not open",
+    ),
+    "sealed for another role": (
+        lambda o: {"sealed_dealing": sealed(o, o.dealings[1].encoded, what=Sealed.TEMPLATE)},
+        "dealing does not open",
+    ),
+    "sealed to the gateway": (
+        lambda o: {"sealed_dealing": sealed(o, o.dealings[1].encoded, to=parties.sealing_key())},
+        "dealing does not open",
+    ),
+    "altered": (lambda o: {"sealed_dealing": flipped(o.sealed_dealing())}, "dealing does not open"),
+    "not sealed": (lambda _: {"sealed_dealing": bytes(SEALED_DEALING_BYTES)}, "does not open"),
+}
+LENGTH = len(fixed_dealings("any")[1].encoded)
+
+
+def sealed(
+    opened: OpenSession,
+    plain: bytes,
+    to: SealingPrivateKey | None = None,
+    what: Sealed = Sealed.DEALING,
+    **changes: bytes,
+) -> bytes:
+    grant = opened.key.grant.message
+    scope: dict[str, Any] = {"session": grant.session, "key_id": grant.key_id, **changes}
+    return (to or authority_sealing_key()).public.seal(what, plain, **scope)
+
+
+def flipped(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+@pytest.mark.parametrize("name", [*FAULTS, *DEALINGS])
 def test_each_check_alone_refuses_and_uses_nothing_up(
-    authority: InProcessAuthority, decryptions: list[Ciphertext], name: str
+    authority: InProcessAuthority, decryptions: list[PaddedProduct], name: str
 ) -> None:
-    change, detail = FAULTS[name]
+    change, detail = {**FAULTS, **DEALINGS}[name]
     opened = authority.open()
     with refused(detail):
-        ask(opened, **change(opened))
-    assert decryptions == []
-    ask(opened)  # the honest message still gets its answer
-    assert decision_of(answer(opened)).session == SESSION
+        ask_attempt(opened, **change(opened))
+    assert counted(authority) == []
+    ask_attempt(opened)  # the honest message still gets its answer
+    assert counted(authority) == [None]
+    ask_values(opened)
+    assert decision_of(ask_decision(opened)).session == SESSION
+    assert len(decryptions) == 1
 
 
 @pytest.mark.parametrize("age", [-60, 0, 900])
 def test_assertions_within_the_window_are_accepted(authority: InProcessAuthority, age: int) -> None:
     opened = authority.open()
     template = opened.template_assertion(issued_at=NOW - age)
-    ask(
+    ask_attempt(
         opened,
         template_assertion=template,
         submission_assertion=opened.submission_assertion(template, captured_at=NOW - age),
@@ -312,26 +373,41 @@ def test_assertions_within_the_window_are_accepted(authority: InProcessAuthority
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"template_assertion": b"\xd2"},
-        {"submission_assertion": b"\xd2"},
-        {"masked_product": b"\x02" + any_product()[1:]},
-        {"masked_product": b"\x01\x03" + bytes(len(any_product()) - 2)},
-        {"masked_product": any_product()[:-7] + b"\xff" * 7},
-    ],
-    ids=["template", "submission", "version", "zero", "residue"],
+    [{"template_assertion": b"\xd2"}, {"submission_assertion": b"\xd2"}, {"policy": b"\xa0"}],
+    ids=["template", "submission", "policy"],
 )
-def test_malformed_parts_use_nothing_up(
-    authority: InProcessAuthority, decryptions: list[Ciphertext], changes: dict[str, bytes]
+def test_a_malformed_attempt_uses_nothing_up(
+    authority: InProcessAuthority, changes: dict[str, bytes]
 ) -> None:
     opened = authority.open()
     with pytest.raises(MalformedMessage):
-        ask(opened, **changes)
-    assert decryptions == []
-    ask(opened)
+        ask_attempt(opened, **changes)
+    assert counted(authority) == []
+    assert decision_of(opened.decided())
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        any_product()[:28] + b"\x02" + any_product()[29:],
+        any_product()[:28] + b"\x01\x02" + bytes(len(any_product()) - 30),
+        any_product()[:-7] + b"\xff" * 7,
+        b"\xff" * 14 + any_product()[14:],
+        any_product()[:14] + b"\xff" * 14 + any_product()[28:],
+    ],
+    ids=["version", "zero", "residue", "first number", "second number"],
+)
+def test_a_malformed_product_uses_nothing_up(
+    authority: InProcessAuthority, decryptions: list[PaddedProduct], product: bytes
+) -> None:
+    opened = authority.open()
+    honest = opened.product(opened.counted())
     with pytest.raises(MalformedMessage):
-        answer(opened, any_rows()[:-7] + b"\xff" * 7)
-    assert decision_of(answer(opened))
+        ask_values(opened, padded_product=product)
+    assert decryptions == []
+    masked = authority.service.answer(honest, GATEWAY.public)
+    response = authority.service.decide(opened.shares(masked), GATEWAY.public)
+    assert decision_of(DecisionResponse.decode(response)).outcome == "MATCH"
 
 
 @pytest.mark.parametrize(("kind", "party"), [("issuer", ISSUER.party), ("device", DEVICE.party)])
@@ -341,23 +417,28 @@ def test_a_party_suspended_within_a_session_is_refused_at_once(
     opened = authority.open()
     authority.trust.remove(kind, party)
     with refused(f"{kind} {party} is not enrolled"):
-        ask(opened)
+        ask_attempt(opened)
+    assert counted(authority) == []
     with refused(f"{kind} {party} is not enrolled"):
         authority.open(session=bytes(16))
 
 
-def test_the_secret_never_shows(authority: InProcessAuthority) -> None:
+def test_the_secrets_never_show(authority: InProcessAuthority) -> None:
     opened = authority.open()
-    ask(opened)
+    answer = ask_attempt(opened)
+    masked = MaskedValues.decode(ask_values(opened, omega=86_420)).masked
     session = authority.table.find(SESSION)
     assert session is not None
-    text = repr(session)
-    assert "secret" not in text
-    assert len(text) < 4000
-    assert SUBJECT.inner(SITE_SALT).hex() not in text
-    assert repr(SUBJECT.inner(SITE_SALT)) not in text
-    assert session.asked is not None
-    assert (
-        repr(authority.service._custody.handles(GATEWAY.party, SUBJECT.inner(SITE_SALT))[0])
-        not in text
-    )
+    assert session.attempt is not None
+    assert session.answered is not None
+    text = "".join(map(repr, (session, session.attempt, session.answered)))
+    for secret in (SUBJECT.inner(SITE_SALT), nonce_of(answer).nonce):
+        assert secret.hex() not in text
+        assert repr(secret) not in text
+    for lane in opened.dealings[1].lanes:
+        assert str(lane.share) not in text
+        assert repr(lane.key)[:20] not in text
+    for number in (86_420, *masked):
+        assert str(number) not in text
+    handle = authority.service._custody.handles(GATEWAY.party, SUBJECT.inner(SITE_SALT))[0]
+    assert repr(handle) not in text
