@@ -12,9 +12,8 @@ from gateway.attack.report import AttackBroken
 from gateway.cli.wiretap import Tapped
 from gateway.client.gateway_client import GatewayClient, GatewayError
 from gateway.client.registration import CONSENT_TEXT_VERSION, SIM_ACTIVATION
-from gateway.he.encryption import encrypt_probe
 from gateway.he.engine import default_engine
-from gateway.he.quantise import quantise
+from gateway.he.frame import lane_slots, probe_signs
 from gateway.he.session_key import ExpectedSession, VerifiedSessionKey, verify_session_key
 from gateway.issuer.issuer import IssuedTemplate, Pins, SessionToServe, TemplateIssuer
 from gateway.wire import cose
@@ -24,9 +23,10 @@ from gateway.wire.host.clock import unix_time
 from gateway.wire.host.keyfile import load_signing_key, read_secret
 from gateway.wire.ids import Nonce, digest_of, new_nonce
 from gateway.wire.policy import MatchPolicy
-from gateway.wire.polynomials import Ciphertext
-from gateway.wire.profile import PROFILE
+from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
+from gateway.wire.profile import LANE, PROFILE
 from gateway.wire.proof import Opening
+from gateway.wire.sealing import Sealed
 from gateway.wire.session import SessionOffer, SessionRequest
 from gateway.wire.subject import Subject, activation_commitment, new_salt
 from gateway.wire.submission import ConsentRecord, Submission, SubmissionAssertion
@@ -82,9 +82,7 @@ class Counter:
         self.agent, self.outlet = named.agent, named.outlet
         pinned = self.trust.gateways[0]
         authority = self.trust.authorities[0]
-        self.pins = Pins(
-            authority.verify_key, pinned.party, pinned.sealing, authority.sealing
-        )
+        self.pins = Pins(authority.verify_key, pinned.party, pinned.sealing, authority.sealing)
         tapped = None if url is None else Tapped(url)
         self._transport = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, transport=tapped)
         self._client = GatewayClient(self._transport, pinned.url, self.device, unix_time)
@@ -137,13 +135,16 @@ class Counter:
         to_serve = opened.to_serve(self.device.party)
         return self.issuer().issue(template, subject, to_serve, unix_time())
 
-    def probe(self, opened: Opened, live: Face) -> bytes:
-        """An honest probe."""
-        return self.encrypt(opened.key, quantise(live)).encoded
+    def probe(self, opened: Opened, live: Face, action: Face | None = None) -> bytes:
+        """An honest probe; without an action vector the probe again."""
+        signs = probe_signs(live)
+        second = signs if action is None else probe_signs(action)
+        return self.encrypt(opened.key, np.concatenate((signs, second))).encoded
 
     def encrypt(self, key: VerifiedSessionKey, values: NDArray[np.int64]) -> Ciphertext:
-        """Any vector, encrypted as a probe is."""
-        return encrypt_probe(default_engine(), key, values)
+        """Any values, encrypted as a probe is: 8192 signed integers, or 4096 for both lanes."""
+        slots = lane_slots(values[:LANE], values[-LANE:])
+        return Ciphertext(default_engine().encrypt(key.public_key.words, slots))
 
     def assertion(
         self, key: VerifiedSessionKey, issued: IssuedTemplate, probe: bytes, salt: bytes
@@ -185,8 +186,11 @@ class Counter:
         submission = Submission(
             session=session,
             sealed_template=issued.sealed_template,
+            sealed_dealing=issued.sealed_dealing,
             template_assertion=issued.assertion,
-            probe=probe,
+            sealed_probe=self.pins.sealing.seal(
+                Sealed.PROBE, _as_long_as_a_probe(probe), session, opened.key.grant.message.key_id
+            ),
             submission_assertion=assertion,
             liveness_evidence=None,
             consent=consent,
@@ -206,6 +210,11 @@ class Counter:
         """An honest registration."""
         opened = self.open()
         return self.submit(opened, self.issue(opened, template, subject), self.probe(opened, live))
+
+
+def _as_long_as_a_probe(given: bytes) -> bytes:
+    """What is handed in for a probe: the message has room for exactly one."""
+    return given[:FRESH_BYTES].ljust(FRESH_BYTES, b"\0")
 
 
 def expect(answer: Answer, outcome: str) -> Answer:

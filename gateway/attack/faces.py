@@ -6,10 +6,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.he.quantise import quantise
+from gateway.he.frame import probe_signs, template_values
 from gateway.he.randomness import SeedStream
-from gateway.wire.policy import LanePolicy
-from gateway.wire.profile import LANE
+from gateway.wire.profile import DIMENSION
 
 Face = NDArray[np.float64]
 """Shape (512,), length 1."""
@@ -18,7 +17,7 @@ Face = NDArray[np.float64]
 def face(label: str) -> Face:
     """Somebody's face."""
     stream = SeedStream(hashlib.sha256(label.encode()).digest(), bytes(32))
-    values = stream.centred_binomial("face", LANE).astype(np.float64)
+    values = stream.centred_binomial("face", DIMENSION).astype(np.float64)
     return values / np.linalg.norm(values)
 
 
@@ -30,7 +29,6 @@ def another_picture(of: Face, cosine: float, label: str) -> Face:
     return cosine * of + math.sqrt(1 - cosine * cosine) * rest
 
 
-def score(rule: LanePolicy, probe: Face, template: Face) -> int:
+def score(probe: Face, template: Face) -> int:
     """v of an honest pair: what nobody but its owner should ever learn."""
-    p, b = quantise(probe), quantise(template)
-    return rule.value(int(p @ b), int(p @ p))
+    return int(probe_signs(probe) @ template_values(template))
