@@ -266,7 +266,21 @@ def _bounds(maps: dict[str, Map]) -> Iterator[Fault]:
         ("language-upper-case", "ConsentRecord", "consent-record", "language", "DE", "upper case"),
         ("outcome-unknown", "Decision", "decision", "outcome", "MAYBE", "a third outcome"),
         ("lanes-zero", "Decision", "decision", "lanes", 0, "no lane"),
-        ("lanes-four", "Decision", "decision", "lanes", 4, "four lanes"),
+        ("lanes-three", "Decision", "decision", "lanes", 3, "three lanes"),
+        ("masked-value-t", "MaskedValues", "masked-values", "masked", [0, 133857281], "t"),
+        ("masked-value-negative", "MaskedValues", "masked-values", "masked", [-1, 0], "-1"),
+        ("masked-value-text", "MaskedValues", "masked-values", "masked", ["1", 0], "a numeral"),
+        ("masked-value-true", "MaskedValues", "masked-values", "masked", [True, 0], "true"),
+        ("masked-one-lane", "MaskedValues", "masked-values", "masked", [0], "one lane"),
+        ("masked-three-lanes", "MaskedValues", "masked-values", "masked", [0, 0, 0], "three lanes"),
+        ("value-t", "SharesRequest", "shares-request", "values", [133857281, 0], "t"),
+        ("share-two", "SharesRequest", "shares-request", "shares", [0, 2], "no bit"),
+        ("share-true", "SharesRequest", "shares-request", "shares", [True, 0], "true is not 1"),
+        ("shares-one-lane", "SharesRequest", "shares-request", "shares", [1], "one lane"),
+        ("nonce-31-bytes", "AttemptNonce", "attempt-nonce", "nonce", bytes(31), "31 bytes"),
+        ("handles-none", "AttemptAnswer", "attempt-answer", "subjectHandles", [], "no handle"),
+        ("handles-three", "AttemptAnswer", "attempt-answer", "subjectHandles", [bytes(32)] * 3,
+         "three handles"),
         ("kind-unknown", "Statement", "statement", "kind", "erasure", "a kind not known yet"),
         ("time-within-minute", "Statement", "statement", "decidedAtMinute", 1_700_000_041,
          "a time that is not cut to the minute"),
@@ -320,23 +334,23 @@ def _policies(policy: Map) -> Iterator[Fault]:
         )
 
     yield fault("no-lane", "nothing to accept", [])
-    yield fault("four-lanes", "one lane more than the slots hold", [lane] * 4)
-    yield fault("other-weights", "lanes with different weights", [lane, lane | {"ks": 77}])
-    yield fault("lo-above-hi", "an empty interval", [lane | {"lo": lane["hi"] + 1}])
+    yield fault("one-lane", "the actions' lane is missing", [lane])
+    yield fault("three-lanes", "one lane more than there are", [lane] * 3)
+    yield fault("lo-above-hi", "an empty interval", [lane, lane | {"lo": lane["hi"] + 1}])
     yield fault(
         "interval-too-wide",
-        "2^-14 of all values are accepted",
-        [lane | {"lo": 1, "hi": 17179754497 // 2**14}],
+        "2^12 + 1 values are accepted",
+        [lane, lane | {"lo": 1, "hi": 2**12 + 1}],
     )
-    yield fault("lo-zero", "lo = 0", [lane | {"lo": 0}])
+    yield fault("lo-zero", "lo = 0", [lane, lane | {"lo": 0, "hi": 10}])
     yield fault(
-        "hi-half-of-t", "hi = t / 2", [lane | {"lo": 17179754497 // 2 - 5, "hi": 17179754497 // 2}]
+        "hi-half-of-t",
+        "hi = t / 2",
+        [lane, lane | {"lo": 133857281 // 2 - 5, "hi": 133857281 // 2}],
     )
-    yield fault("ks-zero", "Ks = 0", [lane | {"ks": 0}])
-    yield fault("ks-513", "Ks = 513", [lane | {"ks": 513}])
-    yield fault("kn-65", "Kn = 65", [lane | {"kn": 65}])
-    yield fault("lane-version-2", "a lane of version 2", [lane | {"version": 2}])
-    yield fault("lane-unknown-key", "a lane with another key", [lane | {"note": 1}])
+    yield fault("weights", "weights of the first version", [lane, lane | {"ks": 76, "kn": 16}])
+    yield fault("lane-version-2", "a lane of version 2", [lane, lane | {"version": 2}])
+    yield fault("lane-unknown-key", "a lane with another key", [lane, lane | {"note": 1}])
 
 
 def _signed(grant: bytes) -> Iterator[Fault]:

@@ -11,35 +11,33 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
-from gateway.he import transcript
-from gateway.he.randomness import seed_commitment
 from gateway.wire import cose, requests
 from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.message import Message
-from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES
-from gateway.wire.sealing import SEALED_AUDIT_BYTES, SEALED_BYTES
+from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, SENT_PRIMES, T
+from gateway.wire.sealing import Sealed
 from gateway.wire.subject import Subject, activation_commitment
 from keys.custody import Custody
 from tests.support import parties
 from tests.support.parties import AUTHORITY, GATEWAY, NOW, fixed_bytes
-from tests.vectors import faults, log
+from tests.vectors import evaluation, faults, log
 from tests.vectors.golden import (
     ACTIVATION,
     ACTIVATION_SALT,
     CONSTANTS,
+    DEALINGS,
     FRESH,
+    HALF,
+    HEAD,
+    KEY,
     MESSAGES,
-    POLICY,
+    PROBE,
     PRODUCT,
-    PUBLIC_KEY,
     SEALED,
-    SEALED_AUDIT,
-    SEED,
+    SEALED_LENGTHS,
     SESSION,
     SIGNED,
     SIGNED_GRANT,
-    SIGNED_SUBMISSION,
-    SIGNED_TEMPLATE,
     SUBJECT_SALT,
 )
 from tests.wire import notation
@@ -50,18 +48,19 @@ HERE: Final = Path(__file__).parent
 Document = dict[str, Any]
 
 
-def _polynomial_rule(count: int, primes: tuple[int, ...], encoded: bytes) -> Document:
-    rule = {"$polynomials": count, "primes": list(primes), **CONSTANTS}
+def _polynomial_rule(count: int, primes: tuple[int, ...], encoded: bytes, **more: Any) -> Document:
+    rule = {"$polynomials": count, "primes": list(primes), **CONSTANTS, **more}
     return rule | notation.summary(encoded)
 
 
 RULES: Final[dict[bytes, Document]] = {
     FRESH.encoded: _polynomial_rule(2, DATA_PRIMES, FRESH.encoded),
-    PRODUCT.encoded: _polynomial_rule(3, DATA_PRIMES, PRODUCT.encoded),
-    PUBLIC_KEY.encoded: _polynomial_rule(2, KEY_PRIMES, PUBLIC_KEY.encoded),
-    SEALED: {"$shake256": "sealed template", "length": SEALED_BYTES} | notation.summary(SEALED),
-    SEALED_AUDIT: {"$shake256": "sealed audit", "length": SEALED_AUDIT_BYTES}
-    | notation.summary(SEALED_AUDIT),
+    PROBE.encoded: _polynomial_rule(2, DATA_PRIMES, PROBE.encoded, start=notation.DEGREE),
+    PRODUCT.encoded: _polynomial_rule(2, SENT_PRIMES, PRODUCT.encoded, head=list(HEAD)),
+    HALF.encoded: _polynomial_rule(1, KEY_PRIMES, HALF.encoded),
+} | {
+    sealed: {"$shake256": label, "length": SEALED_LENGTHS[label]} | notation.summary(sealed)
+    for label, sealed in SEALED.items()
 }
 
 
@@ -154,31 +153,28 @@ def subject_document() -> Document:
     }
 
 
-def session_document() -> Document:
-    """Commitment and transcripts that enter the randomness and the decision."""
-    before = transcript.before_product(
-        SIGNED_GRANT.encoded, POLICY.digest, SIGNED_TEMPLATE.encoded, SIGNED_SUBMISSION.encoded
-    )
-    return {
-        "session": SESSION.hex(),
-        "seed": SEED.hex(),
-        "seedCommitment": seed_commitment(SESSION, SEED).hex(),
-        "grant": SIGNED_GRANT.encoded.hex(),
-        "policyDigest": POLICY.digest.hex(),
-        "templateAssertion": SIGNED_TEMPLATE.encoded.hex(),
-        "submissionAssertion": SIGNED_SUBMISSION.encoded.hex(),
-        "transcriptBeforeProduct": before.hex(),
-        "maskedProductDigest": PRODUCT.digest.hex(),
-        "encryptedBitsDigest": FRESH.digest.hex(),
-        "transcriptBeforeRows": transcript.before_rows(before, PRODUCT.digest, FRESH.digest).hex(),
-    }
-
-
 def polynomials_document() -> Document:
     return {
         "freshCiphertext": RULES[FRESH.encoded] | {"digest": FRESH.digest.hex()},
-        "product": RULES[PRODUCT.encoded] | {"digest": PRODUCT.digest.hex()},
-        "publicKey": RULES[PUBLIC_KEY.encoded] | {"keyId": PUBLIC_KEY.key_id.hex()},
+        "otherCiphertext": RULES[PROBE.encoded] | {"digest": PROBE.digest.hex()},
+        "sessionKeyHalf": RULES[HALF.encoded],
+        "paddedProduct": RULES[PRODUCT.encoded] | {"digest": PRODUCT.digest.hex()},
+    }
+
+
+def dealing_document() -> Document:
+    """What an issuer deals, by party; r is the sum of both shares."""
+    return {
+        "lanes": [
+            {
+                "r": (ours.share + theirs.share) % T,
+                "roots": [ours.key[:32].hex(), theirs.key[:32].hex()],
+                "shares": [ours.share, theirs.share],
+            }
+            for ours, theirs in zip(DEALINGS[0].lanes, DEALINGS[1].lanes, strict=True)
+        ],
+        "encoded": [dealing.encoded.hex() for dealing in DEALINGS],
+        "digests": [dealing.digest.hex() for dealing in DEALINGS],
     }
 
 
@@ -213,23 +209,35 @@ def request_document() -> Document:
 
 
 def sealing_document() -> Document:
-    """Known answer for opening. Sealing is random, so what was sealed once is kept."""
-    key = parties.sealing_key()
+    """Known answers for opening. Sealing is random, so what was sealed once is kept."""
     path = HERE / "sealing.json"
-    if path.exists():
-        sealed = bytes.fromhex(json.loads(path.read_text())["sealed"])
-    else:
-        sealed = key.public.seal(b"canonical template", SESSION, PUBLIC_KEY.key_id)
+    kept = json.loads(path.read_text())["cases"] if path.exists() else {}
+    keys = {
+        Sealed.TEMPLATE: parties.sealing_key(),
+        Sealed.PROBE: parties.sealing_key(),
+        Sealed.DEALING: parties.authority_sealing_key(),
+    }
+    cases = {}
+    for what, key in keys.items():
+        plain = f"canonical {what.name.lower()}".encode()
+        if what.name in kept:
+            sealed = bytes.fromhex(kept[what.name]["sealed"])
+        else:
+            sealed = key.public.seal(what, plain, SESSION, KEY.key_id)
+        label = what.value + b"\0probe,actions\0"
+        cases[what.name] = {
+            "privateKey": key.raw.hex(),
+            "publicKey": key.public.raw.hex(),
+            "info": (label + SESSION + KEY.key_id).hex(),
+            "sealed": sealed.hex(),
+            "opened": plain.hex(),
+        }
     return {
         "suite": "MLKEM768-X25519 (X-Wing), HKDF-SHA256, AES-256-GCM, base mode",
-        "privateKey": key.raw.hex(),
-        "publicKey": key.public.raw.hex(),
         "session": SESSION.hex(),
-        "keyId": PUBLIC_KEY.key_id.hex(),
-        "info": (b"sealmatch/sealed-template/1\0" + SESSION + PUBLIC_KEY.key_id).hex(),
+        "keyId": KEY.key_id.hex(),
         "aad": "",
-        "sealed": sealed.hex(),
-        "opened": b"canonical template".hex(),
+        "cases": cases,
     }
 
 
@@ -242,11 +250,12 @@ def documents() -> dict[str, Document]:
     made |= {f"malformed/{name}.json": fault for name, fault in malformed.items()}
     return made | {
         "subject.json": subject_document(),
-        "session.json": session_document(),
         "polynomials.json": polynomials_document(),
+        "dealing.json": dealing_document(),
         "requests.json": request_document(),
         "sealing.json": sealing_document(),
         log.FILE: log.document(HERE / log.FILE),
+        **evaluation.documents(),
     }
 
 

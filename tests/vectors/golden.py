@@ -84,9 +84,9 @@ CONSTANTS: Final = {"A": 6364136223846793005, "B": 1442695040888963407, "C": 303
 # --- long byte strings, by rule ------------------------------------------------------------------
 
 
-def _words(polynomials: int, primes: tuple[int, ...]) -> np.ndarray:
-    """The rule of ``notation`` in numpy, with the product's shapes."""
-    i = np.arange(notation.DEGREE).astype(object)
+def _words(polynomials: int, primes: tuple[int, ...], start: int = 0) -> np.ndarray:
+    """The rule of ``notation`` in numpy, with the product's shapes; ``start`` is the first i."""
+    i = np.arange(start, start + notation.DEGREE).astype(object)
     words = np.empty((polynomials, len(primes), notation.DEGREE), dtype=np.uint64)
     for p in range(polynomials):
         for k, prime in enumerate(primes):
@@ -96,6 +96,8 @@ def _words(polynomials: int, primes: tuple[int, ...]) -> np.ndarray:
 
 
 FRESH: Final = Ciphertext(_words(2, DATA_PRIMES))
+PROBE: Final = Ciphertext(_words(2, DATA_PRIMES, notation.DEGREE))
+"""Of the golden evaluation, whose template is ``FRESH``."""
 HEAD: Final = (SENT_MODULUS - 1, 0x0123456789ABCDEF0123456789)
 """The largest number modulo Q', and one that uses 13 of the 14 bytes."""
 PRODUCT: Final = PaddedProduct(HEAD, ProductTail(_words(2, SENT_PRIMES)))

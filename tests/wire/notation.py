@@ -7,7 +7,9 @@ JSON maps, lists, texts, integers, booleans and null stand for themselves. Byte 
         SHAKE-256 of the label in UTF-8
     {"$polynomials": 2, "primes": [...], "A": a, "B": b, "C": c}
         bytes 01 and the number of polynomials, then for each polynomial p and prime number k
-        8192 words w_i = (i A + p B + k C) mod primes[k], each 7 bytes, little-endian
+        8192 words w_i = (i A + p B + k C) mod primes[k], each 7 bytes, little-endian. With
+        "start": i begins there instead of at 0. With "head": [n, m], these two numbers of 14
+        bytes each, little-endian, stand before everything
 
 A rule carries ``bytes``, ``sha256``, ``first32`` and ``last32`` of its result. Encodings of more
 than 2048 bytes are described by these four as well.
@@ -34,9 +36,10 @@ def to_python(value: Any) -> Any:
     if "$shake256" in value:
         return checked(value, shake256(value["$shake256"], value["length"]))
     if "$polynomials" in value:
-        constants = value["A"], value["B"], value["C"]
+        constants = value["A"], value["B"], value["C"], value.get("start", 0)
         made = polynomials(value["$polynomials"], tuple(value["primes"]), *constants)
-        return checked(value, made)
+        head = b"".join(number.to_bytes(14, "little") for number in value.get("head", ()))
+        return checked(value, head + made)
     return {key: to_python(item) for key, item in value.items()}
 
 
@@ -45,12 +48,14 @@ def shake256(label: str, length: int) -> bytes:
 
 
 @cache
-def polynomials(count: int, primes: tuple[int, ...], a: int, b: int, c: int) -> bytes:
+def polynomials(
+    count: int, primes: tuple[int, ...], a: int, b: int, c: int, start: int = 0
+) -> bytes:
     body = b"".join(
         ((i * a + p * b + k * c) % prime).to_bytes(7, "little")
         for p in range(count)
         for k, prime in enumerate(primes)
-        for i in range(DEGREE)
+        for i in range(start, start + DEGREE)
     )
     return bytes((1, count)) + body
 

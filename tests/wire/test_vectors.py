@@ -9,10 +9,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gateway.wire import audit, cose, evaluation, liveness, policy, proof, session, submission
+from gateway.wire.dealing import AUTHORITY, GATEWAY, Dealing
 from gateway.wire.message import Message
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey
-from tests.support.parties import fixed_bytes, sealing_key
+from gateway.wire.polynomials import Ciphertext, PaddedProduct, SessionKeyHalf
+from gateway.wire.sealing import Sealed, SealingPrivateKey
+from tests.support import dcf_peer, slow, slow_product
+from tests.support.parties import authority_sealing_key, fixed_bytes, sealing_key
 from tests.vectors import generate, golden
+from tests.vectors.evaluation import embedding
 from tests.wire import notation, reference_cbor
 
 KINDS: dict[str, type[Message]] = {
@@ -95,39 +99,153 @@ def test_signed_object_from_its_parts(name: str) -> None:
 
 def test_polynomials_from_their_rule() -> None:
     document = load("polynomials.json")
-    fresh = notation.to_python(document["freshCiphertext"])
-    product = notation.to_python(document["product"])
-    public_key = notation.to_python(document["publicKey"])
-    assert (len(fresh), len(product), len(public_key)) == (344_066, 516_098, 458_754)
-    assert Ciphertext.decode(fresh).encoded == fresh
-    assert Ciphertext.decode(product).encoded == product
-    assert Ciphertext.decode(fresh).digest.hex() == document["freshCiphertext"]["sha256"]
-    key_id = SessionPublicKey.decode(public_key).key_id
-    assert key_id == hashlib.sha256(public_key).digest()
-    assert key_id.hex() == document["publicKey"]["keyId"]
+    raw = {name: notation.to_python(rule) for name, rule in document.items()}
+    lengths = {name: len(data) for name, data in raw.items()}
+    assert lengths == {
+        "freshCiphertext": 344_066,
+        "otherCiphertext": 344_066,
+        "sessionKeyHalf": 229_378,
+        "paddedProduct": 229_406,
+    }
+    for name, kind in (
+        ("freshCiphertext", Ciphertext),
+        ("otherCiphertext", Ciphertext),
+        ("paddedProduct", PaddedProduct),
+    ):
+        read = kind.decode(raw[name])
+        assert kind.decode(raw[name]).encoded == raw[name]
+        assert read.digest.hex() == document[name]["sha256"] == document[name]["digest"]
+    assert SessionKeyHalf.decode(raw["sessionKeyHalf"]).encoded == raw["sessionKeyHalf"]
+
+
+def test_dealings_from_their_parts() -> None:
+    """Keys by the peer that was written from the paper, shares that sum to r, one encoding."""
+    document = load("dealing.json")
+    encoded = [bytearray((1, party)) for party in (GATEWAY, AUTHORITY)]
+    for lane in document["lanes"]:
+        roots = [bytes.fromhex(root) for root in lane["roots"]]
+        keys = dcf_peer.generate(lane["r"], 27, (roots[0], roots[1]))
+        assert sum(lane["shares"]) % slow.T == lane["r"]
+        for party in (GATEWAY, AUTHORITY):
+            encoded[party] += keys[party] + lane["shares"][party].to_bytes(4, "little")
+    for party in (GATEWAY, AUTHORITY):
+        data = bytes(encoded[party])
+        assert data.hex() == document["encoded"][party]
+        assert hashlib.sha256(data).hexdigest() == document["digests"][party]
+        assert Dealing.decode(data, party).encoded == data
 
 
 def test_session_values_from_their_definitions() -> None:
-    """Seed commitment and transcripts, written out here from the protocol's words."""
+    """Commitment, transcript and digest, written out here from the protocol's words."""
     document = load("session.json")
-    raw = {
-        name: bytes.fromhex(text)
-        for name, text in document.items()
-        if name not in {"transcriptBeforeProduct", "transcriptBeforeRows"}
-    }
+    raw = {name: bytes.fromhex(text) for name, text in document.items() if isinstance(text, str)}
     committed = hashlib.sha256(b"sealmatch/seed/1" + raw["session"] + raw["seed"]).digest()
     assert committed == raw["seedCommitment"]
 
-    def transcript(*parts: bytes) -> bytes:
-        encoded = reference_cbor.encode(["sealmatch/transcript/1", *parts])
-        return hashlib.sha256(encoded).digest()
+    def digest(*parts: Any) -> bytes:
+        return hashlib.sha256(reference_cbor.encode([*parts])).digest()
 
-    before = transcript(
-        raw["grant"], raw["policyDigest"], raw["templateAssertion"], raw["submissionAssertion"]
+    fixed = "grant", "policyDigest", "templateAssertion", "submissionAssertion"
+    fixed = (*fixed, "templateDigest", "probeDigest", "nonce")
+    transcript = digest("sealmatch/transcript/2", *(raw[name] for name in fixed))
+    assert transcript == raw["transcript"]
+    exchanged = [document[name] for name in ("omega", "masked", "values", "shares")]
+    evaluation = digest("sealmatch/evaluation/2", raw["nonce"], raw["productDigest"], *exchanged)
+    assert evaluation == raw["evaluationDigest"]
+
+
+def test_uniform_half_from_its_nonces() -> None:
+    document = load("uniform.json")
+    names = "session", "clientNonce", "gatewayNonce"
+    seed = slow.uniform_seed(*(bytes.fromhex(document[name]) for name in names))
+    assert seed.hex() == document["seed"]
+    for i, row in enumerate(document["primes"]):
+        assert row["prime"] == slow.KEY_PRIMES[i]
+        words = slow.uniform_words(seed, i)
+        assert [str(word) for word in words[:4]] == row["first"]
+        assert str(words[-1]) == row["last"]
+        packed = b"".join(word.to_bytes(7, "little") for word in words)
+        assert hashlib.sha256(packed).hexdigest() == row["sha256"]
+    half = notation.to_python(load("polynomials.json")["sessionKeyHalf"])
+    assert hashlib.sha256(half).hexdigest() == document["halfSha256"]
+    assert hashlib.sha256(seed + half).hexdigest() == document["keyId"]
+
+
+def test_draws_from_their_stream() -> None:
+    document = load("randomness.json")
+    stream = slow.SlowStream(*(bytes.fromhex(document[name]) for name in ("seed", "transcript")))
+    kinds = {
+        "residues": stream.residues,
+        "unit": lambda label, count: [stream.unit(label)],
+        "numbers": stream.numbers,
+        "flood": stream.flood,
+        "centredBinomial": stream.centred_binomial,
+        "ternary": stream.ternary,
+    }
+    assert [draw["kind"] for draw in document["draws"]] == [
+        "residues", "unit", "numbers", "flood", "centredBinomial", "ternary"
+    ]  # fmt: skip
+    for draw in document["draws"]:
+        values = kinds[draw["kind"]](draw["label"], draw["count"])
+        assert len(values) == draw["count"]
+        assert [str(value) for value in values[:3]] == draw["first"]
+        lines = "\n".join(map(str, values)).encode()
+        assert hashlib.sha256(lines).hexdigest() == draw["sha256"]
+
+
+def test_frame_from_its_rule() -> None:
+    """In Python integers; among the cases are outputs of zero, and ties both ways."""
+    document = load("frame.json")
+    patterns = notation.shake256(document["patterns"]["$shake256"], document["patterns"]["length"])
+    assert hashlib.sha256(patterns).hexdigest() == document["patterns"]["sha256"]
+    outputs: list[int] = []
+    for case in document["cases"]:
+        made = slow.frame(embedding(case))
+        signs, values = slow.signs(made), slow.template(made)
+        bits = int.from_bytes(bytes.fromhex(case["negativeSigns"]), "little")
+        assert [-1 if bits >> i & 1 else 1 for i in range(4096)] == signs
+        template = bytes.fromhex(case["template"])
+        assert [byte - 256 if byte > 127 else byte for byte in template] == values
+        assert case["score"] == sum(s * v for s, v in zip(signs, values, strict=True))
+        outputs += made
+    assert outputs.count(0) > 10
+    ties = [y // 2**32 % 2 for y in outputs if y % 2**32 == 2**31]
+    assert min(ties.count(0), ties.count(1)) > 10
+
+
+def test_comparison_keys_from_the_paper() -> None:
+    """By a peer that somebody wrote from the paper alone; the last case has the profile's size."""
+    document = load("comparison.json")
+    roots = bytes.fromhex(document["roots"][0]), bytes.fromhex(document["roots"][1])
+    for case in document["cases"]:
+        keys = dcf_peer.generate(case["alpha"], case["bits"], roots)
+        assert [key.hex() for key in keys] == case["keys"]
+        for point in case["points"]:
+            x, bits = point["x"], case["bits"]
+            shares = [dcf_peer.evaluate(party, keys[party], x, bits) for party in (0, 1)]
+            assert shares == point["shares"]
+            assert shares[0] ^ shares[1] == (x < case["alpha"])
+    assert case["bits"] == 27
+
+
+def test_padded_product_without_any_library() -> None:
+    """The whole product again, transforms included, in Python's integers."""
+    document = load("evaluation.json")
+    rules = load("polynomials.json")
+    stream = slow.SlowStream(*(bytes.fromhex(document[name]) for name in ("seed", "transcript")))
+    made = slow_product.padded_product(
+        slow_product.read(notation.to_python(rules["otherCiphertext"]), 2, 3),
+        slow_product.read(notation.to_python(rules["freshCiphertext"]), 2, 3),
+        slow_product.read(notation.to_python(rules["sessionKeyHalf"]), 1, 4)[0],
+        bytes.fromhex(document["uniformSeed"]),
+        stream,
     )
-    assert before.hex() == document["transcriptBeforeProduct"]
-    rows = transcript(before, raw["maskedProductDigest"], raw["encryptedBitsDigest"])
-    assert rows.hex() == document["transcriptBeforeRows"]
+    assert made.omega == document["omega"]
+    assert [str(number) for number in made.head] == document["head"]
+    assert hashlib.sha256(made.tail).hexdigest() == document["tailSha256"]
+    assert list(made.offsets) == document["offsets"]
+    head = b"".join(number.to_bytes(14, "little") for number in made.head)
+    assert hashlib.sha256(head + made.tail).hexdigest() == document["productDigest"]
 
 
 def test_request_headers_from_rfc_9421() -> None:
@@ -160,15 +278,20 @@ def test_request_headers_from_rfc_9421() -> None:
         public.verify(base64.b64decode(signature.strip(":"), validate=True), base.encode())
 
 
-def test_sealed_vector_opens() -> None:
+@pytest.mark.parametrize("what", Sealed, ids=lambda what: what.name)
+def test_sealed_vector_opens(what: Sealed) -> None:
     document = load("sealing.json")
-    opened = sealing_key().open(
-        bytes.fromhex(document["sealed"]),
-        bytes.fromhex(document["session"]),
-        bytes.fromhex(document["keyId"]),
-    )
-    assert opened.hex() == document["opened"]
-    assert bytes.fromhex(document["privateKey"]) == fixed_bytes("key/sealing", 96)
+    case = document["cases"][what.name]
+    raw = bytes.fromhex(case["privateKey"])
+    key = SealingPrivateKey.from_raw(raw)
+    session, key_id = (bytes.fromhex(document[name]) for name in ("session", "keyId"))
+    assert key.open(what, bytes.fromhex(case["sealed"]), session, key_id).hex() == case["opened"]
+    assert key.public.raw.hex() == case["publicKey"]
+    label, _, order = what.value.partition(b"\0")
+    assert bytes.fromhex(case["info"]) == label + order + b"\0probe,actions\0" + session + key_id
+    owner = authority_sealing_key() if what is Sealed.DEALING else sealing_key()
+    assert raw == owner.raw
+    assert sealing_key().raw == fixed_bytes("key/sealing", 96)
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (generate.HERE / "malformed").glob("*")))
