@@ -2,21 +2,27 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from gateway.wire.errors import (
     Refused,
     SealmatchError,
+    Unavailable,
 )
-from gateway.wire.evaluation import DecisionResponse
-from gateway.wire.ids import digest_of
-from gateway.wire.polynomials import Ciphertext
-from tests.support.asking import answer, ask, decision_of
+from gateway.wire.polynomials import PaddedProduct
+from tests.support.asking import (
+    any_product_request,
+    any_shares,
+    ask_attempt,
+    ask_values,
+    counted,
+)
 from tests.support.parties import (
     GATEWAY,
     InProcessAuthority,
     any_product,
-    any_rows,
-    fixed_bytes,
     session_key_request,
 )
 
@@ -42,45 +48,66 @@ def all_at_once(works: list[Callable[[], object]]) -> list[object]:
     return results
 
 
-def test_eight_threads_with_different_rows_get_one_decision(
-    authority: InProcessAuthority, decryptions: list[Ciphertext]
-) -> None:
-    opened = authority.open()
-    ask(opened)
-    rows = [any_rows(10 + i) for i in range(8)]
-    results = all_at_once([lambda r=r: answer(opened, r) for r in rows])  # type: ignore[misc]
-    decided = [r for r in results if isinstance(r, DecisionResponse)]
-    assert len(decided) == 1
-    assert sum(isinstance(r, Refused) for r in results) == 7
-    assert len(decryptions) == 2
-    winner = next(i for i, r in enumerate(results) if isinstance(r, DecisionResponse))
-    assert decision_of(decided[0]).blinded_rows_digest == digest_of(rows[winner])
+def serve_all(serve: Callable[..., bytes], messages: list[Any]) -> list[object]:
+    return all_at_once([lambda m=m: serve(m, GATEWAY.public) for m in messages])  # type: ignore[misc]
 
 
-def test_eight_threads_with_different_products_get_one_answer(
-    authority: InProcessAuthority, decryptions: list[Ciphertext]
+def assert_one_answer(results: list[object]) -> None:
+    assert sum(isinstance(r, bytes) for r in results) == 1, results
+    assert sum(isinstance(r, Refused) for r in results) == len(results) - 1
+
+
+def test_eight_different_attempts_get_one_nonce_and_count_once(
+    authority: InProcessAuthority,
 ) -> None:
     opened = authority.open()
-    messages = [
-        opened.product(masked_product=any_product(), policy_digest=fixed_bytes(f"policy-{i}"))
+    messages = [opened.attempt() for _ in range(8)]
+    assert_one_answer(serve_all(authority.service.count, messages))
+    assert counted(authority) == [None]
+
+
+@pytest.mark.parametrize("what", ["product", "omega"])
+def test_eight_different_products_get_one_answer(
+    authority: InProcessAuthority, decryptions: list[PaddedProduct], what: str
+) -> None:
+    opened = authority.open()
+    ask_attempt(opened)
+    changes: list[dict[str, Any]] = [
+        {"padded_product": any_product(10 + i)} if what == "product" else {"omega": 10 + i}
         for i in range(8)
     ]
-    serve = authority.service.encrypt_bits
-    results = all_at_once([lambda m=m: serve(m, GATEWAY.public) for m in messages])  # type: ignore[misc]
-    assert sum(isinstance(r, bytes) for r in results) == 1
-    assert sum(isinstance(r, Refused) for r in results) == 7
+    messages = [any_product_request(opened, **change) for change in changes]
+    assert_one_answer(serve_all(authority.service.answer, messages))
     assert len(decryptions) == 1
+    (late,) = serve_all(authority.service.decide, [any_shares(opened)])
+    assert isinstance(late, Unavailable), "the others have ended the session"
 
 
-def test_eight_threads_with_the_same_rows_get_the_same_bytes(
-    authority: InProcessAuthority, decryptions: list[Ciphertext]
-) -> None:
+def test_eight_different_pairs_of_shares_get_one_decision(authority: InProcessAuthority) -> None:
     opened = authority.open()
-    ask(opened)
-    results = all_at_once([lambda: answer(opened)] * 8)
-    assert all(isinstance(r, DecisionResponse) for r in results)
-    assert len({r.encode() for r in results if isinstance(r, DecisionResponse)}) == 1
-    assert len(decryptions) == 2
+    ask_attempt(opened)
+    ask_values(opened)
+    messages = [any_shares(opened, values=(20 + i, 30 + i)) for i in range(8)]
+    assert_one_answer(serve_all(authority.service.decide, messages))
+    assert len(counted(authority)) == 1
+
+
+def test_eight_threads_with_the_same_message_get_the_same_bytes(
+    authority: InProcessAuthority, decryptions: list[PaddedProduct]
+) -> None:
+    """At every step: a gateway whose first request hangs repeats it."""
+    opened, service = authority.open(), authority.service
+    steps: list[tuple[Callable[..., bytes], Any]] = [
+        (service.count, opened.attempt()),
+        (service.answer, any_product_request(opened)),
+        (service.decide, any_shares(opened)),
+    ]
+    for serve, message in steps:
+        results = serve_all(serve, [message] * 8)
+        assert all(isinstance(r, bytes) for r in results), results
+        assert len(set(map(bytes, results))) == 1  # type: ignore[arg-type]
+    assert len(decryptions) == 1
+    assert len(counted(authority)) == 1
 
 
 def test_eight_threads_that_open_one_session_get_one_key(authority: InProcessAuthority) -> None:

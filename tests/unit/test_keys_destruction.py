@@ -11,176 +11,212 @@ from gateway.wire.errors import (
     SessionNotFound,
     Unavailable,
 )
-from gateway.wire.polynomials import Ciphertext
-from keys.authority import SessionSecret
+from gateway.wire.polynomials import PaddedProduct
 from keys.caps import AttemptCaps
-from keys.sessions import State
+from keys.sessions import Session, State
 from tests.support import parties
-from tests.support.asking import answer, ask, decision_of
+from tests.support.asking import (
+    any_product_request,
+    any_shares,
+    ask_attempt,
+    ask_decision,
+    ask_values,
+    counted,
+    decision_of,
+)
 from tests.support.parties import (
+    GATEWAY,
     SESSION,
     Clock,
     InProcessAuthority,
-    OpenSession,
     any_product,
-    any_rows,
-    refused,
+    fixed_dealings,
     session_key_request,
 )
 
 
-def test_rows_before_the_product_are_refused(
-    authority: InProcessAuthority, decryptions: list[Ciphertext]
-) -> None:
-    opened = authority.open()
-    with refused("session is granted"):
-        answer(opened)
-    assert decryptions == []
-    ask(opened)
-    assert decision_of(answer(opened))
-
-
 def test_unknown_sessions_are_not_found(authority: InProcessAuthority) -> None:
-    opened = authority.open()
-    with pytest.raises(SessionNotFound):
-        answer(OpenSession(authority, session_key_request(session=bytes(16)), opened.answer))
-    with pytest.raises(SessionNotFound):
-        ask(opened, session=bytes(16))
+    opened, unknown = authority.open(), bytes(16)
+    for ask in (ask_attempt, ask_values, ask_decision):
+        with pytest.raises(SessionNotFound):
+            ask(opened, session=unknown)
+    assert decision_of(opened.decided())
 
 
-def secret_of(authority: InProcessAuthority) -> SessionSecret:
+def held(authority: InProcessAuthority) -> Session:
     session = authority.table.find(SESSION)
     assert session is not None
-    return session.secret
+    return session
 
 
-def assert_destroyed(secret: SessionSecret) -> None:
+def assert_destroyed(secret: Any) -> None:
     assert repr(secret) == "SessionSecret(destroyed)"
+    product, dealing = PaddedProduct.decode(any_product()), fixed_dealings("any")[1]
     with pytest.raises(CallerMisuse):
-        secret.encrypt_bits(Ciphertext.decode(any_product()), 1)
-    with pytest.raises(CallerMisuse):
-        secret.decide(Ciphertext.decode(any_rows()), 1)
+        secret.answer(product, 1, dealing)
 
 
-def answer_while(
-    monkeypatch: pytest.MonkeyPatch, opened: OpenSession, owner: object, name: str, error: Exception
-) -> None:
-    """Ask for the decision while something that it takes fails."""
-
-    def broken(*_: object) -> None:
-        raise error
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, broken)
-        with pytest.raises(type(error), match=str(error)):
-            answer(opened)
+def unavailable(*_: object, **__: object) -> Any:
+    raise Unavailable("as a full disk or a dead worker")
 
 
-def test_the_decision_destroys_the_key(authority: InProcessAuthority) -> None:
-    opened = authority.open()
-    secret = secret_of(authority)
-    assert repr(secret) == "SessionSecret(held)"
-    ask(opened)
-    assert repr(secret) == "SessionSecret(held)"
-    answer(opened)
-    assert_destroyed(secret)
-    session = authority.table.find(SESSION)
-    assert session is not None
-    assert session.state is State.DECIDED
+# --- the key -------------------------------------------------------------------------------------
 
 
-def test_the_key_is_gone_before_the_decision_is_signed(
+def test_the_key_is_gone_as_soon_as_the_values_exist(
     authority: InProcessAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever fails after the decryption, nothing is ever decrypted with the key again."""
+    """And its words are overwritten where they lay, before the answer is even encoded."""
     opened = authority.open()
-    ask(opened)
-    secret = secret_of(authority)
-
-    answer_while(monkeypatch, opened, cose, "sign", OSError("the token that signs is gone"))
+    secret = held(authority).secret
+    assert repr(secret) == "SessionSecret(held)"
+    ask_attempt(opened)
+    assert repr(secret) == "SessionSecret(held)"
+    words = secret._secret  # type: ignore[attr-defined]
+    assert words.any()
+    states: list[str] = []
+    monkeypatch.setattr(
+        "keys.service.MaskedValues", lambda **_: states.append(repr(secret)) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        ask_values(opened)
+    assert states == ["SessionSecret(destroyed)"]
+    assert not words.any()
     assert_destroyed(secret)
-    with pytest.raises(SealmatchError):
-        answer(opened)
+
+
+def test_an_answer_that_is_lost_within_the_server_is_not_computed_again(
+    authority: InProcessAuthority, decryptions: list[PaddedProduct], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory runs out between the values and the state: no other product gets the key either."""
+    opened = authority.open()
+    ask_attempt(opened)
+    with monkeypatch.context() as patch:
+        patch.setattr("keys.service.MaskedValues", unavailable)
+        with pytest.raises(Unavailable):
+            ask_values(opened)
+    before = held(authority).answers.copy()
+    for product in (any_product(), any_product(8)):
+        with pytest.raises(SealmatchError):
+            ask_values(opened, padded_product=product)
+    assert held(authority).answers == before
+    assert held(authority).attempt is None
 
 
 def test_a_decryption_that_fails_is_the_last_one(
     authority: InProcessAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows that break the decryption must not leave a key to try other rows with."""
+    """A product that breaks the decryption must not leave a key to try another with."""
     opened = authority.open()
-    ask(opened)
-    secret = secret_of(authority)
+    ask_attempt(opened)
+    secret = held(authority).secret
+    with monkeypatch.context() as patch:
+        patch.setattr("keys.authority.ring.multiply_modulo", unavailable)
+        with pytest.raises(Unavailable):
+            ask_values(opened)
+    assert_destroyed(secret)
+    assert held(authority).attempt is None
+    for product in (any_product(), any_product(8)):
+        with pytest.raises(Unavailable, match="open another"):
+            ask_values(opened, padded_product=product)
 
-    answer_while(monkeypatch, opened, SessionSecret, "_decrypt", RuntimeError("SEAL refuses"))
-    assert repr(secret) == "SessionSecret(destroyed)"
-    with pytest.raises(SealmatchError):
-        answer(opened, any_rows(8))
+
+# --- the dealing ---------------------------------------------------------------------------------
 
 
-def test_an_answer_that_fails_does_not_count_the_attempt_twice(
+def test_the_decision_ends_the_dealing(authority: InProcessAuthority) -> None:
+    opened = authority.open()
+    ask_attempt(opened)
+    ask_values(opened)
+    attempt = held(authority).attempt
+    assert attempt is not None
+    assert attempt.dealing == opened.dealings[1]
+    ask_decision(opened)
+    session = held(authority)
+    assert session.state is State.DECIDED
+    assert (session.attempt, session.answered, session.demanded) == (None, None, None)
+
+
+def test_the_dealing_is_gone_before_the_decision_is_signed(
     authority: InProcessAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The gateway asks again with the same bytes; the cap is one session's, not one request's."""
-    counted: list[object] = []
-    admit = AttemptCaps.admit
-
-    def noted(self: AttemptCaps, *given: Any) -> Any:
-        counted.append(given)
-        return admit(self, *given)
-
-    monkeypatch.setattr(AttemptCaps, "admit", noted)
+    """Whatever fails after the comparison, nothing is ever compared with the dealing again."""
     opened = authority.open()
+    ask_attempt(opened)
+    ask_values(opened)
     with monkeypatch.context() as patch:
-        patch.setattr(SessionSecret, "encrypt_bits", unavailable)
-        for _ in range(2):
-            with pytest.raises(Unavailable):
-                ask(opened)
-    ask(opened)
-    answer(opened)
-    assert len(counted) == 1
+        patch.setattr(cose, "sign", unavailable)
+        with pytest.raises(Unavailable):
+            ask_decision(opened)
+    assert held(authority).attempt is None
+    for values in ((11, 12), (13, 14)):
+        with pytest.raises(Unavailable, match="open another"):
+            ask_decision(opened, values=values)
+
+
+def test_a_comparison_that_fails_is_the_last_one(
+    authority: InProcessAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = authority.open()
+    ask_attempt(opened)
+    ask_values(opened)
+    with monkeypatch.context() as patch:
+        patch.setattr("keys.service.decide", unavailable)
+        with pytest.raises(Unavailable, match="dead worker"):
+            ask_decision(opened)
+    assert held(authority).attempt is None
+    with pytest.raises(Unavailable, match="open another"):
+        ask_decision(opened)
 
 
 def test_an_outcome_that_cannot_be_counted_never_leaves(
-    authority: InProcessAuthority, decryptions: list[Ciphertext], monkeypatch: pytest.MonkeyPatch
+    authority: InProcessAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And who asks again is told to start again, without the key being touched again."""
+    """And who asks again is told to start again, without the dealing being touched again."""
     opened = authority.open()
-    ask(opened)
-    decryptions.clear()
+    ask_attempt(opened)
+    ask_values(opened)
     with monkeypatch.context() as patch:
         patch.setattr(AttemptCaps, "conclude", unavailable)
-        with pytest.raises(Unavailable):
-            answer(opened)
-    for rows in (any_rows(), any_rows(8)):
+        with pytest.raises(Unavailable, match="full disk"):
+            ask_decision(opened)
+    for values in ((11, 12), (13, 14)):
         with pytest.raises(Unavailable, match="open another"):
-            answer(opened, rows)
-    assert len(decryptions) == 1
+            ask_decision(opened, values=values)
+    assert counted(authority) == [None]
 
 
-def unavailable(*_: object, **__: object) -> None:
-    raise Unavailable("as a full disk or a dead worker")
+# --- expiry --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("asked", [False, True])
-def test_expiry_destroys_the_key(authority: InProcessAuthority, clock: Clock, asked: bool) -> None:
+@pytest.mark.parametrize("step", ["granted", "counted", "answered"])
+def test_expiry_destroys_key_and_dealing(
+    authority: InProcessAuthority, clock: Clock, step: str
+) -> None:
     opened = authority.open()
-    secret = secret_of(authority)
-    if asked:
-        ask(opened)
+    session, late = held(authority), opened.attempt()
+    if step != "granted":
+        authority.service.count(late, GATEWAY.public)
+    if step == "answered":
+        ask_values(opened)
     clock.now += parties.SESSION_SECONDS - 1
     assert authority.table.expire() == 1
     clock.now += 1
-    with pytest.raises(SessionNotFound):
-        answer(opened) if asked else ask(opened)
-    assert_destroyed(secret)
+    requests = (late, any_product_request(opened), any_shares(opened))
+    serves = (authority.service.count, authority.service.answer, authority.service.decide)
+    for serve, request in zip(serves, requests, strict=True):
+        with pytest.raises(SessionNotFound):
+            serve(request, GATEWAY.public)  # type: ignore[operator]
+    assert_destroyed(session.secret)
+    assert (session.attempt, session.answered) == (None, None)
     assert authority.table.expire() == 0
 
 
 def test_expiry_destroys_without_anybody_asking(
     authority: InProcessAuthority, clock: Clock
 ) -> None:
-    authority.open()
-    secret = secret_of(authority)
+    authority.service.open_session(session_key_request(), GATEWAY.public)
+    secret = held(authority).secret
     clock.now += parties.SESSION_SECONDS
     assert authority.table.expire() == 0
     assert_destroyed(secret)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.wire.cose import SigningKey
-from gateway.wire.dealing import Dealing
+from gateway.wire.dealing import DEALING_BYTES, Dealing
 from gateway.wire.errors import (
     MalformedMessage,
     Unavailable,
@@ -305,7 +305,7 @@ DEALINGS: dict[str, tuple[Change, str]] = {
         lambda o: {"template_assertion": o.template_assertion(authority_dealing_digest=bytes(32))},
         "asserted",
     ),
-    "not a dealing": (lambda o: {"sealed_dealing": sealed(o, bytes(LENGTH))}, "asserted"),
+    "not a dealing": (lambda o: {"sealed_dealing": sealed(o, bytes(DEALING_BYTES))}, "asserted"),
     "sealed for another session": (
         lambda o: {"sealed_dealing": sealed(o, o.dealings[1].encoded, session=bytes(16))},
         "dealing does not open",
@@ -325,7 +325,6 @@ DEALINGS: dict[str, tuple[Change, str]] = {
     "altered": (lambda o: {"sealed_dealing": flipped(o.sealed_dealing())}, "dealing does not open"),
     "not sealed": (lambda _: {"sealed_dealing": bytes(SEALED_DEALING_BYTES)}, "does not open"),
 }
-LENGTH = len(fixed_dealings("any")[1].encoded)
 
 
 def sealed(

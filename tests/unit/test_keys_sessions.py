@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.wire.cose import Signed
-from gateway.wire.errors import Refused, SealmatchError, SessionNotFound, Unavailable
+from gateway.wire.errors import SealmatchError, SessionNotFound, Unavailable
 from gateway.wire.session import SessionGrant
 from keys.sessions import Session, SessionTable, State
 from tests.support.parties import NOW, Clock, InProcessAuthority, fixed_bytes, refused
@@ -177,23 +177,42 @@ def test_a_request_that_waited_beyond_expiry_finds_nothing(clock: Clock) -> None
 def test_states_only_go_forward() -> None:
     opened = session()
     opened.require(State.GRANTED)
-    assert opened.stored_answer(bytes(32)) is None
-    opened.advance(State.ASKED, bytes(32), b"bits")
-    assert opened.stored_answer(bytes(32)) == b"bits"
-    assert opened.stored_answer(b"\1" * 32) is None
-    for wrong in (State.GRANTED, State.DECIDED):
-        with pytest.raises(Refused):
-            opened.require(wrong)
-    opened.advance(State.DECIDED, b"\1" * 32, b"decision")
-    assert opened.stored_answer(bytes(32)) is None
-    assert opened.stored_answer(b"\1" * 32) == b"decision"
+    for number, state in enumerate((State.COUNTED, State.ANSWERED, State.DEMANDED, State.DECIDED)):
+        request, answer = bytes([number]) * 32, bytes([number])
+        assert opened.stored_answer(request) is None
+        opened.advance(state, request, answer)
+        for earlier in range(number + 1):
+            assert opened.stored_answer(bytes([earlier]) * 32) == bytes([earlier])
+        opened.require(state)
+    assert secret(opened).destroyed == 0
     opened.close()
     assert secret(opened).destroyed == 1
+    assert opened.stored_answer(bytes(32)) == bytes([0]), "what was answered is answered again"
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("needed", list(State))
+def test_a_message_for_another_state_ends_the_session(state: State, needed: State) -> None:
+    opened = session()
+    opened.state = state
+    if state is needed:
+        opened.require(needed)
+        assert not opened.spent
+        opened.close()
+        with pytest.raises(Unavailable, match="open another"):
+            opened.require(needed)
+        return
+    with refused(f"session is {state.value}, the message needs {needed.value}"):
+        opened.require(needed)
+    assert opened.spent
+    assert secret(opened).destroyed == 1
+    with pytest.raises(Unavailable, match="open another"):
+        opened.require(state)  # nor does it take the one that it waited for
 
 
 def test_answers_never_show(tmp_path: Path, clock: Clock) -> None:
     opened = session()
-    opened.advance(State.ASKED, bytes(32), b"the-answer")
+    opened.advance(State.COUNTED, bytes(32), b"the-answer")
     assert "the-answer" not in repr(opened)
     assert "opened'" not in repr(opened)
     assert InProcessAuthority(tmp_path, clock).table.expire() == 0
