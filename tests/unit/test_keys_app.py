@@ -11,11 +11,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from gateway.wire import cose
-from gateway.wire.evaluation import BlindedRows, Decision, DecisionResponse
+from gateway.wire import cbor, cose
+from gateway.wire.evaluation import Decision, DecisionResponse, ProductRequest, SharesRequest
 from gateway.wire.host.settings import BadConfiguration
-from gateway.wire.message import SMALL
+from gateway.wire.message import SMALL, Message
+from gateway.wire.profile import T
 from gateway.wire.requests import sign_request
+from gateway.wire.sealing import Sealed
 from keys.app import create_app
 from keys.custody import open_custody
 from keys.service import AuthorityService
@@ -31,15 +33,15 @@ from tests.support.parties import (
     LocalSecrets,
     OpenSession,
     any_product,
-    any_rows,
     session_key_request,
 )
+from tests.support.samples import ATTEMPTS, AUDITS, PRODUCTS, SESSION_KEYS, SHARES
 from tests.support.sealed import sealed_authority
 from tests.support.trusted import SignedTrust
 
 CBOR = "application/cbor"
-PATHS = ("/v1/session-keys", "/v1/masked-products", "/v1/blinded-rows")
-KEYS = PATHS[0]
+KEYS = SESSION_KEYS
+PATHS = (SESSION_KEYS, ATTEMPTS, PRODUCTS, SHARES, AUDITS)
 HOST = "authority.example"
 CORRELATOR = "0f4c1d9e-7b7a-4f0e-9a55-3d2b8f6c1a70"
 VOLATILE = {"x-correlator", "date"}
@@ -51,7 +53,7 @@ class Site:
     def __init__(self, directory: Path, **settings: str) -> None:
         self.settings = sealed_authority(directory, "authority.example", max_sessions=3, **settings)
         own = open_custody(self.settings, 0)
-        self.authority = own.signing.public
+        self.authority, self.sealing = own.signing.public, own.sealing[0].public
         self.directory = directory
         self.trust = SignedTrust(directory / "trust.json", own.signing)
         self.trust.add("gateway", GATEWAY).add("device", DEVICE).add("issuer", ISSUER)
@@ -80,6 +82,11 @@ class Site:
         return self.ask(
             "POST", path, content=body, headers={"content-type": CBOR, **signed, **headers}
         )
+
+
+def shares_of(session: bytes) -> bytes:
+    """Shares that belong to no evaluation."""
+    return SharesRequest(session=session, values=(11, 12), shares=(0, 1)).encode()
 
 
 @pytest.fixture
@@ -121,16 +128,28 @@ def test_session_key_to_decision(site: Site) -> None:
     assert answer.headers["content-type"] == CBOR
     assert_edge(answer)
     opened = OpenSession(site, request, answer.content, authority_key=site.authority)
-    product = opened.product(masked_product=any_product())
-    assert site.post(PATHS[1], product.encode()).status_code == 200
-    rows = BlindedRows(session=SESSION, blinded_rows=any_rows()).encode()
-    decided = site.post(PATHS[2], rows)
+    scope = opened.key.grant.message
+    dealing = site.sealing.seal(
+        Sealed.DEALING, opened.dealings[1].encoded, scope.session, scope.key_id
+    )
+    attempt = opened.attempt(sealed_dealing=dealing)
+    counted = site.post(ATTEMPTS, attempt.encode())
+    assert counted.status_code == 200
+    masked = site.post(PRODUCTS, opened.product(counted.content).encode())
+    assert masked.status_code == 200
+    shares = opened.shares(masked.content)
+    decided = site.post(SHARES, shares.encode())
     assert decided.status_code == 200
     decision = DecisionResponse.decode(decided.content).decision
-    assert cose.verify(decision, Decision, site.authority).message.session == SESSION
-    again = site.post(PATHS[2], rows)  # a new signature over the same body
-    assert again.content == decided.content
-    other = site.post(PATHS[2], BlindedRows(session=SESSION, blinded_rows=any_rows(9)).encode())
+    assert decision is not None
+    assert cose.verify(decision, Decision, site.authority).message.outcome == "MATCH"
+    for path, body, answer in (
+        (ATTEMPTS, attempt.encode(), counted),
+        (SHARES, shares.encode(), decided),
+    ):
+        again = site.post(path, body)  # a new signature over the same body
+        assert again.content == answer.content
+    other = site.post(SHARES, shares_of(SESSION))
     assert_problem(other, 403, "PERMISSION_DENIED")
 
 
@@ -154,7 +173,7 @@ def refusals(site: Site) -> Iterator[httpx.Response]:
     yield site.post(KEYS, body, DEVICE)
     yield site.post(KEYS, body, parties.stranger(GATEWAY.party))
     yield site.ask("POST", KEYS, content=body + b"\0", headers={**plain, **headers})
-    yield site.ask("POST", PATHS[1], content=body, headers={**plain, **headers})
+    yield site.ask("POST", PRODUCTS, content=body, headers={**plain, **headers})
     yield site.post(KEYS, session_key_request(gateway=OTHER_GATEWAY.party).encode())
     yield site.post(KEYS, session_key_request(device="device-18").encode())
     yield site.post(KEYS, session_key_request(issuer="reader-18").encode())
@@ -164,8 +183,7 @@ def refusals(site: Site) -> Iterator[httpx.Response]:
     assert site.ask("POST", KEYS, content=body, headers={**plain, **headers}).status_code == 200
     yield site.ask("POST", KEYS, content=body, headers={**plain, **headers})  # replayed
     yield site.post(KEYS, session_key_request(client_nonce=bytes(32)).encode())
-    rows = BlindedRows(session=SESSION, blinded_rows=any_rows())
-    yield site.post(PATHS[2], rows.encode())  # before the product
+    yield site.post(SHARES, shares_of(SESSION))  # before the product
 
 
 def test_every_refusal_is_the_same_answer(site: Site) -> None:
@@ -321,6 +339,31 @@ def test_malformed_bodies_of_a_known_gateway(site: Site, path: str, body: bytes)
     assert "hunter2" not in response.text
 
 
+PRODUCT = ProductRequest(session=SESSION, padded_product=any_product(), omega=1)
+SHARED = SharesRequest(session=SESSION, values=(0, T - 1), shares=(0, 1))
+OUT_OF_RANGE: dict[str, tuple[str, Message, dict[str, Any]]] = {
+    "omega zero": (PRODUCTS, PRODUCT, {"omega": 0}),
+    "omega is t": (PRODUCTS, PRODUCT, {"omega": T}),
+    "omega negative": (PRODUCTS, PRODUCT, {"omega": -1}),
+    "m is t": (SHARES, SHARED, {"values": [0, T]}),
+    "m negative": (SHARES, SHARED, {"values": [-1, 0]}),
+    "one m": (SHARES, SHARED, {"values": [0]}),
+    "three m": (SHARES, SHARED, {"values": [0, 0, 0]}),
+    "a share of two": (SHARES, SHARED, {"shares": [0, 2]}),
+    "a share as a boolean": (SHARES, SHARED, {"shares": [False, True]}),
+    "one share": (SHARES, SHARED, {"shares": [0]}),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_RANGE)
+def test_numbers_out_of_range_are_malformed(site: Site, name: str) -> None:
+    """Before any session is looked for; in range, the same message finds none."""
+    path, message, changes = OUT_OF_RANGE[name]
+    assert_problem(site.post(path, message.encode()), 404, "NOT_FOUND")
+    wrong = cbor.encode({**message.to_map(), **changes})
+    assert_problem(site.post(path, wrong), 400, "INVALID_ARGUMENT")
+
+
 def test_unknown_profile_has_a_code_of_its_own(site: Site) -> None:
     response = site.post(KEYS, session_key_request(profile="hunter2").encode())
     assert_problem(response, 400, "FACE_VERIFICATION.UNKNOWN_PROFILE")
@@ -328,8 +371,7 @@ def test_unknown_profile_has_a_code_of_its_own(site: Site) -> None:
 
 
 def test_unknown_session(site: Site) -> None:
-    rows = BlindedRows(session=bytes(16), blinded_rows=any_rows()).encode()
-    assert_problem(site.post(PATHS[2], rows), 404, "NOT_FOUND")
+    assert_problem(site.post(SHARES, shares_of(bytes(16))), 404, "NOT_FOUND")
 
 
 def test_too_many_sessions(site: Site) -> None:
@@ -457,7 +499,7 @@ def test_a_fault_of_ours_tells_nothing(
 def test_the_server_goes_on_after_everything_above(site: Site) -> None:
     for _ in refusals(site):
         pass
-    site.post(PATHS[1], b"\xff" * 1000)
+    site.post(PRODUCTS, b"\xff" * 1000)
     body = session_key_request(session=bytes(16)).encode()
     assert site.post(KEYS, body).status_code == 200
 
