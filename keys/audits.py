@@ -1,6 +1,6 @@
 """When an audit is demanded, and what happens to a gateway that leaves demands unanswered.
 
-The coin falls after the blinded rows have arrived and before anything of them is decrypted: the
+The coin falls after values and shares have arrived and before anything of them is compared: the
 gateway cannot foresee it, and it cannot depend on an outcome that does not exist. A cheating
 gateway would simply abandon every audited session. So a demand is on disk before it leaves, and
 goes when its report has come; after a few that were never answered the gateway gets no decision

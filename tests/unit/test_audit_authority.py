@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,19 @@ from gateway.wire.errors import (
     SessionNotFound,
     Unavailable,
 )
-from gateway.wire.evaluation import BlindedRows, Decision, DecisionResponse
+from gateway.wire.evaluation import Decision, DecisionResponse, SharesRequest
 from keys.audits import AuditLedger, AuditPolicy, coin
-from keys.authority import SessionSecret
+from keys.authority import decide
 from keys.sessions import State
+from tests.support.asking import any_shares, ask_attempt, ask_values, counted
 from tests.support.parties import (
     AUDITOR,
     AUTHORITY,
     GATEWAY,
     OTHER_GATEWAY,
-    SESSION,
     Clock,
     InProcessAuthority,
     OpenSession,
-    any_product,
-    any_rows,
     fixed_bytes,
     fixed_key,
     refused,
@@ -50,44 +47,49 @@ def authority(tmp_path: Path, clock: Clock) -> InProcessAuthority:
 
 
 @pytest.fixture
-def decryptions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a secret key was used for."""
-    seen: list[str] = []
-    for name in ("encrypt_bits", "decide", "destroy"):
-        real: Callable[..., Any] = getattr(SessionSecret, name)
+def comparisons(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The values of every decision that was worked out."""
+    seen: list[Any] = []
 
-        def spy(self: Any, *given: Any, _real: Any = real, _name: str = name) -> Any:
-            seen.append(_name)
-            return _real(self, *given)
+    def spy(policy: Any, dealing: Any, values: Any, shares: Any) -> bool:
+        seen.append(values)
+        return decide(policy, dealing, values, shares)
 
-        monkeypatch.setattr(SessionSecret, name, spy)
+    monkeypatch.setattr("keys.service.decide", spy)
     return seen
 
 
-def honest_rows(authority: InProcessAuthority) -> tuple[OpenSession, BlindedRows]:
-    opened = authority.open()
-    bits = authority.service.encrypt_bits(opened.product(), GATEWAY.public)
-    return opened, opened.rows(bits)
+def honest_shares(
+    authority: InProcessAuthority, cosine: float = 0.7, name: str = "session"
+) -> tuple[OpenSession, SharesRequest]:
+    request = session_key_request(session=fixed_bytes(name, 16))
+    key = authority.service.open_session(request, GATEWAY.public)
+    opened = OpenSession(authority, request, key, cosine=cosine)
+    return opened, opened.shares(opened.answered())
 
 
 def demanded(
-    authority: InProcessAuthority, rows: BlindedRows
+    authority: InProcessAuthority, shares: SharesRequest
 ) -> tuple[bytes, cose.Signed[AuditDemand]]:
-    """The authority's answer to rows, and the demand in it."""
-    answer = authority.service.decide(rows, GATEWAY.public)
+    """The authority's answer to shares, and the demand in it."""
+    answer = authority.service.decide(shares, GATEWAY.public)
     response = DecisionResponse.decode(answer)
     assert response.decision is None
     assert response.demand is not None
     return answer, cose.verify(response.demand, AuditDemand, AUTHORITY.public)
 
 
-def any_demand(authority: InProcessAuthority, name: str = "session") -> cose.Signed[AuditDemand]:
-    """A demand for rows that belong to no key."""
+def answered(authority: InProcessAuthority, name: str = "session") -> OpenSession:
+    """A session whose product, which belongs to no key, was answered."""
     opened = authority.open(session=fixed_bytes(name, 16))
-    product = opened.product(masked_product=any_product())
-    authority.service.encrypt_bits(product, GATEWAY.public)
-    session = opened.request.session
-    return demanded(authority, BlindedRows(session=session, blinded_rows=any_rows()))[1]
+    ask_attempt(opened)
+    ask_values(opened)
+    return opened
+
+
+def any_demand(authority: InProcessAuthority, name: str = "session") -> cose.Signed[AuditDemand]:
+    """A demand for shares that belong to no evaluation."""
+    return demanded(authority, any_shares(answered(authority, name)))[1]
 
 
 def report(
@@ -138,24 +140,25 @@ def test_zero_means_never_and_draws_nothing() -> None:
     assert coin(0, never) is False
 
 
-def test_the_coin_is_tossed_for_rows_and_before_they_are_opened(
-    authority: InProcessAuthority, decryptions: list[str], monkeypatch: pytest.MonkeyPatch
+def test_the_coin_is_tossed_for_shares_and_before_they_are_compared(
+    authority: InProcessAuthority, comparisons: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gateway has committed itself; nothing of the outcome exists."""
-    tossed: list[tuple[int, list[str]]] = []
+    tossed: list[tuple[int, int]] = []
 
     def toss(one_in: int) -> bool:
-        tossed.append((one_in, list(decryptions)))
+        tossed.append((one_in, len(comparisons)))
         return False
 
     monkeypatch.setattr(authority.service, "_toss", toss)
-    _, rows = honest_rows(authority)
+    _, shares = honest_shares(authority)
     assert tossed == []
-    answer = authority.service.decide(rows, GATEWAY.public)
-    assert tossed == [(1, ["encrypt_bits"])]
+    answer = authority.service.decide(shares, GATEWAY.public)
+    assert tossed == [(1, 0)]
+    assert comparisons == [shares.values]
     assert DecisionResponse.decode(answer).decision is not None
     # A repeat gets the stored bytes and no second toss.
-    assert authority.service.decide(rows, GATEWAY.public) == answer
+    assert authority.service.decide(shares, GATEWAY.public) == answer
     assert len(tossed) == 1
 
 
@@ -163,17 +166,14 @@ def test_the_coin_is_tossed_for_rows_and_before_they_are_opened(
 def test_the_toss_does_not_depend_on_the_outcome(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, cosine: float
 ) -> None:
-    """The same coin, the same demand: whatever the rows would say."""
+    """The same coin, the same demand: whatever the shares would say."""
     half = InProcessAuthority(tmp_path, clock, audits=AuditPolicy(2, 60, 99))
     falls = iter([False, True, True, False])
     monkeypatch.setattr(half.service, "_toss", lambda _: next(falls))
     kinds = []
     for i in range(4):
-        request = session_key_request(session=fixed_bytes(f"toss-{i}", 16))
-        key = half.service.open_session(request, GATEWAY.public)
-        opened = OpenSession(half, request, key, cosine=cosine)
-        bits = half.service.encrypt_bits(opened.product(), GATEWAY.public)
-        answer = half.service.decide(opened.rows(bits), GATEWAY.public)
+        _, shares = honest_shares(half, cosine, f"toss-{i}")
+        answer = half.service.decide(shares, GATEWAY.public)
         kinds.append(DecisionResponse.decode(answer).demand is not None)
     assert kinds == [False, True, True, False]
 
@@ -182,12 +182,12 @@ def test_the_toss_does_not_depend_on_the_outcome(
 
 
 def test_a_demand_names_what_the_decision_will_say_and_no_outcome(
-    authority: InProcessAuthority, clock: Clock, decryptions: list[str]
+    authority: InProcessAuthority, clock: Clock, comparisons: list[Any]
 ) -> None:
-    _, rows = honest_rows(authority)
-    answer, demand = demanded(authority, rows)
+    _, shares = honest_shares(authority)
+    answer, demand = demanded(authority, shares)
     assert demand.message.expires_at == clock() + 60
-    assert decryptions == ["encrypt_bits"], "the rows are not opened, the key is not used"
+    assert comparisons == [], "nothing is compared before the report is there"
     for outcome in (b"MATCH", b"outcome"):
         assert outcome not in answer
     signed = conclude(authority, report(demand)).decision
@@ -195,7 +195,7 @@ def test_a_demand_names_what_the_decision_will_say_and_no_outcome(
     decision = cose.verify(signed, Decision, AUTHORITY.public).message
     assert decision.outcome == "MATCH"
     assert Evaluated.of(decision) == demand.message.evaluated
-    assert decryptions == ["encrypt_bits", "decide", "destroy"]
+    assert comparisons == [shares.values]
 
 
 def test_each_demand_has_a_nonce_of_its_own(authority: InProcessAuthority) -> None:
@@ -203,24 +203,38 @@ def test_each_demand_has_a_nonce_of_its_own(authority: InProcessAuthority) -> No
 
 
 def test_identical_repeats_get_identical_bytes(authority: InProcessAuthority) -> None:
-    _, rows = honest_rows(authority)
-    answer, demand = demanded(authority, rows)
-    assert authority.service.decide(rows, GATEWAY.public) == answer
+    """Of every step, when it is over as well."""
+    opened = authority.open()
+    attempt = opened.attempt()
+    nonce = authority.service.count(attempt, GATEWAY.public)
+    product = opened.product(nonce)
+    masked = authority.service.answer(product, GATEWAY.public)
+    shares = opened.shares(masked)
+    answer, demand = demanded(authority, shares)
     result = report(demand)
     first = authority.service.conclude(result, GATEWAY.public)
-    assert authority.service.conclude(result, GATEWAY.public) == first
+    service, sender = authority.service, GATEWAY.public
+    assert service.conclude(result, sender) == first
+    assert service.decide(shares, sender) == answer, "the demand, and not the decision"
+    assert service.answer(product, sender) == masked
+    assert service.count(attempt, sender) == nonce
     with refused("needs demanded"):
         conclude(authority, report(demand, assertions_verified=False))
-    with refused("needs asked"):
-        authority.service.decide(rows, GATEWAY.public)
+    with refused("needs answered"):
+        authority.service.decide(any_shares(opened), GATEWAY.public)
 
 
-def test_other_rows_do_not_get_another_toss(authority: InProcessAuthority) -> None:
-    demand = any_demand(authority)
-    session = demand.message.evaluated.session
-    with refused("needs asked"):
-        other = BlindedRows(session=session, blinded_rows=any_rows(9))
-        authority.service.decide(other, GATEWAY.public)
+def test_other_shares_do_not_get_another_toss(
+    authority: InProcessAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They end the session: the report for the first ones comes to nothing."""
+    opened, shares = honest_shares(authority)
+    _, demand = demanded(authority, shares)
+    monkeypatch.setattr(authority.service, "_toss", lambda _: 1 / 0)
+    with refused("needs answered"):
+        authority.service.decide(any_shares(opened), GATEWAY.public)
+    with pytest.raises(Unavailable, match="open another"):
+        conclude(authority, report(demand))
 
 
 # --- the report ----------------------------------------------------------------------------------
@@ -238,13 +252,13 @@ BAD_REPORTS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", BAD_REPORTS)
 def test_without_a_valid_report_there_is_no_decision(
-    authority: InProcessAuthority, decryptions: list[str], name: str
+    authority: InProcessAuthority, comparisons: list[Any], name: str
 ) -> None:
     changes, detail = BAD_REPORTS[name]
     demand = any_demand(authority)
     with refused(detail):
         conclude(authority, report(demand, **changes))
-    assert decryptions == ["encrypt_bits"]
+    assert comparisons == []
     assert conclude(authority, report(demand)).decision is not None, "the true one still counts"
 
 
@@ -270,7 +284,7 @@ def test_another_gateway_cannot_conclude(authority: InProcessAuthority) -> None:
 
 
 def test_a_report_before_any_demand_is_refused(authority: InProcessAuthority) -> None:
-    opened = authority.open()
+    opened = answered(authority)
     demand = any_demand(authority, "other")
     early = report(demand).model_copy(update={"session": opened.request.session})
     with refused("needs demanded"):
@@ -287,8 +301,8 @@ def test_a_suspended_auditor_countersigns_nothing(authority: InProcessAuthority)
         conclude(authority, report(demand))
 
 
-def test_past_its_time_the_rows_and_the_key_are_gone(
-    authority: InProcessAuthority, clock: Clock, decryptions: list[str]
+def test_past_its_time_shares_and_dealing_are_gone(
+    authority: InProcessAuthority, clock: Clock, comparisons: list[Any]
 ) -> None:
     demand = any_demand(authority)
     held = authority.table.find(demand.message.evaluated.session)
@@ -297,31 +311,26 @@ def test_past_its_time_the_rows_and_the_key_are_gone(
     clock.now += 60
     with pytest.raises(SessionNotFound):
         conclude(authority, report(demand))
-    assert decryptions == ["encrypt_bits", "destroy"]
-    assert held.demanded is None
-    assert "rows" not in repr(held)
+    assert comparisons == []
+    assert (held.attempt, held.answered, held.demanded) == (None, None, None)
 
 
 def test_an_audit_has_time_of_its_own(authority: InProcessAuthority, clock: Clock) -> None:
     """A device that submits in the last second cannot make its gateway miss a demand."""
-    opened = authority.open()
-    product = opened.product(masked_product=any_product())
-    authority.service.encrypt_bits(product, GATEWAY.public)
+    opened = answered(authority)
     clock.now += 299
-    _, demand = demanded(authority, BlindedRows(session=SESSION, blinded_rows=any_rows()))
+    _, demand = demanded(authority, any_shares(opened))
     clock.now += 59
     assert conclude(authority, report(demand)).decision is not None
 
 
 def test_withheld_outcomes_do_not_move_the_lock(authority: InProcessAuthority) -> None:
     """The attempt counts; whether it would have matched nobody knows."""
-    caps = authority.service._caps
-    before = any_demand(authority)
-    rows = caps._ledger._connection.execute("SELECT matched FROM attempts").fetchall()
-    assert rows == [(None,)]
-    conclude(authority, report(before))
-    rows = caps._ledger._connection.execute("SELECT matched FROM attempts").fetchall()
-    assert rows == [(0,)]
+    _, shares = honest_shares(authority, cosine=0.1)
+    _, demand = demanded(authority, shares)
+    assert counted(authority) == [None]
+    conclude(authority, report(demand))
+    assert counted(authority) == [False]
 
 
 # --- unanswered demands --------------------------------------------------------------------------
@@ -331,9 +340,9 @@ def test_after_a_few_unanswered_demands_a_gateway_gets_nothing(
     authority: InProcessAuthority, clock: Clock
 ) -> None:
     waiting = authority.open(session=fixed_bytes("waiting", 16))
-    asked = authority.open(session=fixed_bytes("asked", 16))
-    product = asked.product(masked_product=any_product())
-    authority.service.encrypt_bits(product, GATEWAY.public)
+    attempted = authority.open(session=fixed_bytes("attempted", 16))
+    ask_attempt(attempted)
+    asked = answered(authority, "asked")
     for i in range(3):
         authority.open(session=fixed_bytes(f"more-{i}", 16))  # still served
         any_demand(authority, f"abandoned-{i}")
@@ -342,11 +351,12 @@ def test_after_a_few_unanswered_demands_a_gateway_gets_nothing(
     with refused(detail):
         authority.open(session=fixed_bytes("new", 16))
     with refused(detail):
-        product = waiting.product(masked_product=any_product())
-        authority.service.encrypt_bits(product, GATEWAY.public)
+        ask_attempt(waiting)
     with refused(detail):
-        rows = BlindedRows(session=asked.request.session, blinded_rows=any_rows())
-        authority.service.decide(rows, GATEWAY.public)
+        ask_values(attempted)
+    with refused(detail):
+        authority.service.decide(any_shares(asked), GATEWAY.public)
+    assert len(counted(authority)) == 5, "the one that was refused is not counted"
     # Another gateway has not to suffer for it; the operator's word brings the first one back.
     request = session_key_request(gateway=OTHER_GATEWAY.party, session=fixed_bytes("its", 16))
     authority.service.open_session(request, OTHER_GATEWAY.public)
@@ -386,11 +396,11 @@ def test_the_count_survives_a_restart(tmp_path: Path, clock: Clock) -> None:
 def test_storage_that_fails_gives_no_second_toss(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The coin fell and the demand could not be noted: it stays fallen, for these rows."""
+    """The coin fell and the demand could not be noted: it stays fallen, for these shares."""
     half = InProcessAuthority(tmp_path, clock, audits=AuditPolicy(2, 60, 99))
     falls = iter([True, False, False])
     monkeypatch.setattr(half.service, "_toss", lambda _: next(falls))
-    _, rows = honest_rows(half)
+    _, shares = honest_shares(half)
 
     def full_disk(*_: object) -> None:
         raise Unavailable("the ledger of audits cannot be written")
@@ -398,31 +408,50 @@ def test_storage_that_fails_gives_no_second_toss(
     with monkeypatch.context() as broken:
         broken.setattr(half.ledger, "demand", full_disk)
         with pytest.raises(Unavailable):
-            half.service.decide(rows, GATEWAY.public)
-    with refused("tossed for other rows"):
-        other = BlindedRows(session=rows.session, blinded_rows=any_rows(9))
-        half.service.decide(other, GATEWAY.public)
-    _, demand = demanded(half, rows)
+            half.service.decide(shares, GATEWAY.public)
+    _, demand = demanded(half, shares)
+    assert demand.message.evaluated.session == shares.session
     clock.now += 60
     assert half.ledger.unanswered() == {GATEWAY.party: 1}
-    assert demand.message.evaluated.session == rows.session
+    assert next(falls) is False, "one toss, however often it was asked for"
+
+
+def test_storage_that_fails_does_not_let_other_shares_in(
+    authority: InProcessAuthority, comparisons: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway may guess from the fault how the coin fell; it must not change its mind then."""
+    opened, shares = honest_shares(authority)
+
+    def full_disk(*_: object) -> None:
+        raise Unavailable("the ledger of audits cannot be written")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(authority.ledger, "demand", full_disk)
+        with pytest.raises(Unavailable):
+            authority.service.decide(shares, GATEWAY.public)
+    with refused("tossed for other shares"):
+        authority.service.decide(any_shares(opened), GATEWAY.public)
+    for late in (shares, any_shares(opened)):
+        with pytest.raises(Unavailable, match="open another"):
+            authority.service.decide(late, GATEWAY.public)
+    assert comparisons == []
 
 
 @pytest.mark.parametrize("when", ["demand", "report"])
 def test_storage_that_fails_lets_no_decision_out(
-    authority: InProcessAuthority, decryptions: list[str], when: str
+    authority: InProcessAuthority, comparisons: list[Any], when: str
 ) -> None:
-    _, rows = honest_rows(authority)
+    _, shares = honest_shares(authority)
     if when == "demand":
         authority.ledger.close()
         with pytest.raises(Unavailable):
-            authority.service.decide(rows, GATEWAY.public)
+            authority.service.decide(shares, GATEWAY.public)
     else:
-        _, demand = demanded(authority, rows)
+        _, demand = demanded(authority, shares)
         authority.ledger.close()
         with pytest.raises(Unavailable):
             conclude(authority, report(demand))
-    assert decryptions == ["encrypt_bits"]
+    assert comparisons == []
 
 
 def test_a_ledger_that_cannot_be_opened(tmp_path: Path, clock: Clock) -> None:
