@@ -10,6 +10,7 @@ draws one; only ``keys.authority`` calls it.
 """
 
 import struct
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, Literal, TypeAlias
 
@@ -51,17 +52,21 @@ class Engine:
             raise RuntimeError("SEAL refuses the profile's parameters")
         self._encoder = self.library.BatchEncoder(self.context)
         self._evaluator = self.library.Evaluator(self.context)
-        self._data_level = struct.pack("<4Q", *self.context.first_parms_id())
-        self._key_level = self._find_key_level()
+        first = self.context.first_context_data()
+        self._levels = {
+            len(DATA_PRIMES): _level(first),
+            len(SENT_PRIMES): _level(first.next_context_data()),
+        }
+        self._key_level = _level(self.context.key_context_data())
         self._version = layout.saved_version(self._saved(self.library.Ciphertext(self.context)))
 
     # Words in and out
 
-    def encrypt(self, key: Words, slots: Slots) -> Words:
+    def encrypt(self, key: tuple[Words, Words], slots: Slots) -> Words:
         """Encrypt slot values with fresh randomness of the operating system.
 
         Args:
-            key: a session's public key, shape (2, 4, 8192).
+            key: b and a of a session's public key, each of shape (4, 8192).
 
         Returns:
             Shape (2, 3, 8192).
@@ -72,14 +77,15 @@ class Engine:
         self.library.Encryptor(self.context, public).encrypt(self.plaintext(slots), result)
         return self._words(result, len(DATA_PRIMES))
 
-    def multiply_slots(self, words: Words, slots: Slots) -> Words:
-        """Slot-wise product of a ciphertext, shape (2, 3, 8192), with public values."""
-        handle = self._load(words)
-        self._evaluator.multiply_plain_inplace(handle, self.plaintext(slots))
-        return self._words(handle, len(DATA_PRIMES))
+    def folded_square(
+        self, words: Words, slots: Slots, addend: Words, coefficients: Words
+    ) -> Words:
+        """c * (slots * c + addend + (coefficients, 0)), not relinearised, switched down to Q'.
 
-    def switched_product(self, left: Words, right: Words) -> Words:
-        """Product of two ciphertexts, not relinearised, switched down to Q'.
+        Args:
+            words, addend: ciphertexts, shape (2, 3, 8192).
+            slots: public values.
+            coefficients: of a polynomial modulo the data primes, shape (3, 8192).
 
         Returns:
             Shape (3, 2, 8192).
@@ -87,14 +93,24 @@ class Engine:
         Raises:
             RuntimeError: the product has no second and third polynomial.
         """
-        handle = self._load(left)
-        self._evaluator.multiply_inplace(handle, self._load(right))
-        self._evaluator.mod_switch_to_next_inplace(handle)
-        return self._words(handle, len(SENT_PRIMES))
+        left, factor = self._load(words), self._load(words)
+        self._evaluator.multiply_plain_inplace(factor, self.plaintext(slots))
+        self._evaluator.add_inplace(factor, self._load(addend))
+        flood = coefficients, np.zeros_like(coefficients)
+        self._evaluator.add_inplace(factor, self._load(flood, ntt=False))
+        self._evaluator.multiply_inplace(factor, left)
+        self._evaluator.mod_switch_to_next_inplace(factor)
+        return self._words(factor, len(SENT_PRIMES))
+
+    def multiply_slots(self, words: Words, slots: Slots) -> Words:
+        """Slot-wise product of a ciphertext, shape (2, 3, 8192), with public values."""
+        handle = self._load(words)
+        self._evaluator.multiply_plain_inplace(handle, self.plaintext(slots))
+        return self._words(handle, len(DATA_PRIMES))
 
     def transformed(self, coefficients: Words) -> Words:
-        """NTT of coefficients modulo the data primes, shape (2 or 3, 3, 8192)."""
-        return self._words(self._load(coefficients, ntt=False), len(DATA_PRIMES))
+        """NTT of 2 or 3 polynomials modulo the primes of Q or Q', shape (count, primes, 8192)."""
+        return self._words(self._load(coefficients, ntt=False), coefficients.shape[1])
 
     def plaintext(self, slots: Slots) -> Any:
         """Batch-encode 8192 values below t.
@@ -136,11 +152,8 @@ class Engine:
         set_profile(self.library, parameters)
         return self.library.SEALContext(parameters, True, seal.sec_level_type.tc128)
 
-    def _find_key_level(self) -> bytes:
-        return struct.pack("<4Q", *self.context.key_context_data().parms_id())
-
-    def _read(self, target: Any, saved: bytes) -> Any:
-        target.load_bytes(self.context, saved)
+    def _read(self, target: Any, saved: Sequence[layout.Buffer]) -> Any:
+        target.load_bytes(self.context, b"".join(saved))
         return target
 
     def _encode(self, slots: Slots) -> Any:
@@ -148,17 +161,25 @@ class Engine:
 
     # Shared
 
-    def _load(self, words: Words, *, ntt: bool = True) -> Any:
-        saved = layout.ciphertext_layout(self._data_level, words, self._version, ntt=ntt)
+    def _load(self, polynomials: Words | tuple[Words, Words], *, ntt: bool = True) -> Any:
+        """A ciphertext modulo Q or Q'; SEAL transforms coefficients while it loads them."""
+        parts = tuple(polynomials)
+        level = self._levels[parts[0].shape[0]]
+        saved = layout.ciphertext_layout(level, parts, self._version, ntt=ntt)
         return self._read(self.library.Ciphertext(), saved)
 
-    def _load_file(self, target: Any, saved: bytes) -> Any:
+    def _load_file(self, target: Any, saved: Sequence[layout.Buffer]) -> Any:
         with layout.memory_file(saved) as (_, path):
             target.load(self.context, path)
         return target
 
     def _words(self, handle: Any, primes: int) -> Words:
         return layout.read_words(self._saved(handle), primes)
+
+
+def _level(data: Any) -> bytes:
+    """How SEAL names a level in what it saves."""
+    return struct.pack("<4Q", *data.parms_id())
 
 
 def set_profile(library: Any, parameters: Any) -> None:

@@ -4,7 +4,7 @@ An independent build against which the default one is tested, and a way out shou
 abandoned. It reads and writes files only, compresses what it saves, and takes slots as lists.
 """
 
-import struct
+from collections.abc import Sequence
 from typing import Any, Final
 
 from tenseal import sealapi
@@ -29,10 +29,7 @@ class TensealEngine(Engine):
         set_profile(sealapi, parameters)
         return sealapi.SEALContext(parameters, True, sealapi.SEC_LEVEL_TYPE.TC128)
 
-    def _find_key_level(self) -> bytes:
-        return struct.pack("<4Q", *self.context.key_parms_id())
-
-    def _read(self, target: Any, saved: bytes) -> Any:
+    def _read(self, target: Any, saved: Sequence[layout.Buffer]) -> Any:
         return self._load_file(target, saved)
 
     def _encode(self, slots: Slots) -> Any:

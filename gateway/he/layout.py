@@ -7,7 +7,7 @@ nothing touches a disk: a build of SEAL that reads files only gets an anonymous 
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gateway.wire.polynomials import Words
 from gateway.wire.profile import KEY_PRIMES, N
 
+Buffer = bytes | memoryview
 Saved = bytes | bytearray
 Version = tuple[int, int]
 """Major and minor version of SEAL's layout; SEAL refuses another."""
@@ -34,16 +35,19 @@ _CORRECTION_FACTOR: Final = 1
 _MAX_POLYNOMIALS = 3
 
 
-def ciphertext_layout(level: bytes, words: Words, version: Version, *, ntt: bool = True) -> bytes:
-    """A ciphertext or public key of these residues, shape (polynomials, primes, 8192)."""
-    polynomials, primes, degree = words.shape
-    head = _CIPHERTEXT.pack(level, ntt, polynomials, degree, primes, 1.0, _CORRECTION_FACTOR)
-    return _layout(head, words, version)
+def ciphertext_layout(
+    level: bytes, polynomials: Sequence[Words], version: Version, *, ntt: bool = True
+) -> list[Buffer]:
+    """A ciphertext or public key of these polynomials, each of shape (primes, 8192)."""
+    primes, degree = polynomials[0].shape
+    count = len(polynomials)
+    head = _CIPHERTEXT.pack(level, ntt, count, degree, primes, 1.0, _CORRECTION_FACTOR)
+    return _layout(head, polynomials, version)
 
 
-def plaintext_layout(coefficients: NDArray[np.uint64], version: Version) -> bytes:
+def plaintext_layout(coefficients: NDArray[np.uint64], version: Version) -> list[Buffer]:
     """A plaintext of 8192 coefficients below t."""
-    return _layout(_PLAINTEXT.pack(b"", N, 1.0), coefficients, version)
+    return _layout(_PLAINTEXT.pack(b"", N, 1.0), [coefficients], version)
 
 
 def read_words(saved: Saved, primes: int) -> Words:
@@ -80,12 +84,12 @@ def saved_version(saved: Saved) -> Version:
 
 
 @contextmanager
-def memory_file(content: bytes = b"") -> Iterator[tuple[int, str]]:
+def memory_file(content: Sequence[Buffer] = ()) -> Iterator[tuple[int, str]]:
     """A file in memory with this content: its descriptor, and a path that leads to it."""
     descriptor = os.memfd_create("sealmatch", os.MFD_CLOEXEC)
     try:
         if content:
-            os.write(descriptor, content)
+            os.writev(descriptor, content)
         yield descriptor, f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
@@ -111,12 +115,13 @@ def _body(saved: Saved) -> memoryview:
     return body
 
 
-def _layout(head: bytes, words: NDArray[np.uint64], version: Version) -> bytes:
+def _layout(head: bytes, parts: Sequence[NDArray[np.uint64]], version: Version) -> list[Buffer]:
     """Header, the object's fields, then the array of words with a header of its own."""
-    data = np.ascontiguousarray(words, dtype="<u8").data.cast("B")
-    array = _header(_COUNT.size + data.nbytes, version) + _COUNT.pack(words.size)
-    whole = _header(len(head) + len(array) + data.nbytes, version)
-    return b"".join((whole, head, array, data))
+    data = [np.ascontiguousarray(part, dtype="<u8").data.cast("B") for part in parts]
+    size = sum(part.nbytes for part in data)
+    array = _header(_COUNT.size + size, version) + _COUNT.pack(size // _COUNT.size)
+    whole = _header(len(head) + len(array) + size, version)
+    return [whole, head, array, *data]
 
 
 def _header(payload: int, version: Version) -> bytes:

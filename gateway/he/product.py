@@ -45,14 +45,12 @@ def padded_score(
     """
     rho, omega = stream.residues("rho", N), stream.unit("omega")
     first, second = stream.numbers("pad", 2)
-    flood, error, u = _small_polynomials(engine, stream)
-    factor = engine.multiply_slots(probe.words, rho).copy()
+    scaled = np.empty_like(template.words)
     for i, prime in enumerate(DATA_PRIMES):
-        factor[:, i] += ring.multiply_modulo(template.words[:, i], omega, prime)
-        factor[0, i] += flood[i]
-        factor[:, i] %= np.uint64(prime)
+        scaled[:, i] = ring.multiply_modulo(template.words[:, i], omega, prime)
+    u, error = _mask(engine, stream)
     try:
-        switched = engine.switched_product(probe.words, factor).copy()
+        switched = engine.folded_square(probe.words, rho, scaled, _flood(stream)).copy()
         for i, prime in enumerate(SENT_PRIMES):
             switched[0, i] += ring.multiply_modulo(u[i], key.half.words[0, i], prime)
             switched[1, i] += ring.multiply_modulo(u[i], key.uniform.sent_words[i], prime)
@@ -71,16 +69,22 @@ def padded_score(
     return PaddedScore(PaddedProduct(padded, tail), omega, (offsets[0], offsets[1]))
 
 
-def _small_polynomials(engine: Engine, stream: SeedStream) -> Words:
-    """t beta, t e1 and u in NTT form, shape (3, 3, 8192)."""
+def _flood(stream: SeedStream) -> Words:
+    """t beta, coefficients modulo the data primes, shape (3, 8192)."""
     low, high = stream.flood("beta", N)
-    error = stream.centred_binomial("e1", N)
-    coefficients = np.empty((3, len(DATA_PRIMES), N), dtype=np.uint64)
+    coefficients = np.empty((len(DATA_PRIMES), N), dtype=np.uint64)
     for i, prime in enumerate(DATA_PRIMES):
         upper = ring.multiply_modulo(high, (T << FLOOD_LOW_BITS) % prime, prime)
-        lower = ring.multiply_modulo(low, T, prime)
         shift = np.uint64(prime - (T << FLOOD_BITS) % prime)
-        coefficients[0, i] = (lower + upper + shift) % np.uint64(prime)
-    coefficients[1] = ring.residues(error * np.int64(T))
-    coefficients[2] = ring.residues(stream.ternary("u", N))
-    return engine.transformed(coefficients)
+        # t * low is below 2^63, the sum below 2^64
+        coefficients[i] = (low * np.uint64(T) + upper + shift) % np.uint64(prime)
+    return coefficients
+
+
+def _mask(engine: Engine, stream: SeedStream) -> Words:
+    """u and t e1 in NTT form modulo Q', shape (2, 2, 8192)."""
+    error = stream.centred_binomial("e1", N) * np.int64(T)
+    u = stream.ternary("u", N)
+    return engine.transformed(
+        np.stack((ring.residues(u, SENT_PRIMES), ring.residues(error, SENT_PRIMES)))
+    )

@@ -10,8 +10,8 @@ How bytes become values, always in order, skipping what is rejected (integers li
 - unit modulo t: the same, rejecting 0 as well;
 - ternary: one byte below 255, modulo 3, minus 1;
 - centred binomial: 8 bytes; ones in bits 0 to 20 minus ones in bits 21 to 41;
-- flood: per value 8 bytes, the low 50 bits; then, after all of these, per value 4 bytes, the low 27
-  bits; low + 2^50 high - 2^76;
+- flood: per value 8 bytes, the low 36 bits; then, after all of these, per value 8 bytes, the low 41
+  bits; low + 2^36 high - 2^76;
 - modulo Q': 14 bytes, rejected at or above Q';
 - modulo a prime of a key: 8 bytes, the low bits that the prime has, rejected at or above it.
 """
@@ -36,7 +36,8 @@ FLOOD_BITS = 76
 CBD_BITS = 21
 """The centred binomial takes 21 + 21 bits: variance 10.5, as SEAL's own error (SD 3.2)."""
 
-FLOOD_LOW_BITS = 50
+FLOOD_LOW_BITS = 36
+"""So many that t times the low part fits in a word."""
 
 _TERNARY_BOUND = 255
 _COUNTER = bytes(16)
@@ -118,13 +119,12 @@ class SeedStream:
     def flood(self, label: str, count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """``count`` values uniform in [-2^76, 2^76), as (low, high).
 
-        The value is low + 2^50 high - 2^76; ``low`` lies in [0, 2^50), ``high`` in [0, 2^27).
+        The value is low + 2^36 high - 2^76; ``low`` lies in [0, 2^36), ``high`` in [0, 2^41).
         """
-        raw = self._bytes(label, 12 * count)
-        low = np.frombuffer(raw, dtype="<u8", count=count) & np.uint64(2**FLOOD_LOW_BITS - 1)
-        upper = np.frombuffer(raw, dtype="<u4", count=count, offset=8 * count)
-        high = upper & np.uint32(2 ** (FLOOD_BITS + 1 - FLOOD_LOW_BITS) - 1)
-        return low, high.astype(np.uint64)
+        raw = np.frombuffer(self._bytes(label, 16 * count), dtype="<u8")
+        low = raw[:count] & np.uint64(2**FLOOD_LOW_BITS - 1)
+        high = raw[count:] & np.uint64(2 ** (FLOOD_BITS + 1 - FLOOD_LOW_BITS) - 1)
+        return low, high
 
     def numbers(self, label: str, count: int) -> list[int]:
         """``count`` values uniform modulo Q'."""

@@ -81,9 +81,9 @@ class SessionKey:
         return KeyId(hashlib.sha256(self.uniform.seed + self.half.encoded).digest())
 
     @property
-    def words(self) -> Words:
-        """(b, a), shape (2, 4, 8192)."""
-        return np.stack((self.half.words[0], self.uniform.words))
+    def words(self) -> tuple[Words, Words]:
+        """b and a, each of shape (4, 8192)."""
+        return self.half.words[0], self.uniform.words
 
 
 @dataclass(frozen=True)
