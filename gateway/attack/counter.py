@@ -152,7 +152,11 @@ class Counter:
         """The signed submission assertion, and the consent that it names."""
         grant, now = key.grant.message, unix_time()
         consent = ConsentRecord(
-            text_version=CONSENT_TEXT_VERSION, language="en", purpose=SIM_ACTIVATION, given_at=now
+            text_version=CONSENT_TEXT_VERSION,
+            language="en",
+            purpose=SIM_ACTIVATION,
+            given_at=now,
+            salt=new_salt(),
         )
         made = SubmissionAssertion(
             session=grant.session,

@@ -269,6 +269,7 @@ class RegistrationClient:
             language=occasion.language,
             purpose=occasion.purpose,
             given_at=now,
+            salt=new_salt(),
         )
         assertion = SubmissionAssertion(
             session=grant.session,

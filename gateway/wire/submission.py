@@ -13,6 +13,7 @@ from gateway.wire.ids import (
     ModelId,
     PartyId,
     Purpose,
+    Salt,
     SessionIdField,
     SubjectInnerField,
     UnixTime,
@@ -51,6 +52,8 @@ class ConsentRecord(Message):
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
     purpose: Purpose
     given_at: UnixTime
+    salt: Salt = Field(repr=False)
+    """The digest stands in the statement; without this it would tell language and second."""
 
 
 class SubmissionAssertion(Message):

@@ -18,7 +18,9 @@ from gateway.wire.submission import ConsentRecord
 from tests.support.parties import AUTHORITY, DEVICE, refused
 from tests.wire import reference_cbor
 
-CONSENT = ConsentRecord(text_version=1, language="de", purpose="sim-activation", given_at=7)
+CONSENT = ConsentRecord(
+    text_version=1, language="de", purpose="sim-activation", given_at=7, salt=bytes(32)
+)
 
 
 def peer_key(key: cose.SigningKey = AUTHORITY) -> CoseKey:

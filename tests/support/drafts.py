@@ -151,6 +151,7 @@ def draft(
             "language": "en",
             "purpose": "sim-activation",
             "given_at": now,
+            "salt": new_salt(),
             **(consented or {}),
         }
     )

@@ -72,14 +72,10 @@ class SlowStream:
         ]
 
     def flood(self, label: str, count: int) -> list[int]:
-        data = self.stream(label, 12 * count)
-        values = []
-        for i in range(count):
-            low = int.from_bytes(data[8 * i : 8 * i + 8], "little") % 2**50
-            start = 8 * count + 4 * i
-            high = int.from_bytes(data[start : start + 4], "little") % 2**27
-            values.append(low + 2**50 * high - 2**76)
-        return values
+        data = self.stream(label, 16 * count)
+        words = [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
+        pairs = zip(words[:count], words[count:], strict=True)
+        return [low % 2**36 + 2**36 * (high % 2**41) - 2**76 for low, high in pairs]
 
 
 # --- the half of a key that nobody makes ---------------------------------------------------------

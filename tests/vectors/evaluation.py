@@ -13,7 +13,12 @@ from gateway.he import dcf, ring
 from gateway.he.engine import default_engine
 from gateway.he.frame import patterns, probe_signs, template_values
 from gateway.he.product import padded_score
-from gateway.he.randomness import SeedStream, seed_commitment
+from gateway.he.randomness import (
+    FLOOD_BITS,
+    FLOOD_LOW_BITS,
+    SeedStream,
+    seed_commitment,
+)
 from gateway.he.transcript import transcript_digest
 from gateway.wire.profile import KEY_PRIMES, LANE, N
 from tests.support import parties
@@ -121,7 +126,7 @@ def randomness_document() -> Document:
 
     def flood(label: str, count: int) -> list[int]:
         return [
-            int(low) + (int(high) << 50) - 2**76
+            int(low) + (int(high) << FLOOD_LOW_BITS) - 2**FLOOD_BITS
             for low, high in zip(*stream.flood(label, count), strict=True)
         ]
 

@@ -133,7 +133,13 @@ POLICY = MatchPolicy(
     model_digest=parties.MODEL_DIGEST,
     lanes=(LanePolicy.for_cosine("0.419"), LanePolicy.for_cosine("0.341")),
 )
-CONSENT = ConsentRecord(text_version=1, language="de", purpose="sim-activation", given_at=NOW - 120)
+CONSENT = ConsentRecord(
+    text_version=1,
+    language="de",
+    purpose="sim-activation",
+    given_at=NOW - 120,
+    salt=fixed_bytes("consent-salt"),
+)
 
 _PARTIES = {
     "gateway": GATEWAY.party,

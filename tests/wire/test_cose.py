@@ -17,7 +17,9 @@ from tests.support.parties import AUTHORITY, GATEWAY, refused
 from tests.vectors import golden
 from tests.wire.reference_cbor import encode
 
-CONSENT = ConsentRecord(text_version=1, language="de", purpose="sim-activation", given_at=7)
+CONSENT = ConsentRecord(
+    text_version=1, language="de", purpose="sim-activation", given_at=7, salt=bytes(32)
+)
 SIGNED = cose.sign(CONSENT, AUTHORITY)
 
 
