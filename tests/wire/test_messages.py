@@ -8,9 +8,10 @@ from pydantic import ValidationError
 
 from gateway.wire import errors
 from gateway.wire.errors import BodyTooLarge, MalformedMessage, Problem, problem_for
+from gateway.wire.evaluation import ProductRequest
 from gateway.wire.message import SMALL, Message
-from gateway.wire.policy import LanePolicy
-from gateway.wire.profile import NORM_SQUARED, T
+from gateway.wire.policy import KAPPA, MAX_WIDTH, LanePolicy, MatchPolicy
+from gateway.wire.profile import T
 from gateway.wire.session import SessionOffer
 from gateway.wire.submission import Submission
 from tests.vectors.golden import MESSAGES
@@ -88,7 +89,16 @@ PUBLIC = ("policy", "challenge")
 
 def test_repr_of_what_carries_secrets_says_nothing() -> None:
     """No ciphertext, signature, salt or activation number in a log line."""
-    for name in ("submission", "masked-product", "session-offer", "opening", "decision-response"):
+    for name in (
+        "submission",
+        "session-offer",
+        "attempt-request",
+        "attempt-answer",
+        "product-request",
+        "audit-request",
+        "opening",
+        "decision-response",
+    ):
         for message in MESSAGES[name]:
             text = repr(message)
             for field, value in message.to_map().items():
@@ -99,15 +109,39 @@ def test_repr_of_what_carries_secrets_says_nothing() -> None:
     assert "salt" not in repr(opening)
     (assertion,) = MESSAGES["template-assertion"]
     assert "inner" not in repr(assertion)
+    (consent,) = MESSAGES["consent-record"]
+    assert "salt" not in repr(consent)
+
+
+def test_repr_shows_no_number_of_the_decision() -> None:
+    """omega, m', m and shares: each tells something of a score beside what somebody else holds."""
+    shown = {"version", "session", "nonce", "policy", "consent"}
+    for name in ("product-request", "masked-values", "shares-request", "audit-request"):
+        for message in MESSAGES[name]:
+            fields = {field for field in type(message).model_fields if f"{field}=" in repr(message)}
+            assert fields <= shown, fields - shown
 
 
 def test_sizes_stay_within_the_promise() -> None:
-    """Session key at most 460 KB, submission at most 700 KB (bounds, not typical sizes)."""
-    assert len(MESSAGES["session-offer"][0].encode()) <= 460_000
+    """Key and product at most 230 KB, submission at most 700 KB (bounds, not typical sizes)."""
+    assert len(MESSAGES["session-offer"][0].encode()) <= 231_000
+    assert len(MESSAGES["product-request"][0].encode()) <= 230_000
     assert len(MESSAGES["submission"][1].encode()) <= 700_000
-    assert SessionOffer.max_bytes <= 480_000
+    assert SessionOffer.max_bytes <= 250_000
+    assert ProductRequest.max_bytes <= 250_000
     assert Submission.max_bytes <= 760_000
     assert SMALL == 16_384
+
+
+def test_a_product_is_divided_by_a_unit() -> None:
+    """omega = 0 has no inverse, and t is a second way to write it."""
+    (honest,) = MESSAGES["product-request"]
+    for omega in (1, T - 1):
+        value = honest.to_map() | {"omega": omega}
+        assert ProductRequest.decode(reference_cbor.encode(value)).omega == omega
+    for omega in (0, T, -1, 2**64 - 1, True, None, "1"):
+        with pytest.raises(MalformedMessage):
+            ProductRequest.decode(reference_cbor.encode(honest.to_map() | {"omega": omega}))
 
 
 def test_error_table() -> None:
@@ -146,48 +180,40 @@ def test_our_own_faults_tell_nothing() -> None:
     assert "secret" not in str(errors.INTERNAL)
 
 
-@pytest.mark.parametrize("tau", ["0.3", "0.341", "0.419"])
-def test_a_lane_may_accept_from_another_cosine_under_the_same_weights(tau: str) -> None:
-    probe = LanePolicy.for_cosine("0.419")
-    lane = probe.from_cosine(tau)
-    assert (lane.ks, lane.kn, lane.hi) == (probe.ks, probe.kn, probe.hi)
-    honest = round(float(tau) * NORM_SQUARED)
-    assert lane.accepts(lane.value(honest + 10, NORM_SQUARED))
-    assert not lane.accepts(lane.value(honest - 10, NORM_SQUARED))
-    assert not lane.accepts(lane.value(NORM_SQUARED, NORM_SQUARED))  # the portrait itself
-
-
-@pytest.mark.parametrize("tau", ["0.3", "0.341", "0.419"])
-def test_no_length_passes_below_the_stated_cosine(tau: str) -> None:
-    lane = LanePolicy.for_cosine("0.419").from_cosine(tau)
-    least = lane.best_scaled_cosine
-    assert float(tau) - 0.03 < least < float(tau) + 0.003
-    lengths = [scale / 1000 for scale in range(1, 3000)]
-    values = {
-        cosine: max(
-            lane.value(round(NORM_SQUARED * s * cosine), round(NORM_SQUARED * s * s))
-            for s in lengths
-        )
-        for cosine in (least - 0.002, least + 0.002)
-    }
-    assert [lane.accepts(value) for value in values.values()] == [False, True]
-
-
-@pytest.mark.parametrize(("tau", "ks"), [("0.419", 76), ("0.341", 94), ("0.5", 64)])
-def test_policy_for_a_cosine(tau: str, ks: int) -> None:
+@pytest.mark.parametrize("tau", ["0.341", "0.419", "0.9"])
+def test_policy_for_a_cosine(tau: str) -> None:
+    """lo and hi are the least and the largest value whose cosine lies between tau and 0.955."""
     lane = LanePolicy.for_cosine(tau)
-    assert (lane.ks, lane.kn, lane.lo) == (ks, 16, 160_000)
-    assert lane.hi == NORM_SQUARED * (ks * 97 - 1600) // 100
-    honest = round(float(tau) * NORM_SQUARED)
-    assert lane.accepts(lane.value(honest + 60, NORM_SQUARED))
-    assert not lane.accepts(lane.value(honest - 60, NORM_SQUARED))
-    assert not lane.accepts(lane.value(NORM_SQUARED, NORM_SQUARED))  # the portrait itself
-    assert not lane.accepts(-1)
-    assert lane.accepts(lane.lo + T)
+    assert KAPPA == 6536
+    assert (lane.lo - 1) / KAPPA < float(tau) <= lane.lo / KAPPA
+    assert lane.hi / KAPPA <= 0.955 < (lane.hi + 1) / KAPPA
     for value, accepted in (
         (lane.lo - 1, False),
         (lane.lo, True),
         (lane.hi, True),
         (lane.hi + 1, False),
+        (KAPPA, False),  # the portrait itself
+        (0, False),
+        (-lane.lo, False),
+        (lane.lo + T, True),
+        (lane.lo - 1 + T, False),
     ):
         assert lane.accepts(value) is accepted
+
+
+def test_a_window_has_at_most_two_to_the_twelve_values() -> None:
+    """By which a uniform value is accepted with probability below 2^-14.99 (section 5)."""
+    assert MAX_WIDTH == 2**12
+    assert LanePolicy(lo=7, hi=7 + 2**12 - 1).width == 2**12
+    assert 2**12 / (T - 1) < 2**-14.99
+    for lo, hi in ((7, 7 + 2**12), (7, 6), (0, 5), (T // 2 - 2, T // 2)):
+        with pytest.raises(ValidationError):
+            LanePolicy(lo=lo, hi=hi)
+
+
+def test_a_policy_speaks_of_both_lanes() -> None:
+    (policy, _) = MESSAGES["match-policy"]
+    lane = policy.to_map()["lanes"][0]
+    for count in (0, 1, 3):
+        with pytest.raises(MalformedMessage):
+            MatchPolicy.from_map(policy.to_map() | {"lanes": [lane] * count})
