@@ -165,7 +165,7 @@ def test_random_altered_bytes(deployment: Observed, counter: Counter) -> None:
     rng = random.Random(5)
     opened = counter.open()
     body = counter.honest_submission(opened).encode()
-    probe_at = body.index(Submission.decode(body).probe)
+    probe_at = body.index(Submission.decode(body).sealed_probe)
     seen: dict[int, int] = {}
     for number in range(FLIPS):
         if session_state(deployment, opened.session) != "OPEN":

@@ -8,25 +8,28 @@ import pytest
 
 from gateway.client.gateway_client import GatewayError
 from gateway.he.engine import default_engine
-from gateway.wire import cose
+from gateway.he.session_key import SessionKey, UniformHalf
+from gateway.wire import cbor, cose
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
 from gateway.wire.evaluation import (
-    BlindedRows,
+    AttemptAnswer,
+    AttemptNonce,
+    AttemptRequest,
     Decision,
     DecisionResponse,
-    EncryptedBits,
-    MaskedProduct,
+    MaskedValues,
 )
 from gateway.wire.ids import digest_of
+from gateway.wire.profile import T
 from gateway.wire.session import SessionGrant, SessionKeyResponse, SessionOffer
 from keys.authority import SessionSecret
+from tests.support.attempts import Replayed
 from tests.support.counter import Counter
 from tests.support.drafts import session_request
 from tests.support.leftovers import assert_nothing_kept
 from tests.support.observation import (
     assert_problem,
-    gateway_signing_key,
     record_count,
     session_state,
     session_states,
@@ -34,11 +37,12 @@ from tests.support.observation import (
 from tests.support.observed import Behaviour, Closed, Observed, honest
 from tests.support.residues import residue
 from tests.support.samples import (
-    MASKED,
+    ATTEMPTS,
     PROBE,
-    ROWS,
+    PRODUCTS,
     SESSION_KEYS,
     SESSIONS,
+    SHARES,
     TEMPLATE,
     occasion,
 )
@@ -62,9 +66,11 @@ def test_a_session_key_signed_by_a_stranger_and_nothing_further_is_sent(
             request.method, request.url.path, content=request.read(), headers=request.headers
         )
         offer = SessionOffer.decode(answer.content)
-        _, public = SessionSecret.make(default_engine())
-        grant = cose.peek(offer.grant, SessionGrant).model_copy(update={"key_id": public.key_id})
-        forged = {"grant": cose.sign(grant, mallory).encoded, "public_key": public.encoded}
+        honest_one = cose.peek(offer.grant, SessionGrant)
+        uniform = UniformHalf.of(honest_one)
+        _, half = SessionSecret.make(default_engine(), uniform)
+        grant = honest_one.model_copy(update={"key_id": SessionKey(half, uniform).key_id})
+        forged = {"grant": cose.sign(grant, mallory).encoded, "public_key": half.encoded}
         return httpx.Response(200, content=offer.model_copy(update=forged).encode())
 
     client = counter.client_with(httpx.Client(transport=httpx.MockTransport(between)))
@@ -93,6 +99,17 @@ def closing(answer: bytes) -> bytes:
     raise Closed
 
 
+def with_half(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """A key whose b is changed, with a grant that the authority signed for the honest one."""
+    return lambda answer: cbor.encode(
+        {**cbor.decode(answer), "publicKey": change(cbor.decode(answer)["publicKey"])}
+    )
+
+
+def without_handles(answer: bytes) -> bytes:
+    return cbor.encode({**cbor.decode(answer), "subjectHandles": []})
+
+
 def update(kind: Any, **changes: Any) -> Callable[[bytes], bytes]:
     return lambda answer: kind.decode(answer).model_copy(update=changes).encode()
 
@@ -110,6 +127,9 @@ def update(kind: Any, **changes: Any) -> Callable[[bytes], bytes]:
         ("another session's key", None, 403),
         ("altered key", None, 403),
         ("altered grant", None, 403),
+        ("an all-zero b", None, 403),
+        ("a residue at its prime", None, 403),
+        ("b of an encoding with both halves", None, 403),
     ],
 )
 def test_session_keys_of_a_cheating_authority(
@@ -131,6 +151,9 @@ def test_session_keys_of_a_cheating_authority(
         "another session's key": lambda _: kept[0],
         "altered key": altered,
         "altered grant": lambda a: a.replace(b"demo-device", b"demo-devicf"),
+        "an all-zero b": with_half(lambda half: half[:2] + bytes(len(half) - 2)),
+        "a residue at its prime": with_half(residue),
+        "b of an encoding with both halves": with_half(lambda half: b"\1\2" + half[2:]),
     }
     deployment.proxy.behaviour = authority(SESSION_KEYS, changes.get(name, lambda a: a), status)
     before = len(session_states(deployment))
@@ -139,54 +162,118 @@ def test_session_keys_of_a_cheating_authority(
     assert len(session_states(deployment)) == before
 
 
-DECISIONS: dict[str, tuple[str, Callable[[bytes], bytes], int | None, int]] = {
-    "garbage bits": (MASKED, lambda _: b"garbage", None, 403),
-    "bits for another session": (MASKED, update(EncryptedBits, session=bytes(16)), None, 403),
-    "bits with a residue at its prime": (
-        MASKED,
-        lambda a: update(
-            EncryptedBits, encrypted_bits=residue(EncryptedBits.decode(a).encrypted_bits)
-        )(a),
+def signed_anew(kind: Any, **changes: Any) -> Callable[[bytes], bytes]:
+    """What was signed, changed and signed by a stranger in the authority's name."""
+    stranger = SigningKey.generate("demo-authority")
+    return lambda signed: (
+        cose.sign(cose.peek(signed, kind).model_copy(update=changes), stranger).encoded
+    )
+
+
+def with_nonce(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """An attempt's answer whose signed nonce is changed."""
+
+    def changed(answer: bytes) -> bytes:
+        honest_one = AttemptAnswer.decode(answer)
+        return honest_one.model_copy(update={"nonce": change(honest_one.nonce)}).encode()
+
+    return changed
+
+
+def with_masked(change: Callable[[list[int]], object]) -> Callable[[bytes], bytes]:
+    """Masked values that are changed below the message's own bounds."""
+
+    def changed(answer: bytes) -> bytes:
+        fields = cbor.decode(answer)
+        fields["masked"] = change(fields["masked"])
+        return cbor.encode(fields)
+
+    return changed
+
+
+FAULTS: dict[str, tuple[str, Callable[[bytes], bytes], int | None, int]] = {
+    "garbage for a nonce": (ATTEMPTS, lambda _: b"garbage", None, 403),
+    "closed instead of a nonce": (ATTEMPTS, closing, None, 503),
+    "an error instead of a nonce": (ATTEMPTS, lambda a: a, 500, 503),
+    "a nonce that is not signed": (ATTEMPTS, with_nonce(lambda _: b"\xd2\x80"), None, 403),
+    "a nonce by a stranger": (ATTEMPTS, with_nonce(signed_anew(AttemptNonce)), None, 403),
+    "another nonce": (
+        ATTEMPTS,
+        with_nonce(signed_anew(AttemptNonce, nonce=bytes(32))),
         None,
         403,
     ),
-    "closed instead of bits": (MASKED, closing, None, 503),
-    "an error instead of bits": (MASKED, lambda a: a, 500, 503),
-    "endless bits": (MASKED, lambda a: a + bytes(2**21), None, 503),
-    "garbage decision": (ROWS, lambda _: b"garbage", None, 403),
-    "closed instead of a decision": (ROWS, closing, None, 503),
+    "a nonce with an altered byte": (
+        ATTEMPTS,
+        with_nonce(lambda n: n[:-80] + bytes((n[-80] ^ 1,)) + n[-79:]),
+        None,
+        403,
+    ),
+    "no handle of the subject": (ATTEMPTS, without_handles, None, 403),
+    "garbage values": (PRODUCTS, lambda _: b"garbage", None, 403),
+    "values for another session": (PRODUCTS, update(MaskedValues, session=bytes(16)), None, 403),
+    "a value of t": (PRODUCTS, with_masked(lambda m: [T, m[1]]), None, 403),
+    "a value of t in the second lane": (PRODUCTS, with_masked(lambda m: [m[0], T]), None, 403),
+    "a negative value": (PRODUCTS, with_masked(lambda m: [-1, m[1]]), None, 403),
+    "a value of 2^64": (PRODUCTS, with_masked(lambda m: [2**64 - 1, m[1]]), None, 403),
+    "a value that is no number": (PRODUCTS, with_masked(lambda m: [True, m[1]]), None, 403),
+    "the value of one lane": (PRODUCTS, with_masked(lambda m: m[:1]), None, 403),
+    "values of three lanes": (PRODUCTS, with_masked(lambda m: [*m, m[0]]), None, 403),
+    "another value, and a decision by the true one": (
+        PRODUCTS,
+        with_masked(lambda m: [(m[0] + T // 2) % T, m[1]]),
+        None,
+        403,
+    ),
+    "the lanes' values exchanged, and a decision by the true ones": (
+        PRODUCTS,
+        with_masked(lambda m: m[::-1]),
+        None,
+        403,
+    ),
+    "closed instead of values": (PRODUCTS, closing, None, 503),
+    "an error instead of values": (PRODUCTS, lambda a: a, 500, 503),
+    "endless values": (PRODUCTS, lambda a: a + bytes(2**21), None, 503),
+    "garbage decision": (SHARES, lambda _: b"garbage", None, 403),
+    "closed instead of a decision": (SHARES, closing, None, 503),
     "a decision without a signature": (
-        ROWS,
+        SHARES,
         update(DecisionResponse, decision=b"\xd2\x80"),
         None,
         403,
     ),
     "a decision by a stranger": (
-        ROWS,
+        SHARES,
         lambda a: update(
-            DecisionResponse,
-            decision=cose.sign(
-                cose.peek(DecisionResponse.decode(a).decision, Decision),
-                SigningKey.generate("demo-authority"),
-            ).encoded,
+            DecisionResponse, decision=signed_anew(Decision)(DecisionResponse.decode(a).decision)
         )(a),
         None,
         403,
     ),
     "a decision with another outcome": (
-        ROWS,
+        SHARES,
         lambda a: a.replace(b"MATCH", b"MATCI"),
+        None,
+        403,
+    ),
+    "neither decision nor demand": (
+        SHARES,
+        lambda a: cbor.encode({**cbor.decode(a), "decision": None}),
+        None,
+        403,
+    ),
+    "a demand that is none": (
+        SHARES,
+        lambda a: cbor.encode({**cbor.decode(a), "decision": None, "demand": b"\xd2\x80"}),
         None,
         403,
     ),
 }
 
 
-@pytest.mark.parametrize("name", DECISIONS)
-def test_decisions_of_a_cheating_authority(
-    deployment: Observed, counter: Counter, name: str
-) -> None:
-    path, change, status, expected = DECISIONS[name]
+@pytest.mark.parametrize("name", FAULTS)
+def test_answers_of_a_cheating_authority(deployment: Observed, counter: Counter, name: str) -> None:
+    path, change, status, expected = FAULTS[name]
     opened = counter.open()
     submission = counter.honest_submission(opened)
     deployment.proxy.behaviour = authority(path, change, status)
@@ -195,13 +282,16 @@ def test_decisions_of_a_cheating_authority(
     assert counter.state(opened) == "FAILED"
 
 
-def test_a_decision_for_another_session(deployment: Observed, keys: Counter) -> None:
-    """The bit of somebody who matched, for somebody who does not."""
+@pytest.mark.parametrize("path", [ATTEMPTS, PRODUCTS, SHARES])
+def test_an_answer_that_was_given_in_another_session(
+    deployment: Observed, keys: Counter, path: str
+) -> None:
+    """The nonce, the values or the decision of somebody who matched, for somebody who does not."""
     kept: list[bytes] = []
-    deployment.proxy.behaviour = authority(ROWS, lambda a: kept.append(a) or a)  # type: ignore[func-returns-value]
+    deployment.proxy.behaviour = authority(path, lambda a: kept.append(a) or a)  # type: ignore[func-returns-value]
     assert keys.register(TEMPLATE, PROBE).outcome == "MATCH"
     before = record_count(deployment)
-    deployment.proxy.behaviour = authority(ROWS, lambda _: kept[0])
+    deployment.proxy.behaviour = authority(path, lambda _: kept[0])
     opened = keys.open()
     try:
         assert_problem(keys.submit(opened, keys.honest_submission(opened, 0.0)), 403)
@@ -211,53 +301,34 @@ def test_a_decision_for_another_session(deployment: Observed, keys: Counter) -> 
     assert record_count(deployment) == before
 
 
+def test_a_nonce_for_another_request_of_the_session(deployment: Observed, counter: Counter) -> None:
+    """The authority counted something else than this gateway asked, and says so, well signed."""
+    replayed = Replayed(deployment)
+
+    def behave(path: str, body: bytes, ask: Callable[[], tuple[int, bytes]]) -> tuple[int, bytes]:
+        if path != ATTEMPTS:
+            return ask()
+        asked = AttemptRequest.decode(body)
+        other = asked.model_copy(update={"seed_commitment": digest_of(b"another seed")})
+        return replayed.send(path, other.encode())
+
+    deployment.proxy.behaviour = behave
+    opened = counter.open()
+    deployment.proxy.seen.clear()
+    assert_problem(counter.submit(opened, counter.honest_submission(opened)), 403)
+    assert session_state(deployment, opened.session) == "FAILED"
+    assert deployment.proxy.seen == [ATTEMPTS], "nothing was evaluated under it"
+
+
 def test_the_client_tells_refusals_from_faults_worth_a_retry(
     deployment: Observed, counter: Counter
 ) -> None:
-    deployment.proxy.behaviour = authority(ROWS, closing)
+    deployment.proxy.behaviour = authority(SHARES, closing)
     with pytest.raises(Unavailable):
         counter.register(TEMPLATE, PROBE)
-    deployment.proxy.behaviour = authority(ROWS, lambda _: b"garbage")
+    deployment.proxy.behaviour = authority(SHARES, lambda _: b"garbage")
     with pytest.raises(Refused):
         counter.register(TEMPLATE, PROBE)
-
-
-def test_the_same_masked_product_twice_the_same_bits_another_one_refused(
-    deployment: Observed, counter: Counter
-) -> None:
-    """The authority itself: one answer for one key, whatever a gateway asks."""
-    asked: list[tuple[str, bytes]] = []
-    answers: list[tuple[str, bytes]] = []
-
-    def watch(path: str, body: bytes, ask: Callable[[], tuple[int, bytes]]) -> tuple[int, bytes]:
-        status, answer = ask()
-        asked.append((path, body))
-        answers.append((path, answer))
-        return status, b"garbage" if path == ROWS else answer
-
-    deployment.proxy.behaviour = watch
-    opened = counter.open()
-    assert_problem(counter.submit(opened, counter.honest_submission(opened)), 403)
-    gateway = gateway_signing_key(deployment)
-    url = f"http://127.0.0.1:{deployment.proxy.upstream}"
-    by_path = dict(asked)
-
-    def ask(path: str, body: bytes) -> httpx.Response:
-        headers = counter.signed("POST", path, body, gateway, deployment.proxy.host)
-        with httpx.Client(base_url=url, timeout=20, trust_env=False) as direct:
-            return direct.post(path, content=body, headers=headers)
-
-    repeated = ask(ROWS, by_path[ROWS])
-    assert repeated.status_code == 200
-    assert repeated.content == dict(answers)[ROWS]
-    # A second question under the same key: the product again, or other rows.
-    assert_problem(ask(MASKED, by_path[MASKED]), 403)
-    rows = BlindedRows.decode(by_path[ROWS])
-    other = rows.model_copy(update={"blinded_rows": residue(rows.blinded_rows, 0, 5)})
-    assert_problem(ask(ROWS, other.encode()), 403)
-    product = MaskedProduct.decode(by_path[MASKED])
-    fresh = product.model_copy(update={"seed_commitment": digest_of(b"another seed")})
-    assert_problem(ask(MASKED, fresh.encode()), 403)
 
 
 def test_errors_of_the_client_are_of_one_tree(counter: Counter) -> None:

@@ -20,10 +20,12 @@ from tests.support.observation import (
 )
 from tests.support.observed import Observed
 from tests.support.samples import (
-    MASKED,
-    ROWS,
+    ATTEMPTS,
+    AUDITS,
+    PRODUCTS,
     SESSION_KEYS,
     SESSIONS,
+    SHARES,
 )
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -160,7 +162,7 @@ def test_a_replayed_submission_request(counter: Counter) -> None:
 
 def test_another_profile(counter: Counter) -> None:
     answer = counter.send(
-        "POST", SESSIONS, session_request(counter.keys, profile="bgv8192-2").encode()
+        "POST", SESSIONS, session_request(counter.keys, profile="bgv8192-1").encode()
     )
     assert_problem(answer, 400)
     assert answer.json()["code"] == "FACE_VERIFICATION.UNKNOWN_PROFILE"
@@ -172,7 +174,7 @@ def test_the_authority_takes_no_requests_of_strangers(
     """A device, or anyone, who reaches the authority itself."""
     url = f"http://127.0.0.1:{deployment.proxy.upstream}"
     with httpx.Client(base_url=url, timeout=20, trust_env=False) as direct:
-        for path in (SESSION_KEYS, MASKED, ROWS):
+        for path in (SESSION_KEYS, ATTEMPTS, PRODUCTS, SHARES, AUDITS):
             for key in (counter.keys.device, SigningKey.generate("demo-gateway")):
                 headers = counter.signed("POST", path, b"\xa0", key, deployment.proxy.host)
                 answer = direct.post(path, content=b"\xa0", headers=headers)
