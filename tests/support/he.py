@@ -23,7 +23,7 @@ import gateway.he.interval
 import gateway.he.product
 from gateway.he import layout, ring
 from gateway.he.engine import Engine, default_engine
-from gateway.he.randomness import SeedStream
+from gateway.he.randomness import FLOOD_BITS, FLOOD_LOW_BITS, SeedStream
 from gateway.he.session_key import SessionKey, UniformHalf
 from gateway.wire.dealing import Dealing
 from gateway.wire.policy import LanePolicy, MatchPolicy
@@ -223,7 +223,7 @@ class ScriptedStream(SeedStream):
     Args:
         seed: any hashable text; becomes the seed by SHA-256.
         omega, rho, pads: instead of what is drawn; ``rho`` all 8192 values or one for all.
-        beta: "off" for no flood, or its number of bits.
+        beta: "off" for no flood, or its number of bits, all values not negative.
         first_bytes: per label, bytes that replace the beginning of the stream.
     """
 
@@ -267,10 +267,11 @@ class ScriptedStream(SeedStream):
         low, high = super().flood(label, count)
         if self._beta is None:
             return low, high
-        zero = np.full(count, 2**26, dtype=np.uint64)  # 2^50 * 2^26 - 2^76 = 0
-        if self._beta == "off":
-            return np.zeros_like(low), zero
-        return low & np.uint64(2 ** int(self._beta) - 1), zero
+        bits = 0 if self._beta == "off" else int(self._beta)
+        kept = min(bits, FLOOD_LOW_BITS)
+        zero = np.uint64(2 ** (FLOOD_BITS - FLOOD_LOW_BITS))
+        upper = (high & np.uint64(2 ** (bits - kept) - 1)) + zero
+        return low & np.uint64(2**kept - 1), upper
 
     def _bytes(self, label: str, count: int) -> bytes:
         first = self._first_bytes.get(label, b"")[:count]
