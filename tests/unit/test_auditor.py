@@ -14,10 +14,17 @@ from typing import Any
 import pytest
 
 from gateway.auditor.register import Enrolled, Register
-from gateway.auditor.repetition import RepetitionWorkers, repeat_here
+from gateway.auditor.repetition import (
+    RepetitionWorkers,
+    arguments_of,
+    make_tenseal_bench,
+    repeat_here,
+)
 from gateway.auditor.service import ATTEMPTS, AuditorService, DemandMemory
 from gateway.cli import auditor as auditor_cli
 from gateway.cli.main import main
+from gateway.he.engine import DEFAULT_ENGINE
+from gateway.he.evaluation import AuditSecret
 from gateway.he.isolation import Limits
 from gateway.he.randomness import seed_commitment
 from gateway.wire import cose
@@ -30,12 +37,16 @@ from gateway.wire.audit import (
 )
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused, Unavailable
+from gateway.wire.evaluation import AttemptNonce, Decision
 from gateway.wire.host import keystore
-from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
+from gateway.wire.ids import Digest, Nonce, digest_of
+from gateway.wire.policy import MAX_WIDTH, LanePolicy
+from gateway.wire.polynomials import FRESH_BYTES, Ciphertext, SessionKeyHalf
+from gateway.wire.profile import T
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionGrant
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
-from tests.support.parties import fixed_bytes, fixed_key, refused, stranger
+from tests.support.parties import fixed_bytes, fixed_dealings, fixed_key, refused, stranger
 from tests.support.samples import MODEL, pair
 from tests.support.sealed import CHEAP, passphrase_file
 from tests.support.world import ALL_AUDITED, World
@@ -87,9 +98,21 @@ class Case:
         public = self.world.auditor_sealing.public
         return public.seal_for_audit(bytearray(secret or self.secret()), demand)
 
-    def with_secret(self, secret: bytes) -> AuditRequest:
+    def with_secret(self, **parts: bytes) -> AuditRequest:
+        """Another template, probe, dealing or seed in what is sealed; all else as it was."""
         digest = cose.Signed(self.demand, self.request.demand).digest
-        return self.but(sealed_secret=self.resealed(digest, secret))
+        return self.but(sealed_secret=self.resealed(digest, self.secret_but(**parts)))
+
+    def secret_but(self, **parts: bytes) -> bytes:
+        return joined(replace(self.parts, **parts))
+
+    @property
+    def parts(self) -> AuditSecret:
+        return AuditSecret.split(self.secret())
+
+    @property
+    def nonce(self) -> Nonce:
+        return cose.peek(self.request.nonce, AttemptNonce).nonce
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +121,15 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return Case(world)
 
 
-def other_words(ciphertext: bytes) -> bytes:
-    """A canonical ciphertext that differs in one word."""
-    words = Ciphertext.decode(ciphertext).words.copy()
-    words[0, 0, 0] = (int(words[0, 0, 0]) + 1) % 2**53
-    return Ciphertext(words).encoded
+def joined(parts: AuditSecret) -> bytes:
+    return parts.template + parts.probe + parts.dealing + bytes(parts.seed)
+
+
+def other_words(ciphertext: bytes, kind: Any = Ciphertext) -> bytes:
+    """A canonical encoding that differs in one word."""
+    words = kind.decode(ciphertext).words.copy()
+    words[0, 0, 0] ^= 1
+    return bytes(kind(words).encoded)
 
 
 # --- the honest way ------------------------------------------------------------------------------
@@ -122,17 +149,26 @@ def test_the_same_request_gives_the_same_bytes(case: Case) -> None:
 
 
 def test_repeated_in_a_worker_process(case: Case) -> None:
-    """The real workers, and the same digests; what they refuse comes back as a refusal."""
-    workers = RepetitionWorkers(1, Limits(4 * 2**30, 30))
+    """The real workers, and the same digest; what they refuse comes back as a refusal."""
+    workers = RepetitionWorkers(1, Limits(4 * 2**30, 30), DEFAULT_ENGINE)
     workers.start()
     try:
         assert case.audit(repeat=workers.repeat) == case.audit()
-        secret = case.secret()
-        junk = b"\xff" * FRESH_BYTES + secret[FRESH_BYTES:]
-        with pytest.raises(MalformedMessage):
-            workers.repeat(case.request, case.demand.evaluated, junk)
+        for part in ("template", "probe"):
+            junk = case.secret_but(**{part: b"\xff" * FRESH_BYTES})
+            with pytest.raises(MalformedMessage):
+                workers.repeat(case.request, junk, case.nonce)
     finally:
         workers.stop()
+
+
+def test_an_auditor_with_another_build_of_seal_finds_the_same(case: Case) -> None:
+    bench = make_tenseal_bench()
+
+    def repeat(request: AuditRequest, secret: bytes, nonce: Nonce) -> Digest:
+        return Digest(bench.repeat(*arguments_of(request, secret, nonce)))
+
+    assert case.audit(repeat=repeat) == case.audit()
 
 
 def test_an_auditor_without_a_list_of_counters_says_so(case: Case) -> None:
@@ -159,6 +195,80 @@ def signed_again(case: Case, kind: Any, encoded: bytes, key: SigningKey, **chang
     return cose.sign(message, key).encoded
 
 
+def renonced(case: Case, key: SigningKey | None = None, **changes: Any) -> bytes:
+    signer = key or case.world.authority_key
+    return signed_again(case, AttemptNonce, case.request.nonce, signer, **changes)
+
+
+def lax(case: Case) -> Any:
+    """A policy with the widest windows that one can have."""
+    rules = case.world.policy.lanes
+    lanes = tuple(LanePolicy(lo=rule.hi - MAX_WIDTH + 1, hi=rule.hi) for rule in rules)
+    return case.world.policy.model_copy(update={"lanes": lanes})
+
+
+def forged(case: Case, name: str, kind: Any, key: SigningKey, **changes: Any) -> AuditRequest:
+    """Another assertion, which the demand names."""
+    encoded = signed_again(case, kind, getattr(case.request, name), key, **changes)
+    request = case.demanding(**{f"{name}_digest": cose.Signed(case.demand, encoded).digest})
+    return request.model_copy(update={name: encoded})
+
+
+def with_parts(case: Case, request: AuditRequest, **parts: bytes) -> AuditRequest:
+    """Another part of the secret, sealed for the demand of a request."""
+    digest = digest_of(request.demand)
+    return request.model_copy(
+        update={"sealed_secret": case.resealed(digest, case.secret_but(**parts))}
+    )
+
+
+def reseeded(case: Case, seed: bytes) -> AuditRequest:
+    """What a gateway gets that committed to one seed and used another."""
+    committed = seed_commitment(case.demand.evaluated.session, seed)
+    return with_parts(case, case.demanding(seed_commitment=committed), seed=seed)
+
+
+def redealt(case: Case) -> AuditRequest:
+    """What a gateway gets that used another dealing, with an issuer that asserts it afterwards.
+
+    The submission assertion names the template assertion, so it is made again as well.
+    """
+    dealing = fixed_dealings("other")[0]
+    return reasserted(case, {"gateway_dealing_digest": dealing.digest}, {}, dealing=dealing.encoded)
+
+
+def reprobed(case: Case) -> AuditRequest:
+    """The same with a device that asserts another probe afterwards."""
+    probe = other_words(case.parts.probe)
+    return reasserted(case, {}, {"probe_digest": digest_of(probe)}, probe=probe)
+
+
+def reasserted(
+    case: Case, issued: dict[str, Any], made: dict[str, Any], **parts: bytes
+) -> AuditRequest:
+    counter, given = case.world.counter, case.request
+    template = signed_again(
+        case, TemplateAssertion, given.template_assertion, counter.issuer, **issued
+    )
+    submission = signed_again(
+        case,
+        SubmissionAssertion,
+        given.submission_assertion,
+        counter.device,
+        template_assertion_digest=digest_of(template),
+        **made,
+    )
+    request = case.demanding(
+        template_assertion_digest=digest_of(template),
+        submission_assertion_digest=digest_of(submission),
+        **made,
+    )
+    sent = with_parts(case, request, **parts)
+    return sent.model_copy(
+        update={"template_assertion": template, "submission_assertion": submission}
+    )
+
+
 FAULTS: dict[str, tuple[Change, str]] = {
     # 1: the demand
     "1 demand by a stranger": (
@@ -170,7 +280,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
         "authority stranger is not enrolled",
     ),
     "1 demand for another gateway": (lambda c: c.demanding(gateway="other"), "gateway is not"),
-    "1 another profile": (lambda c: c.demanding(profile="bgv8192-2"), "profile is not"),
+    "1 another profile": (lambda c: c.demanding(profile="bgv8192-1"), "profile is not"),
     "1 expired": (lambda c: c.demanding(expires_at=c.world.clock() - 60), "expiry is not"),
     "1 for ever": (lambda c: c.demanding(expires_at=2**39), "expiry is not"),
     # 2: the grant
@@ -199,9 +309,21 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "2 another device demanded": (lambda c: c.demanding(device="other"), "grant: device"),
     "2 another issuer demanded": (lambda c: c.demanding(issuer="other"), "grant: issuer"),
     "2 another key demanded": (lambda c: c.demanding(key_id=fixed_bytes("k")), "grant: key_id"),
+    "2 grant with another nonce": (
+        lambda c: c.but(
+            grant=signed_again(
+                c,
+                SessionGrant,
+                c.request.grant,
+                c.world.authority_key,
+                gateway_nonce=fixed_bytes("n"),
+            )
+        ),
+        "public key is not",
+    ),
     # 3: the public key
     "3 another public key": (
-        lambda c: c.but(public_key=c.request.public_key[:-1] + b"\x01"),
+        lambda c: c.but(public_key=other_words(c.request.public_key, SessionKeyHalf)),
         "public key is not",
     ),
     # 4: the policy
@@ -237,14 +359,26 @@ FAULTS: dict[str, tuple[Change, str]] = {
         ),
         "assertions: key",
     ),
-    "7 another probe": (lambda c: c.but(probe=other_words(c.request.probe)), "probe is not"),
-    "7 another probe, demanded": (
-        lambda c: with_probe(c, other_words(c.request.probe)),
+    "6 another probe demanded": (
+        lambda c: c.demanding(probe_digest=fixed_bytes("p")),
         "asserted probe",
     ),
-    "7 other bits": (
-        lambda c: c.but(encrypted_bits=other_words(c.request.encrypted_bits)),
-        "encrypted bits is not",
+    "6 another template demanded": (
+        lambda c: c.demanding(template_digest=fixed_bytes("t")),
+        "asserted template",
+    ),
+    # 7: the nonce
+    "7 nonce by a stranger": (
+        lambda c: c.but(nonce=renonced(c, stranger("authority"))),
+        "AttemptNonce: not signed",
+    ),
+    "7 nonce by the gateway": (
+        lambda c: c.but(nonce=renonced(c, c.world.service._identity.signing)),
+        "AttemptNonce: not signed",
+    ),
+    "7 nonce of another session": (
+        lambda c: c.but(nonce=renonced(c, session=fixed_bytes("s", 16))),
+        "nonce is not",
     ),
     # 8, 9: the secret
     "8 sealed to somebody else": (
@@ -260,55 +394,57 @@ FAULTS: dict[str, tuple[Change, str]] = {
         "does not open",
     ),
     "8 another template": (
-        lambda c: c.with_secret(
-            other_words(c.secret()[:FRESH_BYTES]) + c.secret()[FRESH_BYTES:]
-        ),
+        lambda c: c.with_secret(template=other_words(c.parts.template)),
         "template is not",
     ),
-    "9 another seed": (
-        lambda c: c.with_secret(c.secret()[:FRESH_BYTES] + fixed_bytes("seed")),
-        "seed is not",
+    "8 another probe": (lambda c: c.with_secret(probe=other_words(c.parts.probe)), "probe is not"),
+    "8 template and probe swapped": (
+        lambda c: c.with_secret(template=c.parts.probe, probe=c.parts.template),
+        "template is not",
     ),
-    # 10, 11: what comes out
-    "10 another product": (
-        lambda c: c.demanding(masked_product_digest=fixed_bytes("p")),
-        "masked product is not",
+    "8 another dealing": (
+        lambda c: c.with_secret(dealing=fixed_dealings("other")[0].encoded),
+        "dealing is not",
+    ),
+    "8 the authority's dealing": (
+        lambda c: c.with_secret(dealing=fixed_dealings("other")[1].encoded),
+        "dealing is not",
+    ),
+    "9 another seed": (lambda c: c.with_secret(seed=fixed_bytes("seed")), "seed is not"),
+    # 10: what comes out
+    "10 another evaluation demanded": (
+        lambda c: c.demanding(evaluation_digest=fixed_bytes("e")),
+        "evaluation is not",
+    ),
+    "10 another nonce, truly signed": (
+        lambda c: c.but(nonce=renonced(c, nonce=fixed_bytes("n"))),
+        "evaluation is not",
+    ),
+    "10 another m' of the probe's lane": (
+        lambda c: c.but(masked=((c.request.masked[0] + 1) % T, c.request.masked[1])),
+        "evaluation is not",
+    ),
+    "10 another m' of the actions' lane": (
+        lambda c: c.but(masked=(c.request.masked[0], (c.request.masked[1] + 1) % T)),
+        "evaluation is not",
+    ),
+    "10 lanes of m' swapped": (
+        lambda c: c.but(masked=c.request.masked[::-1]),
+        "evaluation is not",
     ),
     "10 another seed, committed to": (
-        lambda c: with_seed(c, fixed_bytes("seed")),
-        "masked product is not",
+        lambda c: reseeded(c, fixed_bytes("seed")),
+        "evaluation is not",
     ),
-    "11 other rows": (
-        lambda c: c.demanding(blinded_rows_digest=fixed_bytes("r")),
-        "blinded rows is not",
+    "10 another policy, demanded": (
+        lambda c: c.demanding(policy_digest=lax(c).digest).model_copy(
+            update={"policy": lax(c).encode()}
+        ),
+        "evaluation is not",
     ),
+    "10 another dealing, asserted": (redealt, "evaluation is not"),
+    "10 another probe, asserted": (reprobed, "evaluation is not"),
 }  # fmt: skip
-
-
-def lax(case: Case) -> Any:
-    lanes = tuple(lane.model_copy(update={"lo": 1}) for lane in case.world.policy.lanes)
-    return case.world.policy.model_copy(update={"lanes": lanes})
-
-
-def forged(case: Case, name: str, kind: Any, key: SigningKey, **changes: Any) -> AuditRequest:
-    """Another assertion, which the demand names."""
-    encoded = signed_again(case, kind, getattr(case.request, name), key, **changes)
-    request = case.demanding(**{f"{name}_digest": cose.Signed(case.demand, encoded).digest})
-    return request.model_copy(update={name: encoded})
-
-
-def with_probe(case: Case, probe: bytes) -> AuditRequest:
-    request = case.demanding(probe_digest=Ciphertext.decode(probe).digest)
-    return request.model_copy(update={"probe": probe})
-
-
-def with_seed(case: Case, seed: bytes) -> AuditRequest:
-    """What a gateway gets that committed to one seed and used another."""
-    committed = seed_commitment(case.demand.evaluated.session, seed)
-    request = case.demanding(seed_commitment=committed)
-    digest = cose.Signed(case.demand, request.demand).digest
-    secret = case.secret()[:FRESH_BYTES] + seed
-    return request.model_copy(update={"sealed_secret": case.resealed(digest, secret)})
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -321,7 +457,7 @@ def test_one_fault_is_refused(case: Case, name: str) -> None:
 def test_every_value_of_the_demand_is_held_against_something(case: Case) -> None:
     """Nothing that is countersigned is taken on the gateway's word."""
     for name, value in case.demand.evaluated.model_dump(exclude={"version"}).items():
-        wrong: Any = f"x{value}" if isinstance(value, str) else 3 if name == "lanes" else None
+        wrong: Any = f"x{value}" if isinstance(value, str) else 1 if name == "lanes" else None
         if wrong is None:
             wrong = bytes(len(value))
         key = STRANGER if name == "authority" else None
@@ -466,8 +602,6 @@ def test_the_command_makes_keys_and_lists(
 
 
 def test_evaluated_is_the_decision_without_its_outcome(case: Case) -> None:
-    from gateway.wire.evaluation import Decision
-
     assert set(Decision.model_fields) - set(Evaluated.model_fields) == {"outcome"}
     assert set(Evaluated.model_fields) <= set(Decision.model_fields)
     assert MODEL.digest == case.demand.evaluated.model_digest
