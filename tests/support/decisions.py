@@ -1,7 +1,8 @@
-"""The edge cases of the private decision, and the check that every mutant has to fail.
+"""The edge cases of the private decision, and the checks that every mutant has to fail.
 
-Edges: v in {lo-1, lo, hi, hi+1}; masks that force L or R to 0, 1 or t-1 (so both L < R and the
-wrap L > R); both flips. v = lo makes m = L and v = hi + 1 makes m = R: equal bits.
+Edges of the value: v in {lo - 1, lo, hi, hi + 1}, and far outside. Edges of the dealt r: 0, 1,
+t - 1, and all that make x = m - lo or x' = x - W wrap around t by one less, exactly, or by one
+more.
 """
 
 from __future__ import annotations
@@ -10,106 +11,117 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import product as cartesian
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import gateway.he.interval
-import gateway.he.product
-from gateway.wire.policy import LanePolicy, MatchPolicy
+from gateway.he import dcf
+from gateway.wire.dealing import AUTHORITY, GATEWAY, Dealing, LaneDealing
+from gateway.wire.policy import MAX_WIDTH, LanePolicy, MatchPolicy
 from gateway.wire.profile import T
-from tests.support.he import Outcome, ScriptedStream, default_policy, plain_outcome, policy_of
+from tests.support.he import policy_of
+from tests.support.parties import fixed_bytes
 
-FORCED = (0, 1, T - 1)
-NARROW = LanePolicy(ks=76, kn=16, lo=160_000, hi=160_000)
-"""One accepted value: L and R are neighbours."""
-LOWEST = LanePolicy(ks=1, kn=1, lo=1, hi=2)
-HIGHEST = LanePolicy(ks=512, kn=64, lo=T // 2 - 2**19, hi=T // 2 - 1)
+USUAL = LanePolicy.for_cosine("0.419")
+NARROW = LanePolicy(lo=2739, hi=2739)
+"""One accepted value."""
+LOWEST = LanePolicy(lo=1, hi=2)
+WIDEST = LanePolicy(lo=2739, hi=2739 + MAX_WIDTH - 1)
+HIGHEST = LanePolicy(lo=T // 2 - MAX_WIDTH, hi=T // 2 - 1)
+RULES = (USUAL, NARROW, LOWEST, WIDEST, HIGHEST)
 
 
 class WrongDecision(AssertionError):
-    """The private decision is not the plaintext decision, or not well formed."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """Values and masks per lane, and flips per lane."""
-
-    policy: MatchPolicy
-    values: tuple[int, ...]
-    rho: tuple[int, ...]
-    flips: tuple[int, ...]
-
-    @property
-    def expected(self) -> tuple[bool, ...]:
-        return tuple(
-            rule.lo <= v <= rule.hi for rule, v in zip(self.policy.lanes, self.values, strict=True)
-        )
+    """The private decision is not the plaintext decision, or says more than it may."""
 
 
 def edge_values(rule: LanePolicy) -> tuple[int, int, int, int]:
     return rule.lo - 1, rule.lo, rule.hi, rule.hi + 1
 
 
-def forcing_masks(rule: LanePolicy) -> tuple[int, ...]:
-    """Masks that make L, then R, each of 0, 1 and t-1."""
-    left = [(bound - rule.lo) % T for bound in FORCED]
-    right = [(bound - rule.hi - 1) % T for bound in FORCED]
-    return (*left, *right)
+def far_values(rule: LanePolicy) -> tuple[int, ...]:
+    """Values that only a wrap could bring into the window."""
+    return 0, T - 1, T // 2, T - rule.lo, T - rule.hi
 
 
-def wraps(rule: LanePolicy, rho: int) -> bool:
-    """L > R, from the protocol."""
-    return (rule.lo + rho) % T > (rule.hi + 1 + rho) % T
+def edge_randoms(rule: LanePolicy, value: int) -> tuple[int, ...]:
+    """r at both ends, and beside each value at which x or x' wraps."""
+    z = value - rule.lo
+    wraps = [-z, rule.width - z]
+    near = [at + step for at in wraps for step in (-1, 0, 1)]
+    return (0, 1, T - 1, *(r % T for r in near))
 
 
-def edge_cases(policy: MatchPolicy, extra: Sequence[int] = ()) -> Iterator[Case]:
-    """All edge values of each lane with all others, masks rotating through the lanes, all flips.
-
-    Args:
-        policy: one to three lanes.
-        extra: further masks, the same for every lane.
-    """
-    lanes = policy.lanes
-    masks = [(*forcing_masks(rule), *extra) for rule in lanes]
-    for values in cartesian(*(edge_values(rule) for rule in lanes)):
-        for i in range(len(masks[0])):
-            rho = tuple(own[(i + 2 * lane) % len(own)] for lane, own in enumerate(masks))
-            for flips in cartesian((0, 1), repeat=len(lanes)):
-                yield Case(policy, values, rho, flips)
-
-
-def check_outcome(case: Case, outcome: Outcome) -> None:
-    """Raise WrongDecision unless the bits are right and no comparison has two zero rows."""
-    if outcome.lanes != case.expected:
-        raise WrongDecision(f"{outcome.lanes} for {case}")
-    if max(outcome.zeros) > 1:
-        raise WrongDecision(f"several zero rows in one comparison for {case}")
+def dealings_with(
+    randoms: Sequence[int], label: str = "chosen", shares: Sequence[int] | None = None
+) -> tuple[Dealing, Dealing]:
+    """What an honest issuer would deal if it had drawn these r, as both servers read it."""
+    lanes = []
+    for i, r in enumerate(randoms):
+        roots = fixed_bytes(f"root/{label}/{i}/0"), fixed_bytes(f"root/{label}/{i}/1")
+        keys = dcf.generate(r, roots)
+        drawn = int.from_bytes(fixed_bytes(f"share/{label}/{i}", 8), "little") % T
+        first = drawn if shares is None else shares[i]
+        lanes.append((LaneDealing(keys[0], first), LaneDealing(keys[1], (r - first) % T)))
+    (g0, a0), (g1, a1) = lanes
+    ours = Dealing(GATEWAY, (g0, g1)).encoded
+    theirs = Dealing(AUTHORITY, (a0, a1)).encoded
+    return Dealing.decode(ours, GATEWAY), Dealing.decode(theirs, AUTHORITY)
 
 
-def check_case(
-    case: Case, name: str, *, product: Any, interval: Any, first_bytes: dict[str, bytes] | None
-) -> None:
-    stream = ScriptedStream(name, flips=dict(enumerate(case.flips)), first_bytes=first_bytes)
-    check_outcome(
-        case,
-        plain_outcome(
-            case.policy, case.values, case.rho, stream, product=product, interval=interval
-        ),
-    )
-
-
-def check_edges(
-    *,
-    product: Any = gateway.he.product,
+def decided(
+    policy: MatchPolicy,
+    dealings: tuple[Dealing, Dealing],
+    values: Sequence[int],
     interval: Any = gateway.he.interval,
-    first_bytes: dict[str, bytes] | None = None,
-) -> int:
-    """Every edge on one lane, four policies, and on two lanes with different intervals.
+) -> tuple[bool, ...]:
+    """Lane bits of both servers for plaintext values, by the module's own code."""
+    bits = []
+    for rule, ours, theirs, v in zip(
+        policy.lanes, dealings[0].lanes, dealings[1].lanes, values, strict=True
+    ):
+        m = (v + ours.share + theirs.share) % T
+        shares = (
+            interval.share(GATEWAY, ours, rule, m),
+            interval.share(AUTHORITY, theirs, rule, m),
+        )
+        bits.append(interval.accepts(rule, m, shares))
+    return tuple(bits)
 
-    Runs the real bounds and rows (or a mutant's) on plaintext values modulo t.
+
+def expected(policy: MatchPolicy, values: Sequence[int]) -> tuple[bool, ...]:
+    """What the protocol promises for these values."""
+    return tuple(rule.lo <= v % T <= rule.hi for rule, v in zip(policy.lanes, values, strict=True))
+
+
+def check_values(
+    policy: MatchPolicy, values: Sequence[int], randoms: Sequence[int], interval: Any
+) -> None:
+    """Raise ``WrongDecision`` unless both servers decide as the protocol promises."""
+    dealings = dealings_with(randoms)
+    if decided(policy, dealings, values, interval) != expected(policy, values):
+        raise WrongDecision(f"v={values}, r={randoms}, {policy.lanes}")
+
+
+def edge_cases(
+    rules: Sequence[LanePolicy] = RULES,
+) -> Iterator[tuple[MatchPolicy, tuple[int, int], tuple[int, int]]]:
+    """Policy, values, r. Every edge of every interval in each lane, another one's beside it."""
+    for rule, other in cartesian(rules, rules):
+        policy = policy_of(rule, other)
+        firsts = [
+            (v, r) for v in (*edge_values(rule), *far_values(rule)) for r in edge_randoms(rule, v)
+        ]
+        seconds = [(v, r) for v in edge_values(other) for r in edge_randoms(other, v)]
+        for i, (v, r) in enumerate(firsts):
+            beside, random = seconds[i % len(seconds)]
+            yield policy, (v, beside), (r, random)
+
+
+def check_edges(interval: Any = gateway.he.interval, rules: Sequence[LanePolicy] = RULES) -> int:
+    """Every edge on plaintext values, through the module's own code.
 
     Returns:
         The number of cases.
@@ -117,16 +129,10 @@ def check_edges(
     Raises:
         WrongDecision: in the first case that is decided wrongly.
     """
-    single = [*default_policy(1).lanes, NARROW, LOWEST, HIGHEST]
-    policies = [policy_of(rule) for rule in single]
-    policies.append(policy_of(LanePolicy.for_cosine("0.419"), NARROW))
     count = 0
-    for policy in policies:
-        for case in edge_cases(policy, extra=(0, T // 3)):
-            check_case(
-                case, str(count), product=product, interval=interval, first_bytes=first_bytes
-            )
-            count += 1
+    for policy, values, randoms in edge_cases(rules):
+        check_values(policy, values, randoms, interval)
+        count += 1
     return count
 
 
