@@ -2,8 +2,9 @@
 
 Whatever happens: the client gets an error after which it may start again, or the final answer,
 and when it asks again the answer is still that one. There is a whole record or none, each record
-is counted once, an attempt is counted before anything is answered, a demand for an audit is noted
-before it leaves and stays until its report has come, and after a restart all works.
+is counted once, an attempt is counted before its nonce leaves, no product and no shares get a
+second answer, a demand for an audit is noted before it leaves and stays until its report has come,
+and after a restart all works.
 """
 
 import contextlib
@@ -14,14 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from gateway.wire.evaluation import BlindedRows
+from gateway.wire.evaluation import AttemptRequest, ProductRequest, SharesRequest
+from gateway.wire.ids import digest_of
+from gateway.wire.message import Message
+from gateway.wire.profile import T
 from tests.support.attempts import Attempt, Replayed, Stored, check_afterwards, stored
 from tests.support.counter import Counter
 from tests.support.crashing import points
 from tests.support.observed import Observed, honest
 from tests.support.processes import free_ports
 from tests.support.reviving import AUDITOR, AUTHORITY, GATEWAY, full_disk, kill, revive
-from tests.support.samples import AUDITS, MASKED, ROWS, SESSION_KEYS
+from tests.support.samples import ATTEMPTS, AUDITS, PRODUCTS, SESSION_KEYS, SHARES
 from tests.support.steps import Steps
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -32,9 +36,10 @@ GATEWAY_STEPS = (
     "gateway-session-written",
     "gateway-submission-taken",
     "gateway-submission-checked",
+    "gateway-nonce-received",
     "gateway-product-made",
-    "gateway-bits-received",
-    "gateway-rows-made",
+    "gateway-values-received",
+    "gateway-shares-made",
     "gateway-demand-received",
     "gateway-report-received",
     "gateway-decision-received",
@@ -49,8 +54,9 @@ AUTHORITY_STEPS = (
     "authority-assertions-checked",
     "authority-attempt-written",
     "authority-attempt-counted",
-    "authority-bits-made",
-    "authority-bits-kept",
+    "authority-nonce-kept",
+    "authority-values-made",
+    "authority-values-kept",
     "authority-coin-tossed",
     "authority-demand-written",
     "authority-demand-noted",
@@ -141,10 +147,13 @@ def test_the_authority_killed(
     deployment: Observed, steps: Steps, counter: Counter, step: str
 ) -> None:
     before = stored(deployment)
+    replayed = Replayed(deployment)
+    deployment.proxy.behaviour = replayed.watch
     steps.arm(step)
     attempt = Attempt(counter).run()
     assert steps.reached
     assert deployment.servers[AUTHORITY].process.wait(10) == -9
+    deployment.proxy.behaviour = honest
     assert not attempt.final
     after = stored(deployment)
     assert after.records == before.records
@@ -153,10 +162,13 @@ def test_the_authority_killed(
     place = AUTHORITY_STEPS.index(step)
     counted = place >= AUTHORITY_STEPS.index("authority-attempt-counted")
     concluded = place >= AUTHORITY_STEPS.index("authority-attempt-concluded")
-    assert len(new) == counted, "counted before anything is answered"
+    assert len(new) == counted
+    assert counted or ATTEMPTS not in replayed.seen, "counted before the nonce leaves"
     assert [matched for _, matched in new] == [1 if concluded else None] * counted
     assert_demanded(step, before, after)
     revive(deployment)
+    for path in {ATTEMPTS, PRODUCTS, SHARES} & replayed.seen.keys():
+        assert replayed.send(path)[0] == 404, "no second answer: its key went with it"
     check_afterwards(attempt, before, after, counter)
 
 
@@ -185,10 +197,55 @@ def assert_demanded(step: str, before: Stored, after: Stored) -> None:
         assert [matched for _, matched in after.attempts[len(before.attempts) :]] == [None]
 
 
+def another(path: str, body: bytes) -> bytes:
+    """A message for the same step that is valid in itself."""
+    message: Message
+    change: dict[str, object]
+    if path == ATTEMPTS:
+        message, change = AttemptRequest.decode(body), {"seed_commitment": digest_of(body)}
+    elif path == PRODUCTS:
+        message = product = ProductRequest.decode(body)
+        change = {"omega": product.omega % (T - 1) + 1}
+    else:
+        message = opened = SharesRequest.decode(body)
+        change = {"shares": (1 - opened.shares[0], opened.shares[1])}
+    return message.model_copy(update=change).encode()
+
+
+@pytest.mark.parametrize(
+    ("step", "path"),
+    [
+        ("gateway-nonce-received", ATTEMPTS),
+        ("gateway-values-received", PRODUCTS),
+        ("gateway-decision-received", SHARES),
+    ],
+)
+def test_a_gateway_that_dies_with_an_answer_gets_no_other(
+    deployment: Observed, steps: Steps, counter: Counter, step: str, path: str
+) -> None:
+    """What it may ask again is the same question; another one ends the session."""
+    before = stored(deployment)
+    replayed = Replayed(deployment)
+    deployment.proxy.behaviour = replayed.watch
+    steps.arm(step)
+    attempt = Attempt(counter).run()
+    assert deployment.servers[GATEWAY].process.wait(10) == -9
+    deployment.proxy.behaviour = honest
+    body, answer = replayed.seen[path]
+    assert replayed.send(path) == (200, answer)
+    assert replayed.send(path, another(path, body))[0] == 403
+    assert replayed.send(path) == (200, answer)
+    revive(deployment)
+    after = stored(deployment)
+    assert after.records == before.records
+    assert len(after.attempts) - len(before.attempts) == 1, "counted once"
+    check_afterwards(attempt, before, after, counter)
+
+
 def test_a_gateway_that_dies_at_a_demand_does_not_escape_it(
     deployment: Observed, steps: Steps, counter: Counter
 ) -> None:
-    """Not by the same rows, other rows, the product again, a false report; not by a restart."""
+    """Not by the same shares, other shares, the product again, a false report or a restart."""
     before = stored(deployment)
     replayed = Replayed(deployment)
     deployment.proxy.behaviour = replayed.watch
@@ -196,23 +253,23 @@ def test_a_gateway_that_dies_at_a_demand_does_not_escape_it(
     attempt = Attempt(counter).run()
     assert deployment.servers[GATEWAY].process.wait(10) == -9
     deployment.proxy.behaviour = honest
-    rows = BlindedRows.decode(replayed.seen[ROWS][0])
-    altered = bytearray(rows.blinded_rows)
-    altered[2:9] = bytes(7)
-    other = rows.model_copy(update={"blinded_rows": bytes(altered)}).encode()
-    assert replayed.send(ROWS) == (200, replayed.seen[ROWS][1]), "the demand, and no second toss"
-    assert replayed.send(ROWS, other)[0] == 403
-    assert replayed.send(MASKED)[0] == 403
+    other = another(SHARES, replayed.seen[SHARES][0])
+    demand = replayed.seen[SHARES][1]
+    assert replayed.send(SHARES) == (200, demand), "the demand, and no second toss"
+    assert replayed.send(PRODUCTS) == (200, replayed.seen[PRODUCTS][1]), "nor a second answer"
     assert replayed.send(AUDITS, replayed.forged_report())[0] == 403
+    assert replayed.send(SHARES, other)[0] == 403
+    assert replayed.send(PRODUCTS, another(PRODUCTS, replayed.seen[PRODUCTS][0]))[0] == 403
+    assert replayed.send(AUDITS, replayed.forged_report())[0] == 503, "nothing is left to decide"
     # The authority dies too: the session's key is gone, the demand is not.
     kill(deployment, AUTHORITY)
     revive(deployment)
-    for path in (MASKED, ROWS):
+    for path in (ATTEMPTS, PRODUCTS, SHARES):
         assert replayed.send(path)[0] == 404
     assert replayed.send(AUDITS, replayed.forged_report())[0] == 404
     # Opened again under its id, the session has another key, and the assertions name the old one.
     assert replayed.send(SESSION_KEYS)[0] == 200
-    assert replayed.send(MASKED)[0] == 403
+    assert replayed.send(ATTEMPTS)[0] == 403
     after = stored(deployment)
     assert after.records == before.records
     assert_demanded("gateway-demand-received", before, after)
