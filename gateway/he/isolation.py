@@ -71,7 +71,7 @@ class Worker:
             self._pipe.send_bytes(cbor.encode([method, list(arguments)]))
             if not self._pipe.poll(self._limits.seconds):
                 raise TimeoutError
-            status, value = cbor.parse(self._pipe.recv_bytes(_ANSWER_BYTES))
+            status, value = cbor.decode(self._pipe.recv_bytes(_ANSWER_BYTES))
         except (OSError, EOFError, TimeoutError, MalformedMessage, ValueError):
             self.replace()
             raise Unavailable("the evaluation was ended; open a new session") from None
@@ -183,7 +183,7 @@ def _main(pipe: Connection, workshop: str, memory_bytes: int) -> None:
 
 
 def _serve(shop: Workshop, request: bytes) -> list[Any]:
-    method, arguments = cbor.parse(request)
+    method, arguments = cbor.decode(request)
     if method.startswith("_"):
         return [FAILED, "CallerMisuse"]
     try:

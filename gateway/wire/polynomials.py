@@ -166,7 +166,7 @@ def _check_words(words: Words, primes: tuple[int, ...], polynomials: int) -> Non
         raise CallerMisuse("residues do not have the profile's shape")
     if not (words < np.array(primes, dtype=np.uint64)[:, None]).all():
         raise MalformedMessage("not a canonical ciphertext: a residue is not below its prime")
-    if not words.any(axis=(1, 2)).all():
+    if not all(polynomial[0, 0] or polynomial.any() for polynomial in words):
         raise MalformedMessage("not a canonical ciphertext: an all-zero polynomial")
 
 

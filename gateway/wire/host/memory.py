@@ -23,10 +23,15 @@ log = logging.getLogger("sealmatch.memory")
 LockMemory = Literal["off", "try", "require"]
 
 _PR_SET_DUMPABLE: Final = 4
-_M_PERTURB: Final = -6
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_PERTURB = -1, -2, -3, -6
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _CAP_IPC_LOCK: Final = 14
-"""Linux: <sys/prctl.h>, <bits/mman-linux.h>, <linux/capability.h>."""
+"""Linux: <sys/prctl.h>, <malloc.h>, <bits/mman-linux.h>, <linux/capability.h>."""
+_HEAP: Final = {
+    _M_MMAP_THRESHOLD: 32 * 2**20,  # the largest that glibc takes
+    _M_TRIM_THRESHOLD: 128 * 2**20,
+    _M_TOP_PAD: 8 * 2**20,
+}
 
 
 class MemoryUnprotected(SealmatchError):
@@ -48,6 +53,18 @@ def overwrite_freed() -> None:
         ctypes.CDLL(None).mallopt(_M_PERTURB, 0xA5)
 
 
+def keep_heap() -> None:
+    """Let the allocator keep what is freed instead of handing it back (glibc).
+
+    Ciphertexts of some hundred kilobytes come and go with every message; the kernel would clear
+    fresh pages for each of them.
+    """
+    with contextlib.suppress(AttributeError):  # another C library
+        libc = ctypes.CDLL(None)
+        for parameter, size in _HEAP.items():
+            libc.mallopt(parameter, size)
+
+
 def protect(lock: LockMemory, *, inspectable: bool = False) -> None:
     """Protect this process's memory. To be called before any key is read.
 
@@ -63,6 +80,7 @@ def protect(lock: LockMemory, *, inspectable: bool = False) -> None:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     overwrite_freed()
+    keep_heap()
     libc = ctypes.CDLL(None, use_errno=True)
     if not inspectable and libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         log.warning("other processes of this account can read the memory of this one")
