@@ -8,6 +8,7 @@ import httpx
 from gateway.client.gateway_client import GatewayClient
 from gateway.client.registration import CounterIdentity, RegistrationClient
 from gateway.he.engine import default_engine
+from gateway.issuer.caps import AssertionCaps
 from gateway.issuer.issuer import Model, Pins, TemplateIssuer
 from gateway.proofs.trust import Counter, TrustFile, UnusableTrustFile
 from gateway.wire.cose import SigningKey
@@ -60,7 +61,12 @@ def gateway_transport(trust_path: Path, trust: TrustFile, seconds: float) -> htt
 
 
 def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> Session:
-    """Set up a counter that registers. Raises as ``counter_line``."""
+    """Set up a counter that registers.
+
+    Raises:
+        UnusableTrustFile, KeyFileError: as ``counter_line``.
+        Unavailable: its file of assertion counters cannot be opened.
+    """
     counter, base, pinned = _counter(trust), trust_path.parent, trust.gateways[0]
     authority = trust.authorities[0].party
     pins = Pins(
@@ -69,12 +75,14 @@ def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> Session
         pinned.sealing,
         trust.authority_sealing(authority),
     )
+    site_salt = read_secret(base / counter.site_salt_file, 32)
     issuer = TemplateIssuer(
         load_signing_key(base / counter.issuer_key_file, counter.issuer),
-        read_secret(base / counter.site_salt_file, 32),
+        site_salt,
         pins,
         model,
         default_engine(),
+        AssertionCaps(base / counter.assertions_file, site_salt, counter.assertions_per_document),
     )
     line = counter_line(trust_path, trust)
     client = RegistrationClient(

@@ -184,6 +184,7 @@ class LocalDeployment:
                 issuer=ISSUER,
                 issuer_key_file="counter/issuer.key",
                 site_salt_file="counter/site-salt.key",
+                assertions_file="counter/assertions.sqlite3",
                 agent=AGENT,
                 outlet=OUTLET,
             ),

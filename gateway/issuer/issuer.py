@@ -8,6 +8,7 @@ so that the device that carries it cannot copy it as its probe.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from secrets import token_bytes
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,17 +68,31 @@ class IssuedTemplate:
     subject_salt: bytes = field(repr=False)
 
 
+class Caps(Protocol):
+    """How often a document may be asserted: ``gateway.issuer.caps``."""
+
+    def admit(self, subject: Subject, now: int) -> None: ...
+
+
 class TemplateIssuer:
     """Issues templates under its own signing key."""
 
     def __init__(
-        self, key: SigningKey, site_salt: bytes, pins: Pins, model: Model, engine: Engine
+        self,
+        key: SigningKey,
+        site_salt: bytes,
+        pins: Pins,
+        model: Model,
+        engine: Engine,
+        caps: Caps | None = None,
     ) -> None:
+        """``caps``: None for measurements and tests alone, where a document is read all day."""
         self._key = key
         self._site_salt = site_salt
         self._pins = pins
         self._model = model
         self._engine = engine
+        self._caps = caps
 
     @property
     def party(self) -> PartyId:
@@ -93,7 +108,8 @@ class TemplateIssuer:
 
         Raises:
             MalformedMessage, Refused: the session key is not the pinned authority's for this
-                session; nothing was encrypted.
+                session, or the document was asserted too often; nothing was encrypted.
+            Unavailable: the assertion cannot be counted; nothing was encrypted.
         """
         key = verify_session_key(
             session.grant,
@@ -108,6 +124,8 @@ class TemplateIssuer:
             now,
         )
         grant = key.grant.message
+        if self._caps is not None:
+            self._caps.admit(subject, now)
         ciphertext = encrypt_template(self._engine, key, template)
         gateways, authoritys = deal(token_bytes)
         salt = new_salt()

@@ -73,13 +73,17 @@ class PinnedAuditor(_Part):
 
 
 class Counter(_Part):
-    """An enrolled registration counter: names, and files with its keys, relative to the file."""
+    """An enrolled registration counter: names, and files of its own, relative to this one."""
 
     device: PartyId
     device_key_file: str
     issuer: PartyId
     issuer_key_file: str
     site_salt_file: str
+    assertions_file: str = "assertions.sqlite3"
+    """Where its issuer counts how often it reads a document; no key."""
+    assertions_per_document: Annotated[int, Field(ge=1, le=1000)] = 10
+    """In 24 hours."""
     agent: PartyId
     outlet: PartyId
 

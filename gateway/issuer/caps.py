@@ -1,0 +1,92 @@
+"""How often one document is asserted in a day (protocol, section 9).
+
+The authority's caps are its own to keep: together with a device it could decide as often as it
+likes. The issuer works for neither, so it counts as well, and refuses.
+
+For that it must remember documents for a day, on a reader's disk and beside the site salt, and
+document numbers are soon enumerated. So of each assertion it keeps only the hour, and in which of
+4096 groups a keyed hash puts the document. A quarter of a million nine-digit numbers fall in each
+group: a thief of the disk cannot tell which of them was read. What is left is a suspicion: who
+guesses one person finds a wrong guess confirmed once in 4096 for each document that was read.
+
+Groups collide, and then a document is refused for others' sake: at 1,000 documents a day and a
+limit of 10 that happens to less than one in 10^12.
+
+An assertion is on disk before it leaves; storage that fails refuses.
+"""
+
+import hmac
+from pathlib import Path
+from typing import Final
+
+from gateway.wire.errors import Refused
+from gateway.wire.host.ledger import Ledger
+from gateway.wire.subject import Subject
+
+GROUP_BITS: Final = 12
+ASSERTIONS_PER_DOCUMENT: Final = 10
+"""In a day. Twice what an authority decides by default: sessions may end without a decision."""
+
+_LABEL: Final = b"sealmatch/assertion-group/1"
+_HOUR: Final = 3600
+_HOURS_KEPT: Final = 24
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS assertions (
+    document_group INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (document_group, hour)
+) WITHOUT ROWID;
+"""
+"""Without row numbers: they would tell the order."""
+
+
+class AssertionCaps:
+    """The counters, in a database of their own. Several processes may use it at once."""
+
+    def __init__(self, path: Path, site_salt: bytes, limit: int = ASSERTIONS_PER_DOCUMENT) -> None:
+        """Open or create the database.
+
+        Args:
+            limit: assertions per document in 24 hours; the window ends with a full hour.
+
+        Raises:
+            Unavailable: it cannot be opened.
+        """
+        self._site_salt = site_salt
+        self._limit = limit
+        self._ledger = Ledger.create(path, _SCHEMA, "the file of assertion counters")
+
+    def admit(self, subject: Subject, now: int) -> None:
+        """Count one assertion, durably, or refuse it.
+
+        Raises:
+            Refused: the document was asserted as often as it may be; nothing is counted.
+            Unavailable: the storage failed; nothing may be asserted.
+        """
+        group, hour = group_of(subject, self._site_salt), now // _HOUR
+        with self._ledger.transaction() as connection:
+            connection.execute("DELETE FROM assertions WHERE hour < ?", (hour - _HOURS_KEPT,))
+            (count,) = connection.execute(
+                "SELECT coalesce(sum(count), 0) FROM assertions WHERE document_group = ?", (group,)
+            ).fetchone()
+            if count >= self._limit:
+                raise Refused(
+                    f"this document has reached the limit of {self._limit} readings a day at this "
+                    "reader: try again tomorrow"
+                )
+            connection.execute(
+                "INSERT INTO assertions VALUES (?, ?, 1) "
+                "ON CONFLICT DO UPDATE SET count = count + 1",
+                (group, hour),
+            )
+
+    def close(self) -> None:
+        self._ledger.close()
+
+
+def group_of(subject: Subject, site_salt: bytes) -> int:
+    """The group of a document: 12 bits of HMAC-SHA-256(site salt, label || subject)."""
+    digest = hmac.digest(site_salt, _LABEL + b"\0" + subject.encode(), "sha256")
+    return int.from_bytes(digest[:2], "big") >> (16 - GROUP_BITS)
