@@ -42,6 +42,8 @@ def content() -> dict[str, Any]:
             "issuer": "reader-17",
             "issuerKeyFile": "issuer.key",
             "siteSaltFile": "site.salt",
+            "assertionsFile": "counts",
+            "assertionsPerDocument": 5,
             "agent": "agent-4",
             "outlet": "outlet-2",
         },
