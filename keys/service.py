@@ -166,7 +166,8 @@ class AuthorityService:
         """
         with self._sessions.locked(message.session) as session:
             self._require_owner(session, sender)
-            repeated = session.stored_answer(message.digest)
+            request = message.digest
+            repeated = session.stored_answer(request)
             if repeated is not None:
                 return repeated
             session.require(State.GRANTED)
@@ -184,12 +185,10 @@ class AuthorityService:
             session.attempt = Attempt(
                 template, submission, policy, dealing, message.seed_commitment, nonce
             )
-            stated = AttemptNonce(
-                session=message.session, request_digest=message.digest, nonce=nonce
-            )
+            stated = AttemptNonce(session=message.session, request_digest=request, nonce=nonce)
             signed = cose.sign(stated, self._custody.signing)
             answer = AttemptAnswer(nonce=signed.encoded, subject_handles=handles).encode()
-            session.advance(State.COUNTED, message.digest, answer)
+            session.advance(State.COUNTED, request, answer)
             crash.reach("authority-nonce-kept")
             return answer
 

@@ -42,8 +42,8 @@ from gateway.wire.host.clock import unix_time
 from gateway.wire.host.http import CBOR, bounded_body, cbor_response, json_response
 from gateway.wire.host.signed import SignedRequests
 from gateway.wire.host.tls import ClientTls
-from gateway.wire.ids import SessionId, digest_of
-from gateway.wire.requests import NonceMemory
+from gateway.wire.ids import SessionId
+from gateway.wire.requests import NonceMemory, verified_digest
 from gateway.wire.session import SessionRequest
 from gateway.wire.submission import Submission
 
@@ -143,7 +143,8 @@ def create_app(settings: GatewaySettings, clock: Callable[[], int] = unix_time) 
         def work() -> SessionView:
             parsed = Submission.decode(body)
             sender = devices.sender(request, body)
-            return service.submit(_session(session_id), parsed, digest_of(body), sender)
+            digest = verified_digest(request.headers, body)
+            return service.submit(_session(session_id), parsed, digest, sender)
 
         view = await run_in_threadpool(work)
         return json_response(_view(view), 202 if view.state is State.RECORDED else 200)

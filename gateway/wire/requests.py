@@ -32,7 +32,7 @@ from http_message_signatures.exceptions import HTTPMessageSignaturesException
 
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse, Refused, SealmatchError, Unavailable
-from gateway.wire.ids import new_nonce
+from gateway.wire.ids import Digest, digest_of, new_nonce
 
 WINDOW = 60
 """Seconds by which a request's creation time may differ from the receiver's clock."""
@@ -246,4 +246,11 @@ def _own_host(given: str, hosts: frozenset[str]) -> str:
     raise Refused(f"request for another host than {' or '.join(sorted(hosts))}: see public_urls")
 
 
+def verified_digest(headers: Mapping[str, str], body: bytes) -> Digest:
+    """SHA-256 of a body that ``verify_request`` has verified: as its header has it, if it does."""
+    found = _SHA_256.fullmatch(headers.get("content-digest", ""))
+    return Digest(base64.b64decode(found[1])) if found else digest_of(body)
+
+
+_SHA_256 = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 _HEADERS = ("content-digest", "signature-input", "signature")
