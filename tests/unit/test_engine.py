@@ -2,46 +2,51 @@
 
 SEAL's NTT puts the value at psi^(2 bitrev(i) + 1) into place i, psi being the least primitive
 2N-th root of unity; its batch encoder puts slot i at the root with exponent 3^i, the second half at
-the negative exponents. Both are checked here by Horner's rule in Python integers.
+the negative exponents. Both are checked here by Horner's rule in Python integers. Whole products
+are compared with ``tests.support.slow_product``, which uses neither SEAL nor our code.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
 import numpy as np
 import pytest
-import tenseal.sealapi as seal
 
 import gateway.he.engine
-from gateway.he.blinding import multiply_modulo, noise, rerandomiser
-from gateway.he.engine import Engine, default_engine
-from gateway.he.product import masked_product
-from gateway.he.randomness import FLOOD_BITS
-from gateway.wire.errors import MalformedMessage, Refused
+from gateway.he import ring
+from gateway.he.engine import Engine, EngineName, default_engine, make_engine
+from gateway.he.product import padded_score
+from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused
 from gateway.wire.polynomials import Ciphertext
-from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, N, T
+from gateway.wire.profile import (
+    DATA_PRIMES,
+    KEY_PRIMES,
+    LANE,
+    SENT_MODULUS,
+    SENT_PRIMES,
+    N,
+    T,
+)
+from tests.support import slow_product
 from tests.support.he import (
     ScriptedStream,
     TestKey,
-    centred,
     coefficients_of,
-    default_policy,
     from_residues,
-    invert_array,
-    multiply_arrays,
-    ntt_of,
+    multiply_exact,
     polynomial_of_slots,
-    to_residues,
+    slots_of_polynomial,
 )
+from tests.support.slow_product import least_root
 
 PLACES = (0, 1, 2, 4095, 4096, 5000, 8191)
+ENGINES: tuple[EngineName, ...] = ("seal-python", "tenseal")
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return default_engine()
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return make_engine(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -54,25 +59,18 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(5)
 
 
-def random_words(rng: np.random.Generator, polynomials: int = 2) -> np.ndarray:
-    primes = np.array(DATA_PRIMES, dtype=np.uint64)[:, None]
-    return rng.integers(0, 2**63, (polynomials, 3, N), np.uint64) % primes
+def random_words(
+    rng: np.random.Generator, polynomials: int = 2, primes: tuple[int, ...] = DATA_PRIMES
+) -> np.ndarray:
+    bounds = np.array(primes, dtype=np.uint64)[:, None]
+    return rng.integers(0, 2**63, (polynomials, len(primes), N), np.uint64) % bounds
+
+
+def objects(words: np.ndarray) -> np.ndarray:
+    return words.astype(object)
 
 
 # --- the slow reference --------------------------------------------------------------------------
-
-
-@cache
-def least_root(modulus: int) -> int:
-    """The least primitive 2N-th root of unity modulo a prime."""
-    x = 2
-    while pow(root := pow(x, (modulus - 1) // (2 * N), modulus), N, modulus) != modulus - 1:
-        x += 1
-    square, best, power = root * root % modulus, root, root
-    for _ in range(N - 1):
-        power = power * square % modulus
-        best = min(best, power)
-    return best
 
 
 def value_at(coefficients: list[int], point: int, modulus: int) -> int:
@@ -100,273 +98,425 @@ def slot_value(coefficients: list[int], slot: int) -> int:
 def test_the_profile_is_what_seal_uses(engine: Engine) -> None:
     assert engine.context.parameters_set()
     assert all(pow(2, p - 1, p) == 1 and p % (2 * N) == 1 for p in (*KEY_PRIMES, T))
-    assert np.prod([float(p) for p in KEY_PRIMES]) < 2.0**218
+    assert np.prod(np.array(KEY_PRIMES, dtype=object)) < 2**218
+    assert [p.bit_length() for p in KEY_PRIMES] == [56, 56, 56, 46]
+
+
+def test_switching_leaves_the_plaintext_as_it_is() -> None:
+    """Q = 1 and Q' = 1 modulo t: every data prime is, so the correction factor stays 1."""
+    assert [p % (2 * N * T) for p in DATA_PRIMES] == [1, 1, 1]
+    assert DATA_PRIMES[:2] == SENT_PRIMES
+    assert SENT_MODULUS % T == SENT_MODULUS * DATA_PRIMES[2] % T == 1
 
 
 def test_other_primes_or_refused_parameters_stop_the_engine(monkeypatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(gateway.he.engine, "KEY_PRIMES", (*KEY_PRIMES[:3], 5))
-        with pytest.raises(RuntimeError):
+        with pytest.raises((RuntimeError, ValueError)):
             Engine()
     monkeypatch.setattr(gateway.he.engine, "T", KEY_PRIMES[0])
-    with pytest.raises(RuntimeError):
+    with pytest.raises((RuntimeError, ValueError)):
         Engine()  # plain modulus and Q share a prime
 
 
 def test_no_operation_takes_a_secret_key_and_no_evaluation_key_exists() -> None:
+    """What draws or exports one is named for the authority, and used by ``keys.authority`` only."""
     public = {name for name in dir(Engine) if not name.startswith("_")}
-    assert public == {
-        "add",
-        "add_slots",
-        "ciphertext",
+    for_the_authority = {"key_generator", "exported", "overwrite_pool"}
+    assert public == for_the_authority | {
         "encrypt",
-        "load",
-        "load_public_key",
-        "multiply",
-        "multiply_polynomial",
+        "folded_square",
+        "library",
         "multiply_slots",
+        "name",
         "plaintext",
-        "slots",
-        "words",
+        "transformed",
     }
+
+
+def test_engines_go_by_their_names() -> None:
+    assert default_engine() is default_engine()
+    assert type(default_engine()) is Engine
+    assert [make_engine(name).name for name in ENGINES] == list(ENGINES)
+    assert type(make_engine("tenseal")) is not Engine
 
 
 # --- words in and out ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("polynomials", [2, 3])
-def test_canonical_ciphertexts_pass_through_seal_unchanged(
-    engine: Engine, rng: np.random.Generator, polynomials: int
+@pytest.mark.parametrize("primes", [DATA_PRIMES, SENT_PRIMES], ids=["Q", "sent"])
+def test_words_pass_through_seal_unchanged(
+    engine: Engine, rng: np.random.Generator, polynomials: int, primes: tuple[int, ...]
 ) -> None:
+    largest = np.array(primes, np.uint64)[:, None] - np.uint64(1)
     for words in (
-        random_words(rng, polynomials),
-        np.broadcast_to(
-            np.array(DATA_PRIMES, np.uint64)[:, None] - np.uint64(1), (polynomials, 3, N)
-        ),
+        random_words(rng, polynomials, primes),
+        np.broadcast_to(largest, (polynomials, len(primes), N)),
     ):
-        ciphertext = Ciphertext(words)
-        again = engine.ciphertext(engine.load(ciphertext.words))
-        assert again.encoded == ciphertext.encoded
-        decoded = Ciphertext.decode(again.encoded, polynomials=polynomials)
-        assert np.array_equal(decoded.words, words)
+        again = engine._words(engine._load(words), len(primes))
+        assert np.array_equal(again, words)
 
 
-def test_coefficients_are_transformed_while_loading(
-    engine: Engine, rng: np.random.Generator
+@pytest.mark.parametrize("primes", [DATA_PRIMES, SENT_PRIMES], ids=["Q", "sent"])
+@pytest.mark.parametrize("polynomials", [2, 3])
+def test_transforms_are_horner_s(
+    engine: Engine, rng: np.random.Generator, polynomials: int, primes: tuple[int, ...]
 ) -> None:
-    coefficients = random_words(rng)
-    transformed = engine.words(engine.load(coefficients, ntt=False))
-    for i, prime in enumerate(DATA_PRIMES):
-        plain = [int(c) for c in coefficients[1, i]]
+    coefficients = random_words(rng, polynomials, primes)
+    transformed = engine.transformed(coefficients)
+    for i, prime in enumerate(primes):
+        plain = [int(c) for c in coefficients[-1, i]]
         for place in PLACES:
-            assert int(transformed[1, i, place]) == ntt_value(plain, place, prime)
-    assert np.array_equal(coefficients_of(engine, transformed), coefficients)
+            assert int(transformed[-1, i, place]) == ntt_value(plain, place, prime)
+        whole = slow_product.transform(objects(coefficients[0, i]), prime)
+        assert (objects(transformed[0, i]) == whole).all()
 
 
 def test_seal_refuses_residues_and_shapes_that_are_not_the_profiles(
     engine: Engine, rng: np.random.Generator
 ) -> None:
     """The codec refuses them first; the engine does not rely on that."""
-    words = random_words(rng)
+    words, slots = random_words(rng), np.ones(N, np.uint64)
+    assert np.array_equal(engine.multiply_slots(words, slots), words)
     for i, prime in enumerate(DATA_PRIMES):
         bad = words.copy()
         bad[1, i, 77] = prime
-        with pytest.raises(RuntimeError):
-            engine.load(bad)
+        with pytest.raises((RuntimeError, ValueError)):
+            engine.multiply_slots(bad, slots)
         with pytest.raises(MalformedMessage):
             Ciphertext(bad)
-    for shape in (words[:1], words[:, :2], words[:, :, : N // 2]):
-        with pytest.raises(RuntimeError):
-            engine.load(shape)
-    with pytest.raises(RuntimeError):
-        engine.multiply_polynomial(engine.load(words), np.full(N, T, np.uint64))
+    for shape in (words[:1], words[:, :, : N // 2]):
+        with pytest.raises((RuntimeError, ValueError)):
+            engine.multiply_slots(shape, slots)
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        np.full(N, T, np.uint64),
+        np.append(np.zeros(N - 1, np.uint64), np.uint64(2**64 - 1)),
+        np.zeros(N - 1, np.uint64),
+        np.zeros(N + 1, np.uint64),
+        np.zeros((2, LANE), np.uint64),
+    ],
+    ids=["t", "minus-one", "8191", "8193", "two-rows"],
+)
+def test_slots_that_seal_would_reduce_or_fill_up_are_refused(
+    engine: Engine, slots: np.ndarray
+) -> None:
+    with pytest.raises(CallerMisuse):
+        engine.plaintext(slots)
 
 
 def test_a_result_that_hides_nothing_is_an_error(engine: Engine, rng: np.random.Generator) -> None:
-    handle = engine.load(random_words(rng))
-    with pytest.raises(RuntimeError):
-        engine.multiply_slots(handle, np.zeros(N, np.uint64))
-    negative = engine.multiply_slots(handle, np.full(N, T - 1, np.uint64))
-    with pytest.raises(RuntimeError):
-        engine.add(handle, negative)
+    """All slots zero and no addend: the second polynomials vanish."""
+    words, zero = random_words(rng), np.zeros(N, np.uint64)
+    with pytest.raises((RuntimeError, ValueError)):
+        engine.multiply_slots(words, zero)
 
 
 def test_inputs_that_cancel_are_refused(key: TestKey) -> None:
-    """Ks T - Kn P = 0: a device that knows the template ciphertext could aim at it."""
-    policy = default_policy(1)
-    rule = policy.lanes[0]
-    template = key.encrypt(np.arange(N, dtype=np.uint64))
-    primes = np.array(DATA_PRIMES, dtype=object)[:, None]
-    inverse = np.array([[pow(rule.kn, -1, p)] for p in DATA_PRIMES], dtype=object)
-    probe = template.words.astype(object) * rule.ks * inverse % primes
+    """omega T + rho P = 0, if a device knew omega and rho beforehand and took P for T."""
+    stream = ScriptedStream("cancels", omega=5, rho=T - 5, beta="off", rerandomise=False)
+    ciphertext = key.encrypt(np.arange(N, dtype=np.uint64))
     with pytest.raises(Refused):
-        masked_product(
-            key.engine,
-            key.public,
-            Ciphertext(probe.astype(np.uint64)),
-            template,
-            policy,
-            ScriptedStream("x"),
-        )
-
-
-def test_coefficient_form_is_never_exported(engine: Engine, rng: np.random.Generator) -> None:
-    handle = engine.load(random_words(rng))
-    seal.Evaluator(engine.context).transform_from_ntt_inplace(handle)
-    with pytest.raises(RuntimeError):
-        engine.words(handle)
+        padded_score(key.engine, key.public, ciphertext, ciphertext, stream)
 
 
 # --- operations, word by word --------------------------------------------------------------------
 
 
-def test_multiply_and_add_are_pointwise(engine: Engine, rng: np.random.Generator) -> None:
-    a, b = random_words(rng), random_words(rng)
-    product = engine.words(engine.multiply(engine.load(a), engine.load(b)))
-    total = engine.words(
-        engine.add(engine.load(product), engine.load(a)),
-    )
-    assert product.shape == total.shape == (3, 3, N)
-    for i, prime in enumerate(DATA_PRIMES):
-        p = prime
-        a0, a1, b0, b1 = (w[i].astype(object) for w in (*a, *b))
-        assert (product[0, i] == a0 * b0 % p).all()
-        assert (product[1, i] == (a0 * b1 + a1 * b0) % p).all()
-        assert (product[2, i] == a1 * b1 % p).all()
-        assert (total[0, i] == (product[0, i].astype(object) + a0) % p).all()
-        assert (total[2, i] == product[2, i]).all()
-
-
-def test_plaintext_slots_are_values_at_the_powers_of_three(
-    engine: Engine, rng: np.random.Generator
-) -> None:
+def test_plaintext_slots_are_values_at_the_powers_of_three(rng: np.random.Generator) -> None:
+    engine = default_engine()
     slots = rng.integers(0, T, N, np.uint64)
-    coefficients = [int(c) for c in polynomial_of_slots(engine, slots)]
+    made = polynomial_of_slots(engine, slots)
+    coefficients = [int(c) for c in made]
     for place in PLACES:
         assert slot_value(coefficients, place) == int(slots[place])
+    assert (objects(made) == slow_product.polynomial_of(objects(slots))).all()
+    assert np.array_equal(slots_of_polynomial(engine, made), slots)
 
 
-def test_multiply_by_slots_and_polynomials_lifts_around_zero(
-    engine: Engine, rng: np.random.Generator
-) -> None:
+def test_multiplying_by_slots_lifts_around_zero(engine: Engine, rng: np.random.Generator) -> None:
     words, slots = random_words(rng), rng.integers(0, T, N, np.uint64)
-    coefficients = polynomial_of_slots(engine, slots)
-    lifted = [int(c) for c in centred(coefficients.astype(np.int64), T)]
-    by_slots = engine.words(engine.multiply_slots(engine.load(words), slots))
-    by_polynomial = engine.words(engine.multiply_polynomial(engine.load(words), coefficients))
-    assert np.array_equal(by_slots, by_polynomial)
+    lifted = slow_product.lifted(slow_product.polynomial_of(objects(slots)))
+    result = engine.multiply_slots(words, slots)
     for i, prime in enumerate(DATA_PRIMES):
-        for place in PLACES:
-            factor = ntt_value(lifted, place, prime)
-            for polynomial in (0, 1):
-                expected = int(words[polynomial, i, place]) * factor % prime
-                assert int(by_slots[polynomial, i, place]) == expected
+        factor = slow_product.transform(lifted, prime)
+        for polynomial in (0, 1):
+            expected = objects(words[polynomial, i]) * factor % prime
+            assert (objects(result[polynomial, i]) == expected).all()
 
 
-def test_add_slots_touches_the_first_polynomial_only(
-    engine: Engine, rng: np.random.Generator
-) -> None:
-    words, slots = random_words(rng, 3), rng.integers(0, T, N, np.uint64)
-    result = engine.words(engine.add_slots(engine.load(words), slots))
-    assert np.array_equal(result[1:], words[1:])
-    plain = polynomial_of_slots(engine, slots)
-    added = np.stack(
-        [
-            (result[0, i] + np.uint64(p) - words[0, i]) % np.uint64(p)
-            for i, p in enumerate(DATA_PRIMES)
-        ]
-    )
-    difference = from_residues(coefficients_of(engine, added[None])[0])
-    assert (difference % T == plain.astype(object)).all()
-    assert np.abs(difference).max() < T
-
-
-def test_encryption_is_fresh_each_time_and_decrypts(key: TestKey, rng: np.random.Generator) -> None:
-    slots = rng.integers(0, T, N, np.uint64)
-    first, second = key.encrypt(slots), key.encrypt(slots)
-    assert first.polynomials == 2
-    assert (first.words == second.words).sum() < 10
-    for ciphertext in (first, second, key.encrypt_symmetric(slots)):
-        assert np.array_equal(key.decrypt(ciphertext), slots)
-
-
-def test_operations_on_ciphertexts_are_operations_on_slots(
-    key: TestKey, rng: np.random.Generator
-) -> None:
-    engine = key.engine
-    a, b, c = (rng.integers(0, T, N, np.uint64) for _ in range(3))
-    x, y = (engine.load(key.encrypt(s).words) for s in (a, b))
-
-    def decrypted(handle) -> np.ndarray:
-        return key.decrypt(engine.ciphertext(handle)).astype(object)
-
-    a_, b_, c_ = (s.astype(object) for s in (a, b, c))
-    assert (decrypted(engine.multiply(x, y)) == a_ * b_ % T).all()
-    assert (decrypted(engine.add(engine.multiply(x, y), x)) == (a_ * b_ + a_) % T).all()
-    assert (decrypted(engine.multiply_slots(x, c)) == a_ * c_ % T).all()
-    assert (decrypted(engine.add_slots(x, c)) == (a_ + c_) % T).all()
+def test_the_folded_square_word_by_word(engine: Engine, rng: np.random.Generator) -> None:
+    """c (slots c + addend + (coefficients, 0)), then each polynomial divided by the last prime."""
+    words, addend = random_words(rng), random_words(rng)
+    slots, coefficients = rng.integers(0, T, N, np.uint64), random_words(rng, 1)[0]
+    result = engine.folded_square(words, slots, addend, coefficients)
+    assert result.shape == (3, 2, N)
+    lifted = slow_product.lifted(slow_product.polynomial_of(objects(slots)))
+    product = np.empty((3, 3, N), dtype=object)
+    for i, prime in enumerate(DATA_PRIMES):
+        p0, p1 = objects(words[:, i])
+        x0, x1 = slow_product.transform(lifted, prime) * objects(words[:, i]) + objects(
+            addend[:, i]
+        )
+        x0 = x0 + slow_product.transform(objects(coefficients[i]), prime)
+        product[:, i] = p0 * x0 % prime, (p0 * x1 + p1 * x0) % prime, p1 * x1 % prime
+    for polynomial in range(3):
+        assert (objects(result[polynomial]) == slow_product.switch(product[polynomial])).all()
 
 
 def test_operations_leave_their_inputs_alone(engine: Engine, rng: np.random.Generator) -> None:
-    a, b = random_words(rng), random_words(rng)
-    x, y, slots = engine.load(a), engine.load(b), rng.integers(1, T, N, np.uint64)
-    engine.multiply(x, y)
-    engine.add(x, y)
-    engine.add_slots(x, slots)
-    engine.multiply_slots(x, slots)
-    engine.multiply_polynomial(x, slots)
-    assert np.array_equal(engine.words(x), a)
-    assert np.array_equal(engine.words(y), b)
+    given = random_words(rng), rng.integers(1, T, N, np.uint64), random_words(rng)
+    flood = random_words(rng, 1)[0]
+    before = [array.copy() for array in (*given, flood)]
+    engine.folded_square(*given, flood)
+    engine.multiply_slots(given[0], given[1])
+    engine.transformed(given[0])
+    for array, copy in zip((*given, flood), before, strict=True):
+        assert np.array_equal(array, copy)
+
+
+def test_encryption_is_fresh_each_time_and_decrypts(
+    engine: Engine, key: TestKey, rng: np.random.Generator
+) -> None:
+    slots = rng.integers(0, T, N, np.uint64)
+    first, second = (Ciphertext(engine.encrypt(key.public.words, slots)) for _ in range(2))
+    assert (first.words == second.words).sum() < 10
+    for ciphertext in (first, second):
+        assert np.array_equal(key.decrypt(ciphertext), slots)
+
+
+def test_every_bit_of_the_key_enters_an_encryption(key: TestKey) -> None:
+    """The public key goes in through a layout of our own: another half makes other slots."""
+    other = TestKey(seed=key.uniform.seed)
+    slots = np.arange(N, dtype=np.uint64)
+    _, a = key.public.words
+    crossed = Ciphertext(key.engine.encrypt((other.public.words[0], a), slots))
+    assert (key.decrypt(crossed) != slots).sum() > N - 100
+    assert np.array_equal(other.decrypt(crossed), slots)
 
 
 def test_one_engine_serves_many_threads(engine: Engine) -> None:
     def work(seed: int) -> bytes:
         rng = np.random.default_rng(seed)
-        a, b = random_words(rng), random_words(rng)
-        handle = engine.multiply(engine.load(a), engine.load(b))
-        handle = engine.add_slots(handle, rng.integers(0, T, N, np.uint64))
-        return engine.ciphertext(handle).encoded
+        slots = rng.integers(0, T, N, np.uint64)
+        words, flood = random_words(rng), random_words(rng, 1)[0]
+        return engine.folded_square(words, slots, random_words(rng), flood).tobytes()
 
-    alone = [work(seed) for seed in range(16)]
+    alone = [work(seed) for seed in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(work, [*range(16)] * 3)) == alone * 3
+        assert list(pool.map(work, [*range(8)] * 3)) == alone * 3
 
 
-# --- blinding ------------------------------------------------------------------------------------
+# --- second polynomials --------------------------------------------------------------------------
 
 
-def test_the_rerandomiser_is_u_times_the_public_key(key: TestKey) -> None:
-    engine = key.engine
-    words = engine.words(rerandomiser(engine, key.public, ScriptedStream("u"), "x"))
-    u = ScriptedStream("u").ternary("x/u", N)
-    transformed = ntt_of(engine, np.stack([to_residues(u)] * 2))[0]
+def own_encryption(key: TestKey, b: np.ndarray, slots: np.ndarray, seed: int) -> Ciphertext:
+    """An encryption by the protocol's words, with a generator of the test's own.
+
+    P = u (b, a) + t (e0, e1), divided by the special prime as SEAL divides, plus the plaintext.
+    """
+    rng = np.random.default_rng(seed)
+    u = rng.integers(-1, 2, N).astype(object)
+    errors = rng.integers(-8, 9, (2, N)).astype(object) * T
+    before = np.empty((2, 4, N), dtype=object)
+    for i, prime in enumerate(KEY_PRIMES):
+        factor = slow_product.transform(u % prime, prime)
+        for j, half in enumerate((b, key.uniform.words)):
+            noise = slow_product.transform(errors[j] % prime, prime)
+            before[j, i] = (factor * objects(half[i]) + noise) % prime
+    special = KEY_PRIMES[3]
+    made = np.empty((2, 3, N), dtype=object)
+    for j in (0, 1):
+        rest = slow_product.inverse(before[j, 3], special)
+        delta = rest + special * (-rest * pow(special, -1, T) % T)
+        for i, prime in enumerate(DATA_PRIMES):
+            shifted = before[j, i] - slow_product.transform(delta % prime, prime)
+            made[j, i] = shifted * pow(special, -1, prime) % prime
+    message = slow_product.polynomial_of(objects(slots))
     for i, prime in enumerate(DATA_PRIMES):
-        for polynomial in (0, 1):
-            expected = multiply_arrays(key.public.words[polynomial, i], transformed[i], prime)
-            assert np.array_equal(words[polynomial, i], expected)
+        made[0, i] = (made[0, i] + slow_product.transform(message, prime)) % prime
+    return Ciphertext(made.astype(np.uint64))
 
 
-def test_the_flood_is_t_times_r_and_t_times_e1(engine: Engine) -> None:
-    words = engine.words(noise(engine, ScriptedStream("r"), "x"))
-    found = [from_residues(r) for r in coefficients_of(engine, words)]
-    low, high = ScriptedStream("r").flood("x/r", N)
-    r = low.astype(object) + (high.astype(object) << 62)
-    e1 = ScriptedStream("r").centred_binomial("x/e1", N).astype(object)
-    assert (found[0] == T * r).all()
-    assert (found[1] == T * e1).all()
-    assert 2 ** (FLOOD_BITS - 1) < np.abs(r).max() <= 2**FLOOD_BITS
+def test_c2_is_the_same_for_two_faces_under_the_same_randomness(key: TestKey) -> None:
+    """What the authority sees of the third polynomial depends on what encryptors drew alone.
+
+    Two plaintexts, and two halves b, one of them chosen by the authority: equal second polynomials
+    of the probe, so equal third polynomials of the product. The first polynomials differ.
+    """
+    rng = np.random.default_rng(11)
+    faces = [rng.integers(0, T, N, np.uint64) for _ in range(2)]
+    constant = np.full((4, N), 3, dtype=np.uint64)
+    template = own_encryption(key, key.public.words[0], faces[1], seed=2)
+
+    def third_of(probe: Ciphertext) -> bytes:
+        score = padded_score(key.engine, key.public, probe, template, ScriptedStream("same"))
+        return score.product.tail.words[1].tobytes()
+
+    firsts, thirds = set(), set()
+    for b in (key.public.words[0], constant):
+        for slots in faces:
+            probe = own_encryption(key, b, slots, seed=1)
+            firsts.add(probe.words[0].tobytes())
+            thirds.add(third_of(probe))
+    assert len(firsts) == 4
+    assert len(thirds) == 1
+    other = own_encryption(key, constant, faces[0], seed=3)
+    assert third_of(other) not in thirds  # the control: another draw
 
 
-def test_modular_products_are_exact_at_the_edges() -> None:
+def test_own_encryption_decrypts(key: TestKey, rng: np.random.Generator) -> None:
+    slots = rng.integers(0, T, N, np.uint64)
+    made = own_encryption(key, key.public.words[0], slots, seed=1)
+    assert np.array_equal(key.decrypt(made), slots)
+
+
+# --- ring ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prime", KEY_PRIMES)
+def test_modular_products_are_exact_at_the_edges(prime: int) -> None:
     rng = np.random.default_rng(6)
-    for prime in DATA_PRIMES:
-        edges = [0, 1, 2, prime - 1, prime - 2, prime // 2, 2**53, 2**53 + 1]
-        values = np.array([*edges, *rng.integers(0, prime, 2000)], dtype=np.uint64)
-        factors = [*edges, T, (T << 62) % prime, *(int(f) for f in rng.integers(0, prime, 50))]
-        for factor in factors:
-            expected = values.astype(object) * factor % prime
-            assert (multiply_modulo(values, factor, prime) == expected).all()
-            array = np.full_like(values, factor)
-            assert (multiply_arrays(values, array, prime) == expected).all()
-        inverses = invert_array(values, prime)
-        assert (multiply_arrays(values, inverses, prime) == (values != 0)).all()
+    edges = [0, 1, 2, prime - 1, prime - 2, prime // 2, prime // 2 + 1, 2**45, 2**45 + 1]
+    edges += [2**53 % prime, (2**53 + 1) % prime]
+    values = np.array([*edges, *rng.integers(0, prime, 3000)], dtype=np.uint64)
+    factors = [*edges, T, (T << 36) % prime, *(int(f) for f in rng.integers(0, prime, 60))]
+    for factor in factors:
+        expected = values.astype(object) * factor % prime
+        assert (ring.multiply_modulo(values, factor, prime) == expected).all()
+        array = np.full_like(values, factor)
+        assert (ring.multiply_modulo(values, array, prime) == expected).all()
+        assert (multiply_exact(values, array, prime) == expected).all()
+
+
+@pytest.mark.parametrize("prime", KEY_PRIMES)
+def test_modular_products_are_exact_where_the_quotient_is_closest(prime: int) -> None:
+    """Solved for, not drawn: left * right = k prime + d with |d| <= 2, where rounding tips over."""
+    rng = np.random.default_rng(7)
+    rights = [int(r) for r in rng.integers(1, prime, 400)] + [prime - 1, prime // 2, 2, 3]
+    for d in (-2, -1, 0, 1, 2):
+        left = np.array([d * pow(r, -1, prime) % prime for r in rights], dtype=np.uint64)
+        right = np.array(rights, dtype=np.uint64)
+        assert (ring.multiply_modulo(left, right, prime) == np.uint64(d % prime)).all()
+
+
+def test_small_integers_as_residues() -> None:
+    values = np.array([0, 1, -1, 2**40, -(2**40), 21 * T, -21 * T])
+    for i, prime in enumerate(DATA_PRIMES):
+        assert ring.residues(values)[i].tolist() == [int(v) % prime for v in values]
+
+
+def test_pair_is_coefficient_zero_and_a_sum_of_two(rng: np.random.Generator) -> None:
+    """Half sums of NTT words against the coefficients themselves."""
+    for _ in range(20):
+        words = random_words(rng, 1, SENT_PRIMES)
+        coefficients = np.stack(
+            [slow_product.inverse(objects(words[0, i]), p) for i, p in enumerate(SENT_PRIMES)]
+        )
+        whole = slow_product.combined(list(coefficients))
+        expected = whole[0], (whole[N // 4] + whole[3 * N // 4]) % SENT_MODULUS
+        assert ring.pair(words[0]) == expected
+    for place, expected in ((0, (1, 0)), (N // 4, (0, 1)), (3 * N // 4, (0, 1)), (5, (0, 0))):
+        one = np.zeros(N, dtype=object)
+        one[place] = 1
+        words = np.stack([slow_product.transform(one, p) for p in SENT_PRIMES]).astype(np.uint64)
+        assert ring.pair(words) == expected
+
+
+def test_lanes_are_the_three_coefficient_form_and_seal_s_decoder(rng: np.random.Generator) -> None:
+    """A lane's sum depends on f_0, f_(N/4) and f_(3N/4) alone, in this way: by SEAL's slots."""
+    engine = default_engine()
+    for _ in range(20):
+        polynomial = rng.integers(0, T, N, np.uint64)
+        slots = slots_of_polynomial(engine, polynomial)
+        sums = tuple(int(lane.sum()) % T for lane in slots.reshape(2, LANE))
+        f0, f1, f3 = (int(polynomial[place]) for place in (0, N // 4, 3 * N // 4))
+        assert ring.lane_sums(slots) == sums
+        assert ring.lanes((f0, f1 + f3)) == sums
+        middle, side = LANE * f0, 38468360 * (f1 + f3)
+        assert sums == ((middle + side) % T, (middle - side) % T)
+        others = polynomial.copy()
+        others[1 : N // 4] = rng.integers(0, T, N // 4 - 1, np.uint64)
+        assert ring.lane_sums(slots_of_polynomial(engine, others)) == sums
+
+
+def test_constants_of_the_lanes() -> None:
+    """2 g^2 = -4096^2 modulo t, theta^2 = -2: each from its definition."""
+    assert ring.LANE_FACTOR == 38468360
+    assert (2 * ring.LANE_FACTOR**2 + LANE**2) % T == 0
+    for theta, prime in zip(ring.THETA, DATA_PRIMES, strict=True):
+        assert (theta**2 + 2) % prime == 0
+        psi = least_root(prime)
+        assert theta == (pow(psi, N // 4, prime) + pow(psi, 3 * N // 4, prime)) % prime
+
+
+def test_a_wrap_never_shifts_a_lane_by_nothing() -> None:
+    """Q' = 1 modulo t, so a wrap adds 4096 k +- g l to a lane: a unit for k, l in -1, 0, 1."""
+    for k in (-1, 0, 1):
+        for l in (-1, 0, 1):  # noqa: E741
+            shifts = ring.lanes((k * SENT_MODULUS, l * SENT_MODULUS))
+            assert (0 in shifts) == (k == l == 0)
+
+
+def test_centred_numbers() -> None:
+    half = SENT_MODULUS // 2
+    cases = {0: 0, half: half, half + 1: half + 1 - SENT_MODULUS, -1: -1, SENT_MODULUS - 1: -1}
+    for number, expected in cases.items():
+        assert ring.centred(number) == expected
+    assert (ring.centred(9, 17), ring.centred(8, 17)) == (-8, 8)
+
+
+# --- the padded product --------------------------------------------------------------------------
+
+
+def test_the_product_s_parts_under_chosen_randomness(key: TestKey) -> None:
+    """u (b, a) + (0, t e1) is what the mask adds, and the pad what the head carries."""
+    rng = np.random.default_rng(8)
+    ciphertexts = [key.encrypt(rng.integers(0, T, N, np.uint64)) for _ in range(2)]
+
+    def made(**chosen) -> tuple[np.ndarray, tuple[int, int], np.ndarray]:
+        score = padded_score(
+            key.engine, key.public, *ciphertexts, ScriptedStream("parts", **chosen)
+        )
+        return score.product.tail.words, score.product.head, np.array(score.offsets)
+
+    plain = made(rerandomise=False, pads=(0, 0))
+    masked = made(pads=(0, 0))
+    padded = made(pads=(17, SENT_MODULUS - 5))
+    u = ScriptedStream("parts").ternary("u", N).astype(object)
+    e1 = ScriptedStream("parts").centred_binomial("e1", N).astype(object) * T
+    products = []
+    for i, prime in enumerate(SENT_PRIMES):
+        factor = slow_product.transform(u % prime, prime)
+        a = objects(key.uniform.words[i])
+        c1 = objects(plain[0][0, i]) + factor * a + slow_product.transform(e1 % prime, prime)
+        assert (objects(masked[0][0, i]) == c1 % prime).all()
+        assert np.array_equal(masked[0][1, i], plain[0][1, i])
+        products.append(factor * objects(key.public.half.words[0, i]) % prime)
+    shift = ring.pair(np.stack(products).astype(np.uint64))
+    for place in (0, 1):
+        assert (plain[1][place] + shift[place] - masked[1][place]) % SENT_MODULUS == 0
+    assert [(a - b) % SENT_MODULUS for a, b in zip(padded[1], masked[1], strict=True)] == [
+        17,
+        SENT_MODULUS - 5,
+    ]
+    omega = ScriptedStream("parts").unit("omega")
+    lanes = ring.lanes((17, -5))
+    assert [int(v) % T for v in (padded[2] - masked[2]) * omega] == list(lanes)
+
+
+def test_the_flood_and_the_scaled_template(key: TestKey) -> None:
+    """t beta stands on the first polynomial of omega T: the phase before the product, exactly."""
+    from gateway.he.product import _flood
+
+    low, high = ScriptedStream("flood").flood("beta", N)
+    beta = low.astype(object) + (high.astype(object) << 36) - 2**76
+    found = from_residues(_flood(ScriptedStream("flood")))
+    assert (found == T * beta).all()
+    assert 2**75 < np.abs(beta).max() <= 2**76
+    words = key.engine.transformed(np.stack([_flood(ScriptedStream("flood"))] * 2))
+    assert (from_residues(coefficients_of(key.engine, words)[0]) == T * beta).all()
