@@ -8,9 +8,9 @@ it is as small as the objects whose memory Python keeps for itself.
 from typing import Any
 
 from gateway.he.engine import Engine, EngineName, default_engine, make_engine
-from gateway.he.evaluation import AuditSecret, Evaluation, Inputs
+from gateway.he.evaluation import Evaluation, Inputs
 from gateway.he.isolation import Limits, WorkerPool
-from gateway.wire.audit import AuditRequest
+from gateway.wire.audit import AuditRequest, AuditSecret
 from gateway.wire.evaluation import evaluation_digest
 from gateway.wire.ids import Digest, Nonce
 
@@ -26,7 +26,7 @@ class RepetitionBench:
 
         Args:
             inputs: ``Inputs`` as bytes, without ciphertexts and dealing.
-            secret: as ``gateway.he.evaluation.AuditSecret`` splits it.
+            secret: as ``gateway.wire.audit.AuditSecret`` splits it.
 
         Returns:
             The evaluation's digest.

@@ -24,11 +24,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.he.evaluation import AuditSecret
 from gateway.he.randomness import seed_commitment
 from gateway.he.session_key import MAX_LIFETIME, SessionKey
 from gateway.wire import cose
-from gateway.wire.audit import AuditDemand, AuditRequest, Evaluated
+from gateway.wire.audit import AuditDemand, AuditRequest, AuditSecret, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import Refused
 from gateway.wire.evaluation import AttemptNonce

@@ -14,20 +14,16 @@ from gateway.he.product import PaddedScore, padded_score
 from gateway.he.randomness import SeedStream, new_seed, seed_commitment
 from gateway.he.session_key import SessionKey
 from gateway.he.transcript import transcript_digest
+from gateway.wire.audit import AuditSecret
 from gateway.wire.cose import Signed, peek
-from gateway.wire.dealing import DEALING_BYTES, GATEWAY, Dealing
+from gateway.wire.dealing import GATEWAY, Dealing
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.evaluation import LaneBits, LaneValues
 from gateway.wire.host.memory import wipe
 from gateway.wire.ids import Commitment, Digest, Nonce, SessionId
 from gateway.wire.policy import MatchPolicy
-from gateway.wire.polynomials import (
-    FRESH_BYTES,
-    Ciphertext,
-    PaddedProduct,
-    SessionKeyHalf,
-)
-from gateway.wire.profile import SEED_BYTES, T
+from gateway.wire.polynomials import Ciphertext, PaddedProduct, SessionKeyHalf
+from gateway.wire.profile import T
 from gateway.wire.sealing import SealingPublicKey
 from gateway.wire.session import SessionGrant
 
@@ -165,8 +161,8 @@ class Evaluation:
         The seed goes to nobody else: with the authority's answer it opens the score.
         """
         given = self._inputs
-        secret = bytearray(given.template.encoded + given.probe.encoded + given.dealing.encoded)
-        secret += self._seed
+        parts = given.template.encoded, given.probe.encoded, given.dealing.encoded
+        secret = AuditSecret(*parts, self._seed).joined()
         try:
             return auditor.seal_for_audit(secret, demand)
         finally:
@@ -177,30 +173,3 @@ class Evaluation:
         wipe(self._seed)
         self._score = None
         self._engine.overwrite_pool()
-
-
-@dataclass(frozen=True)
-class AuditSecret:
-    """What ``sealed_for_audit`` seals, opened."""
-
-    template: bytes = field(repr=False)
-    probe: bytes = field(repr=False)
-    dealing: bytes = field(repr=False)
-    seed: bytearray = field(repr=False)
-
-    @classmethod
-    def split(cls, secret: bytes) -> "AuditSecret":
-        """Its parts. The caller overwrites the seed."""
-        if len(secret) != AUDIT_SECRET_BYTES:
-            raise CallerMisuse("not an audit's secret")
-        view = memoryview(secret)
-        ends = FRESH_BYTES, 2 * FRESH_BYTES, 2 * FRESH_BYTES + DEALING_BYTES
-        return cls(
-            bytes(view[: ends[0]]),
-            bytes(view[ends[0] : ends[1]]),
-            bytes(view[ends[1] : ends[2]]),
-            bytearray(view[ends[2] :]),
-        )
-
-
-AUDIT_SECRET_BYTES = 2 * FRESH_BYTES + DEALING_BYTES + SEED_BYTES

@@ -21,17 +21,5 @@ def transcript_digest(
     nonce: Nonce,
 ) -> Digest:
     """What every stream of the evaluation depends on, beside the seed."""
-    return digest_of(
-        cbor.encode(
-            [
-                _LABEL,
-                grant,
-                policy,
-                template_assertion,
-                submission_assertion,
-                template,
-                probe,
-                nonce,
-            ]
-        )
-    )
+    messages = [grant, policy, template_assertion, submission_assertion, template, probe, nonce]
+    return digest_of(cbor.encode([_LABEL, *messages]))

@@ -4,10 +4,12 @@ Order: shares -> signed demand (authority to gateway) -> inputs, sealed cipherte
 (gateway to auditor) -> signed report -> the same report (gateway to authority) -> signed decision.
 """
 
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Self
 
 from pydantic import Field
 
+from gateway.wire.errors import MalformedMessage
 from gateway.wire.evaluation import Decision, EvaluationFacts, LaneValues
 from gateway.wire.ids import (
     DigestField,
@@ -17,8 +19,9 @@ from gateway.wire.ids import (
     UnixTime,
 )
 from gateway.wire.message import SMALL, Message
-from gateway.wire.polynomials import PUBLIC_KEY_BYTES
-from gateway.wire.sealing import SEALED_AUDIT_BYTES
+from gateway.wire.polynomials import FRESH_BYTES, PUBLIC_KEY_BYTES
+from gateway.wire.profile import SEED_BYTES
+from gateway.wire.sealing import AUDIT_SECRET_BYTES, SEALED_AUDIT_BYTES
 from gateway.wire.session import PolicyBytes, PublicKeyBytes, SignedBytes
 
 
@@ -88,3 +91,34 @@ class AuditResult(Message):
 
     session: SessionIdField
     report: SignedBytes
+
+
+@dataclass(frozen=True)
+class AuditSecret:
+    """What is sealed to an auditor for one demand. Nothing of it shows in a ``repr``."""
+
+    template: bytes = field(repr=False)
+    probe: bytes = field(repr=False)
+    """Canonical ciphertexts."""
+    dealing: bytes = field(repr=False)
+    """The gateway's."""
+    seed: bytearray = field(repr=False)
+
+    def joined(self) -> bytearray:
+        """One buffer, which the caller overwrites."""
+        return bytearray().join((self.template, self.probe, self.dealing, self.seed))
+
+    @classmethod
+    def split(cls, secret: bytes) -> Self:
+        """The parts of an opened secret. The caller overwrites the seed.
+
+        Raises:
+            MalformedMessage: another length.
+        """
+        if len(secret) != AUDIT_SECRET_BYTES:
+            raise MalformedMessage("not the secret of an audit")
+        view, ends = memoryview(secret), (FRESH_BYTES, 2 * FRESH_BYTES, -SEED_BYTES)
+        template, probe, dealing = (
+            bytes(view[a:b]) for a, b in zip((0, *ends), ends, strict=False)
+        )
+        return cls(template, probe, dealing, bytearray(view[-SEED_BYTES:]))
