@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Final
 
 from gateway.attack import (
+    authority_and_device,
     curious_authority,
     disk_thief,
     enumerator,
@@ -19,14 +20,14 @@ from gateway.attack.deployment import Site
 from gateway.attack.report import Progress, Report
 
 DEFENCES: Final = {
-    "masking": "a uniform value is added to every slot of the score",
-    "rerandomisation": "what goes to the authority is added to a fresh encryption of zero",
-    "flooding": "noise that shows anything is drowned in noise that shows nothing",
-    "scale-proof": "the score measures a probe against its own length",
+    "halves": "the number added to a score is dealt in halves, so neither server knows it",
+    "pad": "of the product's first polynomial two numbers travel, each under a uniform pad",
+    "rerandomisation": "the product's second polynomial is added to a fresh encryption of zero",
+    "uniform-a": "half of a session's key follows from nonces: nobody chooses it",
     "replay-bound": "a face more alike than two pictures ever are is refused",
     "sealing": "the template is sealed to the gateway, so the device cannot copy it",
     "caps": "five decisions a day for one document, three mismatches lock it",
-    "one-answer": "a session's key answers once and is destroyed",
+    "one-answer": "a session's key and dealing answer once each and are destroyed",
     "trust": "templates count only when an enrolled issuer signed them",
     "nonces": "a signed request counts once",
     "pepper": "handles need a key that never leaves the authority, and the issuer's site salt",
@@ -55,6 +56,7 @@ ATTACKERS: Final = {
     for module in (
         curious_authority,
         malicious_authority,
+        authority_and_device,
         malicious_gateway,
         lying_device,
         issuer_impostor,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gateway.audit.intervals import Interval, share
 from gateway.wire.errors import SealmatchError
 
 NOTHING = "nothing"
@@ -26,6 +27,11 @@ class Attempt:
     """What came out, in words; ``NOTHING`` where nothing did."""
     instead: str
     """What came of the tries that did not succeed."""
+
+    @property
+    def interval(self) -> Interval:
+        """Exact 95 % confidence interval of the chance that one try succeeds."""
+        return share(self.successes, self.tries)
 
 
 @dataclass
@@ -66,9 +72,12 @@ class Report:
         state = f"without {self.disabled}" if self.disabled else "all defences on"
         width = max((len(a.what) for a in self.attempts), default=0)
         lines = [f"{self.attacker} ({state}, {self.seconds:.0f} s)", f"  {self.holds}"]
-        lines.append(f"  {'attempt':<{width}}  {'tries':>9}  {'succeeded':>9}  otherwise")
+        lines.append(
+            f"  {'attempt':<{width}}  {'tries':>9}  {'succeeded':>9}  {'95 %':>16}  otherwise"
+        )
         lines += [
-            f"  {a.what:<{width}}  {a.tries:>9,}  {a.successes:>9,}  {a.instead}".rstrip()
+            f"  {a.what:<{width}}  {a.tries:>9,}  {a.successes:>9,}  {_percent(a.interval):>16}"
+            f"  {a.instead}".rstrip()
             for a in self.attempts
         ]
         lines += [f"  note: {remark}" for remark in self.remarks]
@@ -78,9 +87,15 @@ class Report:
         return {
             "attacker": self.attacker,
             "disabled": self.disabled,
-            "attempts": [vars(attempt) for attempt in self.attempts],
+            "attempts": [
+                {**vars(a), "interval": [a.interval.low, a.interval.high]} for a in self.attempts
+            ],
             "remarks": self.remarks,
             "recovered": self.closing.removeprefix("recovered: "),
             "succeeded": self.succeeded,
             "seconds": round(self.seconds, 1),
         }
+
+
+def _percent(interval: Interval) -> str:
+    return f"{100 * interval.low:.3g} to {100 * interval.high:.3g} %"

@@ -1,9 +1,10 @@
 """A key authority in the attacker's hands: it follows the protocol and keeps everything it sees.
 
 ``python -m gateway.attack.spying_authority DIRECTORY keys.cli serve`` runs the real service; only
-the keeper of session keys is replaced by one that leaves, per decision, the secret key and all
-ciphertexts in DIRECTORY, where the attacker reads them. Nothing here but this module and
-``lying_authority`` has secret keys.
+the keeper of session keys is replaced by one that leaves in DIRECTORY, where the attacker reads
+it, the secret key of every session when it is made and all that was seen of it when it is decided.
+With ``trapdoored`` before DIRECTORY the other half of each key has a trapdoor. Nothing here but
+this module and ``lying_authority`` has secret keys.
 """
 
 import importlib
@@ -12,119 +13,163 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
-import zstandard
-from numpy.typing import NDArray
 
-from gateway.attack.division import coefficients_of, from_residues, multiply
+from gateway.attack import trapdoor
 from gateway.attack.weakened import replace
-from gateway.he import layout
 from gateway.he.engine import Engine, default_engine
+from gateway.he.interval import accepts, share
+from gateway.he.session_key import SessionKey, UniformHalf
+from gateway.wire import cbor
 from gateway.wire.cose import SigningKey
-from gateway.wire.ids import PartyId, SubjectHandle, SubjectInner
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey, Words
-from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, N
-from keys.authority import SessionSecret, lane_sums
+from gateway.wire.dealing import AUTHORITY, Dealing
+from gateway.wire.evaluation import Pair
+from gateway.wire.ids import Digest, KeyId, PartyId, SubjectHandle, SubjectInner
+from gateway.wire.policy import MatchPolicy
+from gateway.wire.polynomials import PaddedProduct, SessionKeyHalf, Words
+from gateway.wire.profile import SENT_PRIMES, N
+from keys.authority import SessionSecret
 from keys.config import AuthoritySettings
 from keys.custody import Custody, open_vault
 
 HandleMaker = Callable[[SubjectInner], tuple[SubjectHandle, ...]]
 
+TRAPDOORED: Final = "trapdoored"
+
 
 @dataclass(frozen=True)
 class View:
-    """Everything that the authority has of one decision."""
+    """Everything that the authority has of one decision, beside what it signed."""
 
     secret: Words = field(repr=False)
-    """The secret polynomial modulo the data primes, NTT form, shape (3, 8192)."""
-    masked: tuple[int, ...] = field(repr=False)
-    """m of each lane."""
-    bits: Ciphertext
-    rows: Ciphertext
+    """s modulo the primes of Q', NTT form, shape (2, 8192)."""
+    seed: bytes = field(repr=False)
+    """Of the key's uniform half."""
+    product: PaddedProduct
+    omega: int
+    dealing: Dealing
+    """Its own."""
+    masked: Pair
+    """m' of each lane: what it answered."""
+    values: Pair
+    """m of each lane: what came back."""
+    shares: Pair
+    bits: tuple[bool, bool]
+    """Whether each lane accepts."""
 
-    @property
-    def lanes(self) -> int:
-        return len(self.masked)
+    def encoded(self) -> bytes:
+        return cbor.encode(
+            [
+                self.secret.tobytes(),
+                self.seed,
+                self.product.encoded,
+                self.omega,
+                self.dealing.encoded,
+                *([int(value) for value in one] for one in self._pairs()),
+            ]
+        )
 
-    def phases(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Phases of rows and bits as exact integers centred modulo Q."""
-        stacked = np.stack([self._phase_words(c) for c in (self.rows, self.bits)])
-        rows, bits = (from_residues(r) for r in coefficients_of(default_engine(), stacked))
-        return rows, bits
+    @classmethod
+    def decode(cls, data: bytes) -> "View":
+        secret, seed, product, omega, dealing, masked, values, shares, bits = cbor.decode(data)
+        return cls(
+            np.frombuffer(secret, np.uint64).reshape(len(SENT_PRIMES), N),
+            seed,
+            PaddedProduct.decode(product),
+            omega,
+            Dealing.decode(dealing, AUTHORITY),
+            (masked[0], masked[1]),
+            (values[0], values[1]),
+            (shares[0], shares[1]),
+            (bool(bits[0]), bool(bits[1])),
+        )
 
-    def _phase_words(self, ciphertext: Ciphertext) -> Words:
-        """c0 + c1 s in NTT form."""
-        words = ciphertext.words
-        result: Words = np.empty((len(DATA_PRIMES), N), dtype=np.uint64)
-        for i, prime in enumerate(DATA_PRIMES):
-            product = multiply(words[1, i], self.secret[i], prime)
-            result[i] = (words[0, i] + product) % np.uint64(prime)
-        return result
+    def _pairs(self) -> tuple[Pair, Pair, Pair, tuple[bool, bool]]:
+        return self.masked, self.values, self.shares, self.bits
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What is kept of a product until the decision."""
+
+    secret: Words
+    seed: bytes
+    product: PaddedProduct
+    omega: int
+    masked: Pair
 
 
 class SpyingSecret(SessionSecret):
-    """A session's key that writes down what it is used for."""
+    """A session's key that keeps what it was used for, by the dealing that goes with it."""
 
-    __slots__ = ("_seen", "directory")
-    _seen: tuple[list[int], Words]
-    directory: Path
+    __slots__ = ("keeper", "seed")
+    keeper: "SpyingWorkers"
+    seed: bytes
 
-    def encrypt_bits(self, masked_product: Ciphertext, lanes: int) -> Ciphertext:
-        bits = super().encrypt_bits(masked_product, lanes)
-        self._seen = (lane_sums(self._decrypt(masked_product), lanes), bits.words)
-        return bits
-
-    def decide(self, blinded_rows: Ciphertext, lanes: int) -> bool:
-        decision = super().decide(blinded_rows, lanes)
-        masked, bits = self._seen
-        path = self.directory / f".{secrets.token_hex(8)}.npz"
-        np.savez(
-            path,
-            secret=_secret_words(self._secret),
-            masked=np.array(masked, dtype=np.uint64),
-            bits=bits,
-            rows=blinded_rows.words,
-        )
-        path.rename(path.with_name(path.name.removeprefix(".")))
-        return decision
+    def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> Pair:
+        assert self._secret is not None
+        secret = self._secret.copy()
+        masked = self.keeper.altered(super().answer(product, omega, dealing), dealing)
+        seen = Answered(secret, self.seed, product, omega, masked)
+        self.keeper.answered[dealing.digest] = seen
+        return masked
 
 
 class SpyingWorkers:
     """Takes the place of ``keys.workers.SecretWorkers``; keeps its keys in this process."""
 
     directory: Path
+    running: "SpyingWorkers"
 
     def __init__(self, *_: object) -> None:
         self._engine: Engine = default_engine()
+        self.answered: dict[Digest, Answered] = {}
+        SpyingWorkers.running = self
 
     def start(self) -> None:
         """Nothing to start."""
 
-    def make(self) -> tuple[SpyingSecret, SessionPublicKey]:
-        secret, public = SpyingSecret.make(self._engine)
-        if not isinstance(secret, SpyingSecret):
+    def make(self, uniform: UniformHalf) -> tuple[SpyingSecret, SessionKeyHalf]:
+        secret, half = SpyingSecret.make(self._engine, uniform)
+        if not isinstance(secret, SpyingSecret) or secret._secret is None:
             raise TypeError("a spying authority makes spying keys")
-        secret.directory = self.directory
-        return secret, public
+        secret.keeper, secret.seed = self, uniform.seed
+        self.leave(f"key-{SessionKey(half, uniform).key_id.hex()}", secret._secret.tobytes())
+        return secret, half
 
     def stop(self) -> None:
         """Nothing to stop."""
 
+    def altered(self, masked: Pair, _: Dealing) -> Pair:
+        """What is answered in the place of the right values; here these."""
+        return masked
+
+    def decided(self, honest: bool, view: View) -> bool:
+        """What is signed in the place of the right decision; here that."""
+        self.leave(f"view-{secrets.token_hex(8)}", view.encoded())
+        return honest
+
+    def leave(self, name: str, data: bytes) -> None:
+        """Put a file where the attacker looks, whole."""
+        path = self.directory / f".{name}"
+        path.write_bytes(data)
+        path.rename(self.directory / name)
+
 
 def take_view(directory: Path) -> View:
     """The one decision that the authority has seen since the last call."""
-    (path,) = directory.glob("[0-9a-f]*.npz")
-    with np.load(path) as seen:
-        view = View(
-            seen["secret"],
-            tuple(int(m) for m in seen["masked"]),
-            Ciphertext(seen["bits"]),
-            Ciphertext(seen["rows"]),
-        )
+    (path,) = directory.glob("view-*")
+    view = View.decode(path.read_bytes())
     path.unlink()
     return view
+
+
+def secret_of(directory: Path, key: KeyId) -> Words:
+    """s of an open session modulo the primes of Q', NTT form, shape (2, 8192)."""
+    held = (directory / f"key-{key.hex()}").read_bytes()
+    return np.frombuffer(held, np.uint64).reshape(len(SENT_PRIMES), N)
 
 
 def handles_with(pepper: bytes, gateway: PartyId) -> HandleMaker:
@@ -151,21 +196,56 @@ def authority_secrets(environment: Mapping[str, str]) -> dict[str, bytes]:
     }
 
 
-def _secret_words(secret: Any) -> Words:
-    body = zstandard.ZstdDecompressor().decompressobj().decompress(layout.save(secret)[16:])
-    words = np.frombuffer(body, "<u8", offset=len(body) - len(KEY_PRIMES) * N * 8)
-    return words.reshape(len(KEY_PRIMES), N)[: len(DATA_PRIMES)].astype(np.uint64)
+def take_over(keeper: type[SpyingWorkers]) -> None:
+    """Let the service of this process use another keeper of keys."""
+    service = importlib.import_module("keys.service")
+    honest = service.decide
+
+    def decide(policy: MatchPolicy, dealing: Dealing, values: Pair, shares: Pair) -> bool:
+        decision = honest(policy, dealing, values, shares)
+        running = SpyingWorkers.running
+        seen = running.answered.pop(dealing.digest)
+        first, second = (
+            accepts(rule, m, (theirs, share(AUTHORITY, lane, rule, m)))
+            for rule, lane, m, theirs in zip(
+                policy.lanes, dealing.lanes, values, shares, strict=True
+            )
+        )
+        view = View(
+            seen.secret,
+            seen.seed,
+            seen.product,
+            seen.omega,
+            dealing,
+            seen.masked,
+            values,
+            shares,
+            (first, second),
+        )
+        return running.decided(bool(decision), view)
+
+    replace(service, "decide", decide)
+    replace(importlib.import_module("keys.app"), "SecretWorkers", keeper)
 
 
-def main(arguments: Sequence[str]) -> int:
+def serve(keeper: type[SpyingWorkers], arguments: Sequence[str]) -> int:
     """Replace the keeper of keys, then run the authority's own command."""
     directory, module, *rest = arguments
-    SpyingWorkers.directory = Path(directory)
-    SpyingWorkers.directory.mkdir(exist_ok=True)
+    keeper.directory = Path(directory)
+    keeper.directory.mkdir(exist_ok=True)
     if rest == ["serve"]:
-        replace(importlib.import_module("keys.app"), "SecretWorkers", SpyingWorkers)
+        take_over(keeper)
     return int(importlib.import_module(module).main(rest))
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Serve, with keys that are honest or have a trapdoor."""
+    if arguments[0] == TRAPDOORED:
+        trapdoor.install()
+        arguments = arguments[1:]
+    return serve(SpyingWorkers, arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    # Run as a program this module has two names; the classes of the other are those in use.
+    sys.exit(importlib.import_module("gateway.attack.spying_authority").main(sys.argv[1:]))

@@ -10,22 +10,25 @@ server no longer has is an error, never an attack that silently proves nothing.
 import dataclasses
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
+from gateway.issuer import issuer
 from gateway.wire import cose
+from gateway.wire.dealing import Dealing, LaneDealing, Party
 from gateway.wire.policy import LanePolicy
-from gateway.wire.polynomials import FRESH_BYTES
+from gateway.wire.profile import T
 from gateway.wire.requests import NonceMemory
-from gateway.wire.sealing import SealingPrivateKey
+from gateway.wire.sealing import Sealed, SealingPrivateKey
 from gateway.wire.submission import TemplateAssertion
 
 OPEN_PEPPER = bytes(32)
 """The pepper of an authority without one."""
 
 _GATEWAY, _AUTHORITY = "gateway.cli.serve", "keys.cli"
-_ENCAPSULATION_BYTES = 1120
+_ENCAPSULATION_BYTES, _TAG_BYTES = 1120, 16
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,15 +53,17 @@ def replace(owner: object, name: str, value: object) -> None:
     setattr(owner, name, value)
 
 
-def _workshop(name: str) -> Callable[[], None]:
+def _workshop(name: str, module: str = "gateway.server.evaluation") -> Callable[[], None]:
+    """The server's worker processes run a workshop of ``gateway.attack.workshops``."""
+
     def weakening() -> None:
-        evaluation = importlib.import_module("gateway.server.evaluation")
-        pool = evaluation.WorkerPool
+        server = importlib.import_module(module)
+        pool = server.WorkerPool
 
         def weakened_pool(_: str, *given: Any) -> Any:
             return pool(f"gateway.attack.workshops:{name}", *given)
 
-        replace(evaluation, "WorkerPool", weakened_pool)
+        replace(server, "WorkerPool", weakened_pool)
 
     return weakening
 
@@ -75,16 +80,49 @@ def _any_replay() -> None:
 
 def _no_sealing() -> None:
     """Templates travel in the open, in the place of the sealed bytes."""
+    honest = SealingPrivateKey.open
 
-    def in_the_open(_: object, sealed: bytes, *__: object) -> bytes:
-        return sealed[_ENCAPSULATION_BYTES:][:FRESH_BYTES]
+    def in_the_open(self: Any, what: Sealed, sealed: bytes, *given: Any) -> bytes:
+        if what is not Sealed.TEMPLATE:
+            return honest(self, what, sealed, *given)
+        return sealed[_ENCAPSULATION_BYTES:-_TAG_BYTES]
 
     replace(SealingPrivateKey, "open", in_the_open)
 
 
-def sealed_in_the_open(template: bytes, length: int) -> bytes:
+def sealed_in_the_open(template: bytes) -> bytes:
     """What an issuer hands over that does not seal."""
-    return bytes(_ENCAPSULATION_BYTES) + template.ljust(length - _ENCAPSULATION_BYTES, b"\0")
+    return bytes(_ENCAPSULATION_BYTES) + template + bytes(_TAG_BYTES)
+
+
+@contextmanager
+def undivided_dealings(knows: Party) -> Iterator[None]:
+    """Issuers of this process deal r whole to one server; the other's half is zero."""
+    honest = issuer.deal
+
+    def whole(random: Callable[[int], bytes]) -> tuple[Dealing, Dealing]:
+        dealt = honest(random)
+        r = [
+            sum(lane.share for lane in lanes) % T
+            for lanes in zip(*(d.lanes for d in dealt), strict=True)
+        ]
+        first, second = (
+            Dealing(
+                one.party,
+                (
+                    LaneDealing(one.lanes[0].key, r[0] if one.party == knows else 0),
+                    LaneDealing(one.lanes[1].key, r[1] if one.party == knows else 0),
+                ),
+            )
+            for one in dealt
+        )
+        return first, second
+
+    replace(issuer, "deal", whole)
+    try:
+        yield
+    finally:
+        replace(issuer, "deal", honest)
 
 
 def _anybodys_templates() -> None:
@@ -111,16 +149,27 @@ def _no_caps() -> None:
     replace(caps, "_check_subject", lambda *_: None)
 
 
+def _chosen_a() -> None:
+    """The uniform half of a session's key has a trapdoor, and its owner."""
+    importlib.import_module("gateway.attack.trapdoor").install()
+
+
+def _chosen_a_at_the_gateway() -> None:
+    _chosen_a()
+    _workshop("with_a_trapdoor")()
+
+
 def _many_answers() -> None:
-    """A session's key outlives its decision and answers again, to other rows as well."""
+    """Key and dealing outlive their answer and answer again, to other messages as well."""
     session = importlib.import_module("keys.sessions").Session
     service = importlib.import_module("keys.service").AuthorityService
     honest = service._fell
 
-    def tossed_again(self: Any, asked: Any, rows: Any) -> Any:
+    def tossed_again(self: Any, asked: Any, shares: Any) -> Any:
         asked.toss = None
-        return honest(self, asked, rows)
+        return honest(self, asked, shares)
 
+    _workshop("keeping_keys", "keys.workers")()
     replace(session, "require", lambda *_: None)
     replace(session, "close", lambda *_: None)
     replace(service, "_fell", tossed_again)
@@ -145,10 +194,9 @@ def _no_pepper() -> None:
 _Weakening = Callable[[], None] | None
 
 _WEAKENINGS: dict[str, tuple[_Weakening, _Weakening]] = {
-    "masking": (_workshop("without_masking"), None),
+    "pad": (_workshop("without_pad"), None),
     "rerandomisation": (_workshop("without_rerandomisation"), None),
-    "flooding": (_workshop("without_flooding"), None),
-    "scale-proof": (_workshop("without_scale_proof"), None),
+    "uniform-a": (_chosen_a_at_the_gateway, _chosen_a),
     "replay-bound": (_any_replay, None),
     "sealing": (_no_sealing, None),
     "trust": (_anybodys_templates, _anybodys_templates),

@@ -1,70 +1,68 @@
-"""Evaluation workers of a gateway that lacks one defence; ``gateway.attack.weakened`` names them.
+"""Workers of a server that lacks one defence; ``gateway.attack.weakened`` names them.
 
 Each function runs inside a worker process, replaces one thing there and makes the bench.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.attack import trapdoor
 from gateway.attack.weakened import replace
-from gateway.he import blinding, evaluation, product
-from gateway.he.engine import Engine, Handle
+from gateway.he import evaluation
+from gateway.he.engine import make_engine
 from gateway.he.randomness import SeedStream
-from gateway.server.evaluation import EvaluationBench, make_tenseal_bench
-from gateway.wire.policy import LanePolicy
-from gateway.wire.polynomials import Words
-from gateway.wire.profile import DATA_PRIMES, N
+from gateway.server.evaluation import EvaluationBench, make_seal_python_bench
+
+
+class UnpaddedStream(SeedStream):
+    """Draws zeros for the pads of the two numbers."""
+
+    def numbers(self, label: str, count: int) -> list[int]:
+        return [0 for _ in super().numbers(label, count)]
 
 
 class UnmaskedStream(SeedStream):
-    """Draws zeros for the mask."""
+    """Draws zeros for the encryption of zero that is added to the second polynomial."""
 
-    def residues(self, label: str, count: int) -> NDArray[np.uint64]:
-        values = super().residues(label, count)
-        return np.zeros_like(values) if label == "product/mask" else values
-
-
-class UnfloodedStream(SeedStream):
-    """Draws zeros for the flood."""
-
-    def flood(self, label: str, count: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        low, high = super().flood(label, count)
-        return np.zeros_like(low), np.zeros_like(high)
-
-
-class UnrandomisedStream(SeedStream):
-    """Draws zeros for the error of the re-randomisation."""
+    def ternary(self, label: str, count: int) -> NDArray[np.int64]:
+        return np.zeros_like(super().ternary(label, count))
 
     def centred_binomial(self, label: str, count: int) -> NDArray[np.int64]:
         return np.zeros_like(super().centred_binomial(label, count))
 
 
-def without_masking() -> EvaluationBench:
-    replace(evaluation, "SeedStream", UnmaskedStream)
-    return make_tenseal_bench()
+def drawing(stream: type[SeedStream]) -> Callable[[], EvaluationBench]:
+    """A workshop whose evaluations draw from another stream."""
+
+    def workshop() -> EvaluationBench:
+        replace(evaluation, "SeedStream", stream)
+        return make_seal_python_bench()
+
+    return workshop
 
 
-def without_flooding() -> EvaluationBench:
-    replace(evaluation, "SeedStream", UnfloodedStream)
-    return make_tenseal_bench()
+without_pad = drawing(UnpaddedStream)
+without_rerandomisation = drawing(UnmaskedStream)
 
 
-def without_rerandomisation() -> EvaluationBench:
-    def nothing(engine: Engine, *_: object) -> Handle:
-        return engine.load(np.zeros((2, len(DATA_PRIMES), N), dtype=np.uint64))
-
-    replace(blinding, "rerandomiser", nothing)
-    replace(evaluation, "SeedStream", UnrandomisedStream)
-    return make_tenseal_bench()
+def with_a_trapdoor() -> EvaluationBench:
+    trapdoor.install()
+    return make_seal_python_bench()
 
 
-def without_scale_proof() -> EvaluationBench:
-    """v = Ks <p, b>: the plain inner product."""
+def keeping_keys() -> Any:
+    """An authority's worker whose keys answer as often as they are asked."""
+    # keys is deployed apart; a gateway under attack runs without it
+    from keys import authority, workers  # noqa: PLC0415
 
-    def plain(_: Words, template: Words, lanes: tuple[LanePolicy, ...]) -> Words:
-        primes = np.array(DATA_PRIMES, dtype=np.uint64)[:, None]
-        weighed: Words = np.uint64(lanes[0].ks) * template % primes
-        return weighed
+    class Keeping(dict[bytes, Any]):
+        def pop(self, name: bytes, *_: object) -> Any:
+            return self[name]
 
-    replace(product, "_weigh", plain)
-    return make_tenseal_bench()
+    replace(authority.SessionSecret, "destroy", lambda _: None)
+    bench = workers.Bench(make_engine("seal-python"))
+    bench._held = Keeping()
+    return bench

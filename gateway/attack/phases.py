@@ -1,0 +1,61 @@
+"""Ring elements as exact integers: what somebody who holds a secret key computes with.
+
+The product never leaves the NTT form and the two numbers of ``gateway.he.ring``. An attacker looks
+at all 8192 coefficients of what decrypts, and at the slots that they stand for.
+"""
+
+import math
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.he import layout
+from gateway.he.engine import Engine, Slots
+from gateway.he.ring import multiply_modulo
+from gateway.wire.polynomials import Words
+from gateway.wire.profile import DATA_PRIMES, N, T
+
+Integers = NDArray[Any]
+"""Python integers, shape (8192,)."""
+
+Q: Final = math.prod(DATA_PRIMES)
+
+
+def coefficients(engine: Engine, words: Words) -> Integers:
+    """Coefficients, centred modulo the primes' product, of an element of R_Q or R_Q'.
+
+    Args:
+        words: NTT form, shape (3, 8192) or (2, 8192).
+    """
+    primes = DATA_PRIMES[: len(words)]
+    handle = engine._load((words, words))  # SEAL's alone: nothing of it is kept
+    engine._evaluator.transform_from_ntt_inplace(handle)
+    saved = layout._body(engine._saved(handle))
+    size = 2 * words.size
+    read = np.frombuffer(saved, "<u8", offset=len(saved) - 8 * size).reshape(2, *words.shape)
+    modulus = math.prod(primes)
+    total = np.zeros(N, dtype=object)
+    for residues, prime in zip(read[0].astype(object), primes, strict=True):
+        rest = modulus // prime
+        total += residues * pow(rest, -1, prime) % prime * rest
+    total %= modulus
+    return np.where(total > modulus // 2, total - modulus, total)
+
+
+def slots_of(engine: Engine, polynomial: Integers) -> Slots:
+    """Slots modulo t of an integer polynomial."""
+    reduced = np.mod(polynomial, T).astype(np.uint64)
+    plaintext = engine._read(
+        engine.library.Plaintext(), layout.plaintext_layout(reduced, engine._version)
+    )
+    return np.asarray(engine._encoder.decode_uint64(plaintext), dtype=np.uint64)
+
+
+def divided_slots(slots: Slots, divisor: int | Slots) -> NDArray[np.int64]:
+    """Slots over a number or other slots modulo t, centred; zero where it cannot be divided."""
+    over = np.broadcast_to(np.asarray(divisor, dtype=np.uint64), slots.shape)
+    inverses = {value: pow(value, -1, T) if value else 0 for value in set(over.tolist())}
+    factor = np.array([inverses[value] for value in over.tolist()], dtype=np.uint64)
+    quotient = multiply_modulo(slots, factor, T).astype(np.int64)
+    return np.where(quotient > T // 2, quotient - T, quotient)
