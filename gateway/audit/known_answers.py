@@ -1,12 +1,13 @@
 """Sessions with known answers: how a key authority that lies is caught (protocol, section 9).
 
-A carrier makes up two vectors, works out the answer in plain integers, and registers with them as
-with anybody. To the authority such a session is like every other: it sees uniform values, a
-subject handle it has not seen before, and a device that registers people all day. So it cannot be
-honest in these sessions only, and a wrong answer in one of them is a proof of nothing else.
+A carrier makes up vectors, works out the answer in plain integers, and registers with them as with
+anybody. To the authority such a session is like every other: it sees uniform values, a subject
+handle it has not seen before, and a device that registers people all day. So it cannot be honest in
+these sessions only, and a wrong answer in one of them is a proof of nothing else.
 
-Half of the pairs lie close to the threshold, on either side: an authority that does not know the
-answer itself (because it spent the session on learning something else) has to guess there.
+An authority that spends a lane's one bit on learning something else does not know that lane's
+answer. So most sessions lie close to an end of one lane's interval, on either side, while the other
+lane accepts: there it has to guess.
 """
 
 import math
@@ -17,52 +18,72 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.he.quantise import quantise
+from gateway.he.frame import probe_signs, template_values
 from gateway.he.randomness import SeedStream
 from gateway.wire.evaluation import Outcome
-from gateway.wire.policy import MatchPolicy
-from gateway.wire.profile import LANE, SEED_BYTES
+from gateway.wire.policy import KAPPA, MatchPolicy
+from gateway.wire.profile import DIMENSION, SEED_BYTES
 
 CONFIDENCE: Final = 0.95
 
-_FAR: Final[tuple[float, ...]] = (0.05, 0.72)
+_STRANGERS: Final = 0.05
+_SAME_PERSON: Final = 0.72
 """Cosines as strangers and as two pictures of one person have them."""
 _NEAR: Final = 0.02
-"""Distance from the threshold; quantisation moves a cosine by 0.004."""
+"""Distance from an end of the interval; the frame moves a cosine by 0.011 (SD)."""
 
-Vector = NDArray[np.float64]
+Vector = NDArray[np.floating]
+Cosines = tuple[float, float]
+"""Of probe and action vector to the template."""
+
+FAR: Final[tuple[Cosines, ...]] = (
+    (_STRANGERS, _STRANGERS),
+    (_SAME_PERSON, _SAME_PERSON),
+)
 
 
 @dataclass(frozen=True)
 class KnownAnswer:
-    """Two unit vectors, shape (512,)."""
+    """Three unit vectors, shape (512,): template, probe and action vector."""
 
     template: Vector = field(repr=False)
     live: Vector = field(repr=False)
+    action: Vector = field(repr=False)
 
     def expected(self, policy: MatchPolicy) -> Outcome:
         """What an honest authority says of them, worked out in plain integers."""
-        p, b = quantise(self.live), quantise(self.template)
-        pair, own = int(p @ b), int(p @ p)
-        accepted = all(lane.accepts(lane.value(pair, own)) for lane in policy.lanes)
-        return "MATCH" if accepted else "NO_MATCH"
+        template = template_values(self.template)
+        accepted = [
+            lane.accepts(int(probe_signs(vector) @ template))
+            for lane, vector in zip(policy.lanes, (self.live, self.action), strict=True)
+        ]
+        return "MATCH" if all(accepted) else "NO_MATCH"
+
+
+def series(policy: MatchPolicy | None) -> tuple[Cosines, ...]:
+    """Far pairs, then both sides of both ends of each lane's interval, the other lane accepting.
+
+    Args:
+        policy: the gateway's, where it is known already; without, far pairs.
+    """
+    if policy is None:
+        return FAR
+    edges = [
+        (edge / KAPPA + side, lane)
+        for lane, rule in enumerate(policy.lanes)
+        for edge in (rule.lo, rule.hi)
+        for side in (-_NEAR, _NEAR)
+    ]
+    near = [(c, _SAME_PERSON) if lane == 0 else (_SAME_PERSON, c) for c, lane in edges]
+    return (*FAR, *near)
 
 
 def draw(number: int, policy: MatchPolicy | None) -> KnownAnswer:
-    """The ``number``-th pair of a series that goes round far and near, match and no match.
-
-    Args:
-        policy: the gateway's, where it is known already; without, a far pair.
-    """
-    cosines = _FAR
-    if policy is not None:
-        threshold = 2 * policy.lanes[0].kn / policy.lanes[0].ks
-        cosines = (*_FAR, threshold - _NEAR, threshold + _NEAR)
-    cosine = cosines[number % len(cosines)]
-    template, other = _unit(), _unit()
-    other -= (template @ other) * template
-    other /= np.linalg.norm(other)
-    return KnownAnswer(template, cosine * template + math.sqrt(1 - cosine * cosine) * other)
+    """Fresh vectors for the ``number``-th session of a series that goes round and round."""
+    cosines = series(policy)
+    template = _unit()
+    live, action = (_at(template, cosine) for cosine in cosines[number % len(cosines)])
+    return KnownAnswer(template, live, action)
 
 
 def caught(rate: float, sessions: int) -> float:
@@ -76,7 +97,15 @@ def rate_excluded(sessions: int) -> float:
     return 1.0 if sessions == 0 else 1 - (1 - CONFIDENCE) ** (1 / sessions)
 
 
+def _at(template: Vector, cosine: float) -> Vector:
+    """A unit vector with this cosine to the template, else random."""
+    other = _unit()
+    other -= (template @ other) * template
+    other /= np.linalg.norm(other)
+    return cosine * template + math.sqrt(1 - cosine * cosine) * other
+
+
 def _unit() -> Vector:
-    stream = SeedStream(secrets.token_bytes(SEED_BYTES), bytes(32))
-    values = stream.centred_binomial("known-answer", LANE).astype(np.float64)
+    stream = SeedStream(bytearray(secrets.token_bytes(SEED_BYTES)), bytes(32))
+    values = stream.centred_binomial("known-answer", DIMENSION).astype(np.float64)
     return values / np.linalg.norm(values)

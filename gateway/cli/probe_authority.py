@@ -11,13 +11,16 @@ import argparse
 import json
 import secrets
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from gateway.audit.known_answers import CONFIDENCE, draw, rate_excluded
+from gateway.audit.known_answers import CONFIDENCE, KnownAnswer, draw, rate_excluded
 from gateway.cli.counter import counter_session
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
-from gateway.client.registration import Occasion, RegistrationClient
+from gateway.client.liveness.capture import Captured
+from gateway.client.registration import Live, Occasion, RegistrationClient, still
 from gateway.proofs.trust import TrustFile
+from gateway.wire.liveness import Challenge
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.subject import Subject
 
@@ -76,10 +79,20 @@ def probe(client: RegistrationClient, sessions: int, seconds: float) -> int:
     for number, moment in enumerate(moments):
         time.sleep(max(0.0, start + moment - time.monotonic()))
         known = draw(number, policy)
-        done = client.register(known.template, known.live, _occasion())
+        done = client.register(known.template, _capture(known), _occasion())
         policy = MatchPolicy.decode(done.offer.policy)
         wrong += done.outcome != known.expected(policy)
     return wrong
+
+
+def _capture(known: KnownAnswer) -> Live:
+    """Made-up vectors in the place of a face and its movements. They answer no challenge."""
+    photograph = still(known.live)
+
+    def capture(challenge: Challenge | None) -> Captured:
+        return replace(photograph(challenge), action=known.action)
+
+    return capture
 
 
 def _occasion() -> Occasion:
