@@ -17,7 +17,7 @@ from tests.support.observation import assert_problem, gateway_database, record_c
 from tests.support.observed import Closed, Observed, honest
 from tests.support.processes import free_port_pair
 from tests.support.reviving import AUTHORITY, GATEWAY, counts, full_disk, kill, revive
-from tests.support.samples import MASKED, PROBE, ROWS, SESSION_KEYS, TEMPLATE
+from tests.support.samples import ATTEMPTS, PROBE, PRODUCTS, SESSION_KEYS, SHARES, TEMPLATE
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
@@ -53,7 +53,7 @@ def test_an_authority_killed_before_a_session(deployment: Observed, counter: Cou
     assert record_count(deployment) == before + 2
 
 
-@pytest.mark.parametrize("path", [MASKED, ROWS])
+@pytest.mark.parametrize("path", [ATTEMPTS, PRODUCTS, SHARES])
 @pytest.mark.parametrize("when", ["before it answers", "after it answered"])
 def test_an_authority_killed_during_a_submission(
     deployment: Observed, counter: Counter, path: str, when: str
@@ -89,7 +89,7 @@ def test_an_authority_that_restarts_between_question_and_question(
     before = record_count(deployment)
 
     def behave(asked: str, body: bytes, ask: Callable[[], tuple[int, bytes]]) -> tuple[int, bytes]:
-        if asked == ROWS and not restarted:
+        if asked == SHARES and not restarted:
             restarted.append(True)
             kill(deployment, AUTHORITY)
             revive(deployment)
@@ -105,7 +105,7 @@ def test_an_authority_that_restarts_between_question_and_question(
     assert record_count(deployment) == before
 
 
-@pytest.mark.parametrize("path", [SESSION_KEYS, MASKED, ROWS])
+@pytest.mark.parametrize("path", [SESSION_KEYS, ATTEMPTS, PRODUCTS, SHARES])
 def test_answers_lost_once_are_asked_for_again(
     deployment: Observed, counter: Counter, path: str
 ) -> None:
@@ -136,7 +136,7 @@ def test_a_silent_authority_is_given_up_on(deployment: Observed, counter: Counte
     release = threading.Event()
 
     def silent(asked: str, body: bytes, ask: Callable[[], tuple[int, bytes]]) -> tuple[int, bytes]:
-        if asked == MASKED:
+        if asked == PRODUCTS:
             release.wait(20)
             raise Closed
         return ask()
@@ -165,7 +165,7 @@ def test_the_client_waits_longer_than_the_gateway_may_take() -> None:
     assert at_the_authority + fields["log_wait_seconds"].default < TIMEOUT_SECONDS
 
 
-@pytest.mark.parametrize("path", [MASKED, ROWS])
+@pytest.mark.parametrize("path", [ATTEMPTS, PRODUCTS, SHARES])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_gateway_killed_in_the_middle_leaves_no_half_record(
     deployment: Observed, counter: Counter, path: str, when: str
@@ -243,7 +243,7 @@ def test_a_full_disk_when_the_record_is_written(deployment: Observed, counter: C
             asked: str, body: bytes, ask: Callable[[], tuple[int, bytes]]
         ) -> tuple[int, bytes]:
             answer = ask()
-            if asked == ROWS:
+            if asked == SHARES:
                 gateway = deployment.servers[GATEWAY].process.pid
                 stack.enter_context(full_disk(gateway, deployment.directories.gateway))
             return answer

@@ -15,7 +15,7 @@ from tests.support.observed import Observed, honest
 from tests.support.postgres import PostgresServer
 from tests.support.processes import free_port_pair
 from tests.support.reviving import GATEWAY, revive
-from tests.support.samples import MASKED, ROWS, pair
+from tests.support.samples import ATTEMPTS, PRODUCTS, SHARES, pair
 from tests.support.steps import Steps
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -80,7 +80,7 @@ def test_registrations_are_recorded_there(
     assert outcomes(url)["MATCH"] == sum(outcome == "MATCH" for _, outcome in found)
 
 
-@pytest.mark.parametrize("path", [MASKED, ROWS])
+@pytest.mark.parametrize("path", [ATTEMPTS, PRODUCTS, SHARES])
 def test_a_database_that_stops_while_the_authority_works(
     deployment: Observed, counter: Counter, url: str, postgresql: PostgresServer, path: str
 ) -> None:

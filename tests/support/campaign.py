@@ -293,7 +293,7 @@ class Campaign:
                     with self._lock:
                         self.receipts.append(done.receipt)
                         if len(self.samples) < SAMPLES:
-                            self.samples.append(done.submission.probe[5000:5032])
+                            self.samples.append(done.submission.sealed_probe[5000:5032])
 
     def _end(self) -> None:
         self._stopped.set()
