@@ -1,17 +1,20 @@
 """Session states: the only ways between them, repeats, expiry, restart and the sweep."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from gateway.he.session_key import SessionKey
 from gateway.proofs.verify import verify_receipt
 from gateway.server.service import RECEIPT_SECONDS
 from gateway.server.sessions import OpenSessions, State
 from gateway.store import repositories as store
+from gateway.wire import cose
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import (
     Refused,
@@ -22,11 +25,19 @@ from gateway.wire.errors import (
     UnknownProfile,
 )
 from gateway.wire.ids import digest_of
-from gateway.wire.session import SessionKeyResponse
+from gateway.wire.polynomials import SessionKeyHalf
+from gateway.wire.session import SessionGrant, SessionKeyRequest, SessionKeyResponse
 from gateway.wire.submission import Submission
 from tests.support.drafts import Opened, ciphertexts, draft, session_request
 from tests.support.parties import refused
-from tests.support.samples import PROBE, ROWS, SESSION_KEYS, TEMPLATE, Clock, occasion, pair
+from tests.support.samples import (
+    PROBE,
+    SHARES,
+    TEMPLATE,
+    Clock,
+    occasion,
+    pair,
+)
 from tests.support.world import World
 
 
@@ -93,7 +104,7 @@ def test_two_submissions_at_once_one_is_taken(world: World) -> None:
     first, second = honest(world, opened), honest(world, opened, 0.1)
 
     def hold(path: str, answer: bytes) -> bytes:
-        if path == ROWS:
+        if path == SHARES:
             waiting.set()
             assert go.wait(20)
         return answer
@@ -166,7 +177,7 @@ def test_a_session_requested_of_another_gateway_is_refused(world: World) -> None
 @pytest.mark.parametrize(
     ("change", "raises"),
     [
-        ({"profile": "bgv8192-2"}, UnknownProfile),
+        ({"profile": "bgv8192-1"}, UnknownProfile),
         ({"issuer": "another"}, Refused),
         ({"consent_text_version": 2}, Refused),
     ],
@@ -182,35 +193,67 @@ def test_a_session_for_something_unknown_is_not_opened(
     assert world.rows("sessions") == []
 
 
-@pytest.mark.parametrize("what", ["garbage", "another session's", "altered key", "stranger's"])
+def regranted(world: World, answer: bytes, **changes: Any) -> bytes:
+    """The authority's own answer with other content, as it would be had that been asked for."""
+    response = SessionKeyResponse.decode(answer)
+    grant = cose.peek(response.grant, SessionGrant).model_copy(update=changes)
+    half = SessionKeyHalf.decode(response.public_key)
+    grant = grant.model_copy(update={"key_id": SessionKey.of(grant, half).key_id})
+    signed = cose.sign(grant, world.authority_key).encoded
+    return response.model_copy(update={"grant": signed}).encode()
+
+
+def with_part(answer: bytes, name: str, place: int) -> bytes:
+    """One bit of the grant or of the public key turned round."""
+    response = SessionKeyResponse.decode(answer)
+    part = bytearray(getattr(response, name))
+    part[place] ^= 1
+    return response.model_copy(update={name: bytes(part)}).encode()
+
+
+KEYS: dict[str, tuple[Callable[[World, bytes, bytes], bytes], str]] = {
+    "garbage": (lambda _w, _a, _e: b"garbage", "malformed"),
+    "another session's": (lambda _w, _a, earlier: earlier, "nonce is not"),
+    "altered key": (lambda _w, answer, _e: with_part(answer, "public_key", 9), "key is not"),
+    "stranger's": (lambda _w, answer, _e: with_part(answer, "grant", -1), "does not verify"),
+    "another session id": (
+        lambda w, answer, _: regranted(w, answer, session=bytes(16)),
+        "granted another session",
+    ),
+    "another nonce of the gateway": (
+        lambda w, answer, _: regranted(w, answer, gateway_nonce=bytes(32)),
+        "granted another session",
+    ),
+    "another nonce of the client": (
+        lambda w, answer, _: regranted(w, answer, client_nonce=bytes(32)),
+        "nonce is not",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", KEYS)
 def test_a_key_that_the_authority_did_not_grant_for_this_session_is_not_offered(
     world: World, what: str
 ) -> None:
+    """With a nonce of its choice an authority could choose half of the key: one with a trapdoor."""
+    change, says = KEYS[what]
     kept: list[bytes] = []
     world.alter = lambda _path, answer: kept.append(answer) or answer  # type: ignore[func-returns-value]
     world.open()
     opened_before = len(world.rows("sessions"))
-
-    def change(path: str, answer: bytes) -> bytes:
-        if path != SESSION_KEYS:
-            return answer
-        response = SessionKeyResponse.decode(answer)
-        if what == "garbage":
-            return b"garbage"
-        if what == "another session's":
-            return kept[0]
-        if what == "altered key":
-            key = response.public_key
-            return response.model_copy(
-                update={"public_key": key[:9] + bytes([key[9] ^ 1]) + key[10:]}
-            ).encode()
-        signature = response.grant[:-1] + bytes([response.grant[-1] ^ 1])
-        return response.model_copy(update={"grant": signature}).encode()
-
-    world.alter = change
-    with pytest.raises(Refused):
+    world.alter = lambda _path, answer: change(world, answer, kept[0])
+    with refused(says):
         world.open()
     assert len(world.rows("sessions")) == opened_before
+    world.alter = lambda _path, answer: regranted(world, answer)  # the control: nothing changed
+    world.open()
+
+
+def test_every_session_has_a_nonce_of_the_gateways_own(world: World) -> None:
+    for _ in range(3):
+        world.open()
+    requests = [SessionKeyRequest.decode(body) for _, body in world.asked]
+    assert len({one.gateway_nonce for one in requests}) == 3
 
 
 def test_expired_sessions_are_not_found_and_the_sweep_counts_them(
@@ -278,7 +321,7 @@ def test_a_session_expires_while_it_is_evaluated_and_is_counted_once(
     opened = world.open()
 
     def late(path: str, answer: bytes) -> bytes:
-        if path == ROWS:
+        if path == SHARES:
             clock.now += 400
             world.service.sweep()
         return answer
@@ -366,5 +409,5 @@ def test_a_lost_answer_is_asked_for_again_and_costs_nothing(
     result = world.client.register(TEMPLATE, PROBE, occasion())
     assert result.outcome == "MATCH"
     assert all(len(both) == 2 and both[0] == both[1] for both in answers.values())
-    assert len(answers) == 3
+    assert len(answers) == 4
     assert len(world.rows("records")) == 1
