@@ -1,17 +1,17 @@
-"""A key authority in the attacker's hands that departs from the protocol, in one of two ways.
+"""A key authority in the attacker's hands that departs from the protocol, in one of three ways.
 
-``python -m gateway.attack.lying_authority turn|learn DIRECTORY keys.cli serve`` runs the real
-service with other keepers of session keys.
+``python -m gateway.attack.lying_authority turn|ask|ask-aside DIRECTORY keys.cli serve`` runs the
+real service with other keepers of session keys.
 
-turn    signs the opposite of every third decision
-learn   sends "bits" of which one is not a bit, and reads from the number of zero rows how many
-        leading bits of the gateway's secret bound it has guessed right
+turn        signs the opposite of one decision in three
+ask         answers other values m' than the right ones, in both lanes
+ask-aside   in the first lane only, so that it knows the second one's true bit
 
-How *learn* works. Row i of a comparison is 1 +- (m_i - y_i) + 3 (number of differing bits above i).
-With the bits of a guess for y in the place of m, and a top "bit" that makes the term 3 (m_33 xor
-y_33) equal -1, row i is zero exactly if the guess agrees with y from bit 32 down to i: whatever the
-flip, and wherever the permutation put the row. The count of zero rows is how far they agree.
-The price: the true decision is not in the answer any more, and has to be guessed.
+How asking works. The gateway makes m = v + r + d of whatever m' + d it is given, and its shares are
+about that: the authority learns whether v + d lies in the policy's interval. So it moves the
+interval to where it likes, and gets one bit per lane about it and no more: m is uniform by the
+gateway's half of r, and the shares follow from m, its own key and this bit. The price: that lane's
+true bit is not in the answer any more, and has to be guessed.
 """
 
 import importlib
@@ -26,133 +26,85 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.attack.spying_authority import SpyingWorkers
-from gateway.attack.weakened import replace
-from gateway.he.engine import Slots
+from gateway.attack.spying_authority import SpyingWorkers, View, serve
+from gateway.wire.dealing import Dealing
+from gateway.wire.evaluation import Pair
 from gateway.wire.policy import LanePolicy
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey
-from gateway.wire.profile import COMPARISON, COMPARISONS_PER_LANE, T_BITS, N, T
-from keys.authority import SessionSecret, lane_sums
+from gateway.wire.profile import LANES, T
 
 TURNED_EVERY: Final = 3
-RULE: Final = LanePolicy.for_cosine("0.419")
+RULES: Final = (LanePolicy.for_cosine("0.419"), LanePolicy.for_cosine("0.341"))
 """The policy is public."""
 
-SCORES: Final = np.arange(-320_000, 560_000, 16, dtype=np.int64)
-"""What a score can be, of cosines from -0.2 to 0.95."""
-_GUESSES: Final = (-130_000, 370_000)
-"""Scores of a stranger and of the right person, for the two comparisons."""
-_TOP: Final = T_BITS - 1
-_BELOW_TOP: Final = (1 << _TOP) - 1
+SCORES: Final = np.arange(-1_300, 6_500, dtype=np.int64)
+"""What a score can be, of cosines from -0.2 to 0.99."""
+
+TURN, ASK, ASK_ASIDE = "turn", "ask", "ask-aside"
+_STEP: Final = 1_500
+MOVED: Final[dict[str, Pair]] = {TURN: (0, 0), ASK: (-_STEP, -_STEP), ASK_ASIDE: (-_STEP, 0)}
+"""d of each lane: of the scores that are accepted and those that are not, both are split."""
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """What one session told the authority about its score."""
+    """What one session told the authority."""
 
-    masked: int
-    agreements: tuple[int, ...]
+    moved: Pair
+    bits: tuple[bool, bool]
 
-    def candidates(self) -> NDArray[np.int64]:
-        """The scores that fit."""
-        fits = np.ones(SCORES.shape, dtype=bool)
-        for side, length in enumerate(self.agreements):
-            guess = int(_bound(np.array([_GUESSES[side]]), self.masked, side)[0])
-            differing = (_bound(SCORES, self.masked, side) ^ guess) & _BELOW_TOP
-            fits &= _TOP - _bit_lengths(differing) == length
-        return SCORES[fits]
+    def candidates(self, lane: int) -> NDArray[np.int64]:
+        """The scores of a lane that fit."""
+        rule, moved = RULES[lane], SCORES + self.moved[lane]
+        return SCORES[((moved >= rule.lo) & (moved <= rule.hi)) == self.bits[lane]]
 
-
-def _bound(scores: NDArray[np.int64], masked: int, side: int) -> NDArray[np.int64]:
-    """The gateway's secret bound L or R, if the score were this."""
-    edge = (RULE.lo, RULE.hi + 1)[side]
-    bounds: NDArray[np.int64] = (masked - scores + edge) % T
-    return bounds
+    def guess(self) -> bool:
+        """The true decision, as far as it can tell."""
+        medians = (int(np.median(self.candidates(lane))) for lane in range(LANES))
+        return all(rule.accepts(value % T) for rule, value in zip(RULES, medians, strict=True))
 
 
-def _bit_lengths(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    lengths: NDArray[np.int64] = np.frexp(values.astype(np.float64))[1].astype(np.int64)
-    return lengths
+class TurningWorkers(SpyingWorkers):
+    """Answers the opposite, once in three decisions, which one nobody can foresee."""
+
+    _number = _turned = 0
+
+    def decided(self, honest: bool, _: View) -> bool:
+        place = self._number % TURNED_EVERY
+        if place == 0:
+            self._turned = secrets.randbelow(TURNED_EVERY)
+        self._number += 1
+        return honest != (place == self._turned)
 
 
-def malformed_slots(sums: list[int]) -> Slots:
-    """In the place of the bits: two guesses with a top "bit" that is none. One lane."""
-    slots = np.zeros(N, dtype=np.uint64)
-    for side in range(COMPARISONS_PER_LANE):
-        guess = int(_bound(np.array([_GUESSES[side]]), sums[0], side)[0])
-        bits = [(guess >> j) & 1 for j in range(T_BITS)]
-        minus_a_third = -pow(3, -1, T) % T
-        bits[_TOP] = (minus_a_third - bits[_TOP]) * pow(1 - 2 * bits[_TOP], -1, T) % T
-        place = slice(side * COMPARISON.slots, (side + 1) * COMPARISON.slots)
-        slots[place] = np.tile(np.array(bits, dtype=np.uint64), COMPARISON.rows)
-    return slots
-
-
-class TurningSecret(SessionSecret):
-    """Answers the opposite, now and then, at random."""
-
-    __slots__ = ()
-
-    def decide(self, blinded_rows: Ciphertext, lanes: int) -> bool:
-        honest = super().decide(blinded_rows, lanes)
-        return not honest if secrets.randbelow(TURNED_EVERY) == 0 else honest
-
-
-class LearningSecret(SessionSecret):
+class AskingWorkers(SpyingWorkers):
     """Asks its own questions; the decision it signs is a guess."""
 
-    __slots__ = ("_sums", "directory")
-    _sums: list[int]
-    directory: Path
+    moved: Pair
 
-    def encrypt_bits(self, masked_product: Ciphertext, lanes: int) -> Ciphertext:
-        self._sums = lane_sums(self._decrypt(masked_product), lanes)
-        return super().encrypt_bits(masked_product, lanes)
+    def altered(self, masked: Pair, _: Dealing) -> Pair:
+        first, second = ((own + moved) % T for own, moved in zip(masked, self.moved, strict=True))
+        return first, second
 
-    def decide(self, blinded_rows: Ciphertext, _: int) -> bool:
-        used = self._decrypt(blinded_rows)[: COMPARISONS_PER_LANE * COMPARISON.slots]
-        shape = (COMPARISONS_PER_LANE, COMPARISON.rows, COMPARISON.bits)
-        zeros = (used.reshape(shape).sum(axis=2) % np.uint64(T) == 0).sum(axis=1)
-        learnt = Learnt(self._sums[0], tuple(int(z) for z in zeros))
-        path = self.directory / f".{secrets.token_hex(8)}.json"
-        path.write_text(json.dumps([learnt.masked, learnt.agreements]))
-        path.rename(path.with_name(path.name.removeprefix(".")))
-        fitting = learnt.candidates()
-        return bool(fitting.size and np.median(fitting) >= RULE.lo)
+    def decided(self, _: bool, view: View) -> bool:
+        learnt = Learnt(self.moved, view.bits)
+        self.leave(f"learnt-{secrets.token_hex(8)}", json.dumps(learnt.bits).encode())
+        return learnt.guess()
 
 
-class LyingWorkers(SpyingWorkers):
-    """Makes keys of the kind that the mode asks for."""
-
-    kind: type[SessionSecret]
-
-    def make(self) -> tuple[SessionSecret, SessionPublicKey]:  # type: ignore[override]
-        secret, public = self.kind.make(self._engine)
-        if isinstance(secret, LearningSecret):
-            secret.directory = self.directory
-        return secret, public
-
-
-def take_learnt(directory: Path) -> Learnt:
+def take_learnt(directory: Path, mode: str) -> Learnt:
     """What the one session since the last call told."""
-    (path,) = directory.glob("[0-9a-f]*.json")
-    masked, agreements = json.loads(path.read_text())
+    (path,) = directory.glob("learnt-*")
+    first, second = json.loads(path.read_text())
     path.unlink()
-    return Learnt(masked, tuple(agreements))
+    return Learnt(MOVED[mode], (first, second))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Replace the keeper of keys, then run the authority's own command."""
-    mode, directory, module, *rest = arguments
-    LyingWorkers.directory = Path(directory)
-    LyingWorkers.directory.mkdir(exist_ok=True)
-    LyingWorkers.kind = {"turn": TurningSecret, "learn": LearningSecret}[mode]
-    if rest == ["serve"]:
-        replace(importlib.import_module("keys.app"), "SecretWorkers", LyingWorkers)
-        if mode == "learn":
-            replace(importlib.import_module("keys.authority"), "bit_slots", malformed_slots)
-    return int(importlib.import_module(module).main(rest))
+    """Serve in one of the modes."""
+    mode, *rest = arguments
+    AskingWorkers.moved = MOVED[mode]
+    return serve(TurningWorkers if mode == TURN else AskingWorkers, rest)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(importlib.import_module("gateway.attack.lying_authority").main(sys.argv[1:]))
