@@ -5,6 +5,7 @@ The gateway here is the real one, whose answers are altered on their way to the 
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from gateway.client.gateway_client import GatewayError
+from gateway.he.session_key import SessionKey
 from gateway.issuer.issuer import SessionToServe
 from gateway.proofs.verify import ReceiptInvalid
 from gateway.wire import cose
@@ -19,10 +21,12 @@ from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused, SealmatchError, Unavailable
 from gateway.wire.ids import digest_of
 from gateway.wire.policy import LanePolicy, MatchPolicy
+from gateway.wire.polynomials import FRESH_BYTES, SessionKeyHalf
+from gateway.wire.sealing import Sealed
 from gateway.wire.session import SessionGrant, SessionOffer
 from gateway.wire.subject import Subject
-from keys.authority import SessionSecret
 from tests.support.drafts import Opened
+from tests.support.he import TestKey
 from tests.support.samples import (
     NUMBER,
     PLAIN_NUMBER,
@@ -44,11 +48,10 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield world
 
 
+@cache
 def own_key() -> bytes:
-    """A session key whose secret the cheating gateway holds."""
-    from gateway.he.engine import default_engine
-
-    return SessionSecret.make(default_engine())[1].encoded
+    """Half of a session key whose secret the cheating gateway holds."""
+    return TestKey().public.half.encoded
 
 
 def regranted(offer: SessionOffer, key: SigningKey, **changes: Any) -> SessionOffer:
@@ -57,11 +60,19 @@ def regranted(offer: SessionOffer, key: SigningKey, **changes: Any) -> SessionOf
     return offer.model_copy(update={"grant": cose.sign(grant, key).encoded})
 
 
+def rekeyed(offer: SessionOffer, key: SigningKey, **changes: Any) -> SessionOffer:
+    """The same with the key id that belongs to the changed grant."""
+    grant = cose.peek(offer.grant, SessionGrant).model_copy(update=changes)
+    half = SessionKeyHalf.decode(offer.public_key)
+    return regranted(offer, key, **changes, key_id=SessionKey.of(grant, half).key_id)
+
+
 def with_own_key(world: World, offer: SessionOffer) -> SessionOffer:
     """What a gateway would like best: its own key under somebody's signature."""
     public = own_key()
     mallory = SigningKey.generate("authority")
-    granted = regranted(offer, mallory, key_id=digest_of(public))
+    half, stated = SessionKeyHalf.decode(public), cose.peek(offer.grant, SessionGrant)
+    granted = regranted(offer, mallory, key_id=SessionKey.of(stated, half).key_id)
     return granted.model_copy(update={"public_key": public})
 
 
@@ -75,18 +86,25 @@ OFFERS: dict[str, Callable[[World, SessionOffer], SessionOffer]] = {
     "key swapped under an honest grant": lambda w, o: o.model_copy(
         update={"public_key": own_key()}
     ),
-    "grant for another nonce": lambda w, o: regranted(o, w.authority_key, client_nonce=bytes(32)),
+    "grant for another nonce": lambda w, o: rekeyed(o, w.authority_key, client_nonce=bytes(32)),
+    "grant for another nonce, under the old key": lambda w, o: regranted(
+        o, w.authority_key, client_nonce=bytes(32)
+    ),
+    "grant of another nonce of the gateway": lambda w, o: regranted(
+        o, w.authority_key, gateway_nonce=bytes(32)
+    ),
+    "grant for another session": lambda w, o: regranted(o, w.authority_key, session=bytes(16)),
     "grant for another device": lambda w, o: regranted(o, w.authority_key, device="another"),
     "grant for another issuer": lambda w, o: regranted(o, w.authority_key, issuer="another"),
     "grant for another gateway": lambda w, o: regranted(o, w.authority_key, gateway="another"),
     "grant by another name": lambda w, o: regranted(o, w.authority_key, authority="another"),
-    "grant of another profile": lambda w, o: regranted(o, w.authority_key, profile="bgv8192-2"),
+    "grant of another profile": lambda w, o: regranted(o, w.authority_key, profile="bgv8192-1"),
     "grant expired": lambda w, o: regranted(o, w.authority_key, expires_at=w.clock() - 61),
     "grant without end": lambda w, o: regranted(o, w.authority_key, expires_at=2**39),
 }
 POLICIES: dict[str, Callable[[World, SessionOffer], SessionOffer]] = {
     "a looser policy": lambda w, o: o.model_copy(
-        update={"policy": other_policy(w, lanes=(LanePolicy.for_cosine("0.3"),) * 2)}
+        update={"policy": other_policy(w, lanes=(LanePolicy.for_cosine("0.34"),) * 2)}
     ),
     "a policy for another model": lambda w, o: o.model_copy(
         update={"policy": other_policy(w, model_digest=digest_of(b"other"))}
@@ -282,6 +300,32 @@ def test_an_endless_offer_is_cut_off(world: World) -> None:
     with pytest.raises(MalformedMessage):
         world.register(TEMPLATE, PROBE)
     assert read < 2 * 2**20
+
+
+def test_what_leaves_the_counter_shows_no_ciphertext_to_who_reads_along(world: World) -> None:
+    """The probe is encrypted under the authority's key: it must not find it on the line.
+
+    The control: the gateway's sealing key opens both, and finds what the assertions name.
+    """
+    result = world.register(TEMPLATE, PROBE)
+    session, key_id = (
+        result.verified.decision.message.session,
+        result.verified.decision.message.key_id,
+    )
+    sent = result.submission
+    for what, sealed in (
+        (Sealed.PROBE, sent.sealed_probe),
+        (Sealed.TEMPLATE, sent.sealed_template),
+    ):
+        with pytest.raises(Refused):
+            world.authority_sealing.open(what, sealed, session, key_id)
+        ciphertext = world.sealing.open(what, sealed, session, key_id)[:FRESH_BYTES]
+        stated = result.verified.decision.message
+        named = stated.probe_digest if what is Sealed.PROBE else stated.template_digest
+        assert digest_of(ciphertext) == named
+        for place in range(0, FRESH_BYTES - 64, FRESH_BYTES // 50):
+            piece = ciphertext[place : place + 32]
+            assert not any(piece in body for _, body in (*world.received, *world.asked))
 
 
 def test_one_registration_measures_and_names_no_secret(world: World) -> None:

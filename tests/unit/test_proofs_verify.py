@@ -125,7 +125,7 @@ def test_step_3_an_outcome_turned_round_under_the_old_signature() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("profile", "bgv8192-2"),
+        ("profile", "bgv8192-1"),
         ("session", bytes(16)),
         ("gateway", "other-gateway.example"),
         ("authority", "other-authority"),
@@ -148,6 +148,12 @@ def test_step_4_covers_every_field_that_both_have() -> None:
 def test_step_5_policy_is_accepted() -> None:
     fails(5, HONEST, trust(policies=[]))
     fails(5, HONEST, trust(policies=[OTHER_POLICY.digest.hex()]))
+
+
+def test_step_5_both_lanes_were_decided() -> None:
+    """An authority that decided by the probe alone must not pass for one that saw the movements."""
+    assert "lanes" in fails(5, receipt(decision={"lanes": 1}))
+    assert golden.DECISION.lanes == 2, "the control"
 
 
 def test_step_6_a_malformed_log_proof_is_not_passed_over() -> None:
