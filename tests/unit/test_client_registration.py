@@ -308,20 +308,15 @@ def test_what_leaves_the_counter_shows_no_ciphertext_to_who_reads_along(world: W
     The control: the gateway's sealing key opens both, and finds what the assertions name.
     """
     result = world.register(TEMPLATE, PROBE)
-    session, key_id = (
-        result.verified.decision.message.session,
-        result.verified.decision.message.key_id,
-    )
-    sent = result.submission
-    for what, sealed in (
-        (Sealed.PROBE, sent.sealed_probe),
-        (Sealed.TEMPLATE, sent.sealed_template),
+    stated, sent = result.verified.decision.message, result.submission
+    for what, sealed, named in (
+        (Sealed.PROBE, sent.sealed_probe, stated.probe_digest),
+        (Sealed.TEMPLATE, sent.sealed_template, stated.template_digest),
     ):
         with pytest.raises(Refused):
-            world.authority_sealing.open(what, sealed, session, key_id)
-        ciphertext = world.sealing.open(what, sealed, session, key_id)[:FRESH_BYTES]
-        stated = result.verified.decision.message
-        named = stated.probe_digest if what is Sealed.PROBE else stated.template_digest
+            world.authority_sealing.open(what, sealed, stated.session, stated.key_id)
+        opened = world.sealing.open(what, sealed, stated.session, stated.key_id)
+        ciphertext = opened[:FRESH_BYTES]
         assert digest_of(ciphertext) == named
         for place in range(0, FRESH_BYTES - 64, FRESH_BYTES // 50):
             piece = ciphertext[place : place + 32]
