@@ -6,31 +6,38 @@ biometric stays behind. It is 1:1 verification: no gallery, no search.
 
 Who runs where, and who holds which key
 
-    issuer     ID reader at the counter   signs templates          sees the portrait, for seconds
+    issuer     ID reader at the counter   signs templates; deals   sees the portrait, for seconds;
+                                          r for each session       knows r, for a moment
     client     the shop's device          signs submissions        sees the live face, for seconds
-    gateway    the carrier                signs statements; opens  sees ciphertexts
-                                          sealed templates
-    authority  another operator (keys/)   one HE secret key per    sees uniform values, and
-                                          session; signs decisions decides one bit
+    gateway    the carrier                signs statements; opens  sees ciphertexts, and its
+                                          templates, probes and    half of r
+                                          its dealing
+    authority  another operator (keys/)   one HE secret key per    sees uniform values and its
+                                          session; opens its       half of r; decides one bit
+                                          dealing; signs decisions
     witness    a third operator           cosigns the log's trees  sees their sizes and roots
-    auditor    a third operator           signs reports            sees ciphertexts and seeds
-                                                                   of some sessions
+    auditor    a third operator           signs reports            sees ciphertexts, gateway's
+                                                                   dealings and seeds of some
+                                                                   sessions
     verifier   anyone                     pins public keys         sees a receipt
 
 Order of messages
 
     client    --session request-->       gateway   --session key request-->  authority
-    client    <--offer, challenge--      gateway   <--signed grant, key----  authority
+    client    <--offer, challenge--      gateway   <--signed grant, b------  authority
     (the person does what the challenge asks; frames stay on the device)
-    issuer    --sealed template, assertion--> client   (both verify the grant before encrypting)
-    client    --submission, transcript-> gateway   --masked product------->  authority
-                                         gateway   <--encrypted bits-------  authority
-                                         gateway   --blinded rows--------->  authority
+    issuer    --sealed template, sealed dealings, assertion--> client
+              (both verify the grant and expand the key's other half, a, before encrypting)
+    client    --submission, transcript-> gateway   --attempt, dealing----->  authority
+                                         gateway   <--signed nonce---------  authority
+                                         gateway   --padded product------->  authority
+                                         gateway   <--masked values--------  authority
+                                         gateway   --values and shares---->  authority
     client    <--outcome, receipt--      gateway   <--signed decision------  authority
 
     Before some decisions the authority demands an audit:
                                          gateway   <--signed demand--------  authority
-    auditor   <--inputs, sealed seed--   gateway
+    auditor   <--inputs, sealed secret-- gateway
     auditor   --signed report------->    gateway   --report--------------->  authority
 
 Where things are
@@ -38,7 +45,7 @@ Where things are
     wire      everything that crosses a trust boundary; imports nothing of ours
     he        public-key operations: nothing here decrypts
     vision    image -> unit embedding
-    issuer    portrait -> signed, sealed template
+    issuer    portrait -> signed, sealed template and dealings
     client    the registration client
     server    the gateway's service: sessions, numbered verification steps, evaluation
     proofs    statements, receipts, offline verification
