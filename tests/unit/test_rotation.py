@@ -73,11 +73,11 @@ def test_pinned_keys_are_one_or_two() -> None:
 def test_a_grant_by_the_new_key_needs_the_new_key_pinned() -> None:
     expected = replace(EXPECTED, authority_key=both())
     for signed_by in (OLD, NEW):
-        verify_session_key(grant(signed_by), KEY.encoded, expected, NOW)
+        verify_session_key(grant(signed_by), KEY.half.encoded, expected, NOW)
     with refused("not signed by"):
         verify_session_key(grant(NEW), KEY.encoded, EXPECTED, NOW)
     with refused("not signed by"):
-        verify_session_key(grant(THIRD), KEY.encoded, expected, NOW)
+        verify_session_key(grant(THIRD), KEY.half.encoded, expected, NOW)
 
 
 def test_the_gateways_setting_takes_two_keys(tmp_path: Path) -> None:

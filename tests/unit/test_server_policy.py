@@ -1,13 +1,19 @@
 """The default policy: what each lane accepts."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pytest
+
+from gateway.he.frame import probe_signs, template_values
 from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
-from gateway.wire.profile import NORM_SQUARED
+from gateway.wire.host.settings import BadConfiguration
+from gateway.wire.policy import KAPPA, LanePolicy
 
 
-def _settings(directory: Path, **values) -> GatewaySettings:
+def _settings(directory: Path, **values: Any) -> GatewaySettings:
     required = {
         "data_dir": directory,
         "authority_public_key": "0" * 64,
@@ -17,22 +23,38 @@ def _settings(directory: Path, **values) -> GatewaySettings:
     return GatewaySettings(**required, **values)
 
 
-def _accepted(lane, cosine: float) -> bool:
-    return lane.accepts(lane.value(round(cosine * NORM_SQUARED), NORM_SQUARED))
+def _accepted(lane: LanePolicy, cosine: float) -> bool:
+    return lane.accepts(round(cosine * KAPPA))
 
 
 def test_movements_may_be_less_like_the_portrait_than_the_probe(tmp_path: Path) -> None:
     probe, actions = default_policy(_settings(tmp_path)).lanes
-    assert [_accepted(probe, cosine) for cosine in (0.34, 0.415, 0.425, 0.96)] == [0, 0, 1, 1]
-    assert [_accepted(actions, cosine) for cosine in (0.33, 0.345, 0.425, 0.96)] == [0, 1, 1, 1]
+    cosines = (0.335, 0.345, 0.415, 0.425, 0.95, 0.96)
+    assert [_accepted(probe, cosine) for cosine in cosines] == [0, 0, 0, 1, 1, 0]
+    assert [_accepted(actions, cosine) for cosine in cosines] == [0, 1, 1, 1, 1, 0]
 
 
 def test_the_portrait_itself_is_refused_in_both_lanes(tmp_path: Path) -> None:
-    assert not any(_accepted(lane, 0.99) for lane in default_policy(_settings(tmp_path)).lanes)
+    """An identical vector, through the frame as a client sends it."""
+    generator, lanes = np.random.default_rng(5), default_policy(_settings(tmp_path)).lanes
+    for _ in range(100):
+        vector = generator.normal(size=512)
+        vector /= np.linalg.norm(vector)
+        value = int(probe_signs(vector) @ template_values(vector))
+        assert not any(lane.accepts(value) for lane in lanes)
 
 
 def test_the_policy_is_named_after_its_thresholds(tmp_path: Path) -> None:
     chosen = {"threshold_cosine": "0.5", "action_cosine": "0.4"}
-    assert default_policy(_settings(tmp_path, **chosen)).policy_id == "cosine-0.5-0.4"
-    one = default_policy(_settings(tmp_path, lanes=1, **chosen))
-    assert (one.policy_id, len(one.lanes)) == ("cosine-0.5", 1)
+    policy = default_policy(_settings(tmp_path, **chosen))
+    assert (policy.policy_id, len(policy.lanes)) == ("cosine-0.5-0.4", 2)
+
+
+@pytest.mark.parametrize("setting", ["threshold_cosine", "action_cosine"])
+@pytest.mark.parametrize("cosine", ["0.01", "0.3", "0.96"])
+def test_a_threshold_that_leaves_too_much_or_nothing_is_named(
+    tmp_path: Path, setting: str, cosine: str
+) -> None:
+    """The window is at most 4096 wide: a wrong value lands in it once in 2^15."""
+    with pytest.raises(BadConfiguration, match=setting):
+        default_policy(_settings(tmp_path, **{setting: cosine}))
