@@ -75,7 +75,7 @@ def test_a_grant_by_the_new_key_needs_the_new_key_pinned() -> None:
     for signed_by in (OLD, NEW):
         verify_session_key(grant(signed_by), KEY.half.encoded, expected, NOW)
     with refused("not signed by"):
-        verify_session_key(grant(NEW), KEY.encoded, EXPECTED, NOW)
+        verify_session_key(grant(NEW), KEY.half.encoded, EXPECTED, NOW)
     with refused("not signed by"):
         verify_session_key(grant(THIRD), KEY.half.encoded, expected, NOW)
 
