@@ -5,14 +5,14 @@ cases), JSON and Python text. Of a short secret the whole counts; of a long one 
 vector, a ciphertext) any ``fragment`` of so many consecutive bytes does, because freed memory and
 database pages keep pieces. Encoded long ones need a piece four times as long.
 
-Not covered: compressed, encrypted or rounded copies, indented JSON of numbers, and numbers as
-Python objects.
+Not covered: compressed, encrypted or rounded copies, indented JSON of numbers, and a single number
+below 2^60: seven bytes turn up by chance.
 """
 
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 import cbor2
@@ -27,15 +27,21 @@ from gateway.wire.subject import Subject
 SHORTEST: Final = 9
 """Bytes. A shorter pattern turns up by chance, and the matcher's step is made for this one."""
 
+SHORTEST_DULL: Final = 31
+"""Bytes. The matcher finds dull forms by windows of half of a fragment, at least 16 bytes."""
+
 IMAGE_FRAGMENT: Final = 24
 BODY_FRAGMENT: Final = 32
 FLOATS: Final = 6
 """Consecutive values of an embedding that count as a leak."""
-INTEGERS: Final = 12
-"""The same for quantised values, of which many are small and each says less."""
+INTEGERS: Final = 64
+"""The same for signs and small integers, of which each says less."""
 
 _ENCODED_FACTOR: Final = 4
 _START_OF_SCAN: Final = b"\xff\xda"
+
+_DIGIT_BITS: Final = 30
+"""Of a Python integer, each in four bytes."""
 
 Integers: TypeAlias = NDArray[np.int64]
 
@@ -47,9 +53,11 @@ class Form:
     encoding: str
     data: bytes = field(repr=False)
     fragment: int
+    dull: bool = False
+    """Whether eight bytes of it say nothing, being of two or three values in all."""
 
     def __post_init__(self) -> None:
-        if self.fragment < SHORTEST:
+        if self.fragment < (SHORTEST_DULL if self.dull else SHORTEST):
             raise CallerMisuse("a canary this short turns up by chance")
 
 
@@ -114,17 +122,47 @@ def embedding(kind: str, vector: NDArray[np.floating]) -> Canary:
     return _canary(kind, forms)
 
 
-def quantised(kind: str, values: Integers) -> Canary:
-    """A quantised vector as integers of any width, as slots modulo t, as CBOR and as text."""
+def integers(kind: str, values: Integers) -> Canary:
+    """Signs or small integers, as integers or floats of any width, packed, modulo t or as text."""
     forms: list[Form] = []
     slots = np.mod(values, T).astype("<u8")
-    arrays = [values.astype(code) for code in ("<i1", "<i2", "<i4", "<i8")] + [slots]
-    for array in arrays:
+    codes = ("<i1", "<i2", "<i4", "<i8", "<f4", "<f8")
+    for array in [*(values.astype(code) for code in codes), slots]:
         name = _NAMES[array.dtype.str]
         forms += _all_encodings(name, array.tobytes(), INTEGERS * array.itemsize)
     forms.append(Form("CBOR", cbor2.dumps(values.tolist())[3:], INTEGERS))
     forms += _lists("JSON", [str(x) for x in values.tolist()], 3 * INTEGERS)
-    return _canary(kind, forms)
+    dull = [replace(form, dull=True) for form in forms]
+    if set(np.unique(values)) == {-1, 1}:
+        for order in ("little", "big"):
+            packed = np.packbits(values > 0, bitorder=order)
+            dull += _all_encodings(f"bits, {order}", packed.tobytes(), BODY_FRAGMENT)
+    return _canary(kind, dull)
+
+
+def numbers(kind: str, *values: int) -> Canary:
+    """Numbers that stand together: as CBOR and text, as words, and each as Python keeps it."""
+    listed = list(values)
+    forms = [
+        _whole("CBOR", cbor2.dumps(listed)),
+        _whole("JSON", json.dumps(listed)[1:-1].encode()),
+        _whole("compact JSON", json.dumps(listed, separators=(",", ":"))[1:-1].encode()),
+    ]
+    if max(listed) < 2**64:
+        words = np.array(listed, dtype="<u8").tobytes()
+        forms += [_whole("64-bit words", words)]
+    for value in listed:
+        digits = range(0, value.bit_length(), _DIGIT_BITS)
+        python = b"".join(
+            (value >> at & (1 << _DIGIT_BITS) - 1).to_bytes(4, "little") for at in digits
+        )
+        little = value.to_bytes((value.bit_length() + 7) // 8, "little")
+        forms += [
+            _whole(name, data)
+            for name, data in (("Python integer", python), ("little-endian", little))
+            if len(data) >= SHORTEST
+        ]
+    return _canary(kind, [form for form in forms if len(form.data) >= SHORTEST])
 
 
 def words(kind: str, residues: Words) -> Canary:

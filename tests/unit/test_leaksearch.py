@@ -5,6 +5,7 @@ channel. The same through real servers is in ``tests/e2e/test_leak_search.py``.
 """
 
 import io
+import json
 import os
 import secrets
 import sqlite3
@@ -14,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import cbor2
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,10 +25,10 @@ from gateway.audit.canaries import Canary
 from gateway.audit.findings import Allowed, Finding, LeakFound
 from gateway.audit.leaksearch import LeakSearch
 from gateway.audit.processes import CannotSearch, swap_devices
-from gateway.he.quantise import quantise
+from gateway.he.frame import probe_signs, template_values
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.polynomials import Ciphertext
-from gateway.wire.profile import KEY_PRIMES, N, T
+from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, N, T
 from gateway.wire.subject import Subject
 from tests.support.leaky import CHANNELS, ENCODERS, Leak, Value, let_go, raw
 from tests.support.samples import pair
@@ -45,8 +47,9 @@ def photograph(seed: int) -> bytes:
 
 PORTRAIT, LIVE = photograph(1), photograph(2)
 VECTOR = pair(0.5, seed=77)[0]
-QUANTISED = quantise(VECTOR)
-CIPHERTEXT = Ciphertext(RNG.integers(0, KEY_PRIMES[0], size=(2, 3, N), dtype=np.uint64))
+SIGNS, TEMPLATE = probe_signs(VECTOR), template_values(VECTOR)
+MASKED, PADS = (100_000_007, 99_887_766), (3**70, 5**48)
+CIPHERTEXT = Ciphertext(RNG.integers(0, DATA_PRIMES[-1], size=(2, 3, N), dtype=np.uint64))
 KEY_WORDS = RNG.integers(0, KEY_PRIMES[0], size=(4, N), dtype=np.uint64)
 SECRETS = {name: secrets.token_bytes(32) for name in ("seed", "signing key", "pepper", "site salt")}
 
@@ -57,7 +60,10 @@ PLANTED: list[Canary] = [
     canaries.image("portrait", PORTRAIT),
     canaries.image("live", LIVE),
     canaries.embedding("embedding", VECTOR),
-    canaries.quantised("quantised", QUANTISED),
+    canaries.integers("signs", SIGNS),
+    canaries.integers("template", TEMPLATE),
+    canaries.numbers("masked values", *MASKED),
+    canaries.numbers("pads", *PADS),
     *canaries.polynomials("ciphertext", CIPHERTEXT),
     canaries.words("secret key", KEY_WORDS),
     *(canaries.secret(name, value) for name, value in SECRETS.items()),
@@ -73,11 +79,21 @@ VALUES: dict[str, Value] = {
     "live": LIVE,
     "embedding": VECTOR,
     "embedding as float32": VECTOR.astype(np.float32),
-    "quantised": QUANTISED,
-    "quantised as int32": QUANTISED.astype(np.int32),
-    "quantised as int16": QUANTISED.astype(np.int16),
-    "quantised as int8": QUANTISED.astype(np.int8),
-    "quantised as slots": np.mod(QUANTISED, T).astype(np.uint64),
+    **{
+        f"{name} as {form}": made
+        for name, values in (("signs", SIGNS), ("template", TEMPLATE))
+        for form, made in {
+            "int8": values.astype(np.int8),
+            "int16": values.astype(np.int16),
+            "int32": values.astype(np.int32),
+            "int64": values,
+            "float32": values.astype(np.float32),
+            "float64": values.astype(np.float64),
+            "slots": np.mod(values, T).astype(np.uint64),
+        }.items()
+    },
+    "signs as bits": np.packbits(SIGNS > 0).tobytes(),
+    "signs as bits, lowest first": np.packbits(SIGNS > 0, bitorder="little").tobytes(),
     "ciphertext, canonical": CIPHERTEXT.encoded,
     "ciphertext, words": CIPHERTEXT.words,
     "secret key": KEY_WORDS,
@@ -102,7 +118,7 @@ def applies(value: str, encoding: str) -> bool:
         case "JSON string":
             return short and value != "file name"
         case "JSON" | "compact JSON":
-            return value != "quantised as slots"
+            return not value.endswith(("slots", "float32", "float64")) or "embedding" in value
     return True
 
 
@@ -176,11 +192,33 @@ def test_six_floats_anywhere_are_a_leak(search: LeakSearch) -> None:
             assert search.data(data, "place").kinds == {"embedding"}
 
 
-@pytest.mark.parametrize("dtype", ["<i1", "<i2", "<i4", "<i8"])
-def test_a_dozen_quantised_values_are_a_leak(search: LeakSearch, dtype: str) -> None:
-    for begin in range(0, 500, 7):
-        data = os.urandom(begin) + QUANTISED[begin : begin + 12].astype(dtype).tobytes()
-        assert "quantised" in search.data(data, "place").kinds
+@pytest.mark.parametrize("dtype", ["<i1", "<i2", "<i4", "<i8", "<f4", "<f8"])
+@pytest.mark.parametrize("kind", ["signs", "template"])
+def test_sixty_four_small_values_are_a_leak(search: LeakSearch, kind: str, dtype: str) -> None:
+    """Anywhere of the vector, at any address."""
+    values = SIGNS if kind == "signs" else TEMPLATE
+    for begin in range(0, 4000, 61):
+        piece = values[begin : begin + 64].astype(dtype).tobytes()
+        report = search.data(os.urandom(begin % 53) + piece + os.urandom(20), "place")
+        assert report.kinds == {kind}
+        assert abs(report.findings[0].length - len(piece)) < 16
+
+
+def test_numbers_are_found_as_they_are_written(search: LeakSearch) -> None:
+    for written in (cbor2.dumps({"masked": list(MASKED)}), json.dumps({"m": MASKED}).encode()):
+        assert search.data(b"x" * 7 + written, "place").kinds == {"masked values"}
+    packed = np.array(MASKED, dtype=np.uint64).tobytes()
+    assert search.data(b"x" * 7 + packed, "place").kinds == {"masked values"}
+    little = PADS[1].to_bytes(14, "little")
+    assert search.data(b"x" * 7 + little, "place").kinds == {"pads"}
+
+
+def test_a_python_integer_is_found_in_memory() -> None:
+    """As the interpreter itself lays it out."""
+    number = secrets.randbits(112) | 1 << 111
+    search = LeakSearch([canaries.numbers("pads", number)])
+    report = search.memory(os.getpid(), "own")
+    assert ("pads", "Python integer") in {(f.kind, f.encoding) for f in report.findings}
 
 
 def test_nothing_is_found_where_nothing_is(search: LeakSearch) -> None:
@@ -190,9 +228,12 @@ def test_nothing_is_found_where_nothing_is(search: LeakSearch) -> None:
         "zeros": bytes(1_000_000),
         "another photograph": photograph(3),
         "another vector": other.tobytes() + other.astype(np.float32).tobytes(),
-        "another quantised vector": b"".join(
-            quantise(other).astype(d).tobytes() for d in ("<i1", "<i2", "<i4", "<i8")
+        "another vector's signs and template": b"".join(
+            values.astype(d).tobytes()
+            for values in (probe_signs(other), template_values(other))
+            for d in ("<i1", "<i2", "<i4", "<i8", "<f8")
         ),
+        "ones": np.ones(10_000, dtype=np.int64).tobytes() + b"\xff" * 100_000,
         "another key": np.roll(KEY_WORDS, 1, axis=0)[:, ::-1].tobytes(),
         "labels": b"sealmatch/subject/1\0\0\x08passport\0\x0aQX73910055",
     }
