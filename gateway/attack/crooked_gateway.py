@@ -1,8 +1,13 @@
-"""A gateway in the attacker's hands: the gateway's keys, and any product, rows and policy."""
+"""A gateway in the attacker's hands: the gateway's keys, and any message to the authority.
+
+It asks one question per session: whether a value of its own choosing lies in an interval of its own
+choosing. The value is the product of any probe with the template, without what an honest gateway
+adds; the interval is moved by what it adds to m.
+"""
 
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Final, Self
 
 import httpx
 import numpy as np
@@ -11,31 +16,41 @@ from numpy.typing import NDArray
 from gateway.attack.counter import TIMEOUT_SECONDS, Counter
 from gateway.attack.deployment import MODEL, Ground
 from gateway.attack.faces import Face
-from gateway.cli.wiretap import Tapped
 from gateway.he.engine import default_engine
-from gateway.he.interval import blinded_rows
-from gateway.he.product import LaneBounds, MaskedScore, masked_product
-from gateway.he.quantise import quantise
-from gateway.he.randomness import SeedStream
+from gateway.he.frame import lane_slots, probe_signs
+from gateway.he.interval import share
+from gateway.he.product import padded_score
+from gateway.he.randomness import FLOOD_BITS, FLOOD_LOW_BITS, SeedStream
 from gateway.he.session_key import VerifiedSessionKey
 from gateway.issuer.issuer import SessionToServe, TemplateIssuer
 from gateway.server.authority_client import AuthorityClient
 from gateway.wire import cose
 from gateway.wire.cose import Signed, SigningKey
+from gateway.wire.dealing import GATEWAY, Dealing
 from gateway.wire.errors import Refused
-from gateway.wire.evaluation import BlindedRows, Decision, MaskedProduct
+from gateway.wire.evaluation import (
+    AttemptAnswer,
+    AttemptRequest,
+    Decision,
+    Pair,
+    ProductRequest,
+    SharesRequest,
+)
 from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import Commitment, new_nonce, new_session_id
-from gateway.wire.policy import LanePolicy, MatchPolicy
-from gateway.wire.polynomials import Ciphertext
-from gateway.wire.profile import PROFILE, SEED_BYTES, T
+from gateway.wire.policy import MAX_WIDTH, LanePolicy, MatchPolicy
+from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
+from gateway.wire.profile import LANE, PROFILE, SEED_BYTES, N, T
+from gateway.wire.sealing import Sealed
 from gateway.wire.session import SessionKeyRequest
 from gateway.wire.subject import Subject, new_salt
 from gateway.wire.submission import ConsentRecord
 
-_WIDEST = T // 2**14 - 1
-"""The widest interval that a policy may have."""
-_THRESHOLD = "0.419"
+WIDEST: Final = LanePolicy(lo=1, hi=MAX_WIDTH)
+"""The widest interval that a policy may have: the most that one question can tell apart."""
+_HONEST: Final = (LanePolicy.for_cosine("0.419"), LanePolicy.for_cosine("0.341"))
+
+Values = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -45,53 +60,73 @@ class Taken:
     key: VerifiedSessionKey
     template: Ciphertext
     probe: Ciphertext
+    dealing: Dealing
+    """Its own."""
+    sealed_dealing: bytes = field(repr=False)
+    """The authority's."""
     template_assertion: bytes = field(repr=False)
     submission_assertion: bytes = field(repr=False)
     consent: ConsentRecord
 
-    def with_assertions(self, template: bytes, submission: bytes) -> "Taken":
-        return replace(self, template_assertion=template, submission_assertion=submission)
+    def but(self, **changes: bytes) -> "Taken":
+        """The same session, with parts of another."""
+        return replace(self, **changes)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A product that the authority has answered: its bits, and what the gateway added."""
+    """A product that the authority has answered."""
 
     taken: Taken
-    score: MaskedScore
     policy: MatchPolicy
-    bits: Ciphertext
+    masked: Pair = field(repr=False)
+    """m' of each lane."""
+    offsets: Pair = field(repr=False)
+    """What the gateway itself put on it."""
 
 
-def at_least(value: int, *, ks: int | None = None, kn: int | None = None) -> MatchPolicy:
-    """A policy that asks whether the score reaches a value."""
-    usual = LanePolicy.for_cosine(_THRESHOLD)
-    rule = LanePolicy(ks=ks or usual.ks, kn=kn or usual.kn, lo=value, hi=value + _WIDEST - 1)
-    return _policy("of-my-own", rule)
+class OpenStream(SeedStream):
+    """Nothing that hides or checks anything: C = P (T + P), whose squares are known."""
+
+    def residues(self, label: str, count: int) -> NDArray[np.uint64]:
+        return np.ones_like(super().residues(label, count))
+
+    def unit(self, label: str) -> int:
+        super().unit(label)
+        return 1
+
+    def flood(self, label: str, count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        low, high = super().flood(label, count)
+        return np.zeros_like(low), np.full_like(high, 1 << FLOOD_BITS - FLOOD_LOW_BITS)
 
 
-def _policy(name: str, rule: LanePolicy) -> MatchPolicy:
+def policy_of(*lanes: LanePolicy, name: str = "of-my-own") -> MatchPolicy:
+    """A policy with these lanes; one serves both."""
     return MatchPolicy(
         policy_id=name,
         assurance="unsigned-default",
         model_id=MODEL.model_id,
         model_digest=MODEL.digest,
-        lanes=(rule,),
+        lanes=lanes * (2 // len(lanes)),
     )
+
+
+HONEST: Final = policy_of(*_HONEST, name="honest")
+"""The thresholds that honest gateways use."""
+OWN: Final = policy_of(WIDEST)
 
 
 class CrookedGateway:
     """Speaks to the real authority in the gateway's name."""
 
     def __init__(self, ground: Ground, counter: Counter, *, url: str | None = None) -> None:
-        """``url``: what is sent to the authority passes there, for an attacker on the wire."""
+        """``url``: reach the authority there, for an attacker on the wire."""
         self.signing, self._sealing = ground.gateway_keys()
         self._counter = counter
         self._authority = counter.trust.authorities[0]
-        tapped = None if url is None else Tapped(url)
-        self._transport = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, transport=tapped)
+        self._transport = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
         self._client = AuthorityClient(
-            self._transport, self._authority.url, self.signing, unix_time
+            self._transport, url or self._authority.url, self.signing, unix_time
         )
 
     def __enter__(self) -> Self:
@@ -99,6 +134,8 @@ class CrookedGateway:
 
     def __exit__(self, *_: object) -> None:
         self._transport.close()
+
+    # A session
 
     def take(
         self,
@@ -116,85 +153,156 @@ class CrookedGateway:
             device=counter.device.party,
             issuer=counter.issuer_key.party,
             client_nonce=nonce,
+            gateway_nonce=new_nonce(),
         )
         granted = self._client.session_key(request)
         key = counter.verify(granted.grant, granted.public_key, nonce)
         to_serve = SessionToServe(granted.grant, granted.public_key, counter.device.party, nonce)
         issued = (issuer or counter.issuer()).issue(template, subject, to_serve, unix_time())
-        probe = counter.encrypt(key, quantise(live))
+        probe = counter.encrypt(key, probe_signs(live))
         assertion, consent = counter.assertion(key, issued, probe.encoded, new_salt())
         grant = key.grant.message
-        opened = self._sealing.open(issued.sealed_template, grant.session, grant.key_id)
+        opened = self._sealing.open(
+            Sealed.TEMPLATE, issued.sealed_template, grant.session, grant.key_id
+        )
         return Taken(
             key,
-            Ciphertext.decode(opened, polynomials=2),
+            Ciphertext.decode(opened[:FRESH_BYTES]),
             probe,
+            Dealing.decode(opened[FRESH_BYTES:], GATEWAY),
+            issued.sealed_dealing,
             issued.assertion,
             assertion,
             consent,
         )
 
-    def encrypt(self, taken: Taken, values: NDArray[np.int64]) -> Ciphertext:
+    def encrypt(self, taken: Taken, values: Values) -> Ciphertext:
         """A probe of the gateway's own: the session's public key is known to it."""
         return self._counter.encrypt(taken.key, values)
 
-    def policy(self, _: Taken) -> MatchPolicy:
-        """The threshold that honest gateways use, on one lane."""
-        return _policy("honest", LanePolicy.for_cosine(_THRESHOLD))
+    # The three messages, each of which raises ``Refused``
 
-    def ask(self, taken: Taken, probe: Ciphertext, policy: MatchPolicy) -> Asked:
-        """Send a product of any probe with the template. Raises ``Refused``."""
-        engine = default_engine()
-        scored = masked_product(
-            engine, taken.key.public_key, probe, taken.template, policy, _fresh_stream()
-        )
-        session = taken.key.grant.message.session
-        answer = self._client.encrypted_bits(
-            MaskedProduct(
-                session=session,
+    def attempt(self, taken: Taken, policy: MatchPolicy) -> AttemptAnswer:
+        """Have the attempt counted."""
+        return self._client.attempt(
+            AttemptRequest(
+                session=taken.key.grant.message.session,
                 template_assertion=taken.template_assertion,
                 submission_assertion=taken.submission_assertion,
-                lanes=1,
-                policy_digest=policy.digest,
+                policy=policy.encode(),
                 seed_commitment=Commitment(secrets.token_bytes(32)),
-                masked_product=scored.ciphertext.encoded,
+                sealed_dealing=taken.sealed_dealing,
             )
         )
-        bits = Ciphertext.decode(answer.encrypted_bits, polynomials=2)
-        return Asked(taken, scored, policy, bits)
 
-    def decision(self, asked: Asked, policy: MatchPolicy) -> Signed[Decision]:
-        """Let the authority decide by the interval of a policy. Raises ``Refused``."""
-        rho = asked.score.bounds[0].left - asked.policy.lanes[0].lo
-        return self._decided(asked, LaneBounds.of(policy.lanes[0], rho))
+    def product(
+        self,
+        taken: Taken,
+        policy: MatchPolicy,
+        probe: Ciphertext,
+        squares: Pair = (LANE, LANE),
+        omega: int = 1,
+    ) -> Asked:
+        """Send the product of any probe with the template.
 
-    def dictated(self, asked: Asked) -> Signed[Decision]:
-        """A match, whatever the score: the interval has all values in it. Raises ``Refused``."""
-        return self._decided(asked, LaneBounds(0, T - 1))
+        Args:
+            squares: the sum of each lane's squared values.
+            omega: what the authority divides by; the product is multiplied by nothing.
+        """
+        stream = OpenStream(secrets.token_bytes(SEED_BYTES), secrets.token_bytes(32))
+        scored = padded_score(default_engine(), taken.key.public_key, probe, taken.template, stream)
+        answer = self._client.masked_values(
+            ProductRequest(
+                session=taken.key.grant.message.session,
+                padded_product=scored.product.encoded,
+                omega=omega,
+            )
+        )
+        first, second = (
+            (offset - LANE + square) * pow(omega, -1, T) % T
+            for offset, square in zip(scored.offsets, squares, strict=True)
+        )
+        return Asked(taken, policy, answer.masked, (first, second))
 
-    def _decided(self, asked: Asked, interval: LaneBounds) -> Signed[Decision]:
-        bounds = (interval,)
-        rows = blinded_rows(
-            default_engine(), asked.taken.key.public_key, asked.bits, bounds, _fresh_stream()
+    def decision(
+        self, asked: Asked, added: Pair = (0, 0), flipped: Pair = (0, 0)
+    ) -> Signed[Decision]:
+        """Let the authority decide whether the values, with something added, are accepted.
+
+        Args:
+            flipped: 1 in the lanes whose share is turned round.
+        """
+        lanes = asked.taken.dealing.lanes
+        first, second = (
+            (masked - offset + lane.share + more) % T
+            for masked, offset, lane, more in zip(
+                asked.masked, asked.offsets, lanes, added, strict=True
+            )
+        )
+        return self.decided(asked, (first, second), flipped)
+
+    def decided(self, asked: Asked, values: Pair, flipped: Pair = (0, 0)) -> Signed[Decision]:
+        """The same for any m."""
+        bits = (
+            share(GATEWAY, lane, rule, m) ^ flip
+            for lane, rule, m, flip in zip(
+                asked.taken.dealing.lanes, asked.policy.lanes, values, flipped, strict=True
+            )
         )
         session = asked.taken.key.grant.message.session
-        response = self._client.decision(BlindedRows(session=session, blinded_rows=rows.encoded))
+        response = self._client.decision(
+            SharesRequest(session=session, values=values, shares=(next(bits), next(bits)))
+        )
         if response.decision is None:
             raise Refused("an audit is demanded")
         return cose.verify(response.decision, Decision, self._authority.verify_key)
 
-    def decide(self, asked: Asked, policy: MatchPolicy) -> bool:
-        """The bit. Raises ``Refused``."""
-        return self.decision(asked, policy).message.outcome == "MATCH"
+    # Questions
 
-    def answer(self, taken: Taken, probe: Ciphertext, policy: MatchPolicy) -> bool:
-        """One question: is the score of this probe in this policy's interval? ``Refused``."""
-        return self.decide(self.ask(taken, probe, policy), policy)
+    def ask(
+        self,
+        taken: Taken,
+        policy: MatchPolicy,
+        probe: Ciphertext,
+        squares: Pair = (LANE, LANE),
+    ) -> Asked:
+        """Attempt and product. Raises ``Refused``."""
+        self.attempt(taken, policy)
+        return self.product(taken, policy, probe, squares)
+
+    def answer(self, taken: Taken, policy: MatchPolicy = HONEST) -> bool:
+        """Whether the probe is accepted, as an honest gateway would ask. Raises ``Refused``."""
+        return matches(self.decision(self.ask(taken, policy, taken.probe)))
+
+    def first_lane(self, taken: Taken) -> Ciphertext:
+        """The probe with nothing in the second lane, whose value is known then."""
+        ones, nothing = np.ones(LANE, dtype=np.int64), np.zeros(LANE, dtype=np.int64)
+        words = default_engine().multiply_slots(taken.probe.words, lane_slots(ones, nothing))
+        return Ciphertext(words)
+
+    def second_lane(self, taken: Taken) -> Ciphertext:
+        """The probe with nothing in the first lane."""
+        ones, nothing = np.ones(LANE, dtype=np.int64), np.zeros(LANE, dtype=np.int64)
+        words = default_engine().multiply_slots(taken.probe.words, lane_slots(nothing, ones))
+        return Ciphertext(words)
+
+    def begins_at(self, asked: Asked, value: int) -> bool:
+        """Whether the first lane's value lies in [value, value + 4096); the second has none.
+
+        Raises ``Refused``.
+        """
+        return matches(self.decision(asked, (WIDEST.lo - value, WIDEST.lo)))
+
+    def coordinate(self, taken: Taken, place: int) -> bool:
+        """Whether one value of the template is positive. Raises ``Refused``."""
+        unit = np.zeros(N, dtype=np.int64)
+        unit[place] = 1
+        return self.begins_at(self.ask(taken, OWN, self.encrypt(taken, unit), (1, 0)), 1)
 
     def signing_as(self, party: str) -> SigningKey:
         """A key of the gateway's own under another's name."""
         return SigningKey(party, self.signing.private)
 
 
-def _fresh_stream() -> SeedStream:
-    return SeedStream(secrets.token_bytes(SEED_BYTES), secrets.token_bytes(32))
+def matches(decision: Signed[Decision]) -> bool:
+    return decision.message.outcome == "MATCH"
