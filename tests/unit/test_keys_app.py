@@ -153,6 +153,24 @@ def test_session_key_to_decision(site: Site) -> None:
     assert_problem(other, 403, "PERMISSION_DENIED")
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_settings_say_by_which_policies_it_decides(tmp_path: Path, listed: bool) -> None:
+    accepted = parties.policy().digest.hex() if listed else "ab" * 32
+    site = Site(tmp_path, policies=accepted)
+    request = session_key_request()
+    answer = site.post(KEYS, request.encode())
+    opened = OpenSession(site, request, answer.content, authority_key=site.authority)
+    scope = opened.key.grant.message
+    dealing = site.sealing.seal(
+        Sealed.DEALING, opened.dealings[1].encoded, scope.session, scope.key_id
+    )
+    counted = site.post(ATTEMPTS, opened.attempt(sealed_dealing=dealing).encode())
+    if listed:
+        assert counted.status_code == 200
+    else:
+        assert_problem(counted, 403, "PERMISSION_DENIED")
+
+
 def test_health_needs_no_signature_and_tells_nothing(site: Site) -> None:
     response = site.ask("GET", "/v1/health")
     assert (response.status_code, response.json()) == (200, {"status": "ok"})

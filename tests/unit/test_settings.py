@@ -60,6 +60,7 @@ def test_other_programs_variables_are_left_alone() -> None:
         ("session_seconds = 29", "session_seconds"),
         ("session_seconds = 901", "session_seconds"),
         ("max_sessions = 0", "max_sessions"),
+        ('he_engine = "hunter2"', "he_engine"),
         ('party = "Hunter2!"', "party"),
         ('pepper = "hunter2"', "pepper"),
     ],
@@ -71,6 +72,25 @@ def test_wrong_fields_are_named_and_values_not_repeated(
         read(f'data_dir = "/d"\n{line}', tmp_path)
     assert "hunter2" not in str(caught.value).lower()
     assert caught.value.__suppress_context__
+
+
+ONE, OTHER = "ab" * 32, "cd" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted"), [("", set()), (ONE, {ONE}), (f"{ONE},{OTHER}", {ONE, OTHER})]
+)
+def test_the_policies_that_an_authority_decides_by(
+    tmp_path: Path, text: str, accepted: set[str]
+) -> None:
+    settings = read(f'data_dir = "/d"\npolicies = "{text}"', tmp_path)
+    assert settings.accepted_policies == accepted
+
+
+@pytest.mark.parametrize("text", ["ab", ONE.upper(), f"{ONE},", f",{ONE}", f"{ONE} {OTHER}", "any"])
+def test_a_list_of_policies_that_is_none_does_not_mean_any(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadConfiguration, match="policies"):
+        read(f'data_dir = "/d"\npolicies = "{text}"', tmp_path)
 
 
 def test_several_wrong_fields_are_all_named(tmp_path: Path) -> None:
