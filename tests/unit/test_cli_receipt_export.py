@@ -71,7 +71,7 @@ def test_the_code_names_the_receipt() -> None:
     """Read by OpenCV, which did not write it."""
     verified = verify_receipt(LOGGED, LOG.trusted())
     [path] = re.findall(r'd="([^"]+)"', printable_page(verified))
-    found, _, _ = cv2.QRCodeDetector().detectAndDecode(drawn(path))
+    found, _, _ = cv2.QRCodeDetectorAruco().detectAndDecode(drawn(path))
     assert found == reference(verified)
 
 
