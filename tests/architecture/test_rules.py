@@ -10,8 +10,10 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("gateway/**/*.py"), *ROOT.glob("keys/**/*.py")])
 ATTACKS = set(ROOT.glob("gateway/attack/**/*.py"))
 
-SECRET_KEY_NAMES = {"Decryptor", "SecretKey", "KeyGenerator", "secret_key", "set_secret_key"}
+SECRET_KEY_NAMES = {"Decryptor", "SecretKey", "key_generator", "secret_key", "set_secret_key"}
 SECRET_KEY_NAMES |= {"encrypt_symmetric", "encrypt_zero_symmetric"}
+MAKERS = {"KeyGenerator"}
+"""What draws a secret key in either build of SEAL; ``Engine.key_generator`` hands it out."""
 
 
 def names_used(path: Path) -> set[str]:
@@ -29,11 +31,27 @@ def test_only_the_authority_module_touches_a_secret_key() -> None:
     assert users == {ROOT / "keys" / "authority.py"}
 
 
+def test_the_engine_hands_out_what_draws_a_secret_key_and_does_nothing_with_it() -> None:
+    engine = ROOT / "gateway" / "he" / "engine.py"
+    assert {path for path in SOURCES if names_used(path) & MAKERS} == {engine}
+    (maker,) = (
+        node
+        for node in ast.walk(ast.parse(engine.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name == "key_generator"
+    )
+    made = "return self.library.KeyGenerator(self.context)"
+    assert ast.unparse(maker.body[-1]) == made
+    assert len(maker.body) == 2  # a docstring, and this
+    assert engine.read_text().count("KeyGenerator") == 1
+
+
 def test_session_secrets_are_held_by_the_authority_and_by_the_attack_on_it_alone() -> None:
     """They keep secrets to show what these do not tell, and what a lying authority can do."""
     users = {path for path in SOURCES if "SessionSecret" in path.read_text()}
     own = {ROOT / "keys" / name for name in ("authority.py", "workers.py")}
-    attacks = {ROOT / "gateway" / "attack" / f"{kind}_authority.py" for kind in ("spying", "lying")}
+    attacks = {
+        ROOT / "gateway" / "attack" / f"{name}.py" for name in ("spying_authority", "workshops")
+    }
     assert users == own | attacks
 
 

@@ -51,6 +51,9 @@ from tests.support.he import (
     unit,
 )
 
+Case = tuple[MatchPolicy, tuple[int, int], tuple[int, int]]
+"""Policy, v of each lane, r of each lane."""
+
 
 @pytest.fixture(scope="module")
 def key() -> TestKey:
@@ -120,7 +123,7 @@ def lane_policies(draw: st.DrawFn) -> LanePolicy:
 
 
 @st.composite
-def plain_cases(draw: st.DrawFn) -> tuple[MatchPolicy, list[int], list[int]]:
+def plain_cases(draw: st.DrawFn) -> Case:
     """Values near an end of the interval, near zero, near t, or anywhere; r likewise."""
     rules, values, randoms = [draw(lane_policies()) for _ in range(2)], [], []
     anywhere = st.integers(0, T - 1)
@@ -134,13 +137,14 @@ def plain_cases(draw: st.DrawFn) -> tuple[MatchPolicy, list[int], list[int]]:
         beside = st.tuples(power, st.integers(-1, 1)).map(sum)
         values.append(v)
         randoms.append(draw(st.one_of(anywhere, beside.map(lambda x, of=of: (x - of) % T))))
-    return policy_of(*rules), values, randoms
+    return policy_of(*rules), (values[0], values[1]), (randoms[0], randoms[1])
 
 
 @settings(max_examples=800)
 @given(plain_cases())
-def test_any_value_random_and_interval_on_plaintext_values(case: tuple) -> None:
-    check_values(*case, gateway.he.interval)
+def test_any_value_random_and_interval_on_plaintext_values(case: Case) -> None:
+    policy, values, randoms = case
+    check_values(policy, values, randoms, gateway.he.interval)
 
 
 # --- on ciphertexts ------------------------------------------------------------------------------
@@ -154,10 +158,9 @@ class EncryptedValues:
         self._rng = np.random.default_rng(seed)
         self._made: dict[tuple[int, ...], tuple[Ciphertext, Ciphertext]] = {}
 
-    def check(
-        self, policy: MatchPolicy, values: tuple[int, int], randoms: tuple[int, int], name: str
-    ) -> tuple[bool, ...]:
+    def check(self, case: Case, name: str) -> tuple[bool, ...]:
         """Decide on ciphertexts and compare: scores, what both servers see, lane bits."""
+        policy, values, randoms = case
         if values not in self._made:
             slots = inputs_with_values(values, self._rng)
             assert reference_decision(policy, *slots) == expected(policy, values)
@@ -176,9 +179,10 @@ class EncryptedValues:
         return session.lanes
 
 
-def crossed(rules: tuple[LanePolicy, LanePolicy]) -> list[tuple]:
+def crossed(rules: tuple[LanePolicy, LanePolicy]) -> list[Case]:
     """Every edge value of one lane with every one of the other, each r of the list in turn."""
-    policy, cases = policy_of(*rules), []
+    policy = policy_of(*rules)
+    cases: list[Case] = []
     for i, first in enumerate(edge_values(rules[0])):
         for j, second in enumerate(edge_values(rules[1])):
             randoms = edge_randoms(rules[0], first), edge_randoms(rules[1], second)
@@ -194,7 +198,7 @@ def crossed(rules: tuple[LanePolicy, LanePolicy]) -> list[tuple]:
 def test_every_edge_encrypted(key: TestKey, rules: tuple[LanePolicy, LanePolicy]) -> None:
     encrypted, cases = EncryptedValues(key, seed=1), crossed(rules)
     assert len(cases) == 4 * 4 * 9
-    lanes = {encrypted.check(*case, f"{i}") for i, case in enumerate(cases)}
+    lanes = {encrypted.check(case, f"{i}") for i, case in enumerate(cases)}
     assert len(lanes) == 4  # every combination of lane bits
 
 
@@ -202,15 +206,14 @@ def test_edges_encrypted_on_the_other_engine() -> None:
     """The older SEAL: the same key material never meets the default engine here."""
     encrypted = EncryptedValues(TestKey(make_engine("tenseal")), seed=2)
     cases = crossed((USUAL, WIDEST))
-    lanes = {encrypted.check(*case, f"{i}") for i, case in enumerate(cases[::7])}
+    lanes = {encrypted.check(case, f"{i}") for i, case in enumerate(cases[::7])}
     assert len(lanes) == 4
 
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(case=plain_cases(), seed=st.integers(0, 2**32))
-def test_any_value_random_and_interval_encrypted(key: TestKey, case: tuple, seed: int) -> None:
-    policy, values, randoms = case
-    EncryptedValues(key, seed).check(policy, tuple(values), tuple(randoms), f"any {seed % 60}")
+def test_any_value_random_and_interval_encrypted(key: TestKey, case: Case, seed: int) -> None:
+    EncryptedValues(key, seed).check(case, f"any {seed % 60}")
 
 
 def test_face_vectors_at_every_cosine_encrypted(key: TestKey) -> None:

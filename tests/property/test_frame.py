@@ -29,6 +29,11 @@ def draw(seed: int, d: int, skew: float) -> np.ndarray:
     return x / np.linalg.norm(x)
 
 
+def exactly(x: np.ndarray) -> np.ndarray:
+    """y of the slow implementation, as floating point."""
+    return np.array([y / 2**33 for y in slow.frame(x.tolist())])
+
+
 def matrix() -> np.ndarray:
     """R, shape (4096, 512), in floating point and without any fast transform."""
     ones = np.array([[bin(j & k).count("1") for k in range(DIMENSION)] for j in range(DIMENSION)])
@@ -80,7 +85,7 @@ def test_rotations_differ(frame: np.ndarray) -> None:
 def test_outputs_are_those_of_the_matrix(frame: np.ndarray, drawn: tuple) -> None:
     """And their mean square is 1 for every vector of length 1, to the rounding of 2^-24."""
     x = draw(*drawn)
-    exact = np.array(slow.frame(x), dtype=float) / 2**33
+    exact = exactly(x)
     assert np.abs(exact - frame[:, : x.size] @ x).max() < ROUNDING
     assert abs(float((exact**2).mean()) - 1) < 1e-5
 
@@ -142,7 +147,7 @@ def test_every_probe_has_one_length(drawn: tuple) -> None:
 def test_signs_do_not_depend_on_length(drawn: tuple, scale: float) -> None:
     """Within the admitted lengths; only outputs within the rounding of zero may turn."""
     x = draw(*drawn)
-    outputs = np.array(slow.frame(x), dtype=float) / 2**33
+    outputs = exactly(x)
     turned = probe_signs(x) != probe_signs(scale * x)
     assert np.abs(outputs[turned]).max(initial=0.0) < 2.1 * ROUNDING
 

@@ -476,12 +476,11 @@ def test_centred_numbers() -> None:
 def test_the_product_s_parts_under_chosen_randomness(key: TestKey) -> None:
     """u (b, a) + (0, t e1) is what the mask adds, and the pad what the head carries."""
     rng = np.random.default_rng(8)
-    ciphertexts = [key.encrypt(rng.integers(0, T, N, np.uint64)) for _ in range(2)]
+    probe, template = (key.encrypt(rng.integers(0, T, N, np.uint64)) for _ in range(2))
 
     def made(**chosen) -> tuple[np.ndarray, tuple[int, int], np.ndarray]:
-        score = padded_score(
-            key.engine, key.public, *ciphertexts, ScriptedStream("parts", **chosen)
-        )
+        stream = ScriptedStream("parts", **chosen)
+        score = padded_score(key.engine, key.public, probe, template, stream)
         return score.product.tail.words, score.product.head, np.array(score.offsets)
 
     plain = made(rerandomise=False, pads=(0, 0))

@@ -30,7 +30,7 @@ from gateway.he.session_key import SessionKey, UniformHalf
 from gateway.wire.dealing import AUTHORITY, GATEWAY
 from gateway.wire.errors import CallerMisuse, SealmatchError
 from gateway.wire.polynomials import Ciphertext, PaddedProduct
-from gateway.wire.profile import LANE, SENT_MODULUS, SENT_PRIMES, N, T
+from gateway.wire.profile import DATA_PRIMES, LANE, SENT_MODULUS, SENT_PRIMES, N, T
 from tests.support import dcf_peer, slow, slow_product
 from tests.support.decisions import (
     NARROW,
@@ -244,7 +244,7 @@ def long_phase(parts: Parts, given: Encrypted) -> None:
     """
     noise = given.rng.integers(-(2**34), 2**34, N).astype(object) * T
     words = given.probe.words.copy()
-    for i, prime in enumerate(gateway.he.product.DATA_PRIMES):
+    for i, prime in enumerate(DATA_PRIMES):
         added = slow_product.transform(noise % prime, prime)
         words[0, i] = ((words[0, i].astype(object) + added) % prime).astype(np.uint64)
     probe = Ciphertext(words)

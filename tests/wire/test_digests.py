@@ -225,7 +225,7 @@ def test_a_digest_of_one_number_would_be_found() -> None:
 
 def test_the_request_that_the_nonce_answers_cannot_be_rebuilt() -> None:
     """It holds a sealed dealing: the same attempt sealed again is another request."""
-    (request,) = golden.MESSAGES["attempt-request"]
+    request = golden.ATTEMPT
     again = parties.fixed_bytes("sealed again", len(request.sealed_dealing))
     other = AttemptRequest.model_validate(
         request.model_dump() | {"sealed_dealing": again}, by_name=True, by_alias=False
