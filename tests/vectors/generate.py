@@ -12,6 +12,7 @@ from typing import Any, Final
 from unittest import mock
 
 from gateway.wire import cose, requests
+from gateway.wire.audit import AuditSecret
 from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.message import Message
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, SENT_PRIMES, T
@@ -35,6 +36,7 @@ from tests.vectors.golden import (
     PRODUCT,
     SEALED,
     SEALED_LENGTHS,
+    SEED,
     SESSION,
     SIGNED,
     SIGNED_GRANT,
@@ -178,6 +180,18 @@ def dealing_document() -> Document:
     }
 
 
+def audit_secret_document() -> Document:
+    """What is sealed to an auditor: four parts, one after the other."""
+    secret = AuditSecret(FRESH.encoded, PROBE.encoded, DEALINGS[0].encoded, bytearray(SEED))
+    return {
+        "template": RULES[FRESH.encoded],
+        "probe": RULES[PROBE.encoded],
+        "dealing": {"$hex": secret.dealing.hex()},
+        "seed": {"$hex": secret.seed.hex()},
+        "joined": notation.encoding(bytes(secret.joined())),
+    }
+
+
 def request_document() -> Document:
     cases = []
     for method, url, path, body in (
@@ -232,6 +246,19 @@ def sealing_document() -> Document:
             "sealed": sealed.hex(),
             "opened": plain.hex(),
         }
+    auditor, demand = parties.sealing_key(), SIGNED["audit-demand"][1].digest
+    if "AUDIT" in kept:
+        sealed = bytes.fromhex(kept["AUDIT"]["sealed"])
+    else:
+        sealed = auditor.public.seal_for_audit(bytearray(b"canonical audit"), demand)
+    cases["AUDIT"] = {
+        "privateKey": auditor.raw.hex(),
+        "publicKey": auditor.public.raw.hex(),
+        "demandDigest": demand.hex(),
+        "info": (b"sealmatch/sealed-audit/2\0" + demand).hex(),
+        "sealed": sealed.hex(),
+        "opened": b"canonical audit".hex(),
+    }
     return {
         "suite": "MLKEM768-X25519 (X-Wing), HKDF-SHA256, AES-256-GCM, base mode",
         "session": SESSION.hex(),
@@ -252,6 +279,7 @@ def documents() -> dict[str, Document]:
         "subject.json": subject_document(),
         "polynomials.json": polynomials_document(),
         "dealing.json": dealing_document(),
+        "audit-secret.json": audit_secret_document(),
         "requests.json": request_document(),
         "sealing.json": sealing_document(),
         log.FILE: log.document(HERE / log.FILE),

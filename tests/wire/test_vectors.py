@@ -9,7 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gateway.wire import audit, cose, evaluation, liveness, policy, proof, session, submission
+from gateway.wire.audit import AuditSecret
 from gateway.wire.dealing import AUTHORITY, GATEWAY, Dealing
+from gateway.wire.errors import MalformedMessage
 from gateway.wire.message import Message
 from gateway.wire.polynomials import Ciphertext, PaddedProduct, SessionKeyHalf
 from gateway.wire.sealing import Sealed, SealingPrivateKey
@@ -133,6 +135,22 @@ def test_dealings_from_their_parts() -> None:
         assert data.hex() == document["encoded"][party]
         assert hashlib.sha256(data).hexdigest() == document["digests"][party]
         assert Dealing.decode(data, party).encoded == data
+
+
+def test_an_audit_s_secret_from_its_parts() -> None:
+    document = load("audit-secret.json")
+    names = "template", "probe", "dealing", "seed"
+    parts = [notation.to_python(document[name]) for name in names]
+    whole = b"".join(parts)
+    assert notation.encoding(whole) == document["joined"]
+    read = AuditSecret.split(whole)
+    assert [bytes(getattr(read, name)) for name in names] == parts
+    assert read.joined() == whole
+    assert type(read.seed) is type(read.joined()) is bytearray  # their owners overwrite them
+    assert repr(read) == "AuditSecret()"
+    for wrong in (b"", whole[:-1], whole + b"\0", whole * 2):
+        with pytest.raises(MalformedMessage):
+            AuditSecret.split(wrong)
 
 
 def test_session_values_from_their_definitions() -> None:
@@ -292,6 +310,15 @@ def test_sealed_vector_opens(what: Sealed) -> None:
     owner = authority_sealing_key() if what is Sealed.DEALING else sealing_key()
     assert raw == owner.raw
     assert sealing_key().raw == fixed_bytes("key/sealing", 96)
+
+
+def test_sealed_audit_opens_for_its_demand() -> None:
+    case = load("sealing.json")["cases"]["AUDIT"]
+    key, demand = sealing_key(), bytes.fromhex(case["demandDigest"])
+    assert case["demandDigest"] == load("signed/audit-demand.json")["sha256"]
+    assert bytes.fromhex(case["privateKey"]) == key.raw
+    assert key.open_for_audit(bytes.fromhex(case["sealed"]), demand).hex() == case["opened"]
+    assert bytes.fromhex(case["info"]) == b"sealmatch/sealed-audit/2\0" + demand
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (generate.HERE / "malformed").glob("*")))
