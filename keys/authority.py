@@ -46,7 +46,7 @@ class SessionSecret:
         """Draw a key pair from the operating system's randomness.
 
         SEAL draws (b', a') with an a' of its own; b = b' + (a' - a) s has the same error under the
-        given a. Neither b' nor a' leaves this function: either of them with b gives s.
+        given a. Neither b' nor a' leaves this function: both of them with b give s.
         """
         generator = engine.key_generator()
         public = engine.library.PublicKey()

@@ -24,7 +24,7 @@ from gateway.attack.spying_authority import handles_with
 from gateway.attack.thief_search import Person, look_everywhere
 from gateway.attack.weakened import OPEN_PEPPER
 from gateway.cli.local import GATEWAY
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey
+from gateway.wire.polynomials import Ciphertext, SessionKeyHalf
 from gateway.wire.subject import Subject
 
 NAME = "disk-thief"
@@ -67,7 +67,7 @@ def _registered(counter: Counter, document: str) -> Person:
     issued = counter.issue(opened, portrait, Subject.of("passport", document))
     probe = counter.probe(opened, live)
     expect(counter.submit(opened, issued, probe), "MATCH")
-    public = SessionPublicKey.decode(opened.offer.public_key)
+    public = SessionKeyHalf.decode(opened.offer.public_key)
     sealed = issued.sealed_template
     return Person(document, portrait, live, Ciphertext.decode(probe), sealed, public)
 

@@ -18,8 +18,8 @@ from gateway.audit.canaries import Canary
 from gateway.audit.findings import Finding
 from gateway.audit.leaksearch import LeakSearch
 from gateway.audit.processes import swap_devices
-from gateway.he.quantise import quantise
-from gateway.wire.polynomials import Ciphertext, SessionPublicKey
+from gateway.he.frame import probe_signs, template_values
+from gateway.wire.polynomials import Ciphertext, SessionKeyHalf
 from gateway.wire.subject import Subject
 
 NUMBERS, FACES, CIPHERTEXTS, KEYS = "document number", "face", "ciphertext", "key"
@@ -37,7 +37,7 @@ class Person:
     live: Face = field(repr=False)
     probe: Ciphertext
     sealed_template: bytes = field(repr=False)
-    session_key: SessionPublicKey
+    session_key: SessionKeyHalf
 
     @property
     def subject(self) -> Subject:
@@ -47,7 +47,8 @@ class Person:
         yield from canaries.document_number(NUMBERS, "passport", self.number)
         for name, vector in (("portrait", self.portrait), ("live", self.live)):
             yield canaries.embedding(f"{FACES}, {name}", vector)
-            yield canaries.quantised(f"{FACES}, {name}, quantised", quantise(vector))
+            yield canaries.integers(f"{FACES}, {name}, signs", probe_signs(vector))
+            yield canaries.integers(f"{FACES}, {name}, template", template_values(vector))
         yield from canaries.polynomials(f"{CIPHERTEXTS}, probe", self.probe)
         yield canaries.body(f"{CIPHERTEXTS}, sealed template", self.sealed_template)
         yield from canaries.polynomials(f"{KEYS}, session's public", self.session_key)
