@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gateway.attack.counter import TIMEOUT_SECONDS, Counter
 from gateway.attack.deployment import MODEL, Ground
 from gateway.attack.faces import Face
+from gateway.cli.wiretap import Tapped
 from gateway.he.engine import default_engine
 from gateway.he.frame import lane_slots, probe_signs
 from gateway.he.interval import share
@@ -124,9 +125,10 @@ class CrookedGateway:
         self.signing, self._sealing = ground.gateway_keys()
         self._counter = counter
         self._authority = counter.trust.authorities[0]
-        self._transport = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
+        tapped = None if url is None else Tapped(url)
+        self._transport = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, transport=tapped)
         self._client = AuthorityClient(
-            self._transport, url or self._authority.url, self.signing, unix_time
+            self._transport, self._authority.url, self.signing, unix_time
         )
 
     def __enter__(self) -> Self:

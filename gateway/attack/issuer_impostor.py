@@ -65,7 +65,7 @@ def _with_gateway(counter: Counter, gateway: CrookedGateway) -> bool:
     issuer = counter.issuer(SigningKey.generate(counter.issuer_key.party))
     taken = gateway.take(_victim(), own, live, issuer)
     try:
-        return gateway.answer(taken, taken.probe, gateway.policy(taken))
+        return gateway.answer(taken)
     except Refused:
         return False
 

@@ -95,14 +95,14 @@ def _replay_at_authority(ground: Ground, report: Report) -> None:
         CrookedGateway(ground, counter, url=wire.url) as gateway,
     ):
         taken = gateway.take(_subject(), portrait, live)
-        if not gateway.answer(taken, taken.probe, gateway.policy(taken)):
+        if not gateway.answer(taken):
             raise AttackBroken("an honest decision came out as a mismatch")
         answered = _send_again(wire.recorded)
     report.add(
         "send the gateway's requests again",
-        3 * TRIES,
+        4 * TRIES,
         answered.total(),
-        "keys, encrypted bits and decisions",
+        "keys, nonces, masked values and decisions",
     )
 
 
