@@ -3,8 +3,9 @@
 ``python -m tests.soundness_bounds``. Takes some ten seconds. ``test_soundness_bounds`` holds what
 the proof states against what is computed here.
 
-The proof (lemmas 2 to 9; protocol, section 5): for whatever ring element is handed in as a probe,
-and for each lane, Pr[v in the window] is at most W/t + F * S_l, where F is ``window_factor`` and
+The proof (gateway/docs/SOUNDNESS.md, lemmas 2 to 9): for whatever ring element is handed in as a
+probe, and for each lane, Pr[v in the window] is at most W/t + F * S_l, where F is ``window_factor``
+and
 
     S_l = (1/t) * sum over n in a, n != 0, of g(n) K_beta(n) K_rho(n).
 

@@ -10,7 +10,7 @@ the free lane, whose slots mu / e are all one number that is no sign. The flood 
 and says nothing modulo e. So the free lane is exact far too often: in half of all sessions where
 the template's slots add up to 0 in the other lane. In that one the score stays uniform.
 
-Hence no claim is made about a lane, and the product must never decide on one (protocol, 5 and 6):
+Hence no claim is made about a lane, and the product must never decide on one (SOUNDNESS, remark 1):
 there is no policy, dealing, message or decision of one lane, and no receipt of one verifies. All
 seeds are fixed.
 """
