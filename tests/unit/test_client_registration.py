@@ -337,3 +337,18 @@ def test_one_registration_measures_and_names_no_secret(world: World) -> None:
     for secret in (PLAIN_NUMBER, NUMBER, REFERENCE, result.opening.subject_salt.hex()):
         assert secret not in shown
     json.dumps(result.measured.timings_ms)
+
+
+def test_the_digest_of_consent_in_a_receipt_tells_neither_second_nor_language(world: World) -> None:
+    """The world's clock stands: two consents differ in nothing but what the client drew.
+
+    The control: with that value the digest is found at once.
+    """
+    sent = [world.client.register(TEMPLATE, PROBE, occasion()).submission for _ in range(2)]
+    plain = [one.consent.model_copy(update={"salt": bytes(32)}) for one in sent]
+    assert plain[0] == plain[1]
+    digests = {one.consent.digest for one in sent}
+    assert len(digests) == 2
+    assert plain[0].digest not in digests
+    found = plain[0].model_copy(update={"salt": sent[0].consent.salt})
+    assert found.digest == sent[0].consent.digest
