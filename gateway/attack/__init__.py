@@ -10,16 +10,19 @@ report             what was tried, how often, and what came of it
 deployment         the servers under attack, as processes on loopback
 counter            a registration counter whose every step an attacker may change
 crooked_gateway    a gateway whose every message an attacker may choose
+forging            probes that no honest client makes: any ring element as a phase
 faces              unit embeddings of people who do not exist
 thief_search       every place that both servers can write, and their memory
 weakened           starts a server with one defence missing
 workshops          evaluation workers with one defence missing
 spying_authority   a key authority that keeps everything it sees
 lying_authority    a key authority that departs from the protocol
-division           dividing out the gateway's multiplier
+phases             ring elements as exact integers, for who holds a key
+trapdoor           a session key whose uniform half somebody chose
 
-curious_authority, malicious_authority, malicious_gateway, lying_device, issuer_impostor,
-disk_thief, replayer, enumerator   the attackers
+curious_authority, malicious_authority, authority_and_device, malicious_gateway,
+gateway_and_device, lying_device, issuer_impostor, disk_thief, replayer, enumerator
+                   the attackers
 
 Nothing that serves requests imports this package.
 """

@@ -28,21 +28,25 @@ from gateway.attack.counter import Counter, Opened, expect
 from gateway.attack.curious_authority import rest
 from gateway.attack.deployment import SEEN_BY_THE_AUTHORITY, Site
 from gateway.attack.faces import Face, face
-from gateway.attack.forging import added, constant, divided, monomial
+from gateway.attack.forging import added, constant, divided, monomial, multiplied
 from gateway.attack.report import Progress, Report
 from gateway.attack.spying_authority import TRAPDOORED, View, secret_of, take_view
 from gateway.attack.trapdoor import everywhere, trapdoor
+from gateway.attack.weakened import opened_in_the_open
 from gateway.he import ring
 from gateway.he.engine import Engine, Slots, default_engine
 from gateway.he.frame import lane_slots, template_values
 from gateway.he.ring import multiply_modulo
-from gateway.wire.polynomials import Ciphertext, Words
+from gateway.issuer.issuer import IssuedTemplate
+from gateway.wire.errors import MalformedMessage
+from gateway.wire.host.clock import unix_time
+from gateway.wire.polynomials import FRESH_BYTES, Ciphertext, Words
 from gateway.wire.profile import DATA_PRIMES, SENT_MODULUS, SENT_PRIMES, N, T
 from gateway.wire.subject import Subject
 
 NAME = "authority-and-device"
 HOLDS = "runs the key authority and an enrolled device, which knows the key and hands in anything"
-DEFENCES = ("pad", "rerandomisation", "uniform-a")
+DEFENCES = ("pad", "rerandomisation", "uniform-a", "sealing")
 
 SESSIONS = 6
 """Per way of attacking."""
@@ -79,7 +83,7 @@ def run(site: Site, disabled: str | None, tell: Progress) -> Report:
                 portrait = face(f"victim of two {number}")
                 opened = counter.open()
                 subject = Subject.of("passport", f"AD{index}{number:06}")
-                issued = counter.issue(opened, portrait, subject)
+                issued = _issue(counter, disabled, opened, portrait, subject)
                 made = probe.make(engine, _secret(engine, opened, seen))
                 # The session goes on as any other, to a mismatch.
                 expect(counter.submit(opened, issued, made.encoded), "NO_MATCH")
@@ -88,8 +92,39 @@ def run(site: Site, disabled: str | None, tell: Progress) -> Report:
             found = f"{probe.gained}, exactly, in {whole} of {SESSIONS} sessions"
             best = f"at best {max(right):,} of {probe.whole:,} right"
             report.add(probe.what, SESSIONS, whole, found, best)
+        _read_what_is_carried(engine, counter, disabled, seen, report)
     report.remark("the device knows the probe that it made; only the template is protected from it")
     return report
+
+
+def _issue(
+    counter: Counter, disabled: str | None, opened: Opened, portrait: Face, subject: Subject
+) -> IssuedTemplate:
+    issuer = counter.open_issuer() if disabled == "sealing" else counter.issuer()
+    to_serve = opened.to_serve(counter.device.party)
+    return issuer.issue(portrait, subject, to_serve, unix_time())
+
+
+def _read_what_is_carried(
+    engine: Engine, counter: Counter, disabled: str | None, seen: Path, report: Report
+) -> None:
+    """The device carries the template from issuer to gateway; the authority has the key to it."""
+    whole = 0
+    for number in range(SESSIONS):
+        portrait = face(f"carried {number}")
+        opened = counter.open()
+        subject = Subject.of("passport", f"AC{number:06}")
+        issued = _issue(counter, disabled, opened, portrait, subject)
+        try:
+            carried = Ciphertext.decode(opened_in_the_open(issued.sealed_template)[:FRESH_BYTES])
+        except MalformedMessage:
+            continue
+        secret = _secret(engine, opened, seen)
+        phase = added(carried.words[0], multiplied(carried.words[1], secret))
+        read = phases.slots_of(engine, phases.coefficients(engine, phase))
+        whole += bool((read == _slots(portrait)).all())
+    found = f"all 8,192 values of the template, exactly, in {whole} of {SESSIONS} sessions"
+    report.add("decrypt the template that the device carries", SESSIONS, whole, found, "sealed")
 
 
 def zero_phase(_: Engine, secret: Words) -> Ciphertext:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from gateway.attack.deployment import MODEL, Ground
 from gateway.attack.faces import Face
 from gateway.attack.report import AttackBroken
+from gateway.attack.weakened import sealed_in_the_open
 from gateway.cli.wiretap import Tapped
 from gateway.client.gateway_client import GatewayClient, GatewayError
 from gateway.client.registration import CONSENT_TEXT_VERSION, SIM_ACTIVATION
@@ -21,12 +22,12 @@ from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Refused
 from gateway.wire.host.clock import unix_time
 from gateway.wire.host.keyfile import load_signing_key, read_secret
-from gateway.wire.ids import Nonce, digest_of, new_nonce
+from gateway.wire.ids import KeyId, Nonce, SessionId, digest_of, new_nonce
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
 from gateway.wire.profile import LANE, PROFILE
 from gateway.wire.proof import Opening
-from gateway.wire.sealing import Sealed
+from gateway.wire.sealing import Sealed, SealingPublicKey
 from gateway.wire.session import SessionOffer, SessionRequest
 from gateway.wire.subject import Subject, activation_commitment, new_salt
 from gateway.wire.submission import ConsentRecord, Submission, SubmissionAssertion
@@ -64,6 +65,15 @@ class Answer:
     @property
     def matched(self) -> bool:
         return self.outcome == "MATCH"
+
+
+class OpenSealingKey(SealingPublicKey):
+    """What an issuer uses that does not seal the template."""
+
+    def seal(self, what: Sealed, plain: bytes, session: SessionId, key_id: KeyId) -> bytes:
+        if what is Sealed.TEMPLATE:
+            return sealed_in_the_open(plain)
+        return super().seal(what, plain, session, key_id)
 
 
 class Counter:
@@ -124,6 +134,14 @@ class Counter:
         )
         return verify_session_key(grant, public_key, expected, unix_time())
 
+    def open_issuer(self) -> TemplateIssuer:
+        """The counter's issuer, but it does not seal the template."""
+        pins = self.pins
+        in_the_open = OpenSealingKey(pins.sealing.raw)
+        return self.issuer(
+            pins=Pins(pins.authority, pins.gateway, in_the_open, pins.authority_sealing)
+        )
+
     def issuer(self, key: SigningKey | None = None, pins: Pins | None = None) -> TemplateIssuer:
         """The counter's issuer, or one that signs with another key or seals to another."""
         return TemplateIssuer(
@@ -175,32 +193,38 @@ class Counter:
         )
         return cose.sign(made, self.device).encoded, consent
 
-    def submit(
-        self, opened: Opened, issued: IssuedTemplate, probe: bytes, salt: bytes | None = None
-    ) -> Answer:
-        """Hand in a template and a probe, signed by the device.
+    def submission(
+        self, opened: Opened, issued: IssuedTemplate, probe: bytes, salt: bytes
+    ) -> Submission:
+        """A template and a probe, signed by the device.
 
         Args:
             probe: what the device gives out for an encrypted probe.
-            salt: of the activation commitment; a fresh one if None.
+            salt: of the activation commitment.
         """
-        salt = salt or new_salt()
         assertion, consent = self.assertion(opened.key, issued, probe, salt)
-        session = opened.key.grant.message.session
-        submission = Submission(
-            session=session,
+        grant = opened.key.grant.message
+        return Submission(
+            session=grant.session,
             sealed_template=issued.sealed_template,
             sealed_dealing=issued.sealed_dealing,
             template_assertion=issued.assertion,
             sealed_probe=self.pins.sealing.seal(
-                Sealed.PROBE, _as_long_as_a_probe(probe), session, opened.key.grant.message.key_id
+                Sealed.PROBE, _as_long_as_a_probe(probe), grant.session, grant.key_id
             ),
             submission_assertion=assertion,
             liveness_evidence=None,
             consent=consent,
         )
+
+    def submit(
+        self, opened: Opened, issued: IssuedTemplate, probe: bytes, salt: bytes | None = None
+    ) -> Answer:
+        """Hand them in; without a salt with a fresh activation commitment."""
+        salt = salt or new_salt()
+        submission = self.submission(opened, issued, probe, salt)
         try:
-            answer, _ = self._client.submit(session, submission.encode())
+            answer, _ = self._client.submit(submission.session, submission.encode())
         except Refused:
             return Answer("refused")
         except GatewayError:

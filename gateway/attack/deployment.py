@@ -35,6 +35,7 @@ class Ground(LocalDeployment):
         disabled: the defence that both servers lack.
         authority: module (and mode) of a key authority in the attacker's hands, if not the real
             one; it leaves what it sees in the directory SEEN_BY_THE_AUTHORITY.
+        device_decisions: the cap per device in an hour, where an attack needs more to be sure.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Ground(LocalDeployment):
         disabled: str | None = None,
         authority: str | None = None,
         audit_one_in: int = 0,
+        device_decisions: int = 60,
         **gateway_settings: str,
     ) -> None:
         super().__init__(
@@ -56,6 +58,7 @@ class Ground(LocalDeployment):
         )
         self._disabled = disabled
         self._own_authority = authority
+        self._device_decisions = device_decisions
 
     def start_authority(self) -> int:
         server = Server(
@@ -77,10 +80,13 @@ class Ground(LocalDeployment):
         self._servers.append(server)
         return server.wait_ready()
 
+    def gateway_settings(self) -> GatewaySettings:
+        """What the gateway's operator has set, for the attacker who runs the gateway."""
+        return GatewaySettings.read(None, self._gateway_environment(""))
+
     def gateway_keys(self) -> tuple[SigningKey, SealingPrivateKey]:
         """The gateway's own keys, for the attacker who runs the gateway."""
-        environment = self._gateway_environment("")
-        return keys.open_keys(GatewaySettings.read(None, environment))
+        return keys.open_keys(self.gateway_settings())
 
     def _command(self, module: str) -> list[str]:
         python = [sys.executable, "-m"]
@@ -107,7 +113,11 @@ class Ground(LocalDeployment):
         return self._authority_environment()
 
     def _authority_environment(self) -> dict[str, str]:
-        own = {"SEALMATCH_AUTHORITY_WORKERS": "1", **self._inspectable("AUTHORITY")}
+        own = {
+            "SEALMATCH_AUTHORITY_WORKERS": "1",
+            "SEALMATCH_AUTHORITY_DEVICE_DECISIONS": str(self._device_decisions),
+            **self._inspectable("AUTHORITY"),
+        }
         return {**super()._authority_environment(), **own}
 
     def _auditor_settings(self) -> dict[str, str]:
@@ -152,6 +162,7 @@ class Site:
         *,
         authority: str | None = None,
         audit_one_in: int = 0,
+        device_decisions: int = 60,
         **gateway_settings: str,
     ) -> Ground:
         """A running deployment; attackers who need the same one share it.
@@ -159,12 +170,15 @@ class Site:
         Raises:
             DeploymentFailed: a server does not start.
         """
-        name = (disabled, authority, audit_one_in, *sorted(gateway_settings.items()))
+        settings = sorted(gateway_settings.items())
+        name = (disabled, authority, audit_one_in, device_decisions, *settings)
         if name not in self._grounds:
             root = self._directory / f"deployment-{len(self._grounds) + 1}"
             self._prepared = self._prepared or prepare(self._directory / "prepared")
             shutil.copytree(self._prepared, root)
-            ground = Ground(root, disabled, authority, audit_one_in, **gateway_settings)
+            ground = Ground(
+                root, disabled, authority, audit_one_in, device_decisions, **gateway_settings
+            )
             self._grounds[name] = self._running.enter_context(ground)
         return self._grounds[name]
 

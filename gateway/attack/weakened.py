@@ -18,7 +18,8 @@ from typing import Any
 from gateway.issuer import issuer
 from gateway.wire import cose
 from gateway.wire.dealing import Dealing, LaneDealing, Party
-from gateway.wire.policy import LanePolicy
+from gateway.wire.ids import Nonce
+from gateway.wire.policy import KAPPA, MAX_WIDTH, LanePolicy
 from gateway.wire.profile import T
 from gateway.wire.requests import NonceMemory
 from gateway.wire.sealing import Sealed, SealingPrivateKey
@@ -26,6 +27,9 @@ from gateway.wire.submission import TemplateAssertion
 
 OPEN_PEPPER = bytes(32)
 """The pepper of an authority without one."""
+
+KNOWN_NONCE = Nonce(bytes(32))
+"""The nonce of an authority that draws none."""
 
 _GATEWAY, _AUTHORITY = "gateway.cli.serve", "keys.cli"
 _ENCAPSULATION_BYTES, _TAG_BYTES = 1120, 16
@@ -69,13 +73,22 @@ def _workshop(name: str, module: str = "gateway.server.evaluation") -> Callable[
 
 
 def _any_replay() -> None:
-    """The upper end of the accepted interval lies above an identical face."""
+    """The upper end of the accepted interval lies above an identical face, or as far up as may be.
+
+    An interval has a greatest width: with the action lane's lower threshold it ends before.
+    """
     honest = LanePolicy.for_cosine
 
     def lenient(_: object, tau: str) -> LanePolicy:
-        return honest(tau, Fraction(101, 100))
+        widest = Fraction(tau) + Fraction(MAX_WIDTH - 1, KAPPA)
+        return honest(tau, min(Fraction(101, 100), widest))
 
     replace(LanePolicy, "for_cosine", classmethod(lenient))
+
+
+def _known_nonce() -> None:
+    """The authority's nonce is the same in every session."""
+    replace(importlib.import_module("keys.service"), "new_nonce", lambda: KNOWN_NONCE)
 
 
 def _no_sealing() -> None:
@@ -85,7 +98,7 @@ def _no_sealing() -> None:
     def in_the_open(self: Any, what: Sealed, sealed: bytes, *given: Any) -> bytes:
         if what is not Sealed.TEMPLATE:
             return honest(self, what, sealed, *given)
-        return sealed[_ENCAPSULATION_BYTES:-_TAG_BYTES]
+        return opened_in_the_open(sealed)
 
     replace(SealingPrivateKey, "open", in_the_open)
 
@@ -93,6 +106,11 @@ def _no_sealing() -> None:
 def sealed_in_the_open(template: bytes) -> bytes:
     """What an issuer hands over that does not seal."""
     return bytes(_ENCAPSULATION_BYTES) + template + bytes(_TAG_BYTES)
+
+
+def opened_in_the_open(sealed: bytes) -> bytes:
+    """What anybody reads of that."""
+    return sealed[_ENCAPSULATION_BYTES:-_TAG_BYTES]
 
 
 @contextmanager
@@ -197,6 +215,10 @@ _WEAKENINGS: dict[str, tuple[_Weakening, _Weakening]] = {
     "pad": (_workshop("without_pad"), None),
     "rerandomisation": (_workshop("without_rerandomisation"), None),
     "uniform-a": (_chosen_a_at_the_gateway, _chosen_a),
+    "rho": (_workshop("without_rho"), None),
+    "beta": (_workshop("without_beta"), None),
+    "omega": (_workshop("without_omega"), None),
+    "nonce": (None, _known_nonce),
     "replay-bound": (_any_replay, None),
     "sealing": (_no_sealing, None),
     "trust": (_anybodys_templates, _anybodys_templates),

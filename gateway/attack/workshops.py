@@ -13,7 +13,7 @@ from gateway.attack import trapdoor
 from gateway.attack.weakened import replace
 from gateway.he import evaluation
 from gateway.he.engine import make_engine
-from gateway.he.randomness import SeedStream
+from gateway.he.randomness import FLOOD_BITS, FLOOD_LOW_BITS, SeedStream
 from gateway.server.evaluation import EvaluationBench, make_seal_python_bench
 
 
@@ -34,6 +34,31 @@ class UnmaskedStream(SeedStream):
         return np.zeros_like(super().centred_binomial(label, count))
 
 
+class UnmixedStream(SeedStream):
+    """Draws zeros for rho; one slot keeps a 1, for SEAL refuses to multiply by nothing."""
+
+    def residues(self, label: str, count: int) -> NDArray[np.uint64]:
+        values = np.zeros_like(super().residues(label, count))
+        values[0] = 1
+        return values
+
+
+class UnfloodedStream(SeedStream):
+    """Draws zeros for beta."""
+
+    def flood(self, label: str, count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        low, high = super().flood(label, count)
+        return np.zeros_like(low), np.full_like(high, 1 << FLOOD_BITS - FLOOD_LOW_BITS)
+
+
+class UndividedStream(SeedStream):
+    """Draws 1 for omega."""
+
+    def unit(self, label: str) -> int:
+        super().unit(label)
+        return 1
+
+
 def drawing(stream: type[SeedStream]) -> Callable[[], EvaluationBench]:
     """A workshop whose evaluations draw from another stream."""
 
@@ -44,6 +69,9 @@ def drawing(stream: type[SeedStream]) -> Callable[[], EvaluationBench]:
     return workshop
 
 
+without_rho = drawing(UnmixedStream)
+without_beta = drawing(UnfloodedStream)
+without_omega = drawing(UndividedStream)
 without_pad = drawing(UnpaddedStream)
 without_rerandomisation = drawing(UnmaskedStream)
 
