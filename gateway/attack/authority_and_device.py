@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.attack import phases
 from gateway.attack.counter import Counter, Opened, expect
@@ -138,25 +139,34 @@ def part_of_the_modulus(engine: Engine, secret: Words) -> Ciphertext:
 
 
 def template_values_read(engine: Engine, view: View, slots: Slots) -> int:
-    """Slots of the template that come out right, with the trapdoor of a if it has one."""
-    factor = view.product.tail.words[0].copy()
-    for i, prime in enumerate(SENT_PRIMES):
-        c1, c2 = view.product.tail.words[:, i]
-        twice = 2 * view.secret[i] % np.uint64(prime)
-        factor[i] = (multiply_modulo(c2, twice, prime) + c1) % np.uint64(prime)
-    door = trapdoor(view.seed)
+    """Slots of the template that come out right."""
+    wanted = phases.divided_slots(slots, 1)
+    return max(int((values == wanted).sum()) for values in readings(engine, view))
+
+
+def readings(engine: Engine, view: View) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The second polynomial as slots over omega: as it is, and through the trapdoor of an a."""
+    factor, door = factor_phase(view), trapdoor(view.seed)
     plain = phases.slots_of(engine, phases.coefficients(engine, factor))
     opened = np.stack(
         [multiply_modulo(factor[i], door.f_words[i], p) for i, p in enumerate(SENT_PRIMES)]
     )
     through = phases.slots_of(engine, phases.coefficients(engine, opened))
-    inverse = pow(view.omega, -1, T)
-    found = (
+    divided = multiply_modulo(through, pow(view.omega, -1, T), T)
+    return (
         phases.divided_slots(plain, view.omega),
-        phases.divided_slots(multiply_modulo(through, inverse, T), phases.slots_of(engine, door.f)),
+        phases.divided_slots(divided, phases.slots_of(engine, door.f)),
     )
-    wanted = phases.divided_slots(slots, 1)
-    return max(int((values == wanted).sum()) for values in found)
+
+
+def factor_phase(view: View) -> Words:
+    """c_1 + 2 s c_2: of omega T + t beta, where the probe is (-s, 1). NTT form, modulo Q'."""
+    phase = view.product.tail.words[0].copy()
+    for i, prime in enumerate(SENT_PRIMES):
+        c1, c2 = view.product.tail.words[:, i]
+        twice = 2 * view.secret[i] % np.uint64(prime)
+        phase[i] = (multiply_modulo(c2, twice, prime) + c1) % np.uint64(prime)
+    return phase
 
 
 def template_coefficient_read(engine: Engine, view: View, slots: Slots) -> int:
