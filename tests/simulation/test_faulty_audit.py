@@ -17,12 +17,12 @@ import pytest
 from gateway.client import gateway_client
 from gateway.wire.errors import SealmatchError
 from tests.simulation.test_faulty_network import FAULTS, FaultyWorld
-from tests.support.samples import AUDITS, ROWS, Clock, pair
+from tests.support.samples import AUDITS, SHARES, Clock, pair
 from tests.support.world import ALL_AUDITED, World
 
-PLACES = (("authority", 2), ("auditor", 0), ("authority", 3))
-"""Blinded rows and the demand; the request to the auditor and its report; the report and the
-decision."""
+PLACES = (("authority", 3), ("auditor", 0), ("authority", 4))
+"""Values and shares, answered by the demand; the request to the auditor and its report; the report
+and the decision."""
 
 
 class FaultyAudit(FaultyWorld):
@@ -80,10 +80,10 @@ def test_one_fault(tmp_path: Path, link: str, number: int, fault: str) -> None:
 
 def test_a_lost_decision_is_sent_again_and_made_once(tmp_path: Path) -> None:
     with FaultyAudit(tmp_path, Clock(), seed=0) as world:
-        world.fault = ("authority", 3, "answer dropped")
+        world.fault = ("authority", 4, "answer dropped")
         assert world.register(*pair(0.7)).outcome == "MATCH"
         paths = [path for path, _ in world.asked]
-        assert paths.count(ROWS) == 1
+        assert paths.count(SHARES) == 1
         assert paths.count(AUDITS) == 2
         first, second = (body for path, body in world.asked if path == AUDITS)
         assert first == second
