@@ -19,7 +19,7 @@ from gateway.wire.host import keystore, sealed_keys
 from gateway.wire.host.keyfile import KeyFileError, create_secret
 from gateway.wire.host.keystore import KEYSTORE_FILE, KeystoreClosed
 from gateway.wire.ids import KeyId, SessionId
-from gateway.wire.sealing import SealingPrivateKey, SealingPublicKey
+from gateway.wire.sealing import Sealed, SealingPrivateKey, SealingPublicKey
 from keys import ceremony, cli
 from keys.config import AuthoritySettings
 from keys.custody import Custody, open_custody
@@ -293,11 +293,12 @@ def test_ages_of_peppers_are_shown(settings: AuthoritySettings) -> None:
 SESSION, KEY_ID = SessionId(fixed_bytes("session", 16)), KeyId(fixed_bytes("key id"))
 
 
-def opens(key: SealingPrivateKey, public: str) -> bool:
-    """Whether a key opens what is sealed to a public key as it is shown."""
-    sealed = SealingPublicKey(bytes.fromhex(public)).seal(b"dealt", SESSION, KEY_ID)
+def opens(key: SealingPrivateKey | Custody, public: str) -> bool:
+    """Whether a key opens a dealing that is sealed to a public key as it is shown."""
+    to = SealingPublicKey(bytes.fromhex(public))
+    sealed = to.seal(Sealed.DEALING, b"dealt", SESSION, KEY_ID)
     try:
-        return key.open(sealed, SESSION, KEY_ID) == b"dealt"
+        return key.open(Sealed.DEALING, sealed, SESSION, KEY_ID) == b"dealt"
     except Refused:
         return False
 
@@ -327,6 +328,22 @@ def test_a_former_sealing_key_opens_for_its_overlap(settings: AuthoritySettings)
     assert len(open_custody(settings, last_moment).sealing) == 2
     (only,) = open_custody(settings, last_moment + 1).sealing
     assert only.raw == current.raw
+
+
+def test_dealings_open_under_either_key_during_the_overlap_and_no_longer(
+    settings: AuthoritySettings,
+) -> None:
+    """Issuers pin the former key until they get the new trust file."""
+    before = ceremony.describe(ceremony.initialise(settings, NOW), NOW)["sealingKey"]
+    rotated = ceremony.rotate_sealing_key(settings, NOW)
+    after = ceremony.describe(rotated, NOW)["sealingKey"]
+    within, beyond = open_custody(settings, NOW + DAY), open_custody(settings, NOW + 9 * DAY)
+    assert [opens(within, key) for key in (before, after)] == [True, True]
+    assert [opens(beyond, key) for key in (before, after)] == [False, True]
+    sealed = SealingPublicKey(bytes.fromhex(after)).seal(Sealed.PROBE, b"dealt", SESSION, KEY_ID)
+    with pytest.raises(Refused) as caught:
+        within.open(Sealed.DEALING, sealed, SESSION, KEY_ID)
+    assert caught.value.detail == "the sealed dealing does not open"
 
 
 def test_a_former_sealing_key_goes_at_the_next_rotation_or_change(
