@@ -1,32 +1,48 @@
-"""A cheating gateway is caught in every audited session; an honest one is never accused.
+"""A gateway that evaluates something else than it says, before an authority that audits it.
 
-Each crook evaluates something else than it says, in a world whose authority demands an audit of
-every evaluation. No decision comes out, nothing is on record, and what it leaves unanswered is
-counted. Without audits the same crooks get their way: that is what the audit is for.
+Each crook departs in one thing, in a world whose authority demands an audit of every evaluation. No
+decision comes out, nothing is on record, and what it leaves unanswered is counted. Without audits
+the same crooks get their way: that is what the audit is for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from gateway.he.encryption import encrypt_template
+from gateway.attack.crooked_gateway import OpenStream
+from gateway.attack.workshops import (
+    UndividedStream,
+    UnfloodedStream,
+    UnmaskedStream,
+    UnmixedStream,
+    UnpaddedStream,
+)
+from gateway.audit import intervals
+from gateway.he import evaluation as he_evaluation
+from gateway.he import interval
 from gateway.he.engine import default_engine
-from gateway.he.evaluation import Evaluation, Inputs
-from gateway.he.interval import blinded_rows
-from gateway.he.product import LaneBounds, masked_product
-from gateway.he.quantise import quantise
+from gateway.he.evaluation import Evaluation, Inputs, Opened
+from gateway.he.frame import lane_slots, probe_signs, template_values
+from gateway.he.product import padded_score
 from gateway.he.randomness import SeedStream, new_seed
 from gateway.proofs.verify import ReceiptInvalid
+from gateway.wire.dealing import Dealing
 from gateway.wire.errors import Refused, SealmatchError, Unavailable
-from gateway.wire.polynomials import Ciphertext
+from gateway.wire.evaluation import Pair
+from gateway.wire.ids import Nonce
+from gateway.wire.polynomials import Ciphertext, PaddedProduct
 from gateway.wire.profile import T
 from keys.audits import AuditPolicy
-from tests.support.samples import AUDITS, ROWS, Clock, pair
+from keys.authority import decide
+from tests.support.he import default_policy
+from tests.support.parties import fixed_dealings
+from tests.support.samples import AUDITS, SHARES, Clock, pair
 from tests.support.world import ALL_AUDITED, NO_AUDITS, World
 
 GENUINE, IMPOSTOR = pair(0.7), pair(0.1)
@@ -35,52 +51,68 @@ GENUINE, IMPOSTOR = pair(0.7), pair(0.1)
 class Crook(Evaluation):
     """Evaluates honestly, except in one thing."""
 
-    template_of_its_own: Ciphertext | None = None
-
     def __init__(self, inputs: Inputs) -> None:
         super().__init__(default_engine(), inputs, new_seed())
         self.secret_seed = bytearray(self._seed)
 
-
-class LaxThreshold(Crook):
-    """Evaluates a policy that accepts everybody, and names the agreed one."""
-
-    def blinded_rows(self, bits: Ciphertext) -> Ciphertext:
-        assert self._score is not None
-        pairs = zip(self._score.bounds, self._inputs.policy.lanes, strict=True)
-        rhos = [bound.left - lane.lo for bound, lane in pairs]
-        # Every stranger's score is among the half of all values around zero.
-        wide = tuple(LaneBounds((rho - T // 4) % T, (rho + T // 4) % T) for rho in rhos)
-        self._score = replace(self._score, bounds=wide)
-        return super().blinded_rows(bits)
-
-
-class WrongRows(Crook):
-    """Sends rows that always say yes: comparisons with bounds of its own."""
-
-    def blinded_rows(self, bits: Ciphertext) -> Ciphertext:
-        assert self._score is not None
-        always = tuple(LaneBounds(0, T - 1) for _ in self._score.bounds)
-        return blinded_rows(
-            self._engine,
-            self._inputs.public_key,
-            bits,
-            always,
-            SeedStream(self._seed, bytes(32)),
-        )
-
-
-class ForgedMask(Crook):
-    """Adds another mask than its bounds go by: the outcome of its choosing."""
-
-    def masked_product(self) -> Ciphertext:
+    def _shares(self, values: Pair) -> Opened:
+        """Honest shares of any m."""
         given = self._inputs
-        stream = SeedStream(bytes(32), bytes(32))
-        other = masked_product(
-            self._engine, given.public_key, given.probe, given.template, given.policy, stream
+        first, second = (
+            interval.share(0, lane, rule, m)
+            for lane, rule, m in zip(given.dealing.lanes, given.policy.lanes, values, strict=True)
         )
-        self._score = replace(other, bounds=tuple(LaneBounds(0, T - 1) for _ in other.bounds))
-        return other.ciphertext
+        return Opened(values, (first, second))
+
+
+class LowerThreshold(Crook):
+    """Adds to both scores what a stranger lacks: another policy than the one it names."""
+
+    def open(self, masked: Pair) -> Opened:
+        first, second = ((m + 3_000) % T for m in super().open(masked).values)
+        return self._shares((first, second))
+
+
+class FlippedShares(Crook):
+    """Turns both shares round: whoever is not accepted is."""
+
+    def open(self, masked: Pair) -> Opened:
+        honest = super().open(masked)
+        first, second = (1 - share for share in honest.shares)
+        return Opened(honest.values, (first, second))
+
+
+class OneLaneForBoth(Crook):
+    """Flips the probe's lane alone: the actions' lane decides."""
+
+    def open(self, masked: Pair) -> Opened:
+        honest = super().open(masked)
+        return Opened(honest.values, (1 - honest.shares[0], honest.shares[1]))
+
+
+class ShiftedAnswer(Crook):
+    """Goes by other values m' than it got, and tells the auditor so."""
+
+    def open(self, masked: Pair) -> Opened:
+        first, second = ((value + 3_000) % T for value in masked)
+        return super().open((first, second))
+
+
+class OwnProduct(Crook):
+    """Multiplies something else, from other draws; the outcome is of its choosing."""
+
+    def padded_product(self, nonce: Nonce) -> tuple[PaddedProduct, int]:
+        given = self._inputs
+        score = padded_score(
+            self._engine,
+            given.public_key,
+            given.probe,
+            given.template,
+            OpenStream(bytearray(self.secret_seed), bytes(32)),
+        )
+        lowered = [(offset - 3_000) % T for offset in score.offsets]
+        self._score = replace(score, offsets=(lowered[0], lowered[1]))
+        return score.product, score.omega
 
 
 class SwappedTemplate(Crook):
@@ -91,11 +123,12 @@ class SwappedTemplate(Crook):
 
     def __init__(self, inputs: Inputs) -> None:
         super().__init__(inputs)
-        alike = quantise(0.9 * IMPOSTOR[1] + 0.19**0.5 * _orthogonal(IMPOSTOR[1]))
-        key: Any = _Key(inputs.public_key)
-        swapped = encrypt_template(self._engine, key, alike)
+        live = IMPOSTOR[1]
+        alike = 0.9 * live + 0.19**0.5 * _orthogonal(live)
+        values = template_values(alike)
+        words = self._engine.encrypt(inputs.public_key.words, lane_slots(values, values))
         self.honest = inputs
-        self._inputs = replace(inputs, template=swapped)
+        self._inputs = replace(inputs, template=Ciphertext(words))
 
     def sealed_for_audit(self, *given: Any) -> bytes:
         self._inputs = self._inputs if self.confess else self.honest
@@ -108,21 +141,71 @@ class SwappedAndDenied(SwappedTemplate):
     confess = False
 
 
+class SwappedProbe(Crook):
+    """Takes a probe of its own making, in the place of the device's."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        super().__init__(inputs)
+        portrait = IMPOSTOR[0]
+        signs = probe_signs(0.9 * portrait + 0.19**0.5 * _orthogonal(portrait))
+        words = self._engine.encrypt(inputs.public_key.words, lane_slots(signs, signs))
+        self._inputs = replace(inputs, probe=Ciphertext(words))
+
+
+class OtherDealing(Crook):
+    """Compares with keys that it dealt itself: noise, but noise that nobody asked for."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        super().__init__(inputs)
+        own: Dealing = interval.deal(np.random.bytes)[0]
+        self._inputs = replace(inputs, dealing=own)
+
+
+class SwappedLanes(Crook):
+    """m of each lane in the other's place."""
+
+    def open(self, masked: Pair) -> Opened:
+        first, second = super().open(masked).values
+        return self._shares((second, first))
+
+
 class LateSeed(Crook):
     """Commits to one seed and evaluates with another, hoping to hide what it did."""
 
-    def masked_product(self) -> Ciphertext:
+    def padded_product(self, nonce: Nonce) -> tuple[PaddedProduct, int]:
         committed = bytes(self._seed)
         self._seed[:] = bytes(32)
         try:
-            return super().masked_product()
+            return super().padded_product(nonce)
         finally:
             self._seed[:] = committed
 
 
-@dataclass(frozen=True)
-class _Key:
-    public_key: Any
+class OtherSeedShown(Crook):
+    """Shows the auditor another seed than it committed to."""
+
+    def sealed_for_audit(self, *given: Any) -> bytes:
+        self._seed[:] = bytes(32)
+        return super().sealed_for_audit(*given)
+
+
+class OwnNonce(Crook):
+    """Knows all its draws before the probe is fixed: the authority's nonce is ignored."""
+
+    def padded_product(self, _: Nonce) -> tuple[PaddedProduct, int]:
+        return super().padded_product(Nonce(bytes(32)))
+
+
+def drawing(stream: type[SeedStream]) -> Callable[[Inputs], Evaluation]:
+    """A gateway that leaves out one thing that it should draw."""
+
+    class Careless(Crook):
+        def padded_product(self, nonce: Nonce) -> tuple[PaddedProduct, int]:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(he_evaluation, "SeedStream", stream)
+                return super().padded_product(nonce)
+
+    return Careless
 
 
 def _orthogonal(vector: Any) -> Any:
@@ -131,13 +214,26 @@ def _orthogonal(vector: Any) -> Any:
     return other / (other @ other) ** 0.5
 
 
+EVALUATION, SECRET = "evaluation is not", "is not the demanded one"
 CROOKS: dict[str, tuple[Callable[[Inputs], Evaluation], str]] = {
-    "wrong threshold": (LaxThreshold, "blinded rows is not"),
-    "wrong rows": (WrongRows, "blinded rows is not"),
-    "forged mask": (ForgedMask, "masked product is not"),
+    "lower threshold": (LowerThreshold, EVALUATION),
+    "flipped shares": (FlippedShares, EVALUATION),
+    "one lane's share flipped": (OneLaneForBoth, EVALUATION),
+    "shifted answer": (ShiftedAnswer, EVALUATION),
+    "own product": (OwnProduct, EVALUATION),
     "swapped template": (SwappedTemplate, "template is not"),
-    "swapped template, denied": (SwappedAndDenied, "masked product is not"),
-    "another seed": (LateSeed, "masked product is not"),
+    "swapped template, denied": (SwappedAndDenied, EVALUATION),
+    "swapped probe": (SwappedProbe, "probe is not"),
+    "another dealing": (OtherDealing, "dealing is not"),
+    "swapped lanes": (SwappedLanes, EVALUATION),
+    "another seed": (LateSeed, EVALUATION),
+    "another seed, shown": (OtherSeedShown, "seed is not"),
+    "a nonce of its own": (OwnNonce, EVALUATION),
+    "no rho": (drawing(UnmixedStream), EVALUATION),
+    "no beta": (drawing(UnfloodedStream), EVALUATION),
+    "no omega": (drawing(UndividedStream), EVALUATION),
+    "no pad": (drawing(UnpaddedStream), EVALUATION),
+    "no re-randomisation": (drawing(UnmaskedStream), EVALUATION),
 }
 
 
@@ -172,7 +268,14 @@ def test_caught_in_every_audited_session(tmp_path: Path, name: str) -> None:
         assert [path for path, _ in world.asked[before:]] == ["/v1/session-keys"]
 
 
-GAINS = ("wrong threshold", "wrong rows", "forged mask", "swapped template")
+GAINS = (
+    "lower threshold",
+    "flipped shares",
+    "shifted answer",
+    "own product",
+    "swapped template",
+    "swapped probe",
+)
 
 
 @pytest.mark.parametrize("name", GAINS)
@@ -215,11 +318,11 @@ def test_an_auditor_that_the_authority_does_not_know_fails_closed(tmp_path: Path
 def test_a_gateway_that_abandons_audited_sessions_is_stopped(tmp_path: Path) -> None:
     """Cheating in every session and abandoning those that are audited: at one in 4, by the coin.
 
-    Seeded: of the first 12 rows the 4th, 8th and 12th are audited.
+    Seeded: of the first 12 shares the 4th, 8th and 12th are audited.
     """
     clock = Clock()
     audits = AuditPolicy(one_in=4, seconds=60, unanswered=3)
-    with crooked(tmp_path, LaxThreshold, audits=audits, clock=clock, auditor=False) as world:
+    with crooked(tmp_path, LowerThreshold, audits=audits, clock=clock, auditor=False) as world:
         tossed = iter(range(1, 100))
         world.authority_service._toss = lambda n: next(tossed) % n == 0
         outcomes = []
@@ -235,6 +338,48 @@ def test_a_gateway_that_abandons_audited_sessions_is_stopped(tmp_path: Path) -> 
         assert world.register(*IMPOSTOR).outcome == "MATCH", "the operator let it in again"
 
 
+# --- any message at all: one bit per session -----------------------------------------------------
+
+
+def test_any_values_and_shares_get_one_bit_of_the_gateways_choosing() -> None:
+    """The outcome follows from whether m - r lies in the interval, per lane, and from the flips.
+
+    2,000 dealings; m near every edge and anywhere. Nothing else of the dealing is in the answer.
+    """
+    rng = np.random.default_rng(21)
+    outcomes = []
+    policy = default_policy()
+    for number in range(2_000):
+        ours, theirs = fixed_dealings(f"any message {number}")
+        flips = rng.integers(0, 2, 2).tolist()
+        values, shares, wanted = [], [], []
+        for own, other, rule, flip in zip(
+            ours.lanes, theirs.lanes, policy.lanes, flips, strict=True
+        ):
+            r = own.share + other.share
+            edge = int(rng.choice([rule.lo, rule.hi, 0, int(rng.integers(0, T))]))
+            m = (r + edge + int(rng.integers(-2, 3))) % T
+            values.append(m)
+            shares.append(interval.share(0, own, rule, m) ^ flip)
+            wanted.append(rule.accepts(m - r) != bool(flip))
+        given = (values[0], values[1]), (shares[0], shares[1])
+        assert decide(policy, theirs, *given) == all(wanted)
+        outcomes.append(all(wanted))
+    asked = intervals.share(sum(outcomes), len(outcomes))
+    assert 0.1 < asked.low < asked.high < 0.5, "both answers come"
+
+
+def test_what_the_authority_answers_is_uniform_without_its_half_of_r() -> None:
+    """Of one score in 2,000 sessions; with a half of zero it is the score."""
+    answered = np.array(
+        [(3_000 + fixed_dealings(f"half {n}")[1].lanes[0].share) % T for n in range(2_000)]
+    )
+    counts = np.bincount(answered * 16 // T, minlength=16)
+    statistic = ((counts - 125) ** 2 / 125).sum()
+    assert statistic < 60  # 15 degrees of freedom; the dealings are fixed
+    assert len(set(answered.tolist())) > 1_990
+
+
 # --- a dishonest authority, a dishonest auditor --------------------------------------------------
 
 
@@ -247,7 +392,7 @@ def demand_with(world: World, **changes: Any) -> None:
     key = changes.pop("key", world.authority_key)
 
     def alter(path: str, answer: bytes) -> bytes:
-        if path != ROWS:
+        if path != SHARES:
             return answer
         demand = cose.peek(DecisionResponse.decode(answer).demand or b"", AuditDemand)
         evaluated = demand.evaluated.model_copy(update=changes)
@@ -258,7 +403,7 @@ def demand_with(world: World, **changes: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["session", "template_digest", "blinded_rows_digest", "policy_digest"]
+    "name", ["session", "template_digest", "evaluation_digest", "policy_digest"]
 )
 def test_nothing_is_handed_over_for_another_evaluation(tmp_path: Path, name: str) -> None:
     """Seed and template of one session are not to be had by a demand about another."""
@@ -285,7 +430,7 @@ def test_a_second_demand_is_refused(tmp_path: Path) -> None:
         kept: list[bytes] = []
 
         def alter(path: str, answer: bytes) -> bytes:
-            if path == ROWS:
+            if path == SHARES:
                 kept.append(answer)
             return kept[0] if path == AUDITS else answer
 
@@ -296,22 +441,25 @@ def test_a_second_demand_is_refused(tmp_path: Path) -> None:
         assert world.rows("records") == []
 
 
-def test_the_authority_never_sees_seed_or_template(tmp_path: Path) -> None:
+def test_the_authority_never_sees_seed_template_or_the_gateway_s_dealing(tmp_path: Path) -> None:
     """What opens the score is in no message to it, and in the clear in none to the auditor."""
     seeds: list[bytes] = []
     templates: list[bytes] = []
+    dealings: list[bytes] = []
 
     def honest(inputs: Inputs) -> Evaluation:
         evaluation = Crook(inputs)
         seeds.append(bytes(evaluation.secret_seed))
         templates.append(inputs.template.encoded)
+        dealings.append(inputs.dealing.encoded)
         return evaluation
 
     with crooked(tmp_path, honest, audits=ALL_AUDITED) as world:
         assert world.register(*GENUINE).outcome == "MATCH"
         bodies = [body for _, body in world.asked] + world.audited
-        assert len(bodies) == 5
-        for secret in (seeds[0], templates[0][:4096], templates[0][-4096:]):
+        assert len(bodies) == 6
+        secrets = seeds[0], templates[0][:4096], templates[0][-4096:], dealings[0]
+        for secret in secrets:
             assert not [body for body in bodies if secret in body]
 
 
