@@ -73,10 +73,10 @@ class Report:
         width = max((len(a.what) for a in self.attempts), default=0)
         lines = [f"{self.attacker} ({state}, {self.seconds:.0f} s)", f"  {self.holds}"]
         lines.append(
-            f"  {'attempt':<{width}}  {'tries':>9}  {'succeeded':>9}  {'95 %':>16}  otherwise"
+            f"  {'attempt':<{width}}  {'tries':>9}  {'succeeded':>9}  {'95 %':>21}  otherwise"
         )
         lines += [
-            f"  {a.what:<{width}}  {a.tries:>9,}  {a.successes:>9,}  {_percent(a.interval):>16}"
+            f"  {a.what:<{width}}  {a.tries:>9,}  {a.successes:>9,}  {_percent(a.interval):>21}"
             f"  {a.instead}".rstrip()
             for a in self.attempts
         ]

@@ -88,10 +88,10 @@ def _chosen(options: argparse.Namespace) -> list[str]:
 def _list() -> None:
     print("attackers")
     for name, one in ATTACKERS.items():
-        print(f"  {name:<18} {one.holds}\n{'':<21}stopped by {', '.join(one.defences)}")
+        print(f"  {name:<21} {one.holds}\n{'':<24}stopped by {', '.join(one.defences)}")
     print("defences")
     for name, text in DEFENCES.items():
-        print(f"  {name:<18} {text}")
+        print(f"  {name:<21} {text}")
 
 
 def _verdict(disabled: str | None, as_expected: bool) -> str:
