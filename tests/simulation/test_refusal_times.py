@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from gateway.server import app as server_app
 from gateway.wire.cose import SigningKey
+from gateway.wire.evaluation import ProductRequest
 from gateway.wire.host.clock import unix_time
 from gateway.wire.host.http import CBOR
 from gateway.wire.ids import new_nonce, new_session_id
@@ -35,9 +36,10 @@ from tests.support.parties import (
     LocalSecrets,
     OpenSession,
     any_product,
+    fixed_dealings,
     session_key_request,
 )
-from tests.support.samples import MASKED, SESSION_KEYS, pair
+from tests.support.samples import ATTEMPTS, PRODUCTS, SESSION_KEYS, pair
 from tests.support.sealed import sealed_authority, sealed_gateway
 from tests.support.timing import Signed
 from tests.support.trusted import SignedTrust
@@ -55,7 +57,7 @@ def signed(path: str, body: bytes, key: SigningKey) -> Signed:
 
 
 def altered(request: Signed) -> Signed:
-    """One bit of a commitment in the middle: parsed as before, signed as before."""
+    """One bit of a signature at the end: parsed as before, signed as before."""
     body = bytearray(request.body)
     body[-40] ^= 1
     return Signed(request.path, bytes(body), request.headers)
@@ -90,59 +92,77 @@ class AuthoritySite:
         assert answer.status_code == 200
         return OpenSession(self, request, answer.content, authority_key=self.key)
 
-    def product(self, opened: OpenSession, subject: bytes | None = None, **changes: Any) -> Any:
-        inner = subject or secrets.token_bytes(32)
-        issued = changes.pop("issued", {})
-        template = opened.template_assertion(**{"subject_inner": inner, **issued})
-        return opened.product(masked_product=any_product(), template_assertion=template, **changes)
+    def attempt(self, opened: OpenSession, key: SigningKey = GATEWAY, **changes: Any) -> Signed:
+        """An attempt about a document that was never seen; ``issued``: what the issuer says."""
+        given = {"subject_inner": secrets.token_bytes(32), **changes.pop("issued", {})}
+        body = opened.attempt(template_assertion=opened.template_assertion(**given), **changes)
+        return signed(ATTEMPTS, body.encode(), key)
+
+    def product(self, opened: OpenSession, value: int = 5) -> Signed:
+        body = ProductRequest(
+            session=opened.request.session, padded_product=any_product(value), omega=1
+        )
+        return signed(PRODUCTS, body.encode(), GATEWAY)
 
     def causes(self) -> dict[str, Any]:
-        spent = bytes(32)
+        spent = {"subject_inner": bytes(32)}
 
-        async def honest(client: httpx.AsyncClient) -> Signed:
-            opened = await self.open(client)
-            return signed(MASKED, self.product(opened).encode(), GATEWAY)
+        async def before(client: httpx.AsyncClient, *requests: Signed) -> None:
+            for request in requests:
+                await client.post(request.path, content=request.body, headers=dict(request.headers))
 
-        async def unknown_gateway(client: httpx.AsyncClient) -> Signed:
-            return signed(MASKED, (await honest(client)).body, STRANGER)
-
-        async def altered_body(client: httpx.AsyncClient) -> Signed:
-            return altered(await honest(client))
-
-        async def replayed(client: httpx.AsyncClient) -> Signed:
-            request = await honest(client)
-            await client.post(request.path, content=request.body, headers=dict(request.headers))
-            return request
-
-        def with_product(**changes: Any) -> Any:
+        def with_attempt(**changes: Any) -> Any:
             async def prepare(client: httpx.AsyncClient) -> Signed:
-                opened = await self.open(client)
-                return signed(MASKED, self.product(opened, **changes).encode(), GATEWAY)
+                return self.attempt(await self.open(client), **changes)
 
             return prepare
 
-        async def second_product(client: httpx.AsyncClient) -> Signed:
+        async def altered_body(client: httpx.AsyncClient) -> Signed:
+            return altered(self.attempt(await self.open(client)))
+
+        async def replayed(client: httpx.AsyncClient) -> Signed:
+            request = self.attempt(await self.open(client))
+            await before(client, request)
+            return request
+
+        async def foreign_dealing(client: httpx.AsyncClient) -> Signed:
             opened = await self.open(client)
-            first = signed(MASKED, self.product(opened).encode(), GATEWAY)
-            await client.post(first.path, content=first.body, headers=dict(first.headers))
-            return signed(MASKED, self.product(opened).encode(), GATEWAY)
+            other = opened.sealed_dealing(fixed_dealings("other")[1])
+            return self.attempt(opened, sealed_dealing=other)
+
+        async def dealing_of_another_session(client: httpx.AsyncClient) -> Signed:
+            other = (await self.open(client)).sealed_dealing()
+            return self.attempt(await self.open(client), sealed_dealing=other)
 
         async def capped(client: httpx.AsyncClient) -> Signed:
-            for _ in range(2):  # the first of them is within the cap
-                opened = await self.open(client)
-                request = signed(MASKED, self.product(opened, subject=spent).encode(), GATEWAY)
-                await client.post(request.path, content=request.body, headers=dict(request.headers))
+            await before(client, self.attempt(await self.open(client), issued=spent))
+            return self.attempt(await self.open(client), issued=spent)
+
+        async def second_attempt(client: httpx.AsyncClient) -> Signed:
             opened = await self.open(client)
-            return signed(MASKED, self.product(opened, subject=spent).encode(), GATEWAY)
+            await before(client, self.attempt(opened))
+            return self.attempt(opened)
+
+        async def product_first(client: httpx.AsyncClient) -> Signed:
+            return self.product(await self.open(client))
+
+        async def second_product(client: httpx.AsyncClient) -> Signed:
+            opened = await self.open(client)
+            await before(client, self.attempt(opened), self.product(opened))
+            return self.product(opened, 6)
 
         return {
-            "unknown gateway": unknown_gateway,
+            "unknown gateway": with_attempt(key=STRANGER),
             "altered body": altered_body,
             "replay": replayed,
-            "forged assertion": with_product(issued={"signed_by": STRANGER}),
-            "stale assertion": with_product(issued={"issued_at": unix_time() - 3600}),
-            "second product": second_product,
+            "forged assertion": with_attempt(issued={"signed_by": STRANGER}),
+            "stale assertion": with_attempt(issued={"issued_at": unix_time() - 3600}),
+            "foreign dealing": foreign_dealing,
+            "dealing of another session": dealing_of_another_session,
             "capped subject": capped,
+            "second attempt": second_attempt,
+            "product without attempt": product_first,
+            "second product": second_product,
         }
 
 
@@ -225,6 +245,9 @@ class GatewaySite(World):
             "replay": replay,
             "forged assertion": of(lambda: request(issuer_key=STRANGER)),
             "template of another session": of(lambda: request(sealed_for=new_session_id())),
+            "another dealing than asserted": of(
+                lambda: request(issued={"gateway_dealing_digest": bytes(32)})
+            ),
             "used activation": of(lambda: request(made={"activation_commitment": self.used})),
             "subject at its limit": of(lambda: request(issued={"subject_inner": self.full})),
             "capped subject": of(lambda: request(issued={"subject_inner": self.capped})),
