@@ -8,10 +8,12 @@ from tests.fuzz import (
     targets_answers,
     targets_audit,
     targets_files,
+    targets_he,
     targets_http,
     targets_log,
     targets_reader,
     targets_secrets,
+    targets_steps,
     targets_wire,
 )
 from tests.support.fuzzing import Target
@@ -23,6 +25,8 @@ def all_targets() -> dict[str, Target]:
     found: dict[str, Target] = {}
     modules = (
         targets_wire,
+        targets_he,
+        targets_steps,
         targets_audit,
         targets_files,
         targets_secrets,

@@ -20,9 +20,9 @@ from gateway.client import gateway_client
 from gateway.client.gateway_client import GatewayClient
 from gateway.server import authority_client
 from gateway.server.authority_client import AuditorClient, AuthorityClient
-from gateway.wire.audit import AuditRequest
+from gateway.wire.audit import AuditRequest, AuditResult
 from gateway.wire.errors import INTERNAL
-from gateway.wire.evaluation import BlindedRows, MaskedProduct
+from gateway.wire.evaluation import AttemptRequest, ProductRequest, SharesRequest
 from gateway.wire.session import SessionKeyRequest, SessionRequest
 from tests.fuzz import trees
 from tests.fuzz.making import target
@@ -214,12 +214,14 @@ def _prepare_authority_answer(_scratch: Path) -> Parse:
     client = AuthorityClient(peer.client, "http://authority.example", GATEWAY, lambda: NOW)
     requests: dict[bytes, tuple[Callable[[Any], Any], Any]] = {
         b"key": (client.session_key, golden.MESSAGES["session-key-request"][0]),
-        b"bits": (client.encrypted_bits, golden.MESSAGES["masked-product"][0]),
-        b"decision": (client.decision, golden.MESSAGES["blinded-rows"][0]),
+        b"nonce": (client.attempt, golden.MESSAGES["attempt-request"][0]),
+        b"values": (client.masked_values, golden.MESSAGES["product-request"][0]),
+        b"decision": (client.decision, golden.MESSAGES["shares-request"][0]),
+        b"audited": (client.audited_decision, golden.MESSAGES["audit-result"][0]),
     }
     # The requests are valid and long; here the answers matter.
     small = b"request"
-    kinds = (SessionKeyRequest, MaskedProduct, BlindedRows)
+    kinds = (SessionKeyRequest, AttemptRequest, ProductRequest, SharesRequest, AuditResult)
 
     def parse(data: bytes) -> str:
         which, status, block, body = unframe(data, 4)
@@ -241,8 +243,10 @@ def _authority_answers() -> list[bytes]:
     problem = json.dumps(INTERNAL.body()).encode()
     decision = golden.MESSAGES["decision-response"][0].encode()
     return [
-        *[frame(b"decision", b"200", b"content-type: application/cbor", decision)] * 12,
-        frame(b"bits", b"200", b"", golden.MESSAGES["encrypted-bits"][0].encode()),
+        *[frame(b"decision", b"200", b"content-type: application/cbor", decision)] * 10,
+        *[frame(b"audited", b"200", b"content-type: application/cbor", decision)] * 2,
+        *[frame(b"nonce", b"200", b"", golden.MESSAGES["attempt-answer"][0].encode())] * 4,
+        *[frame(b"values", b"200", b"", golden.MESSAGES["masked-values"][0].encode())] * 4,
         frame(b"key", b"200", b"", golden.MESSAGES["session-key-response"][0].encode()),
         frame(b"decision", b"403", b"", problem),
         _packed(b"decision", b"gzip", decision),
@@ -259,7 +263,7 @@ def targets() -> Sequence[Target]:
     """All targets of this module."""
     on_the_wire = partial(target, bytewise=0.05)
     gateway = _answer(_json_or_cbor, b"submit", b"open", b"status")
-    authority = _answer(_json_or_cbor, b"key", b"bits", b"decision")
+    authority = _answer(_json_or_cbor, b"key", b"nonce", b"values", b"decision", b"audited")
     auditor = _answer(_json_or_cbor, b"audit")
     return (
         # A gateway's problem text is shown to the person at the counter.

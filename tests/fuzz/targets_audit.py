@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.auditor.register import Register
-from gateway.auditor.verification import Auditing, Repeated, check_demand, check_evaluation
+from gateway.auditor.verification import Auditing, check_demand, check_evaluation
 from gateway.server import audit as gateway_side
 from gateway.wire.audit import AuditReport, AuditRequest
 from gateway.wire.cose import VerifyKey
@@ -22,7 +22,14 @@ from tests.support.fuzzing import Parse, Target
 from tests.support.parties import AUDITOR, AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW
 from tests.vectors import golden
 
-_FIELDS: Final = ("demand", "grant", "policy", "template_assertion", "submission_assertion")
+_FIELDS: Final = (
+    "demand",
+    "grant",
+    "policy",
+    "template_assertion",
+    "submission_assertion",
+    "nonce",
+)
 
 
 class _Known:
@@ -48,14 +55,14 @@ def _request() -> AuditRequest:
     """The golden request, with a secret that opens."""
     request = golden.MESSAGES["audit-request"][0]
     assert isinstance(request, AuditRequest)
-    secret = bytearray(golden.FRESH.encoded + golden.SEED)
+    secret = bytearray(2 * golden.FRESH.encoded + golden.DEALINGS[0].encoded + golden.SEED)
     public = parties.sealing_key().public
     sealed = public.seal_for_audit(secret, golden.SIGNED_DEMAND.digest)
     return request.model_copy(update={"sealed_secret": sealed})
 
 
 def _parse_request(data: bytes) -> None:
-    """Steps 1 to 11 with hostile parts; what is countersigned is the golden evaluation alone."""
+    """Steps 1 to 10 with hostile parts; what is countersigned is the golden evaluation alone."""
     *parts, sealed = unframe(data, len(_FIELDS) + 1)
     changes: dict[str, Any] = dict(zip(_FIELDS, parts, strict=True))
     changes["policy"] = changes["policy"][:2048]  # as the message bounds it
@@ -64,7 +71,7 @@ def _parse_request(data: bytes) -> None:
     auditing = Auditing(
         _Known(),
         parties.sealing_key(),
-        lambda *_: Repeated(golden.PRODUCT.digest, golden.FRESH.digest),
+        lambda *_: golden.DECISION.evaluation_digest,
         verify_assertions=True,
         policies=frozenset(),
     )
@@ -112,7 +119,7 @@ def _seldom(mutate: Mutator) -> Mutator:
 def targets() -> Sequence[Target]:
     """All targets of this module."""
 
-    signed = framed(*[trees.signed] * 2, trees.cbor, *[trees.signed] * 2, _seldom(scramble))
+    signed = framed(*[trees.signed] * 2, trees.cbor, *[trees.signed] * 3, _seldom(scramble))
     return (
         target("audit-check", _requests, signed, lambda _: _parse_request, 20),
         target(

@@ -69,7 +69,8 @@ _PATH_WORDS: Final = (
     b"%3F", b"\\", b"@", b":", b"[", b"*", b"http://a/", _SESSION, b"/submission", SESSIONS,
     b"a" * 9000,
     b"/v1/audits",
-    b"/v1/session-keys", b"/v1/masked-products", b"/v1/blinded-rows", b"/v1/health", b"/health",
+    b"/v1/session-keys", b"/v1/attempts", b"/v1/padded-products", b"/v1/shares", b"/v1/health",
+    b"/health",
     b"{", b";",
 )  # fmt: skip
 _METHODS: Final = (
@@ -287,8 +288,10 @@ def _authority_seeds() -> list[bytes]:
     opening = golden.MESSAGES["session-key-request"][0].encode()
     return [
         *[_post(b"/v1/session-keys", opening)] * 8,
-        _post(b"/v1/masked-products", golden.MESSAGES["masked-product"][0].encode()),
-        _post(b"/v1/blinded-rows", golden.MESSAGES["blinded-rows"][0].encode()),
+        *[_post(b"/v1/attempts", golden.MESSAGES["attempt-request"][0].encode())] * 4,
+        _post(b"/v1/padded-products", golden.MESSAGES["product-request"][0].encode()),
+        *[_post(b"/v1/shares", golden.MESSAGES["shares-request"][0].encode())] * 2,
+        *[_post(b"/v1/audits", golden.MESSAGES["audit-result"][0].encode())] * 2,
         _get(b"/v1/health"),
     ]
 
