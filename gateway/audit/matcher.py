@@ -51,6 +51,9 @@ class _Windows:
     hashes: Hashes
     places: Positions
     owners: Positions
+    table: NDArray[np.bool_]
+    shift: np.uint64
+    """Which hashes there may be, by their upper bits."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,16 @@ class Matcher:
             owners.append(np.full(own.size, form))
         joined = np.concatenate(hashes)
         order = np.argsort(joined, kind="stable")
+        shift = _shift(joined.size)
+        table = np.zeros(1 << (64 - int(shift)), dtype=np.bool_)
+        table[(joined >> shift).view(np.int64)] = True
         return _Windows(
-            size, joined[order], np.concatenate(places)[order], np.concatenate(owners)[order]
+            size,
+            joined[order],
+            np.concatenate(places)[order],
+            np.concatenate(owners)[order],
+            table,
+            shift,
         )
 
     def _index(self, places: Positions, owners: Positions) -> None:
@@ -110,9 +121,8 @@ class Matcher:
         keys, places, owners = keys[telling], places[telling], owners[telling]
         order = np.argsort(keys, kind="stable")
         self._keys, self._places, self._owners = keys[order], places[order], owners[order]
-        bits = int(np.clip(int(keys.size).bit_length() + _SPARSE, *_TABLE_BITS))
-        self._shift = np.uint64(64 - bits)
-        self._table = np.zeros(1 << bits, dtype=np.bool_)
+        self._shift = _shift(keys.size)
+        self._table = np.zeros(1 << (64 - int(self._shift)), dtype=np.bool_)
         self._table[self._hash(keys)] = True
 
     def search(self, block: Bytes, start: int = 0, stop: int | None = None) -> list[Hit]:
@@ -138,9 +148,10 @@ class Matcher:
             size = windows.size
             cut = block[: block.size - block.size % size].reshape(-1, size)
             hashes = _hashes(cut, size)
-            first = np.searchsorted(windows.hashes, hashes, "left")
-            copies = np.searchsorted(windows.hashes, hashes, "right") - first
-            which = np.repeat(np.arange(hashes.size), copies)
+            maybe = np.flatnonzero(windows.table[(hashes >> windows.shift).view(np.int64)])
+            first = np.searchsorted(windows.hashes, hashes[maybe], "left")
+            copies = np.searchsorted(windows.hashes, hashes[maybe], "right") - first
+            which = np.repeat(maybe, copies)
             begins = np.repeat(np.cumsum(copies) - copies, copies)
             found = np.repeat(first, copies) + (np.arange(which.size) - begins)
             for i in range(0, which.size, _BATCH):
@@ -239,9 +250,15 @@ def _joined(runs: list[Positions]) -> Iterator[Hit]:
         yield Hit(current[0], first, reach - first)
 
 
+def _shift(count: int) -> np.uint64:
+    """How far to shift a hash for its place in a table of so many."""
+    return np.uint64(64 - int(np.clip(count.bit_length() + _SPARSE, *_TABLE_BITS)))
+
+
 def _window(form: Form) -> int:
-    """Bytes, a multiple of eight: every run of ``fragment`` bytes contains a whole one."""
-    return (form.fragment + 1) // 2 // _WORD * _WORD
+    """Bytes, a power of two: every run of ``fragment`` bytes contains a whole one, cut anywhere."""
+    half = (form.fragment + 1) // 2
+    return 1 << (half.bit_length() - 1)
 
 
 def _hashes(windows: Bytes, size: int) -> Hashes:

@@ -56,7 +56,7 @@ def generate(alpha: int, roots: tuple[bytes, bytes], bits: int = T_BITS) -> tupl
     return roots[0] + words, roots[1] + words
 
 
-def evaluate(party: int, key: bytes, x: int, bits: int = T_BITS) -> int:
+def evaluate(party: int, key: bytes | memoryview, x: int, bits: int = T_BITS) -> int:
     """Eval: this party's share of [x < alpha]. Its own two outputs say nothing about alpha."""
     s, t, v = int.from_bytes(key[:SEED_BYTES], "little"), party, 0
     for level in reversed(range(bits)):

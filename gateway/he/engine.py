@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from gateway.he import layout
 from gateway.wire.errors import CallerMisuse
+from gateway.wire.host.memory import overwrite_cached
 from gateway.wire.polynomials import Words
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, SENT_PRIMES, N, T
 
@@ -136,11 +137,13 @@ class Engine:
         """Overwrite blocks that SEAL's pool keeps for reuse; it does not clear them itself.
 
         It keeps them by size and gives out the last returned first, so zeroed plaintexts of each
-        size in use take those of the work that just ended.
+        size in use take those of the work that just ended. What the C library keeps of smaller
+        pieces goes too: a build of SEAL writes what it saves in growing steps.
         """
         for polynomials, count in _POOLED.items():
             held = [self.library.Plaintext(polynomials * N) for _ in range(count)]
             del held
+        overwrite_cached()
 
     # What the builds of SEAL do differently
 

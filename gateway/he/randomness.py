@@ -40,6 +40,9 @@ FLOOD_LOW_BITS = 36
 """So many that t times the low part fits in a word."""
 
 _TERNARY_BOUND = 255
+_KEY_BYTES = 32
+_LONG = 2048
+"""Objects this long are overwritten when they are freed; Python keeps shorter ones as they are."""
 _COUNTER = bytes(16)
 
 
@@ -62,7 +65,7 @@ def new_seed() -> bytearray:
     return seed
 
 
-def keystream(key: bytes, count: int) -> bytes:
+def keystream(key: bytes | memoryview, count: int) -> bytes:
     """AES-256 in counter mode, from counter 0, over zeros."""
     return Cipher(algorithms.AES(key), modes.CTR(_COUNTER)).encryptor().update(bytes(count))
 
@@ -110,7 +113,7 @@ class SeedStream:
 
     def centred_binomial(self, label: str, count: int) -> NDArray[np.int64]:
         """``count`` differences of two binomial values of 21 fair bits."""
-        words = np.frombuffer(self._bytes(label, 8 * count), dtype="<u8")
+        words = np.frombuffer(self._bytes(label, 8 * count), dtype="<u8", count=count)
         low = np.bitwise_count(words & np.uint64(2**CBD_BITS - 1))
         high = np.bitwise_count((words >> np.uint64(CBD_BITS)) & np.uint64(2**CBD_BITS - 1))
         difference: NDArray[np.int64] = low.astype(np.int64) - high.astype(np.int64)
@@ -121,21 +124,23 @@ class SeedStream:
 
         The value is low + 2^36 high - 2^76; ``low`` lies in [0, 2^36), ``high`` in [0, 2^41).
         """
-        raw = np.frombuffer(self._bytes(label, 16 * count), dtype="<u8")
+        raw = np.frombuffer(self._bytes(label, 16 * count), dtype="<u8", count=2 * count)
         low = raw[:count] & np.uint64(2**FLOOD_LOW_BITS - 1)
         high = raw[count:] & np.uint64(2 ** (FLOOD_BITS + 1 - FLOOD_LOW_BITS) - 1)
         return low, high
 
     def numbers(self, label: str, count: int) -> list[int]:
         """``count`` values uniform modulo Q'."""
-        raw = self._bytes(label, NUMBER_BYTES * with_margin(count))
-        parts = (raw[i : i + NUMBER_BYTES] for i in range(0, len(raw), NUMBER_BYTES))
+        raw = memoryview(self._bytes(label, NUMBER_BYTES * with_margin(count)))
+        starts = range(0, len(raw) - NUMBER_BYTES + 1, NUMBER_BYTES)
+        parts = (raw[i : i + NUMBER_BYTES] for i in starts)
         kept = [n for part in parts if (n := int.from_bytes(part, "little")) < SENT_MODULUS]
         if len(kept) < count:
             raise RuntimeError("rejection sampling ran out of stream")
         return kept[:count]
 
     def _bytes(self, label: str, count: int) -> bytes:
+        """The first ``count`` bytes of a stream, or more."""
         if label in self._used:
             raise CallerMisuse(f"label {label} was drawn already")
         self._used.add(label)
@@ -143,7 +148,7 @@ class SeedStream:
         key = hashlib.shake_256(_DOMAIN + b"\0" + bytes((len(name),)) + name)
         key.update(self._transcript)
         key.update(self._seed)
-        return keystream(key.digest(32), count)
+        return keystream(memoryview(key.digest(_LONG))[:_KEY_BYTES], max(count, _LONG))
 
 
 def _complete(kept: NDArray, count: int) -> NDArray:  # type: ignore[type-arg]

@@ -37,8 +37,9 @@ DEALING_BYTES: Final = 2 + LANES * _LANE_BYTES
 class LaneDealing:
     """One server's part for one lane."""
 
-    key: bytes = field(repr=False)
-    """Of the distributed comparison with r (``gateway.he.dcf``)."""
+    key: bytes | memoryview = field(repr=False)
+    """Of the distributed comparison with r (``gateway.he.dcf``); decoded, a part of the dealing's
+    one buffer: copies of its size stay in allocators' caches when they are freed."""
     share: int = field(repr=False)
     """Of r, modulo t."""
 
@@ -59,7 +60,8 @@ class Dealing:
         """
         if len(data) != DEALING_BYTES or (data[0], data[1]) != (_FORMAT, party):
             raise MalformedMessage("not this party's dealing")
-        first, second = (_lane(data[2 + i * _LANE_BYTES :][:_LANE_BYTES]) for i in range(LANES))
+        view = memoryview(data)
+        first, second = (_lane(view[2 + i * _LANE_BYTES :][:_LANE_BYTES]) for i in range(LANES))
         result = cls(party, (first, second))
         result.__dict__["encoded"] = data
         return result
@@ -67,8 +69,10 @@ class Dealing:
     @cached_property
     def encoded(self) -> bytes:
         """The canonical bytes."""
-        parts = (lane.key + lane.share.to_bytes(_SHARE_BYTES, "little") for lane in self.lanes)
-        return bytes((_FORMAT, self.party)) + b"".join(parts)
+        parts: list[bytes | memoryview] = [bytes((_FORMAT, self.party))]
+        for lane in self.lanes:
+            parts += lane.key, lane.share.to_bytes(_SHARE_BYTES, "little")
+        return b"".join(parts)
 
     @property
     def digest(self) -> Digest:
@@ -76,7 +80,7 @@ class Dealing:
         return digest_of(self.encoded)
 
 
-def _lane(data: bytes) -> LaneDealing:
+def _lane(data: memoryview) -> LaneDealing:
     key, share = data[:COMPARISON_KEY_BYTES], int.from_bytes(data[COMPARISON_KEY_BYTES:], "little")
     flags = key[COMPARISON_SEED_BYTES + CORRECTION_BYTES - 1 : -1 : CORRECTION_BYTES]
     if share >= T or key[-1] > 1 or max(flags) > _CORRECTION_BITS:

@@ -19,17 +19,22 @@ LONG_LIVED = [
 """What servers may hold after a session. Files hold only sealed keys, which no canary is."""
 
 
+BOTH = ("authority", "gateway")
+
+
 def new_number() -> str:
     return f"QZ-{secrets.randbelow(10**6):06d} {secrets.randbelow(10**6):06d}"
 
 
 def search_servers(search: LeakSearch, deployment: LocalDeployment) -> Report:
-    """Both processes, whole."""
-    authority, gateway = (server.process.pid for server in deployment.servers)
-    report = search.process(gateway, "gateway") + search.process(authority, "authority")
-    for name in ("gateway memory", "authority memory"):
-        seen = sum(size for place, size in report.searched if place.startswith(name))
-        assert seen > SEARCHED_AT_LEAST
+    """All processes, whole: the authority's, the gateway's, and the auditor's if there is one."""
+    report = Report()
+    names = ("authority", "auditor", "gateway") if len(deployment.servers) == 3 else BOTH
+    for name, server in zip(names, deployment.servers, strict=True):
+        found = search.process(server.process.pid, name)
+        memory = [size for place, size in found.searched if place.startswith(f"{name} memory")]
+        assert sum(memory) > SEARCHED_AT_LEAST
+        report += found
     return report
 
 

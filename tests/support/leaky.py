@@ -244,20 +244,6 @@ def _report_derived(label: str, derive: Callable[[], Any]) -> None:
     os.waitpid(child, 0)
 
 
-def key_words(secret: Any) -> bytes:
-    """NTT words of a SEAL secret key over all four primes."""
-    import zstandard
-
-    descriptor = os.memfd_create("leaky-key")
-    try:
-        secret.save(f"/proc/self/fd/{descriptor}")
-        saved = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-    finally:
-        os.close(descriptor)
-    body = zstandard.ZstdDecompressor().decompressobj().decompress(saved[16:])
-    return bytes(body[-4 * 8192 * 8 :])
-
-
 def pepper_of(custody: Any) -> bytes:
     """The pepper's bytes, where it lies in memory and not in a token."""
     return bytes(getattr(custody.pepper, "_value", custody.pepper))
@@ -309,7 +295,7 @@ def _evaluation(module: Any) -> None:
             _leak({"seed": bytes(self._seed)}, directory)
 
     _after(module.Evaluation, "__init__", seeded)
-    _after(module.Evaluation, "blinded_rows", evaluated)
+    _after(module.Evaluation, "open", evaluated)
 
 
 def _gateway_service(module: Any) -> None:
@@ -322,35 +308,35 @@ def _gateway_service(module: Any) -> None:
 
     def submitted(_result: Any, _self: Any, _session: Any, submission: Any, *_rest: Any) -> None:
         directory = Path(os.environ["SEALMATCH_GATEWAY_DATA_DIR"])
-        _leak({**_leaked, "probe": submission.probe}, directory)
+        _leak({**_leaked, "probe": submission.sealed_probe}, directory)
 
     _after(module.GatewayService, "__init__", started)
     _after(module.GatewayService, "submit", submitted)
 
 
 def _authority(module: Any) -> None:
-    make = module.SessionSecret.make.__func__
+    """In a worker: the secret key, and SEAL's own public key, are nowhere else."""
+    read_coefficients, read_words = module.read_coefficients, module.read_words
 
-    def observed(cls: Any, *arguments: Any) -> Any:
-        secret, public = make(cls, *arguments)
-        _report_derived("secret key", lambda: key_words(secret._key()))
+    def key_read(*arguments: Any) -> Any:
+        words = read_coefficients(*arguments)
+        _report("secret key", words)
         if LEAKS in os.environ:
-            _leaked["secret key"] = np.frombuffer(key_words(secret._key()), dtype=np.uint64)
-        return secret, public
+            _leaked["secret key"] = words.copy()
+        return words
 
-    module.SessionSecret.make = classmethod(observed)
+    def drawn_read(*arguments: Any) -> Any:
+        words = read_words(*arguments)
+        _report("drawn key", words)
+        return words
 
-    def decrypted(slots: Any, _self: Any, *_rest: Any) -> None:
-        if slots is not None:
-            _report("slots", slots)
+    module.read_coefficients, module.read_words = key_read, drawn_read
 
-    def decided(_result: Any, _self: Any, *_rest: Any) -> None:
-        """In a worker: the secret key is nowhere else."""
+    def answered(_result: Any, _self: Any, *_rest: Any) -> None:
         if LEAKS in os.environ:
             _leak(_leaked, Path(os.environ["SEALMATCH_AUTHORITY_DATA_DIR"]))
 
-    _after(module.SessionSecret, "_decrypt", decrypted)
-    _after(module.SessionSecret, "decide", decided)
+    _after(module.SessionSecret, "answer", answered)
 
 
 def _authority_service(module: Any) -> None:
