@@ -22,7 +22,7 @@ from gateway.attack.faces import another_picture, face
 from gateway.attack.report import Progress, Report
 from gateway.attack.spying_authority import handles_with
 from gateway.attack.thief_search import Person, look_everywhere
-from gateway.attack.weakened import OPEN_PEPPER
+from gateway.attack.weakened import OPEN_PEPPER, recorded_dealings
 from gateway.cli.local import GATEWAY
 from gateway.wire.polynomials import Ciphertext, SessionKeyHalf
 from gateway.wire.subject import Subject
@@ -64,12 +64,21 @@ def _registered(counter: Counter, document: str) -> Person:
     portrait = face(f"thief {document}")
     live = another_picture(portrait, 0.7, f"thief live {document}")
     opened = counter.open()
-    issued = counter.issue(opened, portrait, Subject.of("passport", document))
+    with recorded_dealings() as dealt:
+        issued = counter.issue(opened, portrait, Subject.of("passport", document))
     probe = counter.probe(opened, live)
     expect(counter.submit(opened, issued, probe), "MATCH")
     public = SessionKeyHalf.decode(opened.offer.public_key)
-    sealed = issued.sealed_template
-    return Person(document, portrait, live, Ciphertext.decode(probe), sealed, public)
+    return Person(
+        document,
+        portrait,
+        live,
+        Ciphertext.decode(probe),
+        issued.sealed_template,
+        public,
+        dealt[0],
+        issued.sealed_dealing,
+    )
 
 
 def _steal(ground: Ground, report: Report) -> Path:

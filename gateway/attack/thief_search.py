@@ -19,10 +19,14 @@ from gateway.audit.findings import Finding
 from gateway.audit.leaksearch import LeakSearch
 from gateway.audit.processes import swap_devices
 from gateway.he.frame import probe_signs, template_values
+from gateway.wire.dealing import Dealing
 from gateway.wire.polynomials import Ciphertext, SessionKeyHalf
 from gateway.wire.subject import Subject
 
-NUMBERS, FACES, CIPHERTEXTS, KEYS = "document number", "face", "ciphertext", "key"
+NUMBERS, FACES, CIPHERTEXTS = "document number", "face", "ciphertext"
+DEALINGS, KEYS = "dealing", "key"
+
+_KINDS = (NUMBERS, FACES, CIPHERTEXTS, DEALINGS, KEYS)
 
 _LEAST_MEMORY = 50_000_000
 """Bytes of a server's memory; a search that saw less saw nothing."""
@@ -38,6 +42,8 @@ class Person:
     probe: Ciphertext
     sealed_template: bytes = field(repr=False)
     session_key: SessionKeyHalf
+    dealings: tuple[Dealing, Dealing]
+    sealed_dealing: bytes = field(repr=False)
 
     @property
     def subject(self) -> Subject:
@@ -51,12 +57,15 @@ class Person:
             yield canaries.integers(f"{FACES}, {name}, template", template_values(vector))
         yield from canaries.polynomials(f"{CIPHERTEXTS}, probe", self.probe)
         yield canaries.body(f"{CIPHERTEXTS}, sealed template", self.sealed_template)
+        for name, dealt in zip(("gateway's", "authority's"), self.dealings, strict=True):
+            yield canaries.body(f"{DEALINGS}, {name}", dealt.encoded)
+        yield canaries.body(f"{DEALINGS}, sealed", self.sealed_dealing)
         yield from canaries.polynomials(f"{KEYS}, session's public", self.session_key)
 
 
 def planted(people: Iterable[Person], ground: Ground) -> dict[str, list[Canary]]:
     """What is looked for, by what it is."""
-    found: dict[str, list[Canary]] = {kind: [] for kind in (NUMBERS, FACES, CIPHERTEXTS, KEYS)}
+    found: dict[str, list[Canary]] = {kind: [] for kind in _KINDS}
     for person in people:
         for canary in person.canaries():
             found[next(kind for kind in found if canary.kind.startswith(kind))].append(canary)

@@ -114,6 +114,22 @@ def opened_in_the_open(sealed: bytes) -> bytes:
 
 
 @contextmanager
+def recorded_dealings() -> Iterator[list[tuple[Dealing, Dealing]]]:
+    """What issuers of this process deal while the block lasts."""
+    honest, dealt = issuer.deal, []
+
+    def recording(random: Callable[[int], bytes]) -> tuple[Dealing, Dealing]:
+        dealt.append(honest(random))
+        return dealt[-1]
+
+    replace(issuer, "deal", recording)
+    try:
+        yield dealt
+    finally:
+        replace(issuer, "deal", honest)
+
+
+@contextmanager
 def undivided_dealings(knows: Party) -> Iterator[None]:
     """Issuers of this process deal r whole to one server; the other's half is zero."""
     honest = issuer.deal

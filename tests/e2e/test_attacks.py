@@ -161,12 +161,13 @@ def test_a_thief_who_finds_something_says_so(prepared: Path, tmp_path: Path) -> 
             person.number,
             json.dumps(template_values(person.portrait).tolist()),
             person.sealed_template.hex(),
+            person.dealings[1].encoded.hex(),
             authority_secrets(ground.authority_environment)["pepper"].hex(),
         ]
         (ground.directories.gateway / "leak").write_text("\n".join(leaked))
         look_everywhere(ground, [person], time.time(), report, lambda _: None)
     found = {a.what for a in report.attempts if a.successes}
-    kinds = ("document number", "face", "ciphertext", "key")
+    kinds = ("document number", "face", "ciphertext", "dealing", "key")
     assert found == {f"find a {kind} in a file" for kind in kinds}
 
 
