@@ -151,6 +151,28 @@ def test_the_authority_cannot_fill_the_gateways_memory_with_cookies(
     assert len(peer.client.cookies.jar) == 0
 
 
+# --- a worker that an input has taken over ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        "00000006616e737765720000000782626f6b8200f6",
+        "000000067265706561740000000582626f6b01",
+        "00000005626567696e0000000582626f6b40",
+        "000000047365616c0000000682626f6b183c",
+        "000000046f70656e0000001082626f6b81821a07fa00bc614e",
+        "000000046f70656e0000000100",
+    ],
+    ids=["values", "digest", "commitment", "sealed", "shares", "no-list"],
+)
+def test_what_no_worker_answers_ends_the_call(tmp_path: Path, found: str) -> None:
+    """It was taken as it came: values of another type went on to messages and records."""
+    target = all_targets()["worker-answer"]
+    verdict = examine(target, target.prepare(tmp_path), bytes.fromhex(found))
+    assert (verdict.outcome, verdict.finding) == ("Unavailable", None)
+
+
 # --- openings and references -----------------------------------------------------------------
 
 

@@ -225,14 +225,19 @@ def _vary(rng: Random, value: Any, odd: Any) -> Any:
         return [*value[:at], _vary(rng, value[at], odd), *value[at + 1 :]]
     if isinstance(value, list) and value:
         at = rng.randrange(len(value))
-        long = any(isinstance(item, bytes) and len(item) > _LONG for item in value)
-        many = 5 if long else 500
+        many = 5 if any(map(_is_long, value)) else 500
         return rng.choice(
             (value[:at], value[at:], [*value, value[at]], value[::-1], value * 5, value * many)
         )
     if isinstance(value, Pairs):
         return value
     return odd(rng, value)
+
+
+def _is_long(item: Any) -> bool:
+    if isinstance(item, list):
+        return any(map(_is_long, item))
+    return isinstance(item, bytes) and len(item) > _LONG
 
 
 def _other_map(  # noqa: PLR0911 - a table of eight alterations
