@@ -14,12 +14,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway.he.engine import Engine, EngineName, default_engine, make_engine
-from gateway.he.isolation import Limits, WorkerPool
+from gateway.he.isolation import Limits, WorkerPool, octets, pair
 from gateway.he.session_key import UniformHalf
 from gateway.wire.dealing import AUTHORITY, Dealing
 from gateway.wire.errors import CallerMisuse, SessionNotFound, Unavailable
 from gateway.wire.evaluation import Pair
-from gateway.wire.polynomials import PaddedProduct, SessionKeyHalf
+from gateway.wire.polynomials import PUBLIC_KEY_BYTES, PaddedProduct, SessionKeyHalf
+from gateway.wire.profile import T
 from keys.authority import SessionSecret
 
 
@@ -108,12 +109,16 @@ class SecretWorkers:
             self._next = index = (self._next + 1) % self._count
         name = secrets.token_bytes(16)
         with self._pool.on(index) as worker:
-            half = SessionKeyHalf.decode(worker.call("make", name, uniform.seed))
+            half: SessionKeyHalf = worker.call("make", name, uniform.seed, read=_half)
             return IsolatedSecret(self._pool, index, worker.generation, name), half
 
     def stop(self) -> None:
         """Kill all workers, and every key with them."""
         self._pool.stop()
+
+
+def _half(value: object) -> SessionKeyHalf:
+    return SessionKeyHalf.decode(octets(PUBLIC_KEY_BYTES)(value))
 
 
 class IsolatedSecret:
@@ -129,10 +134,10 @@ class IsolatedSecret:
         with self._pool.on(self._index) as worker:
             if worker.generation != self._generation:
                 raise SessionNotFound("no open session of this id")
-            first, second = worker.call(
-                "answer", self._name, product.encoded, omega, dealing.encoded
+            masked: Pair = worker.call(
+                "answer", self._name, product.encoded, omega, dealing.encoded, read=pair(T)
             )
-        return first, second
+        return masked
 
     def destroy(self) -> None:
         """Drop the key; a replaced worker has dropped it already."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from gateway.he.engine import Engine, EngineName, default_engine, make_engine
 from gateway.he.evaluation import Evaluation, Inputs
-from gateway.he.isolation import Limits, WorkerPool
+from gateway.he.isolation import Limits, WorkerPool, octets
 from gateway.wire.audit import AuditRequest, AuditSecret
 from gateway.wire.evaluation import evaluation_digest
-from gateway.wire.ids import Digest, Nonce
+from gateway.wire.ids import DIGEST_BYTES, Digest, Nonce
 
 
 class RepetitionBench:
@@ -92,7 +92,8 @@ class RepetitionWorkers:
         index = self._pool.take()
         try:
             worker = self._pool.workers[index]
-            return Digest(worker.call("repeat", *arguments_of(request, secret, nonce)))
+            given = arguments_of(request, secret, nonce)
+            return Digest(worker.call("repeat", *given, read=octets(DIGEST_BYTES)))
         finally:
             self._pool.give_back(index)
 

@@ -2,12 +2,13 @@
 
 The canonical decoder admits no malformed word, but what SEAL does with the words is C++ fed by
 strangers. So it happens in worker processes with limits on memory and time, without core dumps,
-that end with their parent. A worker that dies, hangs or outgrows its limit is replaced; the call
-it served fails, the server goes on.
+that end with their parent. A worker that dies, hangs, outgrows its limit or answers what its method
+never does is replaced; the call it served fails, the server goes on.
 
 Parent and worker exchange deterministic CBOR over a pipe, never pickles: a worker that an input
 has taken over must not be able to run code in its parent. Arguments and results are bytes,
-integers, texts and lists of them.
+integers, texts and lists of them; each caller reads its result strictly, and no text of a worker
+reaches a peer.
 """
 
 import contextlib
@@ -17,12 +18,12 @@ import queue
 import resource
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from gateway.wire import cbor
 from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused, Unavailable
@@ -30,8 +31,43 @@ from gateway.wire.host.memory import protect
 
 _START_SECONDS: Final = 60
 _ANSWER_BYTES: Final = 4 * 1024 * 1024
+_TEXT: Final = 200
+"""Characters of the longest reason that a worker gives for a refusal."""
 
 OK, MALFORMED, REFUSED, FAILED = "ok", "malformed", "refused", "failed"
+
+V = TypeVar("V")
+Read = Callable[[Any], V]
+"""Checks what a worker answered. Raises ``ValueError`` or ``MalformedMessage`` for all else."""
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+def octets(length: int) -> Read[bytes]:
+    """So many bytes."""
+
+    def read(value: Any) -> bytes:
+        if not isinstance(value, bytes) or len(value) != length:
+            raise ValueError("not so many bytes")
+        return value
+
+    return read
+
+
+def pair(below: int) -> Read[tuple[int, int]]:
+    """Two integers from 0 up to a bound."""
+
+    def read(value: Any) -> tuple[int, int]:
+        if not isinstance(value, list) or [type(one) for one in value] != [int, int]:
+            raise ValueError("not two integers")
+        first, second = value
+        if not (0 <= first < below and 0 <= second < below):
+            raise ValueError("an integer is out of its bounds")
+        return first, second
+
+    return read
 
 
 class Workshop(Protocol):
@@ -60,29 +96,30 @@ class Worker:
         """Grows when the process is replaced: what it held is gone."""
         self._start()
 
-    def call(self, method: str, *arguments: Any) -> Any:
+    def call(self, method: str, *arguments: Any, read: Read[Any] = _anything) -> Any:
         """Run one method of the workshop.
+
+        Args:
+            read: takes what the method answers, and nothing else.
 
         Raises:
             MalformedMessage, Refused: as the method did.
-            Unavailable: the worker died, hung or failed; it has been replaced.
+            Unavailable: the worker died, hung or failed, or answered what ``read`` does not take;
+                it has been replaced.
         """
         try:
             self._pipe.send_bytes(cbor.encode([method, list(arguments)]))
             if not self._pipe.poll(self._limits.seconds):
                 raise TimeoutError
-            status, value = cbor.decode(self._pipe.recv_bytes(_ANSWER_BYTES))
+            status, value = _answer(self._pipe.recv_bytes(_ANSWER_BYTES))
+            if status == OK:
+                return read(value)
         except (OSError, EOFError, TimeoutError, MalformedMessage, ValueError):
             self.replace()
             raise Unavailable("the evaluation was ended; open a new session") from None
-        if status == OK:
-            return value
         if status == MALFORMED:
-            raise MalformedMessage(str(value))
-        if status == REFUSED:
-            raise Refused(str(value))
-        self.replace()
-        raise Unavailable("the evaluation was ended; open a new session")
+            raise MalformedMessage("what was to be evaluated is not a valid encoding")
+        raise Refused(value)
 
     def replace(self) -> None:
         """Kill the process and start another."""
@@ -167,6 +204,21 @@ class WorkerPool:
         """Kill all workers."""
         while self.workers:
             self.workers.pop().stop()
+
+
+def _answer(data: bytes) -> tuple[str, Any]:
+    """Status and value. Raises ``ValueError`` for a failure, or what no worker of ours says."""
+    answer = cbor.decode(data)
+    if not isinstance(answer, list) or len(answer) != 2:
+        raise ValueError("not an answer")
+    status, value = answer
+    if status == OK:
+        return OK, value
+    if status not in (MALFORMED, REFUSED) or not isinstance(value, str):
+        raise ValueError("not an answer")
+    if len(value) > _TEXT or not value.isprintable():  # it goes to the operator's log
+        raise ValueError("not a text of ours")
+    return status, value
 
 
 def _main(pipe: Connection, workshop: str, memory_bytes: int) -> None:

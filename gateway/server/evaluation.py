@@ -12,13 +12,14 @@ from typing import Any, Protocol
 
 from gateway.he.engine import DEFAULT_ENGINE, Engine, EngineName, make_engine
 from gateway.he.evaluation import Evaluation, Inputs, Opened
-from gateway.he.isolation import Limits, Worker, WorkerPool
+from gateway.he.isolation import Limits, Read, Worker, WorkerPool, octets, pair
 from gateway.he.randomness import new_seed
 from gateway.wire.errors import CallerMisuse, Unavailable
 from gateway.wire.evaluation import Pair
-from gateway.wire.ids import Commitment, Digest, Nonce
-from gateway.wire.polynomials import PaddedProduct
-from gateway.wire.sealing import SealingPublicKey
+from gateway.wire.ids import DIGEST_BYTES, Commitment, Digest, Nonce
+from gateway.wire.polynomials import PADDED_BYTES, PaddedProduct
+from gateway.wire.profile import T
+from gateway.wire.sealing import SEALED_AUDIT_BYTES, SealingPublicKey
 
 
 class Evaluating(Protocol):
@@ -117,7 +118,8 @@ class IsolatedEvaluation:
         self._pool = pool
         self._index = index
         self._generation = self._worker.generation
-        self._commitment = Commitment(self._worker.call("begin", inputs.encoded()))
+        begun = self._worker.call("begin", inputs.encoded(), read=octets(DIGEST_BYTES))
+        self._commitment = Commitment(begun)
 
     @property
     def seed_commitment(self) -> Commitment:
@@ -125,23 +127,25 @@ class IsolatedEvaluation:
 
     def padded_product(self, nonce: Nonce) -> tuple[PaddedProduct, int]:
         """Raises ``Refused`` when the inputs cancel each other, ``Unavailable`` as ``_call``."""
-        product, omega = self._call("padded_product", nonce)
-        return PaddedProduct.decode(product), omega
+        made: tuple[PaddedProduct, int] = self._call("padded_product", nonce, read=_product)
+        return made
 
     def open(self, masked: Pair) -> Opened:
         """Raises ``Unavailable`` as ``_call``."""
-        values, shares = self._call("open", list(masked))
-        return Opened((values[0], values[1]), (shares[0], shares[1]))
+        opened: Opened = self._call("open", list(masked), read=_opened)
+        return opened
 
     def sealed_for_audit(self, auditor: SealingPublicKey, demand: Digest) -> bytes:
         """Raises ``Unavailable`` as ``_call``."""
-        return bytes(self._call("sealed_for_audit", auditor.raw, demand))
+        read = octets(SEALED_AUDIT_BYTES)
+        sealed: bytes = self._call("sealed_for_audit", auditor.raw, demand, read=read)
+        return sealed
 
-    def _call(self, method: str, *arguments: Any) -> Any:
+    def _call(self, method: str, *arguments: Any, read: Read[Any]) -> Any:
         """Raises ``Unavailable`` when the worker did not survive."""
         if self._worker.generation != self._generation:
             raise Unavailable("the evaluation was ended; open a new session")
-        return self._worker.call(method, *arguments)
+        return self._worker.call(method, *arguments, read=read)
 
     def close(self) -> None:
         """Let the worker overwrite the seed, and serve another."""
@@ -155,3 +159,21 @@ class IsolatedEvaluation:
     @property
     def _worker(self) -> Worker:
         return self._pool.workers[self._index]
+
+
+def _product(value: Any) -> tuple[PaddedProduct, int]:
+    product, omega = _two(value)
+    if type(omega) is not int or not 0 < omega < T:
+        raise ValueError("not a unit")
+    return PaddedProduct.decode(octets(PADDED_BYTES)(product)), omega
+
+
+def _opened(value: Any) -> Opened:
+    values, shares = _two(value)
+    return Opened(pair(T)(values), pair(2)(shares))
+
+
+def _two(value: Any) -> tuple[Any, Any]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError("not two values")
+    return value[0], value[1]

@@ -18,6 +18,9 @@ Commitment = NewType("Commitment", bytes)
 SubjectHandle = NewType("SubjectHandle", bytes)
 SubjectInner = NewType("SubjectInner", bytes)
 
+DIGEST_BYTES: Final = 32
+"""Of SHA-256, which makes all digests and commitments."""
+
 _16 = Field(min_length=16, max_length=16)
 _32 = Field(min_length=32, max_length=32)
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.he.isolation import Limits, WorkerPool
+from gateway.he.isolation import Limits, Read, WorkerPool, octets, pair
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
 
 GIBI = 2**30
@@ -24,6 +24,9 @@ class Shop:
 
     def refuse(self) -> None:
         raise Refused("because")
+
+    def chatter(self, text: str) -> None:
+        raise Refused(text)
 
     def misread(self) -> None:
         raise MalformedMessage("not a thing")
@@ -81,6 +84,53 @@ def test_a_worker_that_fails_is_replaced(pool: WorkerPool, method: str) -> None:
         assert worker.call("echo", b"again") == [b"again", 1], "a fresh workshop"
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("read", [octets(5), pair(1), pair(2**64)])
+def test_a_worker_that_answers_what_its_method_never_does_is_replaced(
+    pool: WorkerPool, read: Read[object]
+) -> None:
+    with pool.on(0) as worker:
+        generation = worker.generation
+        with pytest.raises(Unavailable):
+            worker.call("echo", b"value", read=read)
+        assert worker.generation == generation + 1
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "taken"),
+    [
+        ([0, 6], 7, True),
+        ([0, 7], 7, False),
+        ([-1, 0], 7, False),
+        ([True, 0], 7, False),
+        ([0], 7, False),
+        ([0, 0, 0], 7, False),
+        (b"ab", 127, False),
+        (None, 7, False),
+    ],
+)
+def test_a_pair_is_two_integers_within_bounds(value: object, bound: int, taken: bool) -> None:
+    if taken:
+        assert pair(bound)(value) == (0, 6)
+        return
+    with pytest.raises(ValueError, match="integer"):
+        pair(bound)(value)
+
+
+def test_what_a_worker_says_does_not_reach_a_peer(pool: WorkerPool) -> None:
+    """A worker that an input has taken over knows secrets; its words are bounded, and not sent."""
+    with pool.on(0) as worker:
+        with pytest.raises(MalformedMessage) as malformed:
+            worker.call("misread")
+        assert "not a thing" not in str(malformed.value)
+        with pytest.raises(Refused) as refused:
+            worker.call("chatter", "a short reason")
+        assert refused.value.detail == "a short reason"
+        assert "a short reason" not in str(refused.value)
+        for text in ("x" * 201, "two\nlines of a log"):
+            with pytest.raises(Unavailable):
+                worker.call("chatter", text)
 
 
 def test_a_killed_worker_is_noticed_at_the_next_call(pool: WorkerPool) -> None:
