@@ -116,9 +116,9 @@ def test_a_gateway_that_leaves_demands_is_stopped_and_let_in_again(
 
 
 def test_a_crooked_gateway_process_gets_no_decision(tmp_path: Path) -> None:
-    """The real server, without the mask that it says it added."""
+    """The real server, whose products are divided by nothing: omega is 1 and should be drawn."""
     with Site(tmp_path) as site:
-        ground = site.ground("masking", audit_one_in=1)
+        ground = site.ground("omega", audit_one_in=1)
         counter = Counter(ground, ATTACK_MODEL)
         try:
             for who in (GENUINE, IMPOSTOR):
@@ -126,6 +126,6 @@ def test_a_crooked_gateway_process_gets_no_decision(tmp_path: Path) -> None:
                     counter.register(*who)
             assert record_count(ground) == 0
             log = (ground.directories.auditor / "server.log").read_text()
-            assert log.count("masked product is not the demanded one") == 2
+            assert log.count("evaluation is not the demanded one") == 2
         finally:
             counter.close()

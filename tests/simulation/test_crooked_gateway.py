@@ -7,7 +7,6 @@ the same crooks get their way: that is what the audit is for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,244 +14,44 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.attack.crooked_gateway import OpenStream
-from gateway.attack.workshops import (
-    UndividedStream,
-    UnfloodedStream,
-    UnmaskedStream,
-    UnmixedStream,
-    UnpaddedStream,
-)
 from gateway.audit import intervals
-from gateway.he import evaluation as he_evaluation
 from gateway.he import interval
-from gateway.he.engine import default_engine
-from gateway.he.evaluation import Evaluation, Inputs, Opened
-from gateway.he.frame import lane_slots, probe_signs, template_values
-from gateway.he.product import padded_score
-from gateway.he.randomness import SeedStream, new_seed
+from gateway.he.evaluation import Evaluation, Inputs
 from gateway.proofs.verify import ReceiptInvalid
-from gateway.wire.dealing import Dealing
+from gateway.wire.audit import AuditRequest
 from gateway.wire.errors import Refused, SealmatchError, Unavailable
-from gateway.wire.evaluation import Pair
-from gateway.wire.ids import Nonce
-from gateway.wire.polynomials import Ciphertext, PaddedProduct
+from gateway.wire.ids import digest_of
 from gateway.wire.profile import T
 from keys.audits import AuditPolicy
 from keys.authority import decide
+from tests.support.crooks import (
+    DICTATING,
+    GENUINE,
+    IMPOSTOR,
+    SPOILING,
+    WEAKENING,
+    Crook,
+    FlippedShare,
+    crooked,
+)
 from tests.support.he import default_policy
 from tests.support.parties import fixed_dealings
-from tests.support.samples import AUDITS, SHARES, Clock, pair
+from tests.support.samples import AUDITS, SHARES, Clock
 from tests.support.world import ALL_AUDITED, NO_AUDITS, World
 
-GENUINE, IMPOSTOR = pair(0.7), pair(0.1)
+CHEATS = DICTATING | SPOILING | WEAKENING
 
 
-class Crook(Evaluation):
-    """Evaluates honestly, except in one thing."""
-
-    def __init__(self, inputs: Inputs) -> None:
-        super().__init__(default_engine(), inputs, new_seed())
-        self.secret_seed = bytearray(self._seed)
-
-    def _shares(self, values: Pair) -> Opened:
-        """Honest shares of any m."""
-        given = self._inputs
-        first, second = (
-            interval.share(0, lane, rule, m)
-            for lane, rule, m in zip(given.dealing.lanes, given.policy.lanes, values, strict=True)
-        )
-        return Opened(values, (first, second))
-
-
-class LowerThreshold(Crook):
-    """Adds to both scores what a stranger lacks: another policy than the one it names."""
-
-    def open(self, masked: Pair) -> Opened:
-        first, second = ((m + 3_000) % T for m in super().open(masked).values)
-        return self._shares((first, second))
-
-
-class FlippedShares(Crook):
-    """Turns both shares round: whoever is not accepted is."""
-
-    def open(self, masked: Pair) -> Opened:
-        honest = super().open(masked)
-        first, second = (1 - share for share in honest.shares)
-        return Opened(honest.values, (first, second))
-
-
-class OneLaneForBoth(Crook):
-    """Flips the probe's lane alone: the actions' lane decides."""
-
-    def open(self, masked: Pair) -> Opened:
-        honest = super().open(masked)
-        return Opened(honest.values, (1 - honest.shares[0], honest.shares[1]))
-
-
-class ShiftedAnswer(Crook):
-    """Goes by other values m' than it got, and tells the auditor so."""
-
-    def open(self, masked: Pair) -> Opened:
-        first, second = ((value + 3_000) % T for value in masked)
-        return super().open((first, second))
-
-
-class OwnProduct(Crook):
-    """Multiplies something else, from other draws; the outcome is of its choosing."""
-
-    def padded_product(self, nonce: Nonce) -> tuple[PaddedProduct, int]:
-        given = self._inputs
-        score = padded_score(
-            self._engine,
-            given.public_key,
-            given.probe,
-            given.template,
-            OpenStream(bytearray(self.secret_seed), bytes(32)),
-        )
-        lowered = [(offset - 3_000) % T for offset in score.offsets]
-        self._score = replace(score, offsets=(lowered[0], lowered[1]))
-        return score.product, score.omega
-
-
-class SwappedTemplate(Crook):
-    """Takes a template of its own making, in the place of the document's."""
-
-    confess = True
-    """Hands the auditor what it used."""
-
-    def __init__(self, inputs: Inputs) -> None:
-        super().__init__(inputs)
-        live = IMPOSTOR[1]
-        alike = 0.9 * live + 0.19**0.5 * _orthogonal(live)
-        values = template_values(alike)
-        words = self._engine.encrypt(inputs.public_key.words, lane_slots(values, values))
-        self.honest = inputs
-        self._inputs = replace(inputs, template=Ciphertext(words))
-
-    def sealed_for_audit(self, *given: Any) -> bytes:
-        self._inputs = self._inputs if self.confess else self.honest
-        return super().sealed_for_audit(*given)
-
-
-class SwappedAndDenied(SwappedTemplate):
-    """The same, handing the auditor the template that it should have used."""
-
-    confess = False
-
-
-class SwappedProbe(Crook):
-    """Takes a probe of its own making, in the place of the device's."""
-
-    def __init__(self, inputs: Inputs) -> None:
-        super().__init__(inputs)
-        portrait = IMPOSTOR[0]
-        signs = probe_signs(0.9 * portrait + 0.19**0.5 * _orthogonal(portrait))
-        words = self._engine.encrypt(inputs.public_key.words, lane_slots(signs, signs))
-        self._inputs = replace(inputs, probe=Ciphertext(words))
-
-
-class OtherDealing(Crook):
-    """Compares with keys that it dealt itself: noise, but noise that nobody asked for."""
-
-    def __init__(self, inputs: Inputs) -> None:
-        super().__init__(inputs)
-        own: Dealing = interval.deal(np.random.bytes)[0]
-        self._inputs = replace(inputs, dealing=own)
-
-
-class SwappedLanes(Crook):
-    """m of each lane in the other's place."""
-
-    def open(self, masked: Pair) -> Opened:
-        first, second = super().open(masked).values
-        return self._shares((second, first))
-
-
-class LateSeed(Crook):
-    """Commits to one seed and evaluates with another, hoping to hide what it did."""
-
-    def padded_product(self, nonce: Nonce) -> tuple[PaddedProduct, int]:
-        committed = bytes(self._seed)
-        self._seed[:] = bytes(32)
-        try:
-            return super().padded_product(nonce)
-        finally:
-            self._seed[:] = committed
-
-
-class OtherSeedShown(Crook):
-    """Shows the auditor another seed than it committed to."""
-
-    def sealed_for_audit(self, *given: Any) -> bytes:
-        self._seed[:] = bytes(32)
-        return super().sealed_for_audit(*given)
-
-
-class OwnNonce(Crook):
-    """Knows all its draws before the probe is fixed: the authority's nonce is ignored."""
-
-    def padded_product(self, _: Nonce) -> tuple[PaddedProduct, int]:
-        return super().padded_product(Nonce(bytes(32)))
-
-
-def drawing(stream: type[SeedStream]) -> Callable[[Inputs], Evaluation]:
-    """A gateway that leaves out one thing that it should draw."""
-
-    class Careless(Crook):
-        def padded_product(self, nonce: Nonce) -> tuple[PaddedProduct, int]:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(he_evaluation, "SeedStream", stream)
-                return super().padded_product(nonce)
-
-    return Careless
-
-
-def _orthogonal(vector: Any) -> Any:
-    other = pair(0.0, seed=99)[0]
-    other = other - (other @ vector) * vector
-    return other / (other @ other) ** 0.5
-
-
-EVALUATION, SECRET = "evaluation is not", "is not the demanded one"
-CROOKS: dict[str, tuple[Callable[[Inputs], Evaluation], str]] = {
-    "lower threshold": (LowerThreshold, EVALUATION),
-    "flipped shares": (FlippedShares, EVALUATION),
-    "one lane's share flipped": (OneLaneForBoth, EVALUATION),
-    "shifted answer": (ShiftedAnswer, EVALUATION),
-    "own product": (OwnProduct, EVALUATION),
-    "swapped template": (SwappedTemplate, "template is not"),
-    "swapped template, denied": (SwappedAndDenied, EVALUATION),
-    "swapped probe": (SwappedProbe, "probe is not"),
-    "another dealing": (OtherDealing, "dealing is not"),
-    "swapped lanes": (SwappedLanes, EVALUATION),
-    "another seed": (LateSeed, EVALUATION),
-    "another seed, shown": (OtherSeedShown, "seed is not"),
-    "a nonce of its own": (OwnNonce, EVALUATION),
-    "no rho": (drawing(UnmixedStream), EVALUATION),
-    "no beta": (drawing(UnfloodedStream), EVALUATION),
-    "no omega": (drawing(UndividedStream), EVALUATION),
-    "no pad": (drawing(UnpaddedStream), EVALUATION),
-    "no re-randomisation": (drawing(UnmaskedStream), EVALUATION),
-}
-
-
-def crooked(directory: Path, crook: Callable[[Inputs], Evaluation], **given: Any) -> World:
-    world = World(directory, **given)
-    world.service._begin_evaluation = crook
-    return world
-
-
-@pytest.mark.parametrize("name", CROOKS)
+@pytest.mark.parametrize("name", CHEATS)
 def test_caught_in_every_audited_session(tmp_path: Path, name: str) -> None:
-    crook, detail = CROOKS[name]
+    cheat = CHEATS[name]
     clock = Clock()
-    with crooked(tmp_path, crook, audits=ALL_AUDITED, clock=clock) as world:
+    with crooked(tmp_path, cheat.crook, cheat.tell, audits=ALL_AUDITED, clock=clock) as world:
         for template, probe in (IMPOSTOR, GENUINE):
             with pytest.raises(SealmatchError):
                 world.register(template, probe)
         assert len(world.audit_faults) == 2
-        assert all(detail in fault for fault in world.audit_faults), world.audit_faults
+        assert all(cheat.fault in fault for fault in world.audit_faults), world.audit_faults
         assert world.rows("records") == []
         assert world.counters() == {"FAILED": 2}
         assert AUDITS not in [path for path, _ in world.asked], "it has nothing to show"
@@ -268,23 +67,23 @@ def test_caught_in_every_audited_session(tmp_path: Path, name: str) -> None:
         assert [path for path, _ in world.asked[before:]] == ["/v1/session-keys"]
 
 
-GAINS = (
-    "lower threshold",
-    "flipped shares",
-    "shifted answer",
-    "own product",
-    "swapped template",
-    "swapped probe",
-)
-
-
-@pytest.mark.parametrize("name", GAINS)
+@pytest.mark.parametrize("name", DICTATING)
 def test_without_an_audit_the_same_cheat_succeeds(tmp_path: Path, name: str) -> None:
     """The positive control: an impostor gets a match, with a receipt that verifies."""
-    with crooked(tmp_path, CROOKS[name][0], audits=NO_AUDITS) as world:
+    with crooked(tmp_path, DICTATING[name].crook, audits=NO_AUDITS) as world:
         result = world.register(*IMPOSTOR)
         assert result.outcome == "MATCH"
         assert not result.verified.audited
+
+
+@pytest.mark.parametrize("name", SPOILING | WEAKENING)
+def test_without_an_audit_the_others_go_unnoticed(tmp_path: Path, name: str) -> None:
+    """The positive control: decisions come, with receipts that verify."""
+    with crooked(tmp_path, CHEATS[name].crook, audits=NO_AUDITS) as world:
+        results = [world.register(*who) for who in (GENUINE, IMPOSTOR)]
+        assert not any(result.verified.audited for result in results)
+        if name in WEAKENING:
+            assert [result.outcome for result in results] == ["MATCH", "NO_MATCH"]
 
 
 @pytest.mark.parametrize(("who", "outcome"), [(GENUINE, "MATCH"), (IMPOSTOR, "NO_MATCH")])
@@ -318,11 +117,11 @@ def test_an_auditor_that_the_authority_does_not_know_fails_closed(tmp_path: Path
 def test_a_gateway_that_abandons_audited_sessions_is_stopped(tmp_path: Path) -> None:
     """Cheating in every session and abandoning those that are audited: at one in 4, by the coin.
 
-    Seeded: of the first 12 shares the 4th, 8th and 12th are audited.
+    The coin is set: of the first 12 evaluations the 4th, 8th and 12th are audited.
     """
     clock = Clock()
     audits = AuditPolicy(one_in=4, seconds=60, unanswered=3)
-    with crooked(tmp_path, LowerThreshold, audits=audits, clock=clock, auditor=False) as world:
+    with crooked(tmp_path, FlippedShare, audits=audits, clock=clock, auditor=False) as world:
         tossed = iter(range(1, 100))
         world.authority_service._toss = lambda n: next(tossed) % n == 0
         outcomes = []
@@ -441,26 +240,28 @@ def test_a_second_demand_is_refused(tmp_path: Path) -> None:
         assert world.rows("records") == []
 
 
-def test_the_authority_never_sees_seed_template_or_the_gateway_s_dealing(tmp_path: Path) -> None:
-    """What opens the score is in no message to it, and in the clear in none to the auditor."""
-    seeds: list[bytes] = []
-    templates: list[bytes] = []
-    dealings: list[bytes] = []
+def test_the_authority_never_sees_what_opens_the_score(tmp_path: Path) -> None:
+    """It is in no message to it, and in the clear in none to the auditor."""
+    held: list[Crook] = []
 
     def honest(inputs: Inputs) -> Evaluation:
-        evaluation = Crook(inputs)
-        seeds.append(bytes(evaluation.secret_seed))
-        templates.append(inputs.template.encoded)
-        dealings.append(inputs.dealing.encoded)
-        return evaluation
+        held.append(Crook(inputs))
+        return held[-1]
 
     with crooked(tmp_path, honest, audits=ALL_AUDITED) as world:
         assert world.register(*GENUINE).outcome == "MATCH"
         bodies = [body for _, body in world.asked] + world.audited
         assert len(bodies) == 6
-        secrets = seeds[0], templates[0][:4096], templates[0][-4096:], dealings[0]
+        inputs = held[0].handed
+        secrets = [held[0].secret_seed, *(lane.key for lane in inputs.dealing.lanes)]
+        for ciphertext in (inputs.template.encoded, inputs.probe.encoded):
+            secrets += [ciphertext[:4096], ciphertext[-4096:]]
         for secret in secrets:
             assert not [body for body in bodies if secret in body]
+        request = AuditRequest.decode(world.audited[0])
+        demand = digest_of(request.demand)
+        opened = world.auditor_sealing.open_for_audit(request.sealed_secret, demand)
+        assert all(secret in opened for secret in secrets), "the auditor has it all"
 
 
 def test_the_seed_is_wiped_after_an_audit(tmp_path: Path) -> None:
