@@ -161,7 +161,7 @@ def readings(engine: Engine, view: View) -> tuple[NDArray[np.int64], NDArray[np.
 
 def factor_phase(view: View) -> Words:
     """c_1 + 2 s c_2: of omega T + t beta, where the probe is (-s, 1). NTT form, modulo Q'."""
-    phase = view.product.tail.words[0].copy()
+    phase: Words = view.product.tail.words[0].copy()
     for i, prime in enumerate(SENT_PRIMES):
         c1, c2 = view.product.tail.words[:, i]
         twice = 2 * view.secret[i] % np.uint64(prime)
@@ -208,7 +208,8 @@ def _secret(engine: Engine, opened: Opened, seen: Path) -> Words:
     """s modulo all data primes: the authority keeps it modulo two, and it is ternary."""
     kept = secret_of(seen, opened.key.grant.message.key_id)
     small = phases.coefficients(engine, kept).astype(np.int64)
-    return engine.transformed(np.stack([ring.residues(small)] * 2))[0].copy()
+    words: Words = engine.transformed(np.stack([ring.residues(small)] * 2))[0].copy()
+    return words
 
 
 def _slots(portrait: Face) -> Slots:

@@ -10,7 +10,7 @@ from gateway.he.frame import probe_signs, template_values
 from gateway.he.randomness import SeedStream
 from gateway.wire.profile import DIMENSION
 
-Face = NDArray[np.float64]
+Face = NDArray[np.floating]
 """Shape (512,), length 1."""
 
 

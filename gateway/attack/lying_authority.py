@@ -55,7 +55,9 @@ class Learnt:
     def candidates(self, lane: int) -> NDArray[np.int64]:
         """The scores of a lane that fit."""
         rule, moved = RULES[lane], SCORES + self.moved[lane]
-        return SCORES[((moved >= rule.lo) & (moved <= rule.hi)) == self.bits[lane]]
+        fits = (moved >= rule.lo) & (moved <= rule.hi)
+        found: NDArray[np.int64] = SCORES[fits == self.bits[lane]]
+        return found
 
     def guess(self) -> bool:
         """The true decision, as far as it can tell."""

@@ -288,7 +288,7 @@ def _forged_submission(taken: Taken, _: Taken, __: Counter) -> Taken:
 
 def _own_dealing(taken: Taken, _: Taken, counter: Counter) -> Taken:
     """One whose r it knows whole; it would read the score off m'."""
-    _, authoritys = deal(secrets.token_bytes)
+    authoritys = deal(secrets.token_bytes)[1]
     grant = taken.key.grant.message
     sealed = counter.pins.authority_sealing.seal(
         Sealed.DEALING, authoritys.encoded, grant.session, grant.key_id

@@ -53,7 +53,8 @@ def install() -> None:
 
     def chosen(self: UniformHalf, index: int) -> Words:
         if index < len(DATA_PRIMES):
-            return trapdoor(self.seed).a_words[index]
+            words: Words = trapdoor(self.seed).a_words[index]
+            return words
         return honest(self, index)
 
     replace(UniformHalf, "_modulo", chosen)

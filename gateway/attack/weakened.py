@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
+from gateway.he.interval import deal
 from gateway.issuer import issuer
 from gateway.wire import cose
 from gateway.wire.dealing import Dealing, LaneDealing, Party
@@ -116,26 +117,25 @@ def opened_in_the_open(sealed: bytes) -> bytes:
 @contextmanager
 def recorded_dealings() -> Iterator[list[tuple[Dealing, Dealing]]]:
     """What issuers of this process deal while the block lasts."""
-    honest, dealt = issuer.deal, []
+    dealt: list[tuple[Dealing, Dealing]] = []
 
     def recording(random: Callable[[int], bytes]) -> tuple[Dealing, Dealing]:
-        dealt.append(honest(random))
+        dealt.append(deal(random))
         return dealt[-1]
 
     replace(issuer, "deal", recording)
     try:
         yield dealt
     finally:
-        replace(issuer, "deal", honest)
+        replace(issuer, "deal", deal)
 
 
 @contextmanager
 def undivided_dealings(knows: Party) -> Iterator[None]:
     """Issuers of this process deal r whole to one server; the other's half is zero."""
-    honest = issuer.deal
 
     def whole(random: Callable[[int], bytes]) -> tuple[Dealing, Dealing]:
-        dealt = honest(random)
+        dealt = deal(random)
         r = [
             sum(lane.share for lane in lanes) % T
             for lanes in zip(*(d.lanes for d in dealt), strict=True)
@@ -156,7 +156,7 @@ def undivided_dealings(knows: Party) -> Iterator[None]:
     try:
         yield
     finally:
-        replace(issuer, "deal", honest)
+        replace(issuer, "deal", deal)
 
 
 def _anybodys_templates() -> None:
