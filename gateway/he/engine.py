@@ -35,6 +35,11 @@ _POOLED: Final = {1: 4, 2: 2, 3: 3, 4: 2, 6: 4, 8: 2, 9: 3}
 (measured by the leak search)."""
 
 
+_STEPS: Final = (513, 1025)
+"""Bytes. The buffer into which SEAL saves grows from these; where it was larger, it is overwritten
+when it is freed."""
+
+
 class Engine:
     """Deterministic ring operations of the profile, and public-key encryption, on SEAL 4.4.0.
 
@@ -137,8 +142,8 @@ class Engine:
         """Overwrite blocks that SEAL's pool keeps for reuse; it does not clear them itself.
 
         It keeps them by size and gives out the last returned first, so zeroed plaintexts of each
-        size in use take those of the work that just ended. What the C library keeps of smaller
-        pieces goes too: a build of SEAL writes what it saves in growing steps.
+        size in use take those of the work that just ended. So does what the C library keeps of
+        smaller pieces.
         """
         for polynomials, count in _POOLED.items():
             held = [self.library.Plaintext(polynomials * N) for _ in range(count)]
@@ -148,7 +153,9 @@ class Engine:
     # What the builds of SEAL do differently
 
     def _saved(self, ciphertext: Any) -> layout.Saved:
-        return bytes(ciphertext.to_string(seal.compr_mode_type.none))
+        saved = bytes(ciphertext.to_string(seal.compr_mode_type.none))
+        overwrite_cached(_STEPS)  # before anything that lives on is put there
+        return saved
 
     def _context(self) -> Any:
         parameters = self.library.EncryptionParameters(seal.scheme_type.bgv)

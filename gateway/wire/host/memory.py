@@ -13,6 +13,7 @@ import ctypes
 import logging
 import os
 import resource
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -62,12 +63,12 @@ def overwrite_freed() -> None:
         ctypes.CDLL(None).mallopt(_M_PERTURB, 0xA5)
 
 
-def overwrite_cached() -> None:
+def overwrite_cached(sizes: Iterable[int] = _CACHED_SIZES) -> None:
     """Overwrite the small pieces of memory that this thread has freed last (glibc).
 
     Each thread keeps some of each size for itself, and there ``overwrite_freed`` does not reach.
     """
-    for size in _CACHED_SIZES:
+    for size in sizes:
         held = [_LIBC.malloc(size) for _ in range(_CACHED_PIECES)]
         for piece in filter(None, held):
             ctypes.memset(piece, 0, size)
