@@ -138,6 +138,9 @@ def _parse_dealing(data: bytes) -> None:
     parsed = Dealing.decode(data[1:], party)
     promise(Dealing(party, parsed.lanes).encoded == data[1:], "a second encoding was accepted")
     promise(all(lane.share < T for lane in parsed.lanes), "a share is not below t")
+    flags = b"".join(bytes(lane.key[64:-1:33]) for lane in parsed.lanes)
+    promise(len(flags) == 54 and max(flags) < 8, "a correction has bits that mean nothing")
+    promise(all(lane.key[-1] < 2 for lane in parsed.lanes), "a last correction is no bit")
 
 
 def _dealings() -> list[bytes]:

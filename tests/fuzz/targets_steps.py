@@ -29,7 +29,7 @@ from gateway.wire import cbor, cose
 from gateway.wire.audit import AuditRequest, AuditResponse, AuditResult, AuditSecret, Evaluated
 from gateway.wire.cose import VerifyKey
 from gateway.wire.dealing import DEALING_BYTES
-from gateway.wire.errors import MalformedMessage, Refused
+from gateway.wire.errors import MalformedMessage, Refused, SealmatchError
 from gateway.wire.evaluation import (
     AttemptAnswer,
     AttemptRequest,
@@ -59,7 +59,7 @@ from tests.fuzz.mutations import Mutator, frame, framed, scramble, unframe, word
 from tests.fuzz.targets_he import ciphertext, dealing, inputs, polynomials
 from tests.fuzz.targets_wire import expected, promise
 from tests.support import parties
-from tests.support.fuzzing import Parse, Target
+from tests.support.fuzzing import BrokenPromise, Parse, Target
 from tests.support.parties import AUDITOR, AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW
 from tests.vectors import golden
 
@@ -145,12 +145,13 @@ def _prepare_attempt(_: object) -> Parse:
 
     def parse(data: bytes) -> None:
         """Step 1 with hostile parts, or a dealing that the issuer asserts, whatever it is."""
-        template, submission, policy, dealt = unframe(data, 4)
-        hidden = sealed
+        template, submission, policy, asserted, dealt = unframe(data, 5)
+        hidden, plain = sealed, _AUTHORITYS.encoded
         if dealt:
             plain = _fit(dealt, DEALING_BYTES)
             hidden = public.seal(Sealed.DEALING, plain, *_BOUND)
-            template, submission = _asserted(authority_dealing_digest=digest_of(plain))
+            if asserted:
+                template, submission = _asserted(authority_dealing_digest=digest_of(plain))
         request = golden.ATTEMPT.model_copy(
             update={
                 "template_assertion": template[:SMALL],
@@ -165,12 +166,20 @@ def _prepare_attempt(_: object) -> Parse:
         kept = session.attempt
         promise(kept is not None, "an attempt was counted and not kept")
         assert kept is not None
-        promise(kept.dealing.encoded == (dealt or _AUTHORITYS.encoded), "another dealing was kept")
+        promise(kept.dealing.encoded == plain, "another dealing was kept")
         promise(len(answer.subject_handles) == 1, "another number of handles")
-        again = authority.service.count(request, GATEWAY.public)
-        promise(again == answer.encode(), "a repeated attempt got another answer")
+        stated = kept.template.message.authority_dealing_digest
+        promise(digest_of(plain) == stated, "a dealing was kept that the issuer did not assert")
+        _repeated(authority.service.count, request, answer.encode())
 
     return parse
+
+
+def _repeated(step: Callable[[Any, VerifyKey], bytes], request: Any, answer: bytes) -> None:
+    try:
+        promise(step(request, GATEWAY.public) == answer, "a repetition got another answer")
+    except SealmatchError:
+        raise BrokenPromise("a repetition was refused") from None
 
 
 def _asserted(probe: bytes | None = None, **stated: bytes) -> tuple[bytes, bytes]:
@@ -185,7 +194,8 @@ def _asserted(probe: bytes | None = None, **stated: bytes) -> tuple[bytes, bytes
 
 def _attempts() -> list[bytes]:
     parts = golden.SIGNED_TEMPLATE.encoded, golden.SIGNED_SUBMISSION.encoded, golden.POLICY.encode()
-    return [*[frame(*parts, b"")] * 2, frame(*parts, _AUTHORITYS.encoded)]
+    dealt = _AUTHORITYS.encoded
+    return [frame(*parts, b"", b""), frame(*parts, b"yes", dealt), frame(*parts, b"", dealt)]
 
 
 def _prepare_steps(_: object) -> Parse:
@@ -210,7 +220,7 @@ def _take_product(authority: _Authority, message: bytes) -> str:
     answer = authority.service.answer(request, GATEWAY.public)
     promise(repr(session.secret) == "SessionSecret(destroyed)", "a key that answered is held")
     promise(MaskedValues.decode(answer).session == golden.SESSION, "another session's values")
-    promise(authority.service.answer(request, GATEWAY.public) == answer, "a second answer")
+    _repeated(authority.service.answer, request, answer)
     return "values"
 
 
@@ -219,7 +229,7 @@ def _take_shares(authority: _Authority, message: bytes, *, falls: bool) -> str:
     session = authority.put(State.ANSWERED, falls=falls)
     answer = authority.service.decide(request, GATEWAY.public)
     response = DecisionResponse.decode(answer)
-    promise(authority.service.decide(request, GATEWAY.public) == answer, "a second answer")
+    _repeated(authority.service.decide, request, answer)
     if falls:
         promise(response.demand is not None, "the coin fell, and nothing was demanded")
         return "demand"
@@ -236,6 +246,7 @@ def _take_report(authority: _Authority, message: bytes) -> str:
     authority.put(State.DEMANDED)
     answer = authority.service.conclude(request, GATEWAY.public)
     promise(request.report == golden.SIGNED_REPORT.encoded, "another report was accepted")
+    _repeated(authority.service.conclude, request, answer)
     decision = DecisionResponse.decode(answer).decision
     stated = cose.verify(decision or b"", Decision, AUTHORITY.public).message
     promise(Evaluated.of(stated) == golden.EVALUATED, "another evaluation was decided")
@@ -266,15 +277,16 @@ def _message_of_step(rng: Random, data: bytes) -> bytes:
 
 
 class _Evaluation:
-    """The golden evaluation: what is opened of other values is another pair."""
+    """The golden evaluation, whatever nonce the authority signs."""
 
     seed_commitment = golden.ATTEMPT.seed_commitment
 
-    def __init__(self) -> None:
+    def __init__(self, answered: bytes) -> None:
+        self._answered = answered
         self.closed = False
 
     def padded_product(self, nonce: bytes) -> tuple[PaddedProduct, int]:
-        promise(nonce == golden.ATTEMPT_NONCE, "evaluated under another nonce")
+        promise(len(nonce) == len(golden.ATTEMPT_NONCE), "evaluated under something else")
         return golden.PRODUCT, golden.OMEGA
 
     def open(self, masked: tuple[int, int]) -> Opened:
@@ -282,7 +294,8 @@ class _Evaluation:
         return Opened(golden.VALUES, golden.SHARES)
 
     def sealed_for_audit(self, _auditor: object, demand: bytes) -> bytes:
-        promise(demand == golden.SIGNED_DEMAND.digest, "sealed for another demand")
+        asked = DecisionResponse.decode(self._answered).demand
+        promise(asked is not None and demand == digest_of(asked), "sealed for another demand")
         return golden.SEALED["sealed audit"]
 
     def close(self) -> None:
@@ -338,7 +351,8 @@ def _checked() -> CheckedSubmission:
 
 def _parse_answers(data: bytes) -> str:
     """Steps 10 to 15: whatever they answer, only the golden evaluation is decided, and closed."""
-    evaluation, peers = _Evaluation(), _Answers(*unframe(data, 5))
+    answers = unframe(data, 5)
+    evaluation, peers = _Evaluation(answers[2]), _Answers(*answers)
     auditor = Auditor(peers, AUDITOR.public, parties.sealing_key().public)  # type: ignore[arg-type]
     try:
         verdict = decide(lambda _: evaluation, _checked(), expected(), peers, auditor)  # type: ignore[arg-type]
@@ -558,7 +572,7 @@ def targets() -> Sequence[Target]:
         target(
             "attempt-check",
             _attempts,
-            framed(trees.signed, trees.signed, trees.cbor, _given(dealing)),
+            framed(trees.signed, trees.signed, trees.cbor, lambda _, data: data, _given(dealing)),
             _prepare_attempt,
             60,
             bytewise=0.05,
