@@ -24,7 +24,6 @@ from gateway.auditor.service import ATTEMPTS, AuditorService, DemandMemory
 from gateway.cli import auditor as auditor_cli
 from gateway.cli.main import main
 from gateway.he.engine import DEFAULT_ENGINE
-from gateway.he.evaluation import AuditSecret
 from gateway.he.isolation import Limits
 from gateway.he.randomness import seed_commitment
 from gateway.wire import cose
@@ -33,6 +32,7 @@ from gateway.wire.audit import (
     AuditReport,
     AuditRequest,
     AuditResponse,
+    AuditSecret,
     Evaluated,
 )
 from gateway.wire.cose import SigningKey, VerifyKey
