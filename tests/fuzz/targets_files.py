@@ -137,7 +137,7 @@ _TOML: Final[dict[type[Settings], bytes]] = {
     GatewaySettings: (
         b'# settings\nparty = "gateway"\ndata_dir = "/var/lib/sealmatch"\nport = 8470\n'
         b'authority_public_key = "' + b"ab" * 32 + b'"\nmodel_id = "faceplugin-0.0.1/fr_feature"\n'
-        b'model_digest = "' + b"cd" * 32 + b'"\nthreshold_cosine = "0.419"\nlanes = 2\n'
+        b'model_digest = "' + b"cd" * 32 + b'"\nthreshold_cosine = "0.419"\nhe_engine = "tenseal"\n'
         b"authority_seconds = 7.5\nretention_days = 30\n"
     ),
     AuthoritySettings: (
