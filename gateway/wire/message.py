@@ -7,7 +7,7 @@ once at the edge and pass the type inward.
 
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic.alias_generators import to_camel
 
 from gateway.wire import cbor
@@ -20,6 +20,9 @@ SMALL = 16 * 1024
 CLAIM_ISSUER: Final = 1
 CLAIM_SUBJECT: Final = 2
 """CWT claims (RFC 8392)."""
+
+
+_OFF_THE_WIRE: Final = "off the wire"
 
 
 class Message(BaseModel):
@@ -39,6 +42,16 @@ class Message(BaseModel):
 
     version: Annotated[int, Field(ge=1, le=1)] = 1
     """Not ``Literal[1]``, which takes true for 1: two encodings of one message."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, value: Any, info: ValidationInfo) -> Any:
+        """Off the wire nothing is left out, nor in a message within: a default would be a second
+        encoding of the same message."""
+        off_the_wire = info.context is _OFF_THE_WIRE and isinstance(value, dict)
+        if off_the_wire and len(value) < len(cls.model_fields):
+            raise ValueError("a field is missing")
+        return value
 
     def encode(self) -> bytes:
         """The one encoding of this message."""
@@ -78,7 +91,7 @@ class Message(BaseModel):
         if not isinstance(value, dict) or "version" not in value:
             raise MalformedMessage(f"not a {cls.__name__}")
         try:
-            return cls.model_validate(value, by_alias=True, by_name=False)
+            return cls.model_validate(value, by_alias=True, by_name=False, context=_OFF_THE_WIRE)
         except ValidationError as error:
             fields = sorted({cls._own_field(item["loc"]) for item in error.errors()})[:4]
             raise MalformedMessage(f"not a {cls.__name__}: check {', '.join(fields)}") from None

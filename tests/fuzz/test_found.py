@@ -24,6 +24,7 @@ from gateway.vision.fetch import _members
 from gateway.vision.manifest import parse_manifest
 from gateway.wire import cbor
 from gateway.wire.errors import MalformedMessage, Refused, SealmatchError
+from gateway.wire.host.keyring import HeldKey, SigningRing
 from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.requests import NonceMemory, sign_request, verify_request
 from gateway.wire.subject import UnusableNumber, activation_commitment
@@ -46,6 +47,21 @@ BIGNUM_KEY = "a1c24901000000000000000001"
 def test_a_bignum_is_no_map_key() -> None:
     with pytest.raises(MalformedMessage):
         cbor.decode(bytes.fromhex(BIGNUM_KEY))
+
+
+def test_a_message_within_a_message_states_its_version() -> None:
+    """Left out, it was taken for 1: the same policy with another digest."""
+    policy = cbor.decode(golden.POLICY.encode())
+    del policy["lanes"][0]["version"]
+    with pytest.raises(MalformedMessage):
+        type(golden.POLICY).decode(cbor.encode(policy))
+
+
+def test_a_field_with_a_default_is_stated() -> None:
+    ring = cbor.decode(SigningRing(current=HeldKey.draw(NOW)).encode())
+    del ring["next"]
+    with pytest.raises(MalformedMessage):
+        SigningRing.decode(cbor.encode(ring))
 
 
 @pytest.mark.parametrize("path", [";/v1/session-keys", "/v1/session-keys?x", "/v1/session-keys#x"])
