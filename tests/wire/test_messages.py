@@ -1,6 +1,7 @@
 """What holds for every message: bounded, frozen, silent about its contents."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -47,6 +48,27 @@ def test_every_field_is_needed_and_no_other_taken(message: Message) -> None:
     with pytest.raises(MalformedMessage) as caught:
         kind.from_map(value | {"secret-from-peer": 1})
     assert "secret-from-peer" not in str(caught.value)
+
+
+def _without_one_key(value: Any) -> Iterator[Any]:
+    """The same tree without one key of a map, for every key at every depth."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield {other: kept for other, kept in value.items() if other != key}
+            yield from (value | {key: less} for less in _without_one_key(item))
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from ([*value[:at], less, *value[at + 1 :]] for less in _without_one_key(item))
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=IDS)
+def test_messages_within_messages_are_complete(message: Message) -> None:
+    """A version that may be left out is a second encoding, with another digest."""
+    kind, tree = type(message), reference_cbor.decode(message.encode())
+    assert kind.decode(reference_cbor.encode(tree)) == message
+    for less in _without_one_key(tree):
+        with pytest.raises(MalformedMessage):
+            kind.decode(reference_cbor.encode(less))
 
 
 WRONG: list[Any] = [None, True, -1, "\x00peer-input\x00", b"\x00peer-input\x00", [], {}, [[]]]
