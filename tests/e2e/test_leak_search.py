@@ -18,7 +18,7 @@ from gateway.audit.leaksearch import LeakSearch
 from gateway.audit.processes import swap_devices
 from gateway.cli.local import LocalDeployment
 from gateway.client.registration import Occasion
-from gateway.he.quantise import quantise
+from gateway.he.frame import probe_signs, template_values
 from gateway.vision.errors import VisionError
 from gateway.vision.images import decode_image
 from gateway.wire.host.clock import unix_time
@@ -53,7 +53,8 @@ class Planted:
         for name, vector in (("template", template), ("probe", probe)):
             self.canaries += [
                 canaries.embedding(f"{kind} {name}", vector),
-                canaries.quantised(f"{kind} {name}, quantised", quantise(vector)),
+                canaries.integers(f"{kind} {name}, signs", probe_signs(vector)),
+                canaries.integers(f"{kind} {name}, integers", template_values(vector)),
             ]
         occasion = Occasion(Subject.of("passport", number), reference)
         return self.counter.client.register(template, probe, occasion).outcome
