@@ -102,7 +102,7 @@ def leaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
                     canaries.secret("seed", reports.wait_for("seed")[0]),
                     canaries.secret("pepper", reports.wait_for("pepper")[0]),
                     canaries.secret("signing key", reports.wait_for("gateway signing key")[0]),
-                    canaries.body("probe", done.submission.probe),
+                    canaries.body("probe", done.submission.sealed_probe),
                     canaries.text("number", given["number"]),
                     canaries.text("reference", given["reference"]),
                     canaries.body("photograph", photograph, 24),
