@@ -16,8 +16,10 @@ from gateway.attack.faces import another_picture, face
 from gateway.audit import canaries
 from gateway.audit.canaries import Canary
 from gateway.audit.leaksearch import LeakSearch
+from gateway.he.frame import probe_signs, template_values
 from gateway.proofs.verify import verify_receipt
-from gateway.wire.polynomials import Ciphertext
+from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
+from gateway.wire.sealing import Sealed
 from gateway.wire.subject import Subject
 from tests.support.leaks import SEARCHED_AT_LEAST, new_number
 
@@ -39,12 +41,18 @@ def audited(ground: Ground, counter: Counter, number: str) -> list[Canary]:
     assert verify_receipt(answer.receipt, counter.trust).audited
     _, sealing = ground.gateway_keys()
     grant = opened.key.grant.message
-    template = sealing.open(issued.sealed_template, grant.session, grant.key_id)
+    opened_template = sealing.open(
+        Sealed.TEMPLATE, issued.sealed_template, grant.session, grant.key_id
+    )
+    template, dealing = opened_template[:FRESH_BYTES], opened_template[FRESH_BYTES:]
     return [
         *canaries.document_number("number", "passport", number),
         canaries.embedding("portrait", portrait),
         canaries.embedding("live", live),
+        canaries.integers("live, signs", probe_signs(live)),
+        canaries.integers("portrait, integers", template_values(portrait)),
         canaries.body("sealed template", issued.sealed_template),
+        canaries.body("dealing", dealing),
         *canaries.polynomials("template", Ciphertext.decode(template)),
         *canaries.polynomials("probe", Ciphertext.decode(probe)),
     ]
