@@ -149,6 +149,9 @@ def test_sizes_stay_within_the_promise() -> None:
     assert len(MESSAGES["session-offer"][0].encode()) <= 231_000
     assert len(MESSAGES["product-request"][0].encode()) <= 230_000
     assert len(MESSAGES["submission"][1].encode()) <= 700_000
+    to_the_authority = ("session-key-request", "attempt-request", "product-request")
+    sent = sum(len(MESSAGES[name][0].encode()) for name in (*to_the_authority, "shares-request"))
+    assert sent <= 240_000
     assert SessionOffer.max_bytes <= 250_000
     assert ProductRequest.max_bytes <= 250_000
     assert Submission.max_bytes <= 760_000
