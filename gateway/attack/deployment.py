@@ -35,7 +35,8 @@ class Ground(LocalDeployment):
         disabled: the defence that both servers lack.
         authority: module (and mode) of a key authority in the attacker's hands, if not the real
             one; it leaves what it sees in the directory SEEN_BY_THE_AUTHORITY.
-        device_decisions: the cap per device in an hour, where an attack needs more to be sure.
+        device_decisions: the cap per device in an hour; by default ten times the usual one, since
+            several attackers share a deployment and its only device.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Ground(LocalDeployment):
         disabled: str | None = None,
         authority: str | None = None,
         audit_one_in: int = 0,
-        device_decisions: int = 60,
+        device_decisions: int = 600,
         **gateway_settings: str,
     ) -> None:
         super().__init__(
@@ -162,7 +163,7 @@ class Site:
         *,
         authority: str | None = None,
         audit_one_in: int = 0,
-        device_decisions: int = 60,
+        device_decisions: int = 600,
         **gateway_settings: str,
     ) -> Ground:
         """A running deployment; attackers who need the same one share it.
