@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from gateway.he import layout
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host.memory import overwrite_cached
 from gateway.wire.polynomials import Words
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, SENT_PRIMES, N, T
 
@@ -33,11 +32,6 @@ DEFAULT_ENGINE: Final = "seal-python"
 _POOLED: Final = {1: 4, 2: 2, 3: 3, 4: 2, 6: 4, 8: 2, 9: 3}
 """Blocks that one evaluation or key leaves in SEAL's pool, by their number of polynomials
 (measured by the leak search)."""
-
-
-_STEPS: Final = (513, 1025)
-"""Bytes. The buffer into which SEAL saves grows from these; where it was larger, it is overwritten
-when it is freed."""
 
 
 class Engine:
@@ -142,20 +136,16 @@ class Engine:
         """Overwrite blocks that SEAL's pool keeps for reuse; it does not clear them itself.
 
         It keeps them by size and gives out the last returned first, so zeroed plaintexts of each
-        size in use take those of the work that just ended. So does what the C library keeps of
-        smaller pieces.
+        size in use take those of the work that just ended.
         """
         for polynomials, count in _POOLED.items():
             held = [self.library.Plaintext(polynomials * N) for _ in range(count)]
             del held
-        overwrite_cached()
 
     # What the builds of SEAL do differently
 
     def _saved(self, ciphertext: Any) -> layout.Saved:
-        saved = bytes(ciphertext.to_string(seal.compr_mode_type.none))
-        overwrite_cached(_STEPS)  # before anything that lives on is put there
-        return saved
+        return bytes(ciphertext.to_string(seal.compr_mode_type.none))
 
     def _context(self) -> Any:
         parameters = self.library.EncryptionParameters(seal.scheme_type.bgv)

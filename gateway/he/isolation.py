@@ -27,7 +27,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from gateway.wire import cbor
 from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused, Unavailable
-from gateway.wire.host.memory import protect
+from gateway.wire.host.memory import protect, without_caches
 
 _START_SECONDS: Final = 60
 _ANSWER_BYTES: Final = 4 * 1024 * 1024
@@ -146,7 +146,8 @@ class Worker:
             daemon=True,
             name="sealmatch-worker",
         )
-        self._process.start()
+        with without_caches():
+            self._process.start()
         theirs.close()
         if not self._pipe.poll(_START_SECONDS) or self._pipe.recv_bytes(_ANSWER_BYTES) != b"ready":
             self.stop()

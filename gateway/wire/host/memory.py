@@ -13,7 +13,8 @@ import ctypes
 import logging
 import os
 import resource
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
@@ -35,13 +36,7 @@ _HEAP: Final = {
 }
 
 
-_CACHED_SIZES: Final = range(24, 1033, 16)
-_CACHED_PIECES: Final = 8
-"""glibc caches seven pieces of up to 1,032 bytes, by steps of 16 bytes."""
-
-_LIBC: Final = ctypes.CDLL(None)
-_LIBC.malloc.restype, _LIBC.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
-_LIBC.free.restype, _LIBC.free.argtypes = None, [ctypes.c_void_p]
+_TUNABLES: Final = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
 
 
 class MemoryUnprotected(SealmatchError):
@@ -63,16 +58,23 @@ def overwrite_freed() -> None:
         ctypes.CDLL(None).mallopt(_M_PERTURB, 0xA5)
 
 
-def overwrite_cached(sizes: Iterable[int] = _CACHED_SIZES) -> None:
-    """Overwrite the small pieces of memory that this thread has freed last (glibc).
+@contextmanager
+def without_caches() -> Iterator[None]:
+    """Programs that are started within keep no freed pieces of memory apart, per thread (glibc).
 
-    Each thread keeps some of each size for itself, and there ``overwrite_freed`` does not reach.
+    ``overwrite_freed`` does not reach those, and it is only at the start of a program that it can
+    be told to do without.
     """
-    for size in sizes:
-        held = [_LIBC.malloc(size) for _ in range(_CACHED_PIECES)]
-        for piece in filter(None, held):
-            ctypes.memset(piece, 0, size)
-            _LIBC.free(piece)
+    before = {name: os.environ.get(name) for name in _TUNABLES}
+    os.environ.update(_TUNABLES)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def keep_heap() -> None:
