@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from gateway.attack import authority_and_device as pair_of_them
+from gateway.attack import phases
 from gateway.attack.curious_authority import ATTACKS, rest
 from gateway.attack.forging import constant
 from gateway.attack.spying_authority import View
@@ -458,5 +459,5 @@ def test_what_decrypts_looks_uniform() -> None:
 def second_polynomial(view: View) -> np.ndarray:
     """Coefficients of c_1 + 2 s c_2, scaled to [0, 2^40)."""
     exact = pair_of_them.factor_phase(view)
-    coefficients = pair_of_them.phases.coefficients(default_engine(), exact) % SENT_MODULUS
+    coefficients = phases.coefficients(default_engine(), exact) % SENT_MODULUS
     return np.array([int(value) * 2**40 // SENT_MODULUS for value in coefficients])
