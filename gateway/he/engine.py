@@ -29,9 +29,11 @@ Slots: TypeAlias = NDArray[np.uint64]
 EngineName = Literal["seal-python", "tenseal"]
 DEFAULT_ENGINE: Final = "seal-python"
 
-_POOLED: Final = {1: 4, 2: 2, 3: 3, 4: 2, 6: 4, 8: 2, 9: 3}
-"""Blocks that one evaluation or key leaves in SEAL's pool, by their number of polynomials
-(measured by the leak search)."""
+_POOLED: Final = {3: 2, 4: 2, 6: 4, 8: 2, 9: 3}
+"""Blocks to overwrite in SEAL's pool, by their number of polynomials modulo one prime.
+
+One more of each than the leak search shows to be needed, with either build: the transformed rho; u
+and e1; t beta, factor and probe; a key's b' and a'; the product before and after its switch."""
 
 
 class Engine:

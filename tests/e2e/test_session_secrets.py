@@ -40,11 +40,17 @@ from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import Nonce
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import Ciphertext, PaddedProduct, Words
-from gateway.wire.profile import DATA_PRIMES, SENT_PRIMES, N
+from gateway.wire.profile import DATA_PRIMES, SENT_PRIMES, N, T
 from tests.support import leaky
 from tests.support.counter import Counter
 from tests.support.drafts import ciphertexts, draft
-from tests.support.he import coefficients_of, multiply_exact, polynomial_of_slots
+from tests.support.he import (
+    centred,
+    coefficients_of,
+    multiply_exact,
+    ntt_of,
+    polynomial_of_slots,
+)
 from tests.support.leaks import LONG_LIVED, search_files, search_servers
 from tests.support.leaky import Reports
 from tests.support.observed import Observed
@@ -248,11 +254,13 @@ def randomness_canaries(seed: bytes, given: Inputs, nonce: Nonce) -> list[Canary
     rho, flood = fresh().residues("rho", N), gateway.he.product._flood(fresh())
     mask, switched = remembering.made["transformed"], remembering.made["folded_square"]
     first, second = fresh().numbers("pad", 2)
+    polynomial = polynomial_of_slots(engine, rho)
     return [
         *(canaries.body(f"stream of {name}", drawn) for name, drawn in stream.drawn.items()),
         *(canaries.secret(f"stream's key, {name}", key) for name, key in stream.keys.items()),
         canaries.words("rho, slots", rho),
-        canaries.words("rho, polynomial", polynomial_of_slots(engine, rho)),
+        canaries.words("rho, polynomial", polynomial),
+        canaries.words("rho, transformed", ntt_of(engine, centred(polynomial.astype(object), T))),
         canaries.words("rho times probe", engine.multiply_slots(given.probe.words, rho)),
         canaries.words("beta, coefficients", flood),
         canaries.words("beta", engine.transformed(np.stack((flood, flood)))[0]),
