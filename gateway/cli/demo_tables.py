@@ -147,7 +147,8 @@ def _auditor(result: Registration) -> list[Sight]:
         return []
     return [
         Sight("auditor", "probe, template, seed", None, "(sealed to it)", "ciphertexts; 32 bytes"),
-        Sight("auditor", "gateway's dealing, m'", None, "(sealed to it)", "without the other half"),
+        Sight("auditor", "gateway's dealing", None, "(sealed to it)", "without the other half"),
+        Sight("auditor", "nonce, m'", None, "(as above)", "what the authority answered"),
         _bytes("auditor", "report", audit, "signed: the same bytes came out"),
     ]
 
