@@ -19,7 +19,7 @@ Protocol, sections 3.3, 6 and 7.
 import numpy as np
 
 from gateway.he import ring
-from gateway.he.engine import Engine
+from gateway.he.engine import KEY_BLOCKS, Engine
 from gateway.he.interval import accepts, share
 from gateway.he.layout import read_coefficients, read_words
 from gateway.he.session_key import UniformHalf
@@ -67,7 +67,7 @@ class SessionSecret:
             s,
             drawn,
         )  # SEAL overwrites its secret key, not the public one
-        engine.overwrite_pool()
+        engine.overwrite_pool(KEY_BLOCKS)
         for buffer in exported:
             wipe(buffer)
         return cls(kept), SessionKeyHalf(b)

@@ -10,7 +10,7 @@ draws one; only ``keys.authority`` calls it.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Literal, TypeAlias
 
@@ -29,11 +29,14 @@ Slots: TypeAlias = NDArray[np.uint64]
 EngineName = Literal["seal-python", "tenseal"]
 DEFAULT_ENGINE: Final = "seal-python"
 
-_POOLED: Final = {3: 2, 4: 2, 6: 4, 8: 2, 9: 3}
+EVALUATION_BLOCKS: Final = {3: 2, 4: 2, 6: 4, 9: 3}
 """Blocks to overwrite in SEAL's pool, by their number of polynomials modulo one prime.
 
 One more of each than the leak search shows to be needed, with either build: the transformed rho; u
-and e1; t beta, factor and probe; a key's b' and a'; the product before and after its switch."""
+and e1; t beta, factor and probe; the product before and after its switch."""
+
+KEY_BLOCKS: Final = {8: 2}
+"""The same for a key's b' and a'."""
 
 
 class Engine:
@@ -134,13 +137,13 @@ class Engine:
         """What a secret or public key saves, in a buffer that can be wiped."""
         return layout.saved_to_file(key)
 
-    def overwrite_pool(self) -> None:
+    def overwrite_pool(self, blocks: Mapping[int, int]) -> None:
         """Overwrite blocks that SEAL's pool keeps for reuse; it does not clear them itself.
 
         It keeps them by size and gives out the last returned first, so zeroed plaintexts of each
         size in use take those of the work that just ended.
         """
-        for polynomials, count in _POOLED.items():
+        for polynomials, count in blocks.items():
             held = [self.library.Plaintext(polynomials * N) for _ in range(count)]
             del held
 

@@ -8,7 +8,7 @@ values, both parties' shares decide.
 
 from dataclasses import dataclass, field
 
-from gateway.he.engine import Engine, default_engine
+from gateway.he.engine import EVALUATION_BLOCKS, Engine, default_engine
 from gateway.he.interval import share
 from gateway.he.product import PaddedScore, padded_score
 from gateway.he.randomness import SeedStream, new_seed, seed_commitment
@@ -172,4 +172,4 @@ class Evaluation:
         """Overwrite the seed and what SEAL's pool keeps, forget the pads."""
         wipe(self._seed)
         self._score = None
-        self._engine.overwrite_pool()
+        self._engine.overwrite_pool(EVALUATION_BLOCKS)

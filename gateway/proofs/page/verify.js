@@ -1,6 +1,7 @@
 // The checks of a receipt, by the names that the command gives them; `numbers` are the command's.
 
 const AGREE = ["profile", "session", "gateway", "authority", "device", "issuer", "policyDigest"];
+const LANES = 2;
 const MAX_BYTES = 256 * 1024;
 
 const same = (a, b) => (a instanceof Uint8Array ? b instanceof Uint8Array && equal(a, b) : a === b);
@@ -53,6 +54,7 @@ async function allChecks(bytes, trust, check) {
   });
   await check("match policy is accepted", async () => {
     if (!trust.policies.includes(hex(statement.get("policyDigest")))) throw new Invalid("not one of the pinned policies");
+    if (decision.get("lanes") !== LANES) throw new Invalid("the decision is not about all lanes of the policy");
     return [statement.get("policyAssurance")];
   });
   const logged = await checkLog(receipt, trust.log, check);
