@@ -57,16 +57,10 @@ class SessionSecret:
         drawn = read_words(exported[1], len(KEY_PRIMES))
         b = np.empty((1, len(KEY_PRIMES), N), dtype=np.uint64)
         for i, prime in enumerate(KEY_PRIMES):
-            shift = (drawn[1, i] + np.uint64(prime) - uniform.words[i]) % np.uint64(prime)
-            b[0, i] = (drawn[0, i] + ring.multiply_modulo(shift, s[i], prime)) % np.uint64(prime)
+            shift = ring.reduced(drawn[1, i] + np.uint64(prime) - uniform.words[i], prime)
+            b[0, i] = ring.reduced(drawn[0, i] + ring.multiply_modulo(shift, s[i], prime), prime)
         kept = s[: len(SENT_PRIMES)].copy()
-        del (
-            generator,
-            public,
-            secret,
-            s,
-            drawn,
-        )  # SEAL overwrites its secret key, not the public one
+        del generator, public, secret, s, drawn  # SEAL overwrites its secret key, not the public one
         engine.overwrite_pool(KEY_BLOCKS)
         for buffer in exported:
             wipe(buffer)
@@ -83,7 +77,7 @@ class SessionSecret:
         phase = np.empty((len(SENT_PRIMES), N), dtype=np.uint64)
         for i, prime in enumerate(SENT_PRIMES):
             c1, c2 = product.tail.words[:, i]
-            inner = (ring.multiply_modulo(c2, self._secret[i], prime) + c1) % np.uint64(prime)
+            inner = ring.reduced(ring.multiply_modulo(c2, self._secret[i], prime) + c1, prime)
             phase[i] = ring.multiply_modulo(inner, self._secret[i], prime)
         self.destroy()
         numbers = (

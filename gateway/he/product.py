@@ -55,7 +55,7 @@ def padded_score(
             switched[0, i] += ring.multiply_modulo(u[i], key.half.words[0, i], prime)
             switched[1, i] += ring.multiply_modulo(u[i], key.uniform.sent_words[i], prime)
             switched[1, i] += error[i]
-            switched[:2, i] %= np.uint64(prime)
+            switched[:2, i] = ring.reduced(switched[:2, i], prime)
         tail = ProductTail(switched[1:])
     except (RuntimeError, MalformedMessage):  # a polynomial vanished
         raise Refused("probe and template ciphertext cancel each other") from None
@@ -77,7 +77,7 @@ def _flood(stream: SeedStream) -> Words:
         upper = ring.multiply_modulo(high, (T << FLOOD_LOW_BITS) % prime, prime)
         shift = np.uint64(prime - (T << FLOOD_BITS) % prime)
         # t * low is below 2^63, the sum below 2^64
-        coefficients[i] = (low * np.uint64(T) + upper + shift) % np.uint64(prime)
+        coefficients[i] = ring.reduced(low * np.uint64(T) + upper + shift, prime)
     return coefficients
 
 
