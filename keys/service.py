@@ -10,7 +10,8 @@ The caller has verified that the request is signed by an enrolled gateway. No I/
 clock, custody, trust list, caps and keys are passed in. Protocol, sections 3.3, 6, 8 and 10.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -33,7 +34,7 @@ from gateway.wire.evaluation import (
     evaluation_digest,
 )
 from gateway.wire.host import crash
-from gateway.wire.ids import Digest, PartyId, digest_of, new_nonce
+from gateway.wire.ids import Digest, PartyId, SessionId, digest_of, new_nonce
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import PaddedProduct
 from gateway.wire.profile import LANES, PROFILE
@@ -164,14 +165,10 @@ class AuthorityService:
                 reached, or the gateway has left too many audits unanswered.
             Unavailable: the attempt could not be counted.
         """
-        with self._sessions.locked(message.session) as session:
-            self._require_owner(session, sender)
-            request = message.digest
-            repeated = session.stored_answer(request)
+        request = message.digest
+        with self._step(State.GRANTED, message.session, request, sender) as (session, repeated):
             if repeated is not None:
                 return repeated
-            session.require(State.GRANTED)
-            self._audits.require_answering(sender.party)
             grant = session.grant.message
             policy = self._policy(message.policy)
             template, submission = self._check_assertions(message, grant, policy)
@@ -205,15 +202,11 @@ class AuthorityService:
                 left too many audits unanswered.
             Unavailable: the session ended without a decision.
         """
-        with self._sessions.locked(message.session) as session:
-            self._require_owner(session, sender)
-            product = PaddedProduct.decode(message.padded_product)
-            light = message.model_copy(update={"padded_product": product.digest}).digest
-            repeated = session.stored_answer(light)
+        product = PaddedProduct.decode(message.padded_product)
+        light = message.model_copy(update={"padded_product": product.digest}).digest
+        with self._step(State.COUNTED, message.session, light, sender) as (session, repeated):
             if repeated is not None:
                 return repeated
-            session.require(State.COUNTED)
-            self._audits.require_answering(sender.party)
             attempt = _present(session.attempt)
             try:
                 masked = session.secret.answer(product, message.omega, attempt.dealing)
@@ -240,14 +233,10 @@ class AuthorityService:
             Unavailable: the outcome could not be counted, now or before: it must not leave; or a
                 demand could not be noted.
         """
-        with self._sessions.locked(message.session) as session:
-            self._require_owner(session, sender)
-            request = message.digest
-            repeated = session.stored_answer(request)
+        request = message.digest
+        with self._step(State.ANSWERED, message.session, request, sender) as (session, repeated):
             if repeated is not None:
                 return repeated
-            session.require(State.ANSWERED)
-            self._audits.require_answering(sender.party)
             opened = Opened(message.values, message.shares)
             evaluated = _evaluated(session, opened)
             if not self._fell(session, request):  # before anything is compared
@@ -270,19 +259,35 @@ class AuthorityService:
                 demand or evaluation. No decision is ever made then.
             Unavailable: the answer could not be noted.
         """
-        with self._sessions.locked(message.session) as session:
-            self._require_owner(session, sender)
-            repeated = session.stored_answer(message.digest)
+        request = message.digest
+        with self._step(State.DEMANDED, message.session, request, sender) as (session, repeated):
             if repeated is not None:
                 return repeated
-            session.require(State.DEMANDED)
             demanded = _present(session.demanded)
             self._check_report(message.report, demanded.demand)
             crash.reach("authority-report-accepted")
             self._audits.answered(demanded.entry)
             crash.reach("authority-answer-noted")
             evaluated = demanded.demand.message.evaluated
-            return self._decide(session, message.digest, evaluated, demanded.opened)
+            return self._decide(session, request, evaluated, demanded.opened)
+
+    @contextmanager
+    def _step(
+        self, state: State, session: SessionId, request: Digest, sender: VerifyKey
+    ) -> Iterator[tuple[Session, bytes | None]]:
+        """Hold the sender's session for one step; the stored answer, if it repeats one.
+
+        Otherwise the session is in the state that the step needs, and the gateway owes no reports.
+        """
+        with self._sessions.locked(session) as held:
+            if held.grant.message.gateway != sender.party:
+                raise Refused("another gateway's session")
+            repeated = held.stored_answer(request)
+            if repeated is None:
+                held.require(state)
+                if state is not State.DEMANDED:  # there it brings a report
+                    self._audits.require_answering(sender.party)
+            yield held, repeated
 
     def _decide(
         self, session: Session, request: Digest, evaluated: Evaluated, opened: Opened
@@ -336,10 +341,6 @@ class AuthorityService:
             raise Refused("the report answers another demand")
         if signed.message.evaluated_digest != demand.message.evaluated.digest:
             raise Refused("the report is about another evaluation")
-
-    def _require_owner(self, session: Session, sender: VerifyKey) -> None:
-        if session.grant.message.gateway != sender.party:
-            raise Refused("another gateway's session")
 
     def _policy(self, encoded: bytes) -> MatchPolicy:
         """The policy to decide by. Raises ``Refused`` for one that the operator does not list."""

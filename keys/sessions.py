@@ -19,6 +19,7 @@ Shares for which an audit is demanded are kept as they came and read when the re
 without one they are dropped at the demand's expiry, and there never was an outcome.
 """
 
+import heapq
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -161,6 +162,8 @@ class SessionTable:
         self._limit = limit
         self._clock = clock
         self._sessions: dict[SessionId, Session] = {}
+        self._due: list[tuple[int, SessionId]] = []
+        """When to look at which session, a heap: at each one not later than it expires."""
         self._lock = threading.Lock()
 
     def find(self, session: SessionId) -> Session | None:
@@ -183,7 +186,13 @@ class SessionTable:
         with found.lock:
             if self.find(session) is not found:  # it expired while this thread waited
                 raise SessionNotFound("no open session of this id")
-            yield found
+            before = found.expires_at
+            try:
+                yield found
+            finally:
+                if found.expires_at < before:  # a demand's time may be shorter than the key's
+                    with self._lock:
+                        self._plan(found)
 
     def add(self, opened: Session) -> Session:
         """Take in a new session; return it, or the one that the same request has opened before.
@@ -202,6 +211,7 @@ class SessionTable:
             if len(self._sessions) >= self._limit:
                 raise Unavailable("too many open sessions; try again later")
             self._sessions[opened.grant.message.session] = opened
+            self._plan(opened)
             return opened
 
     def expire(self) -> int:
@@ -216,11 +226,34 @@ class SessionTable:
             for session in self._sessions.values():
                 session.close()
             self._sessions.clear()
+            self._due.clear()
+
+    def _plan(self, session: Session) -> None:
+        heapq.heappush(self._due, (session.expires_at, session.grant.message.session))
 
     def _sweep(self) -> None:
+        """Look at the sessions whose time may be over, and at no other."""
         now = self._clock()
-        for key in [k for k, s in self._sessions.items() if s.expires_at <= now]:
-            expired = self._sessions[key]
-            if expired.lock.acquire(blocking=False):  # else in use: at the next look
-                self._sessions.pop(key).close()
-                expired.lock.release()  # whoever waits for it finds it gone
+        in_use = []
+        try:
+            while self._due and self._due[0][0] <= now:
+                due = self._sessions.get(heapq.heappop(self._due)[1])
+                if due is not None and not self._look_at(due, now):
+                    in_use.append(due)
+        finally:
+            for session in in_use:  # at the next look
+                self._plan(session)
+
+    def _look_at(self, session: Session, now: int) -> bool:
+        """Destroy it, if it has expired. False: it is in use."""
+        if not session.lock.acquire(blocking=False):
+            return False
+        try:
+            if session.expires_at > now:  # a demand gave it more time
+                self._plan(session)
+            else:
+                del self._sessions[session.grant.message.session]
+                session.close()
+        finally:
+            session.lock.release()  # whoever waits for it finds it gone
+        return True

@@ -8,9 +8,10 @@ import pytest
 from gateway.wire.cose import Signed
 from gateway.wire.errors import SealmatchError, SessionNotFound, Unavailable
 from gateway.wire.session import SessionGrant
-from keys.sessions import Session, SessionTable, State
+from keys.audits import DemandId
+from keys.sessions import Demanded, Opened, Session, SessionTable, State
 from tests.support.parties import NOW, Clock, InProcessAuthority, fixed_bytes, refused
-from tests.vectors.golden import GRANT
+from tests.vectors.golden import DEMAND, GRANT
 
 
 class Secret:
@@ -30,6 +31,12 @@ def session(name: str = "a", expires_at: int = NOW + 300, opened_by: bytes = byt
 
 def secret(of: Session) -> Secret:
     return of.secret  # type: ignore[return-value]
+
+
+def demand(expires_at: int) -> Demanded:
+    """An audit is demanded; from now on the session has this time."""
+    signed = Signed(DEMAND.model_copy(update={"expires_at": expires_at}), b"")
+    return Demanded(signed, Opened((0, 0), (0, 0)), DemandId(1))
 
 
 A, B, C = (fixed_bytes(name, 16) for name in "abc")
@@ -64,6 +71,85 @@ def test_one_expires_and_another_stays(clock: Clock) -> None:
     assert table.expire() == 1
     assert (secret(early).destroyed, secret(late).destroyed) == (1, 0)
     assert table.find(B) is late
+
+
+def test_each_expires_at_its_own_time_in_whatever_order_they_came(clock: Clock) -> None:
+    table = SessionTable(100, clock)
+    seconds = [7 * i % 50 + 1 for i in range(50)]
+    opened = [session(f"session {i}", NOW + seconds[i]) for i in range(50)]
+    for one in opened:
+        table.add(one)
+    for now in range(1, 51):
+        clock.now = NOW + now
+        assert table.expire() == 50 - now
+        assert [secret(one).destroyed for one in opened] == [int(s <= now) for s in seconds]
+
+
+@pytest.mark.parametrize("due", [NOW + 200, NOW + 400], ids=["sooner", "later"])
+def test_a_demand_gives_a_session_another_time(clock: Clock, due: int) -> None:
+    """Sooner as well: what opens an outcome must not lie there until the key's time is over."""
+    table, opened = SessionTable(10, clock), session()
+    table.add(opened)
+    table.add(session("b", NOW + 1000))
+    with table.locked(A) as held:
+        held.demanded = demand(due)
+    clock.now = due - 1
+    assert table.find(A) is opened
+    assert table.expire() == 2
+    clock.now = due
+    assert table.expire() == 1
+    assert secret(opened).destroyed == 1
+    assert opened.demanded is None
+
+
+def test_an_answered_demand_gives_no_time_beyond_the_key_s(clock: Clock) -> None:
+    table, opened = SessionTable(10, clock), session()
+    table.add(opened)
+    with table.locked(A) as held:
+        held.demanded = demand(NOW + 400)
+    clock.now = NOW + 350
+    with table.locked(A) as held:
+        held.close()
+    assert table.expire() == 0
+
+
+def test_a_session_in_use_at_its_expiry_may_get_more_time(clock: Clock) -> None:
+    """Shares came in the last second; the demand for them is made while others look around."""
+    table, opened = SessionTable(10, clock), session()
+    table.add(opened)
+    with table.locked(A) as held:
+        clock.now = NOW + 300
+        assert table.expire() == 1
+        held.demanded = demand(NOW + 360)
+        assert table.expire() == 1
+    clock.now = NOW + 359
+    assert table.expire() == 1
+    assert secret(opened).destroyed == 0
+    clock.now = NOW + 360
+    assert table.expire() == 0
+    assert secret(opened).destroyed == 1
+
+
+def test_a_look_costs_nothing_for_sessions_that_have_time(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message must not take longer the more sessions are open."""
+    table = SessionTable(1000, clock)
+    for number in range(1000):
+        table.add(session(f"session {number}", NOW + 100 + number))
+    asked: list[Session] = []
+    expires_at = Session.expires_at.fget
+
+    def noted(self: Session) -> int:
+        asked.append(self)
+        return expires_at(self)  # type: ignore[misc]
+
+    monkeypatch.setattr(Session, "expires_at", property(noted))
+    assert table.expire() == 1000
+    assert asked == []
+    clock.now = NOW + 104
+    assert table.expire() == 995
+    assert len(asked) == 5
 
 
 def test_an_id_is_taken_once(clock: Clock) -> None:
@@ -110,6 +196,25 @@ def test_a_session_in_use_is_left_until_it_is_free(clock: Clock) -> None:
         assert secret(opened).destroyed == 0
     assert table.expire() == 0
     assert secret(opened).destroyed == 1
+
+
+def test_a_key_that_cannot_be_destroyed_now_does_not_keep_others(clock: Clock) -> None:
+    """Its worker does not start: one message fails, and what is due stays due."""
+    table, failing = SessionTable(10, clock), session("b")
+    table.add(session())
+    table.add(failing)
+    table.add(session("c", NOW + 301))
+
+    def fail() -> None:
+        raise Unavailable("no worker")
+
+    secret(failing).destroy = fail  # type: ignore[method-assign]
+    with table.locked(A) as held:
+        clock.now = NOW + 301
+        with pytest.raises(Unavailable):
+            table.expire()
+    assert table.expire() == 0
+    assert secret(held).destroyed == 1
 
 
 def test_expiry_between_finding_and_locking_does_not_hang(
