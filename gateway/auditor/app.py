@@ -54,7 +54,10 @@ def create_app(
         settings.accepted_policies,
     )
     service = AuditorService(held.signing_key, auditing, clock)
-    signed = SignedRequests(register.gateway_by_key_id, NonceMemory(), clock, settings.public_hosts)
+    # Requests signed before this moment are refused: an earlier process may already have answered
+    # them, and what it counted of a demand's repetitions is gone.
+    nonces = NonceMemory(since=clock())
+    signed = SignedRequests(register.gateway_by_key_id, nonces, clock, settings.public_hosts)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

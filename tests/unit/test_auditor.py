@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -11,8 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from gateway.auditor import keys
+from gateway.auditor.app import create_app
+from gateway.auditor.config import AuditorSettings
 from gateway.auditor.register import Enrolled, Register
 from gateway.auditor.repetition import (
     RepetitionWorkers,
@@ -43,10 +48,11 @@ from gateway.wire.ids import Digest, Nonce, digest_of
 from gateway.wire.policy import MAX_WIDTH, LanePolicy
 from gateway.wire.polynomials import FRESH_BYTES, Ciphertext, SessionKeyHalf
 from gateway.wire.profile import T
+from gateway.wire.requests import sign_request
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionGrant
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
-from tests.support.parties import fixed_bytes, fixed_dealings, fixed_key, refused, stranger
+from tests.support.parties import Clock, fixed_bytes, fixed_dealings, fixed_key, refused, stranger
 from tests.support.samples import MODEL, pair
 from tests.support.sealed import CHEAP, passphrase_file
 from tests.support.world import ALL_AUDITED, World
@@ -599,6 +605,37 @@ def test_the_command_makes_keys_and_lists(
     assert active["sealingKey"] == public["sealingKey"]
     content = (tmp_path / "d" / "keystore.sealed").read_bytes()
     assert bytes.fromhex(active["publicKey"]) not in content
+
+
+def test_a_request_recorded_before_a_restart_is_not_answered_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new process has forgotten which nonces were used, and how often a demand was answered."""
+    monkeypatch.setattr(keystore, "DEFAULT_COST", CHEAP)
+    settings = AuditorSettings(data_dir=tmp_path, passphrase_file=passphrase_file(tmp_path))
+    keys.initialise(settings, 0)
+    register = Register(settings.register_file)
+    register.enrol(Enrolled(kind="gateway", party="g", public_key=STRANGER.public.raw.hex()))
+    clock, path, body, host = Clock(), "/v1/audits", b"no audit request", "localhost:8472"
+    headers = {
+        "content-type": "application/cbor",
+        **sign_request("POST", host, path, body, STRANGER, clock.now),
+    }
+
+    def ask() -> int:
+        """Of an auditor that was started just now."""
+        app = create_app(settings, clock, repeat_here)
+
+        async def send() -> int:
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
+                return (await client.post(path, content=body, headers=headers)).status_code
+
+        return asyncio.run(send())
+
+    assert ask() == 400, "the signature counts, and the body is none of the auditor's"
+    clock.now += 1
+    assert ask() == 503
 
 
 def test_evaluated_is_the_decision_without_its_outcome(case: Case) -> None:
