@@ -5,15 +5,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from gateway.he.engine import DEFAULT_ENGINE, EngineName
-from gateway.he.isolation import Limits
-from gateway.wire.host.server_settings import Port, ServerSettings
+from gateway.he.settings import HeServerSettings
+from gateway.wire.host.server_settings import PolicySettings, Port
 from gateway.wire.ids import PartyId
 from keys.audits import AuditPolicy
 from keys.caps import CapLimits
 
 
-class AuthoritySettings(ServerSettings):
+class AuthoritySettings(HeServerSettings, PolicySettings):
     """``sealmatch-authority serve --config FILE``; variables ``SEALMATCH_AUTHORITY_...``."""
 
     prefix: ClassVar[str] = "sealmatch_authority"
@@ -64,15 +63,6 @@ class AuthoritySettings(ServerSettings):
         description="Demands left unanswered after which a gateway gets no decision, until the "
         "operator clears them (audits clear).",
     )
-    policies: str = Field(
-        default="",
-        pattern=r"^([0-9a-f]{64}(,[0-9a-f]{64})*)?$",
-        description="SHA-256 of the match policies that it decides by, hexadecimal, with commas; "
-        "empty: any that is well-formed, and who verifies a receipt looks at the policy's digest.",
-    )
-    he_engine: EngineName = Field(
-        default=DEFAULT_ENGINE, description="HE library: seal-python, or tenseal; same words."
-    )
     workers: int = Field(
         default=2, ge=1, le=64, description="Processes that hold session keys and decrypt."
     )
@@ -114,10 +104,6 @@ class AuthoritySettings(ServerSettings):
         return self.sealing_overlap_days * 86_400
 
     @property
-    def accepted_policies(self) -> frozenset[str]:
-        return frozenset(filter(None, self.policies.split(",")))
-
-    @property
     def caps(self) -> CapLimits:
         return CapLimits(
             self.subject_decisions, self.device_decisions, self.failures_to_lock, self.lock_seconds
@@ -134,10 +120,6 @@ class AuthoritySettings(ServerSettings):
     @property
     def caps_file(self) -> Path:
         return self.data_dir / "caps.sqlite3"
-
-    @property
-    def worker_limits(self) -> Limits:
-        return Limits(self.worker_memory, self.worker_seconds)
 
     @property
     def trust_file(self) -> Path:

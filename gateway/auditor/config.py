@@ -5,13 +5,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from gateway.he.engine import DEFAULT_ENGINE, EngineName
-from gateway.he.isolation import Limits
-from gateway.wire.host.server_settings import Port, ServerSettings
+from gateway.he.settings import HeServerSettings
+from gateway.wire.host.server_settings import PolicySettings, Port
 from gateway.wire.ids import PartyId
 
 
-class AuditorSettings(ServerSettings):
+class AuditorSettings(HeServerSettings, PolicySettings):
     """``sealmatch-auditor serve --config FILE``; variables ``SEALMATCH_AUDITOR_...``."""
 
     prefix: ClassVar[str] = "sealmatch_auditor"
@@ -29,26 +28,9 @@ class AuditorSettings(ServerSettings):
         description="Verify what issuers and devices signed, by the auditor's own list. Without "
         "it the authority's check counts, and every report says so.",
     )
-    policies: str = Field(
-        default="",
-        pattern=r"^([0-9a-f]{64}(,[0-9a-f]{64})*)?$",
-        description="SHA-256 of the match policies that it accepts, in hexadecimal, with commas; "
-        "empty: any.",
-    )
-    he_engine: EngineName = Field(
-        default=DEFAULT_ENGINE, description="HE library: seal-python, or tenseal; same words."
-    )
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes that repeat evaluations; one each."
     )
-
-    @property
-    def accepted_policies(self) -> frozenset[str]:
-        return frozenset(filter(None, self.policies.split(",")))
-
-    @property
-    def worker_limits(self) -> Limits:
-        return Limits(self.worker_memory, self.worker_seconds)
 
     @property
     def register_file(self) -> Path:

@@ -5,11 +5,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.he.engine import DEFAULT_ENGINE, EngineName
-from gateway.he.isolation import Limits
+from gateway.he.settings import HeServerSettings
 from gateway.server.liveness import MIN_KINDS, LivenessMode, LivenessPolicy
 from gateway.wire.cose import VerifyKey
-from gateway.wire.host.server_settings import Port, ServerSettings
+from gateway.wire.host.server_settings import Port
 from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import Digest, ModelId, PartyId
@@ -19,7 +18,7 @@ from gateway.wire.sealing import PUBLIC_BYTES, SealingPublicKey
 LogRead = Literal["enrolled", "public"]
 
 
-class GatewaySettings(ServerSettings):
+class GatewaySettings(HeServerSettings):
     """``sealmatch-gateway serve --config FILE``; variables ``SEALMATCH_GATEWAY_...``."""
 
     prefix: ClassVar[str] = "sealmatch_gateway"
@@ -122,9 +121,6 @@ class GatewaySettings(ServerSettings):
     liveness_passive_threshold: int = Field(
         default=50, ge=0, le=100, description="Passive score in hundredths, below which it fails."
     )
-    he_engine: EngineName = Field(
-        default=DEFAULT_ENGINE, description="HE library: seal-python, or tenseal; same words."
-    )
     workers: int = Field(
         default=2, ge=1, le=64, description="Processes that evaluate; one submission each."
     )
@@ -171,10 +167,6 @@ class GatewaySettings(ServerSettings):
     def origin(self) -> str:
         """The log's origin."""
         return self.log_origin or f"{self.party}/log"
-
-    @property
-    def worker_limits(self) -> Limits:
-        return Limits(self.worker_memory, self.worker_seconds)
 
     @property
     def liveness_policy(self) -> LivenessPolicy:

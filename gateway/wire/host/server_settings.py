@@ -95,3 +95,18 @@ class ServerSettings(HostSettings):
             return frozenset(host_of(url.strip()) for url in self.public_urls.split(",") if url)
         except CallerMisuse as error:
             raise BadConfiguration(f"check the settings: public_urls: {error}") from None
+
+
+class PolicySettings(ServerSettings):
+    """Of servers that sign only what was evaluated under a policy that they accept."""
+
+    policies: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{64}(,[0-9a-f]{64})*)?$",
+        description="SHA-256 of the match policies that it accepts, in hexadecimal, with commas; "
+        "empty: any that is well-formed, and who verifies a receipt looks at the policy's digest.",
+    )
+
+    @property
+    def accepted_policies(self) -> frozenset[str]:
+        return frozenset(filter(None, self.policies.split(",")))
