@@ -1,7 +1,8 @@
 """Hostile bytes from valid ones: on the level of bytes, of words, and of framed parts.
 
 All randomness comes from the ``Random`` that is passed in, so one seed gives one input, hypothesis
-can steer and shrink the same mutations, and atheris can use them as its mutator.
+can steer and shrink the same mutations, and atheris can use them as its mutator. A mutator takes
+any bytes at all: an earlier one may have left them without the form that it looks for.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from gateway.translog.witnessing import (
     cosignatures,
     encode_answer,
 )
-from gateway.wire.errors import MalformedMessage
+from gateway.wire.errors import BodyTooLarge, MalformedMessage
 from gateway.witness.app import SIZE, create_app
 from gateway.witness.config import WitnessSettings
 from tests.fuzz.making import stateless, target
@@ -173,7 +173,7 @@ def _resigned(rng: Random, data: bytes) -> bytes:
         return _LINES(rng, data)
     try:
         signed = SignedCheckpoint.parse(checkpoint)
-    except MalformedMessage:
+    except (MalformedMessage, BodyTooLarge):
         return _LINES(rng, data)
     size = rng.choice((0, 1, OLD - 1, OLD, OLD + 1, NEW, signed.checkpoint.size, 2**63 - 1))
     root = rng.choice((signed.checkpoint.root, LOG.checkpoint(min(size, 300)).root, bytes(32)))

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tests.fuzz import runner, steered
 from tests.fuzz.__main__ import main
-from tests.fuzz.mutations import frame, from_seeds, scramble, unframe
+from tests.fuzz.mutations import MOST, frame, from_seeds, scramble, unframe
+from tests.fuzz.registry import all_targets
 from tests.fuzz.runner import Report, run
 from tests.support.fuzzing import (
     CANARY,
@@ -212,6 +214,22 @@ def test_the_verdict_of_one_input() -> None:
     parse = target.prepare(Path())
     assert examine(target, parse, b"1").outcome == "accepted"
     assert examine(target, parse, b"a").outcome == "Documented"
+
+
+@pytest.mark.parametrize("name", sorted(all_targets()))
+def test_a_mutator_takes_what_earlier_ones_left(name: str) -> None:
+    """Altered again and again, cut off or too long: a mutator that fails ends the campaign."""
+    target, rng = all_targets()[name], Random(name)
+    seeds = target.seeds()
+    for number in range(60):
+        data = rng.choice(seeds)
+        if number % 4 == 0:
+            data = data[: rng.randrange(len(data) + 1)]
+        if number % 4 == 1:
+            data += rng.randbytes(rng.choice((1, 64, 100_000)))
+        for _ in range(6):
+            data = target.mutate(rng, [data])
+            assert len(data) <= MOST
 
 
 def test_parts_survive_framing() -> None:
