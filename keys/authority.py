@@ -60,7 +60,8 @@ class SessionSecret:
             shift = ring.reduced(drawn[1, i] + np.uint64(prime) - uniform.words[i], prime)
             b[0, i] = ring.reduced(drawn[0, i] + ring.multiply_modulo(shift, s[i], prime), prime)
         kept = s[: len(SENT_PRIMES)].copy()
-        del generator, public, secret, s, drawn  # SEAL overwrites its secret key, not the public one
+        # SEAL overwrites its secret key, not the public one.
+        del generator, public, secret, s, drawn
         engine.overwrite_pool(KEY_BLOCKS)
         for buffer in exported:
             wipe(buffer)

@@ -29,11 +29,11 @@ Slots: TypeAlias = NDArray[np.uint64]
 EngineName = Literal["seal-python", "tenseal"]
 DEFAULT_ENGINE: Final = "seal-python"
 
-EVALUATION_BLOCKS: Final = {3: 2, 4: 2, 6: 4, 9: 3}
+EVALUATION_BLOCKS: Final = {3: 2, 6: 4, 9: 3}
 """Blocks to overwrite in SEAL's pool, by their number of polynomials modulo one prime.
 
-One more of each than the leak search shows to be needed, with either build: the transformed rho; u
-and e1; t beta, factor and probe; the product before and after its switch."""
+One more of each than the leak search shows to be needed, with either build: the transformed rho;
+factor, probe and the product after its switch; t beta, u and e1, and the product before it."""
 
 KEY_BLOCKS: Final = {8: 2}
 """The same for a key's b' and a'."""
@@ -82,15 +82,12 @@ class Engine:
         self.library.Encryptor(self.context, public).encrypt(self.plaintext(slots), result)
         return self._words(result, len(DATA_PRIMES))
 
-    def folded_square(
-        self, words: Words, slots: Slots, addend: Words, coefficients: Words
-    ) -> Words:
-        """c * (slots * c + addend + (coefficients, 0)), not relinearised, switched down to Q'.
+    def folded_square(self, words: Words, slots: Slots, addend: Words) -> Words:
+        """c * (slots * c + addend), not relinearised, switched down to Q'.
 
         Args:
             words, addend: ciphertexts, shape (2, 3, 8192).
             slots: public values.
-            coefficients: of a polynomial modulo the data primes, shape (3, 8192).
 
         Returns:
             Shape (3, 2, 8192).
@@ -101,8 +98,6 @@ class Engine:
         left, factor = self._load(words), self._load(words)
         self._evaluator.multiply_plain_inplace(factor, self.plaintext(slots))
         self._evaluator.add_inplace(factor, self._load(addend))
-        flood = coefficients, np.zeros_like(coefficients)
-        self._evaluator.add_inplace(factor, self._load(flood, ntt=False))
         self._evaluator.multiply_inplace(factor, left)
         self._evaluator.mod_switch_to_next_inplace(factor)
         return self._words(factor, len(SENT_PRIMES))

@@ -45,12 +45,13 @@ def padded_score(
     """
     rho, omega = stream.residues("rho", N), stream.unit("omega")
     first, second = stream.numbers("pad", 2)
-    scaled = np.empty_like(template.words)
+    flood, u, error = _small(engine, stream)
+    addend = np.empty_like(template.words)
     for i, prime in enumerate(DATA_PRIMES):
-        scaled[:, i] = ring.multiply_modulo(template.words[:, i], omega, prime)
-    u, error = _mask(engine, stream)
+        addend[:, i] = ring.multiply_modulo(template.words[:, i], omega, prime)
+        addend[0, i] = ring.reduced(addend[0, i] + flood[i], prime)
     try:
-        switched = engine.folded_square(probe.words, rho, scaled, _flood(stream)).copy()
+        switched = engine.folded_square(probe.words, rho, addend).copy()
         for i, prime in enumerate(SENT_PRIMES):
             switched[0, i] += ring.multiply_modulo(u[i], key.half.words[0, i], prime)
             switched[1, i] += ring.multiply_modulo(u[i], key.uniform.sent_words[i], prime)
@@ -81,10 +82,9 @@ def _flood(stream: SeedStream) -> Words:
     return coefficients
 
 
-def _mask(engine: Engine, stream: SeedStream) -> Words:
-    """u and t e1 in NTT form modulo Q', shape (2, 2, 8192)."""
+def _small(engine: Engine, stream: SeedStream) -> Words:
+    """t beta, u and t e1 in NTT form modulo the data primes, shape (3, 3, 8192)."""
+    flood = _flood(stream)
     error = stream.centred_binomial("e1", N) * np.int64(T)
     u = stream.ternary("u", N)
-    return engine.transformed(
-        np.stack((ring.residues(u, SENT_PRIMES), ring.residues(error, SENT_PRIMES)))
-    )
+    return engine.transformed(np.stack((flood, ring.residues(u), ring.residues(error))))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from typing import Final, Generic, Protocol, TypeVar
 
 from cryptography.exceptions import InvalidSignature
@@ -49,7 +50,7 @@ class VerifyKey:
     alternate: VerifyKey | None = None
     """While a party rotates its key: its other one, which ``verify`` accepts as well."""
 
-    @property
+    @cached_property
     def key_id(self) -> KeyId:
         return KeyId(digest_of(self.raw))
 
@@ -73,9 +74,13 @@ class VerifyKey:
     def check(self, signature: bytes, data: bytes) -> None:
         """Raise ``Refused`` unless ``signature`` is this key's over ``data``."""
         try:
-            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, data)
+            self._public.verify(signature, data)
         except (InvalidSignature, ValueError):
             raise Refused(f"signature of {self.party} does not verify") from None
+
+    @cached_property
+    def _public(self) -> Ed25519PublicKey:
+        return Ed25519PublicKey.from_public_bytes(self.raw)
 
 
 class Signer(Protocol):
@@ -97,7 +102,7 @@ class SigningKey:
     def generate(cls, party: PartyId) -> SigningKey:
         return cls(party, Ed25519PrivateKey.generate())
 
-    @property
+    @cached_property
     def public(self) -> VerifyKey:
         return VerifyKey(self.party, self.private.public_key().public_bytes_raw())
 
@@ -115,6 +120,7 @@ class Signed(Generic[M]):
         return digest_of(self.encoded)
 
 
+@cache
 def media_type(kind: type[Message]) -> str:
     """The ``typ`` of a message: ``application/vnd.sealmatch.session-grant+cbor``."""
     name = "".join(f"-{c.lower()}" if c.isupper() else c for c in kind.__name__).strip("-")

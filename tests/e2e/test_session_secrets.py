@@ -252,7 +252,7 @@ def randomness_canaries(seed: bytes, given: Inputs, nonce: Nonce) -> list[Canary
     score = padded_score(remembering, given.public_key, given.probe, given.template, stream)  # type: ignore[arg-type]
     assert set(stream.drawn) == {"rho", "omega", "pad", "beta", "e1", "u"}
     rho, flood = fresh().residues("rho", N), gateway.he.product._flood(fresh())
-    mask, switched = remembering.made["transformed"], remembering.made["folded_square"]
+    small, switched = remembering.made["transformed"], remembering.made["folded_square"]
     first, second = fresh().numbers("pad", 2)
     polynomial = polynomial_of_slots(engine, rho)
     return [
@@ -263,9 +263,9 @@ def randomness_canaries(seed: bytes, given: Inputs, nonce: Nonce) -> list[Canary
         canaries.words("rho, transformed", ntt_of(engine, centred(polynomial.astype(object), T))),
         canaries.words("rho times probe", engine.multiply_slots(given.probe.words, rho)),
         canaries.words("beta, coefficients", flood),
-        canaries.words("beta", engine.transformed(np.stack((flood, flood)))[0]),
-        canaries.words("u", mask[0]),
-        canaries.words("e1", mask[1]),
+        canaries.words("beta", small[0]),
+        canaries.words("u", small[1]),
+        canaries.words("e1", small[2]),
         canaries.words("product without pad", switched),
         canaries.numbers("pads", first, second),
         canaries.numbers("offsets", *score.offsets),

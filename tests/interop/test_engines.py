@@ -69,10 +69,10 @@ def test_same_words_from_every_deterministic_operation(
 ) -> None:
     rng = np.random.default_rng(seed)
     words, addend = words_of(rng, 2), words_of(rng, 2)
-    slots, flood = rng.integers(0, T, N, np.uint64), words_of(rng, 1)[0]
+    slots = rng.integers(0, T, N, np.uint64)
     for name, operation in {
         "multiply slots": lambda engine: engine.multiply_slots(words, slots),
-        "folded square": lambda engine: engine.folded_square(words, slots, addend, flood),
+        "folded square": lambda engine: engine.folded_square(words, slots, addend),
         "transform": lambda engine: engine.transformed(words),
         "transform modulo Q'": lambda engine: engine.transformed(words_of(
             np.random.default_rng(seed), 3, SENT_PRIMES)),
@@ -87,11 +87,11 @@ def test_same_words_at_the_ends_of_what_slots_and_words_can_be(
     middle = np.full(N, T // 2, np.uint64)
     for slots in (np.full(N, T - 1, np.uint64), middle, middle + np.uint64(1)):
         addend = np.random.default_rng(2).integers(0, 2**55, (2, 3, N), np.uint64)
-        made = [e.folded_square(largest, slots, addend, largest[0]) for e in (ours, theirs)]
+        made = [e.folded_square(largest, slots, addend) for e in (ours, theirs)]
         assert np.array_equal(*made)
     for engine in (ours, theirs):  # -1 times what is added again: nothing is left to multiply
         with pytest.raises((RuntimeError, ValueError)):
-            engine.folded_square(largest, np.full(N, T - 1, np.uint64), largest, largest[0])
+            engine.folded_square(largest, np.full(N, T - 1, np.uint64), largest)
 
 
 @pytest.mark.parametrize("keys_of", ["ours", "theirs"])

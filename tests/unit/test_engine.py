@@ -250,10 +250,10 @@ def test_multiplying_by_slots_lifts_around_zero(engine: Engine, rng: np.random.G
 
 
 def test_the_folded_square_word_by_word(engine: Engine, rng: np.random.Generator) -> None:
-    """c (slots c + addend + (coefficients, 0)), then each polynomial divided by the last prime."""
+    """c (slots c + addend), then each polynomial divided by the last prime."""
     words, addend = random_words(rng), random_words(rng)
-    slots, coefficients = rng.integers(0, T, N, np.uint64), random_words(rng, 1)[0]
-    result = engine.folded_square(words, slots, addend, coefficients)
+    slots = rng.integers(0, T, N, np.uint64)
+    result = engine.folded_square(words, slots, addend)
     assert result.shape == (3, 2, N)
     lifted = slow_product.lifted(slow_product.polynomial_of(objects(slots)))
     product = np.empty((3, 3, N), dtype=object)
@@ -262,7 +262,6 @@ def test_the_folded_square_word_by_word(engine: Engine, rng: np.random.Generator
         x0, x1 = slow_product.transform(lifted, prime) * objects(words[:, i]) + objects(
             addend[:, i]
         )
-        x0 = x0 + slow_product.transform(objects(coefficients[i]), prime)
         product[:, i] = p0 * x0 % prime, (p0 * x1 + p1 * x0) % prime, p1 * x1 % prime
     for polynomial in range(3):
         assert (objects(result[polynomial]) == slow_product.switch(product[polynomial])).all()
@@ -270,12 +269,11 @@ def test_the_folded_square_word_by_word(engine: Engine, rng: np.random.Generator
 
 def test_operations_leave_their_inputs_alone(engine: Engine, rng: np.random.Generator) -> None:
     given = random_words(rng), rng.integers(1, T, N, np.uint64), random_words(rng)
-    flood = random_words(rng, 1)[0]
-    before = [array.copy() for array in (*given, flood)]
-    engine.folded_square(*given, flood)
+    before = [array.copy() for array in given]
+    engine.folded_square(*given)
     engine.multiply_slots(given[0], given[1])
     engine.transformed(given[0])
-    for array, copy in zip((*given, flood), before, strict=True):
+    for array, copy in zip(given, before, strict=True):
         assert np.array_equal(array, copy)
 
 
@@ -303,8 +301,8 @@ def test_one_engine_serves_many_threads(engine: Engine) -> None:
     def work(seed: int) -> bytes:
         rng = np.random.default_rng(seed)
         slots = rng.integers(0, T, N, np.uint64)
-        words, flood = random_words(rng), random_words(rng, 1)[0]
-        return engine.folded_square(words, slots, random_words(rng), flood).tobytes()
+        words, addend = random_words(rng), random_words(rng)
+        return engine.folded_square(words, slots, addend).tobytes()
 
     alone = [work(seed) for seed in range(8)]
     with ThreadPoolExecutor(8) as pool:

@@ -391,8 +391,8 @@ PADS = 'first, second = stream.numbers("pad", 2)'
 OFFSET = "(pad + mask) * inverse % T"
 DRAWN = 'rho, omega = stream.residues("rho", N), stream.unit("omega")'
 SCALED = "ring.multiply_modulo(template.words[:, i], omega, prime)"
-FLOODED = "_flood(stream)).copy()"
-SUM = "(low * np.uint64(T) + upper + shift)"
+FLOODED = "addend[0, i] + flood[i]"
+SUM = "low * np.uint64(T) + upper + shift"
 HEAD = "(numbers[0] + first) % SENT_MODULUS, (numbers[1] + second) % SENT_MODULUS"
 PAIR = "(plus + minus) * _INVERSE_N[i] % prime * lift"
 SIDE = "(minus - plus) * _INVERSE_N[i]"
@@ -428,12 +428,12 @@ MUTANTS: dict[str, Mutant] = {
     "omega is one": (PRODUCT, ((DRAWN, DRAWN.replace('stream.unit("omega")', "1")),), long_phase),
     "offsets not divided by omega": (PRODUCT, ((OFFSET, "(pad + mask) % T"),), scores),
     "offsets multiplied by omega": (PRODUCT, ((OFFSET, "(pad + mask) * omega % T"),), scores),
-    "beta left out": (PRODUCT, ((FLOODED, "_flood(stream) * np.uint64(0)).copy()"),), long_phase),
-    "beta not times t": (PRODUCT, ((SUM, "(low + upper + shift)"),), scores),
-    "beta not negative": (PRODUCT, ((SUM, "(low * np.uint64(T) + upper)"),), parts_of_the_product),
-    "beta's low part left out": (PRODUCT, ((SUM, "(upper + shift)"),), parts_of_the_product),
+    "beta left out": (PRODUCT, ((FLOODED, "addend[0, i]"),), long_phase),
+    "beta not times t": (PRODUCT, ((SUM, "low + upper + shift"),), scores),
+    "beta not negative": (PRODUCT, ((SUM, "low * np.uint64(T) + upper"),), parts_of_the_product),
+    "beta's low part left out": (PRODUCT, ((SUM, "upper + shift"),), parts_of_the_product),
     "beta's high part left out": (
-        PRODUCT, ((SUM, "(low * np.uint64(T) + shift)"),), parts_of_the_product),
+        PRODUCT, ((SUM, "low * np.uint64(T) + shift"),), parts_of_the_product),
     # The product: what makes it say nothing to the authority
     "u b left out": (PRODUCT, ((U_B, "pass"),), scores),
     "u a left out": (PRODUCT, ((U_A, "pass"),), scores),
@@ -443,7 +443,7 @@ MUTANTS: dict[str, Mutant] = {
     "e1 not times t": (
         PRODUCT, (('stream.centred_binomial("e1", N) * np.int64(T)',
                    'stream.centred_binomial("e1", N)'),), scores),
-    "u and e1 change roles": (PRODUCT, (("u, error = _mask", "error, u = _mask"),), scores),
+    "u and e1 change roles": (PRODUCT, (("u, error = _small", "error, u = _small"),), scores),
     "b for a": (
         PRODUCT, ((U_A, U_A.replace("uniform.sent_words[i]", "half.words[0, i]")),), scores),
     "no pads": (PRODUCT, ((PADS, PADS + "; first = second = 0"),), parts_of_the_product),
@@ -611,21 +611,21 @@ MUTANTS: dict[str, Mutant] = {
         KEYS, (("ring.centred((rest + padded) % SENT_MODULUS)",
                 "((rest + padded) % SENT_MODULUS)"),), authority),
     "c2 left out": (
-        KEYS, (("(ring.multiply_modulo(c2, self._secret[i], prime) + c1)", "(c1)"),), authority),
+        KEYS, (("ring.multiply_modulo(c2, self._secret[i], prime) + c1", "c1"),), authority),
     "c1 left out": (
-        KEYS, (("(ring.multiply_modulo(c2, self._secret[i], prime) + c1)",
-                "(ring.multiply_modulo(c2, self._secret[i], prime))"),), authority),
+        KEYS, (("ring.multiply_modulo(c2, self._secret[i], prime) + c1",
+                "ring.multiply_modulo(c2, self._secret[i], prime)"),), authority),
     "the key is kept": (KEYS, (("        self.destroy()\n", ""),), authority),
     "one lane suffices": (KEYS, (("return all(bits)", "return any(bits)"),), authority),
     "the probe's lane alone": (KEYS, (("return all(bits)", "return bits[0]"),), authority),
     "the gateway's shares alone": (
         KEYS, (("(theirs, share(AUTHORITY, lane, rule, m))", "(theirs, 0)"),), authority),
     "b' is sent as b": (
-        KEYS, (("(drawn[0, i] + ring.multiply_modulo(shift, s[i], prime))", "drawn[0, i]"),),
+        KEYS, (("drawn[0, i] + ring.multiply_modulo(shift, s[i], prime)", "drawn[0, i]"),),
         authority),
     "b' - (a' - a) s": (
-        KEYS, (("(drawn[1, i] + np.uint64(prime) - uniform.words[i])",
-                "(uniform.words[i] + np.uint64(prime) - drawn[1, i])"),), authority),
+        KEYS, (("drawn[1, i] + np.uint64(prime) - uniform.words[i]",
+                "uniform.words[i] + np.uint64(prime) - drawn[1, i]"),), authority),
     # Streams, transcript, digest and the half that nobody makes
     "the seed is not hashed": (RANDOMNESS, (("        key.update(self._seed)\n", ""),), streams),
     "the transcript is not hashed": (
