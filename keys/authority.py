@@ -25,7 +25,7 @@ from gateway.he.layout import read_coefficients, read_words
 from gateway.he.session_key import UniformHalf
 from gateway.wire.dealing import AUTHORITY, Dealing
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.evaluation import Pair
+from gateway.wire.evaluation import PerLane
 from gateway.wire.host.memory import wipe
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import PaddedProduct, SessionKeyHalf, Words
@@ -67,7 +67,7 @@ class SessionSecret:
             wipe(buffer)
         return cls(kept), SessionKeyHalf(b)
 
-    def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> Pair:
+    def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> PerLane:
         """The masked value of each lane, m'; the key is gone afterwards.
 
         Raises:
@@ -104,7 +104,7 @@ class SessionSecret:
         return f"SessionSecret({'destroyed' if self._secret is None else 'held'})"
 
 
-def decide(policy: MatchPolicy, dealing: Dealing, values: Pair, shares: Pair) -> bool:
+def decide(policy: MatchPolicy, dealing: Dealing, values: PerLane, shares: PerLane) -> bool:
     """Whether every lane accepts. Lane bits do not leave this function."""
     bits = [
         accepts(rule, m, (theirs, share(AUTHORITY, lane, rule, m)))

@@ -30,7 +30,7 @@ from gateway.wire.audit import AuditDemand
 from gateway.wire.cose import Signed
 from gateway.wire.dealing import Dealing
 from gateway.wire.errors import Refused, SessionNotFound, Unavailable
-from gateway.wire.evaluation import Pair
+from gateway.wire.evaluation import PerLane
 from gateway.wire.ids import Commitment, Digest, Nonce, SessionId
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.session import SessionGrant
@@ -67,15 +67,15 @@ class Answered:
 
     product: Digest
     omega: int = field(repr=False)
-    masked: Pair = field(repr=False)
+    masked: PerLane = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Opened:
     """What the gateway answered: values and shares."""
 
-    values: Pair = field(repr=False)
-    shares: Pair = field(repr=False)
+    values: PerLane = field(repr=False)
+    shares: PerLane = field(repr=False)
 
 
 @dataclass(frozen=True)

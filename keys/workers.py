@@ -18,7 +18,7 @@ from gateway.he.isolation import Limits, WorkerPool, octets, pair
 from gateway.he.session_key import UniformHalf
 from gateway.wire.dealing import AUTHORITY, Dealing
 from gateway.wire.errors import CallerMisuse, SessionNotFound, Unavailable
-from gateway.wire.evaluation import Pair
+from gateway.wire.evaluation import PerLane
 from gateway.wire.polynomials import PUBLIC_KEY_BYTES, PaddedProduct, SessionKeyHalf
 from gateway.wire.profile import T
 from keys.authority import SessionSecret
@@ -27,7 +27,7 @@ from keys.authority import SessionSecret
 class Secret(Protocol):
     """The secret key of one session, wherever it is."""
 
-    def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> Pair: ...
+    def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> PerLane: ...
 
     def destroy(self) -> None: ...
 
@@ -129,12 +129,12 @@ class IsolatedSecret:
     def __init__(self, pool: WorkerPool, index: int, generation: int, name: bytes) -> None:
         self._pool, self._index, self._generation, self._name = pool, index, generation, name
 
-    def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> Pair:
+    def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> PerLane:
         """As ``SessionSecret``. Raises ``SessionNotFound`` when the key is gone."""
         with self._pool.on(self._index) as worker:
             if worker.generation != self._generation:
                 raise SessionNotFound("no open session of this id")
-            masked: Pair = worker.call(
+            masked: PerLane = worker.call(
                 "answer", self._name, product.encoded, omega, dealing.encoded, read=pair(T)
             )
         return masked

@@ -33,7 +33,7 @@ from gateway.wire.evaluation import (
     AttemptAnswer,
     AttemptRequest,
     Decision,
-    Pair,
+    PerLane,
     ProductRequest,
     SharesRequest,
 )
@@ -80,9 +80,9 @@ class Asked:
 
     taken: Taken
     policy: MatchPolicy
-    masked: Pair = field(repr=False)
+    masked: PerLane = field(repr=False)
     """m' of each lane."""
-    offsets: Pair = field(repr=False)
+    offsets: PerLane = field(repr=False)
     """What the gateway itself put on it."""
 
 
@@ -202,7 +202,7 @@ class CrookedGateway:
         taken: Taken,
         policy: MatchPolicy,
         probe: Ciphertext,
-        squares: Pair = (LANE, LANE),
+        squares: PerLane = (LANE, LANE),
         omega: int = 1,
     ) -> Asked:
         """Send the product of any probe with the template.
@@ -227,7 +227,7 @@ class CrookedGateway:
         return Asked(taken, policy, answer.masked, (first, second))
 
     def decision(
-        self, asked: Asked, added: Pair = (0, 0), flipped: Pair = (0, 0)
+        self, asked: Asked, added: PerLane = (0, 0), flipped: PerLane = (0, 0)
     ) -> Signed[Decision]:
         """Let the authority decide whether the values, with something added, are accepted.
 
@@ -243,7 +243,7 @@ class CrookedGateway:
         )
         return self.decided(asked, (first, second), flipped)
 
-    def decided(self, asked: Asked, values: Pair, flipped: Pair = (0, 0)) -> Signed[Decision]:
+    def decided(self, asked: Asked, values: PerLane, flipped: PerLane = (0, 0)) -> Signed[Decision]:
         """The same for any m."""
         bits = (
             share(GATEWAY, lane, rule, m) ^ flip
@@ -266,7 +266,7 @@ class CrookedGateway:
         taken: Taken,
         policy: MatchPolicy,
         probe: Ciphertext,
-        squares: Pair = (LANE, LANE),
+        squares: PerLane = (LANE, LANE),
     ) -> Asked:
         """Attempt and product. Raises ``Refused``."""
         self.attempt(taken, policy)

@@ -18,7 +18,7 @@ from gateway.attack.weakened import undivided_dealings
 from gateway.he import ring
 from gateway.he.ring import multiply_modulo
 from gateway.wire.dealing import AUTHORITY
-from gateway.wire.evaluation import Pair
+from gateway.wire.evaluation import PerLane
 from gateway.wire.profile import SENT_MODULUS, SENT_PRIMES, T
 from gateway.wire.subject import Subject
 
@@ -28,7 +28,7 @@ DEFENCES = ("halves",)
 SESSIONS = 6
 _COSINES = (0.75, 0.30, 0.45, 0.60, 0.05, 0.90)
 
-Guess = Callable[[View], Iterator[Pair]]
+Guess = Callable[[View], Iterator[PerLane]]
 """Candidates for the scores of both lanes."""
 
 
@@ -64,17 +64,17 @@ def run(site: Site, disabled: str | None, tell: Progress) -> Report:
     return report
 
 
-def public_value(view: View) -> Iterator[Pair]:
+def public_value(view: View) -> Iterator[PerLane]:
     """m is the score plus both halves of r; one of them it has."""
     yield _without_own_half(view, view.values)
 
 
-def own_value(view: View) -> Iterator[Pair]:
+def own_value(view: View) -> Iterator[PerLane]:
     """m' is the score plus its own half, if nothing was added to the product."""
     yield _without_own_half(view, view.masked)
 
 
-def decrypted(view: View) -> Iterator[Pair]:
+def decrypted(view: View) -> Iterator[PerLane]:
     """The two numbers without their pads, if what came for them were the pads alone, or nothing."""
     numbers = rest(view)
     heads = view.product.head
@@ -86,7 +86,7 @@ def decrypted(view: View) -> Iterator[Pair]:
         yield lanes[0] * inverse % T, lanes[1] * inverse % T
 
 
-def difference(view: View) -> Iterator[Pair]:
+def difference(view: View) -> Iterator[PerLane]:
     """m - m' and m' - m: what the gateway changed, if its half of r and its pads were the same."""
     for sign in (1, -1):
         first, second = (
@@ -95,7 +95,7 @@ def difference(view: View) -> Iterator[Pair]:
         yield first, second
 
 
-def rest(view: View) -> ring.Pair:
+def rest(view: View) -> ring.LaneNumbers:
     """The two numbers of c1 s + c2 s^2, which it can compute itself."""
     phase = view.product.tail.words[0].copy()
     for i, prime in enumerate(SENT_PRIMES):
@@ -113,7 +113,7 @@ ATTACKS: dict[str, Guess] = {
 }
 
 
-def _without_own_half(view: View, values: Pair) -> Pair:
+def _without_own_half(view: View, values: PerLane) -> PerLane:
     first, second = (
         (value - lane.share) % T for value, lane in zip(values, view.dealing.lanes, strict=True)
     )

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from gateway.attack.spying_authority import SpyingWorkers, View, serve
 from gateway.wire.dealing import Dealing
-from gateway.wire.evaluation import Pair
+from gateway.wire.evaluation import PerLane
 from gateway.wire.policy import LanePolicy
 from gateway.wire.profile import LANES, T
 
@@ -41,7 +41,7 @@ SCORES: Final = np.arange(-1_300, 6_500, dtype=np.int64)
 
 TURN, ASK, ASK_ASIDE = "turn", "ask", "ask-aside"
 _STEP: Final = 1_500
-MOVED: Final[dict[str, Pair]] = {TURN: (0, 0), ASK: (-_STEP, -_STEP), ASK_ASIDE: (-_STEP, 0)}
+MOVED: Final[dict[str, PerLane]] = {TURN: (0, 0), ASK: (-_STEP, -_STEP), ASK_ASIDE: (-_STEP, 0)}
 """d of each lane: of the scores that are accepted and those that are not, both are split."""
 
 
@@ -49,7 +49,7 @@ MOVED: Final[dict[str, Pair]] = {TURN: (0, 0), ASK: (-_STEP, -_STEP), ASK_ASIDE:
 class Learnt:
     """What one session told the authority."""
 
-    moved: Pair
+    moved: PerLane
     bits: tuple[bool, bool]
 
     def candidates(self, lane: int) -> NDArray[np.int64]:
@@ -81,9 +81,9 @@ class TurningWorkers(SpyingWorkers):
 class AskingWorkers(SpyingWorkers):
     """Asks its own questions; the decision it signs is a guess."""
 
-    moved: Pair
+    moved: PerLane
 
-    def altered(self, masked: Pair, _: Dealing) -> Pair:
+    def altered(self, masked: PerLane, _: Dealing) -> PerLane:
         first, second = ((own + moved) % T for own, moved in zip(masked, self.moved, strict=True))
         return first, second
 

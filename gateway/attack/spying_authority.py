@@ -25,7 +25,7 @@ from gateway.he.session_key import SessionKey, UniformHalf
 from gateway.wire import cbor
 from gateway.wire.cose import SigningKey
 from gateway.wire.dealing import AUTHORITY, Dealing
-from gateway.wire.evaluation import Pair
+from gateway.wire.evaluation import PerLane
 from gateway.wire.ids import Digest, KeyId, PartyId, SubjectHandle, SubjectInner
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import PaddedProduct, SessionKeyHalf, Words
@@ -51,11 +51,11 @@ class View:
     omega: int
     dealing: Dealing
     """Its own."""
-    masked: Pair
+    masked: PerLane
     """m' of each lane: what it answered."""
-    values: Pair
+    values: PerLane
     """m of each lane: what came back."""
-    shares: Pair
+    shares: PerLane
     bits: tuple[bool, bool]
     """Whether each lane accepts."""
 
@@ -86,7 +86,7 @@ class View:
             (bool(bits[0]), bool(bits[1])),
         )
 
-    def _pairs(self) -> tuple[Pair, Pair, Pair, tuple[bool, bool]]:
+    def _pairs(self) -> tuple[PerLane, PerLane, PerLane, tuple[bool, bool]]:
         return self.masked, self.values, self.shares, self.bits
 
 
@@ -98,7 +98,7 @@ class Answered:
     seed: bytes
     product: PaddedProduct
     omega: int
-    masked: Pair
+    masked: PerLane
 
 
 class SpyingSecret(SessionSecret):
@@ -108,7 +108,7 @@ class SpyingSecret(SessionSecret):
     keeper: "SpyingWorkers"
     seed: bytes
 
-    def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> Pair:
+    def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> PerLane:
         assert self._secret is not None
         secret = self._secret.copy()
         masked = self.keeper.altered(super().answer(product, omega, dealing), dealing)
@@ -142,7 +142,7 @@ class SpyingWorkers:
     def stop(self) -> None:
         """Nothing to stop."""
 
-    def altered(self, masked: Pair, _: Dealing) -> Pair:
+    def altered(self, masked: PerLane, _: Dealing) -> PerLane:
         """What is answered in the place of the right values; here these."""
         return masked
 
@@ -201,7 +201,7 @@ def take_over(keeper: type[SpyingWorkers]) -> None:
     service = importlib.import_module("keys.service")
     honest = service.decide
 
-    def decide(policy: MatchPolicy, dealing: Dealing, values: Pair, shares: Pair) -> bool:
+    def decide(policy: MatchPolicy, dealing: Dealing, values: PerLane, shares: PerLane) -> bool:
         decision = honest(policy, dealing, values, shares)
         running = SpyingWorkers.running
         seen = running.answered.pop(dealing.digest)

@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.wire.evaluation import PerLane
 from gateway.wire.polynomials import Words
 from gateway.wire.profile import DATA_PRIMES, LANE, SENT_MODULUS, SENT_PRIMES, N, T
 
-Pair = tuple[int, int]
+LaneNumbers = tuple[int, int]
 """f_0, and f_(N/4) + f_(3N/4)."""
 
 THETA: Final = (28838005296477108, 42366860454112521, 47261850108204786)
@@ -60,7 +61,7 @@ def residues(values: NDArray[np.int64], primes: tuple[int, ...] = DATA_PRIMES) -
     return words
 
 
-def pair(words: Words) -> Pair:
+def pair(words: Words) -> LaneNumbers:
     """The two numbers of a polynomial modulo Q', given in NTT form, shape (2, 8192)."""
     first = second = 0
     for i, prime in enumerate(SENT_PRIMES):
@@ -78,13 +79,13 @@ def centred(number: int, modulus: int = SENT_MODULUS) -> int:
     return number - modulus if number > modulus // 2 else number
 
 
-def lanes(numbers: Pair) -> Pair:
+def lanes(numbers: LaneNumbers) -> PerLane:
     """Sums of the lanes' slots modulo t, of a plaintext with these two numbers."""
     middle, side = LANE * numbers[0], LANE_FACTOR * numbers[1]
     return (middle + side) % T, (middle - side) % T
 
 
-def lane_sums(slots: NDArray[np.uint64]) -> Pair:
+def lane_sums(slots: NDArray[np.uint64]) -> PerLane:
     """Sum of each lane's slots modulo t."""
     first, second = (int(lane.sum()) % T for lane in slots.reshape(2, LANE))
     return first, second

@@ -15,7 +15,7 @@ from gateway.wire import cose
 from gateway.wire.audit import AuditDemand, AuditReport, AuditRequest, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import MalformedMessage, Refused
-from gateway.wire.evaluation import AttemptNonce, Pair
+from gateway.wire.evaluation import AttemptNonce, PerLane
 from gateway.wire.sealing import SealingPublicKey
 
 
@@ -36,7 +36,7 @@ def have_repeated(
     evaluation: Evaluating,
     inputs: Inputs,
     nonce: Signed[AttemptNonce],
-    masked: Pair,
+    masked: PerLane,
 ) -> Signed[AuditReport]:
     """Let the auditor repeat the evaluation, and return its report.
 

@@ -15,7 +15,7 @@ from gateway.he.evaluation import Evaluation, Inputs, Opened
 from gateway.he.isolation import Limits, Read, Worker, WorkerPool, octets, pair
 from gateway.he.randomness import new_seed
 from gateway.wire.errors import CallerMisuse, Unavailable
-from gateway.wire.evaluation import Pair
+from gateway.wire.evaluation import PerLane
 from gateway.wire.ids import DIGEST_BYTES, Commitment, Digest, Nonce
 from gateway.wire.polynomials import PADDED_BYTES, PaddedProduct
 from gateway.wire.profile import T
@@ -30,7 +30,7 @@ class Evaluating(Protocol):
 
     def padded_product(self, nonce: Nonce) -> tuple[PaddedProduct, int]: ...
 
-    def open(self, masked: Pair) -> Opened: ...
+    def open(self, masked: PerLane) -> Opened: ...
 
     def sealed_for_audit(self, auditor: SealingPublicKey, demand: Digest) -> bytes: ...
 
@@ -130,7 +130,7 @@ class IsolatedEvaluation:
         made: tuple[PaddedProduct, int] = self._call("padded_product", nonce, read=_product)
         return made
 
-    def open(self, masked: Pair) -> Opened:
+    def open(self, masked: PerLane) -> Opened:
         """Raises ``Unavailable`` as ``_call``."""
         opened: Opened = self._call("open", list(masked), read=_opened)
         return opened

@@ -26,7 +26,7 @@ from gateway.wire.profile import LANES, T
 from gateway.wire.sealing import SEALED_DEALING_BYTES
 from gateway.wire.session import MaybeSignedBytes, PolicyBytes, SessionScope, SignedBytes
 
-Pair = tuple[int, int]
+PerLane = tuple[int, int]
 """One value per lane, the probe's first."""
 
 LaneCount = Annotated[int, Field(ge=1, le=LANES)]
@@ -132,7 +132,7 @@ class Decision(EvaluationFacts):
 
 
 def evaluation_digest(
-    nonce: Nonce, product: Digest, omega: int, masked: Pair, values: Pair, shares: Pair
+    nonce: Nonce, product: Digest, omega: int, masked: PerLane, values: PerLane, shares: PerLane
 ) -> Digest:
     """One digest over all that the servers exchanged for a decision.
 
