@@ -219,6 +219,4 @@ def _slots(portrait: Face) -> Slots:
 
 def _polynomial(engine: Engine, slots: Slots) -> phases.Integers:
     """The plaintext polynomial with these slots, modulo t."""
-    ones = np.ones((2, len(DATA_PRIMES), N), dtype=np.uint64)
-    words = engine.multiply_slots(ones, slots)[0].copy()
-    return np.mod(phases.coefficients(engine, words), T)
+    return np.mod(phases.coefficients(engine, phases.polynomial_of(engine, slots)), T)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gateway.attack.counter import TIMEOUT_SECONDS, Counter
 from gateway.attack.deployment import MODEL, Ground
 from gateway.attack.faces import Face
+from gateway.attack.phases import multiply_slots
 from gateway.cli.wiretap import Tapped
 from gateway.he.engine import default_engine
 from gateway.he.frame import lane_slots, probe_signs
@@ -278,15 +279,11 @@ class CrookedGateway:
 
     def first_lane(self, taken: Taken) -> Ciphertext:
         """The probe with nothing in the second lane, whose value is known then."""
-        ones, nothing = np.ones(LANE, dtype=np.int64), np.zeros(LANE, dtype=np.int64)
-        words = default_engine().multiply_slots(taken.probe.words, lane_slots(ones, nothing))
-        return Ciphertext(words)
+        return _times(taken.probe, 1, 0)
 
     def second_lane(self, taken: Taken) -> Ciphertext:
         """The probe with nothing in the first lane."""
-        ones, nothing = np.ones(LANE, dtype=np.int64), np.zeros(LANE, dtype=np.int64)
-        words = default_engine().multiply_slots(taken.probe.words, lane_slots(nothing, ones))
-        return Ciphertext(words)
+        return _times(taken.probe, 0, 1)
 
     def begins_at(self, asked: Asked, value: int) -> bool:
         """Whether the first lane's value lies in [value, value + 4096); the second has none.
@@ -308,3 +305,9 @@ class CrookedGateway:
 
 def matches(decision: Signed[Decision]) -> bool:
     return decision.message.outcome == "MATCH"
+
+
+def _times(probe: Ciphertext, first: int, second: int) -> Ciphertext:
+    """The probe with each lane multiplied by a number."""
+    lanes = (np.full(LANE, factor, dtype=np.int64) for factor in (first, second))
+    return Ciphertext(multiply_slots(default_engine(), probe.words, lane_slots(*lanes)))

@@ -17,6 +17,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.attack.phases import polynomial_of
 from gateway.he.engine import Engine
 from gateway.he.frame import lane_slots
 from gateway.he.randomness import FLOOD_BITS
@@ -57,9 +58,7 @@ def probe_with(engine: Engine, key: SessionKey, phase: Words, noise: Noise) -> C
 
 def slots(engine: Engine, values: Values) -> Words:
     """The polynomial of these slots, coefficients below t/2: what an honest phase is near."""
-    ones = np.ones((2, len(DATA_PRIMES), N), dtype=np.uint64)
-    encoded: Words = engine.multiply_slots(ones, lane_slots(values[:LANE], values[LANE:]))[0]
-    return encoded.copy()
+    return polynomial_of(engine, lane_slots(values[:LANE], values[LANE:]))
 
 
 def constant(*values: int) -> Words:

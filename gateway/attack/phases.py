@@ -43,6 +43,20 @@ def coefficients(engine: Engine, words: Words) -> Integers:
     return np.where(total > modulus // 2, total - modulus, total)
 
 
+def multiply_slots(engine: Engine, words: Words, slots: Slots) -> Words:
+    """Slot-wise product of a ciphertext, shape (2, 3, 8192), with public values."""
+    handle = engine._load(words)
+    engine._evaluator.multiply_plain_inplace(handle, engine.plaintext(slots))
+    return engine._words(handle, len(DATA_PRIMES))
+
+
+def polynomial_of(engine: Engine, slots: Slots) -> Words:
+    """The polynomial with these slots, coefficients below t/2, in NTT form, shape (3, 8192)."""
+    ones = np.ones((2, len(DATA_PRIMES), N), dtype=np.uint64)
+    made: Words = multiply_slots(engine, ones, slots)[0].copy()
+    return made
+
+
 def slots_of(engine: Engine, polynomial: Integers) -> Slots:
     """Slots modulo t of an integer polynomial."""
     reduced = np.mod(polynomial, T).astype(np.uint64)

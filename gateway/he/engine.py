@@ -102,12 +102,6 @@ class Engine:
         self._evaluator.mod_switch_to_next_inplace(factor)
         return self._words(factor, len(SENT_PRIMES))
 
-    def multiply_slots(self, words: Words, slots: Slots) -> Words:
-        """Slot-wise product of a ciphertext, shape (2, 3, 8192), with public values."""
-        handle = self._load(words)
-        self._evaluator.multiply_plain_inplace(handle, self.plaintext(slots))
-        return self._words(handle, len(DATA_PRIMES))
-
     def transformed(self, coefficients: Words) -> Words:
         """NTT of 2 or 3 polynomials modulo the primes of Q or Q', shape (count, primes, 8192)."""
         return self._words(self._load(coefficients, ntt=False), coefficients.shape[1])

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import gateway.he.product
+from gateway.attack.phases import multiply_slots
 from gateway.audit import canaries
 from gateway.audit.canaries import Canary
 from gateway.audit.findings import Allowed, Report
@@ -261,7 +262,7 @@ def randomness_canaries(seed: bytes, given: Inputs, nonce: Nonce) -> list[Canary
         canaries.words("rho, slots", rho),
         canaries.words("rho, polynomial", polynomial),
         canaries.words("rho, transformed", ntt_of(engine, centred(polynomial.astype(object), T))),
-        canaries.words("rho times probe", engine.multiply_slots(given.probe.words, rho)),
+        canaries.words("rho times probe", multiply_slots(engine, given.probe.words, rho)),
         canaries.words("beta, coefficients", flood),
         canaries.words("beta", small[0]),
         canaries.words("u", small[1]),

@@ -71,7 +71,6 @@ def test_same_words_from_every_deterministic_operation(
     words, addend = words_of(rng, 2), words_of(rng, 2)
     slots = rng.integers(0, T, N, np.uint64)
     for name, operation in {
-        "multiply slots": lambda engine: engine.multiply_slots(words, slots),
         "folded square": lambda engine: engine.folded_square(words, slots, addend),
         "transform": lambda engine: engine.transformed(words),
         "transform modulo Q'": lambda engine: engine.transformed(words_of(

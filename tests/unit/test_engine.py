@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import gateway.he.engine
+from gateway.attack.phases import multiply_slots
 from gateway.he import ring
 from gateway.he.engine import Engine, EngineName, default_engine, make_engine
 from gateway.he.product import padded_score
@@ -127,7 +128,6 @@ def test_no_operation_takes_a_secret_key_and_no_evaluation_key_exists() -> None:
         "encrypt",
         "folded_square",
         "library",
-        "multiply_slots",
         "name",
         "plaintext",
         "transformed",
@@ -178,17 +178,19 @@ def test_seal_refuses_residues_and_shapes_that_are_not_the_profiles(
 ) -> None:
     """The codec refuses them first; the engine does not rely on that."""
     words, slots = random_words(rng), np.ones(N, np.uint64)
-    assert np.array_equal(engine.multiply_slots(words, slots), words)
+    assert engine.folded_square(words, slots, words).shape == (3, 2, N)
     for i, prime in enumerate(DATA_PRIMES):
         bad = words.copy()
         bad[1, i, 77] = prime
         with pytest.raises((RuntimeError, ValueError)):
-            engine.multiply_slots(bad, slots)
+            engine.folded_square(bad, slots, words)
+        with pytest.raises((RuntimeError, ValueError)):
+            engine.folded_square(words, slots, bad)
         with pytest.raises(MalformedMessage):
             Ciphertext(bad)
     for shape in (words[:1], words[:, :, : N // 2]):
         with pytest.raises((RuntimeError, ValueError)):
-            engine.multiply_slots(shape, slots)
+            engine.folded_square(shape, slots, words)
 
 
 @pytest.mark.parametrize(
@@ -210,10 +212,10 @@ def test_slots_that_seal_would_reduce_or_fill_up_are_refused(
 
 
 def test_a_result_that_hides_nothing_is_an_error(engine: Engine, rng: np.random.Generator) -> None:
-    """All slots zero and no addend: the second polynomials vanish."""
-    words, zero = random_words(rng), np.zeros(N, np.uint64)
+    """-1 times what is added again: the second polynomials vanish."""
+    words, minus = random_words(rng), np.full(N, T - 1, np.uint64)
     with pytest.raises((RuntimeError, ValueError)):
-        engine.multiply_slots(words, zero)
+        engine.folded_square(words, minus, words)
 
 
 def test_inputs_that_cancel_are_refused(key: TestKey) -> None:
@@ -241,7 +243,7 @@ def test_plaintext_slots_are_values_at_the_powers_of_three(rng: np.random.Genera
 def test_multiplying_by_slots_lifts_around_zero(engine: Engine, rng: np.random.Generator) -> None:
     words, slots = random_words(rng), rng.integers(0, T, N, np.uint64)
     lifted = slow_product.lifted(slow_product.polynomial_of(objects(slots)))
-    result = engine.multiply_slots(words, slots)
+    result = multiply_slots(engine, words, slots)
     for i, prime in enumerate(DATA_PRIMES):
         factor = slow_product.transform(lifted, prime)
         for polynomial in (0, 1):
@@ -271,7 +273,6 @@ def test_operations_leave_their_inputs_alone(engine: Engine, rng: np.random.Gene
     given = random_words(rng), rng.integers(1, T, N, np.uint64), random_words(rng)
     before = [array.copy() for array in given]
     engine.folded_square(*given)
-    engine.multiply_slots(given[0], given[1])
     engine.transformed(given[0])
     for array, copy in zip(given, before, strict=True):
         assert np.array_equal(array, copy)
