@@ -7,14 +7,16 @@ from functools import cache
 from tests.fuzz import (
     targets_answers,
     targets_audit,
+    targets_authority,
     targets_files,
+    targets_gateway,
     targets_he,
     targets_http,
     targets_log,
     targets_reader,
     targets_secrets,
-    targets_steps,
     targets_wire,
+    targets_workers,
 )
 from tests.support.fuzzing import Target
 
@@ -26,7 +28,9 @@ def all_targets() -> dict[str, Target]:
     modules = (
         targets_wire,
         targets_he,
-        targets_steps,
+        targets_authority,
+        targets_gateway,
+        targets_workers,
         targets_audit,
         targets_files,
         targets_secrets,

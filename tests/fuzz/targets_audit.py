@@ -10,11 +10,13 @@ from typing import Any, Final
 from gateway.auditor.register import Register
 from gateway.auditor.verification import Auditing, check_demand, check_evaluation
 from gateway.server import audit as gateway_side
-from gateway.wire.audit import AuditReport, AuditRequest
+from gateway.wire.audit import AuditReport, AuditRequest, AuditSecret
 from gateway.wire.cose import VerifyKey
+from gateway.wire.dealing import DEALING_BYTES
 from gateway.wire.errors import Refused
+from gateway.wire.polynomials import FRESH_BYTES
 from tests.fuzz import trees
-from tests.fuzz.making import target
+from tests.fuzz.making import stateless, target
 from tests.fuzz.mutations import Mutator, frame, framed, scramble, unframe
 from tests.fuzz.targets_wire import promise
 from tests.support import parties
@@ -111,6 +113,18 @@ def _registers() -> list[bytes]:
     return [b'{"version": 1, "parties": []}', f'{{"version":1,"parties":[{one}]}}'.encode()]
 
 
+def _parse_secret(data: bytes) -> None:
+    parts = AuditSecret.split(data)
+    promise(bytes(parts.joined()) == data, "split and joined, it is another secret")
+    lengths = [len(part) for part in (parts.template, parts.probe, parts.dealing, parts.seed)]
+    promise(lengths == [FRESH_BYTES, FRESH_BYTES, DEALING_BYTES, 32], "a part of another length")
+
+
+def _secrets() -> list[bytes]:
+    parts = golden.FRESH.encoded, golden.PROBE.encoded, golden.DEALINGS[0].encoded
+    return [bytes(AuditSecret(*parts, bytearray(golden.SEED)).joined())]
+
+
 def _seldom(mutate: Mutator) -> Mutator:
     """A part that may be empty is mostly left so."""
     return lambda rng, data: mutate(rng, data) if data or rng.random() < 0.1 else data
@@ -129,5 +143,6 @@ def targets() -> Sequence[Target]:
             lambda _: _parse_report,
             60,
         ),
+        target("audit-secret", _secrets, scramble, stateless(_parse_secret), 4),
         target("auditor-register", _registers, trees.json_text, _prepare_register, 40),
     )

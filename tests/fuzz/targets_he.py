@@ -111,6 +111,11 @@ def _parse_product(data: bytes) -> None:
     promise(max(parsed.head) < SENT_MODULUS, "a number is not below its modulus")
 
 
+def _parse_tail(data: bytes) -> None:
+    parsed = ProductTail.decode(data)
+    promise(ProductTail(np.array(parsed.words)).encoded == data, "a second encoding was accepted")
+
+
 # --- dealings --------------------------------------------------------------------------------
 
 
@@ -308,6 +313,13 @@ def targets() -> Sequence[Target]:
             lambda: (golden.PRODUCT.encoded,),
             _product,
             stateless(_parse_product),
+            6,
+        ),
+        target(
+            "product-tail",
+            lambda: (golden.PRODUCT.tail.encoded,),
+            polynomials,
+            stateless(_parse_tail),
             6,
         ),
         target("dealing", _dealings, _behind_a_byte(dealing), stateless(_parse_dealing), 60),
