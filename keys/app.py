@@ -22,17 +22,10 @@ from gateway.wire.audit import AuditResult
 from gateway.wire.evaluation import AttemptRequest, ProductRequest, SharesRequest
 from gateway.wire.host.application import add_health, new_application, swept
 from gateway.wire.host.clock import unix_time
-from gateway.wire.host.signed import SignedRequests
-from gateway.wire.requests import NonceMemory
 from gateway.wire.session import SessionKeyRequest
-from keys import custody
-from keys.audits import AuditLedger, coin
-from keys.caps import AttemptCaps
+from keys.composition import Authority, compose
 from keys.config import AuthoritySettings
-from keys.service import AuthorityService, Settings
-from keys.sessions import SessionTable
-from keys.trust import TrustList
-from keys.workers import SecretSource, SecretWorkers
+from keys.workers import SecretSource
 
 log = logging.getLogger("sealmatch.authority")
 
@@ -45,55 +38,21 @@ def create_app(
     clock: Callable[[], int] = unix_time,
     secrets: SecretSource | None = None,
 ) -> FastAPI:
-    """Build the service from its data directory.
+    """The application that the settings describe. Raises as ``compose``."""
+    return application(compose(settings, clock, secrets), settings.refusal_ms)
 
-    Args:
-        secrets: where session keys are held; worker processes unless given.
 
-    Raises:
-        KeyFileError: the authority's keys are missing, damaged or open to others.
-        TrustListDamaged: the trust list does not follow from its signed history.
-    """
-    own = custody.open_custody(settings, clock())
-    trust = TrustList(settings.trust_file, own.chain_keys)
-    log.info("trust list: %d actions, head %s", len(trust.history()), trust.head().hex())
-    sessions = SessionTable(settings.max_sessions, clock)
-    signed = SignedRequests(
-        trust.gateway_by_key_id, NonceMemory(since=clock()), clock, settings.public_hosts
-    )
-    caps = AttemptCaps(settings.caps_file, settings.caps, clock)
-    audits = AuditLedger(settings.audits_file, settings.audits.unanswered, clock)
-    workers = secrets or SecretWorkers(settings.workers, settings.worker_limits, settings.he_engine)
-    service = AuthorityService(
-        Settings(
-            settings.party,
-            settings.session_seconds,
-            settings.audits,
-            settings.accepted_policies,
-        ),
-        own,
-        trust,
-        sessions,
-        caps,
-        audits,
-        workers.make,
-        clock,
-        coin,
-    )
+def application(authority: Authority, refusal_ms: int) -> FastAPI:
+    """The routes over an authority."""
+    service, signed = authority.service, authority.gateways
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        workers.start()
-        try:
-            async with swept(sessions.expire, SWEEP_SECONDS):
+        with authority.lifetime.running():
+            async with swept(authority.sessions.expire, SWEEP_SECONDS):
                 yield
-        finally:
-            sessions.clear()
-            workers.stop()
-            caps.close()
-            audits.close()
 
-    app = new_application("Sealmatch key authority", "1", log, lifespan, settings.refusal_ms)
+    app = new_application("Sealmatch key authority", "1", log, lifespan, refusal_ms)
 
     @app.post("/v1/session-keys")
     async def session_keys(request: Request) -> Response:

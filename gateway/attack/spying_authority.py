@@ -225,7 +225,7 @@ def take_over(keeper: type[SpyingWorkers]) -> None:
         return running.decided(bool(decision), view)
 
     replace(service, "decide", decide)
-    replace(importlib.import_module("keys.app"), "SecretWorkers", keeper)
+    replace(importlib.import_module("keys.composition"), "SecretWorkers", keeper)
 
 
 def serve(keeper: type[SpyingWorkers], arguments: Sequence[str]) -> int:

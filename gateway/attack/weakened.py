@@ -211,7 +211,7 @@ def _many_answers() -> None:
 
 def _no_audits() -> None:
     """Whatever the operator set, the coin never falls."""
-    replace(importlib.import_module("keys.app"), "coin", lambda _: False)
+    replace(importlib.import_module("keys.composition"), "coin", lambda _: False)
 
 
 def _no_pepper() -> None:

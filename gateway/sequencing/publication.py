@@ -49,10 +49,11 @@ class SequencerThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the step that runs, then let others sequence."""
+        """Finish the step that runs, if any does, then let others sequence."""
         self._stopping.set()
         self._wanted.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self._sequencer.resign()
 
     def check(self) -> None:

@@ -162,6 +162,10 @@ class GatewaySettings(HeServerSettings):
         default="enrolled",
         description="Who may read the log over HTTP: enrolled witnesses and auditors, or public.",
     )
+    openapi: bool = Field(
+        default=False,
+        description="Serve /openapi.json, which describes the requests of devices, to anybody.",
+    )
 
     @property
     def origin(self) -> str:

@@ -6,7 +6,8 @@
 
 By default for enrolled witnesses and auditors alone, who sign their requests: the times at which
 leaves appear tell how a shop sells (protocol, section 10). The answers say ``no-store`` like all
-of this server's, though tiles never change: a cache in between would answer anyone.
+of this server's, though tiles never change: a cache in between would answer anyone. They are not in
+``/openapi.json``: C2SP describes them, and OpenAPI has no path with a variable number of parts.
 """
 
 from collections.abc import Callable
@@ -36,7 +37,7 @@ def add_log_routes(
         check_reader: raises ``Refused`` unless the request's sender may read.
     """
 
-    @app.get(f"{PREFIX}/checkpoint")
+    @app.get(f"{PREFIX}/checkpoint", include_in_schema=False)
     async def checkpoint(request: Request) -> Response:
         def work() -> bytes | None:
             check_reader(request)
@@ -44,7 +45,7 @@ def add_log_routes(
 
         return _answer(await run_in_threadpool(work), CHECKPOINT)
 
-    @app.get(f"{PREFIX}/{{path:path}}")
+    @app.get(f"{PREFIX}/{{path:path}}", include_in_schema=False)
     async def tile(request: Request, path: str) -> Response:
         def work() -> bytes | None:
             check_reader(request)

@@ -22,19 +22,22 @@ class RunningLog:
         settings: GatewaySettings,
         held: GatewayKeys,
         database: Database,
+        transport: httpx.Client,
         clock: Callable[[], int],
     ) -> None:
         """Prepare; nothing runs yet.
+
+        Args:
+            transport: to the witnesses.
 
         Raises:
             KeyFileError: the keystore holds no log key.
             BadConfiguration: the witnesses' file cannot be read.
         """
         self.published = PublishedLog(database)
-        self._transport = httpx.Client(trust_env=False)
         self._witnesses = WitnessClient(
             log_policy(held, settings.origin, settings.log_witnesses),
-            self._transport,
+            transport,
             self.published.consistency,
             settings.witness_seconds,
         )
@@ -53,5 +56,7 @@ class RunningLog:
 
     def stop(self) -> None:
         self._thread.stop()
+
+    def close(self) -> None:
+        """Ask no witness any more."""
         self._witnesses.close()
-        self._transport.close()

@@ -120,6 +120,11 @@ NOT_FOUND = Problem(404, "NOT_FOUND", "there is nothing at this path")
 METHOD_NOT_ALLOWED = Problem(405, "METHOD_NOT_ALLOWED", "the path does not take this method")
 
 
+def answered_as(kind: type[SealmatchError]) -> tuple[int, str]:
+    """Status and code with which errors of this kind are answered."""
+    return _TABLE[kind]
+
+
 def problem_for(error: SealmatchError) -> Problem:
     """Return the answer for an error; anything not in the table is our own fault (500)."""
     entry = _TABLE.get(type(error))

@@ -35,7 +35,7 @@ SubjectInnerField = Annotated[SubjectInner, _32]
 Salt = Annotated[bytes, _32]
 
 PARTY_PATTERN: Final = r"^[a-z0-9][a-z0-9.-]{0,62}$"
-PartyId = Annotated[str, StringConstraints(pattern=PARTY_PATTERN)]
+PartyId = Annotated[str, StringConstraints(pattern=PARTY_PATTERN, max_length=63)]
 """An enrolment name or a pseudonym: lower-case letters, digits, dots, hyphens."""
 
 ModelId = Annotated[

@@ -58,7 +58,9 @@ class Exclusion(Message):
     """One kind of action that this person is not asked for, and why."""
 
     kind: ActionKind
+    """The action."""
     reason: ExclusionReason
+    """Why it is not asked for."""
 
 
 Exclusions = Annotated[tuple[Exclusion, ...], Field(max_length=len(ACTION_KINDS), strict=False)]
@@ -71,14 +73,20 @@ class Challenge(Message):
     max_bytes = 1024
 
     session: SessionIdField
+    """The session's id."""
     nonce: NonceField
+    """32 random bytes: no two challenges are the same."""
     actions: Actions
-    """Empty where too few kinds are left to ask for: the check is then not possible."""
+    """What to do, in this order. Empty where too few kinds are left to ask for: the check is then
+    not possible."""
     excluded: Exclusions
+    """The exclusions of the session request."""
     start_ms: Annotated[int, Field(ge=0, le=10_000)]
     """The first action is asked for no earlier, and not done before."""
     limit_ms: Annotated[int, Field(ge=3_000, le=MAX_LIMIT_MS)]
+    """By when the last action is done."""
     passive: PassiveRule
+    """What the passive check of single frames does."""
     passive_threshold: _Score
     """Below it the passive check warns, or fails; told, so that an honest client hands in nothing
     that would be refused."""
@@ -107,10 +115,15 @@ class ActionTrace(Message):
     """One action as it was seen."""
 
     kind: ActionKind
+    """The action."""
     asked_ms: _Time
+    """When it was asked for."""
     start_ms: _Time
+    """When it began."""
     peak_ms: _Time
+    """When it was at its height."""
     end_ms: _Time
+    """When it was over."""
     rest: _Level
     """The action's own measurement when it was asked for: eye closure, mouth opening or turn."""
     reach: _Level
@@ -121,18 +134,22 @@ class ReasonCount(Message):
     """How many earlier attempts ended for a reason."""
 
     reason: AttemptReason
+    """Why they ended."""
     count: Annotated[int, Field(ge=1, le=100)]
+    """How many did."""
 
 
 class AttemptTotals(Message):
     """This customer's attempts, this one included. Totals only; nothing says what was tried."""
 
     attempts: Annotated[int, Field(ge=1, le=100)]
+    """How many there were."""
     seconds: Annotated[int, Field(ge=0, le=24 * 3600)]
     """From the beginning of the first attempt to the end of this one."""
     reasons: Annotated[
         tuple[ReasonCount, ...], Field(max_length=len(get_args(AttemptReason)), strict=False)
     ]
+    """Why the earlier ones ended, each reason once."""
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -146,19 +163,23 @@ class LivenessTranscript(Message):
     max_bytes = EVIDENCE_BYTES
 
     session: SessionIdField
+    """The session's id."""
     challenge_digest: DigestField
+    """SHA-256 of the challenge that it answers."""
     model_digest: DigestField
     """The model pack that measured."""
     intervals: Annotated[bytes, Field(max_length=2 * (MAX_FRAMES - 1), repr=False)]
     """Milliseconds from each frame to the next, two bytes each, big-endian."""
     actions: Annotated[tuple[ActionTrace, ...], Field(max_length=MAX_ACTIONS, strict=False)]
+    """The actions as they were seen, in the order of the challenge."""
     longest_gap_ms: _Time
     """Longest stretch without exactly one face."""
     face_changes: Annotated[int, Field(ge=0, le=1000)]
     """How often the tracked face became another one."""
     passive: _Score | None
-    """Null where the check is off, or no frame allowed it."""
+    """Score of the passive check; null where it is off, or no frame allowed it."""
     totals: AttemptTotals
+    """Of this customer's attempts."""
 
     @model_validator(mode="after")
     def _whole_intervals(self) -> Self:

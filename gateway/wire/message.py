@@ -40,7 +40,7 @@ class Message(BaseModel):
 
     max_bytes: ClassVar[int] = SMALL
 
-    version: Annotated[int, Field(ge=1, le=1)] = 1
+    version: Annotated[int, Field(ge=1, le=1, description="Of the message's form.")] = 1
     """Not ``Literal[1]``, which takes true for 1: two encodings of one message."""
 
     @model_validator(mode="before")

@@ -31,7 +31,9 @@ class LanePolicy(Message):
     """The accepted interval of one lane, in units of v."""
 
     lo: Annotated[int, Field(ge=1, lt=T // 2)]
+    """The least accepted value."""
     hi: Annotated[int, Field(ge=1, lt=T // 2)]
+    """The largest."""
 
     @model_validator(mode="after")
     def _interval(self) -> Self:
@@ -58,9 +60,13 @@ class MatchPolicy(Message):
     """Both lanes' intervals, which must both accept, and the model they were calibrated for."""
 
     policy_id: ModelId
+    """The policy's name."""
     assurance: PolicyAssurance
+    """Whether somebody answers for the thresholds."""
     model_id: ModelId
+    """The face model that the thresholds were calibrated for."""
     model_digest: DigestField
+    """SHA-256 of its pack's manifest."""
     lanes: Annotated[
         tuple[LanePolicy, ...], Field(min_length=LANES, max_length=LANES, strict=False)
     ]

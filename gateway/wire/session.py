@@ -37,13 +37,19 @@ class SessionRequest(Message):
     """Client to gateway: open a session for this device and issuer."""
 
     profile: ProfileName
+    """The homomorphic encryption profile that the client speaks."""
     gateway: PartyId
     """Whom the device means: no other gateway opens a session with this request."""
     device: PartyId
+    """Who signs the request, by the name of its enrolment."""
     issuer: PartyId
+    """Who will sign the template assertion, by the name of its enrolment."""
     client_nonce: NonceField
+    """32 random bytes; half of the session's key follows from them."""
     purpose: Purpose
+    """What the verification is for, e.g. `sim-activation`."""
     consent_text_version: ConsentTextVersion
+    """Which of the registered consent texts the person will be shown."""
     exclusions: Exclusions
     """Kinds of action that the person is not to be asked for."""
 
@@ -70,11 +76,17 @@ class SessionScope(Message):
     """Of which session something is, and between whom: grant, decision and statement repeat it."""
 
     profile: ProfileName
+    """The homomorphic encryption profile."""
     session: SessionIdField
+    """The session's id."""
     gateway: PartyId
+    """The gateway's name."""
     authority: PartyId
+    """The key authority's name."""
     device: PartyId
+    """The device's name."""
     issuer: PartyId
+    """The issuer's name."""
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -86,9 +98,13 @@ class SessionGrant(SessionScope):
     """Signed by the authority: this key serves this session between these parties, until then."""
 
     client_nonce: NonceField
+    """As the client sent it."""
     gateway_nonce: NonceField
+    """The gateway's part."""
     key_id: KeyIdField
+    """Digest of the session's public key."""
     expires_at: UnixTime
+    """When the authority destroys the key."""
 
 
 class SessionKeyResponse(Message):
@@ -106,8 +122,10 @@ class SessionOffer(Message):
     max_bytes = PUBLIC_KEY_BYTES + SMALL
 
     grant: SignedBytes
+    """The authority's signed grant: whose key this is, and until when."""
     public_key: PublicKeyBytes
+    """Half of the session's public key; the other half follows from both nonces."""
     policy: PolicyBytes
-    """Its digest enters decision and statement."""
+    """The encoded match policy. Its digest enters decision and statement."""
     challenge: Annotated[bytes, Field(max_length=2048)] | None
     """An encoded Challenge; null where this gateway makes no liveness check."""

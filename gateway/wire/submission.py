@@ -28,54 +28,76 @@ class TemplateAssertion(Message):
     """Signed by the issuer: this template ciphertext stands for this document."""
 
     session: SessionIdField
+    """The session's id."""
     key_id: KeyIdField
+    """The session key under which the template is encrypted, as in the grant."""
     issuer: PartyId
+    """Who signs."""
     template_digest: DigestField
     """SHA-256 of the canonical template ciphertext."""
     gateway_dealing_digest: DigestField
+    """SHA-256 of what was dealt to the gateway for the decision, before it was sealed."""
     authority_dealing_digest: DigestField
-    """SHA-256 of what was dealt to each server for the decision, before it was sealed."""
+    """SHA-256 of what was dealt to the authority, likewise."""
     model_id: ModelId
+    """The face model that made the template."""
     model_digest: DigestField
     """SHA-256 of the model pack's manifest: vectors of two models are never compared."""
     subject_inner: SubjectInnerField = Field(repr=False)
     """HMAC(site salt, subject). Goes to the authority; reaches no statement."""
     subject_commitment: CommitmentField
+    """Commitment to the subject; the subscriber gets its opening."""
     document_type: DocumentType
+    """Which kind of document was read."""
     issued_at: UnixTime
+    """When it was signed."""
 
 
 class ConsentRecord(Message):
     """What the person agreed to, by the version of the text shown."""
 
     text_version: ConsentTextVersion
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+    """Which of the registered texts, as in the session request."""
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$", max_length=3)]
+    """In which language it was shown (ISO 639)."""
     purpose: Purpose
+    """As in the session request."""
     given_at: UnixTime
+    """When the person agreed."""
     salt: Salt = Field(repr=False)
-    """The digest stands in the statement; without this it would tell language and second."""
+    """Random. The record's digest stands in the statement, and without this it would tell language
+    and second."""
 
 
 class SubmissionAssertion(Message):
     """Signed by the device: these are the inputs that I captured, and what they are for."""
 
     session: SessionIdField
+    """The session's id."""
     key_id: KeyIdField
+    """The session key under which the probe is encrypted, as in the grant."""
     device: PartyId
+    """Who signs."""
     probe_digest: DigestField
+    """SHA-256 of the canonical probe ciphertext."""
     template_assertion_digest: DigestField
     """SHA-256 of the signed template assertion."""
     model_digest: DigestField
+    """The model pack that made the probe."""
     liveness_evidence_digest: DigestField | None
-    """Null where no liveness check was performed."""
+    """SHA-256 of the liveness evidence; null where no liveness check was performed."""
     consent_digest: DigestField
+    """SHA-256 of the consent record."""
     activation_commitment: CommitmentField
+    """Commitment to what is activated. One serves for one record."""
     purpose: Purpose
+    """As in the session request."""
     agent: PartyId
     """Pseudonym of the person at the counter."""
     outlet: PartyId
     """Pseudonym of the shop."""
     captured_at: UnixTime
+    """When the face was captured."""
 
 
 class Submission(Message):
@@ -84,6 +106,7 @@ class Submission(Message):
     max_bytes = SEALED_TEMPLATE_BYTES + SEALED_PROBE_BYTES + 2 * SMALL + EVIDENCE_BYTES
 
     session: SessionIdField
+    """The session's id, as in the path."""
     sealed_template: Annotated[
         bytes, Field(min_length=SEALED_TEMPLATE_BYTES, max_length=SEALED_TEMPLATE_BYTES, repr=False)
     ]
@@ -91,11 +114,14 @@ class Submission(Message):
     sealed_dealing: SealedDealingBytes
     """The authority's dealing, to the authority."""
     template_assertion: SignedBytes
+    """What the issuer signed."""
     sealed_probe: Annotated[
         bytes, Field(min_length=SEALED_PROBE_BYTES, max_length=SEALED_PROBE_BYTES, repr=False)
     ]
     """Probe ciphertext, to the gateway."""
     submission_assertion: SignedBytes
+    """What the device signed."""
     liveness_evidence: Annotated[bytes, Field(max_length=EVIDENCE_BYTES)] | None = Field(repr=False)
-    """An encoded LivenessTranscript."""
+    """An encoded LivenessTranscript that answers the offer's challenge; null where none is made."""
     consent: ConsentRecord
+    """What the person agreed to."""

@@ -18,19 +18,22 @@ from typing import Any, ClassVar, Final
 from unittest import mock
 from urllib.parse import unquote
 
-from gateway.auditor import app as auditor_app
+from gateway.auditor import composition as auditor_parts
 from gateway.auditor import keys as auditor_keys
 from gateway.auditor import service as auditor_service
+from gateway.auditor.app import create_app as create_auditor
 from gateway.auditor.config import AuditorSettings
 from gateway.auditor.register import Enrolled as _Party
 from gateway.auditor.register import Register
-from gateway.server import app as server_app
+from gateway.server import composition as gateway_parts
+from gateway.server.app import create_app as create_gateway
 from gateway.store import repositories as store
 from gateway.store.database import Database
 from gateway.wire.cose import SigningKey
 from gateway.wire.host import keystore
 from gateway.wire.requests import NonceMemory, sign_request
-from keys import app as authority_app
+from keys import composition as authority_parts
+from keys.app import create_app as create_authority
 from keys.custody import open_custody
 from tests.fuzz import trees
 from tests.fuzz.making import target
@@ -228,8 +231,8 @@ def _prepare_gateway(scratch: Path) -> Parse:
         model_id="buffalo/w600k",
         model_digest=parties.MODEL_DIGEST.hex(),
     )
-    with mock.patch.object(server_app, "NonceMemory", _Forgetful):
-        app = server_app.create_app(settings, lambda: NOW)
+    with mock.patch.object(gateway_parts, "NonceMemory", _Forgetful):
+        app = create_gateway(settings, lambda: NOW)
     database = Database(settings.database)
     with database.transaction() as connection:
         store.enrol_party(connection, "device", DEVICE.party, DEVICE.public.raw)
@@ -270,8 +273,8 @@ def _prepare_authority(scratch: Path) -> Parse:
     settings = sealed_authority(scratch, AUTHORITY.party, max_sessions=_SESSIONS)
     trust = SignedTrust(settings.trust_file, open_custody(settings, NOW).signing)
     trust.add("gateway", GATEWAY).add("device", DEVICE).add("issuer", ISSUER)
-    with mock.patch.object(authority_app, "NonceMemory", _Forgetful):
-        app = authority_app.create_app(settings, lambda: NOW, LocalSecrets())
+    with mock.patch.object(authority_parts, "NonceMemory", _Forgetful):
+        app = create_authority(settings, lambda: NOW, LocalSecrets())
     edge = Edge(app, GATEWAY)
     for number in range(_SESSIONS):
         session = golden.SESSION if number == 0 else bytes([number]) * 16
@@ -312,8 +315,8 @@ def _prepare_auditor(scratch: Path) -> Parse:
     def never(*_: object) -> Any:
         raise BrokenPromise("an evaluation was repeated whose inputs do not fit the demand")
 
-    with mock.patch.object(auditor_app, "NonceMemory", _Forgetful):
-        edge = Edge(auditor_app.create_app(settings, lambda: NOW, never), GATEWAY)
+    with mock.patch.object(auditor_parts, "NonceMemory", _Forgetful):
+        edge = Edge(create_auditor(settings, lambda: NOW, never), GATEWAY)
 
     def parse(data: bytes) -> str:
         with mock.patch.object(auditor_service, "ATTEMPTS", 10**9):

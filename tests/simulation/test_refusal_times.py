@@ -8,15 +8,16 @@ import secrets
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from gateway.server import app as server_app
+from gateway.server.app import application
+from gateway.server.composition import compose
 from gateway.wire.cose import SigningKey
 from gateway.wire.evaluation import ProductRequest
 from gateway.wire.host.clock import unix_time
@@ -195,8 +196,8 @@ class GatewaySite(World):
             model_id=self.counter.model.model_id,
             model_digest=self.counter.model.digest.hex(),
         )
-        with mock.patch.object(server_app, "GatewayService", return_value=self.service):
-            self.app: FastAPI = server_app.create_app(settings)
+        gateway = replace(compose(settings), service=self.service)
+        self.app: FastAPI = application(gateway, refusal_ms)
         self.vectors = pair(0.7)
         self.full, self.capped = secrets.token_bytes(32), secrets.token_bytes(32)
         self.used = secrets.token_bytes(32)

@@ -263,9 +263,9 @@ class World(Peers):
                 view = self.service.submit(session, parsed, digest_of(body), sender)
         except SealmatchError as error:
             return problem(error)
-        from gateway.server.app import _view
+        from gateway.server.answers import session_answer
 
-        return httpx.Response(200, json=_view(view))
+        return httpx.Response(200, json=session_answer(view).body())
 
 
 def trust_of(

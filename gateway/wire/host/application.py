@@ -11,8 +11,10 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Literal
 
 from fastapi import FastAPI
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -69,12 +71,22 @@ def new_application(
     return app
 
 
-def add_health(app: FastAPI, path: str) -> None:
-    """Let a supervisor ask whether the server answers."""
+class Health(BaseModel):
+    """The server answers."""
 
-    @app.get(path)
+    status: Literal["ok"] = Field(description="Always the same.")
+
+
+def add_health(app: FastAPI, path: str, **described: Any) -> None:
+    """Let a supervisor ask whether the server answers.
+
+    Args:
+        described: what FastAPI is told of the route.
+    """
+
+    @app.get(path, **described)
     async def health() -> Response:
-        return json_response({"status": "ok"})
+        return json_response(Health(status="ok").model_dump())
 
 
 @asynccontextmanager

@@ -1,0 +1,64 @@
+"""The auditor's parts put together: keys, list of parties, workers, and the service over them.
+
+``compose`` makes what the settings describe; the clock, and how evaluations are repeated, can be
+given. The routes know ``Auditor`` alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.auditor import keys
+from gateway.auditor.config import AuditorSettings
+from gateway.auditor.register import Register
+from gateway.auditor.repetition import RepetitionWorkers
+from gateway.auditor.service import AuditorService
+from gateway.auditor.verification import Auditing, Repeat
+from gateway.wire.host.clock import unix_time
+from gateway.wire.host.lifetime import Lifetime
+from gateway.wire.host.signed import SignedRequests
+from gateway.wire.requests import NonceMemory
+
+
+@dataclass(frozen=True)
+class Auditor:
+    """What the routes need, and what must run while they answer."""
+
+    service: AuditorService
+    gateways: SignedRequests
+    lifetime: Lifetime
+
+
+def compose(
+    settings: AuditorSettings,
+    clock: Callable[[], int] = unix_time,
+    repeat: Repeat | None = None,
+) -> Auditor:
+    """Put an auditor together from its data directory. Nothing runs yet.
+
+    Args:
+        repeat: how evaluations are repeated; in worker processes unless given.
+
+    Raises:
+        KeyFileError: the auditor's keys are missing, damaged or open to others.
+    """
+    with Lifetime.building() as lifetime:
+        held = keys.read_keys(settings)
+        register = Register(settings.register_file)
+        if repeat is None:
+            workers = RepetitionWorkers(
+                settings.workers, settings.worker_limits, settings.he_engine
+            )
+            repeat = lifetime.starting(workers).repeat
+        auditing = Auditing(
+            register,
+            held.sealing_key,
+            repeat,
+            settings.verify_assertions,
+            settings.accepted_policies,
+        )
+        service = AuditorService(held.signing_key, auditing, clock)
+        # Requests signed before this moment are refused: an earlier process may already have
+        # answered them, and what it counted of a demand's repetitions is gone.
+        nonces = NonceMemory(since=clock())
+        gateways = SignedRequests(register.gateway_by_key_id, nonces, clock, settings.public_hosts)
+        return Auditor(service, gateways, lifetime)

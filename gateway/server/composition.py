@@ -1,0 +1,134 @@
+"""The gateway's parts put together: keys, storage, peers, workers, log, and the service over them.
+
+``compose`` makes what the settings describe; clock and transports can be given. The routes know
+``Gateway`` alone, so a test serves one whose service is its own (``dataclasses.replace``).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+import sqlalchemy as sa
+
+from gateway.sequencing.reading import PublishedLog
+from gateway.server import keys
+from gateway.server.audit import Auditor
+from gateway.server.authority_client import AuditorClient, AuthorityClient
+from gateway.server.config import GatewaySettings
+from gateway.server.evaluation import EvaluationWorkers
+from gateway.server.policy import default_policy
+from gateway.server.running_log import RunningLog
+from gateway.server.service import GatewayService, Identity, Limits
+from gateway.server.sessions import OpenSessions
+from gateway.store import repositories as store
+from gateway.store.database import Database
+from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.host.clock import unix_time
+from gateway.wire.host.lifetime import Lifetime
+from gateway.wire.host.signed import SignedRequests
+from gateway.wire.host.tls import ClientTls
+from gateway.wire.requests import NonceMemory
+
+FindParty = Callable[[sa.Connection, bytes], VerifyKey | None]
+
+
+@dataclass(frozen=True)
+class Transports:
+    """How the gateway reaches the others."""
+
+    authority: httpx.Client
+    auditor: httpx.Client
+    witnesses: httpx.Client
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> "Transports":
+        """Over the network. Raises ``TlsMisconfigured``."""
+        auditor_tls = None if settings.auditor_ca is None else ClientTls(settings.auditor_ca)
+        return cls(
+            _transport(settings.authority_seconds, settings.authority_tls),
+            _transport(settings.auditor_seconds, auditor_tls),
+            httpx.Client(trust_env=False),
+        )
+
+    def close(self) -> None:
+        self.authority.close()
+        self.auditor.close()
+        self.witnesses.close()
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What the routes need, and what must run while they answer."""
+
+    service: GatewayService
+    devices: SignedRequests
+    readers: SignedRequests | None
+    """Who may read the log; None: anybody."""
+    published: PublishedLog
+    lifetime: Lifetime
+
+
+def compose(
+    settings: GatewaySettings,
+    clock: Callable[[], int] = unix_time,
+    transports: Transports | None = None,
+) -> Gateway:
+    """Put a gateway together; migrates its database. Nothing runs yet.
+
+    Raises:
+        KeyFileError: the gateway's keys are missing, damaged or open to others.
+        BadConfiguration, TlsMisconfigured: settings do not fit together.
+        Unavailable: the database does not answer.
+    """
+    with Lifetime.building() as lifetime:
+        held = keys.read_keys(settings)
+        identity = Identity(held.signing_key, held.sealing_key, settings.authority_key)
+        database = lifetime.closing(Database(settings.database))
+        database.migrate()
+        reach = lifetime.closing(transports or Transports.of(settings))
+        workers = lifetime.starting(
+            EvaluationWorkers(settings.workers, settings.worker_limits, settings.he_engine)
+        )
+        log = lifetime.closing(RunningLog(settings, held, database, reach.witnesses, clock))
+        lifetime.starting(log)
+        service = GatewayService(
+            identity,
+            default_policy(settings),
+            Limits(
+                settings.retention_days, settings.activations_per_subject, settings.liveness_policy
+            ),
+            database,
+            AuthorityClient(reach.authority, settings.authority_url, identity.signing, clock),
+            OpenSessions(settings.max_sessions, clock),
+            workers.begin,
+            log.publication,
+            clock,
+            _auditor(settings, reach.auditor, identity.signing, clock),
+        )
+        nonces = NonceMemory(since=clock())
+
+        def enrolled(find: FindParty) -> SignedRequests:
+            def look_up(key_id: bytes) -> VerifyKey | None:
+                with database.transaction() as connection:
+                    return find(connection, key_id)
+
+            return SignedRequests(look_up, nonces, clock, settings.public_hosts)
+
+        devices, readers = enrolled(store.device_by_key_id), enrolled(store.reader_by_key_id)
+        public = settings.log_read == "public"
+        return Gateway(service, devices, None if public else readers, log.published, lifetime)
+
+
+def _transport(seconds: float, tls: ClientTls | None) -> httpx.Client:
+    verify = True if tls is None else tls.context()
+    return httpx.Client(timeout=seconds, trust_env=False, verify=verify)
+
+
+def _auditor(
+    settings: GatewaySettings, transport: httpx.Client, key: SigningKey, clock: Callable[[], int]
+) -> Auditor | None:
+    pinned = settings.auditor
+    if pinned is None:
+        return None
+    url, auditor_key, sealing = pinned
+    return Auditor(AuditorClient(transport, url, key, clock), auditor_key, sealing)

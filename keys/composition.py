@@ -1,0 +1,81 @@
+"""The authority's parts put together: custody, trust, ledgers, keys' workers, and the service.
+
+``compose`` makes what the settings describe; clock and workers can be given. The routes know
+``Authority`` alone.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.wire.host.clock import unix_time
+from gateway.wire.host.lifetime import Lifetime
+from gateway.wire.host.signed import SignedRequests
+from gateway.wire.requests import NonceMemory
+from keys import custody
+from keys.audits import AuditLedger, coin
+from keys.caps import AttemptCaps
+from keys.config import AuthoritySettings
+from keys.service import AuthorityService, Settings
+from keys.sessions import SessionTable
+from keys.trust import TrustList
+from keys.workers import SecretSource, SecretWorkers
+
+log = logging.getLogger("sealmatch.authority")
+
+
+@dataclass(frozen=True)
+class Authority:
+    """What the routes need, and what must run while they answer."""
+
+    service: AuthorityService
+    gateways: SignedRequests
+    sessions: SessionTable
+    lifetime: Lifetime
+
+
+def compose(
+    settings: AuthoritySettings,
+    clock: Callable[[], int] = unix_time,
+    secrets: SecretSource | None = None,
+) -> Authority:
+    """Put an authority together from its data directory. Nothing runs yet.
+
+    Args:
+        secrets: where session keys are held; worker processes unless given.
+
+    Raises:
+        KeyFileError: the authority's keys are missing, damaged or open to others.
+        TrustListDamaged: the trust list does not follow from its signed history.
+    """
+    with Lifetime.building() as lifetime:
+        own = custody.open_custody(settings, clock())
+        trust = TrustList(settings.trust_file, own.chain_keys)
+        log.info("trust list: %d actions, head %s", len(trust.history()), trust.head().hex())
+        audits = AuditLedger(settings.audits_file, settings.audits.unanswered, clock)
+        lifetime.closing(audits)
+        caps = lifetime.closing(AttemptCaps(settings.caps_file, settings.caps, clock))
+        workers = lifetime.starting(
+            secrets or SecretWorkers(settings.workers, settings.worker_limits, settings.he_engine)
+        )
+        sessions = SessionTable(settings.max_sessions, clock)
+        lifetime.ending(sessions.clear)
+        service = AuthorityService(
+            Settings(
+                settings.party,
+                settings.session_seconds,
+                settings.audits,
+                settings.accepted_policies,
+            ),
+            own,
+            trust,
+            sessions,
+            caps,
+            audits,
+            workers.make,
+            clock,
+            coin,
+        )
+        nonces = NonceMemory(since=clock())
+        gateways = SignedRequests(trust.gateway_by_key_id, nonces, clock, settings.public_hosts)
+        return Authority(service, gateways, sessions, lifetime)
