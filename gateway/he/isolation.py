@@ -17,12 +17,14 @@ import multiprocessing
 import queue
 import resource
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from types import ModuleType
 from typing import Any, Final, Protocol, TypeVar
 
 from gateway.wire import cbor
@@ -146,7 +148,7 @@ class Worker:
             daemon=True,
             name="sealmatch-worker",
         )
-        with without_caches():
+        with _without_our_command(), without_caches():
             self._process.start()
         theirs.close()
         if not self._pipe.poll(_START_SECONDS) or self._pipe.recv_bytes(_ANSWER_BYTES) != b"ready":
@@ -205,6 +207,25 @@ class WorkerPool:
         """Kill all workers."""
         while self.workers:
             self.workers.pop().stop()
+
+
+_starting = threading.Lock()
+
+
+@contextmanager
+def _without_our_command() -> Iterator[None]:
+    """A process that is started within imports its workshop, and not the server's command.
+
+    ``multiprocessing`` has a new process import its parent's main module once more: that of a
+    server, with its web framework and its database, which no worker needs.
+    """
+    with _starting:
+        ours = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = ours
 
 
 def _answer(data: bytes) -> tuple[str, Any]:

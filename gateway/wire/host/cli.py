@@ -4,14 +4,14 @@ Exit status: 0 done, 1 failure with a line on stderr, 2 usage.
 """
 
 import argparse
+import contextlib
+import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
-
-from starlette.types import ASGIApp
 
 from gateway.wire.errors import CallerMisuse, SealmatchError
 from gateway.wire.host import memory
@@ -19,6 +19,8 @@ from gateway.wire.host.server_settings import HostSettings
 from gateway.wire.host.serving import operator_log, serve
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     Subcommands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _MAX_TABLE_BYTES = 16 * 2**20
@@ -26,6 +28,13 @@ _MAX_TABLE_BYTES = 16 * 2**20
 S = TypeVar("S", bound=HostSettings)
 
 Run = Callable[[argparse.Namespace, S], int]
+
+FAILURES = (SealmatchError, OSError, ValueError)
+"""What an operator is told in one line."""
+
+
+class CommandFailed(SealmatchError):
+    """An operator command failed; the text is what it says about it."""
 
 
 class OperatorCommand(Generic[S]):
@@ -69,7 +78,7 @@ class OperatorCommand(Generic[S]):
         sub.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         for option in map(_option, self._overriding):
             sub.add_argument(option, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        sub.set_defaults(run=partial(self._run, run))
+        sub.set_defaults(run=partial(self._run, run), command=run)
         return sub
 
     def group(self, name: str, text: str) -> "Subcommands":
@@ -99,25 +108,46 @@ class OperatorCommand(Generic[S]):
         options = self._parser.parse_args(arguments)
         try:
             return int(options.run(options))
-        except (SealmatchError, OSError, ValueError) as error:
-            print(f"{self._prog}: {error}", file=sys.stderr)
+        except FAILURES as error:
+            print(self._failure(error), file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             return 0
 
+    def output(self, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+        """Run one command as a part of another program, and return what it prints.
+
+        The keys that it opens are in that program's memory, which stays as inspectable as it is.
+
+        Raises:
+            CommandFailed: the exit status would not be 0; the text is the line on stderr.
+        """
+        options = self._parser.parse_args(arguments)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                status = int(options.command(options, self._read(options, environment)))
+        except FAILURES as error:
+            raise CommandFailed(self._failure(error)) from None
+        if status:
+            raise CommandFailed(f"{self._prog}: {status}")
+        return printed.getvalue()
+
     def _run(self, run: "Run[S]", options: argparse.Namespace) -> int:
-        settings = self._settings.read(options.config, self._environment(options))
+        settings = self._read(options, os.environ)
         memory.protect("off", inspectable=settings.inspectable)
         return run(options, settings)
 
-    def _environment(self, options: argparse.Namespace) -> dict[str, str]:
+    def _failure(self, error: Exception) -> str:
+        return f"{self._prog}: {error}"
+
+    def _read(self, options: argparse.Namespace, environment: Mapping[str, str]) -> S:
         given = {name: getattr(options, name) for name in self._overriding}
         prefix = self._settings.prefix
         own = {f"{prefix}_{n}".upper(): value for n, value in given.items() if value is not None}
-        return {**os.environ, **own}
+        return self._settings.read(options.config, {**environment, **own})
 
 
-def run_server(name: str, create_app: Callable[[S], ASGIApp], settings: S) -> int:
+def run_server(name: str, create_app: "Callable[[S], ASGIApp]", settings: S) -> int:
     """Serve until Ctrl-C, with the operator's log on stderr.
 
     Raises:

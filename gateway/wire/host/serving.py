@@ -4,18 +4,18 @@ The line is printed when the server answers: a program that reads it can connect
 Access logs are off: they would keep who asked when. Core dumps are switched off.
 """
 
-import json
 import logging
 import resource
 import socket
 import sys
 from pathlib import Path
-
-import uvicorn
-from starlette.types import ASGIApp
+from typing import TYPE_CHECKING
 
 from gateway.wire.errors import SealmatchError
 from gateway.wire.host.tls import ServerTls
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 BACKLOG = 2048
 GRACE_SECONDS = 5
@@ -44,29 +44,21 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-class _Server(uvicorn.Server):
-    """Says that it is ready once it is: listening, workers started."""
-
-    announce: tuple[str, str, int]
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and not self.should_exit:
-            name, host, port = self.announce
-            print(json.dumps({"ready": name, "host": host, "port": port}), flush=True)
-
-
-def serve(app: ASGIApp, name: str, host: str, port: int, tls: ServerTls | None) -> None:
+def serve(app: "ASGIApp", name: str, host: str, port: int, tls: ServerTls | None) -> None:
     """Serve until told to stop.
 
     Raises:
         CannotListen: the address cannot be bound.
         TlsMisconfigured: certificate or key cannot be used.
     """
+    import uvicorn  # noqa: PLC0415  operator commands start without a web server
+
+    from gateway.wire.host.announced import AnnouncedServer  # noqa: PLC0415  likewise
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     context = None if tls is None else tls.context()
     listener = bind(host, port)
-    server = _Server(
+    server = AnnouncedServer(
         uvicorn.Config(
             app,
             access_log=False,
@@ -76,9 +68,9 @@ def serve(app: ASGIApp, name: str, host: str, port: int, tls: ServerTls | None) 
             timeout_graceful_shutdown=GRACE_SECONDS,
             h11_max_incomplete_event_size=16 * 1024,
             ssl_context_factory=None if context is None else lambda *_: context,
-        )
+        ),
+        (name, *listener.getsockname()[:2]),
     )
-    server.announce = (name, *listener.getsockname()[:2])
     with listener:
         server.run(sockets=[listener])
     if not server.started:

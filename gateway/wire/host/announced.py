@@ -1,0 +1,21 @@
+"""A web server that says when it answers. Apart from ``serving``: it loads uvicorn."""
+
+import json
+import socket
+
+import uvicorn
+
+
+class AnnouncedServer(uvicorn.Server):
+    """Says that it is ready once it is: listening, workers started."""
+
+    def __init__(self, config: uvicorn.Config, announce: tuple[str, str, int]) -> None:
+        """``announce``: name, host and port of the line on stdout."""
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            name, host, port = self._announce
+            print(json.dumps({"ready": name, "host": host, "port": port}), flush=True)
