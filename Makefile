@@ -31,7 +31,7 @@ lint: env
 	$(BIN)/lint-imports
 
 test: lint models
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=20
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --python-version 3.11 -q \

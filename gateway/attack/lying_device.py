@@ -93,25 +93,30 @@ def run(site: Site, disabled: str | None, tell: Progress) -> Report:
         victim = face("victim of a device")
         honest = another_picture(victim, 0.7, "the victim, live")
         expect(device.values(victim, _both(probe_signs(honest))), "MATCH")
-        if until:
-            _wrap(device, report, tell, until)
-            return report
-        tell(f"strangers' faces ({STRANGERS}), values that are no signs ({SLOTS})")
-        strangers = [device.values(victim, stranger(i)) for i in range(STRANGERS)]
-        _report(report, "a stranger's face", strangers)
-        alone = [device.values(v, one_slot()) for v in victims(SLOTS)]
-        _report(report, "one large value and no signs", alone)
-        tell(f"square roots of one ({ROOTS})")
-        signs = _both(probe_signs(face("everybody")))
-        roots = [device.phase(v, _root, signs) for v in victims(ROOTS)]
-        _report(report, "a phase that is no sign and whose square is one", roots)
-        _wrap(device, report, tell, NOISY)
-        tell("the portrait itself, and a template of another session")
-        shown = probe_signs(victim), probe_signs(another_picture(victim, 0.93, "shown again"))
-        portrait = [device.values(victim, np.concatenate(shown))]
-        _report(report, "the document's own portrait as the live face", portrait)
-        carried = [device.carried_over(victim) for _ in range(CARRIED)]
-        _report(report, "a template sealed for another session", carried)
+        if disabled in (None, "rho"):
+            tell(f"values that are no signs ({SLOTS})")
+            alone = [device.values(v, one_slot()) for v in victims(SLOTS)]
+            _report(report, "one large value and no signs", alone)
+        if disabled in (None, "beta"):
+            tell(f"square roots of one ({ROOTS})")
+            signs = _both(probe_signs(face("everybody")))
+            roots = [device.phase(v, _root, signs) for v in victims(ROOTS)]
+            _report(report, "a phase that is no sign and whose square is one", roots)
+        if disabled in (None, "omega"):
+            tell(f"a stranger's signs with inflated noise (up to {until or NOISY})")
+            noisy = _wrap(device, until) if until else [_noise(device, v) for v in victims(NOISY)]
+            _report(report, "a stranger's signs and noise that wraps", noisy)
+        if disabled in (None, "replay-bound"):
+            tell("the portrait itself")
+            shown = probe_signs(victim), probe_signs(another_picture(victim, 0.93, "shown again"))
+            portrait = [device.values(victim, np.concatenate(shown))]
+            _report(report, "the document's own portrait as the live face", portrait)
+        if disabled is None:
+            tell("strangers' faces, and templates of other sessions")
+            strangers = [device.values(victim, stranger(i)) for i in range(STRANGERS)]
+            _report(report, "a stranger's face", strangers)
+            carried = [device.carried_over(victim) for _ in range(CARRIED)]
+            _report(report, "a template sealed for another session", carried)
     return report
 
 
@@ -140,15 +145,19 @@ def _noisy(engine: Engine, signs: Values) -> Words:
     return forging.inflated(engine, signs, _SPREAD)
 
 
-def _wrap(device: Device, report: Report, tell: Progress, tries: int) -> None:
-    """A stranger's signs with inflated noise, until one is accepted."""
-    tell(f"a stranger's signs with inflated noise (up to {tries})")
+def _noise(device: Device, victim: Face) -> Answer:
+    """A stranger's signs with inflated noise."""
+    return device.phase(victim, _noisy, stranger(0))
+
+
+def _wrap(device: Device, tries: int) -> list[Answer]:
+    """The same, until it is accepted."""
     answers: list[Answer] = []
     for victim in victims(tries):
-        answers.append(device.phase(victim, _noisy, stranger(0)))
+        answers.append(_noise(device, victim))
         if answers[-1].matched:
             break
-    _report(report, "a stranger's signs and noise that wraps", answers)
+    return answers
 
 
 def _both(lane: Values) -> Values:

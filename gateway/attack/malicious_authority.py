@@ -52,7 +52,7 @@ def run(site: Site, disabled: str | None, tell: Progress) -> Report:
     """An authority that turns decisions round, and two that ask their own questions."""
     report = Report(NAME, HOLDS, disabled)
     found = {}
-    for mode in (TURN, ASK, ASK_ASIDE):
+    for mode in (TURN, ASK) if disabled else (TURN, ASK, ASK_ASIDE):
         tell(f"{SESSIONS} registrations with an authority that departs from the protocol: {mode}")
         ground = site.ground(authority=f"{_MODULE} {mode}")
         found[mode] = _register(ground, mode)

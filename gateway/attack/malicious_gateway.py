@@ -78,7 +78,10 @@ class Victim:
 
 
 def run(site: Site, disabled: str | None, tell: Progress) -> Report:
-    """Oracle, second answers, foreign parts, forged and lax decisions."""
+    """Oracle, second answers, foreign parts, forged and lax decisions.
+
+    With a defence disabled what it stops.
+    """
     report = Report(NAME, HOLDS, disabled)
     if disabled in (None, "audit"):
         _dictate(site, disabled, report, tell)
@@ -88,15 +91,19 @@ def run(site: Site, disabled: str | None, tell: Progress) -> Report:
     ground = site.ground(None if disabled == "halves" else disabled)
     dealing = undivided_dealings(GATEWAY) if disabled == "halves" else nullcontext()
     with dealing, Counter(ground) as counter, CrookedGateway(ground, counter) as gateway:
-        tell("reading scores off the authority's values")
-        _read_values(gateway, report)
-        tell(f"asking about one template in {QUESTIONS} sessions")
-        _ask_about_template(gateway, report)
-        tell("asking again and again in one session")
-        _ask_again(gateway, report)
-        tell("with parts of other sessions and of its own, forging decisions")
-        _use_foreign_parts(gateway, counter, report)
-        _forge_receipts(gateway, counter, report)
+        if disabled in (None, "halves"):
+            tell("reading scores off the authority's values")
+            _read_values(gateway, report)
+        if disabled in (None, "caps"):
+            tell(f"asking about one template in {QUESTIONS} sessions")
+            _ask_about_template(gateway, report)
+        if disabled in (None, "one-answer"):
+            tell("asking again and again in one session")
+            _ask_again(gateway, report)
+        if disabled is None:
+            tell("with parts of other sessions and of its own, forging decisions")
+            _use_foreign_parts(gateway, counter, report)
+            _forge_receipts(gateway, counter, report)
     report.remark("an outcome that it dictates goes unseen where no audit is demanded: the rate")
     return report
 

@@ -10,13 +10,11 @@ from tests.faces_data import pipeline
 from tests.support.commands import Photographs
 from tests.support.settings import inherited
 
-WITH_CAPS = ("test_attacks", "test_caps")
-
 
 @pytest.fixture(scope="module", autouse=True)
-def lifted_caps(request: pytest.FixtureRequest) -> Iterator[None]:
+def lifted_caps() -> Iterator[None]:
     """The servers of a module inherit these settings."""
-    with inherited(caps=request.module.__name__.endswith(WITH_CAPS)):
+    with inherited():
         yield
 
 

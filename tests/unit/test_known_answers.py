@@ -1,6 +1,6 @@
 """Sessions with known answers: right when the authority is honest, wrong when it lies.
 
-``e2e/test_attacks.py`` has such an authority behind real servers.
+``e2e/attacks/test_authority.py`` has such an authority behind real servers.
 """
 
 from __future__ import annotations

@@ -1,0 +1,41 @@
+"""``sealmatch attack``: with all defences on nothing is recovered; without its defence, something.
+
+The second is the positive control of the first: it shows that each attack is a real one, that each
+figure of the threat model is measured by something that can fail.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.attack.deployment import Site, prepare
+from tests.support.settings import inherited
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lifted_caps() -> Iterator[None]:
+    """Caps are a defence: here they stay."""
+    with inherited(caps=True):
+        yield
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys and enrolments, made once. They outlive each module, and so would patched settings."""
+    with inherited(caps=True):
+        return prepare(tmp_path_factory.mktemp("attacks") / "prepared")
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Site]:
+    """With all defences on; attackers share deployments, as in the command."""
+    with Site(tmp_path_factory.mktemp("guarded"), prepared) as made:
+        yield made
+
+
+@pytest.fixture
+def weakened(tmp_path: Path, prepared: Path) -> Iterator[Site]:
+    """Servers of one test's own."""
+    with Site(tmp_path, prepared) as made:
+        yield made

@@ -1,0 +1,62 @@
+"""``sealmatch attack`` as a command, and that no attacker and no defence is left out."""
+
+import json
+
+import pytest
+
+from gateway.attack import enumerator
+from gateway.attack.catalogue import ATTACKERS, DEFENCES, attackers_stopped_by
+from gateway.attack.deployment import Site
+from gateway.attack.weakened import _WEAKENINGS, replace
+from gateway.cli.main import main
+from tests.support.attacks import BY_THE_COUNTER, SUCCESSES, TRIES
+
+
+def test_every_attacker_and_every_defence_is_shown_to_matter() -> None:
+    assert {(name, defence) for name, defence, _, _ in SUCCESSES} == {
+        (name, defence) for name, one in ATTACKERS.items() for defence in one.defences
+    }
+    assert {defence for _, defence, _, _ in SUCCESSES} == set(DEFENCES)
+    assert set(DEFENCES) - set(_WEAKENINGS) == BY_THE_COUNTER
+    assert all(attackers_stopped_by(defence) for defence in DEFENCES)
+    assert set(TRIES) == set(ATTACKERS)
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+@pytest.mark.parametrize("disabled", [None, "openings"])
+def test_the_command_says_what_came_of_it(
+    disabled: str | None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(enumerator, "GUESSES", 10_000)
+    options = ["--disable", disabled] if disabled else []
+    assert main(["attack", "enumerator", "--json", *options]) == 0
+    result = json.loads(capsys.readouterr().out)
+    (attack,) = result["attacks"]
+    assert result["asExpected"]
+    assert (attack["attacker"], attack["disabled"]) == ("enumerator", disabled)
+    assert attack["succeeded"] == bool(disabled)
+    assert (attack["recovered"] == "nothing") == (disabled is None)
+    assert all(one["tries"] >= 30_000 for one in attack["attempts"])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nobody"], ["disk-thief", "--disable", "pad"], ["--disable", "tls"]]
+)
+def test_what_cannot_be_shown_is_a_usage_error(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["attack", *arguments])
+    assert ended.value.code == 2
+
+
+def test_the_list_names_every_attacker_and_defence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attack", "--list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in (*ATTACKERS, *DEFENCES))
+
+
+def test_a_weakening_that_no_longer_fits_the_server_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match="out of date"):
+        replace(Site, "no_such_thing", None)
