@@ -1,16 +1,16 @@
-"""Public-key side of the homomorphic encryption: nothing here can decrypt.
+"""The public-key side of the homomorphic encryption: nothing here can decrypt.
 
-engine       SEAL behind a small interface; engine_tenseal, the second build of it
+engine       SEAL behind a small interface; engine_tenseal is a second build of SEAL
 layout       what SEAL loads and saves, written and read by us
 ring         exact arithmetic on NTT words, and the two numbers of which a lane is made
 frame        unit embedding -> signs, or small integers
 encryption   vector -> probe or template ciphertext under a verified session key
 session_key  the half of a key that nobody chooses; the authority's grant, verified
 randomness   one seed -> every random value of an evaluation
-product      the padded product, which says nothing for any but a well-formed probe
+product      the padded product, which says nothing unless the probe is well-formed
 dcf          distributed comparison: [x < r] in two shares
 interval     the private decision: dealing, shares, and the bit that they make
-evaluation   all of it for one session: what an auditor repeats
+evaluation   the whole evaluation of one session: what an auditor repeats
 transcript   the messages so far, as the randomness sees them
 isolation    worker processes for what touches a peer's words
 """

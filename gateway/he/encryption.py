@@ -1,8 +1,8 @@
 """Vectors to ciphertexts: two lanes of 4096 slots (protocol, section 4).
 
-Template: its vector in both lanes. Probe: the probe in lane 0, the action vector in lane 1; before
-liveness exists that is the probe again. Both functions take a *verified* session key: there is no
-way to encrypt a face under a key that nobody vouched for.
+A template has its vector in both lanes. A probe has the probe in lane 0 and the action vector in
+lane 1; without a liveness check that is the probe again. Both functions take a *verified* session
+key: there is no way to encrypt a face under a key that nobody vouched for.
 """
 
 import numpy as np

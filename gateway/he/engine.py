@@ -1,9 +1,9 @@
 """The homomorphic encryption engine: SEAL's BGV behind a small interface (protocol, section 3).
 
-Checked residues go in and residues come out (``gateway.he.layout``); SEAL objects do not leave this
-module, ``engine_tenseal`` and the key authority. Two builds of SEAL serve, word for word the same
-where an operation is deterministic: SEAL 4.4.0 of the package ``seal-python``, which is the default
-because it has the newer security fixes, and the older SEAL of ``tenseal.sealapi``.
+Checked residues go in and residues come out (``gateway.he.layout``). SEAL objects do not leave this
+module, ``engine_tenseal`` and the key authority. There are two builds of SEAL. The default is SEAL
+4.4.0 of the package ``seal-python``, because it has the newer security fixes. The other is the
+older SEAL of ``tenseal.sealapi``. Where an operation is deterministic, both give the same words.
 
 This interface has no operation that takes a secret key. ``key_generator`` makes the object that
 draws one; only ``keys.authority`` calls it.
@@ -129,8 +129,8 @@ class Engine:
     def overwrite_pool(self, blocks: Mapping[int, int]) -> None:
         """Overwrite blocks that SEAL's pool keeps for reuse; it does not clear them itself.
 
-        It keeps them by size and gives out the last returned first, so zeroed plaintexts of each
-        size in use take those of the work that just ended.
+        The pool keeps blocks by size and gives out the last returned one first. So zeroed
+        plaintexts of each size in use take the blocks of the work that just ended.
         """
         for polynomials, count in blocks.items():
             held = [self.library.Plaintext(polynomials * N) for _ in range(count)]

@@ -1,7 +1,8 @@
 """The older SEAL that the package ``tenseal`` builds: a second engine, word for word the same.
 
-An independent build against which the default one is tested, and a way out should that be
-abandoned. It reads and writes files only, compresses what it saves, and takes slots as lists.
+It is an independent build. The default one is tested against it, and it is a way out if the default
+one is abandoned. It reads and writes only files, compresses what it saves, and takes slots as
+lists.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """The homomorphic evaluation of one session: deterministic given inputs, nonce and seed.
 
-Somebody who is later given the same computes the same bytes, word for word (protocol, sections 7
-and 10). The seed serves one evaluation; ``close`` overwrites it. The order: the seed is committed
-to, the authority answers with a nonce, the product is made, the authority answers with masked
-values, both parties' shares decide.
+Whoever is later given the same three computes the same bytes, word for word (protocol, sections 7
+and 10). The seed serves one evaluation; ``close`` overwrites it. This is the order: the gateway
+commits to the seed, the authority answers with a nonce, the gateway makes the product, the
+authority answers with masked values, both parties' shares decide.
 """
 
 from dataclasses import dataclass, field
@@ -138,8 +138,8 @@ class Evaluation:
         """Take pads off the authority's values, add this side's half of r, compare in shares.
 
         Raises:
-            CallerMisuse: before the product, or a second time. Each further answer of the authority
-                that is opened tells it one more bit of the score.
+            CallerMisuse: before the product, or a second time. Each further answer to the authority
+                would tell it one more bit of the score.
         """
         if self._score is None or self._answered:
             raise CallerMisuse("the shares come after the product, and once")

@@ -3,13 +3,13 @@
 Eight fixed rotations of R^512, each three rounds of (flip signs by a public pattern, Walsh-Hadamard
 transform / sqrt(512)); their 4096 outputs, times sqrt(512), are y = R x, each with mean square 1
 and R^T R = 4096 I. The probe is the signs of y, the template round(2 y). All sign vectors have the
-same length, which is why a client cannot choose its own; the signs of so many projections keep the
-order of cosines.
+same length, so a client cannot choose the length of its probe. The signs of so many projections
+keep the order of cosines.
 
-Exact, so that any language gives the same integers: x is rounded to multiples of 2^-24 once, and
-from there on everything is sums and differences of integers below 2^42, which floating point holds
-exactly in whatever order they are added. In these units y = Y / 2^33, and the template is Y / 2^32,
-rounded, ties to even.
+The computation is exact, so that any language gives the same integers. x is rounded to multiples of
+2^-24 once. From there on everything is sums and differences of integers below 2^42, which floating
+point holds exactly in whatever order they are added. In these units y = Y / 2^33, and the template
+is Y / 2^32, rounded, ties to even.
 """
 
 import hashlib

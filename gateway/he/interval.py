@@ -1,8 +1,8 @@
 """The private decision: lo <= v <= hi, and nobody sees v (protocol, section 6). No I/O.
 
 The issuer deals r = r_0 + r_1 modulo t and the keys of f(x) = [x < r]. Both servers know m = v + r,
-which is uniform to each by the half of r that it lacks. With W = hi - lo + 1, x = m - lo and x' = x
-- W (all modulo t),
+which is uniform to each of them, because each lacks one half of r. With W = hi - lo + 1,
+x = m - lo and x' = x - W (all modulo t),
 
     [lo <= v <= hi]  =  [x < W]  xor  f(x)  xor  f(x').
 
@@ -35,7 +35,7 @@ def deal(random: Callable[[int], bytes]) -> tuple[Dealing, Dealing]:
     """Draw r of each lane and deal it.
 
     Args:
-        random: uniform bytes of the operating system, so many as it is asked for.
+        random: gives as many uniform bytes of the operating system as it is asked for.
 
     Returns:
         The gateway's dealing, and the authority's.

@@ -1,13 +1,13 @@
 """Homomorphic work on a peer's input runs in processes that may die.
 
-The canonical decoder admits no malformed word, but what SEAL does with the words is C++ fed by
-strangers. So it happens in worker processes with limits on memory and time, without core dumps,
-that end with their parent. A worker that dies, hangs, outgrows its limit or answers what its method
-never does is replaced; the call it served fails, the server goes on.
+The canonical decoder admits no malformed word. But SEAL, which works on the words, is C++ fed by
+strangers. So this work happens in worker processes that have limits on memory and time and no core
+dumps, and that end with their parent. A worker that dies, hangs, outgrows its limit or answers what
+its method never answers is replaced. The call that it served fails; the server goes on.
 
 Parent and worker exchange deterministic CBOR over a pipe, never pickles: a worker that an input
 has taken over must not be able to run code in its parent. Arguments and results are bytes,
-integers, texts and lists of them; each caller reads its result strictly, and no text of a worker
+integers, texts and lists of them. Each caller reads its result strictly, and no text of a worker
 reaches a peer.
 """
 
@@ -214,10 +214,10 @@ _starting = threading.Lock()
 
 @contextmanager
 def _without_our_command() -> Iterator[None]:
-    """A process that is started within imports its workshop, and not the server's command.
+    """A process started within this context imports its workshop, and not the server's command.
 
-    ``multiprocessing`` has a new process import its parent's main module once more: that of a
-    server, with its web framework and its database, which no worker needs.
+    ``multiprocessing`` makes a new process import its parent's main module once more. For a server
+    that brings its web framework and its database, which no worker needs.
     """
     with _starting:
         ours = sys.modules["__main__"]
@@ -229,7 +229,7 @@ def _without_our_command() -> Iterator[None]:
 
 
 def _answer(data: bytes) -> tuple[str, Any]:
-    """Status and value. Raises ``ValueError`` for a failure, or what no worker of ours says."""
+    """Status and value. Raises ``ValueError`` for a failure, or for what no worker of ours says."""
     answer = cbor.decode(data)
     if not isinstance(answer, list) or len(answer) != 2:
         raise ValueError("not an answer")

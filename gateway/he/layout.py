@@ -1,8 +1,8 @@
 """SEAL's uncompressed layout, written and read by us.
 
-Checked words go in through a layout in which every number is ours; what SEAL saved is accepted only
-if it is exactly the layout expected. No byte off the wire is ever handed to SEAL's loader, and
-nothing touches a disk: a build of SEAL that reads files only gets an anonymous one in memory.
+Checked words go in through a layout in which every number is ours. What SEAL saved is accepted only
+if it is exactly the expected layout. SEAL's loader never gets a serialisation off the wire. Nothing
+touches a disk: a build of SEAL that reads only files gets an anonymous file in memory.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The product that says nothing for any but a well-formed probe, padded (protocol, 5 and 7).
+"""The padded product, which says nothing unless the probe is well-formed (protocol, 5 and 7).
 
     C = P * (omega T + t beta + rho * P),  switched down to Q'
 
@@ -6,10 +6,10 @@ with rho uniform modulo t, one per slot; beta uniform in [-2^76, 2^76), one per 
 to the first polynomial; omega a uniform unit modulo t. If every slot of P holds 1 or -1, then rho *
 P * P is rho, and the lane's sum is omega v plus the sum of rho, which the gateway takes off again.
 
-Then u (b, a) + (0, t e1) is added, an encryption of zero. Of the first polynomial the authority
-needs two numbers, each of which gets a uniform pad modulo Q'. The second is c1 + u a + t e1, a
-ring-LWE sample in an a that nobody chose; the third depends on what the encryptors drew and not on
-what they encrypted.
+Then an encryption of zero is added: u (b, a) + (0, t e1). Of the first polynomial the authority
+needs two numbers, and each gets a uniform pad modulo Q'. The second polynomial is c1 + u a + t e1,
+a ring-LWE sample in an a that nobody chose. The third depends on what the encryptors drew, and not
+on what they encrypted.
 """
 
 from dataclasses import dataclass, field

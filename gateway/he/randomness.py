@@ -2,8 +2,8 @@
 
 key(label) = SHAKE-256("sealmatch/bgv8192-2" || 0x00 || len(label) || label || transcript || seed),
 32 bytes; stream(label) = AES-256 in counter mode under that key, from counter 0, over zeros. One
-label per draw, so the evaluation is deterministic given inputs and seed and anyone who is given
-both can repeat it. ``len`` is one byte. Never numpy's generators.
+label per draw. So the evaluation is deterministic given inputs and seed, and whoever is given both
+can repeat it. ``len`` is one byte. numpy's generators are never used.
 
 How bytes become values, always in order, skipping what is rejected (integers little-endian):
 - modulo t: 4 bytes, the low 27 bits, rejected at or above t;
@@ -37,7 +37,7 @@ CBD_BITS = 21
 """The centred binomial takes 21 + 21 bits: variance 10.5, as SEAL's own error (SD 3.2)."""
 
 FLOOD_LOW_BITS = 36
-"""So many that t times the low part fits in a word."""
+"""As many as keep t times the low part within a word."""
 
 _TERNARY_BOUND = 255
 _KEY_BYTES = 32

@@ -1,10 +1,10 @@
 """The session key: half of it made by the authority, half by nobody (protocol, section 3.3).
 
-The public key is (b, a). Only b travels; a is expanded by each party for itself from both nonces,
-which are fixed before the authority is asked: whoever could choose a could hide a trapdoor in it.
+The public key is (b, a). Only b travels. Each party expands a for itself from both nonces, which
+are fixed before the authority is asked: whoever could choose a could hide a trapdoor in it.
 
 Client and issuer each check the authority's grant with the authority key that they pin, before
-they encrypt anything: a gateway cannot slip in a key of its own.
+they encrypt anything. So a gateway cannot slip in a key of its own.
 """
 
 import hashlib

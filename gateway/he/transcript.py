@@ -1,8 +1,8 @@
 """The messages of a session so far, as the randomness sees them (protocol, sections 6 and 7).
 
-A digest over the grant (which names the public key), the policy, both assertions, both ciphertexts
-and the authority's nonce, which is drawn after all the others are fixed: nobody, the gateway
-included, knows a value of the evaluation while a probe can still be chosen.
+The transcript is a digest over the grant (which names the public key), the policy, both assertions,
+both ciphertexts and the authority's nonce. The nonce is drawn after all the others are fixed. So
+nobody, not even the gateway, knows a value of the evaluation while a probe can still be chosen.
 """
 
 from gateway.wire import cbor
