@@ -246,8 +246,10 @@ def test_a_request_that_waited_beyond_expiry_finds_nothing(clock: Clock) -> None
     table, opened = SessionTable(10, clock), session()
     table.add(opened)
     outcome: list[object] = []
+    waiting = threading.Event()
 
     def second() -> None:
+        waiting.set()
         try:
             with table.locked(A) as held:
                 outcome.append(held)
@@ -257,10 +259,11 @@ def test_a_request_that_waited_beyond_expiry_finds_nothing(clock: Clock) -> None
     thread = threading.Thread(target=second, daemon=True)
     with table.locked(A):
         thread.start()
-        thread.join(0.2)  # on an idle machine it is waiting for the lock now
+        waiting.wait(3)
+        thread.join(0.2)  # it is waiting for the lock now
         assert thread.is_alive()
         clock.now = NOW + 301
-    thread.join(PATIENCE)
+    thread.join(3)
     assert not thread.is_alive()
     assert isinstance(outcome[0], SessionNotFound)
 
