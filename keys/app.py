@@ -30,7 +30,7 @@ from keys.workers import SecretSource
 log = logging.getLogger("sealmatch.authority")
 
 SWEEP_SECONDS = 5
-"""Interval at which expired keys are destroyed when nobody asks for anything."""
+"""Interval at which expired keys are destroyed while no requests come."""
 
 
 def create_app(

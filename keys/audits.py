@@ -1,13 +1,13 @@
 """When an audit is demanded, and what happens to a gateway that leaves demands unanswered.
 
-The coin falls after values and shares have arrived and before anything of them is compared: the
+The coin is tossed after values and shares have arrived and before anything is compared. So the
 gateway cannot foresee it, and it cannot depend on an outcome that does not exist. A cheating
-gateway would simply abandon every audited session. So a demand is on disk before it leaves, and
-goes when its report has come; after a few that were never answered the gateway gets no decision
-any more, until the authority's operator has looked into it and cleared them (protocol, section 10).
+gateway would simply abandon every audited session. So a demand is on disk before it leaves, and is
+removed when its report has come. After a few unanswered demands the gateway gets no decision any
+more, until the authority's operator has looked into it and cleared them (protocol, section 10).
 
-What is stored: the gateway's name and the time until which the report was awaited; for a demand
-that was answered, nothing.
+What is stored of an unanswered demand: the gateway's name and the time until which the report was
+awaited. Of an answered demand nothing is stored.
 """
 
 import secrets

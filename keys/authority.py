@@ -4,15 +4,15 @@ What it does with one, completely:
 
 1. ``SessionSecret.make``    draws a key pair and returns b, the public half that nobody else makes.
    The other half, a, is given: it follows from both parties' nonces.
-2. ``SessionSecret.answer``  computes c1 s + c2 s^2 of a padded product, once, takes the two numbers
-   on which the lanes depend, adds the two padded ones, divides by omega and adds its half of r. The
-   gateway padded the two numbers uniformly, so what is computed here says nothing.
+2. ``SessionSecret.answer``  computes c1 s + c2 s^2 of a padded product, once. It takes the two
+   numbers on which the lanes depend, adds the two padded ones, divides by omega and adds its half
+   of r. The gateway padded the two numbers uniformly, so the result says nothing.
 3. ``SessionSecret.destroy`` overwrites the key. ``answer`` does so itself: no key answers twice.
 
 ``decide`` needs no key any more: it compares the gateway's shares with the authority's own. Only
 the decision leaves it.
 
-No noise budget is ever computed, let alone told: it is an oracle. Nothing here is logged.
+No noise budget is ever computed or told, because it would be an oracle. Nothing here is logged.
 Protocol, sections 3.3, 6 and 7.
 """
 

@@ -1,11 +1,11 @@
 """Attempt caps (protocol, sections 8 and 9): how often one may ask, kept across restarts.
 
-Accept or reject alone reconstructs a template if one may ask often enough, so the number of
+Accept or reject alone reconstructs a template if one may ask often enough. So the number of
 decisions is bounded per subject handle and per device. The caps live here because the gateway may
 be the attacker. An attempt is on disk before its first answer leaves, so neither a crash nor a
-message that never follows gives it back; storage that fails refuses, it never lets pass.
+message that never follows gives it back. If the storage fails, the attempt is refused.
 
-What is stored: a keyed handle, the device's name, a time, an outcome; for one day.
+What is stored for one day: a keyed handle, the device's name, a time, an outcome.
 """
 
 import sqlite3

@@ -1,7 +1,7 @@
 """The operator's ceremonies: make the authority's keys, replace them, show their public side.
 
-Each opens the vault, changes its record in one step and closes it. A running server notices at its
-next start: it unseals its keys once and keeps no passphrase. Rotation:
+Each ceremony opens the vault, changes its record in one step and closes it. A server uses the
+change from its next start on, because it unseals its keys once and keeps no passphrase. Rotation:
 ``gateway.wire.host.keyring``.
 """
 
@@ -57,8 +57,8 @@ def stage_signing_key(settings: AuthoritySettings, now: int) -> AuthorityKeys:
 def activate_signing_key(settings: AuthoritySettings, now: int) -> AuthorityKeys:
     """Make the next signing key the current one; the old private key is dropped.
 
-    The trust list's history passes to the new key first. After a crash in between the old key is
-    still the current one and signs no enrolment any more; activating again finishes the change.
+    The trust list's history passes to the new key first. After a crash in between, the old key is
+    still the current one, but signs no enrolment any more. Activating again finishes the change.
 
     Raises:
         CallerMisuse: none is staged.
@@ -159,8 +159,8 @@ def _change(
     now: int,
     alter: Callable[[AuthorityKeys, Vault], AuthorityKeys],
 ) -> AuthorityKeys:
-    """Replace the record, then destroy what it no longer names: a crash in between leaves a key
-    too many, never one too few. What is past its overlap goes at every change."""
+    """Replace the record, then destroy what it no longer names. So a crash in between leaves one
+    key too many, never one too few. Every change also drops what is past its overlap."""
     with exclusive(settings.data_dir), open_vault(settings) as vault:
         keys = _proven(vault, settings)
         changed = within_overlaps(alter(keys, vault), settings, now)
@@ -171,8 +171,8 @@ def _change(
 
 
 def _proven(vault: Vault, settings: AuthoritySettings) -> AuthorityKeys:
-    """The record, after each key showed that it belongs to the public key beside it: what a
-    ceremony prints gets pinned, and a token's index could have been altered."""
+    """The record, after each key showed that it belongs to the public key beside it. This matters
+    because others pin what a ceremony prints, and a token's index could have been altered."""
     keys = vault.load().owned_by(settings.party)
     for key in (keys.signing.current, keys.signing.next):
         if key is not None:

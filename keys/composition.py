@@ -1,7 +1,7 @@
 """The authority's parts put together: custody, trust, ledgers, keys' workers, and the service.
 
-``compose`` makes what the settings describe; clock and workers can be given. The routes know
-``Authority`` alone.
+``compose`` makes what the settings describe; clock and workers can be given. The routes know only
+``Authority``.
 """
 
 import logging

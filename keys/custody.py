@@ -1,9 +1,10 @@
 """The authority's own long-lived secrets: signing key, sealing key and peppers.
 
-They are the only secrets it keeps. None alone opens anything biometric: the signing key vouches for
-session keys and decisions, the peppers turn an issuer's value into subject handles. The sealing key
-opens what an issuer deals to the authority for a session: half of what masks a score, of which the
-gateway has the rest, so a thief who works with the gateway must not get it.
+They are the only secrets that it keeps. None of them alone opens anything biometric. The signing
+key vouches for session keys and decisions. The peppers turn an issuer's value into subject handles.
+The sealing key opens what an issuer deals to the authority for a session. That is half of what
+masks a score, and the gateway has the other half. So a thief who works with the gateway must not
+get it.
 
 They lie in a sealed file or in a token (``keys.vault``); ``keys.ceremony`` makes and replaces them.
 Protocol, sections 2, 6 and 11.
@@ -63,9 +64,9 @@ class Custody:
     def handles(self, gateway: PartyId, inner: SubjectInner) -> tuple[SubjectHandle, ...]:
         """The subject's handles for one gateway: of the present period, then of the previous one.
 
-        HMAC-SHA-256(pepper, length-prefixed gateway || HMAC(site salt, subject)): same subject and
-        gateway, same handle; nobody without the pepper can compute one to test a guess, and
-        handles of two gateways or periods cannot be joined.
+        A handle is HMAC-SHA-256(pepper, length-prefixed gateway || HMAC(site salt, subject)). The
+        same subject and gateway give the same handle. Nobody without the pepper can compute one to
+        test a guess, and handles of two gateways or periods cannot be joined.
         """
         peppers = (self.pepper, self.previous_pepper)
         name = gateway.encode()

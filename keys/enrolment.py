@@ -1,8 +1,7 @@
-"""What the operator does to trust list and audits: each act signed, recorded, one at a time.
+"""What the operator does to trust list and audits: each act is signed and recorded, one at a time.
 
-The keystore is opened under the directory's lock, so that nobody signs with a key that a rotation
-replaces meanwhile, and no two processes append to the same history. With keys in a token the
-token signs.
+The keystore is opened under the directory's lock. So nobody signs with a key that a rotation is
+replacing, and no two processes append to the same history. With keys in a token the token signs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -66,7 +65,7 @@ def clear_audits(
 
 
 def open_trust(settings: AuthoritySettings, now: int) -> TrustList:
-    """The list, to be read.
+    """The list, for reading.
 
     Raises:
         KeyFileError: the authority's keys do not open.

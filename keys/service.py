@@ -221,7 +221,7 @@ class AuthorityService:
             return answer
 
     def decide(self, message: SharesRequest, sender: VerifyKey) -> bytes:
-        """Decide, forget the dealing, sign; or, where the coin falls so, demand an audit first.
+        """Decide, forget the dealing and sign; or, if the coin says so, demand an audit first.
 
         Returns:
             An encoded ``DecisionResponse``; for a repeated message the stored one.
@@ -230,7 +230,7 @@ class AuthorityService:
             SessionNotFound: unknown or expired.
             Refused: wrong sender, wrong state, second shares for one dealing, other shares than
                 those that the coin was tossed for, or too many audits were left unanswered.
-            Unavailable: the outcome could not be counted, now or before: it must not leave; or a
+            Unavailable: the outcome could not be counted, now or before, so it must not leave; or a
                 demand could not be noted.
         """
         request = message.digest
@@ -310,10 +310,10 @@ class AuthorityService:
         return answer
 
     def _fell(self, session: Session, request: Digest) -> bool:
-        """The coin, tossed once per key and for these shares.
+        """How the coin fell: it is tossed once per key and for these shares.
 
-        A demand that could not be noted must not give the gateway another throw, nor other shares
-        now that it may guess how the first one fell.
+        If a demand could not be noted, the gateway must not get another toss. It must not change
+        its shares either, since it may now guess how the coin fell.
         """
         if session.toss is None:
             session.toss = Toss(request, self._toss(self._settings.audits.one_in))
@@ -325,7 +325,7 @@ class AuthorityService:
 
     def _demand(self, session: Session, evaluated: Evaluated, opened: Opened) -> bytes:
         grant = session.grant.message
-        # Time of its own: a device that submits late must not leave its gateway without any.
+        # A time of its own: a device that submits late must not leave its gateway without time.
         due = self._clock() + self._settings.audits.seconds
         demand = AuditDemand(evaluated=evaluated, nonce=new_nonce(), expires_at=due)
         signed = cose.sign(demand, self._custody.signing)
@@ -355,7 +355,7 @@ class AuthorityService:
     ) -> Dealing:
         """This side's dealing, as the issuer asserted it. Raises ``Refused`` for any other.
 
-        Raises ``MalformedMessage`` where the issuer asserted something that is none.
+        Raises ``MalformedMessage`` if the issuer asserted something that is no dealing.
         """
         opened = self._custody.open(
             Sealed.DEALING, message.sealed_dealing, grant.session, grant.key_id

@@ -9,14 +9,14 @@ States and the only ways between them:
        |                    |                    |               |    report        |
        +------ expiry ------+--------------------+---------------+-----------------+--> forgotten
 
-Each step is taken once: the state changes, with the answer stored, before the answer leaves. A
-message that repeats one that was answered gets the stored bytes; any other for a step that was
+Each step is taken once. The state changes, and the answer is stored, before the answer leaves. A
+message that repeats an answered one gets the stored bytes. Any other message for a step that was
 taken is refused, and key and dealing are destroyed. Two products under one dealing would tell the
-difference of two scores; so the secret key is gone before ANSWERED is entered, whatever becomes of
+difference of two scores. So the secret key is gone before ANSWERED is entered, whatever becomes of
 the answer.
 
-Shares for which an audit is demanded are kept as they came and read when the report is there;
-without one they are dropped at the demand's expiry, and there never was an outcome.
+Shares for which an audit is demanded are kept as they came, and read when the report is there.
+Without a report they are dropped at the demand's expiry, and there never was an outcome.
 """
 
 import heapq
@@ -109,7 +109,7 @@ class Session:
     """The stored answer."""
     state: State = State.GRANTED
     counted: AttemptId | None = None
-    """Counted once, also when an answer failed and is asked for again."""
+    """Counted once, even if an answer failed and is asked for again."""
     attempt: Attempt | None = field(default=None, repr=False)
     answered: Answered | None = field(default=None, repr=False)
     toss: Toss | None = None
@@ -163,7 +163,7 @@ class SessionTable:
         self._clock = clock
         self._sessions: dict[SessionId, Session] = {}
         self._due: list[tuple[int, SessionId]] = []
-        """When to look at which session, a heap: at each one not later than it expires."""
+        """A heap of times at which to look at sessions: for each one not later than its expiry."""
         self._lock = threading.Lock()
 
     def find(self, session: SessionId) -> Session | None:

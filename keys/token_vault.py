@@ -1,12 +1,12 @@
 """The authority's secrets in a PKCS#11 token: they are drawn there and stay there.
 
-The data directory then holds an index alone, which names the token's objects by their ids and is
-no secret. Whoever steals the host's disk has no key; whoever takes over the running host can use
-the keys while the token answers, but cannot take them along. Needs the extra ``pkcs11``.
+The data directory then holds only an index, which names the token's objects by their ids and is no
+secret. Whoever steals the host's disk has no key. Whoever takes over the running host can use the
+keys while the token answers, but cannot take them along. This module needs the extra ``pkcs11``.
 
 The sealing key is the exception. Tokens have no X-Wing, so it is expanded at start from a MAC that
-the token computes (``keys.vault``). While the server runs it lies in memory, and whoever takes over
-the host then can take it along; no disk ever has it.
+the token computes (``keys.vault``). While the server runs, the sealing key lies in memory, and
+whoever takes over the host can take it along. No disk ever has it.
 
 Mechanisms: EDDSA over Ed25519 (PKCS#11 3.0; the curve by its OID, RFC 8410) and SHA256_HMAC.
 """

@@ -1,9 +1,9 @@
 """Whose signatures the authority accepts: gateways, issuers, devices and auditors it enrolled.
 
-The authority trusts no list of the gateway's: the gateway may be the attacker. The list is a file
-in the data directory that follows from a signed history (``keys.trust_file``);
-``sealmatch-authority enrol`` and ``suspend`` write it, the running service notices a change at the
-next request. A list that does not check trusts nobody.
+The authority trusts no list of the gateway's, because the gateway may be the attacker. The list is
+a file in the data directory that follows from a signed history (``keys.trust_file``).
+``sealmatch-authority enrol`` and ``suspend`` write it, and the running service notices a change at
+the next request. If the list fails its check, nobody is trusted.
 """
 
 from collections.abc import Callable, Iterable

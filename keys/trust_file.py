@@ -1,4 +1,4 @@
-"""The trust list on disk: who is enrolled, and the signed history from which that follows.
+"""The trust list on disk: who is enrolled, and the signed history from which this follows.
 
 One JSON file, replaced in one step, so that the list and its history never disagree:
 
@@ -10,8 +10,8 @@ Rules of reading:
 1. The history is the authority's own, checked with keys that are not in this file.
 2. The parties are exactly those that the history leaves enrolled, with these very keys.
 
-Whoever can write the file and not sign can therefore enrol nobody. Putting back an older version
-whole is noticed by a server that runs, not by one that starts: see THREAT_MODEL.
+So whoever can write the file but not sign can enrol nobody. If an older version is put back whole,
+a running server notices, but a starting one does not: see THREAT_MODEL.
 """
 
 import base64
@@ -171,9 +171,9 @@ class TrustRecord:
     def with_key_changed(self, old: SigningKey, new: SigningKey, now: int) -> "TrustRecord":
         """With the authority's next signing key in the place of its present one.
 
-        The old key names the new one, for a server that runs and knows the old one only; the new
-        one ends the old one's service: from here on a thief of the old key signs nothing that
-        counts. Nothing is to do without a history, nor where a crash followed upon this.
+        The old key names the new one, for a running server that knows only the old one. The new key
+        ends the old one's service: from here on a thief of the old key signs nothing that counts.
+        There is nothing to do without a history, or if this was done before a crash.
         """
         if not self.chain.encoded or self.chain.in_force == {new.public.key_id}:
             return self
@@ -252,7 +252,7 @@ def read(path: Path, keys: ChainKeys, seen: TrustRecord | None = None) -> TrustR
 
 
 def write(path: Path, record: TrustRecord) -> None:
-    """Replace the file: a crash at any point leaves the old list or the new one.
+    """Replace the file. A crash at any point leaves the old list or the new one.
 
     Raises:
         CallerMisuse: no more actions fit.

@@ -4,9 +4,9 @@ A vault stores an ``AuthorityKeys`` record and turns its entries into things tha
 ``keys.custody`` decides what changes; a vault only keeps it. The sealed file holds the secrets
 themselves; ``keys.token_vault`` holds ids of objects that never leave the token.
 
-No token knows the keys of HPKE's X-Wing yet. So the sealing key is expanded, at start, from the MAC
-of one label under a secret of its own, in both vaults alike. It then lies in the server's memory,
-even where the secret stays in a token, and is never written anywhere.
+No token knows the keys of HPKE's X-Wing yet. So in both vaults the sealing key is expanded, at
+start, from the MAC of one label under a secret of its own. The sealing key then lies in the
+server's memory, even if the secret stays in a token, and is never written anywhere.
 """
 
 import hmac
@@ -27,7 +27,7 @@ from gateway.wire.sealing import PRIVATE_BYTES, SealingPrivateKey
 
 _SECRET_BYTES: Final = 32
 _SEALING_LABEL: Final = b"sealmatch/authority-sealing-key/1"
-"""What a handle is made of begins with a zero byte: no MAC of the one is a MAC of the other."""
+"""A handle's input begins with a zero byte, so no MAC of one kind is a MAC of the other."""
 
 
 class AuthorityKeys(PartyKeys):

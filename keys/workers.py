@@ -1,8 +1,8 @@
 """Session keys in worker processes: where a peer's ciphertext meets a secret key.
 
-The service process holds trust list, caps and signing key; the workers hold nothing but the secret
-keys of open sessions and see nothing but ciphertexts. A worker that a ciphertext brings down takes
-its sessions with it: they answer "no such session", and the client opens another.
+The service process holds trust list, caps and signing key. The workers hold nothing but the secret
+keys of open sessions and see nothing but ciphertexts. If a ciphertext brings a worker down, the
+worker's sessions are gone: they answer "no such session", and the client opens another.
 
 ``Bench`` runs inside a worker. ``IsolatedSecret`` is its counterpart in the service process, with
 the interface of ``keys.authority.SessionSecret``.

@@ -1,8 +1,9 @@
 """Whose signatures the auditor accepts: authorities, gateways, issuers and devices it enrolled.
 
-The auditor takes no list of anybody's: it would be the list of whom it audits. The list is a JSON
-file in its data directory; ``sealmatch-auditor enrol`` and ``suspend`` write it, the running
-service notices a change at the next request. A party that rotates its key stands in it twice.
+The auditor takes nobody else's list, since that would be the list of those whom it audits. The list
+is a JSON file in its data directory. ``sealmatch-auditor enrol`` and ``suspend`` write it, and the
+running service notices a change at the next request. A party that rotates its key stands in it
+twice.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
 """The evaluation, repeated: ``gateway.he.evaluation`` on the inputs that were handed over.
 
-The inputs come from a gateway that may be the attacker, so a server repeats in worker processes
-that may die. The seed enters a worker within one large buffer and is overwritten there; no copy of
-it is as small as the objects whose memory Python keeps for itself.
+The inputs come from a gateway that may be the attacker. So a server repeats the evaluation in
+worker processes that may die. The seed enters a worker within one large buffer and is overwritten
+there. No copy of it is as small as the objects whose memory Python keeps for itself.
 """
 
 from typing import Any

@@ -1,8 +1,9 @@
 """A demanded evaluation in, a signed report out. Nothing of it is kept.
 
-Work costs an authority's signature: each demand is repeated a few times at most, for requests whose
-answer was lost, and the digests of demands are forgotten when these expire. The same request gives
-the same report, byte for byte: it has no time and no randomness of the auditor's.
+Nobody gets work from the auditor without an authority's signature. Each demand is repeated a few
+times at most, for requests whose answer was lost. The digest of a demand is forgotten when the
+demand expires. The same request gives the same report, byte for byte: the report has no time and no
+randomness of the auditor's.
 """
 
 import threading

@@ -1,7 +1,7 @@
 """The numbered steps between an audit request and a report (protocol, section 10).
 
-What is repeated is what the authority demanded, and nothing else: every value is held against the
-demand that it signed, so a gateway cannot have another evaluation countersigned.
+The auditor repeats what the authority demanded, and nothing else. Every value is compared with the
+signed demand, so a gateway cannot have another evaluation countersigned.
 
 1.  The demand is signed by an enrolled authority, for the gateway that asks, and has not expired.
 2.  The grant is that authority's, for the demanded session, key and parties.
@@ -14,8 +14,8 @@ demand that it signed, so a gateway cannot have another evaluation countersigned
 8.  The sealed secret opens for this demand; template, probe and the gateway's dealing in it are
     those demanded and asserted.
 9.  The seed in it opens the demanded commitment.
-10. Repeated from these inputs, nonce and seed, and the masked values, the evaluation has the
-    demanded digest: the product, the values and the shares are those that follow.
+10. Repeated from these inputs, nonce, seed and masked values, the evaluation has the demanded
+    digest: the product, the values and the shares are those that follow from them.
 
 This module has no clock, storage or network: they are passed in.
 """

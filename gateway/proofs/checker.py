@@ -2,7 +2,7 @@
 
 A subscriber opens it in a browser, drops the receipt on it and reads the verdict. Its content
 security policy admits its own script and style by their hashes and nothing else: the page can reach
-no network. It does the checks of ``gateway.proofs.verify`` but those that need an opening.
+no network. It does the checks of ``gateway.proofs.verify`` except those that need an opening.
 """
 
 import base64

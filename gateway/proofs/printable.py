@@ -1,8 +1,8 @@
 """One page for the subscriber to print and keep: what was decided, in plain words.
 
-It is made from a receipt whose checks have passed, and says who would have to be believed without
-the file. The QR code names the receipt, so that paper and file find each other: record, digest of
-the statement, and the place in the log. It holds nothing that the page does not say.
+It is made from a receipt whose checks have passed. It says whom a reader would have to believe
+without the file. The QR code names the receipt, so that paper and file can be matched: record,
+digest of the statement, and the place in the log. It holds nothing that the page does not say.
 """
 
 import datetime

@@ -1,9 +1,10 @@
 """What a client and a verifier pin: ``trust.json``.
 
-Public keys and addresses only. It may name *files* that hold an enrolled device's and issuer's
-private keys, relative to itself; a verifier needs none of them.
+It holds only public keys and addresses. It may name *files* that hold an enrolled device's and
+issuer's private keys, relative to itself; a verifier needs none of them.
 
-While a party rotates its key it stands here twice, with the old key and the new one; either counts.
+While a party rotates its key, it stands here twice, with the old key and the new one. Either
+counts.
 """
 
 import json
@@ -64,7 +65,7 @@ class PinnedGateway(_PinnedServer):
 
 
 class PinnedAuthority(_PinnedServer):
-    """Clients and issuers do not connect to it; the gateway does."""
+    """Clients and issuers do not connect to the authority; the gateway does."""
 
 
 class PinnedAuditor(_Part):
@@ -98,7 +99,7 @@ class TrustFile(_Part):
     """SHA-256 of the match policies that a verifier accepts."""
     log_policy: Annotated[list[str], Field(max_length=256)] | None = None
     """Lines of a C2SP ``tlog-policy``: the logs and witnesses that a receipt's log proof needs.
-    None: a verifier who does not ask whether a statement was logged."""
+    None: the verifier does not ask whether a statement was logged."""
     counter: Counter | None = None
     auditors: list[PinnedAuditor] = []
     """Whose countersignatures a verifier checks."""

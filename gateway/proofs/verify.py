@@ -13,8 +13,9 @@ The steps, in order; the numbers stand beside the code:
 9. The statement's digest stands in that log.
 10. With an opening: the subject commitment opens to the given document.
 11. With an opening: the activation commitment opens to the activated number or order.
-12. The audit: an auditor that the verifier pins repeated this decision's evaluation. Where none was
-    demanded its place is empty, which is reported; so is an audit where no auditor is pinned.
+12. The audit: an auditor that the verifier pins repeated this decision's evaluation. If no audit
+    was demanded, its place is empty, which is reported. If no auditor is pinned, the audit is
+    reported too.
 
 A verifier who pins no log skips 7 to 9; step 6 reports that nothing was checked.
 """
@@ -53,7 +54,7 @@ STEPS = {
 }
 
 _LOG_STEPS = {1: 6, 2: 7, 3: 8, 4: 8, 5: 9}
-"""Where a step of ``gateway.translog.verification`` stands among those of a receipt."""
+"""Where a step of ``gateway.translog.verification`` stands among the steps of a receipt."""
 
 
 class ReceiptInvalid(SealmatchError):

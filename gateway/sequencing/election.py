@@ -1,10 +1,10 @@
 """Which of several gateway processes sequences the log: the database, or its file, decides.
 
-PostgreSQL: a session-level advisory lock, held by a connection of its own, and gone with it; so it
+PostgreSQL: a session-level advisory lock, held by a connection of its own, and gone with it. So it
 needs a connection to the server itself, not to a pool that shares sessions out by transaction.
 SQLite: a lock on a file beside the database, gone with the process. Both end with the process that
-holds them, at once and without clocks. Neither is relied on for safety: a process that was elected
-and does not know that it no longer is meets the head's epoch (``translog.lock_head``).
+holds them, at once and without clocks. Safety relies on neither. If a process was elected and does
+not know that it no longer is, the head's epoch stops it (``translog.lock_head``).
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from gateway.store.database import Database
 from gateway.wire.errors import Unavailable
 
 _LOCK: Final = 0x5EA1_106
-"""Name of the lock that PostgreSQL keeps for us."""
+"""The name of our lock in PostgreSQL."""
 
 
 class FileElection:

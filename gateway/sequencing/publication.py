@@ -1,7 +1,8 @@
 """From a record to its receipt: runs the sequencer, waits for it, joins statement and proof.
 
-A receipt exists only when its entry stands under a published checkpoint. Who asks earlier waits a
-little, and is otherwise told that the decision is recorded and to ask again.
+A receipt exists only when its entry stands under a published checkpoint. Whoever asks earlier waits
+a little. If the receipt is still not there, they are told that the decision is recorded and to ask
+again.
 """
 
 import logging
@@ -141,7 +142,7 @@ class Publication:
         self._monotonic = monotonic
 
     def check(self) -> None:
-        """Raise ``Unavailable`` if there will be no receipts: then nothing is to be decided."""
+        """Raise ``Unavailable`` if there will be no receipts: then nothing may be decided."""
         try:
             self._growth.check()
         except LogHalted as error:

@@ -1,7 +1,7 @@
 """What of the log may be seen: published checkpoints, and tiles and proofs under them.
 
-Nothing that is not under a published checkpoint leaves here, though the database holds it already:
-a reader who saw it would know a leaf's time better than the batches tell.
+Nothing leaves here before it is under a published checkpoint, though the database holds it already.
+A reader who saw it earlier would know a leaf's time better than the batches tell.
 """
 
 from typing import Final

@@ -8,12 +8,12 @@ The states of an entry, each on the disk before the next begins:
     published   as many witnesses cosigned as the policy wants; now it may be seen
 
 Rules:
-- What is signed was committed before, and a size has one root for ever: after a crash the same
+- A root is committed before it is signed, and a size has one root for ever. After a crash the same
   root is signed again, so no two checkpoints of this log ever disagree.
-- One sequencer at a time. Those who believe to be elected meet at the head's row, whose epoch lets
-  only the last elected one write; an election is for speed, the epoch is for safety.
-- A tree that is smaller than one that was signed before, or whose edge does not give its root, is
-  not continued (``LogHalted``): somebody restored an old database. That needs a human.
+- There is one sequencer at a time. Processes that believe they are elected meet at the head's row.
+  Its epoch lets only the last elected one write. The election is for speed, the epoch for safety.
+- A tree that is smaller than one signed before, or whose edge does not give its root, is not
+  continued (``LogHalted``): somebody restored an old database. That needs a human.
 
 Protocol, section 10.
 """
@@ -40,7 +40,7 @@ BATCH: Final = 1024
 
 
 class LogHalted(SealmatchError):
-    """What is stored contradicts what was signed before; nothing is signed any more."""
+    """The stored log contradicts what was signed before; nothing is signed any more."""
 
 
 class Election(Protocol):
@@ -126,7 +126,7 @@ class Sequencer:
         self._signed_size = 0
 
     def step(self) -> bool:
-        """Bring what waits one state further, where this process is elected.
+        """Bring waiting entries one state further, if this process is elected.
 
         Returns:
             Whether anything was sequenced or published; the caller may then step again.
@@ -247,7 +247,7 @@ def _frontier(head: store.Head, root: bytes | None) -> Frontier:
 def _tiles(
     connection: sa.Connection, complete: Sequence[tuple[Node, bytes]]
 ) -> dict[tuple[int, int], bytes]:
-    """The tiles that grow by these subtrees, as they become."""
+    """The tiles that grow by these subtrees, as they are afterwards."""
     grown: dict[tuple[int, int], bytes] = {}
     for node, computed in complete:
         level, between = divmod(node.level, TILE_HEIGHT)

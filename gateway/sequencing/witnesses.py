@@ -1,10 +1,11 @@
 """Asking witnesses to cosign checkpoints (C2SP ``tlog-witness``, ``add-checkpoint``).
 
-A witness signs only what extends what it has signed before, and says what it has seen last where a
-log is wrong about that. All are asked at once, and nobody is waited for when enough have answered.
-A witness may lie: it can keep back its own cosignature and nothing else. So one that claims to know
-a larger log than ours is noted in the operator's log and not believed; if it is right, the others
-will not cosign either, and nothing is published.
+A witness signs only a tree that extends the one it signed before. If a log is wrong about that one,
+the witness says what it has seen last. All witnesses are asked at once; when enough have answered,
+the others are not waited for. A witness may lie, but it can keep back its own cosignature and
+nothing else. So if a witness claims to know a larger log than ours, the operator's log notes it and
+we do not believe it. If the witness is right, the others will not cosign either, and nothing is
+published.
 """
 
 import logging
@@ -162,7 +163,7 @@ def _result(future: "Future[SignatureLine]", name: str) -> SignatureLine | None:
 
 
 def _cosignature(answer: bytes, witness: TrustedWitness, checkpoint: Checkpoint) -> SignatureLine:
-    """The cosignature of the key that the policy names; others are passed over."""
+    """The cosignature of the key that the policy names; other cosignatures are passed over."""
     for line in parse_signatures(decode_text(answer, _ANSWER_BYTES, "its answer")):
         if line.by(witness.key):
             check_line(checkpoint, line, witness.key)

@@ -1,7 +1,7 @@
 """Signature algorithms of logs and witnesses: Ed25519 (RFC 8032) and ML-DSA-44 (FIPS 204).
 
-An algorithm is a table row; another one is another row. ML-DSA signs with an empty context, as
-C2SP ``tlog-cosignature`` has it: separation of domains is in the message.
+An algorithm is a row of a table. ML-DSA signs with an empty context, as C2SP ``tlog-cosignature``
+specifies: the message separates the domains.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Checkpoints (C2SP ``tlog-checkpoint``): what a log says it holds at one size.
 
-Rule: a log signs no two checkpoints of which neither extends the other. Extension lines of
-others are kept as they are; ours have none, since nobody audits them and signatures of ML-DSA-44
+Rule: of two checkpoints that a log signs, one extends the other. Extension lines of other logs are
+kept as they are. Our checkpoints have none, since nobody checks them and signatures of ML-DSA-44
 do not cover them.
 """
 
@@ -56,7 +56,7 @@ class Checkpoint:
         )
 
     def check_empty_root(self) -> None:
-        """Raise ``MalformedMessage`` if a tree without leaves has another root than it must."""
+        """Raise ``MalformedMessage`` if an empty tree has a root other than ``EMPTY_ROOT``."""
         if self.size == 0 and self.root != EMPTY_ROOT:
             raise MalformedMessage("the root of the empty tree is another")
 

@@ -1,10 +1,10 @@
 """The log's proof as a COSE receipt (RFC 9942), for those who read CBOR and no notes.
 
 A checkpoint and a COSE receipt sign the same root in two forms. A log that signs with Ed25519
-writes both signatures into its checkpoint: the second as a line of a type of its own, which readers
-of checkpoints pass over, as C2SP ``signed-note`` has them do with types that they do not know. So
-every ``tlog-proof`` can become a COSE receipt, offline, years later. The signed bytes of the two
-forms begin differently, so neither counts for the other.
+writes both signatures into its checkpoint. The second is a line of a type of its own. Readers of
+checkpoints pass over it, as C2SP ``signed-note`` requires for types that they do not know. So every
+``tlog-proof`` can become a COSE receipt, offline, years later. The signed bytes of the two forms
+begin differently, so neither counts for the other.
 
 COSE_Sign1; protected: alg, kid (SHA-256 of the log's public key), CWT claims (iss, sub: the log's
 origin), vds = RFC9162_SHA256; unprotected: the inclusion proof; payload: the root, detached.

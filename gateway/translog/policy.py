@@ -1,11 +1,11 @@
 """Trust policies (C2SP ``tlog-policy``): which logs count, which witnesses, and how many of them.
 
 Rules:
-- A name is defined once, before it is used, and is a member of one group at most: so a witness
-  counts in one way only.
+- A name is defined once, before it is used, and is a member of at most one group. So a witness
+  counts in only one way.
 - A key stands once among the logs and once among the witnesses, whatever it is named.
 - Names and comments are octets, not text: they are compared as they are.
-- Errors name the line, never what stands on it.
+- Errors name the line, never its content.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def parse_decimal(text: str, what: str) -> int:
 
 
 def decode_text(data: bytes, limit: int, what: str) -> str:
-    """UTF-8 without control characters but newlines, which also ends it.
+    """UTF-8 text without control characters except newlines; the last character is a newline.
 
     Raises:
         BodyTooLarge: more than ``limit`` bytes.

@@ -33,7 +33,7 @@ class Tile:
     """``width`` hashes from ``index * 256`` on, of tile level ``level``; or the entries there."""
 
     level: int
-    """None of the tree's levels but that of tiles; entries are level 0 with ``entries`` set."""
+    """The level of tiles, not of the tree; entries are level 0 with ``entries`` set."""
     index: int
     width: int = TILE_WIDTH
     entries: bool = False
@@ -130,7 +130,7 @@ def parse_tile(data: bytes, width: int) -> list[bytes]:
 def hashes_from_tiles(size: int, tiles: TileSource) -> HashSource:
     """Look up nodes of the tree of ``size`` leaves in its tiles; each is read once a batch.
 
-    The tiles are not believed: what is computed from them is a claim that ``verify_inclusion``
+    The tiles are not trusted: what is computed from them is a claim that ``verify_inclusion``
     or ``verify_consistency`` checks against a signed root.
 
     Raises (when asked):

@@ -5,8 +5,8 @@ one valid length for its index and sizes.
 
 Proofs are computed from *complete subtrees*: ``Node(level, index)`` spans the leaves
 ``[index << level, (index + 1) << level)``, and its hash never changes once all of them exist. A
-``HashSource`` looks up a batch of them, in memory, in a database or in tiles; it is asked once
-per proof, for a number of nodes that grows with the square of the tree's height at most.
+``HashSource`` looks up a batch of them, in memory, in a database or in tiles. It is asked once per
+proof, for a number of nodes that grows at most with the square of the tree's height.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ MAX_SIZE: Final = 2**63 - 1
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 
 Range = tuple[int, int]
-"""Leaves from the first number, up to but without the second."""
+"""Leaves from the first number up to the second, without the second."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -59,7 +59,7 @@ def cover(leaves: Range) -> list[Node]:
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:
-    """Root over the hashes of a ``cover``; of none, the root of the empty tree."""
+    """Root over the hashes of a ``cover``; without any hash, the root of the empty tree."""
     if not hashes:
         return EMPTY_ROOT
     root = hashes[-1]

@@ -5,7 +5,7 @@ The steps, in order; the numbers stand beside the code:
 1. The text is a well-formed proof or checkpoint.
 2. The policy lists the log of this origin, and that log signed the checkpoint.
 3. Every cosignature of a listed witness verifies, and together they reach the quorum.
-4. With a window of time: those cosigned inside it still reach the quorum.
+4. With a window of time: the cosignatures inside it still reach the quorum.
 5. The entry stands at its index of the checkpoint's tree.
 """
 
@@ -61,7 +61,7 @@ class WitnessedCheckpoint:
 
 @dataclass(frozen=True)
 class LoggedEntry:
-    """An entry of which it is proven that the log holds it."""
+    """An entry that is proven to be in the log."""
 
     index: int
     witnessed: WitnessedCheckpoint

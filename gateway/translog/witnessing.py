@@ -1,8 +1,9 @@
 """What log and witness say to each other (C2SP ``tlog-witness``), and when a witness cosigns.
 
 A witness remembers, for each log it knows, the largest tree that it cosigned. It cosigns another
-one only if that extends the one it remembers. So whoever sees its cosignature knows that everyone
-else who does was shown the same history. Checks, in order, with the HTTP status of each failure:
+tree only if that extends the one it remembers. So whoever sees its cosignature knows that everyone
+else who sees one was shown the same history. Checks, in order, with the HTTP status of each
+failure:
 
 1. The request is well-formed (400).
 2. The checkpoint's origin is that of a known log (404).
@@ -11,8 +12,8 @@ else who does was shown the same history. Checks, in order, with the HTTP status
 5. The old size is that of the tree remembered, or zero if there is none (409, with the right one).
 6. The new tree extends the old one (422).
 
-Which tree is remembered must not change between the check and the writing of the new one: the
-caller holds one transaction around both.
+The remembered tree must not change between the check and the writing of the new one. So the caller
+holds one transaction around both.
 """
 
 from collections.abc import Collection, Sequence

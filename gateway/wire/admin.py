@@ -6,10 +6,10 @@
    which a key in force handed over (it enrolled it as the server's own; a suspended one is out).
 
 By the first rule the last signature vouches for everything before it. So whoever can write the
-record but not sign can neither alter, drop, insert nor reorder an action, a stolen key of the past
-signs nothing that counts, and a key too old to be remembered does no harm. What no chain shows is
-that its end was cut off: a reader who saw more (``after``) notices, and so does an operator who
-noted the head.
+record but not sign can neither alter, drop, insert nor reorder an action. A stolen key of the past
+signs nothing that counts, and a key too old to be remembered does no harm. No chain shows that its
+end was cut off. A reader who saw more (``after``) notices that, and so does an operator who noted
+the head.
 """
 
 import datetime

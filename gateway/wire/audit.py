@@ -26,7 +26,7 @@ from gateway.wire.session import PolicyBytes, PublicKeyBytes, SignedBytes
 
 
 class Evaluated(EvaluationFacts):
-    """What a decision says of the evaluation: all of it but the outcome."""
+    """What a decision says of the evaluation: everything except the outcome."""
 
     @classmethod
     def of(cls, decision: Decision) -> "Evaluated":
@@ -64,12 +64,13 @@ class AuditRequest(Message):
     sealed_secret: Annotated[
         bytes, Field(min_length=SEALED_AUDIT_BYTES, max_length=SEALED_AUDIT_BYTES, repr=False)
     ]
-    """Both ciphertexts, the gateway's dealing and the seed, sealed to the auditor for this demand:
-    nobody reads along, the authority above all."""
+    """Both ciphertexts, the gateway's dealing and the seed, sealed to the auditor for this demand.
+    Nobody else can read them, above all not the authority."""
 
 
 class AuditReport(Message):
-    """Signed by the auditor: repeated from these inputs, every digest of the demand came out."""
+    """Signed by the auditor: it repeated the evaluation from these inputs and got every digest of
+    the demand."""
 
     auditor: PartyId
     demand_digest: DigestField

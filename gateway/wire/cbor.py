@@ -1,13 +1,13 @@
 """Deterministic CBOR (RFC 8949, section 4.2): one value, one encoding.
 
-``cbor2`` writes. Its canonical mode orders map keys by the older rule (shorter first), which for
-maps whose keys are all texts, or all unsigned integers, is the same order as the bytewise one of
-RFC 8949; our maps are of these two kinds and ``decode`` admits no other.
+``cbor2`` writes. Its canonical mode orders map keys by the older rule (shorter first). For maps
+whose keys are all texts, or all unsigned integers, this is the same order as the bytewise one of
+RFC 8949. Our maps are of these two kinds and ``decode`` admits no other.
 
-Reading is our own, in one pass: the library reads every encoding of a value, and to find out
-whether this was the one, it had to be written again. Here each head must be the shortest, each key
-greater than the one before, each type one of our set. Messages of some hundred kilobytes are read
-without a second copy.
+Our own code reads, in one pass. The library would read every encoding of a value; to find out
+whether it was the one valid encoding, the value had to be written again. Here each head must be the
+shortest, each key greater than the one before, each type one of our set. Messages of some hundred
+kilobytes are read without a second copy.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def encode(value: Any) -> bytes:
 
 
 def dump(value: Any) -> bytes:
-    """Encode what is known to consist of encodable types: a validated message."""
+    """Encode a value that is known to consist of encodable types: a validated message."""
     return bytes(cbor2.dumps(value, canonical=True))
 
 

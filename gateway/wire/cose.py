@@ -1,10 +1,10 @@
 """Signed objects: COSE_Sign1 (RFC 9052, section 4.2) with Ed25519 over a message.
 
 The protected header holds the algorithm (1), the key id (4: SHA-256 of the raw public key) and
-the type (16, RFC 9596), so that a signature over one kind of message never counts for another; and
-the message's CWT claims (15, RFC 9597), where it has any.
-The unprotected header is empty and the payload attached; nothing else is accepted. A verifier
-always says whose signature of which type it expects: there is no "is this signed by anyone".
+the type (16, RFC 9596), so that a signature over one kind of message never counts for another. It
+also holds the message's CWT claims (15, RFC 9597), if it has any. The unprotected header is empty
+and the payload attached; nothing else is accepted. A verifier always says whose signature of which
+type it expects: there is no "is this signed by anyone".
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class VerifyKey:
     raw: bytes
     """Ed25519 public key, 32 bytes."""
     alternate: VerifyKey | None = None
-    """While a party rotates its key: its other one, which ``verify`` accepts as well."""
+    """The party's other key while it rotates its key; ``verify`` accepts it as well."""
 
     @cached_property
     def key_id(self) -> KeyId:

@@ -1,11 +1,11 @@
 """What the issuer deals to the two servers for one decision (protocol, section 6).
 
-Per lane a key of the distributed comparison function and a share of the random r. Both servers'
-dealings have the same form and length, and exactly one encoding: a byte with the format version, a
-byte with the party (0 the gateway, 1 the authority), then per lane the key and four bytes with the
-share, little-endian, the probe's lane first. Sealed, they travel bound to session, key and role
-(``gateway.wire.sealing``); the template assertion names both by digest. Each begins with a random
-seed of 32 bytes that nobody else has, so the digest tells nobody anything.
+A dealing holds, per lane, a key of the distributed comparison function and a share of the random r.
+Both servers' dealings have the same form and length, and exactly one encoding: a byte with the
+format version, a byte with the party (0 the gateway, 1 the authority), then per lane the key and
+four bytes with the share, little-endian, the probe's lane first. They travel sealed and bound to
+session, key and role (``gateway.wire.sealing``). The template assertion names both by digest. Each
+begins with a random seed of 32 bytes that nobody else has, so the digest tells nobody anything.
 """
 
 from dataclasses import dataclass, field
@@ -38,8 +38,8 @@ class LaneDealing:
     """One server's part for one lane."""
 
     key: bytes | memoryview = field(repr=False)
-    """Of the distributed comparison with r (``gateway.he.dcf``); decoded, a part of the dealing's
-    one buffer: copies of its size stay in allocators' caches when they are freed."""
+    """Of the distributed comparison with r (``gateway.he.dcf``). A decoded key is a part of the
+    dealing's one buffer, because freed copies of its size stay in allocators' caches."""
     share: int = field(repr=False)
     """Of r, modulo t."""
 

@@ -76,7 +76,7 @@ class AttemptAnswer(Message):
     nonce: SignedBytes
     """A signed ``AttemptNonce``."""
     subject_handles: SubjectHandles
-    """So that the gateway can hold a subject's records against its limits before it goes on."""
+    """With these the gateway can check a subject's records against its limits before it goes on."""
 
 
 class ProductRequest(Message):
@@ -136,8 +136,8 @@ def evaluation_digest(
 ) -> Digest:
     """One digest over all that the servers exchanged for a decision.
 
-    Together, never one by one: a digest of 27 bits alone is guessed in minutes. The nonce alone has
-    256 bits that no holder of a receipt knows.
+    They are hashed together, never one by one: a digest of 27 bits alone is guessed in minutes. The
+    nonce alone has 256 bits that no holder of a receipt knows.
     """
     numbers = [omega, list(masked), list(values), list(shares)]
     return digest_of(cbor.encode([_LABEL, nonce, product, *numbers]))

@@ -27,7 +27,7 @@ EXCLUSION_REASONS: Final[tuple[ExclusionReason, ...]] = get_args(ExclusionReason
 
 PassiveRule = Literal["off", "warn", "require"]
 LivenessOutcome = Literal["not-performed", "not-possible", "passed"]
-"""A check that was failed leaves no statement: its session ends without a decision."""
+"""A failed check leaves no statement: its session ends without a decision."""
 
 AttemptReason = Literal[
     "time-ran-out",

@@ -1,8 +1,8 @@
 """Base of all messages: frozen, strict, bounded, versioned, with exactly one encoding.
 
 A message is a CBOR map with camelCase text keys in deterministic CBOR. Decoding checks the
-length first, then the encoding, then every field; unknown and missing keys are refused. Parse
-once at the edge and pass the type inward.
+length first, then the encoding, then every field. Unknown and missing keys are refused. Parse once
+at the edge and pass the type inward.
 """
 
 from typing import Annotated, Any, ClassVar, Final, Self
@@ -46,8 +46,8 @@ class Message(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, value: Any, info: ValidationInfo) -> Any:
-        """Off the wire nothing is left out, nor in a message within: a default would be a second
-        encoding of the same message."""
+        """Off the wire no field may be left out, in this message or one inside it: a default would
+        be a second encoding of the same message."""
         off_the_wire = info.context is _OFF_THE_WIRE and isinstance(value, dict)
         if off_the_wire and len(value) < len(cls.model_fields):
             raise ValueError("a field is missing")
@@ -98,6 +98,6 @@ class Message(BaseModel):
 
     @classmethod
     def _own_field(cls, location: tuple[int | str, ...]) -> str:
-        """Name of a field of ours; a peer's unknown key is never repeated back."""
+        """The name of one of our fields; a peer's unknown key is never repeated back."""
         own = {field.alias for field in cls.model_fields.values()}
         return str(location[0]) if location and location[0] in own else "unknown keys"

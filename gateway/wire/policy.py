@@ -18,8 +18,8 @@ KAPPA: Final = 6536
 """4096 * 2 * sqrt(2 / pi): v of two vectors is this times their cosine."""
 
 REPLAY_COSINE = Fraction(955, 1000)
-"""Default upper end: a live face is never this close to a chip portrait, but the portrait is: an
-identical vector scores 0.99 +- 0.01, the best genuine pairs of different moments 0.95."""
+"""Default upper end. A live face is never this close to a chip portrait, but the portrait itself
+is: an identical vector scores 0.99 +- 0.01, the best genuine pairs of different moments 0.95."""
 
 MAX_WIDTH: Final = 2**12
 """Accepted values of a lane: a uniform value lands among them with probability below 2^-14.99."""

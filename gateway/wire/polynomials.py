@@ -1,9 +1,10 @@
 """Canonical encoding of ciphertexts, session keys and padded products (protocol, section 3.2).
 
-One byte of format version, one byte with the number of polynomials, then for each polynomial and
-prime 8192 residues of 7 bytes, little-endian, each below its prime, always in NTT form. Before a
-padded product stand two numbers modulo Q', of 14 bytes each.
-SEAL's own serialisation is never read from the wire: its loader has had memory-safety defects,
+An encoding has one byte of format version, one byte with the number of polynomials, then for each
+polynomial and prime 8192 residues of 7 bytes, little-endian, each below its prime, always in NTT
+form. A padded product has two numbers modulo Q', of 14 bytes each, before that.
+
+SEAL's own serialisation is never read from the wire. Its loader has had memory-safety defects,
 accepts mutated input and ties both ends to one version.
 
 The decoder checks length and every residue before any object of an HE library exists.

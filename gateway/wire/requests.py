@@ -1,13 +1,13 @@
 """Signed requests between parties: RFC 9421 signatures over RFC 9530 content digests.
 
 Each request carries an Ed25519 signature over method, host, path, content digest, creation time
-and a random nonce. The receiver knows the sender's key from its own trust list, refuses what is
+and a random nonce. The receiver knows the sender's key from its own trust list. It refuses requests
 older or newer than the window, and remembers the nonces of the window, so a request counts once.
 
-The host is RFC 9421's ``@authority``, in the words of the ``Host`` header: name and port of the
-server that the sender means. A server compares it with the hosts that it is reached at by its own
-settings, and not with the header alone: another server to which the request was sent in earnest
-could pass it on together with its header.
+The host is RFC 9421's ``@authority``, in the form of the ``Host`` header: name and port of the
+server that the sender means. A server compares it with the hosts of its own settings, not only with
+the header. Otherwise another server, for which the request was really meant, could pass it on
+together with its header.
 
 The receiver passes its clock and owns its ``NonceMemory``; nothing here keeps state by itself.
 """
@@ -54,8 +54,8 @@ _HOST = re.compile(r"[a-z0-9._~-]+|\[[0-9a-f:.]+\]")
 """A name or an IPv4 address, or an IPv6 address in brackets."""
 
 _SCHEME = "peer://"
-"""TLS may end at a proxy, so no scheme is signed. This one has no default port, which the signature
-library would otherwise take off once more."""
+"""TLS may end at a proxy, so no scheme is signed. This scheme has no default port; otherwise the
+signature library would take the port off once more."""
 
 
 @dataclass
@@ -107,7 +107,8 @@ class NonceMemory:
         """Remember from now on.
 
         Args:
-            since: the time now. What was signed before, a process of before may have answered.
+            since: the time now. Requests signed before this moment are refused: an earlier process
+                may already have answered them.
         """
         self._limit = limit
         self.since = since
@@ -247,7 +248,7 @@ def _own_host(given: str, hosts: frozenset[str]) -> str:
 
 
 def verified_digest(headers: Mapping[str, str], body: bytes) -> Digest:
-    """SHA-256 of a body that ``verify_request`` has verified: as its header has it, if it does."""
+    """SHA-256 of a body that ``verify_request`` has verified: from its header, if that has it."""
     found = _SHA_256.fullmatch(headers.get("content-digest", ""))
     return Digest(base64.b64decode(found[1])) if found else digest_of(body)
 

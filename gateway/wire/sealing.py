@@ -1,14 +1,14 @@
 """What travels sealed: template, probe and dealings to the servers, audited secrets to the auditor.
 
-HPKE (RFC 9180) in base mode: X-Wing's ML-KEM-768 + X25519, HKDF-SHA-256, AES-256-GCM. ``info``
-names what is sealed, for whom, session, key and the order of lanes: nothing opens in another
-session or another role (protocol, sections 6 and 8).
+Sealing is HPKE (RFC 9180) in base mode: X-Wing's ML-KEM-768 + X25519, HKDF-SHA-256, AES-256-GCM.
+``info`` names what is sealed, for whom, session, key and the order of lanes. So nothing opens in
+another session or another role (protocol, sections 6 and 8).
 
-The template goes to the gateway, with its dealing, so that the device that carries it can neither
-copy it as its probe nor learn r. The probe goes to the gateway sealed as well: it is encrypted
-under the authority's key, so an authority that reads along must not find it. The other dealing goes
-to the authority. Ciphertexts and seed of an audited session are sealed to the auditor, with an
-``info`` that binds the authority's demand (section 10).
+The template goes to the gateway, with its dealing. So the device that carries them can neither copy
+the template as its probe nor learn r. The probe goes to the gateway sealed as well. It is encrypted
+under the authority's key, so an authority that reads the traffic must not find it. The other
+dealing goes to the authority. Ciphertexts and seed of an audited session are sealed to the auditor,
+with an ``info`` that binds the authority's demand (section 10).
 """
 
 from dataclasses import dataclass, field

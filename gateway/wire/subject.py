@@ -30,7 +30,7 @@ _REFERENCE_BYTES = 128
 
 
 class UnusableNumber(SealmatchError):
-    """A document number or activation reference outside the accepted form (never repeated)."""
+    """A document number or activation reference outside the accepted form; never repeated back."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class ConsentRecord(Message):
     given_at: UnixTime
     """When the person agreed."""
     salt: Salt = Field(repr=False)
-    """Random. The record's digest stands in the statement, and without this it would tell language
+    """Random. The record's digest stands in the statement; without the salt it would tell language
     and second."""
 
 

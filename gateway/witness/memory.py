@@ -1,12 +1,12 @@
 """What a witness has cosigned: the latest checkpoint of each log, in SQLite.
 
 Rule: nobody learns of a cosignature before the checkpoint under it is on disk. So whatever a crash
-interrupts, what was ever given out is remembered, and nothing that contradicts it is signed later.
-Reading what is remembered and writing what is new happen in one transaction, which also keeps out
-a second process on the same file.
+interrupts, every cosignature that was given out is remembered, and nothing that contradicts it is
+signed later. The old checkpoint is read and the new one written in one transaction, which also
+keeps out a second process on the same file.
 
-A memory is never made by the way: a server whose memory is missing does not start. One that came
-back from a backup may have forgotten what it signed; its keys must not be used any more.
+A server never makes a missing memory silently: it does not start. A memory that came back from a
+backup may have forgotten what was signed; the witness's keys must not be used any more.
 """
 
 import sqlite3
@@ -69,7 +69,7 @@ class WitnessMemory:
     def advance(
         self, origin: str, sign: Callable[[Remembered], tuple[SignedCheckpoint, int]]
     ) -> SignedCheckpoint:
-        """Replace what is remembered of a log by what ``sign`` makes of it.
+        """Replace the remembered checkpoint of a log by the one that ``sign`` makes from it.
 
         Args:
             sign: checks against what is remembered, and signs; gives the signed checkpoint and

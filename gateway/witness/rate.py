@@ -1,7 +1,7 @@
 """How often one sender may ask: a bucket of tokens for each, which fills with time.
 
-Only the address counts, since requests bear no other identity: a witness behind a proxy sees one
-sender, and leaves the counting to the proxy.
+Only the address counts, since requests bear no other identity. A witness behind a proxy sees only
+one sender, and leaves the counting to the proxy.
 """
 
 from collections import OrderedDict

@@ -1,8 +1,8 @@
 """The witness's work: the rules of ``translog.witnessing`` between its memory and its keys.
 
 The time in a cosignature says: as of now, this is the largest tree I have seen. So times never go
-back with growing trees. A clock that is a little behind what was signed last is overruled; one
-that is further behind stops the witness, because it would sign a time that is not.
+back while trees grow. If the clock is a little behind the last signed time, that time is used. If
+it is further behind, the witness stops, because it would sign a wrong time.
 """
 
 import hashlib
