@@ -1,7 +1,11 @@
-"""Fixtures that every test may ask for, and how property tests run."""
+"""Fixtures that every test may ask for, how property tests run, and the end of all processes."""
 
+from contextlib import ExitStack
+
+import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.guardian import guarded
 from tests.support.postgres import postgresql
 
 __all__ = ["postgresql"]
@@ -11,3 +15,10 @@ settings.register_profile(
     "unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("unhurried")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whatever this run starts ends with it, be it by SIGKILL."""
+    run = ExitStack()
+    run.enter_context(guarded())
+    config.add_cleanup(run.close)

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from tests.support.campaign import Campaign, labelled
+from tests.support.guardian import guarded
 from tests.support.postgres import PostgresServer, _programs
 
 
@@ -25,10 +26,15 @@ def main() -> int:
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    with guarded():
+        _run_all(options)
+    return 0
+
+
+def _run_all(options: argparse.Namespace) -> None:
     both = ("sqlite", "postgresql")
     for database in both if options.database == "both" else (options.database,):
         _run(database, options)
-    return 0
 
 
 def _run(database: str, options: argparse.Namespace) -> None:

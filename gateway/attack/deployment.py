@@ -6,13 +6,12 @@ own.
 
 import shutil
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from gateway.cli.local import LocalDeployment
-from gateway.cli.local_servers import Directories, Server
+from gateway.cli.local_servers import Directories
 from gateway.issuer.issuer import Model
 from gateway.server import keys
 from gateway.server.config import GatewaySettings
@@ -22,7 +21,6 @@ from gateway.wire.sealing import SealingPrivateKey
 
 MODEL = Model("attack/none", digest_of(b"faces of nobody"))
 
-_GATEWAY, _AUTHORITY = "gateway.cli.serve", "keys.cli"
 _ENROLLED = "enrolled"
 SEEN_BY_THE_AUTHORITY = "seen-by-the-authority"
 
@@ -57,88 +55,41 @@ class Ground(LocalDeployment):
             workers="1",
             **gateway_settings,
         )
-        self._disabled = disabled
-        self._own_authority = authority
-        self._device_decisions = device_decisions
-
-    def start_authority(self) -> int:
-        server = Server(
-            [*self._command(_AUTHORITY), "serve"],
-            self.directories.authority,
-            **self._authority_environment(),
-            SEALMATCH_AUTHORITY_PORT="0",
-        )
-        self._servers.append(server)
-        return server.wait_ready()
-
-    def start_gateway(self, authority_url: str) -> int:
-        server = Server(
-            [*self._command(_GATEWAY), "serve"],
-            self.directories.gateway,
-            **self._gateway_environment(authority_url),
-            SEALMATCH_GATEWAY_PORT="0",
-        )
-        self._servers.append(server)
-        return server.wait_ready()
+        self._prepared = root / _ENROLLED
+        self.authority.settings |= {"workers": "1", "device_decisions": str(device_decisions)}
+        if "inspectable" in gateway_settings:  # all servers, or none
+            for party in self.parties:
+                party.settings["inspectable"] = gateway_settings["inspectable"]
+        python = [sys.executable, "-m"]
+        if disabled is not None:
+            for party in (self.authority, self.gateway):
+                party.program = [*python, "gateway.attack.weakened", disabled, party.module]
+            # The weakened gateway states its own policy's digest, which the counter must pin.
+            self.gateway.operating = self.gateway.program
+        if authority is not None:
+            seen = str(self.directories.root / SEEN_BY_THE_AUTHORITY)
+            self.authority.program = [*python, *authority.split(), seen, self.authority.module]
 
     def gateway_settings(self) -> GatewaySettings:
         """What the gateway's operator has set, for the attacker who runs the gateway."""
-        return GatewaySettings.read(None, self._gateway_environment(""))
+        return GatewaySettings.read(None, self.gateway.environment())
 
     def gateway_keys(self) -> tuple[SigningKey, SealingPrivateKey]:
         """The gateway's own keys, for the attacker who runs the gateway."""
         return keys.open_keys(self.gateway_settings())
 
-    def _command(self, module: str) -> list[str]:
-        python = [sys.executable, "-m"]
-        if self._own_authority is not None and module == _AUTHORITY:
-            seen = self.directories.root / SEEN_BY_THE_AUTHORITY
-            return [*python, *self._own_authority.split(), str(seen), module]
-        if self._disabled is not None and module in (_GATEWAY, _AUTHORITY):
-            return [*python, "gateway.attack.weakened", self._disabled, module]
-        return [*python, module]
-
-    def _keys(self, command: Sequence[str], *given: Any) -> dict[str, Any]:
-        # The weakened gateway states its own policy's digest, which the counter must pin.
-        return super()._keys(self._command(command[-1]), *given)
-
-    def _enrol(self, *given: Any) -> None:
-        marker = self.directories.root / _ENROLLED
-        if not marker.exists():
-            super()._enrol(*given)
-            marker.touch()
-
     @property
     def authority_environment(self) -> dict[str, str]:
         """The settings of the authority, for whoever knows what its operator knows."""
-        return self._authority_environment()
+        return self.authority.environment()
 
-    def _authority_environment(self) -> dict[str, str]:
-        own = {
-            "SEALMATCH_AUTHORITY_WORKERS": "1",
-            "SEALMATCH_AUTHORITY_DEVICE_DECISIONS": str(self._device_decisions),
-            **self._inspectable("AUTHORITY"),
-        }
-        return {**super()._authority_environment(), **own}
+    def _enrol(self) -> None:
+        if self.auditor is not None or not self._prepared.exists():
+            super()._enrol()
 
-    def _auditor_settings(self) -> dict[str, str]:
-        return {**super()._auditor_settings(), **self._inspectable("AUDITOR")}
-
-    def _inspectable(self, server: str) -> dict[str, str]:
-        """All servers, or none."""
-        if "inspectable" not in self._settings:
-            return {}
-        return {f"SEALMATCH_{server}_INSPECTABLE": self._settings["inspectable"]}
-
-
-class _Preparation(Ground):
-    """Draws keys and enrols parties; starts no server."""
-
-    def start_authority(self) -> int:
-        return 0
-
-    def start_gateway(self, _: str) -> int:
-        return 0
+    def mark_prepared(self) -> None:
+        """Its parties are enrolled: a copy of its directory starts without enrolling them again."""
+        self._prepared.touch()
 
 
 class Site:
@@ -185,9 +136,11 @@ class Site:
 
 
 def prepare(root: Path) -> Path:
-    """Draw the keys of a deployment and enrol its parties, once for many."""
-    with _Preparation(root):
-        return root
+    """Draw the keys of a deployment and enrol its parties, once for many; starts no server."""
+    ground = Ground(root)
+    ground.prepare()
+    ground.mark_prepared()
+    return root
 
 
 def data_directories(ground: Ground) -> tuple[Path, Path]:

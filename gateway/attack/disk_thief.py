@@ -23,7 +23,7 @@ from gateway.attack.report import Progress, Report
 from gateway.attack.spying_authority import handles_with
 from gateway.attack.thief_search import Person, look_everywhere
 from gateway.attack.weakened import OPEN_PEPPER, recorded_dealings
-from gateway.cli.local import GATEWAY
+from gateway.cli.local_parties import GATEWAY
 from gateway.wire.polynomials import Ciphertext, SessionKeyHalf
 from gateway.wire.subject import Subject
 

@@ -17,11 +17,11 @@ from gateway.wire.host.clock import unix_time
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    return _command().main(arguments)
+    return command().main(arguments)
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    _command(commands.add_parser("auditor", help="repeat evaluations"))
+    command(commands.add_parser("auditor", help="repeat evaluations"))
 
 
 def _serve(_: argparse.Namespace, settings: AuditorSettings) -> int:
@@ -66,34 +66,33 @@ def _print_public(held: keys.AuditorKeys) -> int:
     return 0
 
 
-def _command(parser: argparse.ArgumentParser | None = None) -> OperatorCommand[AuditorSettings]:
-    command = OperatorCommand(
+def command(parser: argparse.ArgumentParser | None = None) -> OperatorCommand[AuditorSettings]:
+    """The command with its subcommands, of its own or under ``parser``."""
+    own = OperatorCommand(
         "sealmatch-auditor",
         "The auditor: repeats evaluations that the key authority wants to have checked.",
         AuditorSettings,
         ("data_dir", "passphrase_file"),
         parser,
     )
-    command.add("serve", _serve, "serve until Ctrl-C")
-    command.add_keys(
+    own.add("serve", _serve, "serve until Ctrl-C")
+    own.add_keys(
         "draw the auditor's keys; prints the public ones",
         "print the public keys",
         _init,
         _show,
         _rotate_signing,
     )
-    enrol = command.add("enrol", _enrol, "accept a party's signatures, or its second key's")
-    suspend = command.add(
-        "suspend", _suspend, "no longer accept a party's signatures, or one key's"
-    )
+    enrol = own.add("enrol", _enrol, "accept a party's signatures, or its second key's")
+    suspend = own.add("suspend", _suspend, "no longer accept a party's signatures, or one key's")
     for sub in (enrol, suspend):
         sub.add_argument("kind", choices=KINDS)
         sub.add_argument("party", help="enrolment name")
     text = "Ed25519 public key, 64 hexadecimal digits"
     enrol.add_argument("public_key", help=text)
     suspend.add_argument("public_key", nargs="?", help=text)
-    command.add("list", _list, "list the accepted parties")
-    return command
+    own.add("list", _list, "list the accepted parties")
+    return own
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from gateway.translog.proof import LogProof
 from gateway.vision.demo_faces import genuine_pair, impostor_pair
 from gateway.vision.pack import ModelPack
 from gateway.vision.pipeline import FacePipeline
+from gateway.wire.errors import CallerMisuse
 from gateway.wire.host.serving import existing_directory
 from gateway.wire.proof import Receipt
 from gateway.wire.subject import Subject
@@ -80,27 +81,31 @@ class Screen:
 class ObservedDeployment(LocalDeployment):
     """A local deployment whose gateway reaches the authority through an observer."""
 
-    tap: Wiretap
+    tap: Wiretap | None = None
 
-    def start_authority(self) -> int:
+    def prepare(self) -> None:
+        """The gateway signs its requests for the observer, as if it were a proxy."""
         self.tap = Wiretap()
         self.tap.__enter__()
-        return super().start_authority()
+        self.authority.settings["public_urls"] = self.tap.url
+        super().prepare()
 
     def authority_url(self, port: int) -> str:
-        self.tap.target = super().authority_url(port)
-        return self.tap.url
+        self.observer.target = super().authority_url(port)
+        return self.observer.url
 
-    def _authority_environment(self) -> dict[str, str]:
-        """The gateway signs its requests for the observer, as if it were a proxy."""
-        named = {"SEALMATCH_AUTHORITY_PUBLIC_URLS": self.tap.url} if hasattr(self, "tap") else {}
-        return {**super()._authority_environment(), **named}
+    @property
+    def observer(self) -> Wiretap:
+        """Running between gateway and authority."""
+        if self.tap is None:
+            raise CallerMisuse("nobody observes a deployment that does not run")
+        return self.tap
 
     def stop(self) -> None:
         super().stop()
-        if hasattr(self, "tap"):
+        if self.tap is not None:
             self.tap.__exit__(None, None, None)
-            del self.tap
+            self.tap = None
 
 
 def run(options: argparse.Namespace) -> int:
@@ -149,7 +154,7 @@ def _demonstrate(
         with session.transport:
             for pair in pairs:
                 measured = Measurements()
-                deployment.tap.passages.clear()
+                deployment.observer.passages.clear()
                 template = embed(vision, pair.portrait, "portraitEmbedding", measured)
                 probe = embed(vision, pair.live, "liveEmbedding", measured)
                 occasion = Occasion(DOCUMENT, ORDER)
@@ -171,7 +176,7 @@ def _report(
 ) -> None:
     total = sum(result.measured.timings_ms.values())
     screen.say(f"\n{pair.name}: {result.outcome}   ({total:.0f} ms in all)")
-    seen = demo_tables.seen(pair.portrait, pair.live, result, deployment.tap.passages)
+    seen = demo_tables.seen(pair.portrait, pair.live, result, deployment.observer.passages)
     if pair.expected in (None, "MATCH"):
         screen.say("\nWhat each party saw (real bytes of this registration):\n")
         screen.say(demo_tables.sight_table(seen))

@@ -63,14 +63,19 @@ class Directories:
 
 
 class Server:
-    """One server process; its log goes to a file in its own directory."""
+    """One server process; its log goes to a file in its own directory.
+
+    It ends when this process does, however that ends: it waits for the end of its standard input.
+    """
 
     def __init__(self, command: Sequence[str], directory: Path, **settings: str) -> None:
+        """``command``: Python, ``-m``, a module, and its arguments."""
+        python, option, *module_and_arguments = command
         self._log_path = directory / "server.log"
         self._log: IO[bytes] = self._log_path.open("ab")
         self.process = subprocess.Popen(  # noqa: S603  our own modules
-            command,
-            stdin=subprocess.DEVNULL,
+            [python, option, "gateway.cli.local_attached", *module_and_arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             env={**os.environ, **settings},
@@ -99,8 +104,9 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
         self._log.close()
 
     def _last_words(self) -> str:

@@ -4,7 +4,8 @@ import argparse
 import datetime
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast, get_args
 
@@ -23,7 +24,7 @@ _DAY = 24 * 3600
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    return _command().main(arguments)
+    return command().main(arguments)
 
 
 def _serve(_: argparse.Namespace, settings: GatewaySettings) -> int:
@@ -84,41 +85,45 @@ def _entry(kind: str, party: str, public_key: str | None = None) -> register.Ent
 
 def _enrol_entries(entries: list[register.Entry], settings: GatewaySettings) -> int:
     signing, _ = keys.open_keys(settings)
-    register.enrol(_database(settings), entries, signing, unix_time())
+    with _database(settings) as database:
+        register.enrol(database, entries, signing, unix_time())
     return 0
 
 
 def _suspend(options: argparse.Namespace, settings: GatewaySettings) -> int:
     signing, _ = keys.open_keys(settings)
-    register.suspend(_database(settings), options.kind, options.party, signing, unix_time())
+    with _database(settings) as database:
+        register.suspend(database, options.kind, options.party, signing, unix_time())
     return 0
 
 
 def _history(_: argparse.Namespace, settings: GatewaySettings) -> int:
-    for action in register.history(_database(settings), keys.read_keys(settings).chain_keys):
-        print(action.line())
+    with _database(settings) as database:
+        for action in register.history(database, keys.read_keys(settings).chain_keys):
+            print(action.line())
     return 0
 
 
 def _list(_: argparse.Namespace, settings: GatewaySettings) -> int:
-    with _database(settings).transaction() as connection:
+    with _database(settings) as database, database.transaction() as connection:
         for row in store.list_parties(connection):
             print(f"{row.kind}\t{row.party}\t{row.state}\t{bytes(row.public_key or b'').hex()}")
     return 0
 
 
 def _attempts(_: argparse.Namespace, settings: GatewaySettings) -> int:
-    with _database(settings).transaction() as connection:
+    with _database(settings) as database, database.transaction() as connection:
         for day, measure, total in store.liveness_totals(connection):
             at = datetime.datetime.fromtimestamp(day * _DAY, datetime.UTC)
             print(f"{at:%Y-%m-%d}\t{measure}\t{total}")
     return 0
 
 
-def _database(settings: GatewaySettings) -> Database:
-    database = Database(settings.database)
-    database.migrate()
-    return database
+@contextmanager
+def _database(settings: GatewaySettings) -> Iterator[Database]:
+    with closing(Database(settings.database)) as database:
+        database.migrate()
+        yield database
 
 
 def _public_key(text: str) -> str:
@@ -127,25 +132,26 @@ def _public_key(text: str) -> str:
     return text
 
 
-def _command() -> OperatorCommand[GatewaySettings]:
-    command = OperatorCommand(
+def command() -> OperatorCommand[GatewaySettings]:
+    """The command with its subcommands."""
+    own = OperatorCommand(
         "sealmatch-gateway",
         "The gateway: matches what it cannot read.",
         GatewaySettings,
         ("passphrase_file",),
     )
-    command.add("serve", _serve, "serve until Ctrl-C")
-    verbs, _ = command.add_keys(
+    own.add("serve", _serve, "serve until Ctrl-C")
+    verbs, _ = own.add_keys(
         "draw the gateway's keys; prints the public ones",
         "print the public keys and the match policy's digest",
         _init,
         _show,
         _rotate_signing,
     )
-    log_key = command.add("add-log", _add_log, "draw a further key that signs the log", verbs)
+    log_key = own.add("add-log", _add_log, "draw a further key that signs the log", verbs)
     log_key.add_argument("--algorithm", choices=("ed25519", "ml-dsa-44"), default="ed25519")
-    enrol = command.add("enrol", _enrol, "accept a party; witnesses and auditors may read the log")
-    suspend = command.add("suspend", _suspend, "no longer accept a party")
+    enrol = own.add("enrol", _enrol, "accept a party; witnesses and auditors may read the log")
+    suspend = own.add("suspend", _suspend, "no longer accept a party")
     for sub in (enrol, suspend):
         sub.add_argument("kind", choices=get_args(store.PartyKind))
         sub.add_argument("party", help="enrolment name")
@@ -155,12 +161,12 @@ def _command() -> OperatorCommand[GatewaySettings]:
         nargs="?",
         help="Ed25519 public key in hexadecimal; agents and outlets have none",
     )
-    several = command.add("enrol-all", _enrol_all, "accept the parties in a file, all or none")
+    several = own.add("enrol-all", _enrol_all, "accept the parties in a file, all or none")
     several.add_argument("file", type=Path, help="lines of kind, name and, if it has one, key")
-    command.add("list", _list, "list enrolled parties")
-    command.add("attempts", _attempts, "daily totals of liveness checks: passed, attempts, reasons")
-    command.add("history", _history, "list what operators did, signatures checked")
-    return command
+    own.add("list", _list, "list enrolled parties")
+    own.add("attempts", _attempts, "daily totals of liveness checks: passed, attempts, reasons")
+    own.add("history", _history, "list what operators did, signatures checked")
+    return own
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ from gateway.wire.errors import SealmatchError
 from tests.support.counter import Counter
 from tests.support.observation import record_count, session_states
 from tests.support.observed import Observed
-from tests.support.processes import command_environment, free_ports
+from tests.support.processes import PATIENCE, free_ports
 from tests.support.reviving import AUDITOR, GATEWAY, revive
 from tests.support.samples import pair
 from tests.support.steps import Steps
@@ -30,23 +28,9 @@ SECONDS = 5
 class Impatient(Observed):
     """An authority that waits five seconds for a report; two unanswered demands are too many."""
 
-    def _authority_environment(self) -> dict[str, str]:
-        return {
-            **super()._authority_environment(),
-            "SEALMATCH_AUTHORITY_AUDIT_SECONDS": str(SECONDS),
-            "SEALMATCH_AUTHORITY_AUDIT_UNANSWERED": "2",
-        }
-
-    def authority_command(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "keys.cli", *arguments],
-            env=command_environment() | self._authority_environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        return done.stdout
+    def __init__(self, root: Path, port: int, **settings: str) -> None:
+        super().__init__(root, port=port, audit_one_in=1, **settings)
+        self.authority.settings |= {"audit_seconds": str(SECONDS), "audit_unanswered": "2"}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +45,7 @@ def deployment(steps: Steps, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         for name, value in steps.environment().items():
             patch.setenv(name, value)
         settings = {"auditor_seconds": "2"}
-        with Impatient(root, port=free_ports(3), audit_one_in=1, **settings) as running:
+        with Impatient(root, free_ports(3), **settings) as running:
             yield running
 
 
@@ -96,7 +80,7 @@ def test_a_gateway_that_leaves_demands_is_stopped_and_let_in_again(
     steps.arm("gateway-demand-received")
     with pytest.raises(SealmatchError):
         counter.register(*GENUINE)
-    assert deployment.servers[GATEWAY].process.wait(10) == -9
+    assert deployment.servers[GATEWAY].process.wait(PATIENCE) == -9
     steps.disarm()
     revive(deployment)
     deployment.servers[AUDITOR].stop()
@@ -105,12 +89,12 @@ def test_a_gateway_that_leaves_demands_is_stopped_and_let_in_again(
     assert record_count(deployment) == records
     assert "FAILED" in session_states(deployment)
     time.sleep(SECONDS + 1)
-    assert deployment.authority_command("audits", "list").startswith("demo-gateway\t2 unanswered")
+    assert deployment.authority.operate("audits", "list").startswith("demo-gateway\t2 unanswered")
     with pytest.raises(SealmatchError):
         counter.register(*GENUINE)
-    assert deployment.authority_command("audits", "clear", "demo-gateway") == "2 cleared\n"
-    assert deployment.authority_command("audits", "clear", "demo-gateway") == "0 cleared\n"
-    history = deployment.authority_command("history")
+    assert deployment.authority.operate("audits", "clear", "demo-gateway") == "2 cleared\n"
+    assert deployment.authority.operate("audits", "clear", "demo-gateway") == "0 cleared\n"
+    history = deployment.authority.operate("history")
     assert history.count("clear-audits\tgateway\tdemo-gateway") == 1
     counter.open()
 

@@ -8,7 +8,6 @@ import base64
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.local import AUTHORITY, DEVICE, GATEWAY, ISSUER, LocalDeployment
+from gateway.cli.local import LocalDeployment
+from gateway.cli.local_parties import AUTHORITY, DEVICE, GATEWAY, ISSUER
 from gateway.client.gateway_client import GatewayError
 from gateway.client.registration import Registration
 from gateway.proofs.trust import TrustFile
@@ -30,6 +30,7 @@ from gateway.wire.host.memory import _may_lock
 from keys.vault import AuthorityKeys, SealedVault
 from tests.support.counter import Counter
 from tests.support.observation import gateway_database, server_logs
+from tests.support.processes import PATIENCE
 from tests.support.samples import MODEL, occasion, pair
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -66,18 +67,15 @@ class Story:
     ) -> subprocess.CompletedProcess[str]:
         """An operator's command, with the settings that the deployment gives the server."""
         deployment = LocalDeployment(self.root, MODEL)
-        deployment._authority_keys = ["ab" * 32]
-        module, environment = {
-            "authority": ("keys.cli", deployment._authority_environment()),
-            "gateway": ("gateway.cli.serve", deployment._gateway_environment("http://127.0.0.1:9")),
-        }[server]
+        deployment.gateway.settings["authority_public_key"] = "ab" * 32
+        party = deployment.authority if server == "authority" else deployment.gateway
         return subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            env={**os.environ, **environment, **changed},
+            [*party.program, *arguments],
+            env={**os.environ, **party.environment(), **changed},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 

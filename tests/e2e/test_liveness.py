@@ -6,9 +6,6 @@ inconclusive, with advice, and leaves nothing behind.
 """
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,18 +76,6 @@ def spliced(counter: Counter, vision: FacePipeline, frames: list[Any]) -> Regist
     return counter.client.register(template, live, occasion())
 
 
-def operator_says(deployment: LocalDeployment, command: str) -> str:
-    environment = {**os.environ, **deployment._gateway_environment("")}
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway.cli.serve", command],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
-
-
 def test_a_clip_spliced_once_the_challenge_is_known_completes_the_protocol(
     counter: Counter,
     deployment: LocalDeployment,
@@ -107,7 +92,7 @@ def test_a_clip_spliced_once_the_challenge_is_known_completes_the_protocol(
     transcript = LivenessTranscript.decode(evidence)
     assert len(evidence) < 4_000
     assert transcript.actions[0].asked_ms >= 1_000
-    assert "\tattempts\t1\n" in operator_says(deployment, "attempts")
+    assert "\tattempts\t1\n" in deployment.gateway.operate("attempts")
 
 
 def test_a_clip_without_the_actions_is_status_4_with_advice_and_leaves_nothing(

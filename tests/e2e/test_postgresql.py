@@ -6,6 +6,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from gateway.cli.local_servers import DeploymentFailed, Server
 from gateway.proofs.verify import verify_receipt
 from gateway.store.database import Database
 from gateway.wire.errors import Unavailable
@@ -13,7 +14,7 @@ from tests.support.counter import Counter
 from tests.support.observation import assert_problem
 from tests.support.observed import Observed, honest
 from tests.support.postgres import PostgresServer
-from tests.support.processes import free_port_pair
+from tests.support.processes import PATIENCE, free_port_pair
 from tests.support.reviving import GATEWAY, revive
 from tests.support.samples import ATTEMPTS, PRODUCTS, SHARES, pair
 from tests.support.steps import Steps
@@ -114,11 +115,12 @@ def test_a_gateway_that_starts_before_its_database_says_so(
 ) -> None:
     """And the one that runs finds the database again by itself."""
     postgresql.stop()
+    gateway = deployment.gateway
+    second = gateway.environment(authority_url="http://127.0.0.1:1", port="0")
     try:
-        with pytest.raises(Exception, match="the storage does not answer"):
-            deployment.start_gateway("http://127.0.0.1:1")
+        with pytest.raises(DeploymentFailed, match="the storage does not answer"):
+            Server([*gateway.program, "serve"], gateway.directory, **second).wait_ready()
     finally:
-        deployment._servers[2:] = []
         postgresql.start()
     counter = Counter(deployment)
     assert counter.register(*pair(0.7)).outcome == "MATCH"
@@ -137,7 +139,7 @@ def test_a_gateway_killed_there_leaves_a_whole_record_or_none(
     with pytest.raises(httpx.TransportError):
         counter.submit(opened, submission)
     assert steps.reached
-    assert deployment.servers[GATEWAY].process.wait(10) == -9
+    assert deployment.servers[GATEWAY].process.wait(PATIENCE) == -9
     revive(deployment)
     recorded = len(rows(url, "SELECT record_id FROM records")) - len(before)
     assert recorded == (step == "gateway-record-committed")

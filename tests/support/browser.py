@@ -1,7 +1,11 @@
-"""A headless Chromium, driven over W3C WebDriver: as much of it as the tests need."""
+"""A headless Chromium, driven over W3C WebDriver: as much of it as the tests need.
+
+Driver and browser keep their files in the run's directory and end with the run (``guardian``).
+"""
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import tempfile
@@ -11,6 +15,8 @@ from typing import Any, Self
 
 import httpx
 
+from tests.support.guardian import temporary_directory
+from tests.support.processes import PATIENCE
 from tests.support.tools import required
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
@@ -31,7 +37,9 @@ class Browser:
     """One browser with a profile of its own."""
 
     def __init__(self, language: str = "en-GB") -> None:
-        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._profile = tempfile.TemporaryDirectory(
+            dir=temporary_directory(), ignore_cleanup_errors=True
+        )
         self._arguments = [
             *_ARGUMENTS,
             f"--lang={language}",
@@ -45,8 +53,12 @@ class Browser:
             [required("chromedriver"), f"--port={port}"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": self._profile.name},
+            start_new_session=True,  # Ctrl-C is for the tests, which end it
         )
-        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
+        self._http = httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False
+        )
         try:
             self._wait()
             options = {"args": self._arguments, "binary": required("chromium")}
@@ -59,11 +71,13 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.delete(self._session)
-        self._http.close()
-        self._driver.terminate()
-        self._driver.wait()
-        self._profile.cleanup()
+        try:
+            self._http.delete(self._session)
+        finally:
+            self._http.close()
+            self._driver.terminate()
+            self._driver.wait(PATIENCE)
+            self._profile.cleanup()
 
     def open(self, page: Path) -> None:
         self._post("/url", {"url": page.as_uri()})
@@ -77,7 +91,7 @@ class Browser:
         answer = self._http.get(f"{self._session}/element/{self._find(selector)}/text")
         return str(answer.raise_for_status().json()["value"])
 
-    def wait_for_text(self, selector: str, seconds: float = 20) -> str:
+    def wait_for_text(self, selector: str, seconds: float = PATIENCE) -> str:
         end = time.monotonic() + seconds
         while not (text := self.text(selector)):
             assert time.monotonic() < end, f"{selector} stays empty"
@@ -98,13 +112,15 @@ class Browser:
         return answer.json()["value"]
 
     def _wait(self) -> None:
-        for _ in range(200):
+        end = time.monotonic() + PATIENCE
+        while True:
             try:
                 if self._http.get("/status").json()["value"]["ready"]:
                     return
             except httpx.TransportError:
-                time.sleep(0.05)
-        raise AssertionError("chromedriver does not answer")
+                assert self._driver.poll() is None, "chromedriver ended"
+            assert time.monotonic() < end, "chromedriver does not answer"
+            time.sleep(0.05)
 
 
 def _free_port() -> int:

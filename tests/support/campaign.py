@@ -15,13 +15,11 @@ import sys
 import threading
 import time
 from collections import Counter as Tally
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import httpx
 
-from gateway.cli import local
 from gateway.cli.local_servers import Server
 from gateway.store.database import Database
 from gateway.translog.note import NoteKey
@@ -34,7 +32,7 @@ from tests.support.audits_seen import AuditsSeen
 from tests.support.counter import Counter
 from tests.support.crashing import points
 from tests.support.observed import Observed
-from tests.support.processes import free_ports
+from tests.support.processes import PATIENCE, free_ports
 from tests.support.reviving import AUDITOR, AUTHORITY, GATEWAY, revive
 from tests.support.samples import pair
 from tests.support.steps import Steps
@@ -42,8 +40,6 @@ from tests.support.witnesses import public_keys, sealed_witness
 
 CLIENTS = 2
 AUDIT_ONE_IN = 2
-PATIENCE = 90
-"""Seconds within which a registration succeeds after a restart, on a loaded machine."""
 SAMPLES = 12
 LIFTED = {
     "SEALMATCH_AUTHORITY_DEVICE_DECISIONS": "100000",
@@ -62,15 +58,10 @@ class Witnessed(Observed):
     witness: WitnessSettings
     witness_server: Server | None = None
 
-    def _keys(
-        self, command: Sequence[str], directory: Path, environment: dict[str, str]
-    ) -> dict[str, Any]:
-        shown = super()._keys(command, directory, environment)
-        if directory != self.directories.gateway:
-            return shown
-        log = NoteKey.parse(shown["logPolicy"][0].split(" ")[1])
-        self._start_witness(log)
-        return super()._keys(command, directory, self._gateway_environment(""))
+    def prepare(self) -> None:
+        super().prepare()
+        self._start_witness(NoteKey.parse(self.gateway.keys.shown["logPolicy"][0].split(" ")[1]))
+        del self.gateway.keys  # it shows the witness as well, now
 
     def _start_witness(self, log: NoteKey) -> None:
         directory = self.directories.root / "witness"
@@ -83,7 +74,7 @@ class Witnessed(Observed):
         policy = TrustPolicy.simple([TrustedLog(log)], [witness], 1)
         path = self.directories.root / "witnesses.txt"
         path.write_bytes(bytes(policy))
-        self._settings["log_witnesses"] = str(path)
+        self.gateway.settings["log_witnesses"] = str(path)
 
     def start_witness(self) -> int:
         """Start the witness, at the next port but two, and return its port."""
@@ -91,7 +82,7 @@ class Witnessed(Observed):
         settings = {
             "DATA_DIR": str(self.witness.data_dir),
             "PASSPHRASE_FILE": str(self.witness.passphrase_file),
-            "PORT": str(self._port + 3),
+            "PORT": str(int(self.gateway.settings["port"]) + 3),
             "REQUESTS_PER_SECOND": "1000",
             "BURST": "10000",
         }
@@ -173,7 +164,7 @@ class Campaign:
         servers = self._servers()
         which = self.rng.choice(["gateway", *servers])  # which has the most to lose
         os.kill(servers[which].process.pid, signal.SIGKILL)
-        servers[which].process.wait(20)
+        servers[which].process.wait(PATIENCE)
         self.kills[which] += 1
         self._revive()
         return which
@@ -258,11 +249,9 @@ class Campaign:
         """A second gateway on the same PostgreSQL, with the same keys; it serves no counter."""
         if self._url is None:
             return
-        environment = self.deployment._gateway_environment("http://127.0.0.1:1")
-        command = [*local._GATEWAY, "serve"]
-        self._rival = Server(
-            command, self._gateway_files, **{**environment, "SEALMATCH_GATEWAY_PORT": "0"}
-        )
+        gateway = self.deployment.gateway
+        environment = gateway.environment(authority_url="http://127.0.0.1:1", port="0")
+        self._rival = Server([*gateway.program, "serve"], self._gateway_files, **environment)
         self._rival.wait_ready()
 
     def _stop_rival(self) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import httpx
 
-from gateway.cli import local
+from gateway.cli.local import LocalDeployment
+from gateway.cli.local_parties import DEVICE, ISSUER
 from gateway.client.gateway_client import GatewayClient
 from gateway.client.registration import (
     CounterIdentity,
@@ -25,21 +26,22 @@ from gateway.wire.submission import (
     Submission,
 )
 from tests.support.drafts import CounterKeys, Opened, ciphertexts, draft, session_request, verified
+from tests.support.processes import PATIENCE
 from tests.support.samples import MODEL, SESSIONS, Vector, occasion, pair
 
 
 class Counter:
     """The demonstration counter of a deployment of real servers."""
 
-    def __init__(self, deployment: local.LocalDeployment, model: Model = MODEL) -> None:
+    def __init__(self, deployment: LocalDeployment, model: Model = MODEL) -> None:
         trust = TrustFile.read(deployment.directories.trust)
         directory = deployment.directories.counter
         self.trust, self.model = trust, model
         pinned = trust.gateways[0]
         self.url = pinned.url
         self.keys = CounterKeys(
-            load_signing_key(directory / "device.key", local.DEVICE),
-            load_signing_key(directory / "issuer.key", local.ISSUER),
+            load_signing_key(directory / "device.key", DEVICE),
+            load_signing_key(directory / "issuer.key", ISSUER),
             read_secret(directory / "site-salt.key", 32),
             pinned.sealing,
             trust.authority_sealing(trust.authorities[0].party),
@@ -47,7 +49,7 @@ class Counter:
             pinned.party,
             model,
         )
-        self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False)
         self.client = self.client_with(self.http)
 
     def client_with(

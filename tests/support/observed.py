@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from gateway.cli import local
+from gateway.cli.local import LocalDeployment
 from gateway.issuer.issuer import Model
 from gateway.wire.host.http import CBOR
+from tests.support.processes import PATIENCE
 from tests.support.samples import MODEL
 
 # The real servers
@@ -80,7 +81,7 @@ class Proxy:
         return f"127.0.0.1:{self.port}"
 
     def forward(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=PATIENCE)
         try:
             connection.request("POST", path, body, dict(headers))
             response = connection.getresponse()
@@ -94,7 +95,7 @@ class Proxy:
         self._thread.join(5)
 
 
-class Observed(local.LocalDeployment):
+class Observed(LocalDeployment):
     """The real servers, with a proxy before the authority."""
 
     def __init__(
@@ -108,14 +109,11 @@ class Observed(local.LocalDeployment):
     ) -> None:
         super().__init__(root, model, port, tls=False, audit_one_in=audit_one_in, **settings)
         self.proxy = Proxy()
+        self.authority.settings["public_urls"] = f"http://{self.proxy.host}"
 
     def authority_url(self, port: int) -> str:
         self.proxy.upstream = port
         return f"http://{self.proxy.host}"
-
-    def _authority_environment(self) -> dict[str, str]:
-        named = {"SEALMATCH_AUTHORITY_PUBLIC_URLS": f"http://{self.proxy.host}"}
-        return {**super()._authority_environment(), **named}
 
     def stop(self) -> None:
         super().stop()

@@ -1,7 +1,8 @@
 """A throw-away PostgreSQL server (Debian's package ``postgresql``), one per test session.
 
 It keeps everything in a directory of its own and listens on a free port of the loopback. Tests ask
-it for empty databases, and may kill and start it again: they leave it running.
+it for empty databases, and may kill and start it again: they leave it running. A run that is killed
+takes it along (``guardian``).
 """
 
 import contextlib
@@ -22,9 +23,8 @@ import sqlalchemy as sa
 
 from gateway.store.connecting import make_engine
 from gateway.wire.host.keyfile import create_secret
-from tests.support.processes import children_of, free_port_pair
-
-START_SECONDS = 60
+from tests.support.guardian import temporary_directory
+from tests.support.processes import PATIENCE, children_of, free_port_pair
 
 
 class PostgresServer:
@@ -32,7 +32,7 @@ class PostgresServer:
 
     def __init__(self, programs: Path) -> None:
         self._programs = programs
-        self._root = Path(tempfile.mkdtemp(prefix="sealmatch-postgresql-"))
+        self._root = Path(tempfile.mkdtemp(prefix="postgresql-", dir=temporary_directory()))
         self._account = _account()
         self._names = 0
         self.port = free_port_pair()
@@ -89,7 +89,7 @@ class PostgresServer:
                 *("-c", "fsync=off", "-c", "max_connections=50"),
                 stderr=log,
             )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 return self.execute("SELECT 1")
@@ -124,7 +124,7 @@ class PostgresServer:
         process, self.process = self.process, None
         if process is not None:
             process.send_signal(sent)
-            process.wait(30)
+            process.wait(PATIENCE)
 
     def _initialise(self) -> None:
         if self._account:
@@ -138,7 +138,7 @@ class PostgresServer:
                 stdout=log,
                 stderr=log,
             )
-            assert process.wait(START_SECONDS) == 0, (self._root / "initdb.log").read_text()
+            assert process.wait(PATIENCE) == 0, (self._root / "initdb.log").read_text()
 
     def _popen(self, program: str, *arguments: str, **more: Any) -> "subprocess.Popen[bytes]":
         """Start one of PostgreSQL's programs, which refuse to run as root."""

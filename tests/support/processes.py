@@ -6,8 +6,12 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+PATIENCE = 300
+"""Seconds to wait for what comes in no time on an idle machine: only what hangs takes longer."""
 
 
 def free_port_pair() -> int:
@@ -42,6 +46,11 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def descendants(pid: int) -> list[int]:
+    """Its children, theirs, and so on."""
+    return [one for child in children_of(pid) for one in (child, *descendants(child))]
+
+
 def alive(pid: int) -> bool:
     """Whether the process runs; a zombie does not."""
     try:
@@ -51,7 +60,7 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def gone(pids: list[int], seconds: float = 12) -> bool:
+def gone(pids: list[int], seconds: float = PATIENCE) -> bool:
     """Whether all processes have ended within this time."""
     deadline = time.monotonic() + seconds
     while any(alive(pid) for pid in pids):
@@ -59,6 +68,14 @@ def gone(pids: list[int], seconds: float = 12) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def until(happened: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
 
 
 def command_environment() -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.support.observation import gateway_database
 from tests.support.observed import Observed
+from tests.support.processes import PATIENCE
 
 AUTHORITY, AUDITOR, GATEWAY = 0, 1, -1
 """Places among a deployment's servers; the auditor's where there is one."""
@@ -16,7 +17,7 @@ AUTHORITY, AUDITOR, GATEWAY = 0, 1, -1
 def kill(deployment: Observed, which: int) -> None:
     server = deployment.servers[which]
     server.process.kill()
-    server.process.wait(10)
+    server.process.wait(PATIENCE)
 
 
 _reviving = threading.Lock()
@@ -26,23 +27,14 @@ _reviving = threading.Lock()
 def revive(deployment: Observed) -> None:
     """Start again what was killed, on the same port and directory."""
     with _reviving:
-        running = deployment._servers
-        audited = len(running) > 2
-        for which in (AUTHORITY, AUDITOR, GATEWAY) if audited else (AUTHORITY, GATEWAY):
-            if running[which].process.poll() is None:
+        for party in deployment.parties:
+            if party.server is None or party.server.process.poll() is None:
                 continue
-            running[which].stop()
-            _start(deployment, which)
-            running[which] = running.pop()
-
-
-def _start(deployment: Observed, which: int) -> None:
-    if which == AUTHORITY:
-        deployment.proxy.upstream = deployment.start_authority()
-    elif which == AUDITOR:
-        deployment.start_auditor()
-    else:
-        deployment.start_gateway(f"http://127.0.0.1:{deployment.proxy.port}")
+            party.stop()
+            party.launch()
+            port = party.ready()
+            if party is deployment.authority:
+                deployment.proxy.upstream = port
 
 
 def counts(deployment: Observed) -> dict[str, int]:

@@ -1,9 +1,5 @@
 """Sessions and senders: strangers, replays, other devices, other sessions."""
 
-import os
-import subprocess
-import sys
-
 import httpx
 import pytest
 
@@ -19,6 +15,7 @@ from tests.support.observation import (
     record_count,
 )
 from tests.support.observed import Observed
+from tests.support.processes import PATIENCE
 from tests.support.samples import (
     ATTEMPTS,
     AUDITS,
@@ -69,20 +66,7 @@ def test_a_session_that_never_was(counter: Counter) -> None:
 def test_another_enrolled_devices_session(deployment: Observed, counter: Counter) -> None:
     """It answers as if the session did not exist."""
     other = SigningKey.generate("second-device")
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "gateway.cli.serve",
-            "enrol",
-            "device",
-            other.party,
-            other.public.raw.hex(),
-        ],
-        env={**os.environ, **deployment._gateway_environment("")},
-        check=True,
-        timeout=60,
-    )
+    deployment.gateway.operate("enrol", "device", other.party, other.public.raw.hex())
     opened = counter.open()
     body = counter.honest_submission(opened).encode()
     unknown = counter.send("GET", f"{SESSIONS}/{'0' * 32}", key=other)
@@ -173,7 +157,7 @@ def test_the_authority_takes_no_requests_of_strangers(
 ) -> None:
     """A device, or anyone, who reaches the authority itself."""
     url = f"http://127.0.0.1:{deployment.proxy.upstream}"
-    with httpx.Client(base_url=url, timeout=20, trust_env=False) as direct:
+    with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as direct:
         for path in (SESSION_KEYS, ATTEMPTS, PRODUCTS, SHARES, AUDITS):
             for key in (counter.keys.device, SigningKey.generate("demo-gateway")):
                 headers = counter.signed("POST", path, b"\xa0", key, deployment.proxy.host)
