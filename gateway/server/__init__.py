@@ -9,5 +9,9 @@ evaluation        the homomorphic evaluation of one session, from one seed
 authority_client  the key authority, as this gateway sees it
 register          enrolled parties, and the signed record of changes
 service           opening a session, taking a submission, telling an outcome
+composition       all of this put together, as the settings say
+answers           its answers in JSON
+schemas           JSON schemas of the messages in CBOR
+openapi           the interface, described for a carrier's developers
 app               HTTP
 """
