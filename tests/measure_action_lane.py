@@ -31,7 +31,7 @@ from tests.faces_data import Embeddings, faces_directory, pipeline
 THRESHOLDS = (0.341, 0.36, 0.38, 0.4, 0.419)
 PROBE = 0.419
 LOSS = 0.93
-"""Cosine of action frames over that of a frontal frame: what the clips show."""
+"""Cosine of action frames over that of a frontal frame: less than the clips show (ADR 11)."""
 APART_MS = 500
 Vector = npt.NDArray[np.float64]
 
