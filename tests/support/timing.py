@@ -1,16 +1,25 @@
-"""Whether an observer can tell refusals apart by how long they take."""
+"""When refusals are answered, and whether an observer can tell them apart by how long they take.
+
+``moments`` runs on a clock of its own and needs no luck; ``python -m tests.measure_refusal_times``
+measures with a real one.
+"""
 
 import asyncio
+import contextlib
 import itertools
 import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import httpx
+import pytest
 from fastapi import FastAPI
+
+from gateway.wire.host import application, http
 
 RUNS = 3
 """A leak shows in every run; a disturbed machine does not."""
@@ -56,6 +65,55 @@ async def measure(
             headers = {k: v for k, v in answer.headers.items() if k != "x-correlator"}
             answers.add((answer.content, tuple(sorted(headers.items()))))
     assert len(answers) == 1, "the same bytes and headers"
+    return found
+
+
+@dataclass
+class Waits:
+    """A clock for an application, on which every piece of work takes another time.
+
+    What the application waits for passes at once.
+    """
+
+    periods: list[float]
+    """Of each wait: from the arrival of its request to its end, in periods."""
+    arrived: float = 0.0
+    now: float = 0.0
+
+
+@contextlib.contextmanager
+def waits(period: float, seed: int = 1) -> Iterator[Waits]:
+    """Within the block, applications of this process wait on a clock of their own."""
+    made, random_times = Waits([]), random.Random(seed)
+
+    def arrival() -> float:
+        made.now += 1
+        made.arrived = made.now
+        return made.now
+
+    def after_the_work() -> float:
+        made.now += random_times.uniform(0, 3 * period)
+        return made.now
+
+    async def sleep(seconds: float) -> None:
+        made.now += seconds
+        made.periods.append((made.now - made.arrived) / period)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http, "time", SimpleNamespace(monotonic=arrival))
+        patch.setattr(application, "time", SimpleNamespace(monotonic=after_the_work))
+        patch.setattr(application, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+        yield made
+
+
+def moments(app: FastAPI, causes: Mapping[str, Prepare], period: float) -> dict[str, float]:
+    """Periods from a request's arrival to its refusal, per cause; a cause that waits not: none."""
+    found: dict[str, float] = {}
+    for cause, prepare in causes.items():
+        with waits(period, seed=len(found)) as made:
+            asyncio.run(measure(app, {cause: prepare}, 1, 0))
+        if made.periods:
+            found[cause] = made.periods[-1]
     return found
 
 
