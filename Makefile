@@ -1,10 +1,10 @@
-# Two commands: `make demo` watches a registration, `make test` runs every check.
+# `make demo` watches a registration, `make test` runs every check, `make check` the quick ones.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint env models lock clean
+.PHONY: demo test check lint env models lock clean
 .DELETE_ON_ERROR:
 
 env: $(VENV)/.installed
@@ -32,6 +32,10 @@ lint: env
 
 test: lint models
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=20
+
+check: lint
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/wire tests/property \
+	  tests/architecture
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --python-version 3.11 -q \
