@@ -144,11 +144,11 @@ def test_a_pair_is_two_integers_within_bounds(value: object, bound: int, taken: 
 
 def test_a_worker_does_not_import_its_server_s_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server's main module loads a database and a web framework."""
-    name = "tests.support.asking"
-    monkeypatch.setitem(sys.modules, "__main__", importlib.import_module(name))
+    command = importlib.import_module("tests.support.asking")
+    monkeypatch.setitem(sys.modules, "__main__", command)
     worker = Worker("tests.unit.test_isolation:make_shop", PATIENT)
     try:
-        assert worker.call("has_imported", name) is False
+        assert worker.call("has_imported", "__mp_main__") is False
         assert worker.call("has_imported", __name__) is True
     finally:
         worker.stop()
