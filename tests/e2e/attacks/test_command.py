@@ -1,5 +1,6 @@
 """``sealmatch attack`` as a command, and that no attacker and no defence is left out."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from gateway.attack import enumerator
 from gateway.attack.catalogue import ATTACKERS, DEFENCES, attackers_stopped_by
 from gateway.attack.deployment import Site
+from gateway.attack.report import Progress, Report
 from gateway.attack.weakened import _WEAKENINGS, replace
 from gateway.cli.main import main
 from tests.support.attacks import BY_THE_COUNTER, SUCCESSES, TRIES
@@ -24,22 +26,40 @@ def test_every_attacker_and_every_defence_is_shown_to_matter() -> None:
 
 @pytest.mark.processes
 @pytest.mark.slow
-@pytest.mark.parametrize("disabled", [None, "openings"])
 def test_the_command_says_what_came_of_it(
-    disabled: str | None,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(enumerator, "GUESSES", 10_000)
+    assert main(["attack", "enumerator", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["asExpected"]
+    (attack,) = result["attacks"]
+    assert (attack["attacker"], attack["disabled"]) == ("enumerator", None)
+    assert (attack["succeeded"], attack["recovered"]) == (False, "nothing")
+    assert [one["tries"] for one in attack["attempts"]] == [120_000, 120_000]
+
+
+@pytest.mark.parametrize(
+    ("options", "successes", "status"),
+    [([], 0, 0), ([], 1, 1), (["--disable", "openings"], 1, 0), (["--disable", "openings"], 0, 1)],
+)
+def test_the_status_is_0_when_it_came_out_as_it_must(
+    options: list[str],
+    successes: int,
+    status: int,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(enumerator, "GUESSES", 10_000)
-    options = ["--disable", disabled] if disabled else []
-    assert main(["attack", "enumerator", "--json", *options]) == 0
-    result = json.loads(capsys.readouterr().out)
-    (attack,) = result["attacks"]
-    assert result["asExpected"]
-    assert (attack["attacker"], attack["disabled"]) == ("enumerator", disabled)
-    assert attack["succeeded"] == bool(disabled)
-    assert (attack["recovered"] == "nothing") == (disabled is None)
-    assert all(one["tries"] >= 30_000 for one in attack["attempts"])
+    def run(_: Site, disabled: str | None, __: Progress) -> Report:
+        report = Report("enumerator", "has receipts", disabled)
+        report.add("guess a number", 1, successes, "E5500000")
+        return report
+
+    played = dataclasses.replace(ATTACKERS["enumerator"], run=run)
+    monkeypatch.setitem(ATTACKERS, "enumerator", played)
+    assert main(["attack", "enumerator", *options]) == status
+    printed = capsys.readouterr().out
+    assert f"recovered: {'E5500000' if successes else 'nothing'}" in printed
 
 
 @pytest.mark.parametrize(
