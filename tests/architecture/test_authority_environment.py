@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements-authority.lock"
 FORBIDDEN = ("insightface", "onnxruntime", "cv2", "PIL", "sqlalchemy", "alembic", "httpx", "httpx2")
@@ -73,7 +75,7 @@ def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -109,23 +111,23 @@ def serving(tmp_path: Path, data_dir: Path) -> Iterator[tuple[subprocess.Popen[s
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line, process.communicate(timeout=10)[1]
+        assert line, process.communicate(timeout=PATIENCE)[1]
         ready = json.loads(line)
         assert ready["ready"] == "authority"
         yield process, f"http://{ready['host']}:{ready['port']}"
     finally:
         if process.poll() is None:
             process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
 
 
-def get(url: str, patience: float = 10) -> bytes:
+def get(url: str, patience: float = PATIENCE) -> bytes:
     """Over the loopback, past any proxy of the environment; refused connections are tried again."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + patience
     while True:
         try:
-            with opener.open(url, timeout=10) as response:
+            with opener.open(url, timeout=PATIENCE) as response:
                 return bytes(response.read())
         except urllib.error.URLError:
             if time.monotonic() >= deadline:
@@ -145,7 +147,7 @@ def test_the_wall_stands(tmp_path: Path) -> None:
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -179,7 +181,7 @@ def test_serve_answers_and_ends(
     process, address = serving
     assert json.loads(get(f"{address}/v1/health")) == {"status": "ok"}
     process.send_signal(stop)
-    _, log = process.communicate(timeout=15)
+    _, log = process.communicate(timeout=PATIENCE)
     # uvicorn shuts down in order, then lets the signal have its usual effect.
     assert process.returncode in {0, -stop}
     assert "Traceback" not in log
@@ -193,7 +195,7 @@ def test_what_it_imports_is_in_its_lock_file(
     get(f"{address}/v1/health")
     (tmp_path / "ask").touch()
     answer = tmp_path / "ask.modules"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not answer.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     modules = json.loads(answer.read_text())

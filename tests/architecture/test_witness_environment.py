@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.processes import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
@@ -33,7 +35,7 @@ def test_a_witness_imports_the_base_installation_only() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

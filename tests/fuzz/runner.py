@@ -145,7 +145,7 @@ def _one_child(
     child = context.Process(target=job.run, args=(theirs,), daemon=True)
     child.start()
     theirs.close()
-    seen, since = -1, time.monotonic()
+    watch = _Watch(child.pid, HANG_SECONDS + target.seconds)
     finished = False
     while True:
         try:
@@ -158,19 +158,52 @@ def _one_child(
                 progress(report, inputs)
                 if finished:
                     break
-                since = time.monotonic()
+                watch.saw_progress()
                 continue
         except EOFError:
             break
-        calls = int.from_bytes(shared[:8], "little")
-        if calls != seen:
-            seen, since = calls, time.monotonic()
-        elif time.monotonic() - since > HANG_SECONDS + target.seconds:
+        if watch.hangs(int.from_bytes(shared[:8], "little")):
             _end(child.pid)
     child.join()
     ours.close()
     if not finished:
         _lost(target, report, shared, start, child.exitcode)
+
+
+class _Watch:
+    """Tells a child that hangs from one whose turn does not come on a busy machine."""
+
+    def __init__(self, pid: int | None, seconds: float) -> None:
+        self._stat = Path(f"/proc/{pid}/stat")
+        self._seconds = seconds
+        self._calls = 0
+        self.saw_progress()
+
+    def saw_progress(self) -> None:
+        self._since, self._used = time.monotonic(), self._look()[1]
+
+    def hangs(self, calls: int) -> bool:
+        """Whether this number of calls has been the last for too long.
+
+        Either it computed for all that time, or it waited, and not for the processor. What it does
+        before its first call is no input's fault.
+        """
+        if calls == 0 or calls != self._calls:
+            self._calls = calls
+            self.saw_progress()
+            return False
+        state, used = self._look()
+        if state == "R":
+            return used - self._used > self._seconds
+        return time.monotonic() - self._since > self._seconds
+
+    def _look(self) -> tuple[str, float]:
+        """Its state, and its processor time in seconds."""
+        try:
+            fields = self._stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            return "Z", 0.0
+        return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _lost(
@@ -281,9 +314,9 @@ class _Job:
         held = []
         number = _BEYOND
         for _ in range(_ROUNDS):
-            stop = time.monotonic() + 2
+            stop = time.process_time() + 2
             count = 0
-            while count < size and time.monotonic() < stop:
+            while count < size and time.process_time() < stop:
                 data = self.target.input(self.seed, number, seeds)
                 examine(self.target, parse, data)
                 number, count = number + 1, count + 1

@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import tarfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +35,7 @@ from tests.fuzz.runner import run
 from tests.fuzz.targets_answers import Peer
 from tests.fuzz.targets_wire import HOST, find_gateway, trust
 from tests.support import parties
-from tests.support.fuzzing import CANARY, examine
+from tests.support.fuzzing import CANARY, examine, time_limit
 from tests.support.parties import DEVICE, GATEWAY, NOW
 from tests.vectors import golden
 
@@ -219,10 +218,8 @@ def test_settings_that_are_hard_to_read_are_bad_settings(tmp_path: Path, content
     """A dotted key of 33,000 parts takes tomllib 30 s: the time is quadratic in the parts."""
     file = tmp_path / "settings.toml"
     file.write_bytes(content)
-    started = time.monotonic()
-    with pytest.raises(BadConfiguration):
+    with pytest.raises(BadConfiguration), time_limit(20):
         AuthoritySettings.read(file, {})
-    assert time.monotonic() - started < 5
 
 
 def test_a_manifests_unknown_key_is_not_repeated() -> None:

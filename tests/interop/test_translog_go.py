@@ -23,6 +23,7 @@ from gateway.translog.cosignature import check_signed
 from gateway.translog.note import Kind, NoteSigner, SignedNote
 from gateway.translog.tiles import tiles_of
 from gateway.wire.errors import Refused
+from tests.support.processes import PATIENCE
 from tests.support.tampering import Offered, honest, tampered
 from tests.support.translog import ORIGIN, MemoryLog, grown, signer, witness
 
@@ -60,7 +61,7 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Peer:
     def ask(tasks: list[Task]) -> list[dict[str, Any]]:
         given = json.dumps(tasks, default=lambda raw: base64.b64encode(raw).decode())
         answered = subprocess.run(
-            [program], input=given, capture_output=True, text=True, check=True, timeout=60
+            [program], input=given, capture_output=True, text=True, check=True, timeout=PATIENCE
         )
         answers = json.loads(answered.stdout)
         assert len(answers) == len(tasks)

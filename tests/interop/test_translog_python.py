@@ -15,6 +15,7 @@ from gateway.translog import tree
 from gateway.translog.note import Kind
 from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
 from gateway.translog.verification import LogProofInvalid, verify_log_proof
+from tests.support.processes import PATIENCE
 from tests.support.tampering import Offered, honest, tampered
 from tests.support.translog import grown
 
@@ -56,11 +57,13 @@ def _ours(offered: Offered) -> bool:
 
 def test_the_command_of_a_stranger_accepts_our_proof(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "proofbundle.cli", *_arguments(tmp_path, honest())]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     wrong = tampered()["wrong leaf"]
     command = [sys.executable, "-m", "proofbundle.cli", *_arguments(tmp_path, wrong)]
-    assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode != 0
+    assert (
+        subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE).returncode != 0
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -24,6 +24,7 @@ from gateway.wire.errors import CallerMisuse
 from gateway.wire.host import keystore
 from gateway.wire.requests import sign_request
 from tests.support.parties import Clock, fixed_key, refused
+from tests.support.processes import PATIENCE
 from tests.support.sealed import CHEAP, passphrase_file
 
 GATEWAY = fixed_key("g")
@@ -67,7 +68,7 @@ def test_an_enrolment_that_is_killed_leaves_the_old_register(tmp_path: Path) -> 
     )
     Register(path).enrol(first)
     command = [sys.executable, "-c", DIE_ENROLLING, str(path), second.model_dump_json()]
-    assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL
+    assert subprocess.run(command, check=False, timeout=PATIENCE).returncode == -signal.SIGKILL
     assert Register(path).parties() == (first,)
     assert len(list(path.parent.iterdir())) == 2, "a file was half written"
     Register(path).enrol(second)

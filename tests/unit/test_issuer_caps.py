@@ -42,6 +42,7 @@ from tests.support.parties import (
     signed_grant,
     unit_vectors,
 )
+from tests.support.processes import PATIENCE
 
 HOUR, DAY = 3600, 24 * 3600
 OTHER = Subject.of("passport", "X1234568")
@@ -125,7 +126,7 @@ def test_processes_at_once_share_the_cap(path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE)
     assert Counter(outcomes) == {"admitted": LIMIT, "refused": 12 - LIMIT}
 
 

@@ -35,6 +35,7 @@ from tests.support.parties import (
     any_product,
     session_key_request,
 )
+from tests.support.processes import PATIENCE
 from tests.support.samples import ATTEMPTS, AUDITS, PRODUCTS, SESSION_KEYS, SHARES
 from tests.support.sealed import sealed_authority
 from tests.support.trusted import SignedTrust
@@ -544,10 +545,9 @@ def test_keys_are_swept_while_nobody_asks_and_destroyed_at_the_end(
                 body = session_key_request(session=parties.fixed_bytes(f"s{i}", 16)).encode()
                 assert (await asyncio.to_thread(site.post, KEYS, body)).status_code == 200
                 site.clock.now += 200
-            for _ in range(200):
-                await asyncio.sleep(0.01)
-                if destroyed:
-                    break
+            async with asyncio.timeout(PATIENCE):
+                while not destroyed:
+                    await asyncio.sleep(0.01)
             assert destroyed == [1]  # the first one's 300 seconds are over
 
     asyncio.run(live())

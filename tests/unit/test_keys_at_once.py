@@ -25,6 +25,7 @@ from tests.support.parties import (
     any_product,
     session_key_request,
 )
+from tests.support.processes import PATIENCE
 
 
 def all_at_once(works: list[Callable[[], object]]) -> list[object]:
@@ -43,7 +44,7 @@ def all_at_once(works: list[Callable[[], object]]) -> list[object]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
     return results
 

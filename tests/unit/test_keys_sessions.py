@@ -11,6 +11,7 @@ from gateway.wire.session import SessionGrant
 from keys.audits import DemandId
 from keys.sessions import Demanded, Opened, Session, SessionTable, State
 from tests.support.parties import NOW, Clock, InProcessAuthority, fixed_bytes, refused
+from tests.support.processes import PATIENCE
 from tests.vectors.golden import DEMAND, GRANT
 
 
@@ -236,7 +237,7 @@ def test_expiry_between_finding_and_locking_does_not_hang(
 
     thread = threading.Thread(target=request, daemon=True)
     thread.start()
-    thread.join(3)
+    thread.join(PATIENCE)
     assert not thread.is_alive(), "the request waits for a lock that nobody will release"
     assert isinstance(outcome[0], SessionNotFound)
 
@@ -246,10 +247,8 @@ def test_a_request_that_waited_beyond_expiry_finds_nothing(clock: Clock) -> None
     table, opened = SessionTable(10, clock), session()
     table.add(opened)
     outcome: list[object] = []
-    waiting = threading.Event()
 
     def second() -> None:
-        waiting.set()
         try:
             with table.locked(A) as held:
                 outcome.append(held)
@@ -259,11 +258,10 @@ def test_a_request_that_waited_beyond_expiry_finds_nothing(clock: Clock) -> None
     thread = threading.Thread(target=second, daemon=True)
     with table.locked(A):
         thread.start()
-        waiting.wait(3)
-        thread.join(0.2)  # it is waiting for the lock now
+        thread.join(0.2)  # on an idle machine it is waiting for the lock now
         assert thread.is_alive()
         clock.now = NOW + 301
-    thread.join(3)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert isinstance(outcome[0], SessionNotFound)
 

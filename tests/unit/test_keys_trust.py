@@ -13,6 +13,7 @@ from gateway.wire.host import keyfile
 from keys.trust_file import TrustListDamaged
 from tests.support import parties
 from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, OTHER_GATEWAY, refused
+from tests.support.processes import PATIENCE
 from tests.support.trusted import SignedTrust
 
 
@@ -194,7 +195,7 @@ def test_readers_never_see_half_a_list(path: Path) -> None:
         operator.remove("gateway", GATEWAY.party)
     stop.set()
     for reader in readers:
-        reader.join(10)
+        reader.join(PATIENCE)
     assert failures == []
 
 

@@ -29,6 +29,7 @@ from gateway.wire.requests import sign_request
 from gateway.witness.app import create_app as create_witness
 from tests.support.observation import assert_problem
 from tests.support.parties import fixed_key
+from tests.support.processes import PATIENCE, until
 from tests.support.samples import MODEL
 from tests.support.sealed import sealed_gateway
 from tests.support.translog import signer
@@ -187,7 +188,7 @@ def witnesses(tmp_path: Path) -> list[Witness]:
 
 
 def client(
-    database: Database, witnesses: list[Witness], quorum: int = 1, seconds: float = 20
+    database: Database, witnesses: list[Witness], quorum: int = 1, seconds: float = PATIENCE
 ) -> WitnessClient:
     by_host = {f"w{n}": one for n, one in enumerate(witnesses, 1)}
     transport = httpx.MockTransport(lambda request: by_host[request.url.host].answer(request))
@@ -277,7 +278,7 @@ def test_nobody_waits_for_the_slowest(database: Database, witnesses: list[Witnes
     signed = grow(database, 0, 3)
 
     def slow() -> httpx.Response:
-        release.wait(20)
+        release.wait(PATIENCE)
         return httpx.Response(500)
 
     witnesses[0].disturb = slow
@@ -286,6 +287,7 @@ def test_nobody_waits_for_the_slowest(database: Database, witnesses: list[Witnes
         assert cosigners(asking.cosign(signed), witnesses) == [2]
         with pytest.raises(Unavailable):
             client(database, witnesses, quorum=2, seconds=0.3).cosign(signed)
+        until(lambda: len(witnesses[0].asked) == 2)
         assert asking.cosign(grow(database, 3, 1))
         assert len(witnesses[0].asked) == 2, "not asked again while it thinks"
     finally:

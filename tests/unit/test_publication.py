@@ -14,6 +14,7 @@ from gateway.store.database import Database
 from gateway.wire.errors import Unavailable
 from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
+from tests.support.processes import PATIENCE
 from tests.support.sequencing import queue, sequencer
 
 
@@ -89,7 +90,7 @@ def test_a_record_that_the_log_does_not_prove_gets_no_receipt(database: Database
 
 def test_a_thread_sequences_for_those_who_wait(database: Database) -> None:
     thread = SequencerThread(sequencer(database), period=0.01, pause=0.01)
-    publication = Publication(database, thread, 30)
+    publication = Publication(database, thread, PATIENCE)
     thread.start()
     try:
         with ThreadPoolExecutor(8) as pool:
@@ -113,7 +114,7 @@ def test_a_thread_outlives_a_storage_that_fails_for_a_while(
 
     monkeypatch.setattr(one, "step", step)
     thread = SequencerThread(one, period=0.01, pause=0.01)
-    publication = Publication(database, thread, 30)
+    publication = Publication(database, thread, PATIENCE)
     record_id = record(database)
     thread.start()
     try:
@@ -131,11 +132,11 @@ def test_a_halted_log_lets_nobody_begin(database: Database) -> None:
         store.write_head(connection, 0, b"")
     queue(database, 1, 1)
     thread = SequencerThread(one, period=0.01)
-    publication = Publication(database, thread, 30)
+    publication = Publication(database, thread, PATIENCE)
     publication.check()
     thread.start()
     try:
-        thread._thread.join(20)
+        thread._thread.join(PATIENCE)
         with pytest.raises(Unavailable, match="halted"):
             publication.check()
     finally:

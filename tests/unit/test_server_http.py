@@ -18,6 +18,7 @@ from gateway.wire.errors import CallerMisuse
 from gateway.wire.host.serving import bind
 from gateway.wire.host.signed import SignedRequests
 from tests.support.observation import assert_problem
+from tests.support.processes import PATIENCE
 from tests.support.samples import MODEL, SESSIONS
 from tests.support.sealed import sealed_gateway
 
@@ -128,4 +129,4 @@ def test_a_fault_of_our_own_is_500_without_detail(
 def test_a_bound_socket_takes_connections() -> None:
     """The server says that it is ready right after ``bind``; a client may connect from then on."""
     with bind("127.0.0.1", 0) as listener:
-        socket.create_connection(listener.getsockname(), timeout=5).close()
+        socket.create_connection(listener.getsockname(), timeout=PATIENCE).close()

@@ -30,6 +30,7 @@ from gateway.wire.session import SessionGrant, SessionKeyRequest, SessionKeyResp
 from gateway.wire.submission import Submission
 from tests.support.drafts import Opened, ciphertexts, draft, session_request
 from tests.support.parties import refused
+from tests.support.processes import PATIENCE
 from tests.support.samples import (
     PROBE,
     SHARES,
@@ -106,21 +107,21 @@ def test_two_submissions_at_once_one_is_taken(world: World) -> None:
     def hold(path: str, answer: bytes) -> bytes:
         if path == SHARES:
             waiting.set()
-            assert go.wait(20)
+            assert go.wait(PATIENCE)
         return answer
 
     world.alter = hold
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(world.submit, opened, first)
         try:
-            assert waiting.wait(20)
+            assert waiting.wait(PATIENCE)
             assert world.state(opened) == "EVALUATING"
             for other in (first, second):
                 with pytest.raises(SessionConflict):
                     world.submit(opened, other)
         finally:
             go.set()
-        assert running.result(20).outcome == "MATCH"
+        assert running.result(PATIENCE).outcome == "MATCH"
     assert len(world.rows("records")) == 1
 
 

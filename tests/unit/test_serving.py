@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from tests.support.processes import PATIENCE
+
 SLOW_TO_START = """
 import asyncio
 from contextlib import asynccontextmanager
@@ -39,7 +41,9 @@ def test_a_server_that_says_it_is_ready_accepts_connections() -> None:
         try:
             assert server.stdout is not None
             ready = json.loads(server.stdout.readline())
-            with socket.create_connection((ready["host"], ready["port"]), timeout=20) as client:
+            with socket.create_connection(
+                (ready["host"], ready["port"]), timeout=PATIENCE
+            ) as client:
                 client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
                 assert client.recv(64).startswith(b"HTTP/1.1 200")
         finally:

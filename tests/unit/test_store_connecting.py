@@ -1,5 +1,6 @@
 """Which databases the gateway takes, and what becomes of connections that break."""
 
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from gateway.wire.host.keyfile import KeyFileError, create_secret
 from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.host.tls import TlsMisconfigured
 from tests.support.postgres import PostgresServer
+from tests.support.processes import PATIENCE, until
 
 
 @pytest.mark.parametrize(
@@ -85,39 +87,57 @@ def test_every_connection_is_durable_and_patient_for_a_while_only(
     }
 
 
+def answers(database: Database) -> bool:
+    """Whether the connection, which is kept, answers in time: on a busy machine, not at once."""
+    try:
+        with database.transaction() as connection:
+            connection.execute(sa.text("SELECT 1"))
+    except Unavailable:
+        return False
+    return True
+
+
 def test_a_silent_server_is_given_up_on(
     postgresql: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes the connection and says nothing more."""
+    url = postgresql.new_database()
+    with contextlib.closing(Database(url)) as whoever:
+        whoever.migrate()
     monkeypatch.setattr(connecting, "SILENCE_SECONDS", 1)
-    database = Database(postgresql.new_database())
-    database.migrate()
+    database = Database(url)
+    until(lambda: answers(database))
     with postgresql.frozen():
         for _ in range(2):  # the connection of before, and a new one
-            start = time.monotonic()
             with pytest.raises(Unavailable), database.transaction() as connection:
                 store.count_outcome(connection, "MATCH", 0)
-            assert time.monotonic() - start < 3
+    monkeypatch.setattr(connecting, "SILENCE_SECONDS", PATIENCE)
+    database.close()
+    database = Database(url)
     with database.transaction() as connection:
         store.count_outcome(connection, "MATCH", 0)
     database.close()
 
 
 @pytest.mark.parametrize("end", [PostgresServer.stop, PostgresServer.kill])
-def test_a_restarted_server_is_found_again(postgresql: PostgresServer, end) -> None:
-    """Committed is kept; while it is down every unit of work is refused, at once."""
+def test_a_restarted_server_is_found_again(
+    postgresql: PostgresServer, monkeypatch: pytest.MonkeyPatch, end
+) -> None:
+    """Committed is kept; while it is down units of work are refused, and none waits for it."""
+    waits: list[float] = []
     database = Database(postgresql.new_database())
     database.migrate()
     with database.transaction() as connection:
         store.count_outcome(connection, "MATCH", 0)
     end(postgresql)
+    monkeypatch.setattr(time, "sleep", waits.append)
     try:
         for _ in range(3):
-            start = time.monotonic()
             with pytest.raises(Unavailable), database.transaction() as connection:
                 store.count_outcome(connection, "MATCH", 0)
-            assert time.monotonic() - start < connecting.LOCK_SECONDS
+        assert waits == []
     finally:
+        monkeypatch.undo()
         postgresql.start()
     with database.transaction() as connection:
         store.count_outcome(connection, "MATCH", 0)
@@ -160,12 +180,12 @@ def test_a_lock_is_waited_for_but_not_for_ever(
         with database.transaction() as connection:
             store.count_outcome(connection, "MATCH", 0)
             held.set()
-            done.wait(30)
+            done.wait(PATIENCE)
 
     holder = threading.Thread(target=hold)
     holder.start()
     try:
-        assert held.wait(10)
+        assert held.wait(PATIENCE)
         with pytest.raises(Unavailable), database.transaction() as connection:
             store.count_outcome(connection, "MATCH", 0)
     finally:

@@ -28,6 +28,7 @@ from keys.trust import TrustList
 from keys.trust_file import TrustListDamaged
 from tests.support import parties
 from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, LocalSecrets
+from tests.support.processes import PATIENCE
 from tests.support.sealed import CHEAP, PASSPHRASE, sealed_authority
 from tests.support.trusted import AT, SignedTrust, entry
 
@@ -338,7 +339,7 @@ def enrolling(
 def test_operators_who_enrol_at_once_lose_nothing(settings: AuthoritySettings) -> None:
     started = [enrolling(settings, f"d-{i}") for i in range(6)]
     for process in started:
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, said
     enrolled = {one.party for one in trust_of(settings).parties()}
     assert {f"d-{i}" for i in range(6)} < enrolled
@@ -353,7 +354,7 @@ def test_killed_at_any_step_the_list_is_the_old_one_or_the_new_one(
         step += 1
         before = trust_of(settings).parties()
         process = enrolling(settings, f"d-{step}", dies_at=step)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
         ended = process.returncode
         assert ended in (0, -signal.SIGKILL)
         after = trust_of(settings).parties()
@@ -368,7 +369,7 @@ def test_a_full_disk_leaves_the_old_list_and_no_litter(settings: AuthoritySettin
     before = settings.trust_file.read_bytes()
     names = sorted(p.name for p in settings.data_dir.iterdir())
     process = enrolling(settings, "d-1", room=len(before) // 2)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "OSError" in said
     assert PASSPHRASE not in said

@@ -27,6 +27,7 @@ from gateway.vision.images import decode_image
 from gateway.vision.pack import default_pack_directory, load_pack
 from gateway.vision.pipeline import MIN_FACE_HEIGHT_PX, FacePipeline, _unit, only_face
 from tests.faces_data import pipeline
+from tests.support.processes import PATIENCE
 
 REPLAY_COSINE = 0.97  # protocol section 6: a probe this close to the template is refused
 
@@ -88,7 +89,7 @@ def test_errors_and_packs_import_without_a_model_runtime() -> None:
         "import gateway.vision.images, gateway.vision.fetch, gateway.cli.models\n"
         "assert not {'onnxruntime', 'insightface', 'cv2', 'skimage'} & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

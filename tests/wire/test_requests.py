@@ -17,6 +17,7 @@ from gateway.wire.errors import CallerMisuse, Refused, Unavailable
 from gateway.wire.requests import WINDOW, NonceMemory, host_of, sign_request, verify_request
 from tests.support import parties
 from tests.support.parties import GATEWAY, NOW, refused
+from tests.support.processes import PATIENCE
 
 METHOD, HOST, PATH, BODY = "POST", "authority.example:8471", "/v1/session-keys", b"\xa1\x00\x01"
 KNOWN = {GATEWAY.public.key_id: GATEWAY.public}
@@ -457,7 +458,7 @@ def run_all(works: list[Callable[[], None]]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
