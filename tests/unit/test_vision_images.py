@@ -140,6 +140,17 @@ def test_deep_colour_is_refused_with_advice() -> None:
     assert "JPEG" in caught.value.advice
 
 
+def spied(monkeypatch: pytest.MonkeyPatch) -> list[Image.Image]:
+    """The pictures that are decoded from now on; none of them is."""
+    decoded: list[Image.Image] = []
+
+    def load(picture: Image.Image) -> None:
+        decoded.append(picture)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    return decoded
+
+
 @pytest.mark.parametrize(
     "side",
     [
@@ -151,8 +162,7 @@ def test_deep_colour_is_refused_with_advice() -> None:
 def test_a_huge_picture_is_refused_by_its_header(
     side: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoded: list[Image.Image] = []
-    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: decoded.append(self))
+    decoded = spied(monkeypatch)
     with pytest.raises(UnreadableImage):
         decode_image(_png_claiming(side, side))
     assert decoded == []
@@ -160,8 +170,7 @@ def test_a_huge_picture_is_refused_by_its_header(
 
 def test_a_small_picture_is_decoded_by_the_same_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control of the test above."""
-    decoded: list[Image.Image] = []
-    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: decoded.append(self))
+    decoded = spied(monkeypatch)
     with pytest.raises(UnreadableImage):
         decode_image(_png_claiming(80, 80))
     assert decoded
