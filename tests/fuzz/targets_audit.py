@@ -10,10 +10,13 @@ from typing import Any, Final
 from gateway.auditor.register import Register
 from gateway.auditor.verification import Auditing, check_demand, check_evaluation
 from gateway.server import audit as gateway_side
+from gateway.wire import cose
 from gateway.wire.audit import AuditReport, AuditRequest, AuditSecret
 from gateway.wire.cose import VerifyKey
 from gateway.wire.dealing import DEALING_BYTES
 from gateway.wire.errors import Refused
+from gateway.wire.evaluation import AttemptNonce
+from gateway.wire.ids import Digest, Nonce, digest_of
 from gateway.wire.polynomials import FRESH_BYTES
 from tests.fuzz import trees
 from tests.fuzz.making import stateless, target
@@ -63,6 +66,12 @@ def _request() -> AuditRequest:
     return request.model_copy(update={"sealed_secret": sealed})
 
 
+def _repeated(_request: AuditRequest, _secret: bytes, nonce: Nonce) -> Digest:
+    """From another nonce another evaluation follows."""
+    same = nonce == golden.ATTEMPT_NONCE
+    return golden.DECISION.evaluation_digest if same else digest_of(nonce)
+
+
 def _parse_request(data: bytes) -> None:
     """Steps 1 to 10 with hostile parts; what is countersigned is the golden evaluation alone."""
     *parts, sealed = unframe(data, len(_FIELDS) + 1)
@@ -73,7 +82,7 @@ def _parse_request(data: bytes) -> None:
     auditing = Auditing(
         _Known(),
         parties.sealing_key(),
-        lambda *_: golden.DECISION.evaluation_digest,
+        _repeated,
         verify_assertions=True,
         policies=frozenset(),
     )
@@ -81,9 +90,13 @@ def _parse_request(data: bytes) -> None:
     check_evaluation(request, demand, auditing)
     promise(demand.message.evaluated == golden.EVALUATED, "another evaluation was accepted")
     # The authority may have signed another grant for the session; the repetition tells it apart.
-    honest, names = golden.MESSAGES["audit-request"][0], _FIELDS[2:]
+    honest, names = golden.MESSAGES["audit-request"][0], _FIELDS[2:5]
     same = all(getattr(request, name) == getattr(honest, name) for name in names)
     promise(same, "altered inputs were accepted")
+    # Which request the nonce answers is the gateway's to check: the auditor does not see it.
+    nonce = cose.peek(request.nonce, AttemptNonce)
+    drawn = nonce.session, nonce.nonce
+    promise(drawn == (golden.SESSION, golden.ATTEMPT_NONCE), "another nonce was accepted")
 
 
 def _requests() -> list[bytes]:
