@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for, how property tests run, and the end of all processes."""
 
+import signal
 from contextlib import ExitStack
 
 import pytest
@@ -18,7 +19,12 @@ settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Whatever this run starts ends with it, be it by SIGKILL."""
+    """Whatever this run starts ends with it, be it by SIGKILL.
+
+    A shell's background job ignores Ctrl-C, and so would all that it starts, where tests send it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     run = ExitStack()
     run.enter_context(guarded())
     config.add_cleanup(run.close)

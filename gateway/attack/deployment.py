@@ -4,13 +4,16 @@ Keys and enrolments are made once and copied, because every disabled defence nee
 own.
 """
 
+import json
 import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from gateway.attack.weakened import OF_THE_POLICY
 from gateway.cli.local import LocalDeployment
+from gateway.cli.local_parties import PublicKeys
 from gateway.cli.local_servers import Directories
 from gateway.issuer.issuer import Model
 from gateway.server import keys
@@ -64,7 +67,7 @@ class Ground(LocalDeployment):
         if disabled is not None:
             for party in (self.authority, self.gateway):
                 party.program = [*python, "gateway.attack.weakened", disabled, party.module]
-            # The weakened gateway states its own policy's digest, which the counter must pin.
+        if disabled in OF_THE_POLICY:  # the counter must pin the weakened gateway's own policy
             self.gateway.operating = self.gateway.program
         if authority is not None:
             seen = str(self.directories.root / SEEN_BY_THE_AUTHORITY)
@@ -83,13 +86,18 @@ class Ground(LocalDeployment):
         """The settings of the authority, for whoever knows what its operator knows."""
         return self.authority.environment()
 
+    def prepare(self) -> None:
+        if self._prepared.exists():
+            self.authority.remember(PublicKeys(json.loads(self._prepared.read_text())))
+        super().prepare()
+
     def _enrol(self) -> None:
         if self.auditor is not None or not self._prepared.exists():
             super()._enrol()
 
     def mark_prepared(self) -> None:
-        """Its parties are enrolled: a copy of its directory starts without enrolling them again."""
-        self._prepared.touch()
+        """A copy of its directory starts without asking its authority for keys and parties."""
+        self._prepared.write_text(json.dumps(self.authority.keys.shown))
 
 
 class Site:

@@ -227,6 +227,9 @@ def _no_pepper() -> None:
 
 _Weakening = Callable[[], None] | None
 
+OF_THE_POLICY = frozenset({"replay-bound"})
+"""Defences without which a gateway states another policy."""
+
 _WEAKENINGS: dict[str, tuple[_Weakening, _Weakening]] = {
     "pad": (_workshop("without_pad"), None),
     "rerandomisation": (_workshop("without_rerandomisation"), None),

@@ -37,8 +37,6 @@ TOLD, BROWSER = Path(os.environ["TOLD"]), json.loads(os.environ["BROWSER"])
 
 
 def test_everything(tmp_path):
-    # A shell's background job ignores Ctrl-C, and what it starts inherits that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         if (programs := _programs()) is not None:
             stack.enter_context(PostgresServer(programs))
