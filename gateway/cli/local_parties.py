@@ -106,6 +106,7 @@ class ServerParty:
         program: how its process begins; may be changed likewise.
         operating: how its operator's commands begin; None: they run in this process.
         server: its process, once it was started.
+        is_new: whether its keys were drawn here and now: nobody is enrolled with it.
     """
 
     role: ClassVar[str]
@@ -134,6 +135,7 @@ class ServerParty:
         self.program: Sequence[str] = [sys.executable, "-m", self.module]
         self.operating: Sequence[str] | None = None
         self.server: Server | None = None
+        self.is_new = False
 
     def environment(self, **changed: str) -> dict[str, str]:
         """The settings as environment variables; ``changed``: some that differ, by field name."""
@@ -154,11 +156,6 @@ class ServerParty:
             raise DeploymentFailed(str(failed)) from None
 
     @cached_property
-    def is_new(self) -> bool:
-        """Whether it had no keys when it was first looked at."""
-        return not (self.directory / KEYSTORE_FILE).exists()
-
-    @cached_property
     def keys(self) -> PublicKeys:
         """The public keys; the secret ones are drawn on first use."""
         existing_directory(self.directory)
@@ -166,7 +163,9 @@ class ServerParty:
         if not passphrase.exists():
             existing_directory(passphrase.parent)
             create_secret(passphrase, secrets.token_hex(32).encode() + b"\n")
-        return PublicKeys(json.loads(self.operate("keys", "init" if self.is_new else "show")))
+        verb = "show" if (self.directory / KEYSTORE_FILE).exists() else "init"
+        self.is_new |= verb == "init"
+        return PublicKeys(json.loads(self.operate("keys", verb)))
 
     def remember(self, keys: PublicKeys) -> None:
         """What ``keys`` would ask for, from somebody who knows."""
