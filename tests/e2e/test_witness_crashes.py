@@ -25,6 +25,7 @@ from gateway.translog.witnessing import AddCheckpoint, Remembered, cosignatures
 from gateway.witness.config import WitnessSettings
 from gateway.witness.memory import WitnessMemory
 from tests.support.crashing import points
+from tests.support.processes import PATIENCE
 from tests.support.translog import ORIGIN, MemoryLog, grown
 from tests.support.witnesses import public_keys, running_witness, sealed_witness
 
@@ -47,7 +48,7 @@ class Asker:
         self.keys = public_keys(settings)
         self.seen: dict[tuple[int, bytes], MemoryLog] = {}
         self.random = random.Random(1)
-        self.web = httpx.Client(verify=False, trust_env=False, timeout=10)
+        self.web = httpx.Client(verify=False, trust_env=False, timeout=PATIENCE)
         self.answers = 0
 
     def ask(self, url: str, log: MemoryLog, old: int, size: int) -> int | None:
@@ -115,7 +116,7 @@ def test_killed_at_a_crash_point(asker: Asker, point: str) -> None:
         before = len(asker.seen)
         with running_witness(asker.settings, f"{point}#{kill + 1}") as (url, process):
             asker.press(url)
-            process.join(10)
+            process.join(PATIENCE)
             assert process.exitcode == -signal.SIGKILL, "it did not come to the point"
         asker.check()
         assert len(asker.seen) >= before

@@ -37,6 +37,7 @@ from gateway.wire.ids import digest_of
 from gateway.wire.proof import Opening, Receipt
 from gateway.witness.logs import KnownLogs
 from tests.support.counter import Counter
+from tests.support.processes import PATIENCE
 from tests.support.samples import MODEL, occasion, pair
 from tests.support.translog import signer, witness
 from tests.support.witnesses import public_keys, running_witness, sealed_witness
@@ -110,6 +111,19 @@ def trusting(site: Site, policy: TrustPolicy) -> TrustFile:
     return site.trust.model_copy(update={"log_policy": bytes(policy).decode().splitlines()})
 
 
+@contextmanager
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A counter that asks twice for a receipt; otherwise it asks until it comes."""
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway_client, "RECEIPT_ATTEMPTS", 2)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_client, "RECEIPT_ATTEMPTS", 1000)
+
+
 def policy_of(site: Site) -> TrustPolicy:
     assert site.trust.log is not None
     return site.trust.log
@@ -151,7 +165,6 @@ def test_somebody_elses_tool_accepts_the_receipt(site: Site, tmp_path: Path) -> 
 def test_one_witness_may_be_silent_and_two_may_not(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway_client, "RECEIPT_ATTEMPTS", 3)
     with site.silent("w1"):
         receipt = site.receipt()
     verify_receipt(receipt, site.trust)
@@ -160,7 +173,8 @@ def test_one_witness_may_be_silent_and_two_may_not(
     with pytest.raises(ReceiptInvalid) as invalid:
         verify_receipt(receipt, trusting(site, all_three))
     assert invalid.value.step == 8
-    with site.silent("w0", "w1"), pytest.raises(ReceiptPending, match="receipt is not there yet"):
+    pending = pytest.raises(ReceiptPending, match="receipt is not there yet")
+    with site.silent("w0", "w1"), impatient(monkeypatch), pending:
         site.receipt()
     verify_receipt(site.receipt(), site.trust)
 
@@ -171,12 +185,11 @@ def test_a_receipt_that_came_late_is_fetched_by_its_own_counter(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(gateway_client, "RECEIPT_ATTEMPTS", 2)
     receipt, kept = tmp_path / "receipt", tmp_path / "receipt.pending"
     fetch = ["receipt", "fetch", "--trust", str(site.deployment.directories.trust)]
     fetch += ["--receipt", str(receipt)]
     client, pending = site.counter.client, list[PendingReceipt]()
-    with site.silent("w0", "w1"):
+    with site.silent("w0", "w1"), impatient(monkeypatch):
         with pytest.raises(ReceiptPending):
             client.register(*pair(0.7), occasion(), before_sending=pending.append)
         kept.write_bytes(pending[0].encode())
@@ -214,7 +227,7 @@ def test_witnesses_keep_the_same_history(site: Site) -> None:
     path = f"{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
     kept = []
     for one in policy_of(site).witnesses:
-        answer = httpx.get(f"{one.url}/{path}", trust_env=False, timeout=10)
+        answer = httpx.get(f"{one.url}/{path}", trust_env=False, timeout=PATIENCE)
         kept.append(SignedCheckpoint.parse(answer.content).checkpoint)
     assert {one.origin for one in kept} == {origin}
     sizes = sorted(one.size for one in kept)

@@ -25,9 +25,7 @@ from gateway.wire.ids import Digest, digest_of
 from gateway.wire.proof import Receipt
 from gateway.witness.config import WitnessSettings
 from gateway.witness.memory import WitnessMemory
-
-PATIENCE = 90
-"""Seconds within which the sequencer has finished what waits, on a loaded machine."""
+from tests.support.processes import PATIENCE
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from tests.support.counter import Counter
 from tests.support.drafts import Opened, session_request, verified
 from tests.support.observation import assert_problem, gateway_database, gateway_signing_key
 from tests.support.observed import Observed
+from tests.support.processes import PATIENCE
 from tests.support.samples import SESSIONS, SHARES, pair
 
 
@@ -65,7 +66,7 @@ def stored(deployment: Observed) -> Stored:
 def ledger(deployment: Observed, name: str, query: str) -> list[Any]:
     """What one of the authority's files holds."""
     path = deployment.directories.authority / name
-    with contextlib.closing(sqlite3.connect(path, timeout=10)) as database:
+    with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE)) as database:
         assert database.execute("pragma integrity_check").fetchone() == ("ok",)
         return database.execute(query).fetchall()
 

@@ -21,6 +21,7 @@ from gateway.wire.audit import AuditDemand, AuditReport, AuditResult
 from gateway.wire.cose import Signed
 from gateway.wire.evaluation import DecisionResponse, SharesRequest
 from gateway.wire.proof import Statement
+from tests.support.processes import PATIENCE
 from tests.support.samples import AUDITS, SHARES
 
 
@@ -66,7 +67,7 @@ class AuditsSeen:
         recorded = {one.session for one in stated}
         assert len(recorded) == len(stated), "a session was decided twice"
         audited = [one for one in stated if self._audited(one)]
-        with contextlib.closing(sqlite3.connect(ledger, timeout=10)) as database:
+        with contextlib.closing(sqlite3.connect(ledger, timeout=PATIENCE)) as database:
             kept = Tally(due for (due,) in database.execute("SELECT due FROM demands"))
         silent = self.demanded.keys() - self._reported
         assert self._due(silent) <= kept, "a demand went without its report"

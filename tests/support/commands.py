@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.cli.local import LocalDeployment
 from gateway.proofs.trust import TrustFile
+from tests.support.processes import PATIENCE
 
 SEALMATCH = Path(sys.executable).with_name("sealmatch")
 NUMBER, PLAIN = "l01x-00 t", "L01X00T"
@@ -39,7 +40,7 @@ def sealmatch(
         input=stdin or "",
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE,
         check=False,
         env={**os.environ, "OMP_NUM_THREADS": "2"},
         preexec_fn=limits,

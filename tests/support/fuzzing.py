@@ -155,7 +155,7 @@ class Target:
     weight: int = 100
     """Share of the inputs of a run."""
     seconds: float = 5.0
-    """Bound for one input; generous, because machines of tests are shared."""
+    """Processor time that one input may take: other work on the machine does not count."""
     megabytes: int = 64
     """Bound for what one input may add to the process."""
     silent: bool = True
@@ -192,7 +192,10 @@ class TooSlow(BaseException):
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise ``TooSlow`` in the main thread. Elsewhere, and in C code, the parent's clock counts."""
+    """Raise ``TooSlow`` in the main thread after so much processor time.
+
+    Elsewhere, in C code, and while an input waits for something, the parent's clock counts.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -200,14 +203,14 @@ def time_limit(seconds: float) -> Iterator[None]:
     def ring(_number: int, _frame: FrameType | None) -> None:
         raise TooSlow
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGPROF, ring)
     # Again every second: an exception that is raised within a finaliser is dropped.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def examine(target: Target, parse: Parse, data: bytes) -> Verdict:

@@ -194,7 +194,7 @@ class Reports:
 
     def wait_for(self, label: str, count: int = 1) -> list[bytes]:
         with self._arrived:
-            there = self._arrived.wait_for(lambda: len(self.values.get(label, [])) >= count, 20)
+            there = self._arrived.wait_for(lambda: len(self.values.get(label, [])) >= count, 300)
         assert there, f"nothing reported as {label}"
         return self.values[label]
 

@@ -10,6 +10,7 @@ from gateway.cli import local
 from gateway.server.keys import GatewayKeys
 from gateway.wire.cose import SigningKey
 from gateway.wire.host.keystore import KEYSTORE_FILE, open_keystore
+from tests.support.processes import PATIENCE
 
 # Looking at what the servers keep
 
@@ -18,7 +19,7 @@ from gateway.wire.host.keystore import KEYSTORE_FILE, open_keystore
 def gateway_database(deployment: local.LocalDeployment) -> Iterator[sqlite3.Connection]:
     """The gateway's database, read while the server runs."""
     path = deployment.directories.gateway / "gateway.sqlite3"
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=PATIENCE)
     try:
         yield connection
     finally:

@@ -17,7 +17,8 @@ from typing import Any
 
 FOLDER = "SEALMATCH_TEST_STEPS"
 KILL, HOLD = "kill", "hold"
-HOLD_SECONDS = 30
+HOLD_SECONDS = 600
+"""Longer than any test waits for anything: a step that lets go by itself is an error."""
 
 
 class Steps:
@@ -59,7 +60,7 @@ class Steps:
         finally:
             self.disarm()
 
-    def wait(self, seconds: float = 20) -> None:
+    def wait(self, seconds: float = 300) -> None:
         """Wait until a process came to the armed step."""
         deadline = time.monotonic() + seconds
         while not self.reached:

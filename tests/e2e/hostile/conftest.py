@@ -24,7 +24,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     with contextlib.ExitStack() as stack:
         with inherited():
             root = tmp_path_factory.mktemp("hostile")
-            started = stack.enter_context(Observed(root, authority_seconds="3"))
+            started = stack.enter_context(Observed(root, authority_seconds="60"))
         yield started
 
 

@@ -18,6 +18,7 @@ from tests.support.observation import (
     session_state,
 )
 from tests.support.observed import Observed
+from tests.support.processes import PATIENCE
 from tests.support.samples import (
     SESSIONS,
 )
@@ -88,7 +89,7 @@ def test_an_oversized_body_with_its_length(counter: Counter, path: str, limit: i
 
 def _raw(counter: Counter) -> http.client.HTTPConnection:
     parts = urlsplit(counter.url)
-    return http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=20)
+    return http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=PATIENCE)
 
 
 def test_an_announced_length_is_refused_before_it_is_sent(counter: Counter) -> None:
@@ -135,15 +136,19 @@ def test_a_connection_that_breaks_in_the_middle_of_a_body(counter: Counter) -> N
     parts = urlsplit(counter.url)
     head = f"POST {SESSIONS} HTTP/1.1\r\nhost: x\r\ncontent-type: application/cbor\r\n"
     for rest in ("content-length: 5000\r\n\r\nabc", "transfer-encoding: chunked\r\n\r\n5\r\nab"):
-        with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=10) as raw:
+        with socket.create_connection(
+            (str(parts.hostname), parts.port or 0), timeout=PATIENCE
+        ) as raw:
             raw.sendall((head + rest).encode())
 
 
 def test_bytes_that_are_no_http(counter: Counter) -> None:
     parts = urlsplit(counter.url)
     for sent in (b"\0" * 100, b"GET / HTTP/9.9\r\n\r\n", b"POST " + b"x" * 70_000):
-        with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=10) as raw:
-            raw.settimeout(10)
+        with socket.create_connection(
+            (str(parts.hostname), parts.port or 0), timeout=PATIENCE
+        ) as raw:
+            raw.settimeout(PATIENCE)
             try:
                 raw.sendall(sent)
                 raw.shutdown(socket.SHUT_WR)

@@ -35,6 +35,7 @@ from tests.support.observation import (
     session_states,
 )
 from tests.support.observed import Behaviour, Closed, Observed, honest
+from tests.support.processes import PATIENCE
 from tests.support.residues import residue
 from tests.support.samples import (
     ATTEMPTS,
@@ -338,7 +339,7 @@ def test_errors_of_the_client_are_of_one_tree(counter: Counter) -> None:
             "gateways": [counter.trust.gateways[0].model_copy(update={"url": f"{counter.url}/x"})]
         }
     )
-    with httpx.Client(timeout=20, trust_env=False) as transport:
+    with httpx.Client(timeout=PATIENCE, trust_env=False) as transport:
         client = counter.client_with(transport, trust)
         with pytest.raises((GatewayError, MalformedMessage)):
             client.register(TEMPLATE, PROBE, occasion())
