@@ -12,13 +12,13 @@ draws one; only ``keys.authority`` calls it.
 import struct
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import seal
 from numpy.typing import NDArray
 
-from gateway.he import layout
+from gateway.he import layout, names
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.polynomials import Words
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, SENT_PRIMES, N, T
@@ -26,8 +26,8 @@ from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, SENT_PRIMES, N, T
 Slots: TypeAlias = NDArray[np.uint64]
 """8192 values below t."""
 
-EngineName = Literal["seal-python", "tenseal"]
-DEFAULT_ENGINE: Final = "seal-python"
+EngineName: TypeAlias = names.EngineName
+DEFAULT_ENGINE: Final = names.DEFAULT_ENGINE
 
 EVALUATION_BLOCKS: Final = {3: 2, 6: 4, 9: 3}
 """Blocks to overwrite in SEAL's pool, by their number of polynomials modulo one prime.

@@ -1,10 +1,14 @@
 """The settings of servers that compute on ciphertexts, in processes of their own."""
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
-from gateway.he.engine import DEFAULT_ENGINE, EngineName
-from gateway.he.isolation import Limits
+from gateway.he.names import DEFAULT_ENGINE, EngineName
 from gateway.wire.host.server_settings import ServerSettings
+
+if TYPE_CHECKING:
+    from gateway.he.isolation import Limits
 
 
 class HeServerSettings(ServerSettings):
@@ -15,5 +19,7 @@ class HeServerSettings(ServerSettings):
     )
 
     @property
-    def worker_limits(self) -> Limits:
+    def worker_limits(self) -> "Limits":
+        from gateway.he.isolation import Limits  # noqa: PLC0415  operator commands start no worker
+
         return Limits(self.worker_memory, self.worker_seconds)

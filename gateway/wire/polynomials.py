@@ -20,6 +20,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.wire import profile
 from gateway.wire.errors import CallerMisuse, MalformedMessage
 from gateway.wire.ids import Digest, digest_of
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, SENT_MODULUS, SENT_PRIMES, N
@@ -28,8 +29,7 @@ Words = NDArray[np.uint64]
 """Residues, shape (polynomials, primes, 8192), dtype uint64, NTT form."""
 
 FORMAT_VERSION = 1
-HEADER_BYTES = 2
-WORD_BYTES = 7
+HEADER_BYTES, WORD_BYTES = profile.HEADER_BYTES, profile.WORD_BYTES
 
 
 class CanonicalPolynomials:
@@ -155,7 +155,7 @@ class PaddedProduct:
 NUMBER_BYTES = 14
 """Of a number modulo Q'."""
 
-FRESH_BYTES = Ciphertext.encoded_size()
+FRESH_BYTES = profile.FRESH_BYTES
 PADDED_BYTES = 2 * NUMBER_BYTES + ProductTail.encoded_size()
 PUBLIC_KEY_BYTES = SessionKeyHalf.encoded_size()
 

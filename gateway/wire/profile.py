@@ -40,3 +40,10 @@ DIMENSION: Final = 512
 
 SEED_BYTES: Final = 32
 """Everything random in one evaluation comes from this many bytes."""
+
+HEADER_BYTES: Final = 2
+WORD_BYTES: Final = 7
+"""Of the canonical encoding in ``polynomials``: one header, and one word a coefficient."""
+
+FRESH_BYTES: Final = HEADER_BYTES + 2 * len(DATA_PRIMES) * N * WORD_BYTES
+"""Of a fresh ciphertext. It stands here for those who need no numpy."""

@@ -32,8 +32,7 @@ from cryptography.hazmat.primitives.hpke import (
 from gateway.wire.dealing import DEALING_BYTES
 from gateway.wire.errors import Refused
 from gateway.wire.ids import Digest, KeyId, SessionId
-from gateway.wire.polynomials import FRESH_BYTES
-from gateway.wire.profile import SEED_BYTES
+from gateway.wire.profile import FRESH_BYTES, SEED_BYTES
 
 _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _ENCAPSULATION_BYTES = 1120

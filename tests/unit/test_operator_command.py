@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import subprocess
+import sys
 
 import pytest
 from pydantic import Field
@@ -83,3 +85,19 @@ def test_the_other_program_s_memory_stays_as_it_is(
     monkeypatch.setenv("SEALMATCH_KIOSK_COLOUR", "red")
     command.main(["say", "hello"])
     assert protected == [1], "on its own, it protects its process"
+
+
+@pytest.mark.parametrize(
+    ("command", "unneeded"),
+    [
+        ("keys.cli", ("numpy", "seal", "tenseal", "fastapi", "uvicorn", "multiprocessing")),
+        ("gateway.cli.auditor", ("numpy", "seal", "tenseal", "fastapi", "uvicorn")),
+        ("gateway.cli.serve", ("numpy", "seal", "tenseal", "fastapi", "uvicorn")),
+    ],
+)
+def test_an_operator_command_starts_without_what_serves(
+    command: str, unneeded: tuple[str, ...]
+) -> None:
+    code = f"import sys, {command}; print(sorted(set({unneeded}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
