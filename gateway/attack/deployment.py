@@ -25,6 +25,8 @@ from gateway.wire.sealing import SealingPrivateKey
 MODEL = Model("attack/none", digest_of(b"faces of nobody"))
 
 _ENROLLED = "enrolled"
+_DEVICE_DECISIONS = "600"
+"""In an hour: ten times the usual cap, as several attackers share a deployment and its device."""
 SEEN_BY_THE_AUTHORITY = "seen-by-the-authority"
 
 
@@ -36,8 +38,6 @@ class Ground(LocalDeployment):
         disabled: the defence that both servers lack.
         authority: module (and mode) of a key authority in the attacker's hands, if not the real
             one; it leaves what it sees in the directory SEEN_BY_THE_AUTHORITY.
-        device_decisions: the cap per device in an hour; by default ten times the usual one, since
-            several attackers share a deployment and its only device.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class Ground(LocalDeployment):
         disabled: str | None = None,
         authority: str | None = None,
         audit_one_in: int = 0,
-        device_decisions: int = 600,
         **gateway_settings: str,
     ) -> None:
         super().__init__(
@@ -59,7 +58,7 @@ class Ground(LocalDeployment):
             **gateway_settings,
         )
         self._prepared = root / _ENROLLED
-        self.authority.settings |= {"workers": "1", "device_decisions": str(device_decisions)}
+        self.authority.settings |= {"workers": "1", "device_decisions": _DEVICE_DECISIONS}
         if "inspectable" in gateway_settings:  # all servers, or none
             for party in self.parties:
                 party.settings["inspectable"] = gateway_settings["inspectable"]
@@ -122,7 +121,6 @@ class Site:
         *,
         authority: str | None = None,
         audit_one_in: int = 0,
-        device_decisions: int = 600,
         **gateway_settings: str,
     ) -> Ground:
         """A running deployment; attackers who need the same one share it.
@@ -131,14 +129,12 @@ class Site:
             DeploymentFailed: a server does not start.
         """
         settings = sorted(gateway_settings.items())
-        name = (disabled, authority, audit_one_in, device_decisions, *settings)
+        name = (disabled, authority, audit_one_in, *settings)
         if name not in self._grounds:
             root = self._directory / f"deployment-{len(self._grounds) + 1}"
             self._prepared = self._prepared or prepare(self._directory / "prepared")
             shutil.copytree(self._prepared, root)
-            ground = Ground(
-                root, disabled, authority, audit_one_in, device_decisions, **gateway_settings
-            )
+            ground = Ground(root, disabled, authority, audit_one_in, **gateway_settings)
             self._grounds[name] = self._running.enter_context(ground)
         return self._grounds[name]
 

@@ -1,11 +1,11 @@
-"""Attackers at the counter, or on the wire behind it: without the issuer's key, without a face."""
+"""Attackers at the counter, on the wire behind it, or with receipts: no server is theirs."""
 
 import pytest
 
 from gateway.attack.deployment import Site
 from tests.support.attacks import BY_THE_COUNTER, recovers_nothing, succeeds, successes
 
-NAMES = ("lying-device", "issuer-impostor", "replayer")
+NAMES = ("lying-device", "issuer-impostor", "replayer", "enumerator")
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
