@@ -43,7 +43,8 @@ def exposed(count: int) -> Iterator[Face]:
 FEWER: dict[ModuleType, dict[str, Any]] = {
     curious_authority: {"SESSIONS": 2},
     # Each mode goes once and a half through the series: twice 17 and 3.6 SDs from a right guess.
-    malicious_authority: {"SESSIONS": 16},
+    # A multiple of TURNED_EVERY: a later run with the same authority goes on counting from there.
+    malicious_authority: {"SESSIONS": 18},
     authority_and_device: {"SESSIONS": 2},
     malicious_gateway: {"QUESTIONS": 8, "DICTATED": 2, "SESSIONS": 2},
     lying_device: {
@@ -86,7 +87,7 @@ TRIES = {
     },
     "issuer-impostor": {"at the gateway": 3, "at the authority": 3},
     "disk-thief": {"handles": 10_000},
-    "malicious-authority": {"turn one": 16, "in both lanes": 16, "in one lane": 16},
+    "malicious-authority": {"turn one": 18, "in both lanes": 18, "in one lane": 18},
     "replayer": {"submission again": 3, "gateway's requests": 12},
     "enumerator": {"subject commitments": 120_000},
 }
