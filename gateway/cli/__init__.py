@@ -9,5 +9,5 @@ receipt   ``sealmatch receipt``: the subscriber, or a stranger
 models    ``sealmatch models``: face model packs
 attack    ``sealmatch attack``: the attackers of the threat model, against live servers
 bench     ``sealmatch bench``: measurements
-local     a local deployment of both servers as processes
+local     a local deployment of both servers as processes; its parties are in ``local_parties``
 """
