@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -220,6 +221,20 @@ def test_settings_that_are_hard_to_read_are_bad_settings(tmp_path: Path, content
     file.write_bytes(content)
     with pytest.raises(BadConfiguration), time_limit(20):
         AuthoritySettings.read(file, {})
+
+
+def test_a_long_dotted_key_in_settings_takes_no_memory(tmp_path: Path) -> None:
+    """tomllib's memory is quadratic in the parts, too: 250 MB for a file of permitted length."""
+    file = tmp_path / "settings.toml"
+    file.write_bytes(b"x" + b".x" * 8_000 + b" = 1")
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadConfiguration):
+            AuthoritySettings.read(file, {})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 2**20
 
 
 def test_a_manifests_unknown_key_is_not_repeated() -> None:
