@@ -23,7 +23,7 @@ from tests.support.attempts import Attempt, Replayed, Stored, check_afterwards, 
 from tests.support.counter import Counter
 from tests.support.crashing import points
 from tests.support.observed import Observed, honest
-from tests.support.processes import free_ports
+from tests.support.processes import PATIENCE, free_ports
 from tests.support.reviving import AUDITOR, AUTHORITY, GATEWAY, full_disk, kill, revive
 from tests.support.samples import ATTEMPTS, AUDITS, PRODUCTS, SESSION_KEYS, SHARES
 from tests.support.steps import Steps
@@ -83,9 +83,6 @@ OPEN_DEMAND = {
 }
 """Where a demand is on disk and no report has been accepted."""
 
-PATIENCE = 40
-"""Seconds within which every client has its answer."""
-
 
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
@@ -104,7 +101,7 @@ def deployment(steps: Steps, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**steps.environment(), **few}.items():
             patch.setenv(name, value)
-        settings = {"authority_seconds": "8", "auditor_seconds": "8"}
+        settings = {"authority_seconds": "60", "auditor_seconds": "60"}
         with Observed(root, port=free_ports(3), audit_one_in=1, **settings) as deployment:
             yield deployment
 
@@ -132,7 +129,7 @@ def test_the_gateway_killed(
     steps.arm(step)
     attempt = Attempt(counter).run()
     assert steps.reached, "the step is one of a registration"
-    assert deployment.servers[GATEWAY].process.wait(10) == -9
+    assert deployment.servers[GATEWAY].process.wait(PATIENCE) == -9
     assert attempt.answer is None, "a dead server answers nothing"
     revive(deployment)
     after = stored(deployment)
@@ -152,7 +149,7 @@ def test_the_authority_killed(
     steps.arm(step)
     attempt = Attempt(counter).run()
     assert steps.reached
-    assert deployment.servers[AUTHORITY].process.wait(10) == -9
+    assert deployment.servers[AUTHORITY].process.wait(PATIENCE) == -9
     deployment.proxy.behaviour = honest
     assert not attempt.final
     after = stored(deployment)
@@ -180,7 +177,7 @@ def test_the_auditor_killed(
     steps.arm(step)
     attempt = Attempt(counter).run()
     assert steps.reached
-    assert deployment.servers[AUDITOR].process.wait(10) == -9
+    assert deployment.servers[AUDITOR].process.wait(PATIENCE) == -9
     assert not attempt.final, "nothing is decided without the report"
     after = stored(deployment)
     assert after.records == before.records
@@ -229,7 +226,7 @@ def test_a_gateway_that_dies_with_an_answer_gets_no_other(
     deployment.proxy.behaviour = replayed.watch
     steps.arm(step)
     attempt = Attempt(counter).run()
-    assert deployment.servers[GATEWAY].process.wait(10) == -9
+    assert deployment.servers[GATEWAY].process.wait(PATIENCE) == -9
     deployment.proxy.behaviour = honest
     body, answer = replayed.seen[path]
     assert replayed.send(path) == (200, answer)
@@ -251,7 +248,7 @@ def test_a_gateway_that_dies_at_a_demand_does_not_escape_it(
     deployment.proxy.behaviour = replayed.watch
     steps.arm("gateway-demand-received")
     attempt = Attempt(counter).run()
-    assert deployment.servers[GATEWAY].process.wait(10) == -9
+    assert deployment.servers[GATEWAY].process.wait(PATIENCE) == -9
     deployment.proxy.behaviour = honest
     other = another(SHARES, replayed.seen[SHARES][0])
     demand = replayed.seen[SHARES][1]

@@ -137,8 +137,8 @@ class Campaign:
         os.environ.update({**LIFTED, **self._steps.environment()})
         settings = {
             "activations_per_subject": "1000",
-            "authority_seconds": "5",
-            "auditor_seconds": "5",
+            "authority_seconds": "60",
+            "auditor_seconds": "60",
         }
         if self._url is not None:
             settings["database_url"] = self._url
