@@ -192,6 +192,7 @@ def crossed(rules: tuple[LanePolicy, LanePolicy]) -> list[Case]:
     return cases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rules", [(USUAL, NARROW), (LOWEST, HIGHEST)], ids=["usual-narrow", "lowest-highest"]
 )
@@ -216,6 +217,7 @@ def test_any_value_random_and_interval_encrypted(key: TestKey, case: Case, seed:
     EncryptedValues(key, seed).check(case, f"any {seed % 60}")
 
 
+@pytest.mark.slow
 def test_face_vectors_at_every_cosine_encrypted(key: TestKey) -> None:
     """Signs and integers of unit vectors, probe and action lane of their own, -0.2 to 1."""
     rng, policy, decisions = np.random.default_rng(4), policy_of(USUAL), []

@@ -101,6 +101,7 @@ def demands(half: InProcessAuthority, waiting: Session) -> dict[bool, int]:
     return found
 
 
+@pytest.mark.slow
 def test_demands_do_not_depend_on_the_outcome(half: InProcessAuthority, waiting: Session) -> None:
     found = demands(half, waiting)
     assert half.service._toss is coin
@@ -108,6 +109,7 @@ def test_demands_do_not_depend_on_the_outcome(half: InProcessAuthority, waiting:
     assert abs(found[True] + found[False] - SESSIONS // 2) < APART
 
 
+@pytest.mark.slow
 def test_a_coin_that_looks_is_found(
     half: InProcessAuthority, waiting: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

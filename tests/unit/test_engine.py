@@ -340,6 +340,7 @@ def own_encryption(key: TestKey, b: np.ndarray, slots: np.ndarray, seed: int) ->
     return Ciphertext(made.astype(np.uint64))
 
 
+@pytest.mark.slow
 def test_c2_is_the_same_for_two_faces_under_the_same_randomness(key: TestKey) -> None:
     """What the authority sees of the third polynomial depends on what encryptors drew alone.
 

@@ -49,6 +49,7 @@ def test_the_required_figures_hold_on_half_of_the_video(
     assert (status, result["met"]) == (0, True)
 
 
+@pytest.mark.slow
 @pytest.mark.faces
 @pytest.mark.pack
 def test_an_action_that_is_not_there_is_reported_as_missed_and_fails(

@@ -174,6 +174,7 @@ def test_replaced_in_one_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert {p.party for p in trusting(path).parties()} == {GATEWAY.party, OTHER_GATEWAY.party}
 
 
+@pytest.mark.slow
 def test_readers_never_see_half_a_list(path: Path) -> None:
     operator, running = trusting(path), trusting(path)
     operator.add("issuer", ISSUER)

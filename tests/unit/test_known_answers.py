@@ -42,6 +42,8 @@ from tests.support.samples import (
 from tests.support.trusted import SignedTrust
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:

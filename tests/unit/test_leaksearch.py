@@ -324,6 +324,8 @@ class TestDatabases:
 
 KEEPER = """
 import os, sys
+
+pytestmark = pytest.mark.slow
 data = bytearray(sys.stdin.buffer.read())
 print("ready", flush=True)
 os.read(int(sys.argv[1]), 1)
