@@ -23,6 +23,7 @@ def test_the_matrix_is_the_frames(frame: np.ndarray) -> None:
     assert sure.sum() > LANE - 10
 
 
+@pytest.mark.slow
 def test_no_signs_were_found_to_gain_more_than_a_seventh(frame: np.ndarray) -> None:
     """Honest signs have 1.04 times the nominal value, the best found 1.14; sqrt(pi/2) is proven.
 
@@ -36,6 +37,7 @@ def test_no_signs_were_found_to_gain_more_than_a_seventh(frame: np.ndarray) -> N
     assert best < wolf.PROVEN_GAIN
 
 
+@pytest.mark.slow
 def test_the_climb_finds_a_herd_that_hides_in_noise() -> None:
     """Strangers that share a hidden direction accept tuned signs, others do not."""
     draw = np.random.default_rng(3)

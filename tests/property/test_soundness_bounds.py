@@ -32,6 +32,7 @@ def factor() -> float:
     return window_factor()
 
 
+@pytest.mark.slow
 def test_noise_is_accepted_at_most_once_in_2_to_the_14_34(factor: float) -> None:
     """Every constant on the way, as the proof states it; each stated one is an upper bound."""
     found = bounds()

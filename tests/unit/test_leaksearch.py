@@ -33,6 +33,8 @@ from gateway.wire.subject import Subject
 from tests.support.leaky import CHANNELS, ENCODERS, Leak, Value, let_go, raw
 from tests.support.samples import pair
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(20240611)
 NUMBER, REFERENCE = "QX-7391 0054", "order-canary-88"
 FILE_NAME = "portrait of Åsa Lindqvist.jpg"
@@ -324,8 +326,6 @@ class TestDatabases:
 
 KEEPER = """
 import os, sys
-
-pytestmark = pytest.mark.slow
 data = bytearray(sys.stdin.buffer.read())
 print("ready", flush=True)
 os.read(int(sys.argv[1]), 1)

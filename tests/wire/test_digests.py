@@ -202,6 +202,7 @@ GUESSES: dict[str, Guess] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GUESSES)
 def test_a_guess_needs_what_the_digest_covers(name: str) -> None:
     """All that it can be is tried: without the covering value in vain, with it found at once."""
