@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check lint env models lock clean
+.PHONY: demo test check lint env models wheels lock clean
 .DELETE_ON_ERROR:
 
 env: $(VENV)/.installed
@@ -36,6 +36,9 @@ test: lint models
 check: lint
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/wire tests/property \
 	  tests/architecture
+
+wheels: env
+	$(BIN)/python .ci/wheels.py
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --python-version 3.11 -q \

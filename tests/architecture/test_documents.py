@@ -1,0 +1,68 @@
+"""Documents name what exists: their links, and the tests that hold the README's promises."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "gateway" / "docs").rglob("*.md")],
+    key=str,
+)
+
+
+def anchor_of(heading: str) -> str:
+    """As forges make them: lower case, punctuation gone, spaces to hyphens."""
+    plain = re.sub(r"[^\w\- ]", "", heading.strip().lower())
+    return plain.replace(" ", "-")
+
+
+def anchors_in(document: Path) -> set[str]:
+    found = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {anchor_of(heading) for heading in found}
+
+
+def links_in(document: Path) -> list[str]:
+    text = re.sub(r"`[^`\n]*`", "", document.read_text())
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for link in links_in(document):
+        name, _, anchor = link.partition("#")
+        target = (document.parent / name).resolve() if name else document
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors_in(target), link
+
+
+def test_each_promise_names_a_test_that_exists() -> None:
+    section = (ROOT / "README.md").read_text().partition("## What it promises")[2]
+    promises = [line for line in section.partition("\n## ")[0].splitlines() if line[:2] == "| "]
+    assert len(promises) > 20
+    for promise in promises[1:]:
+        named = re.findall(r"`(tests/[\w/.]+)`", promise)
+        assert named, promise
+        for path in named:
+            assert (ROOT / path).exists(), path
+
+
+def test_the_tour_names_what_the_code_has() -> None:
+    """Each function that a step names stands in the module that the step links to."""
+    text = (ROOT / "gateway" / "docs" / "TOUR.md").read_text()
+    steps = re.findall(r"^\*\*\d\..*?(?=^\*\*\d\.|^## )", text, re.MULTILINE | re.DOTALL)
+    assert len(steps) == 9
+    for step in steps:
+        modules = [
+            (ROOT / "gateway" / "docs" / m).resolve() for m in re.findall(r"\]\((\S+\.py)\)", step)
+        ]
+        code = "".join(module.read_text() for module in modules)
+        names = re.findall(r"`([A-Za-z_.]+)`", step)
+        functions = [name for name in names if re.fullmatch(r"(?:[A-Z]\w+\.)?_?[a-z]\w*", name)]
+        assert functions, step
+        for function in functions:
+            assert re.search(
+                rf"^\s*(?:async )?def {function.split('.')[-1]}\b", code, re.MULTILINE
+            ), function
