@@ -42,18 +42,25 @@ Order of messages
 
 Where things are
 
-    wire      everything that crosses a trust boundary; imports nothing of ours
-    he        public-key operations: nothing here decrypts
-    vision    image -> unit embedding
-    issuer    portrait -> signed, sealed template and dealings
-    client    the registration client
-    server    the gateway's service: sessions, numbered verification steps, evaluation
-    proofs    statements, receipts, offline verification
-    translog  formats and rules of the transparency log
-    sequencing   how the log grows, is published and read
-    witness   the log's witness, deployed apart; it imports wire and translog only
-    auditor   repeats evaluations, deployed apart; it imports wire and he only
-    store     what the gateway keeps
-    cli       one module per audience
-    ../keys   the key authority, deployed apart; it imports wire and he only
+    wire        messages: everything that crosses a trust boundary; imports nothing of ours
+    host        what a process of ours stands on: keys at rest, settings, serving, TLS, clock
+    he          public-key operations: nothing here decrypts
+    vision      image -> unit embedding; imports nothing of ours
+    translog    formats and rules of the transparency log
+    proofs      statements, receipts, offline verification
+    store       what the gateway keeps; the tables are in store/schema.py
+    sequencing  how the log grows, is published and read
+    issuer      portrait -> signed, sealed template and dealings
+    client      the counter: a registration, from a capture to a checked receipt
+    server      the gateway's service: sessions, numbered verification steps, evaluation
+    auditor     repeats evaluations, deployed apart
+    witness     the log's witness, deployed apart
+    inspection  what operators and regulators hold against a deployment
+    cli         users' commands; main finds the one that is chosen
+    lab         attacks, leak search, measurements, demo, local deployment: it serves nobody
+    ../keys     the key authority, deployed apart; keys/authority.py alone touches a secret key
+
+Each server has app, cli, config, custody and service. Who may import whom stands in pyproject.toml
+(import-linter): layers from lab and cli down to wire, and for each package those who use it. The
+authority imports wire, host and he; the auditor the same; a witness wire, host and translog.
 """

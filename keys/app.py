@@ -18,10 +18,10 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.host.application import add_health, new_application, swept
+from gateway.host.clock import unix_time
 from gateway.wire.audit import AuditResult
 from gateway.wire.evaluation import AttemptRequest, ProductRequest, SharesRequest
-from gateway.wire.host.application import add_health, new_application, swept
-from gateway.wire.host.clock import unix_time
 from gateway.wire.session import SessionKeyRequest
 from keys.composition import Authority, compose
 from keys.config import AuthoritySettings

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType
 
+from gateway.host import crash
+from gateway.host.ledger import Ledger
 from gateway.wire.errors import Refused
-from gateway.wire.host import crash
-from gateway.wire.host.ledger import Ledger
 from gateway.wire.ids import PartyId
 
 DemandId = NewType("DemandId", int)

@@ -26,10 +26,10 @@ from gateway.he.session_key import UniformHalf
 from gateway.wire.dealing import AUTHORITY, Dealing
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.evaluation import PerLane
-from gateway.wire.host.memory import wipe
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import PaddedProduct, SessionKeyHalf, Words
 from gateway.wire.profile import KEY_PRIMES, SENT_MODULUS, SENT_PRIMES, N, T
+from gateway.wire.secret import wipe
 
 
 class SessionSecret:

@@ -2,21 +2,21 @@
 
 Each ceremony opens the vault, changes its record in one step and closes it. A server uses the
 change from its next start on, because it unseals its keys once and keeps no passphrase. Rotation:
-``gateway.wire.host.keyring``.
+``gateway.host.keyring``.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+from gateway.host.keyfile import exclusive, require_absent
+from gateway.host.keyring import PepperRing, SealingRing, SigningRing
+from gateway.host.serving import existing_directory
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
-from gateway.wire.host.keyfile import exclusive, require_absent
-from gateway.wire.host.keyring import PepperRing, SealingRing, SigningRing
-from gateway.wire.host.serving import existing_directory
 from keys.config import AuthoritySettings
-from keys.custody import open_vault, record_file, within_overlaps
+from keys.custody import open_vault, within_overlaps
 from keys.trust import TrustList
-from keys.vault import AuthorityKeys, Vault
+from keys.vault import AuthorityKeys, Vault, record_file
 
 
 def initialise(settings: AuthoritySettings, now: int) -> AuthorityKeys:

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from gateway.host.cli import OperatorCommand, run_server
+from gateway.host.clock import unix_time
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host.cli import OperatorCommand, run_server
-from gateway.wire.host.clock import unix_time
 from keys import ceremony, enrolment
 from keys.audits import AuditLedger
 from keys.config import AuthoritySettings

@@ -8,9 +8,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.wire.host.clock import unix_time
-from gateway.wire.host.lifetime import Lifetime
-from gateway.wire.host.signed import SignedRequests
+from gateway.host.clock import unix_time
+from gateway.host.lifetime import Lifetime
+from gateway.host.signed import SignedRequests
 from gateway.wire.requests import NonceMemory
 from keys import custody
 from keys.audits import AuditLedger, coin

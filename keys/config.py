@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from gateway.he.settings import HeServerSettings
-from gateway.wire.host.server_settings import PolicySettings, Port
+from gateway.host.server_settings import PolicySettings, Port
 from gateway.wire.ids import PartyId
 from keys.audits import AuditPolicy
 from keys.caps import CapLimits

@@ -13,20 +13,16 @@ Protocol, sections 2, 6 and 11.
 import hmac
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from gateway.host.keyfile import KeyFileError
+from gateway.host.sealed_keys import keystore_passphrase
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused
-from gateway.wire.host.keyfile import KeyFileError
-from gateway.wire.host.keystore import KEYSTORE_FILE
-from gateway.wire.host.sealed_keys import keystore_passphrase
 from gateway.wire.ids import KeyId, PartyId, SessionId, SubjectHandle, SubjectInner
 from gateway.wire.sealing import Sealed, SealingPrivateKey
 from keys.config import AuthoritySettings
-from keys.vault import AuthorityKeys, MacKey, SealedVault, Vault
-
-INDEX_FILE = "token.index"
+from keys.vault import AuthorityKeys, MacKey, SealedVault, Vault, record_file
 
 
 @dataclass(frozen=True)
@@ -119,12 +115,6 @@ def open_vault(settings: AuthoritySettings, *, new: bool = False) -> Vault:
         return _open_token(settings)
     passphrase = keystore_passphrase(settings, new=new)
     return SealedVault(record_file(settings), passphrase, settings.keystore_cost)
-
-
-def record_file(settings: AuthoritySettings) -> Path:
-    """Where the record of the keys lies: sealed, or an index of the token."""
-    name = KEYSTORE_FILE if settings.pkcs11_module is None else INDEX_FILE
-    return settings.data_dir / name
 
 
 def _open_token(settings: AuthoritySettings) -> Vault:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from gateway.host.cli import read_table
+from gateway.host.keyfile import exclusive
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host.cli import read_table
-from gateway.wire.host.keyfile import exclusive
 from gateway.wire.ids import PartyId
 from keys.audits import AuditLedger
 from keys.config import AuthoritySettings

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from gateway.he.session_key import SessionKey, UniformHalf
+from gateway.host import crash
 from gateway.wire import cose
 from gateway.wire.audit import AuditDemand, AuditReport, AuditResult, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
@@ -33,7 +34,6 @@ from gateway.wire.evaluation import (
     SharesRequest,
     evaluation_digest,
 )
-from gateway.wire.host import crash
 from gateway.wire.ids import Digest, PartyId, SessionId, digest_of, new_nonce
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import PaddedProduct

@@ -21,17 +21,16 @@ import pkcs11
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 
+from gateway.host.keyfile import KeyFileError, create_secret, read_private, replace_secret
+from gateway.host.keyring import HeldKey, HeldPepper, HeldSealing
+from gateway.host.passphrase import obtain
 from gateway.wire.cose import Signer, VerifyKey
 from gateway.wire.errors import BodyTooLarge, MalformedMessage, Refused, Unavailable
-from gateway.wire.host.keyfile import KeyFileError, create_secret, read_private, replace_secret
-from gateway.wire.host.keyring import HeldKey, HeldPepper, HeldSealing
-from gateway.wire.host.memory import wipe
-from gateway.wire.host.passphrase import obtain
 from gateway.wire.message import SMALL
 from gateway.wire.sealing import SealingPrivateKey
+from gateway.wire.secret import wipe
 from keys.config import AuthoritySettings
-from keys.custody import record_file
-from keys.vault import AuthorityKeys, MacKey, held_sealing, opened_sealing
+from keys.vault import AuthorityKeys, MacKey, held_sealing, opened_sealing, record_file
 
 PIN_CREDENTIAL: Final = "sealmatch-pin"
 """Name of the systemd credential."""

@@ -25,6 +25,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gateway.host.keyfile import create_secret, replace_secret
 from gateway.wire.admin import (
     AdminAction,
     Chain,
@@ -42,7 +43,6 @@ from gateway.wire.errors import (
     Refused,
     SealmatchError,
 )
-from gateway.wire.host.keyfile import create_secret, replace_secret
 from gateway.wire.ids import KeyId, PartyId
 
 Kind = Literal["gateway", "issuer", "device", "auditor"]

@@ -17,14 +17,22 @@ from typing import Final, Protocol, Self
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from gateway.host.keyfile import KeyFileError
+from gateway.host.keyring import HeldKey, HeldPepper, HeldSealing, PepperRing, SealingRing
+from gateway.host.keystore import (
+    KEYSTORE_FILE,
+    Cost,
+    create_keystore,
+    open_keystore,
+    replace_keystore,
+)
+from gateway.host.party_keys import PartyKeys
 from gateway.wire.cose import Signer
-from gateway.wire.host.keyfile import KeyFileError
-from gateway.wire.host.keyring import HeldKey, HeldPepper, HeldSealing, PepperRing, SealingRing
-from gateway.wire.host.keystore import Cost, create_keystore, open_keystore, replace_keystore
-from gateway.wire.host.memory import wipe
-from gateway.wire.host.party_keys import PartyKeys
 from gateway.wire.sealing import PRIVATE_BYTES, SealingPrivateKey
+from gateway.wire.secret import wipe
+from keys.config import AuthoritySettings
 
+INDEX_FILE = "token.index"
 _SECRET_BYTES: Final = 32
 _SEALING_LABEL: Final = b"sealmatch/authority-sealing-key/1"
 """A handle's input begins with a zero byte, so no MAC of one kind is a MAC of the other."""
@@ -161,3 +169,9 @@ def _expanded(secret: MacKey) -> SealingPrivateKey:
     """HKDF's second half (RFC 5869) alone: the MAC of the label is a uniform key already."""
     expand = HKDFExpand(SHA256(), PRIVATE_BYTES, _SEALING_LABEL)
     return SealingPrivateKey.from_raw(expand.derive(secret.mac(_SEALING_LABEL)))
+
+
+def record_file(settings: AuthoritySettings) -> Path:
+    """Where the record of the keys lies: sealed, or an index of the token."""
+    name = KEYSTORE_FILE if settings.pkcs11_module is None else INDEX_FILE
+    return settings.data_dir / name

@@ -13,9 +13,10 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from gateway.he.engine import Engine, EngineName, default_engine, make_engine
-from gateway.he.isolation import Limits, WorkerPool, octets, pair
+from gateway.he.engine import Engine, EngineName, default_engine
+from gateway.he.engines import make_engine
 from gateway.he.session_key import UniformHalf
+from gateway.host.isolation import Limits, WorkerPool, octets, pair
 from gateway.wire.dealing import AUTHORITY, Dealing
 from gateway.wire.errors import CallerMisuse, SessionNotFound, Unavailable
 from gateway.wire.evaluation import PerLane

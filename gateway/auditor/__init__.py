@@ -8,9 +8,9 @@ verification  the numbered steps between a request and a report
 repetition    the evaluation itself, in processes that may die
 register      whose signatures count: authorities, gateways, issuers, devices
 service       a request in, a report out; how often one may ask
-keys          its own signing and sealing key
+custody       its own signing and sealing key
 config, app   settings, HTTP
+cli           ``sealmatch-auditor``, also ``sealmatch auditor``
 
-Its command is ``sealmatch-auditor`` (``sealmatch auditor``). It needs what the key authority
-needs, and nothing that reads an image or a database.
+It needs what the key authority needs, and nothing that reads an image or a database.
 """

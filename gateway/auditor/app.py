@@ -18,9 +18,9 @@ from starlette.responses import Response
 from gateway.auditor.composition import Auditor, compose
 from gateway.auditor.config import AuditorSettings
 from gateway.auditor.verification import Repeat
+from gateway.host.application import add_health, new_application
+from gateway.host.clock import unix_time
 from gateway.wire.audit import AuditRequest
-from gateway.wire.host.application import add_health, new_application
-from gateway.wire.host.clock import unix_time
 
 log = logging.getLogger("sealmatch.auditor")
 

@@ -7,15 +7,15 @@ given. The routes know ``Auditor`` alone.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.auditor import keys
+from gateway.auditor import custody
 from gateway.auditor.config import AuditorSettings
 from gateway.auditor.register import Register
 from gateway.auditor.repetition import RepetitionWorkers
 from gateway.auditor.service import AuditorService
 from gateway.auditor.verification import Auditing, Repeat
-from gateway.wire.host.clock import unix_time
-from gateway.wire.host.lifetime import Lifetime
-from gateway.wire.host.signed import SignedRequests
+from gateway.host.clock import unix_time
+from gateway.host.lifetime import Lifetime
+from gateway.host.signed import SignedRequests
 from gateway.wire.requests import NonceMemory
 
 
@@ -42,7 +42,7 @@ def compose(
         KeyFileError: the auditor's keys are missing, damaged or open to others.
     """
     with Lifetime.building() as lifetime:
-        held = keys.read_keys(settings)
+        held = custody.read_keys(settings)
         register = Register(settings.register_file)
         if repeat is None:
             workers = RepetitionWorkers(

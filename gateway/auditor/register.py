@@ -11,9 +11,9 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from gateway.host.keyfile import create_secret, exclusive, replace_secret
 from gateway.wire.cose import MAX_KEYS, VerifyKey
 from gateway.wire.errors import CallerMisuse, Refused
-from gateway.wire.host.keyfile import create_secret, exclusive, replace_secret
 from gateway.wire.ids import PartyId
 
 Kind = Literal["authority", "gateway", "issuer", "device"]

@@ -7,9 +7,10 @@ there. No copy of it is as small as the objects whose memory Python keeps for it
 
 from typing import Any
 
-from gateway.he.engine import Engine, EngineName, default_engine, make_engine
+from gateway.he.engine import Engine, EngineName, default_engine
+from gateway.he.engines import make_engine
 from gateway.he.evaluation import Evaluation, Inputs
-from gateway.he.isolation import Limits, WorkerPool, octets
+from gateway.host.isolation import Limits, WorkerPool, octets
 from gateway.wire.audit import AuditRequest, AuditSecret
 from gateway.wire.evaluation import evaluation_digest
 from gateway.wire.ids import DIGEST_BYTES, Digest, Nonce

@@ -31,12 +31,12 @@ from gateway.wire.audit import AuditDemand, AuditRequest, AuditSecret, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import Refused
 from gateway.wire.evaluation import AttemptNonce
-from gateway.wire.host.memory import wipe
 from gateway.wire.ids import Digest, Nonce, PartyId, digest_of
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import SessionKeyHalf
 from gateway.wire.profile import LANES, PROFILE
 from gateway.wire.sealing import SealingPrivateKey
+from gateway.wire.secret import wipe
 from gateway.wire.session import SessionGrant
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
 

@@ -1,13 +1,18 @@
-"""The commands, one module per audience.
+"""Users' commands, one module each; ``gateway.main`` finds them and loads the one that is chosen.
 
-main      ``sealmatch``: dispatch
-serve     ``sealmatch-gateway``: the carrier's operator
-up        ``sealmatch up``: both servers on one machine, for trying and testing
-demo      ``sealmatch demo``: watch a registration
-register  ``sealmatch register``: the counter
-receipt   ``sealmatch receipt``: the subscriber, or a stranger
+register  ``sealmatch register``: the counter; live, pack, pending, subject, outputs serve it
+attempts  ``sealmatch attempts``: the counter's own totals of liveness checks
+receipt   ``sealmatch receipt``: the subscriber, or a stranger; receipt_fetch, a late one
+log       ``sealmatch log``: a regulator, or any enrolled reader
+reconcile ``sealmatch reconcile``: the carrier's reviser
+probe_authority  ``sealmatch probe-authority``: registrations with known answers
 models    ``sealmatch models``: face model packs
-attack    ``sealmatch attack``: the attackers of the threat model, against live servers
-bench     ``sealmatch bench``: measurements
-local     a local deployment of both servers as processes; its parties are in ``local_parties``
+devca     ``sealmatch dev-ca``: certificates for development
+
+Servers have commands of their own (``gateway.server.cli``, ``gateway.auditor.cli``,
+``gateway.witness.cli``, ``keys.cli``), the laboratory has its own (``gateway.lab``). What is here
+parses arguments, calls one package, prints. Each module has ``configure(parser)``.
 """
+
+MATCH, FAILURE, NO_MATCH, INCONCLUSIVE, REFUSED = 0, 1, 3, 4, 5
+"""Exit statuses that several commands have. Wrong usage is 2, argparse's own."""

@@ -10,10 +10,8 @@ from pathlib import Path
 from gateway.client.liveness.attempts import AttemptBook, Counter, default_path
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "attempts", help="attempts and time that liveness checks took", description=__doc__
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = __doc__
     parser.add_argument(
         "--file", type=Path, metavar="FILE", help=f"default: {default_path()}", default=None
     )

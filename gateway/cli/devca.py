@@ -21,16 +21,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from gateway.wire.host.keyfile import create_secret
-from gateway.wire.host.serving import existing_directory
+from gateway.host.keyfile import create_secret
+from gateway.host.serving import existing_directory
 
 _CA_DAYS, _LEAF_DAYS = 365, 90
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "dev-ca", help="make a development CA and certificates", description=__doc__
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = __doc__
     parser.add_argument("directory", type=Path, metavar="DIR", help="where to write; must be new")
     parser.add_argument(
         "--host",

@@ -22,7 +22,11 @@ from pathlib import Path
 
 import httpx
 
-from gateway.audit.log_reader import (
+from gateway.cli.outputs import PUBLIC, reserve
+from gateway.client.counter import gateway_transport
+from gateway.host.clock import unix_time
+from gateway.host.keyfile import create_signing_key, load_signing_key
+from gateway.inspection.log_reader import (
     MAX_SEEN_BYTES,
     STEPS,
     LogDisagrees,
@@ -32,8 +36,6 @@ from gateway.audit.log_reader import (
     Seen,
     read_log,
 )
-from gateway.cli.counter import gateway_transport
-from gateway.cli.outputs import PUBLIC, reserve
 from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from gateway.proofs.verify import verify_receipt
 from gateway.translog.policy import NO_QUORUM
@@ -41,8 +43,6 @@ from gateway.translog.proof import LogProof
 from gateway.translog.verification import Window
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import CallerMisuse, Refused, Unavailable
-from gateway.wire.host.clock import unix_time
-from gateway.wire.host.keyfile import create_signing_key, load_signing_key
 from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
 from gateway.wire.requests import host_of, sign_request
@@ -54,8 +54,7 @@ _CLOCKS = 300
 """Seconds by which a witness's clock may be ahead of ours."""
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("log", help="follow a transparency log")
+def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     check = verbs.add_parser(
         "check",

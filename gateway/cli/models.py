@@ -19,9 +19,8 @@ EXIT_OK = 0
 EXIT_FAILURE = 1
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
     """Add ``models`` and its three actions; each sets ``run(args) -> exit status``."""
-    parser = subparsers.add_parser("models", help="fetch, check and list face model packs")
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
 
     fetch = actions.add_parser("fetch", help="obtain the default pack, by npm or from a file")

@@ -5,6 +5,7 @@ folder. A place is reserved beside the final file, with room on the disk, before
 begins; it becomes the file in one step when the content is there, or vanishes.
 """
 
+import argparse
 import errno
 import os
 import secrets
@@ -67,3 +68,12 @@ def reserve(path: Path, mode: int) -> Iterator[ReservedFile]:
     finally:
         os.close(descriptor)
         temporary.unlink(missing_ok=True)
+
+
+def opening_path(options: argparse.Namespace) -> Path:
+    given: Path | None = options.opening
+    return given or Path(f"{options.receipt}.opening")
+
+
+def pending_path(receipt: Path) -> Path:
+    return Path(f"{receipt}.pending")

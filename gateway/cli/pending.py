@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.cli.outputs import PRIVATE, reserve
+from gateway.cli.outputs import PRIVATE, pending_path, reserve
 from gateway.client.gateway_client import NoAnswer, ReceiptPending
 from gateway.client.pending import PendingReceipt
 from gateway.proofs.verify import ReceiptInvalid
@@ -14,10 +14,6 @@ _UNSETTLED = (ReceiptPending, NoAnswer, MalformedMessage, ReceiptInvalid, Keyboa
 """After these an outcome may exist. After every other error there is none."""
 
 Keep = Callable[[PendingReceipt], None]
-
-
-def pending_path(receipt: Path) -> Path:
-    return Path(f"{receipt}.pending")
 
 
 @contextmanager

@@ -14,11 +14,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.audit.known_answers import CONFIDENCE, KnownAnswer, draw, rate_excluded
-from gateway.cli.counter import counter_session
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
+from gateway.client.counter import counter_session
 from gateway.client.liveness.capture import Captured
 from gateway.client.registration import Live, Occasion, RegistrationClient, still
+from gateway.inspection.known_answers import CONFIDENCE, KnownAnswer, draw, rate_excluded
 from gateway.proofs.trust import TrustFile
 from gateway.wire.liveness import Challenge
 from gateway.wire.policy import MatchPolicy
@@ -27,13 +27,9 @@ from gateway.wire.subject import Subject
 WRONG = 3
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "probe-authority",
-        help="run registrations with known answers, to catch a lying key authority",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = __doc__
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--trust", type=Path, default=Path("trust.json"), metavar="FILE", help="default trust.json"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gateway.cli import receipt_fetch
 from gateway.cli.outputs import PUBLIC, reserve
-from gateway.cli.register import add_subject_arguments, subject_of
+from gateway.cli.subject import add_subject_arguments, subject_of
 from gateway.proofs.checker import checker_page
 from gateway.proofs.printable import WORDINGS, printable_page
 from gateway.proofs.transparent import transparent_statement
@@ -20,8 +20,7 @@ from gateway.wire.liveness import LivenessResult
 from gateway.wire.proof import Opening, Receipt
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("receipt", help="check a receipt")
+def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     verify = verbs.add_parser("verify", help="check a receipt offline", description=__doc__)
     verify.add_argument("receipt", type=Path, metavar="FILE")

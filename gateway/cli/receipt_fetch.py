@@ -11,11 +11,8 @@ receipt of another registration.
 import argparse
 from pathlib import Path
 
-from gateway.cli.counter import counter_line
-from gateway.cli.outputs import PRIVATE, PUBLIC, reserve
-from gateway.cli.pending import pending_path
-from gateway.cli.register import MATCH, NO_MATCH, opening_path
-from gateway.client.pending import PendingReceipt
+from gateway.cli import MATCH, NO_MATCH
+from gateway.cli.outputs import PRIVATE, PUBLIC, opening_path, pending_path, reserve
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import verify_receipt
 
@@ -37,6 +34,10 @@ def add_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(options: argparse.Namespace) -> int:
     """Fetch, check, write. Errors are reported by the command line's own handler."""
+    # Only this verb speaks with a gateway; a receipt is checked without the counter.
+    from gateway.client.counter import counter_line  # noqa: PLC0415
+    from gateway.client.pending import PendingReceipt  # noqa: PLC0415
+
     trust, path = TrustFile.read(options.trust), pending_path(options.receipt)
     with path.open("rb") as file:
         pending = PendingReceipt.decode(file.read(PendingReceipt.max_bytes + 1))

@@ -8,19 +8,15 @@ import argparse
 import json
 from pathlib import Path
 
-from gateway.audit.reconcile import Deviation, read_activations, reconcile
+from gateway.inspection.reconcile import Deviation, read_activations, reconcile
 from gateway.proofs.trust import TrustFile
-from gateway.store import repositories as store
 from gateway.store.database import Database
+from gateway.store.records import all_records
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "reconcile",
-        help="compare activations with receipts",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = __doc__
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--activations",
         type=Path,
@@ -49,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     database = Database(options.database or f"sqlite:///{beside}")
     try:
         with database.transaction() as connection:
-            records = store.all_records(connection)
+            records = all_records(connection)
     finally:
         database.close()
     found = reconcile(

@@ -14,11 +14,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from gateway.cli.counter import counter_session
+from gateway.cli import FAILURE, INCONCLUSIVE, MATCH, NO_MATCH, REFUSED
 from gateway.cli.live import add_live_arguments, moving
-from gateway.cli.outputs import PRIVATE, PUBLIC, reserve
+from gateway.cli.outputs import PRIVATE, PUBLIC, opening_path, pending_path, reserve
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
-from gateway.cli.pending import Keep, kept_while_unsettled, pending_path
+from gateway.cli.pending import Keep, kept_while_unsettled
+from gateway.cli.subject import add_subject_arguments, read_text, subject_of
+from gateway.client.counter import counter_session
 from gateway.client.gateway_client import ReceiptPending
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import Language, text
@@ -36,21 +38,12 @@ from gateway.vision.images import decode_image
 from gateway.vision.pack import ModelPack
 from gateway.vision.pipeline import FacePipeline, UnitVector
 from gateway.wire.errors import LivenessNotPossible, Refused, SealmatchError
-from gateway.wire.ids import DOCUMENT_TYPES
 from gateway.wire.liveness import LivenessTranscript
-from gateway.wire.subject import Subject
-
-MATCH, FAILURE, NO_MATCH, INCONCLUSIVE, REFUSED = 0, 1, 3, 4, 5
-_NUMBER_FILE_BYTES = 4096
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "register",
-        help="verify one person against one document",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = __doc__
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--trust", type=Path, required=True, metavar="FILE")
     add_subject_arguments(parser, required=True)
     parser.add_argument("--id-portrait", type=Path, required=True, metavar="FILE")
@@ -72,38 +65,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_pack_argument(parser)
     parser.set_defaults(run=run)
-
-
-def add_subject_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """The document's type and number; the number preferably from a file."""
-    parser.add_argument("--id-type", choices=DOCUMENT_TYPES, required=required)
-    number = parser.add_mutually_exclusive_group(required=required)
-    number.add_argument(
-        "--id-number", metavar="X", help="seen by everyone on this machine in process lists"
-    )
-    number.add_argument(
-        "--id-number-file", metavar="FILE", help="file with the number, - for standard input"
-    )
-
-
-def subject_of(options: argparse.Namespace) -> Subject:
-    """The subject that the arguments name.
-
-    Raises:
-        UnusableNumber: not a document number.
-    """
-    number = options.id_number
-    if number is None:
-        number = read_text(options.id_number_file)
-    return Subject.of(options.id_type, number)
-
-
-def read_text(name: str) -> str:
-    """A short text from a file or standard input."""
-    if name == "-":
-        return sys.stdin.read(_NUMBER_FILE_BYTES).strip()
-    with Path(name).open(encoding="utf-8", errors="replace") as file:
-        return file.read(_NUMBER_FILE_BYTES).strip()
 
 
 def run(options: argparse.Namespace) -> int:
@@ -240,11 +201,6 @@ def embed(vision: FacePipeline, image: bytes, stage: str, measured: Measurements
     """The unit embedding of the one face in an encoded image. Raises ``VisionError``."""
     with measured.stage(stage):
         return vision.embed(decode_image(image)).vector
-
-
-def opening_path(options: argparse.Namespace) -> Path:
-    given: Path | None = options.opening
-    return given or Path(f"{options.receipt}.opening")
 
 
 def _report(options: argparse.Namespace, status: int, outcome: str, **details: object) -> int:

@@ -1,5 +1,6 @@
 """The registration client: capture, probe, submission, receipt check.
 
+counter         an enrolled counter, from the trust file that names its keys
 gateway_client  the gateway, as a client sees it
 registration    one registration from a portrait's embedding and a live capture to a checked receipt
 liveness        frames in; a probe, an action vector and a transcript out

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from gateway.host.http import CBOR
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import (
     LivenessNotPossible,
@@ -20,7 +21,6 @@ from gateway.wire.errors import (
     Unavailable,
 )
 from gateway.wire.evaluation import Outcome
-from gateway.wire.host.http import CBOR
 from gateway.wire.ids import RecordId, SessionId
 from gateway.wire.message import SMALL
 from gateway.wire.requests import host_of, sign_request

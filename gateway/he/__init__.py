@@ -1,6 +1,6 @@
 """The public-key side of the homomorphic encryption: nothing here can decrypt.
 
-engine       SEAL behind a small interface; engine_tenseal is a second build of SEAL
+engine       SEAL behind a small interface; engine_tenseal, a second build; engines names them
 layout       what SEAL loads and saves, written and read by us
 ring         exact arithmetic on NTT words, and the two numbers of which a lane is made
 frame        unit embedding -> signs, or small integers
@@ -12,5 +12,5 @@ dcf          distributed comparison: [x < r] in two shares
 interval     the private decision: dealing, shares, and the bit that they make
 evaluation   the whole evaluation of one session: what an auditor repeats
 transcript   the messages so far, as the randomness sees them
-isolation    worker processes for what touches a peer's words
+settings     which engine, and what its processes may use
 """

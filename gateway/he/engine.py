@@ -183,15 +183,6 @@ def set_profile(library: Any, parameters: Any) -> None:
     parameters.set_plain_modulus(library.Modulus(T))
 
 
-def make_engine(name: EngineName) -> Engine:
-    """An engine by the name that settings use."""
-    if name == "seal-python":
-        return Engine()
-    from gateway.he.engine_tenseal import TensealEngine  # noqa: PLC0415  the build in use alone
-
-    return TensealEngine()
-
-
 @cache
 def default_engine() -> Engine:
     """The process's engine."""

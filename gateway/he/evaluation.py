@@ -19,12 +19,12 @@ from gateway.wire.cose import Signed, peek
 from gateway.wire.dealing import GATEWAY, Dealing
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.evaluation import LaneBits, LaneValues
-from gateway.wire.host.memory import wipe
 from gateway.wire.ids import Commitment, Digest, Nonce, SessionId
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import Ciphertext, PaddedProduct, SessionKeyHalf
 from gateway.wire.profile import T
 from gateway.wire.sealing import SealingPublicKey
+from gateway.wire.secret import wipe
 from gateway.wire.session import SessionGrant
 
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from gateway.he.names import DEFAULT_ENGINE, EngineName
-from gateway.wire.host.server_settings import ServerSettings
+from gateway.host.server_settings import ServerSettings
 
 if TYPE_CHECKING:
-    from gateway.he.isolation import Limits
+    from gateway.host.isolation import Limits
 
 
 class HeServerSettings(ServerSettings):
@@ -20,6 +20,6 @@ class HeServerSettings(ServerSettings):
 
     @property
     def worker_limits(self) -> "Limits":
-        from gateway.he.isolation import Limits  # noqa: PLC0415  operator commands start no worker
+        from gateway.host.isolation import Limits  # noqa: PLC0415  operator commands start no worker
 
         return Limits(self.worker_memory, self.worker_seconds)

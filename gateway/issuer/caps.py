@@ -19,8 +19,8 @@ import hmac
 from pathlib import Path
 from typing import Final
 
+from gateway.host.ledger import Ledger
 from gateway.wire.errors import Refused
-from gateway.wire.host.ledger import Ledger
 from gateway.wire.subject import Subject
 
 GROUP_BITS: Final = 12

@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 from gateway.sequencing.reading import PublishedLog
 from gateway.sequencing.sequencer import LogHalted, Sequencer
-from gateway.store import repositories as store
-from gateway.store import translog
+from gateway.store import log as stored_log
+from gateway.store import records
 from gateway.store.database import Database
 from gateway.translog.tree import leaf_hash, verify_inclusion
 from gateway.wire.errors import Refused, Unavailable
@@ -78,7 +78,7 @@ class SequencerThread:
             except Unavailable as error:
                 log.warning("sequencer: %s", error)
                 rest = self._pause
-            except (LogHalted, translog.OtherLog) as error:
+            except (LogHalted, stored_log.OtherLog) as error:
                 log.critical("the log is halted, no session is opened: %s", error)
                 self._halted = True
                 return
@@ -148,7 +148,7 @@ class Publication:
         except LogHalted as error:
             raise Unavailable(str(error)) from None
 
-    def receipt(self, record: store.RecordRow) -> bytes | None:
+    def receipt(self, record: records.RecordRow) -> bytes | None:
         """The receipt of a record, always the same bytes; None while there is none yet.
 
         Raises:
@@ -183,4 +183,4 @@ class Publication:
 
     def _is_published(self, record_id: RecordId) -> bool:
         with self._database.transaction() as connection:
-            return translog.is_published(connection, record_id)
+            return stored_log.is_published(connection, record_id)

@@ -8,7 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from gateway.store import translog as store
+from gateway.store import log as store
 from gateway.store.database import Database
 from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.proof import LogProof

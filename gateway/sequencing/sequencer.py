@@ -2,7 +2,7 @@
 
 The states of an entry, each on the disk before the next begins:
 
-    queued      by the transaction that wrote the record (``gateway.store.translog.append``)
+    queued      by the transaction that wrote the record (``gateway.store.log.append``)
     fixed       it has an index; tree and root of the new size are committed, unsigned
     signed      the log's signature over exactly that root is committed
     published   as many witnesses cosigned as the policy wants; now it may be seen
@@ -23,9 +23,10 @@ from typing import Final, Protocol
 
 import sqlalchemy as sa
 
-from gateway.store import translog as store
+from gateway.host import crash
+from gateway.store import log as store
 from gateway.store.database import Database
-from gateway.store.translog import Deposed, StoredCheckpoint
+from gateway.store.log import Deposed, StoredCheckpoint
 from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
 from gateway.translog.cose_receipt import makes_cose_receipts, sign_root
 from gateway.translog.cosignature import sign_checkpoint
@@ -33,7 +34,6 @@ from gateway.translog.note import NoteSigner
 from gateway.translog.tiles import TILE_HEIGHT, TILE_WIDTH
 from gateway.translog.tree import HASH_BYTES, Frontier, Node, leaf_hash
 from gateway.wire.errors import CallerMisuse, SealmatchError
-from gateway.wire.host import crash
 
 BATCH: Final = 1024
 """Entries that get their places in one transaction."""

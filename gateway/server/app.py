@@ -22,6 +22,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.host.application import add_health, new_application, swept
+from gateway.host.clock import unix_time
+from gateway.host.http import CBOR, bounded_body, cbor_response, json_response
 from gateway.server.answers import session_answer
 from gateway.server.composition import Gateway, compose
 from gateway.server.config import GatewaySettings
@@ -37,9 +40,6 @@ from gateway.server.openapi import (
 from gateway.server.service import SessionView
 from gateway.server.sessions import State
 from gateway.wire.errors import SessionNotFound
-from gateway.wire.host.application import add_health, new_application, swept
-from gateway.wire.host.clock import unix_time
-from gateway.wire.host.http import CBOR, bounded_body, cbor_response, json_response
 from gateway.wire.ids import SessionId
 from gateway.wire.requests import verified_digest
 from gateway.wire.session import SessionRequest

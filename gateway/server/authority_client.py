@@ -13,6 +13,7 @@ from typing import ClassVar, TypeVar
 
 import httpx
 
+from gateway.host.http import CBOR
 from gateway.wire.audit import AuditRequest, AuditResponse, AuditResult
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
@@ -24,7 +25,6 @@ from gateway.wire.evaluation import (
     ProductRequest,
     SharesRequest,
 )
-from gateway.wire.host.http import CBOR
 from gateway.wire.message import Message
 from gateway.wire.requests import host_of, sign_request
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 import httpx
 import sqlalchemy as sa
 
+from gateway.host.clock import unix_time
+from gateway.host.lifetime import Lifetime
+from gateway.host.signed import SignedRequests
+from gateway.host.tls import ClientTls
 from gateway.sequencing.reading import PublishedLog
-from gateway.server import keys
+from gateway.server import custody
 from gateway.server.audit import Auditor
 from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.server.config import GatewaySettings
@@ -20,13 +24,9 @@ from gateway.server.policy import default_policy
 from gateway.server.running_log import RunningLog
 from gateway.server.service import GatewayService, Identity, Limits
 from gateway.server.sessions import OpenSessions
-from gateway.store import repositories as store
+from gateway.store import parties
 from gateway.store.database import Database
 from gateway.wire.cose import SigningKey, VerifyKey
-from gateway.wire.host.clock import unix_time
-from gateway.wire.host.lifetime import Lifetime
-from gateway.wire.host.signed import SignedRequests
-from gateway.wire.host.tls import ClientTls
 from gateway.wire.requests import NonceMemory
 
 FindParty = Callable[[sa.Connection, bytes], VerifyKey | None]
@@ -81,7 +81,7 @@ def compose(
         Unavailable: the database does not answer.
     """
     with Lifetime.building() as lifetime:
-        held = keys.read_keys(settings)
+        held = custody.read_keys(settings)
         identity = Identity(held.signing_key, held.sealing_key, settings.authority_key)
         database = lifetime.closing(Database(settings.database))
         database.migrate()
@@ -114,7 +114,7 @@ def compose(
 
             return SignedRequests(look_up, nonces, clock, settings.public_hosts)
 
-        devices, readers = enrolled(store.device_by_key_id), enrolled(store.reader_by_key_id)
+        devices, readers = enrolled(parties.device_by_key_id), enrolled(parties.reader_by_key_id)
         public = settings.log_read == "public"
         return Gateway(service, devices, None if public else readers, log.published, lifetime)
 

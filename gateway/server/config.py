@@ -6,11 +6,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gateway.he.settings import HeServerSettings
+from gateway.host.server_settings import Port
+from gateway.host.settings import BadConfiguration
+from gateway.host.tls import ClientTls
 from gateway.server.liveness import MIN_KINDS, LivenessMode, LivenessPolicy
 from gateway.wire.cose import VerifyKey
-from gateway.wire.host.server_settings import Port
-from gateway.wire.host.settings import BadConfiguration
-from gateway.wire.host.tls import ClientTls
 from gateway.wire.ids import Digest, ModelId, PartyId
 from gateway.wire.liveness import ACTION_KINDS, MAX_ACTIONS, MAX_LIMIT_MS, PassiveRule
 from gateway.wire.sealing import PUBLIC_BYTES, SealingPublicKey

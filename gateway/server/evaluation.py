@@ -10,10 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from gateway.he.engine import DEFAULT_ENGINE, Engine, EngineName, make_engine
+from gateway.he.engine import DEFAULT_ENGINE, Engine, EngineName
+from gateway.he.engines import make_engine
 from gateway.he.evaluation import Evaluation, Inputs, Opened
-from gateway.he.isolation import Limits, Read, Worker, WorkerPool, octets, pair
 from gateway.he.randomness import new_seed
+from gateway.host.isolation import Limits, Read, Worker, WorkerPool, octets, pair
 from gateway.wire.errors import CallerMisuse, Unavailable
 from gateway.wire.evaluation import PerLane
 from gateway.wire.ids import DIGEST_BYTES, Commitment, Digest, Nonce

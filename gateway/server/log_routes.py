@@ -18,10 +18,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.host.http import problem_response
 from gateway.sequencing.reading import PublishedLog
 from gateway.translog.tiles import Tile
 from gateway.wire.errors import NOT_FOUND, MalformedMessage
-from gateway.wire.host.http import problem_response
 
 PREFIX: Final = "/log"
 CHECKPOINT: Final = "text/plain; charset=utf-8"

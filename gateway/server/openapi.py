@@ -16,12 +16,12 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
+from gateway.host.application import Health
+from gateway.host.http import CBOR, CORRELATOR, JSON
 from gateway.server.answers import SessionDecided, SessionPending, SessionStatus
 from gateway.server.schemas import camara, message_schemas, reference
 from gateway.wire import errors
 from gateway.wire.errors import INTERNAL, METHOD_NOT_ALLOWED, SealmatchError
-from gateway.wire.host.application import Health
-from gateway.wire.host.http import CBOR, CORRELATOR, JSON
 from gateway.wire.message import Message
 from gateway.wire.session import SessionOffer, SessionRequest
 from gateway.wire.submission import Submission

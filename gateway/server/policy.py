@@ -2,8 +2,8 @@
 
 from pydantic import ValidationError
 
+from gateway.host.settings import BadConfiguration
 from gateway.server.config import GatewaySettings
-from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.policy import LanePolicy, MatchPolicy
 
 

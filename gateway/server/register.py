@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from gateway.store import repositories as store
-from gateway.store import translog
+from gateway.store import log as stored_log
+from gateway.store import parties
 from gateway.store.database import Database
 from gateway.wire.admin import AdminAction, ChainKeys, next_action, verify_chain
 from gateway.wire.cose import SigningKey, VerifyKey
@@ -25,7 +25,7 @@ KEYED = ("device", "issuer", "witness", "auditor")
 class Entry(NamedTuple):
     """A party to be enrolled."""
 
-    kind: store.PartyKind
+    kind: parties.PartyKind
     party: PartyId
     public_key: bytes | None
     """Raw Ed25519 key of a device or issuer."""
@@ -50,7 +50,7 @@ def enrol(database: Database, entries: Iterable[Entry], key: SigningKey, now: in
         for entry in entries:
             entry.check()
             kind, party, public_key = entry
-            if not store.enrol_party(connection, kind, party, public_key):
+            if not parties.enrol_party(connection, kind, party, public_key):
                 continue
             named = party if public_key is None else VerifyKey(party, public_key)
             before = next_action(before, "enrol", kind, named, key, now)
@@ -58,7 +58,7 @@ def enrol(database: Database, entries: Iterable[Entry], key: SigningKey, now: in
 
 
 def suspend(
-    database: Database, kind: store.PartyKind, party: PartyId, key: SigningKey, now: int
+    database: Database, kind: parties.PartyKind, party: PartyId, key: SigningKey, now: int
 ) -> None:
     """Suspend a party.
 
@@ -66,7 +66,7 @@ def suspend(
         SessionConflict: not enrolled.
     """
     with database.transaction() as connection:
-        store.suspend_party(connection, kind, party)
+        parties.suspend_party(connection, kind, party)
         action = next_action(_last_action(connection), "suspend", kind, party, key, now)
         _add(connection, action)
 
@@ -78,15 +78,15 @@ def history(database: Database, keys: ChainKeys) -> tuple[AdminAction, ...]:
         Refused: an action was altered or dropped.
     """
     with database.transaction() as connection:
-        actions = store.list_admin_actions(connection)
+        actions = parties.list_admin_actions(connection)
     return verify_chain(actions, keys).actions
 
 
 def _last_action(connection: sa.Connection) -> bytes | None:
-    actions = store.list_admin_actions(connection)
+    actions = parties.list_admin_actions(connection)
     return actions[-1] if actions else None
 
 
 def _add(connection: sa.Connection, action: bytes) -> None:
-    store.add_admin_action(connection, action)
-    translog.append(connection, "admin", digest_of(action))
+    parties.add_admin_action(connection, action)
+    stored_log.append(connection, "admin", digest_of(action))

@@ -10,7 +10,7 @@ from gateway.sequencing.reading import PublishedLog
 from gateway.sequencing.sequencer import Sequencer
 from gateway.sequencing.witnesses import WitnessClient
 from gateway.server.config import GatewaySettings
-from gateway.server.keys import GatewayKeys, log_policy
+from gateway.server.custody import GatewayKeys, log_policy
 from gateway.store.database import Database
 
 

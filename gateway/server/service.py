@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from gateway.he.session_key import ExpectedSession, verify_session_key
+from gateway.host import crash
 from gateway.proofs.statement import Circumstances, make_statement
 from gateway.sequencing.publication import Publication
 from gateway.server.audit import Auditor
@@ -30,8 +31,8 @@ from gateway.server.verification import (
     check_submission,
     decide,
 )
-from gateway.store import repositories as store
-from gateway.store import translog
+from gateway.store import log as stored_log
+from gateway.store import parties, records, sessions, totals
 from gateway.store.database import Database
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import (
@@ -44,7 +45,6 @@ from gateway.wire.errors import (
     UnknownProfile,
 )
 from gateway.wire.evaluation import Outcome
-from gateway.wire.host import crash
 from gateway.wire.ids import (
     Digest,
     RecordId,
@@ -147,8 +147,8 @@ class GatewayService:
         self._publication.check()
         self._sessions.check_room()
         with self._database.transaction() as connection:
-            store.party_key(connection, "issuer", request.issuer)
-            if not store.has_consent_text(connection, request.consent_text_version):
+            parties.party_key(connection, "issuer", request.issuer)
+            if not sessions.has_consent_text(connection, request.consent_text_version):
                 raise Refused("unknown consent text")
         crash.reach("gateway-session-allowed")
         opened, public_key = self._obtain_key(request)
@@ -157,7 +157,7 @@ class GatewayService:
             opened.session_id, new_nonce(), request.exclusions, secrets.randbelow
         )
         encoded = None if challenge is None else challenge.encode()
-        row = store.SessionRow(
+        row = sessions.SessionRow(
             session_id=opened.session_id,
             state=State.OPEN,
             device=request.device,
@@ -170,7 +170,7 @@ class GatewayService:
             expires_at=opened.expires_at,
         )
         with self._database.transaction() as connection:
-            store.add_session(connection, row)
+            sessions.add_session(connection, row)
         crash.reach("gateway-session-written")
         self._sessions.add(opened)
         return SessionOffer(
@@ -270,18 +270,18 @@ class GatewayService:
             raise Refused("the authority granted another session")
         return OpenSession(key.grant, key.public_key), answer.public_key
 
-    def _own_session(self, session: SessionId, sender: VerifyKey) -> store.SessionRow:
+    def _own_session(self, session: SessionId, sender: VerifyKey) -> sessions.SessionRow:
         with self._database.transaction() as connection:
-            row = store.find_session(connection, session)
+            row = sessions.find_session(connection, session)
         if row is None or row.device != sender.party or row.expires_at <= self._clock():
             raise SessionNotFound("no session of this id")
         return row
 
-    def _begin(self, row: store.SessionRow, digest: Digest) -> tuple[VerifyKey, VerifyKey]:
+    def _begin(self, row: sessions.SessionRow, digest: Digest) -> tuple[VerifyKey, VerifyKey]:
         """Enter EVALUATING; return device and issuer key. No other submission is taken now."""
         with self._database.transaction() as connection:
-            device = store.party_key(connection, "device", row.device)
-            issuer = store.party_key(connection, "issuer", row.issuer)
+            device = parties.party_key(connection, "device", row.device)
+            issuer = parties.party_key(connection, "issuer", row.issuer)
             _move(
                 connection,
                 row.session_id,
@@ -295,15 +295,15 @@ class GatewayService:
         """Agent and outlet are enrolled; this activation has no record yet."""
         made = checked.submission_assertion.message
         with self._database.transaction() as connection:
-            store.require_party(connection, "agent", made.agent)
-            store.require_party(connection, "outlet", made.outlet)
-            if store.has_activation(connection, made.activation_commitment):
+            parties.require_party(connection, "agent", made.agent)
+            parties.require_party(connection, "outlet", made.outlet)
+            if records.has_activation(connection, made.activation_commitment):
                 raise Refused("this activation commitment was used before")
 
     def _check_limit(self, handles: Sequence[SubjectHandle]) -> None:
         """Numbers per document: live matches under any of a subject's handles."""
         with self._database.transaction() as connection:
-            live = store.count_live_matches(connection, handles, self._clock())
+            live = records.count_live_matches(connection, handles, self._clock())
         if live >= self._limits.activations_per_subject:
             raise Refused("the subject has as many live activations as it may")
 
@@ -319,7 +319,7 @@ class GatewayService:
         record_id = new_record_id()
         statement = make_statement(verdict.decision, given, record_id, now, self._identity.signing)
         outcome = verdict.decision.message.outcome
-        row = store.RecordRow(
+        row = records.RecordRow(
             record_id=record_id,
             kind="decision",
             outcome=outcome,
@@ -338,22 +338,22 @@ class GatewayService:
         return record_id
 
     def _write(
-        self, session: SessionId, row: store.RecordRow, liveness: dict[str, int], now: int
+        self, session: SessionId, row: records.RecordRow, liveness: dict[str, int], now: int
     ) -> None:
         """Record, its entry in the log's queue, session's end and counters, or nothing."""
         with self._database.transaction() as connection:
-            store.add_record(connection, row)
+            records.add_record(connection, row)
             crash.reach("gateway-record-half-written")
             _move(connection, session, State.EVALUATING, State.DECIDED, record_id=row.record_id)
-            translog.append(connection, "decision", digest_of(row.statement), row.record_id)
-            store.count_outcome(connection, row.outcome, now)
-            store.count_liveness(connection, liveness, now)
+            stored_log.append(connection, "decision", digest_of(row.statement), row.record_id)
+            totals.count_outcome(connection, row.outcome, now)
+            totals.count_liveness(connection, liveness, now)
             crash.reach("gateway-record-written")
 
     def _is_recorded(self, session: SessionId, record_id: RecordId) -> bool:
         """Whether a commit whose answer was lost has happened. Raises ``Unavailable``."""
         with self._database.transaction() as connection:
-            row = store.find_session(connection, session)
+            row = sessions.find_session(connection, session)
         return row is not None and row.record_id == record_id
 
     def _fail(self, session: SessionId, error: BaseException) -> None:
@@ -363,7 +363,7 @@ class GatewayService:
         try:
             with self._database.transaction() as connection:
                 _move(connection, session, State.EVALUATING, State.FAILED)
-                store.count_outcome(connection, State.FAILED, self._clock())
+                totals.count_outcome(connection, State.FAILED, self._clock())
         except (Unavailable, SessionConflict):
             log.warning("a failed session could not be marked; it will expire")
 
@@ -371,9 +371,9 @@ class GatewayService:
         """Remove expired sessions; count those that ended without a decision."""
         now = self._clock()
         with self._database.transaction() as connection:
-            for state in store.remove_expired_sessions(connection, now):
+            for state in sessions.remove_expired_sessions(connection, now):
                 if state in (State.OPEN, State.EVALUATING):
-                    store.count_outcome(connection, State.EXPIRED, now)
+                    totals.count_outcome(connection, State.EXPIRED, now)
 
     def _published(self, session: SessionId, expires_at: int, record_id: RecordId) -> SessionView:
         """The view of a decided session, when its receipt is there or has taken too long."""
@@ -382,14 +382,14 @@ class GatewayService:
             return self._decided(session, expires_at, record_id)
         return SessionView(session, State.RECORDED, expires_at)
 
-    def _view(self, row: store.SessionRow) -> SessionView:
+    def _view(self, row: sessions.SessionRow) -> SessionView:
         if row.record_id is None:
             return SessionView(row.session_id, State(row.state), row.expires_at)
         return self._decided(row.session_id, row.expires_at, row.record_id)
 
     def _decided(self, session: SessionId, expires_at: int, record_id: RecordId) -> SessionView:
         with self._database.transaction() as connection:
-            record = store.find_record(connection, record_id)
+            record = records.find_record(connection, record_id)
         if record is None:
             raise SessionNotFound("the record of this session was erased")
         receipt = self._publication.receipt(record)
@@ -404,7 +404,7 @@ class GatewayService:
         if expires_at > until - SECONDS_BETWEEN_WRITES:
             return expires_at
         with self._database.transaction() as connection:
-            store.prolong_session(connection, session, until)
+            sessions.prolong_session(connection, session, until)
         return until
 
 
@@ -413,4 +413,4 @@ def _move(
 ) -> None:
     """Change a session's state, legally. Raises ``SessionConflict`` if somebody was faster."""
     check_transition(before, after)
-    store.move_session(connection, session, before, after, **values)
+    sessions.move_session(connection, session, before, after, **values)

@@ -34,6 +34,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from gateway.he.evaluation import Inputs
+from gateway.host import crash
 from gateway.server.audit import Auditor, have_repeated
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.evaluation import Evaluating, NewEvaluation
@@ -52,7 +53,6 @@ from gateway.wire.evaluation import (
     SharesRequest,
     evaluation_digest,
 )
-from gateway.wire.host import crash
 from gateway.wire.ids import Commitment, Digest, SubjectHandle, digest_of
 from gateway.wire.liveness import Challenge, LivenessTranscript
 from gateway.wire.message import Message

@@ -2,6 +2,7 @@
 
 schema        the tables, each column with its reason to exist
 database      connections, migrations, storage faults as ``Unavailable``
-repositories  the only queries
+parties, sessions, records, totals   the only queries
+log           the log's queries
 migrations    alembic
 """

@@ -20,9 +20,9 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from gateway.wire.host.passphrase import obtain
-from gateway.wire.host.settings import BadConfiguration
-from gateway.wire.host.tls import ClientTls, is_loopback
+from gateway.host.passphrase import obtain
+from gateway.host.settings import BadConfiguration
+from gateway.host.tls import ClientTls, is_loopback
 
 LOCK_SECONDS, STATEMENT_SECONDS, SILENCE_SECONDS = 5, 6, 8
 """Longest waits: for a lock or a connection, for a statement with it, for a server that is silent.

@@ -1,7 +1,7 @@
 """Everything that crosses a trust boundary, and nothing else.
 
 A module here turns bytes into a frozen type, or a frozen type into the only bytes that encode it.
-Except in ``host`` it performs no I/O and holds no state. It imports no other package of ours, so
+It performs no I/O and holds no state. It imports no other package of ours, so
 that the key authority, the gateway and a client in another language read the same rules.
 
 profile      the pinned numbers of ``bgv8192-2``
@@ -17,5 +17,5 @@ session, submission, liveness, evaluation, audit, proof, policy    the messages
 requests     signed requests between parties: RFC 9421
 admin        what operators do, signed and chained
 errors       one tree of exceptions, one table to HTTP
-host         what both servers need on their hosts; no messages
+secret       overwriting what must not stay
 """

@@ -2,10 +2,11 @@
 
 It sees checkpoints, never an entry: how many there are, and one hash over all. It holds two signing
 keys of its own, and for each log that its operator named the largest tree it has cosigned. It
-imports ``gateway.wire`` and ``gateway.translog`` only, and runs in the base installation.
+imports ``gateway.wire``, ``gateway.host`` and ``gateway.translog`` only, and runs in the base
+installation.
 
 config    settings
-keys      key ceremony: init, show
+custody   key ceremony: init, show
 logs      which logs it cosigns for
 memory    what it has cosigned, on disk before anybody learns of it
 rate      how often one sender may ask

@@ -18,12 +18,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.host.application import add_health, new_application
+from gateway.host.clock import unix_time
+from gateway.host.http import bounded_body
 from gateway.translog.witnessing import MAX_REQUEST_BYTES, SizeConflict
-from gateway.wire.host.application import add_health, new_application
-from gateway.wire.host.clock import unix_time
-from gateway.wire.host.http import bounded_body
 from gateway.witness.config import WitnessSettings
-from gateway.witness.keys import read_keys
+from gateway.witness.custody import read_keys
 from gateway.witness.logs import KnownLogs
 from gateway.witness.memory import WitnessMemory
 from gateway.witness.rate import RateLimit

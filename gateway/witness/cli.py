@@ -12,10 +12,10 @@ import json
 import sys
 from collections.abc import Sequence
 
+from gateway.host.cli import OperatorCommand, run_server
+from gateway.host.clock import unix_time
 from gateway.translog.note import NoteKey
-from gateway.wire.host.cli import OperatorCommand, run_server
-from gateway.wire.host.clock import unix_time
-from gateway.witness import keys
+from gateway.witness import custody
 from gateway.witness.config import WitnessSettings
 from gateway.witness.logs import KnownLogs
 
@@ -25,12 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return command().main(arguments)
 
 
+def configure(parser: argparse.ArgumentParser) -> None:
+    """For ``sealmatch witness``."""
+    command(parser)
+
+
 def _init(options: argparse.Namespace, settings: WitnessSettings) -> int:
-    return _print(keys.initialise(settings, options.name, unix_time()))
+    return _print(custody.initialise(settings, options.name, unix_time()))
 
 
 def _show(_: argparse.Namespace, settings: WitnessSettings) -> int:
-    return _print(keys.read_keys(settings))
+    return _print(custody.read_keys(settings))
 
 
 def _add_log(options: argparse.Namespace, settings: WitnessSettings) -> int:
@@ -44,8 +49,8 @@ def _serve(_: argparse.Namespace, settings: WitnessSettings) -> int:
     return run_server("witness", create_app, settings)
 
 
-def _print(held: keys.WitnessKeys) -> int:
-    print(json.dumps(keys.describe(held)))
+def _print(held: custody.WitnessKeys) -> int:
+    print(json.dumps(custody.describe(held)))
     return 0
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from gateway.wire.host.server_settings import HostSettings, Port
+from gateway.host.server_settings import HostSettings, Port
 
 LOGS_FILE: Final = "logs.policy"
 MEMORY_FILE: Final = "witness.sqlite3"

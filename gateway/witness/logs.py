@@ -7,10 +7,10 @@ With a file that does not parse the witness answers nothing: it never guesses.
 import threading
 from pathlib import Path
 
+from gateway.host.keyfile import create_secret, exclusive, replace_secret
 from gateway.translog.note import NoteKey
 from gateway.translog.policy import NO_QUORUM, TrustedLog, TrustPolicy
 from gateway.wire.errors import BodyTooLarge, MalformedMessage, SealmatchError, Unavailable
-from gateway.wire.host.keyfile import create_secret, exclusive, replace_secret
 
 _NONE = TrustPolicy((), (), (), NO_QUORUM)
 

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
+from gateway.host import crash
+from gateway.host.ledger import Ledger, connect
 from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.witnessing import NOTHING, Remembered
 from gateway.wire.errors import Unavailable
-from gateway.wire.host import crash
-from gateway.wire.host.ledger import Ledger, connect
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS cosigned (

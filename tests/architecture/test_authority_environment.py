@@ -24,7 +24,7 @@ from tests.support.processes import PATIENCE
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements-authority.lock"
 FORBIDDEN = ("insightface", "onnxruntime", "cv2", "PIL", "sqlalchemy", "alembic", "httpx", "httpx2")
-ALLOWED_OF_GATEWAY = ("gateway.wire", "gateway.he")
+ALLOWED_OF_GATEWAY = ("gateway.wire", "gateway.host", "gateway.he")
 
 BOOTSTRAP = f"""
 import json, pathlib, sys, threading, time

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.attack.catalogue import ATTACKERS, DEFENCES
+from gateway.lab.attack.catalogue import ATTACKERS, DEFENCES
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "gateway" / "docs" / "THREAT_MODEL.md").read_text()

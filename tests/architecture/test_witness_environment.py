@@ -13,7 +13,7 @@ import sys
 
 FORBIDDEN = ("insightface", "onnxruntime", "cv2", "PIL", "numpy", "tenseal", "seal", "sqlalchemy",
              "alembic", "httpx", "keys", "tests")
-OWN = ("gateway.wire", "gateway.translog", "gateway.witness")
+OWN = ("gateway.wire", "gateway.host", "gateway.translog", "gateway.witness")
 
 class Wall:
     def find_spec(self, name, path=None, target=None):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.attack.deployment import MODEL as ATTACK_MODEL
-from gateway.attack.deployment import Site
+from gateway.lab.attack.deployment import MODEL as ATTACK_MODEL
+from gateway.lab.attack.deployment import Site
 from gateway.wire.errors import SealmatchError
 from tests.support.counter import Counter
 from tests.support.observation import record_count, session_states

@@ -16,17 +16,17 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.local import LocalDeployment
-from gateway.cli.local_parties import AUTHORITY, DEVICE, GATEWAY, ISSUER
 from gateway.client.gateway_client import GatewayError
 from gateway.client.registration import Registration
+from gateway.host.keyfile import create_secret
+from gateway.host.keystore import KEYSTORE_FILE, open_keystore
+from gateway.host.memory import _may_lock
+from gateway.lab.deployment.local import LocalDeployment
+from gateway.lab.deployment.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
-from gateway.server.keys import GatewayKeys
+from gateway.server.custody import GatewayKeys
 from gateway.wire.errors import Refused
-from gateway.wire.host.keyfile import create_secret
-from gateway.wire.host.keystore import KEYSTORE_FILE, open_keystore
-from gateway.wire.host.memory import _may_lock
 from keys.vault import AuthorityKeys, SealedVault
 from tests.support.counter import Counter
 from tests.support.observation import gateway_database, server_logs

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.local import LocalDeployment
+from gateway.lab.deployment.local import LocalDeployment
 from tests.support.counter import Counter
 from tests.support.samples import MODEL, pair
 

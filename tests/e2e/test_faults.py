@@ -178,7 +178,7 @@ def test_a_silent_authority_is_given_up_on(deployment: Observed) -> None:
 
 def test_the_client_waits_longer_than_the_gateway_may_take() -> None:
     """Else a client gives up, and counts as failed, what the gateway then decides."""
-    from gateway.cli.counter import TIMEOUT_SECONDS
+    from gateway.client.counter import TIMEOUT_SECONDS
     from gateway.server.authority_client import ATTEMPTS, PAUSE_SECONDS
     from gateway.server.config import GatewaySettings
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.local import LocalDeployment
 from gateway.cli.pack import model_of, open_pack
+from gateway.lab.deployment.local import LocalDeployment
 from gateway.proofs.verify import verify_receipt
 from gateway.vision.demo_faces import genuine_pair
 from tests.faces_data import pipeline

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.attack.counter import Counter
-from gateway.attack.deployment import Ground, Site
-from gateway.attack.faces import another_picture, face
-from gateway.audit import canaries
-from gateway.audit.canaries import Canary
-from gateway.audit.leaksearch import LeakSearch
 from gateway.he.frame import probe_signs, template_values
+from gateway.lab.attack.counter import Counter
+from gateway.lab.attack.deployment import Ground, Site
+from gateway.lab.attack.faces import another_picture, face
+from gateway.lab.leaks import canaries
+from gateway.lab.leaks.canaries import Canary
+from gateway.lab.leaks.search import LeakSearch
 from gateway.proofs.verify import verify_receipt
 from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
 from gateway.wire.sealing import Sealed

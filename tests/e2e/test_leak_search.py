@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.audit import canaries
-from gateway.audit.canaries import Canary
-from gateway.audit.leaksearch import LeakSearch
-from gateway.audit.processes import swap_devices
-from gateway.cli.local import LocalDeployment
 from gateway.client.registration import Occasion
 from gateway.he.frame import probe_signs, template_values
+from gateway.host.clock import unix_time
+from gateway.lab.deployment.local import LocalDeployment
+from gateway.lab.leaks import canaries
+from gateway.lab.leaks.canaries import Canary
+from gateway.lab.leaks.processes import swap_devices
+from gateway.lab.leaks.search import LeakSearch
 from gateway.vision.errors import VisionError
 from gateway.vision.images import decode_image
-from gateway.wire.host.clock import unix_time
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.subject import Subject
 from tests.faces_data import lfw_pairs, pipeline

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.audit import canaries
-from gateway.audit.findings import LeakFound, Report
-from gateway.audit.leaksearch import LeakSearch
-from gateway.cli.local import LocalDeployment
+from gateway.lab.deployment.local import LocalDeployment
+from gateway.lab.leaks import canaries
+from gateway.lab.leaks.findings import LeakFound, Report
+from gateway.lab.leaks.search import LeakSearch
 from tests.support import leaky
 from tests.support.counter import Counter
 from tests.support.leaks import LONG_LIVED, new_number, search_servers

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.local import LocalDeployment
 from gateway.cli.pack import gateway_settings, model_of, open_pack
 from gateway.client.liveness.capture import Captured, LiveCapture
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.sources import Frame
 from gateway.client.registration import Registration
+from gateway.lab.deployment.local import LocalDeployment
 from gateway.vision.liveness import ActionDetectors
 from gateway.vision.liveness.meter import LivenessMeter
 from gateway.vision.pipeline import FacePipeline

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gateway.cli.main import main
+from gateway.main import main
 from gateway.vision import demo_faces
 from gateway.vision.alignment import similarity
 from gateway.vision.geometry import BgrImage

@@ -6,7 +6,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from gateway.cli.local_servers import DeploymentFailed, Server
+from gateway.lab.deployment.servers import DeploymentFailed, Server
 from gateway.proofs.verify import verify_receipt
 from gateway.store.database import Database
 from gateway.wire.errors import Unavailable

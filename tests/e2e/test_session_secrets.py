@@ -18,16 +18,18 @@ import numpy as np
 import pytest
 
 import gateway.he.product
-from gateway.attack.phases import multiply_slots
-from gateway.audit import canaries
-from gateway.audit.canaries import Canary
-from gateway.audit.findings import Allowed, Report
-from gateway.audit.leaksearch import LeakSearch
-from gateway.he.engine import Engine, make_engine
+from gateway.he.engine import Engine
+from gateway.he.engines import make_engine
 from gateway.he.evaluation import Inputs
 from gateway.he.interval import deal
 from gateway.he.product import padded_score
 from gateway.he.randomness import SeedStream, keystream
+from gateway.host.clock import unix_time
+from gateway.lab.attack.phases import multiply_slots
+from gateway.lab.leaks import canaries
+from gateway.lab.leaks.canaries import Canary
+from gateway.lab.leaks.findings import Allowed, Report
+from gateway.lab.leaks.search import LeakSearch
 from gateway.wire import cose
 from gateway.wire.dealing import COMPARISON_SEED_BYTES, Dealing
 from gateway.wire.evaluation import (
@@ -37,7 +39,6 @@ from gateway.wire.evaluation import (
     ProductRequest,
     SharesRequest,
 )
-from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import Nonce
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import Ciphertext, PaddedProduct, Words

@@ -26,7 +26,7 @@ RUN_THAT_STARTS_EVERYTHING = """
 import contextlib, json, os, signal, subprocess, sys
 from pathlib import Path
 
-from gateway.cli.local import LocalDeployment
+from gateway.lab.deployment.local import LocalDeployment
 from tests.support.browser import Browser
 from tests.support.guardian import RUN
 from tests.support.postgres import PostgresServer, _programs

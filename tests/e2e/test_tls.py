@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.cli.counter import counter_session
-from gateway.cli.local import LocalDeployment
+from gateway.client.counter import counter_session
 from gateway.client.registration import Occasion
-from gateway.wire.host.tls import ClientTls, TlsMisconfigured, server_tls
+from gateway.host.tls import ClientTls, TlsMisconfigured, server_tls
+from gateway.lab.deployment.local import LocalDeployment
 from gateway.wire.subject import Subject
 from tests.support.samples import MODEL, pair
 

@@ -21,12 +21,12 @@ import httpx
 import pytest
 from proofbundle import cli as proofbundle
 
-from gateway.audit.log_reader import Seen
-from gateway.cli.local import LocalDeployment
-from gateway.cli.main import main
 from gateway.client import gateway_client
 from gateway.client.gateway_client import ReceiptPending
 from gateway.client.pending import PendingReceipt
+from gateway.inspection.log_reader import Seen
+from gateway.lab.deployment.local import LocalDeployment
+from gateway.main import main
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
 from gateway.translog.checkpoint import SignedCheckpoint

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from gateway.auditor.config import AuditorSettings
+from gateway.host.settings import Settings
 from gateway.proofs.trust import Counter, TrustFile
 from gateway.server import app as server_app
 from gateway.server.config import GatewaySettings
@@ -35,7 +36,6 @@ from gateway.vision.manifest import (
     shipped_manifest_bytes,
 )
 from gateway.wire.admin import ChainKeys
-from gateway.wire.host.settings import Settings
 from gateway.wire.subject import DOCUMENT_TYPES, Subject, activation_commitment  # type: ignore[attr-defined]
 from keys import trust_file
 from keys.config import AuthoritySettings

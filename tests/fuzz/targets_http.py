@@ -19,18 +19,19 @@ from unittest import mock
 from urllib.parse import unquote
 
 from gateway.auditor import composition as auditor_parts
-from gateway.auditor import keys as auditor_keys
+from gateway.auditor import custody as auditor_keys
 from gateway.auditor import service as auditor_service
 from gateway.auditor.app import create_app as create_auditor
 from gateway.auditor.config import AuditorSettings
 from gateway.auditor.register import Enrolled as _Party
 from gateway.auditor.register import Register
+from gateway.host import keystore
 from gateway.server import composition as gateway_parts
 from gateway.server.app import create_app as create_gateway
-from gateway.store import repositories as store
+from gateway.store import sessions
 from gateway.store.database import Database
+from gateway.store.parties import enrol_party
 from gateway.wire.cose import SigningKey
-from gateway.wire.host import keystore
 from gateway.wire.requests import NonceMemory, sign_request
 from keys import composition as authority_parts
 from keys.app import create_app as create_authority
@@ -235,10 +236,10 @@ def _prepare_gateway(scratch: Path) -> Parse:
         app = create_gateway(settings, lambda: NOW)
     database = Database(settings.database)
     with database.transaction() as connection:
-        store.enrol_party(connection, "device", DEVICE.party, DEVICE.public.raw)
-        store.add_session(
+        enrol_party(connection, "device", DEVICE.party, DEVICE.public.raw)
+        sessions.add_session(
             connection,
-            store.SessionRow(
+            sessions.SessionRow(
                 session_id=golden.SESSION,
                 state="OPEN",
                 device=DEVICE.party,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
-from gateway.audit.log_reader import LogSource, Seen, read_log
+from gateway.inspection.log_reader import LogSource, Seen, read_log
 from gateway.translog.policy import TrustedLog, TrustPolicy
 from gateway.translog.tiles import Tile
 from gateway.translog.tree import Frontier

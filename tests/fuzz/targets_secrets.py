@@ -18,11 +18,9 @@ from unittest import mock
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.cli import devca
-from gateway.wire import cbor
-from gateway.wire.errors import CallerMisuse
-from gateway.wire.host import keystore, passphrase
-from gateway.wire.host.keyfile import load_signing_key, read_secret
-from gateway.wire.host.keyring import (
+from gateway.host import keystore, passphrase
+from gateway.host.keyfile import load_signing_key, read_secret
+from gateway.host.keyring import (
     HeldKey,
     HeldPepper,
     HeldSealing,
@@ -30,7 +28,7 @@ from gateway.wire.host.keyring import (
     SealingRing,
     SigningRing,
 )
-from gateway.wire.host.keystore import (
+from gateway.host.keystore import (
     MAX_ITERATIONS,
     MAX_LANES,
     MAX_MEMORY_KIB,
@@ -38,7 +36,9 @@ from gateway.wire.host.keystore import (
     open_keystore,
     seal,
 )
-from gateway.wire.host.tls import ClientTls, ServerTls
+from gateway.host.tls import ClientTls, ServerTls
+from gateway.wire import cbor
+from gateway.wire.errors import CallerMisuse
 from keys import enrolment
 from keys.vault import AuthorityKeys
 from tests.fuzz import trees

@@ -245,7 +245,7 @@ def _parse_liveness(data: bytes) -> None:
 # --- signed requests -------------------------------------------------------------------------
 
 _HEAD_BYTES: Final = 16 * 1024
-"""Both servers refuse a longer head of a request (``gateway.wire.host.serving``)."""
+"""Both servers refuse a longer head of a request (``gateway.host.serving``)."""
 _HEADER_WORDS: Final = (
     b"sealmatch=", b"sig1=", b"SEALMATCH=", b'("@method" "@authority" "@path" "content-digest")',
     b'"@path"', b'"@authority"', HOST.encode(), b"localhost", b":80",

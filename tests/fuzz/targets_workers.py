@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from gateway.auditor.repetition import RepetitionWorkers
 from gateway.he.evaluation import Inputs
-from gateway.he.isolation import Limits, Worker
 from gateway.he.session_key import UniformHalf
+from gateway.host.isolation import Limits, Worker
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.wire import cbor
 from gateway.wire.audit import AuditRequest

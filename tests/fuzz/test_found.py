@@ -16,6 +16,8 @@ import pytest
 import zstandard
 
 from gateway.client.gateway_client import GatewayClient, GatewayError
+from gateway.host.keyring import HeldKey, SigningRing
+from gateway.host.settings import BadConfiguration
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
 from gateway.server import authority_client
 from gateway.server.authority_client import AuthorityClient
@@ -24,8 +26,6 @@ from gateway.vision.fetch import _members
 from gateway.vision.manifest import parse_manifest
 from gateway.wire import cbor
 from gateway.wire.errors import MalformedMessage, Refused, SealmatchError
-from gateway.wire.host.keyring import HeldKey, SigningRing
-from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.requests import NonceMemory, sign_request, verify_request
 from gateway.wire.subject import UnusableNumber, activation_commitment
 from keys.config import AuthoritySettings

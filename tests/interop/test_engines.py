@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from gateway.he import layout
-from gateway.he.engine import Engine, make_engine
+from gateway.he.engine import Engine
+from gateway.he.engines import make_engine
 from gateway.he.product import padded_score
 from gateway.he.session_key import SessionKey, UniformHalf
 from gateway.wire.polynomials import Ciphertext

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from gateway.host.keyfile import KeyFileError, create_secret
 from gateway.wire import cose
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host.keyfile import KeyFileError, create_secret
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionGrant
 from keys import ceremony, custody, enrolment
 from keys.config import AuthoritySettings
-from keys.custody import INDEX_FILE, open_custody
+from keys.custody import open_custody
+from keys.vault import INDEX_FILE
 from tests.support.parties import DEVICE, NOW, SITE_SALT, SUBJECT, stranger
 from tests.support.trusted import entry
 from tests.unit.test_session_key import grant as signed_grant

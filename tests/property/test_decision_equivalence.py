@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import gateway.he.interval
 from gateway.he import dcf
-from gateway.he.engine import make_engine
+from gateway.he.engines import make_engine
 from gateway.he.frame import lane_slots, probe_signs, template_values
 from gateway.wire.policy import MAX_WIDTH, LanePolicy, MatchPolicy
 from gateway.wire.polynomials import Ciphertext

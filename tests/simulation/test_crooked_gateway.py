@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.audit import intervals
 from gateway.he import interval
 from gateway.he.evaluation import Evaluation, Inputs
+from gateway.lab import intervals
 from gateway.proofs.verify import ReceiptInvalid
 from gateway.wire.audit import AuditRequest
 from gateway.wire.errors import Refused, SealmatchError, Unavailable

@@ -1,8 +1,8 @@
 """A key authority, alone or with the device, tries to read scores and faces from what it sees.
 
-The attacks are the product's own (``gateway.attack``), here on sessions in this process, with keys
-that live servers never make. Each is solved for, not guessed: each succeeds in every session once
-what stops it is taken away, and in none while it is there.
+The attacks are the product's own (``gateway.lab.attack``), here on sessions in this process, with
+keys that live servers never make. Each is solved for, not guessed: each succeeds in every session
+once what stops it is taken away, and in none while it is there.
 
 - ``curious_authority``: alone, with every number that it has. Stopped by the halves of r, and by
   pad and rho together: either of the two is enough.
@@ -20,17 +20,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.attack import authority_and_device as pair_of_them
-from gateway.attack import phases
-from gateway.attack.curious_authority import ATTACKS, rest
-from gateway.attack.forging import constant
-from gateway.attack.spying_authority import View
-from gateway.attack.trapdoor import trapdoor
-from gateway.audit import intervals
 from gateway.he import interval
 from gateway.he.engine import default_engine
 from gateway.he.frame import lane_slots, probe_signs, template_values
 from gateway.he.session_key import SessionKey, UniformHalf
+from gateway.lab import intervals
+from gateway.lab.attack import authority_and_device as pair_of_them
+from gateway.lab.attack import phases
+from gateway.lab.attack.curious_authority import ATTACKS, rest
+from gateway.lab.attack.forging import constant
+from gateway.lab.attack.spying_authority import View
+from gateway.lab.attack.trapdoor import trapdoor
 from gateway.wire.dealing import AUTHORITY, GATEWAY, Dealing, LaneDealing
 from gateway.wire.errors import MalformedMessage
 from gateway.wire.polynomials import SessionKeyHalf

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from gateway.client import gateway_client
-from gateway.store import repositories
+from gateway.store import records
 from gateway.wire.errors import SealmatchError, Unavailable
 from tests.support.samples import SESSIONS, Clock, pair
 from tests.support.world import World
@@ -190,8 +190,8 @@ def losing_the_commit_s_answer(world: World, monkeypatch: pytest.MonkeyPatch, *,
             left[0] -= 1
             raise Unavailable("the answer to the commit is lost")
 
-    store_add_record = repositories.add_record
-    monkeypatch.setattr(repositories, "add_record", added)
+    store_add_record = records.add_record
+    monkeypatch.setattr(records, "add_record", added)
     monkeypatch.setattr(world.database, "transaction", transaction)
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.attack import forging
-from gateway.attack.faces import another_picture, face
-from gateway.attack.gateway_and_device import Rehearsal, fitted_seed, noisy_signs
 from gateway.he.evaluation import Inputs
 from gateway.he.frame import probe_signs, template_values
 from gateway.he.randomness import SeedStream
+from gateway.lab.attack import forging
+from gateway.lab.attack.faces import another_picture, face
+from gateway.lab.attack.gateway_and_device import Rehearsal, fitted_seed, noisy_signs
 from gateway.wire.ids import Nonce
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import LANE, N, T

@@ -13,8 +13,8 @@ from math import isqrt
 
 import pytest
 
-from gateway.attack import forging
 from gateway.he.ring import LANE_FACTOR
+from gateway.lab.attack import forging
 from gateway.wire.profile import LANE, T
 from tests.support.counts import at_most
 from tests.support.he import Q, default_policy

@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.attack import forging
-from gateway.audit import intervals
 from gateway.he.engine import default_engine
 from gateway.he.frame import probe_signs, template_values
 from gateway.he.randomness import SeedStream
+from gateway.lab import intervals
+from gateway.lab.attack import forging
 from gateway.wire.errors import MalformedMessage
 from gateway.wire.ids import Nonce
 from gateway.wire.polynomials import HEADER_BYTES, Ciphertext

@@ -21,11 +21,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from gateway.attack.forging import root_modulo
 from gateway.he.engine import default_engine
 from gateway.he.interval import share
 from gateway.he.ring import LANE_FACTOR, lane_sums
 from gateway.he.ring import lanes as lane_values
+from gateway.lab.attack.forging import root_modulo
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
 from gateway.wire.dealing import DEALING_BYTES, GATEWAY, Dealing
 from gateway.wire.errors import MalformedMessage

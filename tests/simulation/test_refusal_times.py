@@ -17,12 +17,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from gateway.host.clock import unix_time
+from gateway.host.http import CBOR
 from gateway.server.app import application
 from gateway.server.composition import compose
 from gateway.wire.cose import SigningKey
 from gateway.wire.evaluation import ProductRequest
-from gateway.wire.host.clock import unix_time
-from gateway.wire.host.http import CBOR
 from gateway.wire.ids import new_nonce, new_session_id
 from gateway.wire.requests import sign_request
 from gateway.wire.submission import Submission

@@ -13,8 +13,8 @@ import math
 import numpy as np
 import pytest
 
-from gateway.audit import intervals
 from gateway.he.frame import _rotated, probe_signs, template_values
+from gateway.lab import intervals
 from gateway.wire.policy import KAPPA, LanePolicy
 from gateway.wire.profile import DIMENSION, LANE
 from keys.caps import CapLimits

@@ -17,8 +17,10 @@ import sqlalchemy as sa
 
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import verify_receipt
-from gateway.store import repositories, schema, translog
+from gateway.store import log as stored_log
+from gateway.store import parties, records, schema
 from gateway.store.database import Database
+from gateway.store.records import all_records
 from gateway.translog.proof import LogProof
 from gateway.translog.tree import Frontier, leaf_hash
 from gateway.wire.ids import Digest, digest_of
@@ -36,7 +38,7 @@ class Aftermath:
     roots: Sequence[bytes]
     """By size of the tree."""
     checkpoints: dict[int, bytes]
-    records: Sequence[repositories.RecordRow]
+    records: Sequence[records.RecordRow]
     actions: Sequence[bytes]
     counted: dict[str, int]
 
@@ -45,15 +47,15 @@ class Aftermath:
         """Wait until nothing is left to sequence, and read everything."""
         _wait_until_sequenced(database)
         with database.transaction() as connection:
-            assert translog.unsigned(connection) == []
-            size = translog.head(connection).size
-            entries = translog.entries(connection, 0, size + 1)
+            assert stored_log.unsigned(connection) == []
+            size = stored_log.head(connection).size
+            entries = stored_log.entries(connection, 0, size + 1)
             checkpoints = connection.execute(schema.log_checkpoints.select()).all()
             counters = schema.outcome_counters.c
             sums = sa.select(counters.outcome, sa.func.sum(counters.count))
             counted = connection.execute(sums.group_by(counters.outcome)).all()
-            records = repositories.all_records(connection)
-            actions = repositories.list_admin_actions(connection)
+            records = all_records(connection)
+            actions = parties.list_admin_actions(connection)
         assert len(entries) == size == len(set(entries))
         return cls(
             entries,
@@ -119,9 +121,9 @@ def _wait_until_sequenced(database: Database) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         with database.transaction() as connection:
-            newest = translog.newest_published(connection)
-            size = translog.head(connection).size
-            if not translog.has_pending(connection) and newest and newest.size == size:
+            newest = stored_log.newest_published(connection)
+            size = stored_log.head(connection).size
+            if not stored_log.has_pending(connection) and newest and newest.size == size:
                 return
         assert time.monotonic() < deadline, "the log does not come to rest"
         time.sleep(0.05)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from gateway.attack import (
+from gateway.lab.attack import (
     authority_and_device,
     curious_authority,
     disk_thief,
@@ -26,10 +26,10 @@ from gateway.attack import (
     malicious_authority,
     malicious_gateway,
 )
-from gateway.attack.catalogue import ATTACKERS
-from gateway.attack.deployment import Site
-from gateway.attack.faces import Face, face
-from gateway.attack.report import Attempt, Report
+from gateway.lab.attack.catalogue import ATTACKERS
+from gateway.lab.attack.deployment import Site
+from gateway.lab.attack.faces import Face, face
+from gateway.lab.attack.report import Attempt, Report
 
 EXPOSED = (17, 27, 40)
 """People whose first two template values are 0 to 2 and 1 or 2, and whose score with everybody's

@@ -13,12 +13,12 @@ from typing import Any
 
 import httpx
 
+from gateway.host.clock import unix_time
+from gateway.host.http import CBOR
 from gateway.proofs.verify import verify_receipt
 from gateway.wire import cose
 from gateway.wire.audit import AuditDemand, AuditReport, AuditResult
 from gateway.wire.evaluation import DecisionResponse
-from gateway.wire.host.clock import unix_time
-from gateway.wire.host.http import CBOR
 from gateway.wire.ids import digest_of
 from gateway.wire.requests import sign_request
 from gateway.wire.session import SessionOffer

@@ -20,7 +20,7 @@ from typing import Self
 
 import httpx
 
-from gateway.cli.local_servers import Server
+from gateway.lab.deployment.servers import Server
 from gateway.store.database import Database
 from gateway.translog.note import NoteKey
 from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy

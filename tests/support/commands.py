@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.cli.local import LocalDeployment
+from gateway.lab.deployment.local import LocalDeployment
 from gateway.proofs.trust import TrustFile
 from tests.support.processes import PATIENCE
 

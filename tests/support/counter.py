@@ -5,8 +5,6 @@ from typing import Any
 
 import httpx
 
-from gateway.cli.local import LocalDeployment
-from gateway.cli.local_parties import DEVICE, ISSUER
 from gateway.client.gateway_client import GatewayClient
 from gateway.client.registration import (
     CounterIdentity,
@@ -14,12 +12,14 @@ from gateway.client.registration import (
     RegistrationClient,
 )
 from gateway.he.engine import default_engine
+from gateway.host.clock import unix_time
+from gateway.host.http import CBOR
+from gateway.host.keyfile import load_signing_key, read_secret
 from gateway.issuer.issuer import Model, Pins, TemplateIssuer
+from gateway.lab.deployment.local import LocalDeployment
+from gateway.lab.deployment.parties import DEVICE, ISSUER
 from gateway.proofs.trust import TrustFile
 from gateway.wire.cose import SigningKey
-from gateway.wire.host.clock import unix_time
-from gateway.wire.host.http import CBOR
-from gateway.wire.host.keyfile import load_signing_key, read_secret
 from gateway.wire.requests import host_of, sign_request
 from gateway.wire.session import SessionOffer
 from gateway.wire.submission import (

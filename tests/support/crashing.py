@@ -13,7 +13,7 @@ from pathlib import Path
 
 import gateway
 import keys
-from gateway.wire.host import crash
+from gateway.host import crash
 
 VARIABLE = "SEALMATCH_CRASH_AT"
 

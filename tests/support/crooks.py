@@ -13,8 +13,6 @@ from secrets import token_bytes
 from typing import Any
 from unittest import mock
 
-from gateway.attack import workshops
-from gateway.attack.crooked_gateway import OpenStream
 from gateway.he import evaluation
 from gateway.he.encryption import encrypt_probe, encrypt_template
 from gateway.he.engine import default_engine
@@ -22,6 +20,8 @@ from gateway.he.evaluation import Evaluation, Inputs, Opened
 from gateway.he.interval import deal, share
 from gateway.he.product import padded_score
 from gateway.he.randomness import SeedStream, new_seed
+from gateway.lab.attack import workshops
+from gateway.lab.attack.crooked_gateway import OpenStream
 from gateway.wire import cose
 from gateway.wire.audit import AuditRequest
 from gateway.wire.dealing import GATEWAY, Dealing, LaneDealing

@@ -21,8 +21,12 @@ from random import Random
 from types import FrameType, TracebackType
 from typing import Final
 
-from gateway.audit.log_reader import LogDisagrees
 from gateway.client.gateway_client import GatewayError, NoAnswer, ReceiptPending
+from gateway.host.keyfile import KeyFileError
+from gateway.host.keystore import KeystoreClosed
+from gateway.host.settings import BadConfiguration
+from gateway.host.tls import TlsMisconfigured
+from gateway.inspection.log_reader import LogDisagrees
 from gateway.proofs.trust import UnusableTrustFile
 from gateway.proofs.verify import ReceiptInvalid
 from gateway.translog.verification import LogProofInvalid
@@ -38,10 +42,6 @@ from gateway.wire.errors import (
     Unavailable,
     UnknownLog,
 )
-from gateway.wire.host.keyfile import KeyFileError
-from gateway.wire.host.keystore import KeystoreClosed
-from gateway.wire.host.settings import BadConfiguration
-from gateway.wire.host.tls import TlsMisconfigured
 from gateway.wire.subject import UnusableNumber
 from keys.trust_file import TrustListDamaged
 

@@ -2,9 +2,9 @@
 
 import secrets
 
-from gateway.audit.findings import Allowed, Report
-from gateway.audit.leaksearch import LeakSearch
-from gateway.cli.local import LocalDeployment
+from gateway.lab.deployment.local import LocalDeployment
+from gateway.lab.leaks.findings import Allowed, Report
+from gateway.lab.leaks.search import LeakSearch
 
 SEARCHED_AT_LEAST = 50_000_000
 """Bytes of a server's memory: a search that saw less saw nothing."""

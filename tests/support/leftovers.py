@@ -3,7 +3,7 @@
 import base64
 from pathlib import Path
 
-from gateway.cli.local import LocalDeployment
+from gateway.lab.deployment.local import LocalDeployment
 from tests.support.observation import (
     server_logs,
 )

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import httpx
 
-from gateway.cli import local
-from gateway.server.keys import GatewayKeys
+from gateway.host.keystore import KEYSTORE_FILE, open_keystore
+from gateway.lab.deployment import local
+from gateway.server.custody import GatewayKeys
 from gateway.wire.cose import SigningKey
-from gateway.wire.host.keystore import KEYSTORE_FILE, open_keystore
 from tests.support.processes import PATIENCE
 
 # Looking at what the servers keep

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from gateway.cli.local import LocalDeployment
+from gateway.host.http import CBOR
 from gateway.issuer.issuer import Model
-from gateway.wire.host.http import CBOR
+from gateway.lab.deployment.local import LocalDeployment
 from tests.support.processes import PATIENCE
 from tests.support.samples import MODEL
 

@@ -11,11 +11,11 @@ from gateway.auditor.register import Register
 from gateway.auditor.repetition import repeat_here
 from gateway.auditor.service import AuditorService
 from gateway.auditor.verification import Auditing
+from gateway.host.signed import FindKey
 from gateway.wire.audit import AuditRequest, AuditResult
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import SealmatchError, problem_for
 from gateway.wire.evaluation import AttemptRequest, ProductRequest, SharesRequest
-from gateway.wire.host.signed import FindKey
 from gateway.wire.requests import NonceMemory, verify_request
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest

@@ -21,8 +21,8 @@ from typing import Any, Self
 import pytest
 import sqlalchemy as sa
 
+from gateway.host.keyfile import create_secret
 from gateway.store.connecting import make_engine
-from gateway.wire.host.keyfile import create_secret
 from tests.support.guardian import temporary_directory
 from tests.support.processes import PATIENCE, children_of, free_port_pair
 

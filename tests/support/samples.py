@@ -10,8 +10,8 @@ from gateway.client.registration import (
     Occasion,
 )
 from gateway.he.frame import probe_signs, template_values
+from gateway.host.clock import unix_time
 from gateway.issuer.issuer import Model
-from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import digest_of
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.subject import Subject

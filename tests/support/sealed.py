@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from gateway.server import keys as gateway_keys
+from gateway.host import keystore
+from gateway.host.keyfile import create_secret
+from gateway.host.keystore import MIN_MEMORY_KIB, Cost
+from gateway.server import custody as gateway_keys
 from gateway.server.config import GatewaySettings
-from gateway.wire.host import keystore
-from gateway.wire.host.keyfile import create_secret
-from gateway.wire.host.keystore import MIN_MEMORY_KIB, Cost
 from keys import ceremony
 from keys.config import AuthoritySettings
 

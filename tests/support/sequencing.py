@@ -4,17 +4,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.host import crash
 from gateway.sequencing.reading import PublishedLog
 from gateway.sequencing.sequencer import Alone, NoWitnesses, Sequencer
+from gateway.store import log as store
 from gateway.store import schema
-from gateway.store import translog as store
 from gateway.store.database import Database
 from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
 from gateway.translog.cosignature import check_signed
 from gateway.translog.note import Kind, NoteSigner
 from gateway.translog.tree import Frontier, leaf_hash, verify_consistency
 from gateway.wire.errors import Unavailable
-from gateway.wire.host import crash
 from gateway.wire.ids import Digest, digest_of
 
 SIGNER = NoteSigner.from_seed("gateway.example/log", Kind.ED25519, bytes(32))

@@ -6,7 +6,7 @@ from math import isqrt
 
 import numpy as np
 
-from gateway.attack import forging
+from gateway.lab.attack import forging
 from gateway.wire.profile import N, T
 from tests.support.he import Q
 

@@ -93,7 +93,7 @@ def _at(step: str) -> None:
 class _Finder:
     """Installs ``_at`` when the crash points' module is loaded."""
 
-    NAME = "gateway.wire.host.crash"
+    NAME = "gateway.host.crash"
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         if name != self.NAME:

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from gateway.wire.host import application, http
+from gateway.host import application, http
 
 RUNS = 3
 """A leak shows in every run; a disturbed machine does not."""

@@ -17,9 +17,9 @@ from unittest import mock
 import httpx
 from fastapi import FastAPI
 
+from gateway.host import keystore
 from gateway.translog.note import NoteKey
-from gateway.wire.host import keystore
-from gateway.witness import cli, keys
+from gateway.witness import cli, custody
 from gateway.witness.config import WitnessSettings
 from gateway.witness.logs import KnownLogs
 from tests.support.crashing import die_at
@@ -41,14 +41,14 @@ def sealed_witness(
         burst=10_000,
     )
     with mock.patch.object(keystore, "DEFAULT_COST", CHEAP):
-        keys.initialise(found, name, NOW)
+        custody.initialise(found, name, NOW)
     for log in logs:
         KnownLogs(found.logs_file).add(log)
     return found
 
 
 def public_keys(settings: WitnessSettings) -> list[NoteKey]:
-    return [one.key for one in keys.read_keys(settings).signers]
+    return [one.key for one in custody.read_keys(settings).signers]
 
 
 class Web:

@@ -21,6 +21,7 @@ from gateway.client.registration import (
 )
 from gateway.he.engine import default_engine
 from gateway.he.evaluation import Evaluation, Inputs
+from gateway.host.clock import unix_time
 from gateway.issuer.issuer import Model, Pins, TemplateIssuer
 from gateway.proofs.trust import PinnedAuditor, PinnedAuthority, PinnedGateway, TrustFile
 from gateway.sequencing.publication import Inline, Publication
@@ -33,12 +34,11 @@ from gateway.server.liveness import NO_LIVENESS, LivenessPolicy
 from gateway.server.policy import default_policy
 from gateway.server.service import GatewayService, Identity, Limits
 from gateway.server.sessions import OpenSessions
-from gateway.store import repositories as store
+from gateway.store import parties
 from gateway.store.database import Database
 from gateway.translog.note import Kind, NoteSigner
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import SealmatchError, Unavailable
-from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import SessionId, digest_of
 from gateway.wire.liveness import Exclusion
 from gateway.wire.policy import MatchPolicy
@@ -110,12 +110,12 @@ class World(Peers):
         self.database = Database(f"sqlite:///{directory / 'gateway.sqlite3'}")
         self.database.migrate()
         with self.database.transaction() as connection:
-            store.enrol_party(connection, "device", "device", device.public.raw)
-            store.enrol_party(connection, "issuer", "issuer", issuer.public.raw)
+            parties.enrol_party(connection, "device", "device", device.public.raw)
+            parties.enrol_party(connection, "issuer", "issuer", issuer.public.raw)
             for agent in ("agent", "demo-agent"):
-                store.enrol_party(connection, "agent", agent, None)
+                parties.enrol_party(connection, "agent", agent, None)
             for outlet in ("outlet", "demo-outlet"):
-                store.enrol_party(connection, "outlet", outlet, None)
+                parties.enrol_party(connection, "outlet", outlet, None)
         settings = GatewaySettings(
             data_dir=directory,
             authority_public_key=self.authority_key.public.raw.hex(),

@@ -17,8 +17,8 @@ from gateway.auditor.repetition import (
 )
 from gateway.auditor.service import ATTEMPTS, AuditorService, DemandMemory
 from gateway.he.engine import DEFAULT_ENGINE
-from gateway.he.isolation import Limits
 from gateway.he.randomness import seed_commitment
+from gateway.host.isolation import Limits
 from gateway.wire import cose
 from gateway.wire.audit import (
     AuditDemand,

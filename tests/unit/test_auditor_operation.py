@@ -12,16 +12,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.auditor import keys
+from gateway.auditor import cli as auditor_cli
+from gateway.auditor import custody
 from gateway.auditor.app import create_app
 from gateway.auditor.config import AuditorSettings
 from gateway.auditor.register import Enrolled, Register
 from gateway.auditor.repetition import repeat_here
-from gateway.cli import auditor as auditor_cli
-from gateway.cli.main import main
+from gateway.host import keystore
+from gateway.main import main
 from gateway.wire.cose import VerifyKey
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host import keystore
 from gateway.wire.requests import sign_request
 from tests.support.parties import Clock, fixed_key, refused
 from tests.support.processes import PATIENCE
@@ -132,7 +132,7 @@ def test_a_request_recorded_before_a_restart_is_not_answered_after_it(
     """A new process has forgotten which nonces were used, and how often a demand was answered."""
     monkeypatch.setattr(keystore, "DEFAULT_COST", CHEAP)
     settings = AuditorSettings(data_dir=tmp_path, passphrase_file=passphrase_file(tmp_path))
-    keys.initialise(settings, 0)
+    custody.initialise(settings, 0)
     register = Register(settings.register_file)
     register.enrol(Enrolled(kind="gateway", party="g", public_key=GATEWAY.public.raw.hex()))
     clock, path, body, host = Clock(), "/v1/audits", b"no audit request", "localhost:8472"

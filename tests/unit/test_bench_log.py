@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.cli.main import main
+from gateway.main import main
 
 
 def test_proofs_grow_with_the_logarithm(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli import main as sealmatch
-from gateway.cli.serve import main
+from gateway import main as sealmatch
+from gateway.host import keystore
+from gateway.host.keystore import KEYSTORE_FILE
+from gateway.server.cli import main
 from gateway.server.config import GatewaySettings
 from gateway.wire.cose import SigningKey
-from gateway.wire.host import keystore
-from gateway.wire.host.keystore import KEYSTORE_FILE
 from tests.support.sealed import CHEAP, passphrase_file
 
 KEY = SigningKey.generate("x").public.raw.hex()

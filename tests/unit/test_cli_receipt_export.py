@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gateway.cli.main import main
+from gateway.main import main
 from gateway.proofs.printable import WORDINGS, printable_page, reference
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import verify_receipt

@@ -11,10 +11,11 @@ import pytest
 from fastapi import FastAPI
 
 from gateway.auditor import composition as auditor_parts
-from gateway.auditor import keys as auditor_keys
+from gateway.auditor import custody as auditor_keys
 from gateway.auditor.config import AuditorSettings
-from gateway.he import isolation
-from gateway.he.isolation import Limits, WorkerPool
+from gateway.host import isolation, keystore
+from gateway.host.isolation import Limits, WorkerPool
+from gateway.host.settings import BadConfiguration
 from gateway.sequencing.publication import SequencerThread
 from gateway.sequencing.sequencer import Alone, NoWitnesses, Sequencer
 from gateway.server import composition
@@ -24,8 +25,6 @@ from gateway.server.config import GatewaySettings
 from gateway.server.running_log import RunningLog
 from gateway.store.database import Database
 from gateway.wire.errors import Unavailable
-from gateway.wire.host import keystore
-from gateway.wire.host.settings import BadConfiguration
 from keys import composition as authority_parts
 from keys.sessions import SessionTable
 from tests.support.samples import MODEL

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 import gateway.he.engine
-from gateway.attack.phases import multiply_slots
 from gateway.he import ring
-from gateway.he.engine import Engine, EngineName, default_engine, make_engine
+from gateway.he.engine import Engine, EngineName, default_engine
+from gateway.he.engines import make_engine
 from gateway.he.product import padded_score
+from gateway.lab.attack.phases import multiply_slots
 from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import (

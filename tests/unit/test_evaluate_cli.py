@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.main import main
+from gateway.main import main
 from tests.faces_data import faces_directory
 
 LABELS = Path(__file__).resolve().parent.parent / "data" / "liveness_labels.json"

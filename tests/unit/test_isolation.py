@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.he.isolation import Limits, Read, Worker, WorkerPool, octets, pair
+from gateway.host.isolation import Limits, Read, Worker, WorkerPool, octets, pair
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
 from tests.support.processes import PATIENCE
 

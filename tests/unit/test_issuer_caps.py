@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import register
-from gateway.cli.counter import counter_session
+from gateway.cli import REFUSED, register
+from gateway.client.counter import counter_session
 from gateway.he.engine import default_engine
 from gateway.he.session_key import UniformHalf
+from gateway.host.keyfile import create_secret
 from gateway.issuer import caps as module
 from gateway.issuer.caps import ASSERTIONS_PER_DOCUMENT, AssertionCaps, group_of
 from gateway.issuer.issuer import IssuedTemplate, Model, Pins, SessionToServe, TemplateIssuer
 from gateway.proofs.trust import Counter as PinnedCounter
 from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from gateway.wire.errors import Refused, Unavailable
-from gateway.wire.host.keyfile import create_secret
 from gateway.wire.subject import Subject
 from tests.support import receipts
 from tests.support.he import TestKey
@@ -331,7 +331,7 @@ def test_the_cashier_is_told_why(counter: Callable[..., TrustFile], tmp_path: Pa
     with pytest.raises(Refused) as caught:
         admitted(tmp_path, trust, 1)
     status, outcome, details = register._ending(caught.value, "en")
-    assert (status, outcome) == (register.REFUSED, "REFUSED")
+    assert (status, outcome) == (REFUSED, "REFUSED")
     assert details["reason"] == (
         "this document has reached the limit of 1 readings a day at this reader: try again tomorrow"
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.wire.host import keyfile
-from gateway.wire.host.keyfile import (
+from gateway.host import keyfile
+from gateway.host.keyfile import (
     KeyFileError,
     create_secret,
     create_signing_key,

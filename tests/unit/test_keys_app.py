@@ -11,9 +11,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from gateway.host.settings import BadConfiguration
 from gateway.wire import cbor, cose
 from gateway.wire.evaluation import Decision, DecisionResponse, ProductRequest, SharesRequest
-from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.message import SMALL, Message
 from gateway.wire.profile import T
 from gateway.wire.requests import sign_request

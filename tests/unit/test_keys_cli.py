@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.wire.host import keystore
-from gateway.wire.host.keystore import KEYSTORE_FILE
+from gateway.host import keystore
+from gateway.host.keystore import KEYSTORE_FILE
 from keys.cli import main
 from keys.config import AuthoritySettings
 from keys.custody import Custody, open_custody

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import serve as gateway_cli
-from gateway.server import keys as gateway_keys
+from gateway.host import keystore, sealed_keys
+from gateway.host.keyfile import KeyFileError, create_secret
+from gateway.host.keystore import KEYSTORE_FILE, KeystoreClosed
+from gateway.server import cli as gateway_cli
+from gateway.server import custody as gateway_keys
 from gateway.server.config import GatewaySettings
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host import keystore, sealed_keys
-from gateway.wire.host.keyfile import KeyFileError, create_secret
-from gateway.wire.host.keystore import KEYSTORE_FILE, KeystoreClosed
 from keys import ceremony, cli
 from keys.config import AuthoritySettings
 from keys.custody import open_custody

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.host import keystore
 from gateway.wire.errors import CallerMisuse, Refused
-from gateway.wire.host import keystore
 from gateway.wire.ids import KeyId, SessionId
 from gateway.wire.sealing import Sealed, SealingPrivateKey, SealingPublicKey
 from keys import ceremony

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.host import keyfile
 from gateway.wire.errors import CallerMisuse, Refused
-from gateway.wire.host import keyfile
 from keys.trust_file import TrustListDamaged
 from tests.support import parties
 from tests.support.parties import AUTHORITY, DEVICE, GATEWAY, ISSUER, OTHER_GATEWAY, refused

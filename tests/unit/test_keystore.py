@@ -12,10 +12,9 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from gateway.wire import cbor
-from gateway.wire.host import keyfile, keystore, passphrase
-from gateway.wire.host.keyfile import KeyFileError, create_secret, replace_secret
-from gateway.wire.host.keystore import (
+from gateway.host import keyfile, keystore, passphrase
+from gateway.host.keyfile import KeyFileError, create_secret, replace_secret
+from gateway.host.keystore import (
     MAX_MEMORY_KIB,
     KeystoreClosed,
     KeystoreHeader,
@@ -25,8 +24,9 @@ from gateway.wire.host.keystore import (
     seal,
     unseal,
 )
-from gateway.wire.host.memory import wipe
+from gateway.wire import cbor
 from gateway.wire.message import Message
+from gateway.wire.secret import wipe
 from tests.support.sealed import CHEAP, PASSPHRASE, passphrase_file
 
 SECRET = b"the only secret, of 32 bytes ...."[:32]
@@ -214,7 +214,7 @@ def test_missing_and_endless_files_are_refused(tmp_path: Path) -> None:
 FILL = """
 import resource, signal, sys
 from pathlib import Path
-from gateway.wire.host.keyfile import create_secret, replace_secret
+from gateway.host.keyfile import create_secret, replace_secret
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 write = {"create": create_secret, "replace": replace_secret}[sys.argv[1]]
@@ -390,7 +390,7 @@ def test_derived_key_and_opened_content_are_wiped(
 PROTECT = """
 import ctypes, resource, sys
 sys.path.insert(0, {root!r})
-from gateway.wire.host import memory
+from gateway.host import memory
 memory.protect({lock!r}, inspectable={inspectable})
 print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
 status = open("/proc/self/status").read()
@@ -429,7 +429,7 @@ def test_without_the_right_to_lock_a_warning_or_an_end() -> None:
 
 
 def test_memory_is_locked_where_the_system_allows() -> None:
-    from gateway.wire.host.memory import _may_lock
+    from gateway.host.memory import _may_lock
 
     if not _may_lock():
         unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY

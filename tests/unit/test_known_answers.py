@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.audit.known_answers import KnownAnswer, caught, draw, rate_excluded, series
-from gateway.cli import main as sealmatch
+from gateway import main as sealmatch
 from gateway.cli import probe_authority
 from gateway.client.liveness.measured import Inconclusive
 from gateway.he import interval
 from gateway.he.frame import probe_signs, template_values
+from gateway.inspection.known_answers import KnownAnswer, caught, draw, rate_excluded, series
 from gateway.wire.errors import Refused
 from gateway.wire.evaluation import AttemptRequest, ProductRequest, SharesRequest
 from gateway.wire.message import Message
@@ -100,7 +100,7 @@ def fixed(monkeypatch: pytest.MonkeyPatch) -> None:
         values = generator.normal(size=512)
         return values / np.linalg.norm(values)
 
-    monkeypatch.setattr("gateway.audit.known_answers._unit", unit)
+    monkeypatch.setattr("gateway.inspection.known_answers._unit", unit)
 
 
 @pytest.mark.usefixtures("fixed")

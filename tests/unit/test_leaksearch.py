@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gateway.audit import canaries
-from gateway.audit.canaries import Canary
-from gateway.audit.findings import Allowed, Finding, LeakFound
-from gateway.audit.leaksearch import LeakSearch
-from gateway.audit.processes import CannotSearch, swap_devices
 from gateway.he.frame import probe_signs, template_values
+from gateway.lab.leaks import canaries
+from gateway.lab.leaks.canaries import Canary
+from gateway.lab.leaks.findings import Allowed, Finding, LeakFound
+from gateway.lab.leaks.processes import CannotSearch, swap_devices
+from gateway.lab.leaks.search import LeakSearch
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, N, T
@@ -381,7 +381,7 @@ class TestProcesses:
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
     def test_a_process_of_somebody_else(self, tmp_path: Path) -> None:
         program = (
-            "import os, sys; from gateway.audit.leaksearch import *; os.setuid(65534)\n"
+            "import os, sys; from gateway.lab.leaks.search import *; os.setuid(65534)\n"
             "try: LeakSearch([]).memory(int(sys.argv[1]), 'other')\n"
             "except CannotSearch as error: print(error)"
         )

@@ -2,8 +2,8 @@
 
 import pytest
 
+from gateway.host.lifetime import Lifetime
 from gateway.wire.errors import Unavailable
-from gateway.wire.host.lifetime import Lifetime
 
 
 class Part:

@@ -63,11 +63,11 @@ def test_a_subject_is_locked_after_mismatches_in_a_row(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["agent", "outlet"])
 def test_a_suspended_agent_or_outlet_registers_nobody(tmp_path: Path, kind: str) -> None:
-    from gateway.store import repositories as store
+    from gateway.store import parties
 
     with World(tmp_path, caps=NO_CAPS) as world:
         assert outcomes(world, "AB123456", 1) == ["MATCH"]
         with world.database.transaction() as connection:
-            store.suspend_party(connection, kind, kind)
+            parties.suspend_party(connection, kind, kind)
         assert outcomes(world, "AB123456", 1) == ["REFUSED"]
         assert len(world.rows("records")) == 1

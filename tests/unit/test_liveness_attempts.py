@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.main import main
 from gateway.client.liveness.attempts import (
     SAME_CUSTOMER_SECONDS,
     AttemptBook,
     default_path,
     totals,
 )
+from gateway.main import main
 from gateway.wire.liveness import AttemptTotals
 
 NOW = 1_700_000_000

@@ -12,10 +12,10 @@ import pytest
 from gateway.client.liveness.capture import Captured
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.registration import Occasion
+from gateway.host.settings import BadConfiguration
 from gateway.server.config import GatewaySettings
 from gateway.server.liveness import LivenessPolicy, assess, draw_actions
 from gateway.wire.errors import LivenessNotPossible, Refused
-from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.ids import digest_of
 from gateway.wire.liveness import (
     ACTION_KINDS,

@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gateway.audit.intervals import rate, share
-from gateway.audit.liveness_events import Scored, score
-from gateway.audit.liveness_figures import judge
-from gateway.audit.liveness_labels import (
+from gateway.lab.evaluation.liveness_events import Scored, score
+from gateway.lab.evaluation.liveness_figures import judge
+from gateway.lab.evaluation.liveness_labels import (
     KINDS,
     ClipLabels,
     FrameRange,
@@ -20,6 +19,7 @@ from gateway.audit.liveness_labels import (
     UnreadableLabels,
     read_labels,
 )
+from gateway.lab.intervals import rate, share
 
 LABELS = Path(__file__).resolve().parent.parent / "data" / "liveness_labels.json"
 FPS = 20.0  # 50 ms a frame

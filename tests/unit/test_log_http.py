@@ -8,12 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.host.clock import unix_time
 from gateway.sequencing.reading import PublishedLog
 from gateway.sequencing.sequencer import Alone, NoWitnesses, Sequencer
 from gateway.sequencing.witnesses import WitnessClient
 from gateway.server import app as server_app
-from gateway.store import repositories
-from gateway.store import translog as store
+from gateway.store import log as store
+from gateway.store import parties
 from gateway.store.database import Database
 from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.cosignature import check_signed
@@ -23,7 +24,6 @@ from gateway.translog.tiles import Tile, bundles_of, hashes_from_tiles, parse_bu
 from gateway.translog.tree import leaf_hash, prove_inclusion, root, verify_inclusion
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Unavailable
-from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import Digest, digest_of
 from gateway.wire.requests import sign_request
 from gateway.witness.app import create_app as create_witness
@@ -87,9 +87,9 @@ def served(directory: Path, **settings: str) -> Callable[..., httpx.Response]:
     return get
 
 
-def enrol(database: Database, kind: repositories.PartyKind, key: SigningKey) -> None:
+def enrol(database: Database, kind: parties.PartyKind, key: SigningKey) -> None:
     with database.transaction() as connection:
-        repositories.enrol_party(connection, kind, key.party, key.public.raw)
+        parties.enrol_party(connection, kind, key.party, key.public.raw)
 
 
 PATHS = ("/log/checkpoint", "/log/tile/0/000", "/log/tile/entries/000", "/log/tile/9/000")
@@ -114,7 +114,7 @@ def test_only_enrolled_witnesses_and_auditors_read(database: Database, tmp_path:
     assert_problem(get(PATHS[0], headers=once), 403)
     assert_problem(get(PATHS[1], headers=sign_request("GET", "g", PATHS[0], b"", auditor, 5)), 403)
     with database.transaction() as connection:
-        repositories.suspend_party(connection, "auditor", auditor.party)
+        parties.suspend_party(connection, "auditor", auditor.party)
     assert_problem(get(PATHS[0], auditor), 403)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.audit.log_reader import (
+from gateway.inspection.log_reader import (
     MAX_BUNDLE_BYTES,
     LogDisagrees,
     LoggedReceipt,

@@ -17,6 +17,8 @@ from jsonschema import Draft202012Validator, ValidationError
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing.jsonschema import DRAFT202012
 
+from gateway.host.clock import unix_time
+from gateway.host.http import CBOR, json_response
 from gateway.server.answers import session_answer
 from gateway.server.app import application, create_app
 from gateway.server.composition import compose
@@ -28,8 +30,6 @@ from gateway.server.sessions import State
 from gateway.wire import cbor, errors
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import SealmatchError
-from gateway.wire.host.clock import unix_time
-from gateway.wire.host.http import CBOR, json_response
 from gateway.wire.ids import RecordId, SessionId, new_session_id
 from gateway.wire.liveness import Exclusion
 from gateway.wire.message import Message

@@ -8,10 +8,10 @@ import sys
 import pytest
 from pydantic import Field
 
+from gateway.host import memory
+from gateway.host.cli import CommandFailed, OperatorCommand
+from gateway.host.server_settings import HostSettings
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host import memory
-from gateway.wire.host.cli import CommandFailed, OperatorCommand
-from gateway.wire.host.server_settings import HostSettings
 
 
 class KioskSettings(HostSettings):
@@ -91,8 +91,8 @@ def test_the_other_program_s_memory_stays_as_it_is(
     ("command", "unneeded"),
     [
         ("keys.cli", ("numpy", "seal", "tenseal", "fastapi", "uvicorn", "multiprocessing")),
-        ("gateway.cli.auditor", ("numpy", "seal", "tenseal", "fastapi", "uvicorn")),
-        ("gateway.cli.serve", ("numpy", "seal", "tenseal", "fastapi", "uvicorn")),
+        ("gateway.auditor.cli", ("numpy", "seal", "tenseal", "fastapi", "uvicorn")),
+        ("gateway.server.cli", ("numpy", "seal", "tenseal", "fastapi", "uvicorn")),
     ],
 )
 def test_an_operator_command_starts_without_what_serves(

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.cli.pending import kept_while_unsettled, pending_path
+from gateway.cli.outputs import pending_path
+from gateway.cli.pending import kept_while_unsettled
 from gateway.client import gateway_client
 from gateway.client.gateway_client import GatewayClient, NoAnswer, ReceiptPending
 from gateway.client.pending import PendingReceipt

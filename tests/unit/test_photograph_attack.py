@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from gateway.attack.photograph.moves import TECHNIQUES, Anatomy, Hand, Move, plan
-from gateway.attack.photograph.series import LENGTH, Tally, challenge, room, trials
-from gateway.attack.photograph.sheet import Bend, Pose, Print, _Camera
-from gateway.attack.photograph.trial import Camera, Outcome, attempt
-from gateway.cli.evaluate_tables import stills_as_json
-from gateway.cli.main import main
+from gateway.lab.attack.photograph.moves import TECHNIQUES, Anatomy, Hand, Move, plan
+from gateway.lab.attack.photograph.series import LENGTH, Tally, challenge, room, trials
+from gateway.lab.attack.photograph.sheet import Bend, Pose, Print, _Camera
+from gateway.lab.attack.photograph.trial import Camera, Outcome, attempt
+from gateway.lab.evaluation.tables import stills_as_json
+from gateway.main import main
 from gateway.vision.liveness.detectors import ActionDetectors, ActionEvent
 from gateway.vision.liveness.measurement import FrameMeasurement
 from gateway.vision.pack import default_pack_directory, load_pack
@@ -111,7 +111,7 @@ class Every:
 def seen() -> FrameMeasurement:
     """A frame that shows one still, frontal face."""
     vision = pipeline()
-    from gateway.attack.photograph.album import prints
+    from gateway.lab.attack.photograph.album import prints
 
     photograph, _ = next(prints(faces_directory() / "lfw", vision, seed=1))
     face = vision.faces(photograph)[0]

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from gateway.sequencing.publication import Inline, Publication, SequencerThread
 from gateway.sequencing.sequencer import LogHalted
-from gateway.store import repositories, schema
-from gateway.store import translog as store
+from gateway.store import log as store
+from gateway.store import records, schema
 from gateway.store.database import Database
 from gateway.wire.errors import Unavailable
 from gateway.wire.ids import digest_of
@@ -22,9 +22,9 @@ def record(database: Database, number: int = 1) -> bytes:
     statement = f"statement {number}".encode()
     record_id = hashlib.sha256(statement).digest()[:16]
     with database.transaction() as connection:
-        repositories.add_record(
+        records.add_record(
             connection,
-            repositories.RecordRow(
+            records.RecordRow(
                 record_id=record_id,
                 kind="decision",
                 outcome="MATCH",
@@ -39,9 +39,9 @@ def record(database: Database, number: int = 1) -> bytes:
     return record_id
 
 
-def row_of(database: Database, record_id: bytes) -> repositories.RecordRow:
+def row_of(database: Database, record_id: bytes) -> records.RecordRow:
     with database.transaction() as connection:
-        found = repositories.find_record(connection, record_id)
+        found = records.find_record(connection, record_id)
     assert found is not None
     return found
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from gateway.audit.reconcile import (
+from gateway.inspection.reconcile import (
     Activation,
     BadActivationList,
     Finding,

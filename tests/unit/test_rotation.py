@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from gateway.he.session_key import verify_session_key
+from gateway.host.settings import BadConfiguration
 from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from gateway.proofs.verify import verify_receipt
 from gateway.server.config import GatewaySettings
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.session import SessionGrant
 from tests.support.parties import AUTHORITY, GATEWAY, NOW, fixed_key, refused, stranger
 from tests.support.receipts import fails, pin_authority, pin_gateway, receipt, trust

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from gateway.sequencing.election import DatabaseElection, FileElection
 from gateway.sequencing.reading import PublishedLog
 from gateway.sequencing.sequencer import LogHalted, Sequencer
+from gateway.store import log as store
 from gateway.store import schema
-from gateway.store import translog as store
 from gateway.store.database import Database
-from gateway.store.translog import Deposed, OtherLog
+from gateway.store.log import Deposed, OtherLog
 from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.cosignature import check_signed
 from gateway.translog.note import Kind, NoteSigner

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.host.serving import bind
+from gateway.host.signed import SignedRequests
 from gateway.server import app as server_app
 from gateway.server.config import GatewaySettings
 from gateway.server.service import GatewayService
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host.serving import bind
-from gateway.wire.host.signed import SignedRequests
 from tests.support.observation import assert_problem
 from tests.support.processes import PATIENCE
 from tests.support.samples import MODEL, SESSIONS

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from gateway.he.frame import probe_signs, template_values
+from gateway.host.settings import BadConfiguration
 from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
-from gateway.wire.host.settings import BadConfiguration
 from gateway.wire.policy import KAPPA, LanePolicy
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.host.clock import unix_time
+from gateway.host.signed import listening_hosts
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused, Unavailable
-from gateway.wire.host.clock import unix_time
-from gateway.wire.host.signed import listening_hosts
 from gateway.wire.requests import WINDOW, NonceMemory, sign_request, verify_request
 
 DEVICE = SigningKey.generate("device")

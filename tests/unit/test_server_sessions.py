@@ -13,7 +13,7 @@ from gateway.he.session_key import SessionKey
 from gateway.proofs.verify import verify_receipt
 from gateway.server.service import RECEIPT_SECONDS
 from gateway.server.sessions import OpenSessions, State
-from gateway.store import repositories as store
+from gateway.store import sessions, totals
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import (
@@ -132,11 +132,11 @@ def test_a_move_from_another_state_raises_and_changes_nothing(
 ) -> None:
     opened = world.open()
     with world.database.transaction() as connection:
-        store.move_session(connection, opened.session, State.OPEN, present)
+        sessions.move_session(connection, opened.session, State.OPEN, present)
     if before == present:
         return
     with pytest.raises(SessionConflict), world.database.transaction() as connection:
-        store.move_session(connection, opened.session, before, State.FAILED)
+        sessions.move_session(connection, opened.session, before, State.FAILED)
     assert world.state(opened) == present
 
 
@@ -369,7 +369,7 @@ def test_an_outcome_is_kept_whole_or_not_at_all(
     opened = world.open()
     submission = honest(world, opened)
     with monkeypatch.context() as patch:
-        patch.setattr(store, "count_outcome", broken)
+        patch.setattr(totals, "count_outcome", broken)
         with pytest.raises(Unavailable):
             world.submit(opened, submission)
     assert world.rows("records") == []

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gateway.he.engine import Engine
-from gateway.store import repositories as store
+from gateway.store import parties
 from gateway.wire.cose import SigningKey
 from gateway.wire.dealing import DEALING_BYTES
 from gateway.wire.errors import MalformedMessage, Refused
@@ -213,11 +213,11 @@ def test_a_faulty_submission_is_refused_before_the_authority_hears_of_it(
 
 @pytest.mark.parametrize("kind", ["issuer", "device"])
 def test_steps_1_and_2_a_party_suspended_since_the_session_was_opened(
-    world: World, kind: store.PartyKind
+    world: World, kind: parties.PartyKind
 ) -> None:
     opened = world.open()
     with world.database.transaction() as connection:
-        store.suspend_party(connection, kind, kind)
+        parties.suspend_party(connection, kind, kind)
     with pytest.raises(Refused, match=r"the request is refused") as caught:
         world.submit(opened, faulty(world, opened, Fault("")))
     assert "is not enrolled" in caught.value.detail

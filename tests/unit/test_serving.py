@@ -15,7 +15,7 @@ SLOW_TO_START = """
 import asyncio
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
-from gateway.wire.host.serving import serve
+from gateway.host.serving import serve
 
 @asynccontextmanager
 async def lifespan(_):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from gateway.he import ring
-from gateway.he.engine import default_engine, make_engine
+from gateway.he.engine import default_engine
+from gateway.he.engines import make_engine
 from gateway.he.session_key import (
     CLOCK_SKEW,
     MAX_LIFETIME,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.wire.host.settings import BadConfiguration
+from gateway.host.settings import BadConfiguration
 from keys.config import AuthoritySettings
 
 PREFIX = "SEALMATCH_AUTHORITY_"

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from gateway.store import connecting
-from gateway.store import repositories as store
+from gateway.host.keyfile import KeyFileError, create_secret
+from gateway.host.settings import BadConfiguration
+from gateway.host.tls import TlsMisconfigured
+from gateway.store import connecting, totals
 from gateway.store.connecting import make_engine
 from gateway.store.database import Database
 from gateway.wire.errors import Unavailable
-from gateway.wire.host.keyfile import KeyFileError, create_secret
-from gateway.wire.host.settings import BadConfiguration
-from gateway.wire.host.tls import TlsMisconfigured
 from tests.support.postgres import PostgresServer
 from tests.support.processes import PATIENCE, until
 
@@ -110,12 +109,12 @@ def test_a_silent_server_is_given_up_on(
     with postgresql.frozen():
         for _ in range(2):  # the connection of before, and a new one
             with pytest.raises(Unavailable), database.transaction() as connection:
-                store.count_outcome(connection, "MATCH", 0)
+                totals.count_outcome(connection, "MATCH", 0)
     monkeypatch.setattr(connecting, "SILENCE_SECONDS", PATIENCE)
     database.close()
     database = Database(url)
     with database.transaction() as connection:
-        store.count_outcome(connection, "MATCH", 0)
+        totals.count_outcome(connection, "MATCH", 0)
     database.close()
 
 
@@ -128,19 +127,19 @@ def test_a_restarted_server_is_found_again(
     database = Database(postgresql.new_database())
     database.migrate()
     with database.transaction() as connection:
-        store.count_outcome(connection, "MATCH", 0)
+        totals.count_outcome(connection, "MATCH", 0)
     end(postgresql)
     monkeypatch.setattr(time, "sleep", waits.append)
     try:
         for _ in range(3):
             with pytest.raises(Unavailable), database.transaction() as connection:
-                store.count_outcome(connection, "MATCH", 0)
+                totals.count_outcome(connection, "MATCH", 0)
         assert waits == []
     finally:
         monkeypatch.undo()
         postgresql.start()
     with database.transaction() as connection:
-        store.count_outcome(connection, "MATCH", 0)
+        totals.count_outcome(connection, "MATCH", 0)
         (row,) = connection.execute(sa.text("SELECT count FROM outcome_counters")).all()
     assert row[0] == 2
     database.close()
@@ -154,10 +153,10 @@ def test_a_connection_that_breaks_within_a_unit_of_work_keeps_nothing_of_it(
 
     def cut_off() -> None:
         with database.transaction() as connection:
-            store.count_outcome(connection, "MATCH", 0)
+            totals.count_outcome(connection, "MATCH", 0)
             (pid,) = connection.execute(sa.text("SELECT pg_backend_pid()")).one()
             postgresql.execute(f"SELECT pg_terminate_backend({pid})")
-            store.count_outcome(connection, "MATCH", 0)
+            totals.count_outcome(connection, "MATCH", 0)
 
     with pytest.raises(Unavailable):
         cut_off()
@@ -178,7 +177,7 @@ def test_a_lock_is_waited_for_but_not_for_ever(
 
     def hold() -> None:
         with database.transaction() as connection:
-            store.count_outcome(connection, "MATCH", 0)
+            totals.count_outcome(connection, "MATCH", 0)
             held.set()
             done.wait(PATIENCE)
 
@@ -187,12 +186,12 @@ def test_a_lock_is_waited_for_but_not_for_ever(
     try:
         assert held.wait(PATIENCE)
         with pytest.raises(Unavailable), database.transaction() as connection:
-            store.count_outcome(connection, "MATCH", 0)
+            totals.count_outcome(connection, "MATCH", 0)
     finally:
         done.set()
         holder.join()
     with database.transaction() as connection:
-        store.count_outcome(connection, "MATCH", 0)
+        totals.count_outcome(connection, "MATCH", 0)
         assert connection.execute(sa.text("SELECT max(count) FROM outcome_counters")).scalar() == 2
     database.close()
     assert "55P03" in caplog.text, "the operator reads the code"
@@ -206,7 +205,7 @@ def test_counters_that_meet_are_all_counted(postgresql: PostgresServer) -> None:
 
     def count(_: int) -> None:
         with database.transaction() as connection:
-            store.count_outcome(connection, "MATCH", 0)
+            totals.count_outcome(connection, "MATCH", 0)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(count, range(40)))

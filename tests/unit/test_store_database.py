@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import gateway.store.database
-from gateway.store import repositories as store
+from gateway.store import parties, records, sessions, totals
 from gateway.store.database import Database
 from gateway.store.schema import metadata
 from gateway.wire.errors import Refused, SessionConflict, Unavailable
@@ -105,13 +105,13 @@ def test_commits_are_durable_and_deleted_content_is_overwritten(sqlite: Database
 def test_a_failed_unit_of_work_leaves_no_trace(database: Database) -> None:
     def half_way() -> None:
         with database.transaction() as connection:
-            store.enrol_party(connection, "device", "a", KEY)
+            parties.enrol_party(connection, "device", "a", KEY)
             connection.execute(sa.text("select * from no_such_table"))
 
     with pytest.raises(Unavailable):
         half_way()
     with database.transaction() as connection:
-        assert store.list_parties(connection) == []
+        assert parties.list_parties(connection) == []
 
 
 def test_parameters_do_not_reach_the_log(
@@ -128,58 +128,58 @@ def test_parameters_do_not_reach_the_log(
 
 def test_enrol_suspend_and_enrol_again(database: Database) -> None:
     with database.transaction() as connection:
-        store.enrol_party(connection, "device", "counter-1", KEY)
-        key = store.party_key(connection, "device", "counter-1")
+        parties.enrol_party(connection, "device", "counter-1", KEY)
+        key = parties.party_key(connection, "device", "counter-1")
         assert key.raw == KEY
-        assert store.device_by_key_id(connection, key.key_id) == key
-        store.suspend_party(connection, "device", "counter-1")
-        assert store.device_by_key_id(connection, key.key_id) is None
+        assert parties.device_by_key_id(connection, key.key_id) == key
+        parties.suspend_party(connection, "device", "counter-1")
+        assert parties.device_by_key_id(connection, key.key_id) is None
         with pytest.raises(Refused):
-            store.party_key(connection, "device", "counter-1")
-        store.enrol_party(connection, "device", "counter-1", KEY)
-        assert store.party_key(connection, "device", "counter-1") == key
+            parties.party_key(connection, "device", "counter-1")
+        parties.enrol_party(connection, "device", "counter-1", KEY)
+        assert parties.party_key(connection, "device", "counter-1") == key
 
 
 def test_a_name_keeps_its_key(database: Database) -> None:
     with database.transaction() as connection:
-        store.enrol_party(connection, "device", "counter-1", KEY)
-        store.suspend_party(connection, "device", "counter-1")
+        parties.enrol_party(connection, "device", "counter-1", KEY)
+        parties.suspend_party(connection, "device", "counter-1")
         with pytest.raises(SessionConflict):
-            store.enrol_party(connection, "device", "counter-1", OTHER_KEY)
+            parties.enrol_party(connection, "device", "counter-1", OTHER_KEY)
         with pytest.raises(Refused):
-            store.party_key(connection, "device", "counter-1")
+            parties.party_key(connection, "device", "counter-1")
 
 
 def test_an_issuer_is_no_device(database: Database) -> None:
     with database.transaction() as connection:
-        store.enrol_party(connection, "issuer", "counter-1", KEY)
-        issuer = store.party_key(connection, "issuer", "counter-1")
-        assert store.device_by_key_id(connection, issuer.key_id) is None
+        parties.enrol_party(connection, "issuer", "counter-1", KEY)
+        issuer = parties.party_key(connection, "issuer", "counter-1")
+        assert parties.device_by_key_id(connection, issuer.key_id) is None
         with pytest.raises(Refused):
-            store.party_key(connection, "device", "counter-1")
+            parties.party_key(connection, "device", "counter-1")
 
 
 @pytest.mark.parametrize("kind", ["device", "issuer"])
-def test_nobody_unknown_is_suspended(database: Database, kind: store.PartyKind) -> None:
+def test_nobody_unknown_is_suspended(database: Database, kind: parties.PartyKind) -> None:
     with pytest.raises(SessionConflict), database.transaction() as connection:
-        store.suspend_party(connection, kind, "nobody")
+        parties.suspend_party(connection, kind, "nobody")
 
 
 def test_outcomes_are_counted_by_day(database: Database) -> None:
     day = 24 * 3600
     with database.transaction() as connection:
         for now, outcome in ((0, "MATCH"), (day - 1, "MATCH"), (day, "MATCH"), (5, "NO_MATCH")):
-            store.count_outcome(connection, outcome, now)
+            totals.count_outcome(connection, outcome, now)
         rows = connection.execute(metadata.tables["outcome_counters"].select()).all()
     assert {tuple(row) for row in rows} == {(0, "MATCH", 2), (1, "MATCH", 1), (0, "NO_MATCH", 1)}
 
 
 def test_liveness_totals_add_up_by_day(database: Database) -> None:
     with database.transaction() as connection:
-        store.count_liveness(connection, {"passed": 1, "attempts": 2}, 5)
-        store.count_liveness(connection, {"passed": 1, "attempts": 3, "wrong-action": 2}, 6)
-        store.count_liveness(connection, {"passed": 1}, 24 * 3600)
-        assert store.liveness_totals(connection) == [
+        totals.count_liveness(connection, {"passed": 1, "attempts": 2}, 5)
+        totals.count_liveness(connection, {"passed": 1, "attempts": 3, "wrong-action": 2}, 6)
+        totals.count_liveness(connection, {"passed": 1}, 24 * 3600)
+        assert totals.liveness_totals(connection) == [
             (0, "attempts", 5),
             (0, "passed", 2),
             (0, "wrong-action", 2),
@@ -189,18 +189,18 @@ def test_liveness_totals_add_up_by_day(database: Database) -> None:
 
 def test_only_texts_that_exist_can_be_consented_to(database: Database) -> None:
     with database.transaction() as connection:
-        assert store.has_consent_text(connection, 1)
-        assert not store.has_consent_text(connection, 2)
+        assert sessions.has_consent_text(connection, 1)
+        assert not sessions.has_consent_text(connection, 2)
 
 
 def test_a_record_id_is_used_once(database: Database) -> None:
-    row = store.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 5)
+    row = records.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 5)
     with database.transaction() as connection:
-        store.add_record(connection, row)
-        assert store.find_record(connection, bytes(16)) == row
-        assert store.find_record(connection, bytes(15) + b"\1") is None
+        records.add_record(connection, row)
+        assert records.find_record(connection, bytes(16)) == row
+        assert records.find_record(connection, bytes(15) + b"\1") is None
     with pytest.raises(Unavailable), database.transaction() as connection:
-        store.add_record(connection, row)
+        records.add_record(connection, row)
 
 
 # PostgreSQL
@@ -245,34 +245,34 @@ class _Compiling:
 
 def test_every_query_compiles_for_postgresql() -> None:
     connection: Any = _Compiling()
-    session = store.SessionRow(bytes(16), "OPEN", "d", "i", "p", 1, KEY, 1, 2)
-    record = store.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 5)
-    store.add_session(connection, session)
-    store.find_session(connection, bytes(16))
-    store.move_session(connection, bytes(16), "OPEN", "EVALUATING", submission_digest=KEY)
-    store.prolong_session(connection, bytes(16), 9)
-    store.remove_expired_sessions(connection, 5)
-    store.add_record(connection, record)
-    store.find_record(connection, bytes(16))
-    store.count_outcome(connection, "MATCH", 5)
-    store.count_liveness(connection, {"attempts": 2}, 5)
-    store.liveness_totals(connection)
-    store.enrol_party(connection, "device", "d", KEY)
-    store.add_admin_action(connection, b"action")
-    store.list_admin_actions(connection)
-    store.all_records(connection)
-    store.count_live_matches(connection, [KEY], 5)
-    store.has_activation(connection, KEY)
+    session = sessions.SessionRow(bytes(16), "OPEN", "d", "i", "p", 1, KEY, 1, 2)
+    record = records.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 5)
+    sessions.add_session(connection, session)
+    sessions.find_session(connection, bytes(16))
+    sessions.move_session(connection, bytes(16), "OPEN", "EVALUATING", submission_digest=KEY)
+    sessions.prolong_session(connection, bytes(16), 9)
+    sessions.remove_expired_sessions(connection, 5)
+    records.add_record(connection, record)
+    records.find_record(connection, bytes(16))
+    totals.count_outcome(connection, "MATCH", 5)
+    totals.count_liveness(connection, {"attempts": 2}, 5)
+    totals.liveness_totals(connection)
+    parties.enrol_party(connection, "device", "d", KEY)
+    parties.add_admin_action(connection, b"action")
+    parties.list_admin_actions(connection)
+    records.all_records(connection)
+    records.count_live_matches(connection, [KEY], 5)
+    records.has_activation(connection, KEY)
     with pytest.raises(Refused):
-        store.require_party(connection, "agent", "a")
+        parties.require_party(connection, "agent", "a")
     with pytest.raises(SessionConflict):
-        store.suspend_party(connection, "device", "d")
+        parties.suspend_party(connection, "device", "d")
     with pytest.raises(Refused):
-        store.party_key(connection, "device", "d")
-    store.device_by_key_id(connection, KEY)
-    store.reader_by_key_id(connection, KEY)
-    store.list_parties(connection)
-    store.has_consent_text(connection, 1)
+        parties.party_key(connection, "device", "d")
+    parties.device_by_key_id(connection, KEY)
+    parties.reader_by_key_id(connection, KEY)
+    parties.list_parties(connection)
+    sessions.has_consent_text(connection, 1)
     text = "\n".join(connection.statements)
     assert "ON CONFLICT (day, outcome) DO UPDATE SET count = (outcome_counters.count +" in text
     assert "ON CONFLICT (day, measure) DO UPDATE SET total = (liveness_counters.total +" in text
@@ -281,15 +281,17 @@ def test_every_query_compiles_for_postgresql() -> None:
 
 
 def test_every_function_of_the_repositories_is_compiled_above() -> None:
-    functions = {
-        name
-        for name, value in vars(store).items()
-        if callable(value) and getattr(value, "__module__", "") == store.__name__ and name[0] != "_"
-    } - {"SessionRow", "RecordRow"}
     import inspect
 
+    functions = {
+        f"{module.__name__.rpartition('.')[2]}.{name}"
+        for module in (parties, records, sessions, totals)
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
+    }
+    assert len(functions) > 20
     source = inspect.getsource(test_every_query_compiles_for_postgresql)
-    assert {name for name in functions if f"store.{name}(" not in source} == set()
+    assert {name for name in functions if f"{name}(" not in source} == set()
 
 
 def test_tables_and_indexes_compile_for_postgresql() -> None:

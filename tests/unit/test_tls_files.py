@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.cli import devca
-from gateway.wire.host.tls import ClientTls, ServerTls, TlsMisconfigured
+from gateway.host.tls import ClientTls, ServerTls, TlsMisconfigured
 
 
 def test_an_encrypted_key_is_refused_and_nobody_is_asked(tmp_path: Path) -> None:

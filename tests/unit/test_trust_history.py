@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from gateway.host import keystore
+from gateway.host.keyfile import KeyFileError
 from gateway.wire.admin import next_action
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.host import keystore
-from gateway.wire.host.keyfile import KeyFileError
 from keys import ceremony, enrolment
 from keys.app import create_app
 from keys.audits import AuditLedger
@@ -297,7 +297,7 @@ import os, resource, signal, sys
 from pathlib import Path
 from keys import enrolment
 from keys.config import AuthoritySettings
-from gateway.wire.host import keyfile
+from gateway.host import keyfile
 
 directory, party, steps, limit = sys.argv[1:]
 settings = AuthoritySettings(

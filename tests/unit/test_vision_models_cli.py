@@ -13,8 +13,8 @@ from tests.faces_data import pipeline
 
 def _run(*arguments: str) -> int:
     parser = argparse.ArgumentParser(prog="sealmatch")
-    models.add_parser(parser.add_subparsers(required=True))
-    args = parser.parse_args(["models", *arguments])
+    models.configure(parser)
+    args = parser.parse_args(arguments)
     status: int = args.run(args)
     return status
 

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from gateway.host import keystore
+from gateway.host.keyfile import KeyFileError
 from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.cosignature import check_signed
 from gateway.translog.note import Kind, NoteKey
 from gateway.translog.witnessing import AddCheckpoint, cosignatures
 from gateway.wire.errors import MalformedMessage, TooManyRequests, Unavailable
-from gateway.wire.host import keystore
-from gateway.wire.host.keyfile import KeyFileError
 from gateway.witness import cli, rate
 from gateway.witness.app import create_app
 from gateway.witness.config import WitnessSettings
-from gateway.witness.keys import initialise, read_keys
+from gateway.witness.custody import initialise, read_keys
 from gateway.witness.logs import KnownLogs
 from gateway.witness.rate import RateLimit
 from tests.support.parties import NOW, Clock

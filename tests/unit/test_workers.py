@@ -14,7 +14,7 @@ import pytest
 
 from gateway.he.engine import EngineName
 from gateway.he.evaluation import Inputs
-from gateway.he.isolation import Limits
+from gateway.host.isolation import Limits
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.wire.errors import MalformedMessage, SessionNotFound, Unavailable
 from gateway.wire.evaluation import DecisionResponse, MaskedValues, ProductRequest, SharesRequest

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.attack.deployment import Site, prepare
+from gateway.lab.attack.deployment import Site, prepare
 from tests.support.settings import inherited
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.attack.deployment import Site
+from gateway.lab.attack.deployment import Site
 from tests.support.attacks import BY_THE_COUNTER, recovers_nothing, succeeds, successes
 
 NAMES = ("curious-authority", "malicious-authority", "authority-and-device")

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from gateway.attack import enumerator
-from gateway.attack.catalogue import ATTACKERS, DEFENCES, attackers_stopped_by
-from gateway.attack.deployment import Site
-from gateway.attack.report import Progress, Report
-from gateway.attack.weakened import _WEAKENINGS, replace
-from gateway.cli.main import main
+from gateway.lab.attack import enumerator
+from gateway.lab.attack.catalogue import ATTACKERS, DEFENCES, attackers_stopped_by
+from gateway.lab.attack.deployment import Site
+from gateway.lab.attack.report import Progress, Report
+from gateway.lab.attack.weakened import _WEAKENINGS, replace
+from gateway.main import main
 from tests.support.attacks import BY_THE_COUNTER, SUCCESSES, TRIES
 
 

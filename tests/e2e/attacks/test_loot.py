@@ -5,14 +5,14 @@ import time
 
 import pytest
 
-from gateway.attack import thief_search
-from gateway.attack.counter import Counter
-from gateway.attack.deployment import Site
-from gateway.attack.disk_thief import _registered
-from gateway.attack.report import Report
-from gateway.attack.spying_authority import authority_secrets
-from gateway.audit.findings import Report as Findings
 from gateway.he.frame import template_values
+from gateway.lab.attack import thief_search
+from gateway.lab.attack.counter import Counter
+from gateway.lab.attack.deployment import Site
+from gateway.lab.attack.disk_thief import _registered
+from gateway.lab.attack.report import Report
+from gateway.lab.attack.spying_authority import authority_secrets
+from gateway.lab.leaks.findings import Report as Findings
 from tests.support.attacks import BY_THE_COUNTER, recovers_nothing, succeeds, successes
 
 NAMES = ("disk-thief",)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.cli.local import LocalDeployment
 from gateway.cli.pack import gateway_settings, model_of, open_pack
+from gateway.lab.deployment.local import LocalDeployment
 from gateway.vision.pipeline import FacePipeline
 from tests.support.counter import Counter
 from tests.support.settings import inherited

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.local import LocalDeployment
 from gateway.cli.pack import gateway_settings, open_pack
+from gateway.lab.deployment.local import LocalDeployment
 from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
 from gateway.vision.errors import VisionError

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.local import LocalDeployment
-from gateway.cli.main import main
 from gateway.cli.pack import model_of, open_pack
+from gateway.lab.deployment.local import LocalDeployment
+from gateway.main import main
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
 from tests.support.commands import (

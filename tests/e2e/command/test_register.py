@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gateway.cli.local import LocalDeployment
-from gateway.cli.local_servers import Directories
+from gateway.lab.deployment.local import LocalDeployment
+from gateway.lab.deployment.servers import Directories
 from gateway.store.database import Database
 from gateway.wire import cbor
 from gateway.wire.dealing import DEALING_BYTES

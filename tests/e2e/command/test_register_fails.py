@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.local import LocalDeployment
-from gateway.cli.main import main
+from gateway.host.keyfile import create_signing_key
+from gateway.lab.deployment.local import LocalDeployment
+from gateway.main import main
 from gateway.wire.cose import SigningKey
-from gateway.wire.host.keyfile import create_signing_key
 from tests.support.commands import (
     FAILURE,
     INCONCLUSIVE,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gateway.he.interval import deal
+from gateway.host.clock import unix_time
 from gateway.wire.dealing import AUTHORITY, GATEWAY
-from gateway.wire.host.clock import unix_time
 from gateway.wire.ids import KeyId, SessionId, digest_of
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import DATA_PRIMES, T

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
+from gateway.host.clock import unix_time
 from gateway.wire.cose import SigningKey
-from gateway.wire.host.clock import unix_time
 from gateway.wire.requests import host_of, sign_request
 from tests.support.counter import Counter
 from tests.support.drafts import Opened, session_request

@@ -1,0 +1,103 @@
+"""What an enrolled counter works with, from the trust file that names its keys."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from gateway.client.gateway_client import GatewayClient
+from gateway.client.registration import CounterIdentity, RegistrationClient
+from gateway.he.engine import default_engine
+from gateway.host.clock import unix_time
+from gateway.host.keyfile import load_signing_key, read_secret
+from gateway.host.tls import ClientTls
+from gateway.issuer.caps import AssertionCaps
+from gateway.issuer.issuer import Model, Pins, TemplateIssuer
+from gateway.proofs.trust import Counter, TrustFile, UnusableTrustFile
+from gateway.wire.cose import SigningKey
+
+TIMEOUT_SECONDS = 90
+"""Longer than the gateway tries to reach its authority."""
+
+
+@dataclass(frozen=True)
+class CounterLine:
+    """A counter's device, and its connection to the gateway."""
+
+    device: SigningKey
+    gateway: GatewayClient
+    transport: httpx.Client = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything a counter needs to run registrations."""
+
+    client: RegistrationClient
+    transport: httpx.Client = field(repr=False)
+
+
+def counter_line(trust_path: Path, trust: TrustFile) -> CounterLine:
+    """Connect in the name of the device that the trust file names.
+
+    Raises:
+        UnusableTrustFile: the file names no counter.
+        KeyFileError: a key file is missing, damaged or open to others.
+    """
+    counter = _counter(trust)
+    device = load_signing_key(trust_path.parent / counter.device_key_file, counter.device)
+    transport = gateway_transport(trust_path, trust, TIMEOUT_SECONDS)
+    client = GatewayClient(transport, trust.gateways[0].url, device, unix_time)
+    return CounterLine(device, client, transport)
+
+
+def gateway_transport(trust_path: Path, trust: TrustFile, seconds: float) -> httpx.Client:
+    """Connections to the pinned gateway, under the CA of the trust file where it names one."""
+    ca_file = trust.gateways[0].ca_file
+    tls = None if ca_file is None else ClientTls(trust_path.parent / ca_file)
+    return httpx.Client(
+        timeout=seconds, trust_env=False, verify=True if tls is None else tls.context()
+    )
+
+
+def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> Session:
+    """Set up a counter that registers.
+
+    Raises:
+        UnusableTrustFile, KeyFileError: as ``counter_line``.
+        Unavailable: its file of assertion counters cannot be opened.
+    """
+    counter, base, pinned = _counter(trust), trust_path.parent, trust.gateways[0]
+    authority = trust.authorities[0].party
+    pins = Pins(
+        trust.authority_key(authority),
+        pinned.party,
+        pinned.sealing,
+        trust.authority_sealing(authority),
+    )
+    site_salt = read_secret(base / counter.site_salt_file, 32)
+    issuer = TemplateIssuer(
+        load_signing_key(base / counter.issuer_key_file, counter.issuer),
+        site_salt,
+        pins,
+        model,
+        default_engine(),
+        AssertionCaps(base / counter.assertions_file, site_salt, counter.assertions_per_document),
+    )
+    line = counter_line(trust_path, trust)
+    client = RegistrationClient(
+        line.gateway,
+        issuer,
+        CounterIdentity(line.device, counter.agent, counter.outlet),
+        trust,
+        model,
+        default_engine(),
+        unix_time,
+    )
+    return Session(client, line.transport)
+
+
+def _counter(trust: TrustFile) -> Counter:
+    if trust.counter is None:
+        raise UnusableTrustFile("the trust file names no enrolled counter to register with")
+    return trust.counter

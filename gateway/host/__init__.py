@@ -1,0 +1,29 @@
+"""What a process of ours stands on: the servers, and in part the counter.
+
+Nothing here is a message; those are in ``gateway.wire``, the only package that is imported.
+
+At the edge of the network:
+
+application  one error table, no framework pages
+http         body limits, correlation, problem bodies
+signed       who sent a request, and the route that serves it
+cli          what both operator commands have in common
+serving      running until Ctrl-C, ready line, operator's log
+tls          certificates; required off loopback
+
+Configuration and secrets at rest and in memory:
+
+settings     file and environment, every field documented
+server_settings    the settings that both servers have
+keyfile      one secret per file, its owner's alone, whole or not at all
+keystore     secrets sealed under a passphrase
+sealed_keys  the operator's ceremonies on those
+party_keys   what a party that signs keeps sealed
+keyring      rotation with overlap
+passphrase   where a passphrase comes from
+memory       core dumps, locks, overwriting
+ledger       a small SQLite file whose units of work are durable or did not happen
+isolation    worker processes, for what touches a peer's words
+clock        the present, in seconds
+crash        named points at which tests kill a process
+"""

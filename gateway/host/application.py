@@ -1,0 +1,149 @@
+"""What the servers' HTTP applications have in common: one error table, no framework pages.
+
+Routes parse, call one service, encode. Errors are raised and translated here, once: each becomes
+the answer of ``gateway.wire.errors.problem_for``, and what a refusal hides goes to the operator's
+log under its correlation id. Refusals wait for a common moment, so that their time hides it too.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.host.http import EdgeHeaders, json_response, problem_response
+from gateway.wire import errors
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def new_application(
+    title: str, version: str, log: logging.Logger, lifespan: Lifespan, refusal_ms: int = 0
+) -> FastAPI:
+    """A FastAPI application with the product's error handling and edge headers.
+
+    Args:
+        refusal_ms: refusals are answered a multiple of this after their request came; 0: at once.
+    """
+    app = FastAPI(
+        title=title,
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.add_middleware(OwnFaults, log=log)
+    app.add_middleware(EdgeHeaders)
+
+    @app.exception_handler(errors.SealmatchError)
+    async def known(request: Request, error: errors.SealmatchError) -> Response:
+        problem = errors.problem_for(error)
+        detail = error.detail if isinstance(error, errors.Refused) else str(error)
+        level = logging.ERROR if problem.status >= errors.INTERNAL.status else logging.INFO
+        log.log(level, "%s %s: %s", _correlator(request), problem.code, detail)
+        if isinstance(error, errors.Refused) and refusal_ms:
+            error.__traceback__ = None  # lets go of the request's body, while it waits
+            await asyncio.sleep(_until_next(request.state.arrived, refusal_ms / 1000))
+        return problem_response(problem)
+
+    @app.exception_handler(HTTPException)
+    async def routing(_: Request, error: HTTPException) -> Response:
+        problem = {404: errors.NOT_FOUND, 405: errors.METHOD_NOT_ALLOWED}.get(
+            error.status_code, errors.INVALID
+        )
+        answer = problem_response(problem)
+        if allow := (error.headers or {}).get("Allow"):
+            answer.headers["allow"] = allow
+        return answer
+
+    return app
+
+
+class Health(BaseModel):
+    """The server answers."""
+
+    status: Literal["ok"] = Field(description="Always the same.")
+
+
+def add_health(app: FastAPI, path: str, **described: Any) -> None:
+    """Let a supervisor ask whether the server answers.
+
+    Args:
+        described: what FastAPI is told of the route.
+    """
+
+    @app.get(path, **described)
+    async def health() -> Response:
+        return json_response(Health(status="ok").model_dump())
+
+
+@asynccontextmanager
+async def swept(sweep: Callable[[], object], seconds: float) -> AsyncIterator[None]:
+    """Within the block, ``sweep`` runs in a thread at this interval; storage that fails is tried
+    again at the next turn."""
+
+    async def turn() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            with suppress(errors.Unavailable):
+                await run_in_threadpool(sweep)
+
+    sweeper = asyncio.create_task(turn())
+    try:
+        yield
+    finally:
+        sweeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await sweeper
+
+
+class OwnFaults:
+    """ASGI middleware: an error of ours is a plain 500, and its type alone reaches the log.
+
+    Left to the server, a traceback would be logged with the values in its message.
+    """
+
+    def __init__(self, app: ASGIApp, log: logging.Logger) -> None:
+        self._app = app
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def note_start(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_start)
+        except Exception as error:  # noqa: BLE001  the last line of defence
+            correlator = scope.get("state", {}).get("correlator", "-")
+            self._log.error("%s INTERNAL: %s", correlator, type(error).__name__)
+            if not started:
+                await problem_response(errors.INTERNAL)(scope, receive, send)
+
+
+def _until_next(arrived: float, period: float) -> float:
+    """Seconds until the next multiple of ``period`` after ``arrived``."""
+    passed = time.monotonic() - arrived
+    return math.ceil(passed / period) * period - passed
+
+
+def _correlator(request: Request) -> str:
+    return str(getattr(request.state, "correlator", "-"))

@@ -1,0 +1,183 @@
+"""What the servers' operator commands have in common: settings, key ceremonies, exit status.
+
+Exit status: 0 done, 1 failure with a line on stderr, 2 usage.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from gateway.host import memory
+from gateway.host.server_settings import HostSettings
+from gateway.host.serving import operator_log, serve
+from gateway.wire.errors import CallerMisuse, SealmatchError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    Subcommands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_MAX_TABLE_BYTES = 16 * 2**20
+
+S = TypeVar("S", bound=HostSettings)
+
+Run = Callable[[argparse.Namespace, S], int]
+
+FAILURES = (SealmatchError, OSError, ValueError)
+"""What an operator is told in one line."""
+
+
+class CommandFailed(SealmatchError):
+    """An operator command failed; the text is what it says about it."""
+
+
+class OperatorCommand(Generic[S]):
+    """A server's own command with its subcommands, each of which gets the settings."""
+
+    def __init__(
+        self,
+        prog: str,
+        description: str,
+        settings: type[S],
+        overriding: Sequence[str],
+        parser: argparse.ArgumentParser | None = None,
+    ) -> None:
+        """
+        Args:
+            overriding: settings that have an option of their own, which wins.
+            parser: another command's, under which this one stands; otherwise its own.
+        """
+        self._prog = prog
+        self._settings = settings
+        self._overriding = overriding
+        self._parser = parser or argparse.ArgumentParser(prog=prog)
+        self._parser.description = description
+        self._parser.epilog = "Settings (file, then environment):\n\n" + settings.describe()
+        self._parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        self._parser.add_argument(
+            "--config", type=Path, metavar="FILE", help="TOML file of settings"
+        )
+        for name in overriding:
+            self._parser.add_argument(
+                _option(name), metavar=name.rsplit("_", 1)[-1].upper(), help=f"overrides {name}"
+            )
+        self._commands = self._parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(
+        self, name: str, run: "Run[S]", text: str, among: "Subcommands | None" = None
+    ) -> argparse.ArgumentParser:
+        """A subcommand; its own arguments are added to what is returned."""
+        sub = (among or self._commands).add_parser(name, help=text, description=text)
+        # Accepted after the command as well; absent there, the value before it stays.
+        sub.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        for option in map(_option, self._overriding):
+            sub.add_argument(option, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        sub.set_defaults(run=partial(self._run, run), command=run)
+        return sub
+
+    def group(self, name: str, text: str) -> "Subcommands":
+        """Subcommands below a word."""
+        parser = self._commands.add_parser(name, help=text)
+        return parser.add_subparsers(required=True, metavar="VERB")
+
+    def add_keys(
+        self, making: str, showing: str, init: "Run[S]", show: "Run[S]", rotate_signing: "Run[S]"
+    ) -> "tuple[Subcommands, Subcommands]":
+        """The key ceremonies. Returns the groups ``keys`` and ``keys rotate``."""
+        self.add("init", init, f"the same as keys init: {making}")
+        self.add("show", show, f"the same as keys show: {showing}")
+        verbs = self.group("keys", "the server's own keys")
+        self.add("init", init, making, verbs)
+        self.add("show", show, showing, verbs)
+        rotate = verbs.add_parser("rotate", help="replace a key, with an overlap")
+        kinds = rotate.add_subparsers(required=True, metavar="KEY")
+        staging = "stage the next signing key, for everyone to pin"
+        signing = self.add("signing", rotate_signing, staging, kinds)
+        activating = "sign with the staged key; the old one is dropped"
+        signing.add_argument("--activate", action="store_true", help=activating)
+        return verbs, kinds
+
+    def main(self, arguments: Sequence[str] | None) -> int:
+        """Run one command and return its exit status."""
+        options = self._parser.parse_args(arguments)
+        try:
+            return int(options.run(options))
+        except FAILURES as error:
+            print(self._failure(error), file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            return 0
+
+    def output(self, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+        """Run one command as a part of another program, and return what it prints.
+
+        The keys that it opens are in that program's memory, which stays as inspectable as it is.
+
+        Raises:
+            CommandFailed: the exit status would not be 0; the text is the line on stderr.
+        """
+        options = self._parser.parse_args(arguments)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                status = int(options.command(options, self._read(options, environment)))
+        except FAILURES as error:
+            raise CommandFailed(self._failure(error)) from None
+        if status:
+            raise CommandFailed(f"{self._prog}: {status}")
+        return printed.getvalue()
+
+    def _run(self, run: "Run[S]", options: argparse.Namespace) -> int:
+        settings = self._read(options, os.environ)
+        memory.protect("off", inspectable=settings.inspectable)
+        return run(options, settings)
+
+    def _failure(self, error: Exception) -> str:
+        return f"{self._prog}: {error}"
+
+    def _read(self, options: argparse.Namespace, environment: Mapping[str, str]) -> S:
+        given = {name: getattr(options, name) for name in self._overriding}
+        prefix = self._settings.prefix
+        own = {f"{prefix}_{n}".upper(): value for n, value in given.items() if value is not None}
+        return self._settings.read(options.config, {**environment, **own})
+
+
+def run_server(name: str, create_app: "Callable[[S], ASGIApp]", settings: S) -> int:
+    """Serve until Ctrl-C, with the operator's log on stderr.
+
+    Raises:
+        TlsMisconfigured: before any key is opened.
+        SealmatchError: the application, or the address, cannot be had.
+    """
+    operator_log()
+    memory.protect(settings.lock_memory, inspectable=settings.inspectable)
+    tls = settings.tls
+    serve(create_app(settings), name, settings.host, settings.port, tls)
+    return 0
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def read_table(file: Path) -> list[tuple[int, list[str]]]:
+    """Lines of a text file with their numbers, each as its words; empty ones are left out.
+
+    Raises:
+        CallerMisuse: too long, or not text.
+        OSError: unreadable.
+    """
+    with file.open("rb") as opened:
+        content = opened.read(_MAX_TABLE_BYTES + 1)
+    if len(content) > _MAX_TABLE_BYTES:
+        raise CallerMisuse(f"{file.name} is too long")
+    try:
+        lines = content.decode().splitlines()
+    except UnicodeDecodeError:
+        raise CallerMisuse(f"{file.name} is not a text") from None
+    return [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]

@@ -1,0 +1,270 @@
+"""Homomorphic work on a peer's input runs in processes that may die.
+
+The canonical decoder admits no malformed word. But SEAL, which works on the words, is C++ fed by
+strangers. So this work happens in worker processes that have limits on memory and time and no core
+dumps, and that end with their parent. A worker that dies, hangs, outgrows its limit or answers what
+its method never answers is replaced. The call that it served fails; the server goes on.
+
+Parent and worker exchange deterministic CBOR over a pipe, never pickles: a worker that an input
+has taken over must not be able to run code in its parent. Arguments and results are bytes,
+integers, texts and lists of them. Each caller reads its result strictly, and no text of a worker
+reaches a peer.
+"""
+
+import contextlib
+import importlib
+import multiprocessing
+import queue
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from types import ModuleType
+from typing import Any, Final, Protocol, TypeVar
+
+from gateway.host.memory import protect, without_caches
+from gateway.wire import cbor
+from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused, Unavailable
+
+_START_SECONDS: Final = 60
+_ANSWER_BYTES: Final = 4 * 1024 * 1024
+_TEXT: Final = 200
+"""Characters of the longest reason that a worker gives for a refusal."""
+
+OK, MALFORMED, REFUSED, FAILED = "ok", "malformed", "refused", "failed"
+
+V = TypeVar("V")
+Read = Callable[[Any], V]
+"""Checks what a worker answered. Raises ``ValueError`` or ``MalformedMessage`` for all else."""
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+def octets(length: int) -> Read[bytes]:
+    """So many bytes."""
+
+    def read(value: Any) -> bytes:
+        if not isinstance(value, bytes) or len(value) != length:
+            raise ValueError("not so many bytes")
+        return value
+
+    return read
+
+
+def pair(below: int) -> Read[tuple[int, int]]:
+    """Two integers from 0 up to a bound."""
+
+    def read(value: Any) -> tuple[int, int]:
+        if not isinstance(value, list) or [type(one) for one in value] != [int, int]:
+            raise ValueError("not two integers")
+        first, second = value
+        if not (0 <= first < below and 0 <= second < below):
+            raise ValueError("an integer is out of its bounds")
+        return first, second
+
+    return read
+
+
+class Workshop(Protocol):
+    """What runs inside a worker: methods named by the calls, over CBOR values."""
+
+    def __getattr__(self, name: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one worker may use."""
+
+    memory_bytes: int
+    """Address space, code and libraries included (about 1 GiB of it unused)."""
+    seconds: float
+    """Wall time of one call, after which the worker is killed."""
+
+
+class Worker:
+    """One process. One call at a time: the pool hands it to one thread."""
+
+    def __init__(self, workshop: str, limits: Limits) -> None:
+        self._workshop = workshop
+        self._limits = limits
+        self.generation = 0
+        """Grows when the process is replaced: what it held is gone."""
+        self._start()
+
+    def call(self, method: str, *arguments: Any, read: Read[Any] = _anything) -> Any:
+        """Run one method of the workshop.
+
+        Args:
+            read: takes what the method answers, and nothing else.
+
+        Raises:
+            MalformedMessage, Refused: as the method did.
+            Unavailable: the worker died, hung or failed, or answered what ``read`` does not take;
+                it has been replaced.
+        """
+        try:
+            self._pipe.send_bytes(cbor.encode([method, list(arguments)]))
+            if not self._pipe.poll(self._limits.seconds):
+                raise TimeoutError
+            status, value = _answer(self._pipe.recv_bytes(_ANSWER_BYTES))
+            if status == OK:
+                return read(value)
+        except (OSError, EOFError, TimeoutError, MalformedMessage, ValueError):
+            self.replace()
+            raise Unavailable("the evaluation was ended; open a new session") from None
+        if status == MALFORMED:
+            raise MalformedMessage("what was to be evaluated is not a valid encoding")
+        raise Refused(value)
+
+    def replace(self) -> None:
+        """Kill the process and start another."""
+        self.stop()
+        self.generation += 1
+        self._start()
+
+    def stop(self) -> None:
+        """Kill the process."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process: SpawnProcess = context.Process(
+            target=_main,
+            args=(theirs, self._workshop, self._limits.memory_bytes),
+            daemon=True,
+            name="sealmatch-worker",
+        )
+        with _without_our_command(), without_caches():
+            self._process.start()
+        theirs.close()
+        if not self._pipe.poll(_START_SECONDS) or self._pipe.recv_bytes(_ANSWER_BYTES) != b"ready":
+            self.stop()
+            raise Unavailable("a worker process does not start")
+
+
+class WorkerPool:
+    """A fixed number of workers, replaced when they die."""
+
+    def __init__(self, workshop: str, count: int, limits: Limits) -> None:
+        """Describe the workers; ``start`` starts them.
+
+        Args:
+            workshop: ``module:function`` that makes the workshop inside a worker.
+        """
+        self._describe = (workshop, limits)
+        self._count = count
+        self.workers: list[Worker] = []
+        self._patience = 2 * limits.seconds
+        self._locks = [threading.Lock() for _ in range(count)]
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for index in range(count):
+            self._free.put(index)
+
+    def start(self) -> None:
+        """Start the workers.
+
+        Raises:
+            Unavailable: one does not start.
+        """
+        for _ in range(self._count):
+            self.workers.append(Worker(*self._describe))
+
+    def take(self) -> int:
+        """Wait for a worker of one's own: nobody else takes it until ``give_back``.
+
+        Raises:
+            Unavailable: all are busy for longer than a call may take.
+        """
+        try:
+            return self._free.get(timeout=self._patience)
+        except queue.Empty:
+            raise Unavailable("the server is busy; try again later") from None
+
+    def give_back(self, index: int) -> None:
+        self._free.put(index)
+
+    @contextmanager
+    def on(self, index: int) -> Iterator[Worker]:
+        """One particular worker, held by this thread for a call; not together with ``take``."""
+        with self._locks[index]:
+            yield self.workers[index]
+
+    def stop(self) -> None:
+        """Kill all workers."""
+        while self.workers:
+            self.workers.pop().stop()
+
+
+_starting = threading.Lock()
+
+
+@contextmanager
+def _without_our_command() -> Iterator[None]:
+    """A process started within this context imports its workshop, and not the server's command.
+
+    ``multiprocessing`` makes a new process import its parent's main module once more. For a server
+    that brings its web framework and its database, which no worker needs.
+    """
+    with _starting:
+        ours = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = ours
+
+
+def _answer(data: bytes) -> tuple[str, Any]:
+    """Status and value. Raises ``ValueError`` for a failure, or for what no worker of ours says."""
+    answer = cbor.decode(data)
+    if not isinstance(answer, list) or len(answer) != 2:
+        raise ValueError("not an answer")
+    status, value = answer
+    if status == OK:
+        return OK, value
+    if status not in (MALFORMED, REFUSED) or not isinstance(value, str):
+        raise ValueError("not an answer")
+    if len(value) > _TEXT or not value.isprintable():  # it goes to the operator's log
+        raise ValueError("not a text of ours")
+    return status, value
+
+
+def _main(pipe: Connection, workshop: str, memory_bytes: int) -> None:
+    """The worker's loop. It ends when the parent's end of the pipe does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    protect("off")
+    module, _, function = workshop.partition(":")
+    shop = getattr(importlib.import_module(module), function)()
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    pipe.send_bytes(b"ready")
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            pipe.send_bytes(cbor.encode(_serve(shop, pipe.recv_bytes())))
+
+
+def _serve(shop: Workshop, request: bytes) -> list[Any]:
+    method, arguments = cbor.decode(request)
+    if method.startswith("_"):
+        return [FAILED, "CallerMisuse"]
+    try:
+        return [OK, getattr(shop, method)(*arguments)]
+    except MalformedMessage as error:
+        return [MALFORMED, str(error)]
+    except Refused as error:
+        return [REFUSED, error.detail]
+    except (CallerMisuse, MemoryError, RuntimeError, ValueError) as error:
+        return [FAILED, type(error).__name__]

@@ -1,0 +1,112 @@
+"""The settings that servers share."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from gateway.host.keystore import MAX_MEMORY_KIB, MIN_MEMORY_KIB, Cost
+from gateway.host.memory import LockMemory
+from gateway.host.settings import BadConfiguration, Settings
+from gateway.host.tls import ServerTls, server_tls
+from gateway.wire.errors import CallerMisuse
+from gateway.wire.requests import host_of
+
+Port = Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 picks one.")]
+
+
+class HostSettings(Settings):
+    """Where a server listens, and how its keys open."""
+
+    port: Port
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    tls_certificate: Path | None = Field(
+        default=None, description="TLS certificate chain (PEM). Required off loopback."
+    )
+    tls_key: Path | None = Field(default=None, description="Key of the TLS certificate (PEM).")
+    tls_client_ca: Path | None = Field(
+        default=None, description="Answer only clients with a certificate of this CA (PEM)."
+    )
+    passphrase_file: Path | None = Field(
+        default=None,
+        description="File with the keystore's passphrase, mode 0600. Without it, the systemd "
+        "credential sealmatch-passphrase, then a prompt.",
+    )
+    keystore_mib: int | None = Field(
+        default=None,
+        ge=MIN_MEMORY_KIB // 1024,
+        le=MAX_MEMORY_KIB // 1024,
+        description="MiB that one guess at the passphrase of a new keystore costs; 256 unless set.",
+    )
+    lock_memory: LockMemory = Field(
+        default="try",
+        description="Lock memory, so that it never reaches the swap device: off, try (with a "
+        "warning) or require.",
+    )
+    inspectable: bool = Field(
+        default=False,
+        description="Leave the process's memory readable to its own account, for leak searches.",
+    )
+
+    @property
+    def tls(self) -> ServerTls | None:
+        """Raises ``TlsMisconfigured``, also for plain HTTP off loopback."""
+        return server_tls(self.host, self.tls_certificate, self.tls_key, self.tls_client_ca)
+
+    @property
+    def keystore_cost(self) -> Cost | None:
+        """What a keystore is sealed with; what it costs to open stands in the file."""
+        return None if self.keystore_mib is None else Cost(memory_kib=self.keystore_mib * 1024)
+
+
+class ServerSettings(HostSettings):
+    """Of servers that take signed requests: also where they are reached, and what they may use."""
+
+    public_urls: str = Field(
+        default="",
+        description="Base URLs that senders have for this server, with commas; requests signed "
+        "for another host are refused. Unset: the address it listens on, on loopback also as "
+        "localhost. Needed under a DNS name and behind a proxy, which must pass Host on.",
+    )
+    refusal_ms: int = Field(
+        default=500,
+        ge=0,
+        le=10_000,
+        description="Milliseconds after which a refusal (403) is answered, or a multiple of them: "
+        "its time must not tell its reason. More than any refusal takes.",
+    )
+    max_sessions: int = Field(
+        default=2000,
+        ge=1,
+        le=100_000,
+        description="Open sessions held in memory (about 1 MB each); more are turned away.",
+    )
+    worker_memory: int = Field(
+        default=4 * 2**30, ge=2**30, description="Bytes of address space of a worker process."
+    )
+    worker_seconds: float = Field(
+        default=10, gt=0, le=120, description="Seconds that one piece of its work may take."
+    )
+
+    @property
+    def public_hosts(self) -> frozenset[str]:
+        """Hosts of ``public_urls``. Raises ``BadConfiguration``."""
+        try:
+            return frozenset(host_of(url.strip()) for url in self.public_urls.split(",") if url)
+        except CallerMisuse as error:
+            raise BadConfiguration(f"check the settings: public_urls: {error}") from None
+
+
+class PolicySettings(ServerSettings):
+    """Of servers that sign only what was evaluated under a policy that they accept."""
+
+    policies: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{64}(,[0-9a-f]{64})*)?$",
+        description="SHA-256 of the match policies that it accepts, in hexadecimal, with commas; "
+        "empty: any that is well-formed, and who verifies a receipt looks at the policy's digest.",
+    )
+
+    @property
+    def accepted_policies(self) -> frozenset[str]:
+        return frozenset(filter(None, self.policies.split(",")))

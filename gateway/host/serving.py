@@ -1,0 +1,92 @@
+"""Running a server until Ctrl-C or SIGTERM: one way for both, with a line on stdout when ready.
+
+The line is printed when the server answers: a program that reads it can connect, and need not wait.
+Access logs are off: they would keep who asked when. Core dumps are switched off.
+"""
+
+import logging
+import resource
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.host.tls import ServerTls
+from gateway.wire.errors import SealmatchError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+BACKLOG = 2048
+GRACE_SECONDS = 5
+"""Time that open requests get at shutdown."""
+
+
+class CannotListen(SealmatchError):
+    """The address is in use or not ours."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Bind a listening socket.
+
+    Raises:
+        CannotListen: the address cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    return listener
+
+
+def serve(app: "ASGIApp", name: str, host: str, port: int, tls: ServerTls | None) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        CannotListen: the address cannot be bound.
+        TlsMisconfigured: certificate or key cannot be used.
+    """
+    import uvicorn  # noqa: PLC0415  operator commands start without a web server
+
+    from gateway.host.announced import AnnouncedServer  # noqa: PLC0415  likewise
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    context = None if tls is None else tls.context()
+    listener = bind(host, port)
+    server = AnnouncedServer(
+        uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            lifespan="on",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            h11_max_incomplete_event_size=16 * 1024,
+            ssl_context_factory=None if context is None else lambda *_: context,
+        ),
+        (name, *listener.getsockname()[:2]),
+    )
+    with listener:
+        server.run(sockets=[listener])
+    if not server.started:
+        raise CannotListen(f"the {name} could not start; see its log")
+
+
+def operator_log(level: int = logging.INFO) -> None:
+    """Send the operator's log to stderr, one line per event."""
+    logging.basicConfig(
+        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    for noisy in ("uvicorn.access", "httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def existing_directory(path: Path) -> Path:
+    """Make a private directory if it is not there."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path

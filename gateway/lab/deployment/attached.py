@@ -1,0 +1,34 @@
+"""Runs a module that ends when the process that started it does.
+
+``python -m gateway.lab.deployment.attached MODULE ARGUMENT...``, with a pipe as standard input. The
+pipe ends when the process at its other end does, be it by SIGKILL. Then the module is told to stop,
+as by an operator, and some seconds later the process ends in any case.
+"""
+
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+
+_STOP_SECONDS = 10
+
+
+def main() -> None:
+    """Run the module that the arguments name, with the arguments that follow."""
+    threading.Thread(target=_end_with_the_starter, daemon=True).start()
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+def _end_with_the_starter() -> None:
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_STOP_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

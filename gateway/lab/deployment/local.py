@@ -1,0 +1,141 @@
+"""A deployment on one machine: both servers as separate processes on loopback.
+
+For trying, demonstrating and testing. An auditor is a third server, where one is asked for; without
+one no audits are demanded. Each server gets their own directory, configuration and
+process; each enrols the other's keys through its own operator command, as two operators would.
+The counter's keys (device and issuer) lie beside ``trust.json``. The passphrases that open the
+servers' keystores lie apart from their directories, whose thief gets sealed files.
+"""
+
+from pathlib import Path
+from typing import Self
+
+from gateway.issuer.issuer import Model
+from gateway.lab.deployment.parties import (
+    AGENT,
+    AUDITOR,
+    AUTHORITY,
+    GATEWAY,
+    OUTLET,
+    AuditorParty,
+    AuthorityParty,
+    Certificates,
+    CounterParty,
+    GatewayParty,
+    Party,
+    ReaderParty,
+    ServerParty,
+)
+from gateway.lab.deployment.servers import Directories, Server
+from gateway.proofs.trust import TrustFile
+
+
+class LocalDeployment:
+    """Both servers, running while the ``with`` block does."""
+
+    def __init__(
+        self,
+        root: Path,
+        model: Model,
+        port: int = 0,
+        *,
+        tls: bool = False,
+        audit_one_in: int = 0,
+        **gateway_settings: str,
+    ) -> None:
+        """Describe a deployment in ``root``; an existing one is used again.
+
+        Args:
+            port: the gateway's; the authority takes the next one; 0 lets the system choose both.
+            tls: serve over TLS with a development CA, mutual between gateway and authority.
+            audit_one_in: run an auditor (at the next port but one), to which the authority sends
+                one evaluation in this many, by its coin; 0: none.
+            gateway_settings: further settings of the gateway by field name.
+        """
+        self.directories = places = Directories(root)
+        self._certificates = certificates = Certificates(places.tls) if tls else None
+        authority_port, auditor_port = (port + 1, port + 2) if port else (0, 0)
+        self.authority = AuthorityParty(places, AUTHORITY, authority_port, certificates)
+        self.authority.settings["audit_one_in"] = str(audit_one_in)
+        self.gateway = GatewayParty(places, GATEWAY, port, certificates, model)
+        self.gateway.settings |= gateway_settings
+        self.auditor = (
+            AuditorParty(places, AUDITOR, auditor_port, certificates) if audit_one_in else None
+        )
+        self.counter = CounterParty(places)
+        self.reader = ReaderParty(places)
+        self.trust: TrustFile
+
+    def __enter__(self) -> Self:
+        try:
+            self.prepare()
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def parties(self) -> tuple[ServerParty, ...]:
+        """The servers in the order in which they start."""
+        named = (self.authority, self.auditor, self.gateway)
+        return tuple(party for party in named if party is not None)
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """The authority's process, the auditor's if there is one, the gateway's."""
+        return tuple(party.server for party in self.parties if party.server is not None)
+
+    def stop(self) -> None:
+        """Stop the servers, gateway first."""
+        for party in reversed(self.parties):
+            party.stop()
+
+    def prepare(self) -> None:
+        """Draw keys and let each operator pin the others; an existing deployment's are read."""
+        if self._certificates is not None:
+            self._certificates.prepare()
+        self.gateway.pin_authority(self.authority.name, self.authority.keys)
+        self._enrol()
+
+    def authority_url(self, port: int) -> str:
+        """Where the gateway finds the authority; a demonstration puts an observer in between."""
+        return self.authority.url(port)
+
+    def _start(self) -> None:
+        for party in self.parties:
+            if party is not self.gateway:
+                party.launch()
+        authority_port = self.authority.ready()
+        if self.auditor is not None:
+            url = self.auditor.url(self.auditor.ready())
+            self.gateway.pin_auditor(self.auditor.name, self.auditor.keys, url)
+        self.gateway.settings["authority_url"] = self.authority_url(authority_port)
+        self.gateway.launch()
+        self._write_trust(authority_port, self.gateway.ready())
+
+    def _enrol(self) -> None:
+        gateway = Party("gateway", self.gateway.name, self.gateway.keys.signing)
+        counter, auditors = self.counter.parties, []
+        if self.auditor is not None:
+            auditors.append(Party("auditor", self.auditor.name, self.auditor.keys.signing))
+            keys = [Party("authority", AUTHORITY, key) for key in self.authority.keys.pinned]
+            self.auditor.enrol([gateway, *keys, *counter])
+        self.authority.enrol([gateway, *counter, *auditors])
+        named = [Party("agent", AGENT), Party("outlet", OUTLET)]
+        self.gateway.enrol([*counter, *named, self.reader.party])
+
+    def _write_trust(self, authority_port: int, gateway_port: int) -> None:
+        shown = self.gateway.keys.shown
+        self.trust = TrustFile(
+            gateways=self.gateway.pinned(gateway_port),
+            authorities=self.authority.pinned(authority_port),
+            auditors=[] if self.auditor is None else self.auditor.pinned(),
+            policies=[shown["policyDigest"]],
+            log_policy=shown["logPolicy"],
+            counter=self.counter.described(),
+        )
+        self.trust.write(self.directories.trust)

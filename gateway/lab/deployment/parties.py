@@ -1,0 +1,366 @@
+"""The parties of a deployment on one machine, each with what its own operator has.
+
+A server has a directory, settings, keys in a keystore, operator commands and a process. Gateway and
+auditor are operated in this process: their keys pass through its memory, as the counter's do. The
+authority's code is never loaded here: each of its commands is a process of its own.
+"""
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from gateway.auditor import cli as auditor_cli
+from gateway.auditor.register import Enrolled, Register
+from gateway.cli import devca
+from gateway.host.cli import CommandFailed, OperatorCommand
+from gateway.host.keyfile import create_secret, create_signing_key, load_signing_key
+from gateway.host.keystore import KEYSTORE_FILE
+from gateway.host.serving import existing_directory
+from gateway.issuer.issuer import Model
+from gateway.lab.deployment.servers import DeploymentFailed, Directories, Server, run_command
+from gateway.proofs.trust import Counter, PinnedAuditor, PinnedAuthority, PinnedGateway
+from gateway.server import cli as gateway_cli
+
+DEVICE, ISSUER, GATEWAY, AUTHORITY = "demo-device", "demo-issuer", "demo-gateway", "demo-authority"
+
+
+AUDITOR, READER = "demo-auditor", "demo-reader"
+
+
+AGENT, OUTLET = "demo-agent", "demo-outlet"
+
+
+@dataclass(frozen=True)
+class PublicKeys:
+    """What a server's ``keys show`` prints, and the others pin."""
+
+    shown: Mapping[str, Any]
+
+    @property
+    def signing(self) -> str:
+        return str(self.shown["publicKey"])
+
+    @property
+    def pinned(self) -> list[str]:
+        """The signing key, and the one before or after it."""
+        following = [self.shown["nextPublicKey"]] if "nextPublicKey" in self.shown else []
+        return [self.signing, *(following or self.shown.get("oldPublicKeys", []))[:1]]
+
+    @property
+    def sealing(self) -> str:
+        return str(self.shown["sealingKey"])
+
+
+@dataclass(frozen=True)
+class Party:
+    """A line of an operator's list of parties."""
+
+    kind: str
+    name: str
+    public_key: str | None = None
+
+    def __str__(self) -> str:
+        return "\t".join(filter(None, (self.kind, self.name, self.public_key)))
+
+
+class Certificates:
+    """Of a development CA, made on first use."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def prepare(self) -> None:
+        if not self.ca.exists():
+            devca.make(self._directory, ["127.0.0.1", "localhost"])
+
+    @property
+    def ca(self) -> Path:
+        return self._directory / "ca.pem"
+
+    def of_server(self, role: str, *, mutual: bool) -> dict[str, str]:
+        """Settings of a server; ``mutual``: its clients show certificates too."""
+        own = {
+            "tls_certificate": str(self._directory / f"{role}.pem"),
+            "tls_key": str(self._directory / f"{role}.key"),
+        }
+        return own | ({"tls_client_ca": str(self.ca)} if mutual else {})
+
+    def of_gateway_as_client(self) -> dict[str, str]:
+        """Settings of the gateway towards the authority."""
+        return {
+            "authority_ca": str(self.ca),
+            "authority_client_certificate": str(self._directory / "gateway-client.pem"),
+            "authority_client_key": str(self._directory / "gateway-client.key"),
+        }
+
+
+class ServerParty:
+    """A server and its operator.
+
+    Attributes:
+        settings: its settings by field name; may be changed until it starts.
+        program: how its process begins; may be changed likewise.
+        operating: how its operator's commands begin; None: they run in this process.
+        server: its process, once it was started.
+        is_new: whether its keys were drawn here and now: nobody is enrolled with it.
+    """
+
+    role: ClassVar[str]
+    module: ClassVar[str]
+    mutual: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        directories: Directories,
+        name: str,
+        port: int,
+        certificates: Certificates | None,
+    ) -> None:
+        """``port``: 0 lets the system choose; ``certificates``: with them it serves over TLS."""
+        self.name = name
+        self.directory = directories.root / self.role
+        self._operator = directories.operator
+        self._scheme = "http" if certificates is None else "https"
+        self.settings = {
+            "data_dir": str(self.directory),
+            "party": name,
+            "port": str(port),
+            "passphrase_file": str(self._operator / f"{self.role}.passphrase"),
+            **(certificates.of_server(self.role, mutual=self.mutual) if certificates else {}),
+        }
+        self.program: Sequence[str] = [sys.executable, "-m", self.module]
+        self.operating: Sequence[str] | None = None
+        self.server: Server | None = None
+        self.is_new = False
+
+    def environment(self, **changed: str) -> dict[str, str]:
+        """The settings as environment variables; ``changed``: some that differ, by field name."""
+        prefix = f"SEALMATCH_{self.role}"
+        return {f"{prefix}_{k}".upper(): v for k, v in {**self.settings, **changed}.items()}
+
+    def operate(self, *words: str) -> str:
+        """Run an operator command and return what it prints.
+
+        Raises:
+            DeploymentFailed: the text is the command's.
+        """
+        if self.operating is not None:
+            return run_command([*self.operating, *words], self.environment())
+        try:
+            return self._command().output(words, {**os.environ, **self.environment()})
+        except CommandFailed as failed:
+            raise DeploymentFailed(str(failed)) from None
+
+    @cached_property
+    def keys(self) -> PublicKeys:
+        """The public keys; the secret ones are drawn on first use."""
+        existing_directory(self.directory)
+        passphrase = Path(self.settings["passphrase_file"])
+        if not passphrase.exists():
+            existing_directory(passphrase.parent)
+            create_secret(passphrase, secrets.token_hex(32).encode() + b"\n")
+        verb = "show" if (self.directory / KEYSTORE_FILE).exists() else "init"
+        self.is_new |= verb == "init"
+        return PublicKeys(json.loads(self.operate("keys", verb)))
+
+    def remember(self, keys: PublicKeys) -> None:
+        """What ``keys`` would ask for, from somebody who knows."""
+        vars(self)["keys"] = keys
+
+    def enrol(self, parties: Iterable[Party]) -> None:
+        """As an operator does it: a list in a file."""
+        file = existing_directory(self._operator) / "parties"
+        file.touch(mode=0o600)
+        file.write_text("\n".join(map(str, parties)))
+        self.operate("enrol-all", str(file))
+
+    def url(self, port: int) -> str:
+        return f"{self._scheme}://127.0.0.1:{port}"
+
+    def launch(self) -> None:
+        """Start the process; ``ready`` waits for it."""
+        self.server = Server([*self.program, "serve"], self.directory, **self.environment())
+
+    def ready(self) -> int:
+        """Wait until it listens and return its port. Raises ``DeploymentFailed``."""
+        if self.server is None:
+            raise DeploymentFailed(f"the {self.role} was not started")
+        return self.server.wait_ready()
+
+    def stop(self) -> None:
+        """End the process, if there is one."""
+        if self.server is not None:
+            self.server.stop()
+            self.server = None
+
+    def _command(self) -> OperatorCommand[Any]:
+        """What ``operate`` runs in this process."""
+        raise NotImplementedError
+
+
+class AuthorityParty(ServerParty):
+    """The key authority."""
+
+    role = "authority"
+    module = "keys.cli"
+    mutual = True
+
+    def __init__(
+        self, directories: Directories, name: str, port: int, certificates: Certificates | None
+    ) -> None:
+        super().__init__(directories, name, port, certificates)
+        self.operating = self.program
+
+    def enrol(self, parties: Iterable[Party]) -> None:
+        """Accept these; those that it accepts already cost nothing."""
+        parties = list(parties)
+        accepted = [] if self.is_new else self.operate("list").splitlines()
+        if all(str(party) in accepted for party in parties):
+            return
+        for party in parties:
+            named = f"{party.kind}\t{party.name}\t"
+            known = [line for line in accepted if line.startswith(named)]
+            if party.kind == "gateway" and known and str(party) not in known:
+                self.operate("suspend", party.kind, party.name)  # it rotated its key
+        super().enrol(parties)
+
+    def pinned(self, port: int) -> list[PinnedAuthority]:
+        """As receipts' verifiers know it."""
+        return [
+            PinnedAuthority(
+                party=self.name,
+                url=self.url(port),
+                public_key=key,
+                sealing_key=self.keys.sealing,
+            )
+            for key in self.keys.pinned
+        ]
+
+
+class GatewayParty(ServerParty):
+    """The gateway. It knows the others by their public keys and, once they run, their URLs."""
+
+    role = "gateway"
+    module = "gateway.server.cli"
+
+    def __init__(
+        self,
+        directories: Directories,
+        name: str,
+        port: int,
+        certificates: Certificates | None,
+        model: Model,
+    ) -> None:
+        super().__init__(directories, name, port, certificates)
+        self._certificates = certificates
+        self.settings |= {
+            "liveness": "optional",  # still photographs go on working here
+            "model_id": model.model_id,
+            "model_digest": model.digest.hex(),
+            **(certificates.of_gateway_as_client() if certificates else {}),
+        }
+
+    def pin_authority(self, name: str, keys: PublicKeys) -> None:
+        """Settings that were given stay."""
+        pinned = {"authority_party": name, "authority_public_key": ",".join(keys.pinned)}
+        self.settings = pinned | self.settings
+
+    def pin_auditor(self, name: str, keys: PublicKeys, url: str) -> None:
+        """Settings that were given stay."""
+        pinned = {
+            "auditor_url": url,
+            "auditor_party": name,
+            "auditor_public_key": ",".join(keys.pinned),
+            "auditor_sealing_key": keys.sealing,
+        }
+        if self._certificates is not None:
+            pinned["auditor_ca"] = str(self._certificates.ca)
+        self.settings = pinned | self.settings
+
+    def pinned(self, port: int) -> list[PinnedGateway]:
+        """As counters and receipts' verifiers know it."""
+        return [
+            PinnedGateway(
+                party=self.name,
+                url=self.url(port),
+                ca_file=None if self._certificates is None else "tls/ca.pem",
+                public_key=key,
+                sealing_key=self.keys.sealing,
+            )
+            for key in self.keys.pinned
+        ]
+
+    def _command(self) -> OperatorCommand[Any]:
+        return gateway_cli.command()
+
+
+class AuditorParty(ServerParty):
+    """The auditor."""
+
+    role = "auditor"
+    module = "gateway.auditor.cli"
+
+    def enrol(self, parties: Iterable[Party]) -> None:
+        register = Register(self.directory / "parties.json")
+        for party in parties:
+            register.enrol(Enrolled.of(party.kind, party.name, party.public_key or ""))
+
+    def pinned(self) -> list[PinnedAuditor]:
+        return [PinnedAuditor(party=self.name, public_key=key) for key in self.keys.pinned]
+
+    def _command(self) -> OperatorCommand[Any]:
+        return auditor_cli.command()
+
+
+class CounterParty:
+    """The counter: keys of its device and its issuer, beside ``trust.json``."""
+
+    def __init__(self, directories: Directories) -> None:
+        self._directory = directories.counter
+
+    @cached_property
+    def parties(self) -> list[Party]:
+        """Device and issuer; their keys are drawn on first use."""
+        directory = existing_directory(self._directory)
+        if not (directory / "site-salt.key").exists():
+            create_signing_key(directory / "device.key", DEVICE)
+            create_signing_key(directory / "issuer.key", ISSUER)
+            create_secret(directory / "site-salt.key", secrets.token_bytes(32))
+        return [
+            Party(kind, name, load_signing_key(directory / f"{kind}.key", name).public.raw.hex())
+            for kind, name in (("device", DEVICE), ("issuer", ISSUER))
+        ]
+
+    def described(self) -> Counter:
+        """Its part of the trust file."""
+        name = self._directory.name
+        return Counter(
+            device=DEVICE,
+            device_key_file=f"{name}/device.key",
+            issuer=ISSUER,
+            issuer_key_file=f"{name}/issuer.key",
+            site_salt_file=f"{name}/site-salt.key",
+            assertions_file=f"{name}/assertions.sqlite3",
+            agent=AGENT,
+            outlet=OUTLET,
+        )
+
+
+class ReaderParty:
+    """Somebody who may read the log."""
+
+    def __init__(self, directories: Directories) -> None:
+        self._path = directories.reader_key
+
+    @cached_property
+    def party(self) -> Party:
+        """The key is drawn on first use."""
+        existing_directory(self._path.parent)
+        key = load_signing_key if self._path.exists() else create_signing_key
+        return Party("auditor", READER, key(self._path, READER).public.raw.hex())

@@ -1,0 +1,173 @@
+"""``sealmatch-gateway``: the carrier's operator. Exit status: 0 done, 1 failure, 2 usage."""
+
+import argparse
+import datetime
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import cast, get_args
+
+from gateway.host.cli import OperatorCommand, read_table, run_server
+from gateway.host.clock import unix_time
+from gateway.server import custody, register
+from gateway.server.config import GatewaySettings
+from gateway.server.policy import default_policy
+from gateway.store import parties, totals
+from gateway.store.database import Database
+from gateway.wire.errors import CallerMisuse
+
+_KEY_DIGITS = 64
+_DAY = 24 * 3600
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    return command().main(arguments)
+
+
+def _serve(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    from gateway.server.app import create_app  # noqa: PLC0415  loads the HE engine
+
+    return run_server("gateway", create_app, settings)
+
+
+def _init(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    return _print_public(custody.initialise(settings, unix_time()), settings)
+
+
+def _show(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    return _print_public(custody.read_keys(settings), settings)
+
+
+def _rotate_signing(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    if options.activate:
+        return _print_public(custody.keystore(settings).activate_signing_key(), settings)
+    return _print_public(custody.keystore(settings).stage_signing_key(unix_time()), settings)
+
+
+def _add_log(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    return _print_public(custody.add_log_key(settings, options.algorithm, unix_time()), settings)
+
+
+def _print_public(held: custody.GatewayKeys, settings: GatewaySettings) -> int:
+    policy = default_policy(settings).digest.hex()
+    logged = custody.log_policy(held, settings.origin, settings.log_witnesses)
+    print(json.dumps({**custody.describe(held, logged), "policyDigest": policy}))
+    return 0
+
+
+def _enrol(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    return _enrol_entries([_entry(options.kind, options.party, options.public_key)], settings)
+
+
+def _enrol_all(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    entries = []
+    for number, words in read_table(options.file):
+        try:
+            entries.append(_entry(*words))
+            entries[-1].check()
+        except (TypeError, argparse.ArgumentTypeError, CallerMisuse):
+            what = (
+                f"{options.file.name}, line {number}: not a kind, a name and, if it has one, a key"
+            )
+            raise CallerMisuse(what) from None
+    return _enrol_entries(entries, settings)
+
+
+def _entry(kind: str, party: str, public_key: str | None = None) -> register.Entry:
+    if kind not in get_args(parties.PartyKind):
+        raise CallerMisuse(f"{kind} is no kind of party")
+    key = None if public_key is None else bytes.fromhex(_public_key(public_key))
+    return register.Entry(cast(parties.PartyKind, kind), party, key)
+
+
+def _enrol_entries(entries: list[register.Entry], settings: GatewaySettings) -> int:
+    signing, _ = custody.open_keys(settings)
+    with _database(settings) as database:
+        register.enrol(database, entries, signing, unix_time())
+    return 0
+
+
+def _suspend(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    signing, _ = custody.open_keys(settings)
+    with _database(settings) as database:
+        register.suspend(database, options.kind, options.party, signing, unix_time())
+    return 0
+
+
+def _history(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    with _database(settings) as database:
+        for action in register.history(database, custody.read_keys(settings).chain_keys):
+            print(action.line())
+    return 0
+
+
+def _list(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    with _database(settings) as database, database.transaction() as connection:
+        for row in parties.list_parties(connection):
+            print(f"{row.kind}\t{row.party}\t{row.state}\t{bytes(row.public_key or b'').hex()}")
+    return 0
+
+
+def _attempts(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    with _database(settings) as database, database.transaction() as connection:
+        for day, measure, total in totals.liveness_totals(connection):
+            at = datetime.datetime.fromtimestamp(day * _DAY, datetime.UTC)
+            print(f"{at:%Y-%m-%d}\t{measure}\t{total}")
+    return 0
+
+
+@contextmanager
+def _database(settings: GatewaySettings) -> Iterator[Database]:
+    with closing(Database(settings.database)) as database:
+        database.migrate()
+        yield database
+
+
+def _public_key(text: str) -> str:
+    if len(text) != _KEY_DIGITS or not all(c in "0123456789abcdef" for c in text):
+        raise argparse.ArgumentTypeError("a public key is 64 lower-case hexadecimal digits")
+    return text
+
+
+def command() -> OperatorCommand[GatewaySettings]:
+    """The command with its subcommands."""
+    own = OperatorCommand(
+        "sealmatch-gateway",
+        "The gateway: matches what it cannot read.",
+        GatewaySettings,
+        ("passphrase_file",),
+    )
+    own.add("serve", _serve, "serve until Ctrl-C")
+    verbs, _ = own.add_keys(
+        "draw the gateway's keys; prints the public ones",
+        "print the public keys and the match policy's digest",
+        _init,
+        _show,
+        _rotate_signing,
+    )
+    log_key = own.add("add-log", _add_log, "draw a further key that signs the log", verbs)
+    log_key.add_argument("--algorithm", choices=("ed25519", "ml-dsa-44"), default="ed25519")
+    enrol = own.add("enrol", _enrol, "accept a party; witnesses and auditors may read the log")
+    suspend = own.add("suspend", _suspend, "no longer accept a party")
+    for sub in (enrol, suspend):
+        sub.add_argument("kind", choices=get_args(parties.PartyKind))
+        sub.add_argument("party", help="enrolment name")
+    enrol.add_argument(
+        "public_key",
+        type=_public_key,
+        nargs="?",
+        help="Ed25519 public key in hexadecimal; agents and outlets have none",
+    )
+    several = own.add("enrol-all", _enrol_all, "accept the parties in a file, all or none")
+    several.add_argument("file", type=Path, help="lines of kind, name and, if it has one, key")
+    own.add("list", _list, "list enrolled parties")
+    own.add("attempts", _attempts, "daily totals of liveness checks: passed, attempts, reasons")
+    own.add("history", _history, "list what operators did, signatures checked")
+    return own
+
+
+if __name__ == "__main__":
+    sys.exit(main())

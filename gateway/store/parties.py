@@ -1,0 +1,133 @@
+"""Enrolled parties, and the signed record of what operators did to the register.
+
+Each function works inside a transaction that its caller opened.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import sqlalchemy as sa
+
+from gateway.store.schema import admin_actions, parties
+from gateway.wire.cose import VerifyKey
+from gateway.wire.errors import Refused, SessionConflict
+from gateway.wire.ids import KeyId, PartyId
+
+PartyKind = Literal["device", "issuer", "agent", "outlet", "witness", "auditor"]
+
+
+def enrol_party(
+    connection: sa.Connection, kind: PartyKind, party: PartyId, public_key: bytes | None
+) -> bool:
+    """Enrol a party, or bring back a suspended one with the same key.
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        SessionConflict: the name is taken by another key.
+    """
+    held = _party(connection, kind, party)
+    key_id = None if public_key is None else VerifyKey(party, public_key).key_id
+    if held is None:
+        if key_id is not None and _names_of(connection, kind, key_id):
+            raise SessionConflict(f"this key is enrolled under another name as {kind}")
+        connection.execute(
+            parties.insert().values(
+                kind=kind, party=party, public_key=public_key, key_id=key_id, state="active"
+            )
+        )
+    elif held.public_key != public_key:
+        raise SessionConflict(f"{kind} {party} is enrolled with another key")
+    elif held.state == "active":
+        return False
+    else:
+        _set_state(connection, kind, party, "active")
+    return True
+
+
+def suspend_party(connection: sa.Connection, kind: PartyKind, party: PartyId) -> None:
+    """Suspend a party.
+
+    Raises:
+        SessionConflict: not enrolled.
+    """
+    if _party(connection, kind, party) is None:
+        raise SessionConflict(f"{kind} {party} is not enrolled")
+    _set_state(connection, kind, party, "suspended")
+
+
+def require_party(connection: sa.Connection, kind: PartyKind, party: PartyId) -> None:
+    """Raise ``Refused`` unless the party is enrolled and active."""
+    row = _party(connection, kind, party)
+    if row is None or row.state != "active":
+        raise Refused(f"{kind} {party} is not enrolled")
+
+
+def party_key(connection: sa.Connection, kind: PartyKind, party: PartyId) -> VerifyKey:
+    """The key of an enrolled, active party.
+
+    Raises:
+        Refused: unknown or suspended.
+    """
+    row = _party(connection, kind, party)
+    if row is None or row.state != "active" or row.public_key is None:
+        raise Refused(f"{kind} {party} is not enrolled")
+    return VerifyKey(party, bytes(row.public_key))
+
+
+def device_by_key_id(connection: sa.Connection, key_id: bytes) -> VerifyKey | None:
+    """The enrolled, active device that signs with this key, or None."""
+    return _by_key_id(connection, key_id, ("device",))
+
+
+def reader_by_key_id(connection: sa.Connection, key_id: bytes) -> VerifyKey | None:
+    """The enrolled, active witness or auditor that signs with this key, or None."""
+    return _by_key_id(connection, key_id, ("witness", "auditor"))
+
+
+def list_parties(connection: sa.Connection) -> Sequence[sa.Row[tuple[str, str, bytes, bytes, str]]]:
+    return connection.execute(parties.select().order_by(parties.c.kind, parties.c.party)).all()
+
+
+def add_admin_action(connection: sa.Connection, action: bytes) -> None:
+    """Append a signed action. Two operators at once: one of them gets ``Unavailable``."""
+    query = sa.select(sa.func.coalesce(sa.func.max(admin_actions.c.number), 0))
+    number = int(connection.execute(query).scalar_one()) + 1
+    connection.execute(admin_actions.insert().values(number=number, action=action))
+
+
+def list_admin_actions(connection: sa.Connection) -> list[bytes]:
+    """All signed actions, oldest first."""
+    query = sa.select(admin_actions.c.action).order_by(admin_actions.c.number)
+    return [bytes(row.action) for row in connection.execute(query)]
+
+
+def _party(
+    connection: sa.Connection, kind: PartyKind, party: PartyId
+) -> sa.Row[tuple[str, str, bytes, bytes, str]] | None:
+    return connection.execute(
+        parties.select().where(parties.c.kind == kind, parties.c.party == party)
+    ).first()
+
+
+def _by_key_id(
+    connection: sa.Connection, key_id: bytes, kinds: Sequence[PartyKind]
+) -> VerifyKey | None:
+    row = connection.execute(
+        parties.select().where(
+            parties.c.key_id == key_id, parties.c.kind.in_(kinds), parties.c.state == "active"
+        )
+    ).first()
+    return None if row is None else VerifyKey(row.party, bytes(row.public_key))
+
+
+def _names_of(connection: sa.Connection, kind: PartyKind, key_id: KeyId) -> bool:
+    query = sa.select(sa.exists().where(parties.c.kind == kind, parties.c.key_id == key_id))
+    return bool(connection.execute(query).scalar())
+
+
+def _set_state(connection: sa.Connection, kind: PartyKind, party: PartyId, state: str) -> None:
+    connection.execute(
+        parties.update().where(parties.c.kind == kind, parties.c.party == party).values(state=state)
+    )

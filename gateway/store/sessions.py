@@ -1,0 +1,73 @@
+"""Open sessions, which leave when they expire, and the consent texts they may name.
+
+Each function works inside a transaction that its caller opened.
+"""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from gateway.store.schema import consent_texts, sessions
+from gateway.wire.errors import SessionConflict
+from gateway.wire.ids import Digest, PartyId, RecordId, SessionId
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """A session as it is stored."""
+
+    session_id: SessionId
+    state: str
+    device: PartyId
+    issuer: PartyId
+    purpose: str
+    consent_text_version: int
+    policy_digest: Digest
+    created_at: int
+    expires_at: int
+    challenge: bytes | None = None
+    submission_digest: Digest | None = None
+    record_id: RecordId | None = None
+
+
+def add_session(connection: sa.Connection, row: SessionRow) -> None:
+    connection.execute(sessions.insert().values(**vars(row)))
+
+
+def find_session(connection: sa.Connection, session: SessionId) -> SessionRow | None:
+    row = connection.execute(sessions.select().where(sessions.c.session_id == session)).first()
+    return None if row is None else SessionRow(**row._mapping)
+
+
+def move_session(
+    connection: sa.Connection, session: SessionId, before: str, after: str, **values: object
+) -> None:
+    """Change a session's state.
+
+    Raises:
+        SessionConflict: it is no longer in the state ``before``; somebody was faster.
+    """
+    changed = connection.execute(
+        sessions.update()
+        .where(sessions.c.session_id == session, sessions.c.state == before)
+        .values(state=after, **values)
+    )
+    if changed.rowcount != 1:
+        raise SessionConflict("the session is in another state")
+
+
+def prolong_session(connection: sa.Connection, session: SessionId, until: int) -> None:
+    """Let a session expire at ``until``, if it would sooner."""
+    sooner = sa.and_(sessions.c.session_id == session, sessions.c.expires_at < until)
+    connection.execute(sessions.update().where(sooner).values(expires_at=until))
+
+
+def remove_expired_sessions(connection: sa.Connection, now: int) -> list[str]:
+    """Remove what has expired; return the states they were in, each session's once."""
+    gone = sessions.delete().where(sessions.c.expires_at <= now).returning(sessions.c.state)
+    return list(connection.execute(gone).scalars())
+
+
+def has_consent_text(connection: sa.Connection, version: int) -> bool:
+    query = sa.select(sa.exists().where(consent_texts.c.text_version == version))
+    return bool(connection.execute(query).scalar())
