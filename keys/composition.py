@@ -16,7 +16,7 @@ from keys import custody
 from keys.audits import AuditLedger, coin
 from keys.caps import AttemptCaps
 from keys.config import AuthoritySettings
-from keys.service import AuthorityService, Settings
+from keys.service import AuthorityRules, AuthorityService
 from keys.sessions import SessionTable
 from keys.trust import TrustList
 from keys.workers import SecretSource, SecretWorkers
@@ -61,7 +61,7 @@ def compose(
         sessions = SessionTable(settings.max_sessions, clock)
         lifetime.ending(sessions.clear)
         service = AuthorityService(
-            Settings(
+            AuthorityRules(
                 settings.party,
                 settings.session_seconds,
                 settings.audits,

@@ -49,10 +49,10 @@ from keys.sessions import (
     Answered,
     Attempt,
     Demanded,
+    KeySession,
     Opened,
-    Session,
     SessionTable,
-    State,
+    StepTaken,
     Toss,
 )
 from keys.trust import TrustList
@@ -66,7 +66,7 @@ CLOCK_SKEW = 60
 
 
 @dataclass(frozen=True)
-class Settings:
+class AuthorityRules:
     """What the operator decides."""
 
     authority: PartyId
@@ -81,7 +81,7 @@ class AuthorityService:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: AuthorityRules,
         custody: Custody,
         trust: TrustList,
         sessions: SessionTable,
@@ -141,7 +141,7 @@ class AuthorityService:
         )
         signed = cose.sign(grant, self._custody.signing)
         answer = SessionKeyResponse(grant=signed.encoded, public_key=half.encoded).encode()
-        opened = Session(signed, secret, request.digest, answer)
+        opened = KeySession(signed, secret, request.digest, answer)
         try:
             kept = self._sessions.add(opened)
         except BaseException:
@@ -166,7 +166,7 @@ class AuthorityService:
             Unavailable: the attempt could not be counted.
         """
         request = message.digest
-        with self._step(State.GRANTED, message.session, request, sender) as (session, repeated):
+        with self._step(StepTaken.GRANTED, message.session, request, sender) as (session, repeated):
             if repeated is not None:
                 return repeated
             grant = session.grant.message
@@ -185,7 +185,7 @@ class AuthorityService:
             stated = AttemptNonce(session=message.session, request_digest=request, nonce=nonce)
             signed = cose.sign(stated, self._custody.signing)
             answer = AttemptAnswer(nonce=signed.encoded, subject_handles=handles).encode()
-            session.advance(State.COUNTED, request, answer)
+            session.advance(StepTaken.COUNTED, request, answer)
             crash.reach("authority-nonce-kept")
             return answer
 
@@ -204,7 +204,7 @@ class AuthorityService:
         """
         product = PaddedProduct.decode(message.padded_product)
         light = message.model_copy(update={"padded_product": product.digest}).digest
-        with self._step(State.COUNTED, message.session, light, sender) as (session, repeated):
+        with self._step(StepTaken.COUNTED, message.session, light, sender) as (session, repeated):
             if repeated is not None:
                 return repeated
             attempt = _present(session.attempt)
@@ -216,7 +216,7 @@ class AuthorityService:
             crash.reach("authority-values-made")
             session.answered = Answered(product.digest, message.omega, masked)
             answer = MaskedValues(session=message.session, masked=masked).encode()
-            session.advance(State.ANSWERED, light, answer)
+            session.advance(StepTaken.ANSWERED, light, answer)
             crash.reach("authority-values-kept")
             return answer
 
@@ -234,7 +234,10 @@ class AuthorityService:
                 demand could not be noted.
         """
         request = message.digest
-        with self._step(State.ANSWERED, message.session, request, sender) as (session, repeated):
+        with self._step(StepTaken.ANSWERED, message.session, request, sender) as (
+            session,
+            repeated,
+        ):
             if repeated is not None:
                 return repeated
             opened = Opened(message.values, message.shares)
@@ -242,7 +245,7 @@ class AuthorityService:
             if not self._fell(session, request):  # before anything is compared
                 return self._decide(session, request, evaluated, opened)
             answer = self._demand(session, evaluated, opened)
-            session.advance(State.DEMANDED, request, answer)
+            session.advance(StepTaken.DEMANDED, request, answer)
             crash.reach("authority-demand-kept")
             return answer
 
@@ -260,7 +263,10 @@ class AuthorityService:
             Unavailable: the answer could not be noted.
         """
         request = message.digest
-        with self._step(State.DEMANDED, message.session, request, sender) as (session, repeated):
+        with self._step(StepTaken.DEMANDED, message.session, request, sender) as (
+            session,
+            repeated,
+        ):
             if repeated is not None:
                 return repeated
             demanded = _present(session.demanded)
@@ -273,8 +279,8 @@ class AuthorityService:
 
     @contextmanager
     def _step(
-        self, state: State, session: SessionId, request: Digest, sender: VerifyKey
-    ) -> Iterator[tuple[Session, bytes | None]]:
+        self, state: StepTaken, session: SessionId, request: Digest, sender: VerifyKey
+    ) -> Iterator[tuple[KeySession, bytes | None]]:
         """Hold the sender's session for one step; the stored answer, if it repeats one.
 
         Otherwise the session is in the state that the step needs, and the gateway owes no reports.
@@ -285,12 +291,12 @@ class AuthorityService:
             repeated = held.stored_answer(request)
             if repeated is None:
                 held.require(state)
-                if state is not State.DEMANDED:  # there it brings a report
+                if state is not StepTaken.DEMANDED:  # there it brings a report
                     self._audits.require_answering(sender.party)
             yield held, repeated
 
     def _decide(
-        self, session: Session, request: Digest, evaluated: Evaluated, opened: Opened
+        self, session: KeySession, request: Digest, evaluated: Evaluated, opened: Opened
     ) -> bytes:
         """The decision, by the request that asked for it; the dealing is gone afterwards."""
         attempt, counted = _present(session.attempt), _present(session.counted)
@@ -305,11 +311,11 @@ class AuthorityService:
         decision = Decision(outcome=outcome, **evaluated.model_dump())
         signed = cose.sign(decision, self._custody.signing)
         answer = DecisionResponse(decision=signed.encoded, demand=None).encode()
-        session.advance(State.DECIDED, request, answer)
+        session.advance(StepTaken.DECIDED, request, answer)
         crash.reach("authority-decision-kept")
         return answer
 
-    def _fell(self, session: Session, request: Digest) -> bool:
+    def _fell(self, session: KeySession, request: Digest) -> bool:
         """How the coin fell: it is tossed once per key and for these shares.
 
         If a demand could not be noted, the gateway must not get another toss. It must not change
@@ -323,7 +329,7 @@ class AuthorityService:
             raise Refused("the coin was tossed for other shares")
         return session.toss.fell
 
-    def _demand(self, session: Session, evaluated: Evaluated, opened: Opened) -> bytes:
+    def _demand(self, session: KeySession, evaluated: Evaluated, opened: Opened) -> bytes:
         grant = session.grant.message
         # A time of its own: a device that submits late must not leave its gateway without time.
         due = self._clock() + self._settings.audits.seconds
@@ -396,7 +402,7 @@ class AuthorityService:
         return template, submission
 
 
-def _evaluated(session: Session, opened: Opened) -> Evaluated:
+def _evaluated(session: KeySession, opened: Opened) -> Evaluated:
     """What the decision will say but the outcome."""
     grant = session.grant.message
     attempt, answered = _present(session.attempt), _present(session.answered)

@@ -40,7 +40,7 @@ from keys.caps import AttemptId
 from keys.workers import Secret
 
 
-class State(Enum):
+class StepTaken(Enum):
     GRANTED = "granted"
     COUNTED = "counted"
     ANSWERED = "answered"
@@ -98,7 +98,7 @@ class Demanded:
 
 
 @dataclass
-class Session:
+class KeySession:
     """One open session. Guarded by ``lock``; the secret is present until a product is answered."""
 
     grant: Signed[SessionGrant]
@@ -107,7 +107,7 @@ class Session:
     """Digest of the request that opened it."""
     opened_with: bytes = field(repr=False)
     """The stored answer."""
-    state: State = State.GRANTED
+    state: StepTaken = StepTaken.GRANTED
     counted: AttemptId | None = None
     """Counted once, even if an answer failed and is asked for again."""
     attempt: Attempt | None = field(default=None, repr=False)
@@ -130,7 +130,7 @@ class Session:
         """The answer to a request that repeats one, else None."""
         return self.answers.get(request)
 
-    def require(self, state: State) -> None:
+    def require(self, state: StepTaken) -> None:
         """Let a message pass for which the session waits; end the session for any other.
 
         Raises:
@@ -143,7 +143,7 @@ class Session:
         if self.spent:
             raise Unavailable("this session ended without a decision; open another")
 
-    def advance(self, state: State, request: Digest, answer: bytes) -> None:
+    def advance(self, state: StepTaken, request: Digest, answer: bytes) -> None:
         """Enter the next state and keep the answer for an identical repeat."""
         self.state = state
         self.answers[request] = answer
@@ -161,12 +161,12 @@ class SessionTable:
     def __init__(self, limit: int, clock: Callable[[], int]) -> None:
         self._limit = limit
         self._clock = clock
-        self._sessions: dict[SessionId, Session] = {}
+        self._sessions: dict[SessionId, KeySession] = {}
         self._due: list[tuple[int, SessionId]] = []
         """A heap of times at which to look at sessions: for each one not later than its expiry."""
         self._lock = threading.Lock()
 
-    def find(self, session: SessionId) -> Session | None:
+    def find(self, session: SessionId) -> KeySession | None:
         """The open session of this id, or None."""
         with self._lock:
             self._sweep()
@@ -174,7 +174,7 @@ class SessionTable:
             return None if found is None or found.expires_at <= self._clock() else found
 
     @contextmanager
-    def locked(self, session: SessionId) -> Iterator[Session]:
+    def locked(self, session: SessionId) -> Iterator[KeySession]:
         """The open session of this id, held by this thread alone.
 
         Raises:
@@ -194,7 +194,7 @@ class SessionTable:
                     with self._lock:
                         self._plan(found)
 
-    def add(self, opened: Session) -> Session:
+    def add(self, opened: KeySession) -> KeySession:
         """Take in a new session; return it, or the one that the same request has opened before.
 
         Raises:
@@ -228,7 +228,7 @@ class SessionTable:
             self._sessions.clear()
             self._due.clear()
 
-    def _plan(self, session: Session) -> None:
+    def _plan(self, session: KeySession) -> None:
         heapq.heappush(self._due, (session.expires_at, session.grant.message.session))
 
     def _sweep(self) -> None:
@@ -244,7 +244,7 @@ class SessionTable:
             for session in in_use:  # at the next look
                 self._plan(session)
 
-    def _look_at(self, session: Session, now: int) -> bool:
+    def _look_at(self, session: KeySession, now: int) -> bool:
         """Destroy it, if it has expired. False: it is in use."""
         if not session.lock.acquire(blocking=False):
             return False

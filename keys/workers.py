@@ -4,8 +4,8 @@ The service process holds trust list, caps and signing key. The workers hold not
 keys of open sessions and see nothing but ciphertexts. If a ciphertext brings a worker down, the
 worker's sessions are gone: they answer "no such session", and the client opens another.
 
-``Bench`` runs inside a worker. ``IsolatedSecret`` is its counterpart in the service process, with
-the interface of ``keys.authority.SessionSecret``.
+``KeyWorkshop`` runs inside a worker. ``IsolatedSecret`` is its counterpart in the service process,
+with the interface of ``keys.authority.SessionSecret``.
 """
 
 import secrets
@@ -16,7 +16,7 @@ from typing import Protocol
 from gateway.he.engine import Engine, EngineName, default_engine
 from gateway.he.engines import make_engine
 from gateway.he.session_key import UniformHalf
-from gateway.host.isolation import Limits, WorkerPool, octets, pair
+from gateway.host.isolation import WorkerLimits, WorkerPool, octets, pair
 from gateway.wire.dealing import AUTHORITY, Dealing
 from gateway.wire.errors import CallerMisuse, SessionNotFound, Unavailable
 from gateway.wire.evaluation import PerLane
@@ -42,7 +42,7 @@ def make_local_secret(uniform: UniformHalf) -> tuple[Secret, SessionKeyHalf]:
     return SessionSecret.make(default_engine(), uniform)
 
 
-class Bench:
+class KeyWorkshop:
     """Inside a worker: the secret keys of its sessions, by a number of the parent's choosing."""
 
     def __init__(self, engine: Engine) -> None:
@@ -68,12 +68,12 @@ class Bench:
             secret.destroy()
 
 
-def make_seal_python_bench() -> Bench:
-    return Bench(make_engine("seal-python"))
+def make_seal_python_bench() -> KeyWorkshop:
+    return KeyWorkshop(make_engine("seal-python"))
 
 
-def make_tenseal_bench() -> Bench:
-    return Bench(make_engine("tenseal"))
+def make_tenseal_bench() -> KeyWorkshop:
+    return KeyWorkshop(make_engine("tenseal"))
 
 
 class SecretSource(Protocol):
@@ -89,7 +89,7 @@ class SecretSource(Protocol):
 class SecretWorkers:
     """The workers, sessions shared out among them in turn."""
 
-    def __init__(self, count: int, limits: Limits, engine: EngineName) -> None:
+    def __init__(self, count: int, limits: WorkerLimits, engine: EngineName) -> None:
         workshop = f"keys.workers:make_{engine.replace('-', '_')}_bench"
         self._pool = WorkerPool(workshop, count, limits)
         self._count = count

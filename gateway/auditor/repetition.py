@@ -10,7 +10,7 @@ from typing import Any
 from gateway.he.engine import Engine, EngineName, default_engine
 from gateway.he.engines import make_engine
 from gateway.he.evaluation import Evaluation, Inputs
-from gateway.host.isolation import Limits, WorkerPool, octets
+from gateway.host.isolation import WorkerLimits, WorkerPool, octets
 from gateway.wire.audit import AuditRequest, AuditSecret
 from gateway.wire.evaluation import evaluation_digest
 from gateway.wire.ids import DIGEST_BYTES, Digest, Nonce
@@ -75,7 +75,7 @@ def repeat_here(request: AuditRequest, secret: bytes, nonce: Nonce) -> Digest:
 class RepetitionWorkers:
     """Worker processes; each repeats one evaluation at a time."""
 
-    def __init__(self, count: int, limits: Limits, engine: EngineName) -> None:
+    def __init__(self, count: int, limits: WorkerLimits, engine: EngineName) -> None:
         workshop = f"gateway.auditor.repetition:make_{engine.replace('-', '_')}_bench"
         self._pool = WorkerPool(workshop, count, limits)
 

@@ -7,7 +7,7 @@ import argparse
 import json
 from pathlib import Path
 
-from gateway.client.liveness.attempts import AttemptBook, Counter, default_path
+from gateway.client.liveness.attempts import AttemptBook, CounterTotals, default_path
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _figures(counter: Counter) -> dict[str, object]:
+def _figures(counter: CounterTotals) -> dict[str, object]:
     done = counter.succeeded
     needed = sum(int(n) * count for n, count in counter.attempts_to_success.items())
     return {

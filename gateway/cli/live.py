@@ -15,7 +15,7 @@ from gateway.client.liveness.attempts import AttemptBook, default_path, totals
 from gateway.client.liveness.capture import Captured, LiveCapture
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import LANGUAGES, Language, text
-from gateway.client.liveness.runner import Progress, State
+from gateway.client.liveness.runner import CaptureState, Progress
 from gateway.client.liveness.sources import SEQUENCE_RATE, FrameSource
 from gateway.client.registration import Live
 from gateway.vision.liveness import ActionDetectors, FrameMeasurement
@@ -89,7 +89,7 @@ class Screen:
     _done: int = 0
 
     def show(self, progress: Progress) -> None:
-        if progress.done > self._done and progress.state is State.ASKING:
+        if progress.done > self._done and progress.state is CaptureState.ASKING:
             self._say(text("good", self.language))
         self._done = progress.done
         message = progress.prompt if progress.advice is None else progress.advice

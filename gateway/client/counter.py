@@ -13,7 +13,7 @@ from gateway.host.keyfile import load_signing_key, read_secret
 from gateway.host.tls import ClientTls
 from gateway.issuer.caps import AssertionCaps
 from gateway.issuer.issuer import Model, Pins, TemplateIssuer
-from gateway.proofs.trust import Counter, TrustFile, UnusableTrustFile
+from gateway.proofs.trust import CounterFiles, TrustFile, UnusableTrustFile
 from gateway.wire.cose import SigningKey
 
 TIMEOUT_SECONDS = 90
@@ -30,7 +30,7 @@ class CounterLine:
 
 
 @dataclass(frozen=True)
-class Session:
+class OpenCounter:
     """Everything a counter needs to run registrations."""
 
     client: RegistrationClient
@@ -60,7 +60,7 @@ def gateway_transport(trust_path: Path, trust: TrustFile, seconds: float) -> htt
     )
 
 
-def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> Session:
+def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> OpenCounter:
     """Set up a counter that registers.
 
     Raises:
@@ -94,10 +94,10 @@ def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> Session
         default_engine(),
         unix_time,
     )
-    return Session(client, line.transport)
+    return OpenCounter(client, line.transport)
 
 
-def _counter(trust: TrustFile) -> Counter:
+def _counter(trust: TrustFile) -> CounterFiles:
     if trust.counter is None:
         raise UnusableTrustFile("the trust file names no enrolled counter to register with")
     return trust.counter

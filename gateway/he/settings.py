@@ -8,7 +8,7 @@ from gateway.he.names import DEFAULT_ENGINE, EngineName
 from gateway.host.server_settings import ServerSettings
 
 if TYPE_CHECKING:
-    from gateway.host.isolation import Limits
+    from gateway.host.isolation import WorkerLimits
 
 
 class HeServerSettings(ServerSettings):
@@ -19,7 +19,7 @@ class HeServerSettings(ServerSettings):
     )
 
     @property
-    def worker_limits(self) -> "Limits":
-        from gateway.host.isolation import Limits  # noqa: PLC0415  operator commands start no worker
+    def worker_limits(self) -> "WorkerLimits":
+        from gateway.host.isolation import WorkerLimits  # noqa: PLC0415  operator commands start no worker
 
-        return Limits(self.worker_memory, self.worker_seconds)
+        return WorkerLimits(self.worker_memory, self.worker_seconds)

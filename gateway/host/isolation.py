@@ -79,7 +79,7 @@ class Workshop(Protocol):
 
 
 @dataclass(frozen=True)
-class Limits:
+class WorkerLimits:
     """What one worker may use."""
 
     memory_bytes: int
@@ -91,7 +91,7 @@ class Limits:
 class Worker:
     """One process. One call at a time: the pool hands it to one thread."""
 
-    def __init__(self, workshop: str, limits: Limits) -> None:
+    def __init__(self, workshop: str, limits: WorkerLimits) -> None:
         self._workshop = workshop
         self._limits = limits
         self.generation = 0
@@ -159,7 +159,7 @@ class Worker:
 class WorkerPool:
     """A fixed number of workers, replaced when they die."""
 
-    def __init__(self, workshop: str, count: int, limits: Limits) -> None:
+    def __init__(self, workshop: str, count: int, limits: WorkerLimits) -> None:
         """Describe the workers; ``start`` starts them.
 
         Args:

@@ -28,7 +28,7 @@ class BadActivationList(SealmatchError):
     """The list is not CSV with the three columns; the text names the line."""
 
 
-class Finding(StrEnum):
+class Discrepancy(StrEnum):
     """What can be wrong with an activation or a receipt."""
 
     NO_RECEIPT = "activation without a receipt"
@@ -53,7 +53,7 @@ class Activation:
 class Deviation:
     """One finding, by record; ``line`` of the list, where there is one."""
 
-    finding: Finding
+    finding: Discrepancy
     record_id: bytes
     line: int | None = None
 
@@ -91,7 +91,7 @@ def reconcile(
             found.append(Deviation(finding, one.record_id, one.line))
     for record_id, encoded in kept.items():
         if uses[record_id] == 0 and _outcome(encoded, authority) == "MATCH":
-            found.append(Deviation(Finding.NO_ACTIVATION, record_id))
+            found.append(Deviation(Discrepancy.NO_ACTIVATION, record_id))
     return found
 
 
@@ -101,23 +101,23 @@ def _judge(
     uses: Counter[RecordId],
     gateway: Sequence[VerifyKey],
     authority: Sequence[VerifyKey],
-) -> Finding | None:
+) -> Discrepancy | None:
     if statement is None:
-        return Finding.NO_RECEIPT
+        return Discrepancy.NO_RECEIPT
     try:
         stated = _verify(statement, Statement, gateway)
         decision = _verify(stated.decision, Decision, authority)
     except (MalformedMessage, Refused):
-        return Finding.INVALID_RECEIPT
+        return Discrepancy.INVALID_RECEIPT
     if decision.outcome != "MATCH":
-        return Finding.NOT_A_MATCH
+        return Discrepancy.NOT_A_MATCH
     if uses[activation.record_id] > 1:
-        return Finding.USED_TWICE
+        return Discrepancy.USED_TWICE
     try:
         commitment = activation_commitment(activation.reference, activation.salt)
     except UnusableNumber:
-        return Finding.OTHER_ACTIVATION
-    return None if commitment == stated.activation_commitment else Finding.OTHER_ACTIVATION
+        return Discrepancy.OTHER_ACTIVATION
+    return None if commitment == stated.activation_commitment else Discrepancy.OTHER_ACTIVATION
 
 
 def _verify(encoded: bytes, kind: type[cose.M], keys: Sequence[VerifyKey]) -> cose.M:

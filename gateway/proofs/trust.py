@@ -73,7 +73,7 @@ class PinnedAuditor(_Part):
     public_key: HexKey
 
 
-class Counter(_Part):
+class CounterFiles(_Part):
     """An enrolled registration counter: names, and files of its own, relative to this one."""
 
     device: PartyId
@@ -100,7 +100,7 @@ class TrustFile(_Part):
     log_policy: Annotated[list[str], Field(max_length=256)] | None = None
     """Lines of a C2SP ``tlog-policy``: the logs and witnesses that a receipt's log proof needs.
     None: the verifier does not ask whether a statement was logged."""
-    counter: Counter | None = None
+    counter: CounterFiles | None = None
     auditors: list[PinnedAuditor] = []
     """Whose countersignatures a verifier checks."""
 

@@ -38,7 +38,7 @@ from gateway.server.openapi import (
     document,
 )
 from gateway.server.service import SessionView
-from gateway.server.sessions import State
+from gateway.server.sessions import SessionState
 from gateway.wire.errors import SessionNotFound
 from gateway.wire.ids import SessionId
 from gateway.wire.requests import verified_digest
@@ -111,7 +111,7 @@ def application(gateway: Gateway, refusal_ms: int, *, openapi: bool = False) -> 
             return service.submit(_session(session_id), parsed, digest, sender)
 
         view = await run_in_threadpool(work)
-        status = 202 if view.state is State.RECORDED else 200
+        status = 202 if view.state is SessionState.RECORDED else 200
         return json_response(session_answer(view).body(), status)
 
     @app.get(f"{BASE}/sessions/{{sessionId}}", **GET_SESSION.route)

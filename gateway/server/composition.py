@@ -22,7 +22,7 @@ from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.server.policy import default_policy
 from gateway.server.running_log import RunningLog
-from gateway.server.service import GatewayService, Identity, Limits
+from gateway.server.service import GatewayRules, GatewayService, Identity
 from gateway.server.sessions import OpenSessions
 from gateway.store import parties
 from gateway.store.database import Database
@@ -94,7 +94,7 @@ def compose(
         service = GatewayService(
             identity,
             default_policy(settings),
-            Limits(
+            GatewayRules(
                 settings.retention_days, settings.activations_per_subject, settings.liveness_policy
             ),
             database,

@@ -14,7 +14,7 @@ from gateway.he.engine import DEFAULT_ENGINE, Engine, EngineName
 from gateway.he.engines import make_engine
 from gateway.he.evaluation import Evaluation, Inputs, Opened
 from gateway.he.randomness import new_seed
-from gateway.host.isolation import Limits, Read, Worker, WorkerPool, octets, pair
+from gateway.host.isolation import Read, Worker, WorkerLimits, WorkerPool, octets, pair
 from gateway.wire.errors import CallerMisuse, Unavailable
 from gateway.wire.evaluation import PerLane
 from gateway.wire.ids import DIGEST_BYTES, Commitment, Digest, Nonce
@@ -87,7 +87,9 @@ def make_tenseal_bench() -> EvaluationBench:
 class EvaluationWorkers:
     """Worker processes; each holds one evaluation at a time."""
 
-    def __init__(self, count: int, limits: Limits, engine: EngineName = DEFAULT_ENGINE) -> None:
+    def __init__(
+        self, count: int, limits: WorkerLimits, engine: EngineName = DEFAULT_ENGINE
+    ) -> None:
         workshop = f"gateway.server.evaluation:make_{engine.replace('-', '_')}_bench"
         self._pool = WorkerPool(workshop, count, limits)
 

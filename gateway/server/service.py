@@ -22,12 +22,12 @@ from gateway.server.audit import Auditor
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.evaluation import NewEvaluation
 from gateway.server.liveness import NO_LIVENESS, CheckedLiveness, LivenessPolicy
-from gateway.server.sessions import OpenSession, OpenSessions, State, check_transition
+from gateway.server.sessions import OpenSession, OpenSessions, SessionState, check_transition
 from gateway.server.verification import (
     CheckedSubmission,
+    DecidedSubmission,
     Expected,
     ExpectedLiveness,
-    Verdict,
     check_submission,
     decide,
 )
@@ -81,7 +81,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Limits:
+class GatewayRules:
     """What the operator decides."""
 
     retention_days: int
@@ -94,7 +94,7 @@ class SessionView:
     """A session as its client may see it. Outcome and receipt once it is decided."""
 
     session: SessionId
-    state: State
+    state: SessionState
     expires_at: int
     outcome: Outcome | None = None
     record_id: RecordId | None = None
@@ -108,7 +108,7 @@ class GatewayService:
         self,
         identity: Identity,
         policy: MatchPolicy,
-        limits: Limits,
+        limits: GatewayRules,
         database: Database,
         authority: AuthorityClient,
         sessions: OpenSessions,
@@ -159,7 +159,7 @@ class GatewayService:
         encoded = None if challenge is None else challenge.encode()
         row = sessions.SessionRow(
             session_id=opened.session_id,
-            state=State.OPEN,
+            state=SessionState.OPEN,
             device=request.device,
             issuer=request.issuer,
             purpose=request.purpose,
@@ -193,7 +193,7 @@ class GatewayService:
         row = self._own_session(session, sender)
         if row.submission_digest is not None and row.submission_digest != digest:
             raise SessionConflict("this session has taken another submission")
-        if row.state == State.DECIDED and row.record_id is not None:
+        if row.state == SessionState.DECIDED and row.record_id is not None:
             return self._published(session, row.expires_at, row.record_id)
         device, issuer = self._begin(row, digest)
         try:
@@ -285,8 +285,8 @@ class GatewayService:
             _move(
                 connection,
                 row.session_id,
-                State.OPEN,
-                State.EVALUATING,
+                SessionState.OPEN,
+                SessionState.EVALUATING,
                 submission_digest=digest,
             )
         return device, issuer
@@ -310,7 +310,7 @@ class GatewayService:
     def _record(
         self,
         session: OpenSession,
-        verdict: Verdict,
+        verdict: DecidedSubmission,
         given: Circumstances,
         liveness: CheckedLiveness,
     ) -> RecordId:
@@ -344,7 +344,13 @@ class GatewayService:
         with self._database.transaction() as connection:
             records.add_record(connection, row)
             crash.reach("gateway-record-half-written")
-            _move(connection, session, State.EVALUATING, State.DECIDED, record_id=row.record_id)
+            _move(
+                connection,
+                session,
+                SessionState.EVALUATING,
+                SessionState.DECIDED,
+                record_id=row.record_id,
+            )
             stored_log.append(connection, "decision", digest_of(row.statement), row.record_id)
             totals.count_outcome(connection, row.outcome, now)
             totals.count_liveness(connection, liveness, now)
@@ -362,8 +368,8 @@ class GatewayService:
             log.error("submission ended by %s", type(error).__name__)
         try:
             with self._database.transaction() as connection:
-                _move(connection, session, State.EVALUATING, State.FAILED)
-                totals.count_outcome(connection, State.FAILED, self._clock())
+                _move(connection, session, SessionState.EVALUATING, SessionState.FAILED)
+                totals.count_outcome(connection, SessionState.FAILED, self._clock())
         except (Unavailable, SessionConflict):
             log.warning("a failed session could not be marked; it will expire")
 
@@ -372,19 +378,19 @@ class GatewayService:
         now = self._clock()
         with self._database.transaction() as connection:
             for state in sessions.remove_expired_sessions(connection, now):
-                if state in (State.OPEN, State.EVALUATING):
-                    totals.count_outcome(connection, State.EXPIRED, now)
+                if state in (SessionState.OPEN, SessionState.EVALUATING):
+                    totals.count_outcome(connection, SessionState.EXPIRED, now)
 
     def _published(self, session: SessionId, expires_at: int, record_id: RecordId) -> SessionView:
         """The view of a decided session, when its receipt is there or has taken too long."""
         with suppress(Unavailable):  # recorded all the same
             self._publication.wait_for(record_id)
             return self._decided(session, expires_at, record_id)
-        return SessionView(session, State.RECORDED, expires_at)
+        return SessionView(session, SessionState.RECORDED, expires_at)
 
     def _view(self, row: sessions.SessionRow) -> SessionView:
         if row.record_id is None:
-            return SessionView(row.session_id, State(row.state), row.expires_at)
+            return SessionView(row.session_id, SessionState(row.state), row.expires_at)
         return self._decided(row.session_id, row.expires_at, row.record_id)
 
     def _decided(self, session: SessionId, expires_at: int, record_id: RecordId) -> SessionView:
@@ -394,9 +400,9 @@ class GatewayService:
             raise SessionNotFound("the record of this session was erased")
         receipt = self._publication.receipt(record)
         if receipt is None:
-            return SessionView(session, State.RECORDED, self._prolonged(session, expires_at))
+            return SessionView(session, SessionState.RECORDED, self._prolonged(session, expires_at))
         outcome: Outcome = "MATCH" if record.outcome == "MATCH" else "NO_MATCH"
-        return SessionView(session, State.DECIDED, expires_at, outcome, record_id, receipt)
+        return SessionView(session, SessionState.DECIDED, expires_at, outcome, record_id, receipt)
 
     def _prolonged(self, session: SessionId, expires_at: int) -> int:
         """When a session that waits for the log expires: its receipt must not be lost with it."""
@@ -409,7 +415,11 @@ class GatewayService:
 
 
 def _move(
-    connection: sa.Connection, session: SessionId, before: State, after: State, **values: object
+    connection: sa.Connection,
+    session: SessionId,
+    before: SessionState,
+    after: SessionState,
+    **values: object,
 ) -> None:
     """Change a session's state, legally. Raises ``SessionConflict`` if somebody was faster."""
     check_transition(before, after)

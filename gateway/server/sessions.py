@@ -24,7 +24,7 @@ from gateway.wire.ids import SessionId
 from gateway.wire.session import SessionGrant
 
 
-class State(StrEnum):
+class SessionState(StrEnum):
     OPEN = "OPEN"
     EVALUATING = "EVALUATING"
     RECORDED = "RECORDED"
@@ -35,15 +35,15 @@ class State(StrEnum):
 
 TRANSITIONS = frozenset(
     {
-        (State.OPEN, State.EVALUATING),
-        (State.EVALUATING, State.DECIDED),
-        (State.EVALUATING, State.FAILED),
+        (SessionState.OPEN, SessionState.EVALUATING),
+        (SessionState.EVALUATING, SessionState.DECIDED),
+        (SessionState.EVALUATING, SessionState.FAILED),
     }
 )
 """Every legal change of state. A session that expires is removed in whatever state it is."""
 
 
-def check_transition(before: State, after: State) -> None:
+def check_transition(before: SessionState, after: SessionState) -> None:
     """Raise ``CallerMisuse`` for a change that the protocol does not know."""
     if (before, after) not in TRANSITIONS:
         raise CallerMisuse(f"no session goes from {before} to {after}")

@@ -109,7 +109,7 @@ class CheckedSubmission:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DecidedSubmission:
     """A decision after step 15, with the subject's handle for the record."""
 
     decision: Signed[Decision]
@@ -202,7 +202,7 @@ def decide(
     expected: Expected,
     authority: AuthorityClient,
     auditor: Auditor | None = None,
-) -> Verdict:
+) -> DecidedSubmission:
     """Steps 10 to 15.
 
     Raises:
@@ -233,7 +233,7 @@ def _decide(
     expected: Expected,
     authority: AuthorityClient,
     auditor: Auditor | None,
-) -> Verdict:
+) -> DecidedSubmission:
     session = expected.session
     # 10: the attempt
     request = AttemptRequest(
@@ -297,7 +297,7 @@ def _decide(
         raise Refused("the authority demands a second audit")
     decision = _from_authority(response.decision, Decision, expected.authority_key)
     _require({"decision": Evaluated.of(decision.message) == held})
-    return Verdict(decision, answer.subject_handles[0], report)
+    return DecidedSubmission(decision, answer.subject_handles[0], report)
 
 
 def _held(

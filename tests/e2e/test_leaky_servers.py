@@ -13,7 +13,7 @@ import pytest
 
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.lab.leaks import canaries
-from gateway.lab.leaks.findings import LeakFound, Report
+from gateway.lab.leaks.findings import LeakFound, LeakReport
 from gateway.lab.leaks.search import LeakSearch
 from tests.support import leaky
 from tests.support.counter import Counter
@@ -66,7 +66,7 @@ ENCODED = {"base64 skewed by one": "base64", "raw": ""}
 
 
 @pytest.fixture(scope="module")
-def leaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+def leaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeakReport]:
     folder = tmp_path_factory.mktemp("leaking")
     started = time.time() - 1
     reports = Reports(folder / "reports")
@@ -125,7 +125,7 @@ def leaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
     [*GATEWAY_LEAKS, *AUTHORITY_LEAKS],
     ids=lambda leak: f"{leak.value}-{leak.encoding}-{leak.channel}",
 )
-def test_every_leak_of_a_leaky_server_is_found(leaked: Report, leak: Leak) -> None:
+def test_every_leak_of_a_leaky_server_is_found(leaked: LeakReport, leak: Leak) -> None:
     encoding = ENCODED.get(leak.encoding, leak.encoding)
     found = [
         finding
@@ -137,7 +137,7 @@ def test_every_leak_of_a_leaky_server_is_found(leaked: Report, leak: Leak) -> No
     assert found
 
 
-def test_a_leak_fails_the_check_that_the_product_passes(leaked: Report) -> None:
+def test_a_leak_fails_the_check_that_the_product_passes(leaked: LeakReport) -> None:
     beyond = leaked.beyond(LONG_LIVED)
     assert {finding.kind for finding in beyond} == {
         leak.value for leak in (*GATEWAY_LEAKS, *AUTHORITY_LEAKS)

@@ -28,7 +28,7 @@ from gateway.host.clock import unix_time
 from gateway.lab.attack.phases import multiply_slots
 from gateway.lab.leaks import canaries
 from gateway.lab.leaks.canaries import Canary
-from gateway.lab.leaks.findings import Allowed, Report
+from gateway.lab.leaks.findings import Allowed, LeakReport
 from gateway.lab.leaks.search import LeakSearch
 from gateway.wire import cose
 from gateway.wire.dealing import COMPARISON_SEED_BYTES, Dealing
@@ -74,14 +74,14 @@ UNIFORM = [
 class Watched:
     """One session of servers that report their secrets, searched in its middle and at its end."""
 
-    before: Report
+    before: LeakReport
     """While the padded product is on its way: the authority has its key, the gateway its seed."""
-    answered: Report
+    answered: LeakReport
     """While the shares are on their way."""
-    after: Report
-    later: Report
+    after: LeakReport
+    later: LeakReport
     """After other sessions."""
-    files: Report
+    files: LeakReport
 
 
 class Watch:
@@ -90,7 +90,7 @@ class Watch:
     def __init__(self, deployment: Observed, counter: Counter, reports: Reports) -> None:
         self._deployment, self._counter, self._reports = deployment, counter, reports
         self._one_at_a_time = threading.Lock()
-        self.reports: dict[str, Report] = {}
+        self.reports: dict[str, LeakReport] = {}
         self.canaries: list[Canary] = []
 
     def run(self) -> None:
@@ -305,7 +305,7 @@ def watched(
             yield Watched(watch.reports["before"], watch.reports["answered"], after, later, files)
 
 
-def kinds(report: Report, server: str) -> set[str]:
+def kinds(report: LeakReport, server: str) -> set[str]:
     return {f.kind for f in report.findings if f.place.startswith(server)}
 
 

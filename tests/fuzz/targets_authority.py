@@ -35,8 +35,8 @@ from keys import sessions
 from keys.audits import AuditPolicy
 from keys.authority import SessionSecret
 from keys.custody import Custody
-from keys.service import AuthorityService, Settings
-from keys.sessions import Answered, Attempt, Demanded, Session, SessionTable, State
+from keys.service import AuthorityRules, AuthorityService
+from keys.sessions import Answered, Attempt, Demanded, KeySession, SessionTable, StepTaken
 from tests.fuzz import trees
 from tests.fuzz.making import target
 from tests.fuzz.mutations import Mutator, frame, framed, unframe
@@ -92,7 +92,7 @@ class _Authority:
         self.falls = False
         self._table = SessionTable(1, lambda: NOW)
         self.service = AuthorityService(
-            Settings(AUTHORITY.party, parties.SESSION_SECONDS, AuditPolicy(1, 60, 3)),
+            AuthorityRules(AUTHORITY.party, parties.SESSION_SECONDS, AuditPolicy(1, 60, 3)),
             Custody(AUTHORITY, parties.PEPPER, sealing=(parties.authority_sealing_key(),)),
             _Trust(),  # type: ignore[arg-type]
             self._table,
@@ -105,11 +105,13 @@ class _Authority:
             lambda _: self.falls,
         )
 
-    def put(self, state: State, *, falls: bool = False) -> Session:
+    def put(self, state: StepTaken, *, falls: bool = False) -> KeySession:
         """The golden session, in this state."""
         self.falls = falls
-        session = Session(golden.SIGNED_GRANT, SessionSecret(_secret()), digest_of(b""), b"", state)
-        if state is not State.GRANTED:
+        session = KeySession(
+            golden.SIGNED_GRANT, SessionSecret(_secret()), digest_of(b""), b"", state
+        )
+        if state is not StepTaken.GRANTED:
             session.counted = 1  # type: ignore[assignment]
             session.attempt = Attempt(
                 golden.SIGNED_TEMPLATE,
@@ -119,9 +121,9 @@ class _Authority:
                 golden.ATTEMPT.seed_commitment,
                 golden.ATTEMPT_NONCE,  # type: ignore[arg-type]
             )
-        if state in (State.ANSWERED, State.DEMANDED):
+        if state in (StepTaken.ANSWERED, StepTaken.DEMANDED):
             session.answered = Answered(golden.PRODUCT.digest, golden.OMEGA, golden.MASKED)
-        if state is State.DEMANDED:
+        if state is StepTaken.DEMANDED:
             opened = sessions.Opened(golden.VALUES, golden.SHARES)
             session.demanded = Demanded(golden.SIGNED_DEMAND, opened, 1)  # type: ignore[arg-type]
         self._table._sessions = {golden.SESSION: session}  # type: ignore[dict-item]
@@ -154,9 +156,9 @@ def _prepare_attempt(_: object) -> Parse:
                 "sealed_dealing": hidden,
             }
         )
-        session = authority.put(State.GRANTED)
+        session = authority.put(StepTaken.GRANTED)
         answer = AttemptAnswer.decode(authority.service.count(request, GATEWAY.public))
-        promise(session.state is State.COUNTED and session.counted == 1, "not counted")
+        promise(session.state is StepTaken.COUNTED and session.counted == 1, "not counted")
         kept = session.attempt
         promise(kept is not None, "an attempt was counted and not kept")
         assert kept is not None
@@ -200,7 +202,7 @@ def _prepare_steps(_: object) -> Parse:
 
 def _take_product(authority: _Authority, message: bytes) -> str:
     request = ProductRequest.decode(message)
-    session = authority.put(State.COUNTED)
+    session = authority.put(StepTaken.COUNTED)
     answer = authority.service.answer(request, GATEWAY.public)
     promise(repr(session.secret) == "SessionSecret(destroyed)", "a key that answered is held")
     promise(MaskedValues.decode(answer).session == golden.SESSION, "another session's values")
@@ -210,7 +212,7 @@ def _take_product(authority: _Authority, message: bytes) -> str:
 
 def _take_shares(authority: _Authority, message: bytes, *, falls: bool) -> str:
     request = SharesRequest.decode(message)
-    session = authority.put(State.ANSWERED, falls=falls)
+    session = authority.put(StepTaken.ANSWERED, falls=falls)
     answer = authority.service.decide(request, GATEWAY.public)
     response = DecisionResponse.decode(answer)
     _repeated(authority.service.decide, request, answer)
@@ -227,7 +229,7 @@ def _take_shares(authority: _Authority, message: bytes, *, falls: bool) -> str:
 
 def _take_report(authority: _Authority, message: bytes) -> str:
     request = AuditResult.decode(message)
-    authority.put(State.DEMANDED)
+    authority.put(StepTaken.DEMANDED)
     answer = authority.service.conclude(request, GATEWAY.public)
     promise(request.report == golden.SIGNED_REPORT.encoded, "another report was accepted")
     _repeated(authority.service.conclude, request, answer)

@@ -23,7 +23,7 @@ from PIL import Image
 
 from gateway.auditor.config import AuditorSettings
 from gateway.host.settings import Settings
-from gateway.proofs.trust import Counter, TrustFile
+from gateway.proofs.trust import CounterFiles, TrustFile
 from gateway.server import app as server_app
 from gateway.server.config import GatewaySettings
 from gateway.vision.fetch import _members
@@ -53,7 +53,7 @@ _NEXT_AUTHORITY: Final = parties.fixed_key(parties.AUTHORITY.party, "authority/n
 
 
 def _trust_seeds() -> list[bytes]:
-    counter = Counter(
+    counter = CounterFiles(
         device="device-17",
         device_key_file="counter/device.key",
         issuer="reader-17",

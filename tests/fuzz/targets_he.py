@@ -32,7 +32,7 @@ from gateway.wire.polynomials import (
 from gateway.wire.profile import KEY_PRIMES, SENT_MODULUS, SENT_PRIMES, N, T
 from gateway.wire.sealing import Sealed
 from keys.authority import SessionSecret
-from keys.workers import Bench
+from keys.workers import KeyWorkshop
 from tests.fuzz.making import stateless, target
 from tests.fuzz.mutations import Mutator, frame, framed, scramble, unframe
 from tests.fuzz.targets_wire import promise
@@ -265,7 +265,7 @@ _SECRET_BYTES: Final = 2 * Ciphertext.encoded_size() + DEALING_BYTES + len(golde
 
 
 def _prepare_answering(_: Path) -> Parse:
-    bench = Bench(default_engine())
+    bench = KeyWorkshop(default_engine())
     key = np.stack([np.arange(1, N + 1, dtype=np.uint64) for _ in SENT_PRIMES])
 
     def parse(data: bytes) -> None:

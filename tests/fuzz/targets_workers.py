@@ -10,7 +10,7 @@ from typing import Any, Final
 from gateway.auditor.repetition import RepetitionWorkers
 from gateway.he.evaluation import Inputs
 from gateway.he.session_key import UniformHalf
-from gateway.host.isolation import Limits, Worker
+from gateway.host.isolation import Worker, WorkerLimits
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.wire import cbor
 from gateway.wire.audit import AuditRequest
@@ -34,7 +34,7 @@ class _Taken(Worker):
     """A worker that an input has taken over: it says what it likes."""
 
     def __init__(self) -> None:
-        self._limits = Limits(1, 1.0)
+        self._limits = WorkerLimits(1, 1.0)
         self.generation = 0
         self._pipe = self  # type: ignore[assignment]
         self.said: list[bytes] = []
@@ -70,7 +70,7 @@ def _said(status: str, value: Any) -> bytes:
 
 
 def _prepare_parent(_: object) -> Parse:
-    worker, limits = _Taken(), Limits(1, 1.0)
+    worker, limits = _Taken(), WorkerLimits(1, 1.0)
     keys = SecretWorkers(1, limits, "seal-python")
     evaluations = EvaluationWorkers(1, limits)
     repetitions = RepetitionWorkers(1, limits, "seal-python")

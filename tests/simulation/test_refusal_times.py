@@ -194,10 +194,10 @@ class GatewaySite(World):
     """The gateway's application before services in memory."""
 
     def __init__(self, directory: Path, refusal_ms: int) -> None:
-        from gateway.server.service import Limits
+        from gateway.server.service import GatewayRules
 
         caps = CapLimits(50, 10**6, 10**6, 0)
-        super().__init__(directory, limits=Limits(180, 1), caps=caps)
+        super().__init__(directory, limits=GatewayRules(180, 1), caps=caps)
         settings = sealed_gateway(
             directory,
             refusal_ms=refusal_ms,

@@ -41,7 +41,7 @@ from gateway.wire.sealing import SealingPrivateKey
 from keys.audits import AuditPolicy
 from keys.authority import SessionSecret
 from keys.service import AuthorityService
-from keys.sessions import Session
+from keys.sessions import KeySession
 from tests.support.asking import counted, decision_of, nonce_of
 from tests.support.drafts import ciphertexts, draft
 from tests.support.parties import (
@@ -214,8 +214,8 @@ def test_a_gateway_that_forgets_sends_a_second_pair(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: its store has lost the state, and the authority plays along."""
-    monkeypatch.setattr(Session, "require", lambda *_: None)
-    monkeypatch.setattr(Session, "close", lambda _: None)
+    monkeypatch.setattr(KeySession, "require", lambda *_: None)
+    monkeypatch.setattr(KeySession, "close", lambda _: None)
     monkeypatch.setattr(SessionSecret, "destroy", lambda _: None)
     opened = world.open()
     submission = draft(world.counter, opened, *ciphertexts(opened, *pair(0.7)), world.clock())
@@ -266,9 +266,9 @@ def test_without_the_rule_a_gateway_finds_the_score_in_15_pairs(
     authority: InProcessAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: the other lane matches anyway, so the decision is this lane's bit."""
-    monkeypatch.setattr(Session, "require", lambda *_: None)
-    monkeypatch.setattr(Session, "close", lambda _: None)
-    monkeypatch.setattr(Session, "stored_answer", lambda *_: None)
+    monkeypatch.setattr(KeySession, "require", lambda *_: None)
+    monkeypatch.setattr(KeySession, "close", lambda _: None)
+    monkeypatch.setattr(KeySession, "stored_answer", lambda *_: None)
     monkeypatch.setattr(AuthorityService, "_fell", lambda *_: False)
     opened = authority.open()
     answer = opened.answered()

@@ -29,7 +29,7 @@ from gateway.lab.attack import (
 from gateway.lab.attack.catalogue import ATTACKERS
 from gateway.lab.attack.deployment import Site
 from gateway.lab.attack.faces import Face, face
-from gateway.lab.attack.report import Attempt, Report
+from gateway.lab.attack.report import AttackReport, Attempt
 
 EXPOSED = (17, 27, 40)
 """People whose first two template values are 0 to 2 and 1 or 2, and whose score with everybody's
@@ -130,7 +130,7 @@ def successes(names: tuple[str, ...]) -> list[tuple[str, str, str, str]]:
     return [one for one in SUCCESSES if one[0] in names]
 
 
-def let_loose(site: Site, name: str, disabled: str | None) -> Report:
+def let_loose(site: Site, name: str, disabled: str | None) -> AttackReport:
     """One attacker's run."""
     with _patched(FEWER), _patched(FEWER_STILL if disabled else {}):
         return ATTACKERS[name].run(site, disabled, lambda _: None)

@@ -3,7 +3,7 @@
 import secrets
 
 from gateway.lab.deployment.local import LocalDeployment
-from gateway.lab.leaks.findings import Allowed, Report
+from gateway.lab.leaks.findings import Allowed, LeakReport
 from gateway.lab.leaks.search import LeakSearch
 
 SEARCHED_AT_LEAST = 50_000_000
@@ -26,9 +26,9 @@ def new_number() -> str:
     return f"QZ-{secrets.randbelow(10**6):06d} {secrets.randbelow(10**6):06d}"
 
 
-def search_servers(search: LeakSearch, deployment: LocalDeployment) -> Report:
+def search_servers(search: LeakSearch, deployment: LocalDeployment) -> LeakReport:
     """All processes, whole: the authority's, the gateway's, and the auditor's if there is one."""
-    report = Report()
+    report = LeakReport()
     names = ("authority", "auditor", "gateway") if len(deployment.servers) == 3 else BOTH
     for name, server in zip(names, deployment.servers, strict=True):
         found = search.process(server.process.pid, name)
@@ -38,7 +38,7 @@ def search_servers(search: LeakSearch, deployment: LocalDeployment) -> Report:
     return report
 
 
-def search_files(search: LeakSearch, deployment: LocalDeployment, start: float) -> Report:
+def search_files(search: LeakSearch, deployment: LocalDeployment, start: float) -> LeakReport:
     """What both servers keep, and what anybody wrote to temporary places since the start.
 
     The counter's own keys and the operators' passphrases belong to others and stay out.

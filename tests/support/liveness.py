@@ -14,7 +14,7 @@ import numpy as np
 
 from gateway.client.liveness.capture import Captured, LiveCapture
 from gateway.client.liveness.prompts import ASK
-from gateway.client.liveness.runner import Progress, State
+from gateway.client.liveness.runner import CaptureState, Progress
 from gateway.client.liveness.sources import Frame
 from gateway.vision.geometry import Box, DetectedFace
 from gateway.vision.liveness import FrameMeasurement
@@ -134,7 +134,7 @@ class Puppet:
 
     def show(self, progress: Progress) -> None:
         self.shown.append(progress)
-        if self.recording is not None or progress.state is not State.ASKING:
+        if self.recording is not None or progress.state is not CaptureState.ASKING:
             return
         if progress.done not in self._told:
             self._told.add(progress.done)

@@ -53,7 +53,7 @@ from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
 from keys.audits import AuditLedger, AuditPolicy
 from keys.caps import AttemptCaps, CapLimits
 from keys.custody import Custody
-from keys.service import AuthorityService, Settings
+from keys.service import AuthorityRules, AuthorityService
 from keys.sessions import SessionTable
 from keys.workers import Secret, make_local_secret
 from tests.support.trusted import SignedTrust
@@ -208,7 +208,7 @@ class InProcessAuthority:
         self.table = SessionTable(max_sessions, clock)
         self.ledger = AuditLedger(directory / "audits.sqlite3", audits.unanswered, clock)
         self.service = AuthorityService(
-            Settings(AUTHORITY.party, SESSION_SECONDS, audits, policies),
+            AuthorityRules(AUTHORITY.party, SESSION_SECONDS, audits, policies),
             Custody(AUTHORITY, PEPPER, sealing=(authority_sealing_key(),)),
             self.trust,
             self.table,

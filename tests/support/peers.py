@@ -22,8 +22,8 @@ from gateway.wire.session import SessionKeyRequest
 from keys.audits import AuditLedger, AuditPolicy
 from keys.caps import AttemptCaps, CapLimits
 from keys.custody import Custody
+from keys.service import AuthorityRules as AuthorityServiceSettings
 from keys.service import AuthorityService
-from keys.service import Settings as AuthorityServiceSettings
 from keys.sessions import SessionTable
 from keys.workers import make_local_secret
 from tests.support.drafts import CounterKeys

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 
 from gateway.client.liveness.prompts import ASK
-from gateway.client.liveness.runner import Progress, State
+from gateway.client.liveness.runner import CaptureState, Progress
 from gateway.client.liveness.sources import Frame, Paced
 from gateway.vision.geometry import BgrImage
 from gateway.wire.liveness import ActionKind
@@ -74,7 +74,7 @@ class Splicer:
 
     def show(self, progress: Progress) -> None:
         """What an attacker reads off the screen."""
-        if progress.state is State.ASKING and progress.done > self._done:
+        if progress.state is CaptureState.ASKING and progress.done > self._done:
             self._done = progress.done
             self._asked = next(kind for kind, prompt in ASK.items() if prompt == progress.prompt)
 

@@ -32,7 +32,7 @@ from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import Evaluating
 from gateway.server.liveness import NO_LIVENESS, LivenessPolicy
 from gateway.server.policy import default_policy
-from gateway.server.service import GatewayService, Identity, Limits
+from gateway.server.service import GatewayRules, GatewayService, Identity
 from gateway.server.sessions import OpenSessions
 from gateway.store import parties
 from gateway.store.database import Database
@@ -64,7 +64,7 @@ from tests.support.samples import (
 AlterGateway = Callable[[str, httpx.Response], httpx.Response]
 """Path and honest answer of the gateway -> what arrives at the client."""
 
-NO_LIMITS = Limits(retention_days=180, activations_per_subject=10**6)
+NO_LIMITS = GatewayRules(retention_days=180, activations_per_subject=10**6)
 NO_CAPS = CapLimits(10**6, 10**6, 10**6, 0)
 NO_AUDITS = AuditPolicy(one_in=0, seconds=60, unanswered=3)
 ALL_AUDITED = AuditPolicy(one_in=1, seconds=60, unanswered=3)
@@ -80,7 +80,7 @@ class World(Peers):
         clock: Callable[[], int] = unix_time,
         model: Model = MODEL,
         max_sessions: int = 50,
-        limits: Limits = NO_LIMITS,
+        limits: GatewayRules = NO_LIMITS,
         liveness: LivenessPolicy = NO_LIVENESS,
         caps: CapLimits = NO_CAPS,
         audits: AuditPolicy = NO_AUDITS,

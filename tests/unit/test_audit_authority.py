@@ -21,7 +21,7 @@ from gateway.wire.errors import (
 from gateway.wire.evaluation import Decision, DecisionResponse, SharesRequest
 from keys.audits import AuditLedger, AuditPolicy, coin
 from keys.authority import decide
-from keys.sessions import State
+from keys.sessions import StepTaken
 from tests.support.asking import any_shares, ask_attempt, ask_values, counted
 from tests.support.parties import (
     AUDITOR,
@@ -307,7 +307,7 @@ def test_past_its_time_shares_and_dealing_are_gone(
     demand = any_demand(authority)
     held = authority.table.find(demand.message.evaluated.session)
     assert held is not None
-    assert held.state is State.DEMANDED
+    assert held.state is StepTaken.DEMANDED
     clock.now += 60
     with pytest.raises(SessionNotFound):
         conclude(authority, report(demand))

@@ -18,7 +18,7 @@ from gateway.auditor.repetition import (
 from gateway.auditor.service import ATTEMPTS, AuditorService, DemandMemory
 from gateway.he.engine import DEFAULT_ENGINE
 from gateway.he.randomness import seed_commitment
-from gateway.host.isolation import Limits
+from gateway.host.isolation import WorkerLimits
 from gateway.wire import cose
 from gateway.wire.audit import (
     AuditDemand,
@@ -141,7 +141,7 @@ def test_the_same_request_gives_the_same_bytes(case: Case) -> None:
 
 def test_repeated_in_a_worker_process(case: Case) -> None:
     """The real workers, and the same digest; what they refuse comes back as a refusal."""
-    workers = RepetitionWorkers(1, Limits(4 * 2**30, 30), DEFAULT_ENGINE)
+    workers = RepetitionWorkers(1, WorkerLimits(4 * 2**30, 30), DEFAULT_ENGINE)
     workers.start()
     try:
         assert case.audit(repeat=workers.repeat) == case.audit()

@@ -24,7 +24,7 @@ from gateway.wire.profile import T
 from keys.audits import AuditPolicy, coin
 from keys.authority import decide
 from keys.service import AuthorityService
-from keys.sessions import Session, State
+from keys.sessions import KeySession, StepTaken
 from tests.support.asking import ask_attempt, ask_values, decision_of
 from tests.support.parties import (
     AUTHORITY,
@@ -47,7 +47,7 @@ def half(tmp_path: Path, clock: Clock) -> InProcessAuthority:
 
 
 @pytest.fixture
-def waiting(half: InProcessAuthority) -> Session:
+def waiting(half: InProcessAuthority) -> KeySession:
     """A session whose product was answered."""
     opened = half.open()
     ask_attempt(opened)
@@ -58,7 +58,7 @@ def waiting(half: InProcessAuthority) -> Session:
 
 
 def shares_for(
-    half: InProcessAuthority, waiting: Session, number: int, matching: bool
+    half: InProcessAuthority, waiting: KeySession, number: int, matching: bool
 ) -> SharesRequest:
     """Another session that waits, with a dealing of its own, and its gateway's honest shares."""
     session = fixed_bytes(f"coin {number}", 16)
@@ -67,12 +67,12 @@ def shares_for(
     assert waiting.attempt is not None
     attempt = replace(waiting.attempt, dealing=theirs)
     half.table.add(
-        Session(
+        KeySession(
             grant,
             waiting.secret,
             waiting.opened_by,
             b"",
-            state=State.ANSWERED,
+            state=StepTaken.ANSWERED,
             counted=waiting.counted,
             attempt=attempt,
             answered=waiting.answered,
@@ -86,7 +86,7 @@ def shares_for(
     return SharesRequest(session=session, values=(values[0], values[1]), shares=(bits[0], bits[1]))
 
 
-def demands(half: InProcessAuthority, waiting: Session) -> dict[bool, int]:
+def demands(half: InProcessAuthority, waiting: KeySession) -> dict[bool, int]:
     """How many audits were demanded of matching sessions, and of others."""
     half.table._limit = SESSIONS + 1
     found = {True: 0, False: 0}
@@ -102,7 +102,9 @@ def demands(half: InProcessAuthority, waiting: Session) -> dict[bool, int]:
 
 
 @pytest.mark.slow
-def test_demands_do_not_depend_on_the_outcome(half: InProcessAuthority, waiting: Session) -> None:
+def test_demands_do_not_depend_on_the_outcome(
+    half: InProcessAuthority, waiting: KeySession
+) -> None:
     found = demands(half, waiting)
     assert half.service._toss is coin
     assert abs(found[True] - found[False]) < APART
@@ -111,12 +113,12 @@ def test_demands_do_not_depend_on_the_outcome(half: InProcessAuthority, waiting:
 
 @pytest.mark.slow
 def test_a_coin_that_looks_is_found(
-    half: InProcessAuthority, waiting: Session, monkeypatch: pytest.MonkeyPatch
+    half: InProcessAuthority, waiting: KeySession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: it falls three times out of four for mismatches, once for matches."""
     tossed: Iterator[int] = iter(range(10**6))
 
-    def looking(self: AuthorityService, session: Session, request: Any) -> bool:
+    def looking(self: AuthorityService, session: KeySession, request: Any) -> bool:
         seen = asked[-1]
         assert session.attempt is not None
         matched = decide(session.attempt.policy, session.attempt.dealing, seen.values, seen.shares)
@@ -140,7 +142,7 @@ def test_a_coin_that_looks_is_found(
 @pytest.mark.parametrize("falls", [True, False])
 def test_nothing_is_compared_before_the_coin_lies(
     half: InProcessAuthority,
-    waiting: Session,
+    waiting: KeySession,
     monkeypatch: pytest.MonkeyPatch,
     falls: bool,
     matching: bool,

@@ -14,7 +14,7 @@ from gateway.auditor import composition as auditor_parts
 from gateway.auditor import custody as auditor_keys
 from gateway.auditor.config import AuditorSettings
 from gateway.host import isolation, keystore
-from gateway.host.isolation import Limits, WorkerPool
+from gateway.host.isolation import WorkerLimits, WorkerPool
 from gateway.host.settings import BadConfiguration
 from gateway.sequencing.publication import SequencerThread
 from gateway.sequencing.sequencer import Alone, NoWitnesses, Sequencer
@@ -162,7 +162,7 @@ def test_workers_that_did_start_end_when_another_does_not(
     class Pool(Workers):
         """The real pool, over workers of which one starts."""
 
-        def __init__(self, count: int, limits: Limits, *_: object) -> None:
+        def __init__(self, count: int, limits: WorkerLimits, *_: object) -> None:
             pool = WorkerPool("none:none", count, limits)
             monkeypatch.setattr(self, "start", pool.start, raising=False)
             monkeypatch.setattr(self, "stop", pool.stop, raising=False)

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.host.isolation import Limits, Read, Worker, WorkerPool, octets, pair
+from gateway.host.isolation import Read, Worker, WorkerLimits, WorkerPool, octets, pair
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
 from tests.support.processes import PATIENCE
 
 GIBI = 2**30
-PATIENT = Limits(2 * GIBI, PATIENCE)
+PATIENT = WorkerLimits(2 * GIBI, PATIENCE)
 
 
 class Shop:

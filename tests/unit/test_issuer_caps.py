@@ -19,7 +19,7 @@ from gateway.host.keyfile import create_secret
 from gateway.issuer import caps as module
 from gateway.issuer.caps import ASSERTIONS_PER_DOCUMENT, AssertionCaps, group_of
 from gateway.issuer.issuer import IssuedTemplate, Model, Pins, SessionToServe, TemplateIssuer
-from gateway.proofs.trust import Counter as PinnedCounter
+from gateway.proofs.trust import CounterFiles as PinnedCounter
 from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.subject import Subject

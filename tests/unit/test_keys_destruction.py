@@ -13,7 +13,7 @@ from gateway.wire.errors import (
 )
 from gateway.wire.polynomials import PaddedProduct
 from keys.caps import AttemptCaps
-from keys.sessions import Session, State
+from keys.sessions import KeySession, StepTaken
 from tests.support import parties
 from tests.support.asking import (
     any_product_request,
@@ -43,7 +43,7 @@ def test_unknown_sessions_are_not_found(authority: InProcessAuthority) -> None:
     assert decision_of(opened.decided())
 
 
-def held(authority: InProcessAuthority) -> Session:
+def held(authority: InProcessAuthority) -> KeySession:
     session = authority.table.find(SESSION)
     assert session is not None
     return session
@@ -133,7 +133,7 @@ def test_the_decision_ends_the_dealing(authority: InProcessAuthority) -> None:
     assert attempt.dealing == opened.dealings[1]
     ask_decision(opened)
     session = held(authority)
-    assert session.state is State.DECIDED
+    assert session.state is StepTaken.DECIDED
     assert (session.attempt, session.answered, session.demanded) == (None, None, None)
 
 

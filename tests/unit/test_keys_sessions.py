@@ -9,7 +9,7 @@ from gateway.wire.cose import Signed
 from gateway.wire.errors import SealmatchError, SessionNotFound, Unavailable
 from gateway.wire.session import SessionGrant
 from keys.audits import DemandId
-from keys.sessions import Demanded, Opened, Session, SessionTable, State
+from keys.sessions import Demanded, KeySession, Opened, SessionTable, StepTaken
 from tests.support.parties import NOW, Clock, InProcessAuthority, fixed_bytes, refused
 from tests.support.processes import PATIENCE
 from tests.vectors.golden import DEMAND, GRANT
@@ -24,13 +24,15 @@ class Secret:
         self.destroyed += 1
 
 
-def session(name: str = "a", expires_at: int = NOW + 300, opened_by: bytes = bytes(32)) -> Session:
+def session(
+    name: str = "a", expires_at: int = NOW + 300, opened_by: bytes = bytes(32)
+) -> KeySession:
     grant = GRANT.model_copy(update={"session": fixed_bytes(name, 16), "expires_at": expires_at})
     signed: Signed[SessionGrant] = Signed(grant, b"")
-    return Session(signed, Secret(), opened_by, b"opened")  # type: ignore[arg-type]
+    return KeySession(signed, Secret(), opened_by, b"opened")  # type: ignore[arg-type]
 
 
-def secret(of: Session) -> Secret:
+def secret(of: KeySession) -> Secret:
     return of.secret  # type: ignore[return-value]
 
 
@@ -127,14 +129,14 @@ def test_a_look_costs_nothing_for_sessions_that_have_time(
     table = SessionTable(1000, clock)
     for number in range(1000):
         table.add(session(f"session {number}", NOW + 100 + number))
-    asked: list[Session] = []
-    expires_at = vars(Session)["expires_at"].fget
+    asked: list[KeySession] = []
+    expires_at = vars(KeySession)["expires_at"].fget
 
-    def noted(self: Session) -> int:
+    def noted(self: KeySession) -> int:
         asked.append(self)
         return int(expires_at(self))
 
-    monkeypatch.setattr(Session, "expires_at", property(noted))
+    monkeypatch.setattr(KeySession, "expires_at", property(noted))
     assert table.expire() == 1000
     assert asked == []
     clock.now = NOW + 104
@@ -219,7 +221,7 @@ def test_expiry_between_finding_and_locking_does_not_hang(
     table.add(session())
     find = table.find
 
-    def found_just_in_time(wanted: object) -> Session | None:
+    def found_just_in_time(wanted: object) -> KeySession | None:
         found = find(wanted)  # type: ignore[arg-type]
         clock.now = NOW + 300
         table.expire()
@@ -268,8 +270,10 @@ def test_a_request_that_waited_beyond_expiry_finds_nothing(clock: Clock) -> None
 
 def test_states_only_go_forward() -> None:
     opened = session()
-    opened.require(State.GRANTED)
-    for number, state in enumerate((State.COUNTED, State.ANSWERED, State.DEMANDED, State.DECIDED)):
+    opened.require(StepTaken.GRANTED)
+    for number, state in enumerate(
+        (StepTaken.COUNTED, StepTaken.ANSWERED, StepTaken.DEMANDED, StepTaken.DECIDED)
+    ):
         request, answer = bytes([number]) * 32, bytes([number])
         assert opened.stored_answer(request) is None
         opened.advance(state, request, answer)
@@ -282,9 +286,9 @@ def test_states_only_go_forward() -> None:
     assert opened.stored_answer(bytes(32)) == bytes([0]), "what was answered is answered again"
 
 
-@pytest.mark.parametrize("state", list(State))
-@pytest.mark.parametrize("needed", list(State))
-def test_a_message_for_another_state_ends_the_session(state: State, needed: State) -> None:
+@pytest.mark.parametrize("state", list(StepTaken))
+@pytest.mark.parametrize("needed", list(StepTaken))
+def test_a_message_for_another_state_ends_the_session(state: StepTaken, needed: StepTaken) -> None:
     opened = session()
     opened.state = state
     if state is needed:
@@ -304,7 +308,7 @@ def test_a_message_for_another_state_ends_the_session(state: State, needed: Stat
 
 def test_answers_never_show(tmp_path: Path, clock: Clock) -> None:
     opened = session()
-    opened.advance(State.COUNTED, bytes(32), b"the-answer")
+    opened.advance(StepTaken.COUNTED, bytes(32), b"the-answer")
     assert "the-answer" not in repr(opened)
     assert "opened'" not in repr(opened)
     assert InProcessAuthority(tmp_path, clock).table.expire() == 0

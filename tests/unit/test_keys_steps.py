@@ -29,7 +29,7 @@ from gateway.wire.polynomials import PaddedProduct, ProductTail
 from gateway.wire.profile import T
 from keys.authority import SessionSecret
 from keys.caps import CapLimits
-from keys.sessions import Session, State
+from keys.sessions import KeySession, StepTaken
 from tests.support.asking import any_product_request, any_shares, counted, decision_of
 from tests.support.parties import (
     AUDITOR,
@@ -149,7 +149,7 @@ def test_an_attempt_that_cannot_be_counted_gets_no_nonce(run: Run) -> None:
         run.to("attempt")
     session = run.opened.authority.table.find(SESSION)
     assert session is not None
-    assert (session.state, session.attempt, session.answers) == (State.GRANTED, None, {})
+    assert (session.state, session.attempt, session.answers) == (StepTaken.GRANTED, None, {})
 
 
 def test_an_attempt_beyond_the_cap_gets_no_nonce(tmp_path: Path, clock: Clock) -> None:
@@ -310,7 +310,7 @@ def test_without_the_rule_two_products_tell_the_difference_of_two_scores(
     answer = authority.service.open_session(request, GATEWAY.public)
     near = OpenSession(authority, request, answer, cosine=0.7)
     far = OpenSession(authority, request, answer, cosine=0.1)
-    monkeypatch.setattr(Session, "require", lambda *_: None)
+    monkeypatch.setattr(KeySession, "require", lambda *_: None)
     monkeypatch.setattr(SessionSecret, "destroy", lambda _: None)
     nonce = near.counted()
     opened = []

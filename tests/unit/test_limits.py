@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server.service import Limits
+from gateway.server.service import GatewayRules
 from gateway.wire.errors import Refused, SealmatchError
 from keys.caps import CapLimits
 from tests.support.samples import Clock, occasion, pair
@@ -26,7 +26,7 @@ def outcomes(world: World, number: str, count: int, cosine: float = 0.7) -> list
 
 def test_a_document_has_so_many_live_activations(tmp_path: Path) -> None:
     clock = Clock()
-    limits = Limits(retention_days=1, activations_per_subject=2)
+    limits = GatewayRules(retention_days=1, activations_per_subject=2)
     with World(tmp_path, clock=clock, limits=limits) as world:
         assert outcomes(world, "AB123456", 3) == ["MATCH", "MATCH", "REFUSED"]
         assert outcomes(world, "AB 123-456", 1) == ["REFUSED"], "however it is written"
@@ -37,7 +37,7 @@ def test_a_document_has_so_many_live_activations(tmp_path: Path) -> None:
 
 
 def test_mismatches_are_no_activations(tmp_path: Path) -> None:
-    limits = Limits(retention_days=1, activations_per_subject=1)
+    limits = GatewayRules(retention_days=1, activations_per_subject=1)
     with World(tmp_path, limits=limits) as world:
         assert outcomes(world, "AB123456", 2, cosine=0.1) == ["NO_MATCH"] * 2
         assert outcomes(world, "AB123456", 2) == ["MATCH", "REFUSED"]

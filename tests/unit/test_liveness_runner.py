@@ -8,7 +8,7 @@ import pytest
 
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import ADVICE, LANGUAGES, MESSAGE_IDS, text
-from gateway.client.liveness.runner import ChallengeRunner, State
+from gateway.client.liveness.runner import CaptureState, ChallengeRunner
 from gateway.server.liveness import assess
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.liveness import ACTION_KINDS, ActionKind, Challenge
@@ -133,7 +133,7 @@ def test_a_cut_before_the_first_action_begins_the_transcript_anew() -> None:
     captured = puppet.capture(challenge())
     assert captured.transcript is not None
     assert captured.transcript.actions[0].asked_ms >= 1500
-    asked_at = next(p for p in puppet.shown if p.state is State.ASKING)
+    asked_at = next(p for p in puppet.shown if p.state is CaptureState.ASKING)
     assert puppet.shown.index(asked_at) * 40 >= 800 + 1500
 
 
@@ -156,7 +156,7 @@ def test_a_short_loss_of_the_face_is_forgiven_and_reported() -> None:
 def test_the_first_frame_already_gives_advice(puppet: Puppet, advice: str) -> None:
     puppet.capture(challenge())
     assert puppet.shown[0].advice == advice
-    assert puppet.shown[-1].state is State.PASSED, "who follows the advice passes"
+    assert puppet.shown[-1].state is CaptureState.PASSED, "who follows the advice passes"
 
 
 def test_who_is_too_far_away_is_asked_to_come_closer() -> None:
@@ -173,7 +173,7 @@ def test_who_hesitates_is_helped() -> None:
 
 def test_an_action_that_began_before_its_prompt_does_not_count() -> None:
     first = next(
-        n for n, p in enumerate(_run(Puppet(recording=())).shown) if p.state is State.ASKING
+        n for n, p in enumerate(_run(Puppet(recording=())).shown) if p.state is CaptureState.ASKING
     )
     early = [(first * 40 + 80, "blink"), (first * 40 + 2_000, "turn-left")]
     assert reason_of(Puppet(recording=early)) == "wrong-action", "the blink was not seen as one"

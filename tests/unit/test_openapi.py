@@ -26,7 +26,7 @@ from gateway.server.config import GatewaySettings
 from gateway.server.liveness import LivenessPolicy
 from gateway.server.openapi import BASE, OPERATIONS
 from gateway.server.service import SessionView
-from gateway.server.sessions import State
+from gateway.server.sessions import SessionState
 from gateway.wire import cbor, errors
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import SealmatchError
@@ -589,12 +589,12 @@ HEAD = b'{"sessionId": "000102030405060708090a0b0c0d0e0f", "state": '
 @pytest.mark.parametrize(
     ("view", "expected"),
     [
-        (SessionView(SESSION, State.OPEN, 1763760000), b'"OPEN", "expiresAt": 1763760000}'),
-        (SessionView(SESSION, State.EVALUATING, 0), b'"EVALUATING", "expiresAt": 0}'),
-        (SessionView(SESSION, State.RECORDED, 5), b'"RECORDED", "expiresAt": 5}'),
-        (SessionView(SESSION, State.FAILED, 5), b'"FAILED", "expiresAt": 5}'),
+        (SessionView(SESSION, SessionState.OPEN, 1763760000), b'"OPEN", "expiresAt": 1763760000}'),
+        (SessionView(SESSION, SessionState.EVALUATING, 0), b'"EVALUATING", "expiresAt": 0}'),
+        (SessionView(SESSION, SessionState.RECORDED, 5), b'"RECORDED", "expiresAt": 5}'),
+        (SessionView(SESSION, SessionState.FAILED, 5), b'"FAILED", "expiresAt": 5}'),
         (
-            SessionView(SESSION, State.DECIDED, 1763760000, "NO_MATCH", RECORD, RECEIPT),
+            SessionView(SESSION, SessionState.DECIDED, 1763760000, "NO_MATCH", RECORD, RECEIPT),
             b'"DECIDED", "expiresAt": 1763760000, "outcome": "NO_MATCH", '
             b'"recordId": "101112131415161718191a1b1c1d1e1f", "receipt": "-__-AA"}',
         ),

@@ -7,7 +7,7 @@ import pytest
 from gateway.inspection.reconcile import (
     Activation,
     BadActivationList,
-    Finding,
+    Discrepancy,
     read_activations,
     reconcile,
 )
@@ -74,7 +74,7 @@ def activation(number: int, reference: str) -> Activation:
     return Activation(number + 1, RecordId(bytes([number]) * 16), reference, SALT)
 
 
-def findings(activations: list[Activation], statements: list[bytes]) -> list[Finding]:
+def findings(activations: list[Activation], statements: list[bytes]) -> list[Discrepancy]:
     found = reconcile(activations, statements, [GATEWAY.public], [AUTHORITY.public])
     return [one.finding for one in found]
 
@@ -87,29 +87,29 @@ def test_activations_that_fit_their_receipts_are_silent() -> None:
 @pytest.mark.parametrize(
     ("activations", "statements", "expected"),
     [
-        ([activation(9, "+86 1")], [], [Finding.NO_RECEIPT]),
+        ([activation(9, "+86 1")], [], [Discrepancy.NO_RECEIPT]),
         (
             [activation(1, "+86 1")],
             [statement(1, "+86 1", outcome="NO_MATCH")],
-            [Finding.NOT_A_MATCH],
+            [Discrepancy.NOT_A_MATCH],
         ),
-        ([activation(1, "+86 2")], [statement(1, "+86 1")], [Finding.OTHER_ACTIVATION]),
+        ([activation(1, "+86 2")], [statement(1, "+86 1")], [Discrepancy.OTHER_ACTIVATION]),
         (
             [activation(1, "+86 1"), activation(1, "+86 1")],
             [statement(1, "+86 1")],
-            [Finding.USED_TWICE] * 2,
+            [Discrepancy.USED_TWICE] * 2,
         ),
-        ([], [statement(1, "+86 1")], [Finding.NO_ACTIVATION]),
+        ([], [statement(1, "+86 1")], [Discrepancy.NO_ACTIVATION]),
         (
             [activation(1, "+86 1")],
             [statement(1, "+86 1", signer=STRANGER)],
-            [Finding.INVALID_RECEIPT],
+            [Discrepancy.INVALID_RECEIPT],
         ),
     ],
-    ids=lambda value: value[0].name if value and isinstance(value[0], Finding) else "",
+    ids=lambda value: value[0].name if value and isinstance(value[0], Discrepancy) else "",
 )
 def test_each_deviation_is_found(
-    activations: list[Activation], statements: list[bytes], expected: list[Finding]
+    activations: list[Activation], statements: list[bytes], expected: list[Discrepancy]
 ) -> None:
     assert findings(activations, statements) == expected
 

@@ -12,7 +12,7 @@ import pytest
 from gateway.he.session_key import SessionKey
 from gateway.proofs.verify import verify_receipt
 from gateway.server.service import RECEIPT_SECONDS
-from gateway.server.sessions import OpenSessions, State
+from gateway.server.sessions import OpenSessions, SessionState
 from gateway.store import sessions, totals
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey
@@ -125,18 +125,18 @@ def test_two_submissions_at_once_one_is_taken(world: World) -> None:
     assert len(world.rows("records")) == 1
 
 
-@pytest.mark.parametrize("present", list(State))
-@pytest.mark.parametrize("before", list(State))
+@pytest.mark.parametrize("present", list(SessionState))
+@pytest.mark.parametrize("before", list(SessionState))
 def test_a_move_from_another_state_raises_and_changes_nothing(
-    world: World, present: State, before: State
+    world: World, present: SessionState, before: SessionState
 ) -> None:
     opened = world.open()
     with world.database.transaction() as connection:
-        sessions.move_session(connection, opened.session, State.OPEN, present)
+        sessions.move_session(connection, opened.session, SessionState.OPEN, present)
     if before == present:
         return
     with pytest.raises(SessionConflict), world.database.transaction() as connection:
-        sessions.move_session(connection, opened.session, before, State.FAILED)
+        sessions.move_session(connection, opened.session, before, SessionState.FAILED)
     assert world.state(opened) == present
 
 

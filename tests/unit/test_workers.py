@@ -14,7 +14,7 @@ import pytest
 
 from gateway.he.engine import EngineName
 from gateway.he.evaluation import Inputs
-from gateway.host.isolation import Limits
+from gateway.host.isolation import WorkerLimits
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.wire.errors import MalformedMessage, SessionNotFound, Unavailable
 from gateway.wire.evaluation import DecisionResponse, MaskedValues, ProductRequest, SharesRequest
@@ -33,7 +33,7 @@ from tests.support.parties import (
     session_key_request,
 )
 
-LIMITS = Limits(4 * 2**30, 30)
+LIMITS = WorkerLimits(4 * 2**30, 30)
 DEALING = fixed_dealings("workers")[1]
 
 

@@ -37,7 +37,7 @@ class Customer(_Part):
     reasons: dict[AttemptReason, _Count] = Field(default_factory=dict)
 
 
-class Counter(_Part):
+class CounterTotals(_Part):
     """All customers of this counter, added up."""
 
     succeeded: _Count = 0
@@ -59,13 +59,13 @@ class AttemptBook:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self) -> Counter:
+    def read(self) -> CounterTotals:
         """The totals. A file that cannot be read counts as none: it only counts."""
         try:
             content = self._path.read_bytes()[: _MAX_BYTES + 1]
-            return Counter.model_validate_json(content)
+            return CounterTotals.model_validate_json(content)
         except (OSError, ValidationError):
-            return Counter()
+            return CounterTotals()
 
     def begin(self, now: int) -> Customer:
         """An attempt begins; returns the customer with it counted."""
@@ -129,7 +129,7 @@ class AttemptBook:
         finally:
             os.close(lock)
 
-    def _write(self, counter: Counter) -> None:
+    def _write(self, counter: CounterTotals) -> None:
         temporary = self._path.with_suffix(".new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:

@@ -16,7 +16,7 @@ import numpy as np
 
 from gateway.client.liveness.measured import Detectors, Inconclusive, Measured, Meter
 from gateway.client.liveness.prompts import ADVICE, Language, text
-from gateway.client.liveness.runner import ChallengeRunner, Progress, State
+from gateway.client.liveness.runner import CaptureState, ChallengeRunner, Progress
 from gateway.client.liveness.sources import Frame
 from gateway.vision.geometry import BgrImage
 from gateway.vision.pipeline import UnitVector
@@ -97,7 +97,7 @@ class LiveCapture(Generic[M]):
         """
         meter, detectors = self._new_meter(), self._new_detectors()
         runner, vectors = ChallengeRunner(challenge), _Vectors()
-        progress = Progress(State.SETTLING, 0, "hold-still")
+        progress = Progress(CaptureState.SETTLING, 0, "hold-still")
         for frame in frames:
             measured = meter.measure(frame.image, frame.at_ms)
             progress = runner.feed(measured, detectors.feed(measured))
@@ -111,7 +111,7 @@ class LiveCapture(Generic[M]):
         else:
             progress = runner.end()
             self._show(progress)
-        if progress.state is State.FAILED:
+        if progress.state is CaptureState.FAILED:
             raise self._inconclusive(progress.reason or "interrupted")
         score = None if not vectors.passive else round(100 * float(np.median(vectors.passive)))
         if not challenge.satisfied_by(score):

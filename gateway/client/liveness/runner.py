@@ -57,7 +57,7 @@ _LEVEL: Final[dict[ActionKind, str]] = {
 }
 
 
-class State(Enum):
+class CaptureState(Enum):
     SETTLING = "settling"
     ASKING = "asking"
     PASSED = "passed"
@@ -68,7 +68,7 @@ class State(Enum):
 class Progress:
     """Where the challenge stands after a frame, and what the person is to be told."""
 
-    state: State
+    state: CaptureState
     done: int
     prompt: MessageId
     advice: MessageId | None = None
@@ -76,7 +76,7 @@ class Progress:
 
     @property
     def over(self) -> bool:
-        return self.state in (State.PASSED, State.FAILED)
+        return self.state in (CaptureState.PASSED, CaptureState.FAILED)
 
 
 @dataclass
@@ -121,21 +121,21 @@ class ChallengeRunner:
 
     def feed(self, frame: Measured, actions: Sequence[Action] = ()) -> Progress:
         """Take the next frame, and the actions that were found with it."""
-        if self._state in (State.PASSED, State.FAILED):
+        if self._state in (CaptureState.PASSED, CaptureState.FAILED):
             raise CallerMisuse("this challenge is over")
         if self._begun_ms is None:
             self._begun_ms = frame.at_ms
         self._follow(frame)
         if not self._reason and self._asked is not None:
             self._take(actions, frame)
-        if self._state in (State.SETTLING, State.ASKING):
+        if self._state in (CaptureState.SETTLING, CaptureState.ASKING):
             self._watch_the_clock(frame)
             self._maybe_ask(frame)
         return self._progress(frame)
 
     def end(self, reason: AttemptReason = "recording-ended") -> Progress:
         """No further frame will come."""
-        if self._state is not State.PASSED:
+        if self._state is not CaptureState.PASSED:
             self._reason = self._reason or reason
         return Progress(self._state, len(self._traces), "failed", reason=self._reason)
 
@@ -143,7 +143,7 @@ class ChallengeRunner:
         self, model_digest: Digest, totals: AttemptTotals, passive: int | None
     ) -> LivenessTranscript:
         """The evidence of a passed challenge. Raises ``CallerMisuse`` before that."""
-        if self._state is not State.PASSED or self._track is None:
+        if self._state is not CaptureState.PASSED or self._track is None:
             raise CallerMisuse("the challenge was not passed")
         return LivenessTranscript(
             session=self._challenge.session,
@@ -158,12 +158,12 @@ class ChallengeRunner:
         )
 
     @property
-    def _state(self) -> State:
+    def _state(self) -> CaptureState:
         if self._reason is not None:
-            return State.FAILED
+            return CaptureState.FAILED
         if len(self._traces) == len(self._challenge.actions):
-            return State.PASSED
-        return State.SETTLING if self._asked is None else State.ASKING
+            return CaptureState.PASSED
+        return CaptureState.SETTLING if self._asked is None else CaptureState.ASKING
 
     def _follow(self, frame: Measured) -> None:
         """One face, without a long gap; before the first prompt a break begins anew."""
@@ -197,7 +197,7 @@ class ChallengeRunner:
             if action.kind == expected:
                 self._traces.append(self._trace(action, self._asked))
                 self._asked = frame
-                if self._state is State.PASSED:
+                if self._state is CaptureState.PASSED:
                     return
             elif action.kind != "blink":
                 self._reason = "wrong-action"
@@ -244,9 +244,9 @@ class ChallengeRunner:
 
     def _progress(self, frame: Measured) -> Progress:
         state, done = self._state, len(self._traces)
-        if state is State.FAILED:
+        if state is CaptureState.FAILED:
             return Progress(state, done, "failed", reason=self._reason)
-        if state is State.PASSED:
+        if state is CaptureState.PASSED:
             return Progress(state, done, "done")
         if self._asked is None:
             advice = _hindrance(frame) or (None if _frontal(frame) else "look-straight")

@@ -36,7 +36,7 @@ from gateway.lab.attack.curious_authority import rest
 from gateway.lab.attack.deployment import SEEN_BY_THE_AUTHORITY, Site
 from gateway.lab.attack.faces import Face, face
 from gateway.lab.attack.forging import added, constant, divided, monomial, multiplied
-from gateway.lab.attack.report import Progress, Report
+from gateway.lab.attack.report import AttackReport, Progress
 from gateway.lab.attack.spying_authority import TRAPDOORED, View, secret_of, take_view
 from gateway.lab.attack.trapdoor import everywhere, trapdoor
 from gateway.lab.attack.weakened import opened_in_the_open
@@ -69,12 +69,12 @@ class Probe:
     stopped_by: tuple[str, ...]
 
 
-def run(site: Site, disabled: str | None, tell: Progress) -> Report:
+def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
     """Sessions with each probe, before an honest gateway and an honest issuer.
 
     With a defence disabled what it stops.
     """
-    report = Report(NAME, HOLDS, disabled)
+    report = AttackReport(NAME, HOLDS, disabled)
     chosen = f"{_MODULE} {TRAPDOORED}" if disabled == "uniform-a" else _MODULE
     ground = site.ground(disabled, authority=chosen)
     seen = ground.directories.root / SEEN_BY_THE_AUTHORITY
@@ -114,7 +114,7 @@ def _issue(
 
 
 def _read_what_is_carried(
-    engine: Engine, counter: Counter, disabled: str | None, seen: Path, report: Report
+    engine: Engine, counter: Counter, disabled: str | None, seen: Path, report: AttackReport
 ) -> None:
     """The device carries the template from issuer to gateway; the authority has the key to it."""
     whole = 0

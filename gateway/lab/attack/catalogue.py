@@ -18,7 +18,7 @@ from gateway.lab.attack import (
     replayer,
 )
 from gateway.lab.attack.deployment import Site
-from gateway.lab.attack.report import Progress, Report
+from gateway.lab.attack.report import AttackReport, Progress
 
 DEFENCES: Final = {
     "halves": "the number added to a score is dealt in halves, so neither server knows it",
@@ -49,7 +49,7 @@ class Attacker:
     name: str
     holds: str
     defences: tuple[str, ...]
-    run: Callable[[Site, str | None, Progress], Report]
+    run: Callable[[Site, str | None, Progress], AttackReport]
 
 
 def _of(module: ModuleType) -> Attacker:

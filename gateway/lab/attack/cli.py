@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gateway.lab.attack.catalogue import ATTACKERS, DEFENCES, attackers_stopped_by
 from gateway.lab.attack.deployment import Site
-from gateway.lab.attack.report import Report
+from gateway.lab.attack.report import AttackReport
 from gateway.lab.deployment.servers import terminate_as_interrupt
 
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     return 0 if as_expected else 1
 
 
-def attack(site: Site, name: str, disabled: str | None, *, quiet: bool) -> Report:
+def attack(site: Site, name: str, disabled: str | None, *, quiet: bool) -> AttackReport:
     """Let one attacker loose and show what it got."""
 
     def tell(text: str) -> None:

@@ -14,7 +14,7 @@ from gateway.he.ring import multiply_modulo
 from gateway.lab.attack.counter import Counter, expect
 from gateway.lab.attack.deployment import SEEN_BY_THE_AUTHORITY, Site
 from gateway.lab.attack.faces import another_picture, face, score
-from gateway.lab.attack.report import Progress, Report
+from gateway.lab.attack.report import AttackReport, Progress
 from gateway.lab.attack.spying_authority import View, take_view
 from gateway.lab.attack.weakened import undivided_dealings
 from gateway.wire.dealing import AUTHORITY
@@ -32,9 +32,9 @@ Guess = Callable[[View], Iterator[PerLane]]
 """Candidates for the scores of both lanes."""
 
 
-def run(site: Site, disabled: str | None, tell: Progress) -> Report:
+def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
     """Registrations of people at various cosines; after each, every attack."""
-    report = Report(NAME, HOLDS, disabled)
+    report = AttackReport(NAME, HOLDS, disabled)
     ground = site.ground(authority="gateway.lab.attack.spying_authority")
     seen = ground.directories.root / SEEN_BY_THE_AUTHORITY
     found: dict[str, list[int]] = {what: [] for what in ATTACKS}

@@ -19,7 +19,7 @@ from pathlib import Path
 from gateway.lab.attack.counter import Counter, expect
 from gateway.lab.attack.deployment import Ground, Site, data_directories
 from gateway.lab.attack.faces import another_picture, face
-from gateway.lab.attack.report import Progress, Report
+from gateway.lab.attack.report import AttackReport, Progress
 from gateway.lab.attack.spying_authority import handles_with
 from gateway.lab.attack.thief_search import Person, look_everywhere
 from gateway.lab.attack.weakened import OPEN_PEPPER, recorded_dealings
@@ -38,9 +38,9 @@ _SERIES = "XKW"
 _KEY_BYTES = 32
 
 
-def run(site: Site, disabled: str | None, tell: Progress) -> Report:
+def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
     """Register, search, steal, enumerate."""
-    report = Report(NAME, HOLDS, disabled)
+    report = AttackReport(NAME, HOLDS, disabled)
     started = time.time() - 1
     ground = site.ground(disabled, inspectable="true")
     series = f"{_SERIES}{secrets.randbelow(100):02}"
@@ -81,7 +81,7 @@ def _registered(counter: Counter, document: str) -> Person:
     )
 
 
-def _steal(ground: Ground, report: Report) -> Path:
+def _steal(ground: Ground, report: AttackReport) -> Path:
     """Every file of both servers, while they run: write-ahead logs and operator's logs too."""
     copied = ground.directories.root / "stolen"
     for directory in data_directories(ground):
@@ -96,7 +96,7 @@ def _contents(loot: Path) -> list[bytes]:
 
 
 def _enumerate(
-    loot: Path, series: str, people: list[Person], salts: list[bytes], report: Report
+    loot: Path, series: str, people: list[Person], salts: list[bytes], report: AttackReport
 ) -> None:
     """Test every number of the series against every 32 bytes in the stored tables."""
     kept = {value[i : i + 32] for value in stored_values(loot) for i in range(len(value) - 31)}

@@ -12,7 +12,7 @@ from hashlib import sha256
 from gateway.lab.attack.counter import Answer, Counter, expect
 from gateway.lab.attack.deployment import Site
 from gateway.lab.attack.faces import another_picture, face
-from gateway.lab.attack.report import AttackBroken, Progress, Report
+from gateway.lab.attack.report import AttackBroken, AttackReport, Progress
 from gateway.wire import cose
 from gateway.wire.proof import Receipt, Statement
 from gateway.wire.subject import Subject, activation_commitment
@@ -26,9 +26,9 @@ GUESSES = 100_000
 _SERIES, _ORDERS = "E55", "order-2026-"
 
 
-def run(site: Site, disabled: str | None, tell: Progress) -> Report:
+def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
     """Collect receipts; try every document number and every order against each."""
-    report = Report(NAME, HOLDS, disabled)
+    report = AttackReport(NAME, HOLDS, disabled)
     ground = site.ground(disabled if disabled != "openings" else None)
     with Counter(ground) as counter:
         tell(f"collecting {RECEIPTS} receipts")
@@ -78,7 +78,7 @@ def _salts(answer: Answer, *, leaked: bool) -> list[bytes]:
 
 
 def _guess(
-    report: Report,
+    report: AttackReport,
     what: str,
     guesses: list[str],
     commitments: list[bytes],

@@ -35,7 +35,7 @@ from gateway.lab.attack.counter import TIMEOUT_SECONDS, Counter, Opened
 from gateway.lab.attack.deployment import Ground, Site
 from gateway.lab.attack.faces import Face, face
 from gateway.lab.attack.forging import constant
-from gateway.lab.attack.report import AttackBroken, Progress, Report
+from gateway.lab.attack.report import AttackBroken, AttackReport, Progress
 from gateway.lab.attack.weakened import KNOWN_NONCE
 from gateway.server.audit import Auditor
 from gateway.server.authority_client import AuditorClient, AuthorityClient
@@ -232,9 +232,9 @@ class Pair:
         return Auditor(AuditorClient(self.transport, url, signing, unix_time), key, sealing)
 
 
-def run(site: Site, disabled: str | None, tell: Progress) -> Report:
+def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
     """A match for a stranger by choice of the seed; every evaluation is repeated by an auditor."""
-    report = Report(NAME, HOLDS, disabled)
+    report = AttackReport(NAME, HOLDS, disabled)
     ground = site.ground(disabled, audit_one_in=1)
     outcomes: list[str] = []
     seeds = 0

@@ -12,7 +12,7 @@ from gateway.lab.attack.counter import Answer, Counter
 from gateway.lab.attack.crooked_gateway import CrookedGateway
 from gateway.lab.attack.deployment import Site
 from gateway.lab.attack.faces import another_picture, face
-from gateway.lab.attack.report import Progress, Report
+from gateway.lab.attack.report import AttackReport, Progress
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Refused
 from gateway.wire.subject import Subject
@@ -24,9 +24,9 @@ DEFENCES = ("trust",)
 TRIES = 3
 
 
-def run(site: Site, disabled: str | None, tell: Progress) -> Report:
+def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
     """A key of its own, a name of its own, a genuine template of another session."""
-    report = Report(NAME, HOLDS, disabled)
+    report = AttackReport(NAME, HOLDS, disabled)
     ground = site.ground(disabled)
     with Counter(ground) as counter, CrookedGateway(ground, counter) as gateway:
         tell("signing templates with a key of its own, in the issuer's name")

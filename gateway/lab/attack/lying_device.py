@@ -23,7 +23,7 @@ from gateway.lab.attack.counter import Answer, Counter, Opened, expect
 from gateway.lab.attack.deployment import Site
 from gateway.lab.attack.faces import Face, another_picture, face
 from gateway.lab.attack.forging import Values
-from gateway.lab.attack.report import Progress, Report
+from gateway.lab.attack.report import AttackReport, Progress
 from gateway.wire.polynomials import Ciphertext, Words
 from gateway.wire.profile import LANE
 from gateway.wire.subject import Subject
@@ -82,9 +82,9 @@ class Device:
         return self._counter.submit(opened, issued, probe.encoded)
 
 
-def run(site: Site, disabled: str | None, tell: Progress) -> Report:
+def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
     """Every sort of probe, one for all victims; with a defence disabled what it stops."""
-    report = Report(NAME, HOLDS, disabled)
+    report = AttackReport(NAME, HOLDS, disabled)
     until = UNTIL_ACCEPTED if disabled == "omega" else 0
     ground = site.ground(disabled)
     with Counter(ground) as counter:
@@ -170,7 +170,7 @@ def _instead(answers: list[Answer]) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in others.items())
 
 
-def _report(report: Report, what: str, answers: list[Answer]) -> None:
+def _report(report: AttackReport, what: str, answers: list[Answer]) -> None:
     matched = sum(answer.matched for answer in answers)
     found = f"{matched} of {len(answers)} matches with {what}"
     report.add(f"hand in {what}", len(answers), matched, found, _instead(answers))

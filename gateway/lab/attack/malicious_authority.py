@@ -25,7 +25,7 @@ from gateway.lab.attack.lying_authority import (
     TURNED_EVERY,
     take_learnt,
 )
-from gateway.lab.attack.report import AttackBroken, Progress, Report
+from gateway.lab.attack.report import AttackBroken, AttackReport, Progress
 from gateway.proofs.verify import verify_receipt
 from gateway.wire.subject import Subject
 
@@ -48,9 +48,9 @@ class Run:
     """Share of all scores that fits what a lane's bit told, per session and lane."""
 
 
-def run(site: Site, disabled: str | None, tell: Progress) -> Report:
+def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
     """An authority that turns decisions round, and two that ask their own questions."""
-    report = Report(NAME, HOLDS, disabled)
+    report = AttackReport(NAME, HOLDS, disabled)
     found = {}
     for mode in (TURN, ASK) if disabled else (TURN, ASK, ASK_ASIDE):
         tell(f"{SESSIONS} registrations with an authority that departs from the protocol: {mode}")
@@ -97,7 +97,7 @@ def _register(ground: Ground, mode: str) -> Run:
     return done
 
 
-def _noticed(report: Report, found: dict[str, Run]) -> None:
+def _noticed(report: AttackReport, found: dict[str, Run]) -> None:
     """The carrier compares outcomes with the answers that it knows."""
     for what, one in (
         (f"turn one outcome in {TURNED_EVERY} and stay unnoticed", found[TURN]),
@@ -115,7 +115,7 @@ def _noticed(report: Report, found: dict[str, Run]) -> None:
     report.remark("nothing prevents a single lie, nor the one bit per lane that a session tells")
 
 
-def _unnoticed(report: Report, found: dict[str, Run]) -> None:
+def _unnoticed(report: AttackReport, found: dict[str, Run]) -> None:
     """Nobody asks what is known already."""
     turned, asking = found[TURN], found[ASK]
     report.add(

@@ -25,7 +25,7 @@ from gateway.lab.attack.counter import Counter
 from gateway.lab.attack.crooked_gateway import HONEST, OWN, CrookedGateway, Taken, matches
 from gateway.lab.attack.deployment import Site
 from gateway.lab.attack.faces import Face, another_picture, face, score
-from gateway.lab.attack.report import Progress, Report
+from gateway.lab.attack.report import AttackReport, Progress
 from gateway.lab.attack.weakened import undivided_dealings
 from gateway.proofs.statement import Circumstances, make_receipt, make_statement
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
@@ -77,12 +77,12 @@ class Victim:
         return cls(Subject.of("passport", number), template, live)
 
 
-def run(site: Site, disabled: str | None, tell: Progress) -> Report:
+def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
     """Oracle, second answers, foreign parts, forged and lax decisions.
 
     With a defence disabled what it stops.
     """
-    report = Report(NAME, HOLDS, disabled)
+    report = AttackReport(NAME, HOLDS, disabled)
     if disabled in (None, "audit"):
         _dictate(site, disabled, report, tell)
     if disabled == "audit":
@@ -108,7 +108,7 @@ def run(site: Site, disabled: str | None, tell: Progress) -> Report:
     return report
 
 
-def _dictate(site: Site, disabled: str | None, report: Report, tell: Progress) -> None:
+def _dictate(site: Site, disabled: str | None, report: AttackReport, tell: Progress) -> None:
     """Matches for strangers, under the agreed policy, before an authority that audits them all."""
     tell("dictating outcomes")
     ground = site.ground(disabled, audit_one_in=1)
@@ -131,7 +131,7 @@ def _dictate(site: Site, disabled: str | None, report: Report, tell: Progress) -
     )
 
 
-def _read_values(gateway: CrookedGateway, report: Report) -> None:
+def _read_values(gateway: CrookedGateway, report: AttackReport) -> None:
     """m' less its own offsets is the score plus the authority's half of r."""
     truths, read = [], []
     for number in range(SESSIONS):
@@ -146,7 +146,7 @@ def _read_values(gateway: CrookedGateway, report: Report) -> None:
     report.add("take the authority's value for the score", SESSIONS, right, found, "not the score")
 
 
-def _ask_about_template(gateway: CrookedGateway, report: Report) -> None:
+def _ask_about_template(gateway: CrookedGateway, report: AttackReport) -> None:
     """One value's sign per session, until the authority no longer answers."""
     victim = Victim.of("oracle")
     values = template_values(victim.template)
@@ -184,7 +184,7 @@ def _cosine(signs: dict[int, bool], outputs: NDArray[np.float64]) -> float:
     return float(along) / math.sqrt(DIMENSION * len(signs))
 
 
-def _ask_again(gateway: CrookedGateway, report: Report) -> None:
+def _ask_again(gateway: CrookedGateway, report: AttackReport) -> None:
     """One product, many questions: the score by bisection. And more products for one key."""
     victim = Victim.of("again")
     truth = score(victim.live, victim.template)
@@ -219,7 +219,7 @@ def _best_question(possible: NDArray[np.int64]) -> int:
     return int(starts[np.abs(2 * inside - possible.size).argmin()])
 
 
-def _more_products(gateway: CrookedGateway, report: Report) -> None:
+def _more_products(gateway: CrookedGateway, report: AttackReport) -> None:
     """The probe in one lane, then in the other: the difference of two values is the score."""
     found, read, truth = 0, 0, 0
     for number in range(SESSIONS):
@@ -256,7 +256,7 @@ def _at_once(gateway: CrookedGateway, victim: Victim) -> int:
         return max(0, sum(threads.map(send, range(1, PRODUCTS + 1))) - 1)
 
 
-def _use_foreign_parts(gateway: CrookedGateway, counter: Counter, report: Report) -> None:
+def _use_foreign_parts(gateway: CrookedGateway, counter: Counter, report: AttackReport) -> None:
     """Assertions and dealings of another session, or that the gateway makes in others' names."""
     victim = Victim.of("foreign")
     other = gateway.take(victim.subject, victim.template, victim.live)
@@ -337,7 +337,7 @@ def _swap_lanes(gateway: CrookedGateway, number: int) -> bool:
     return matches(gateway.decided(asked, (second, first)))
 
 
-def _forge_receipts(gateway: CrookedGateway, counter: Counter, report: Report) -> None:
+def _forge_receipts(gateway: CrookedGateway, counter: Counter, report: AttackReport) -> None:
     """An outcome turned round, and a genuine decision under a policy that accepts everybody."""
     stranger = Victim.of("forged")
     live = face("somebody else")

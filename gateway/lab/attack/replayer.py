@@ -15,7 +15,7 @@ from gateway.lab.attack.counter import REFERENCE, TIMEOUT_SECONDS, Answer, Count
 from gateway.lab.attack.crooked_gateway import CrookedGateway
 from gateway.lab.attack.deployment import Ground, Site
 from gateway.lab.attack.faces import another_picture, face
-from gateway.lab.attack.report import AttackBroken, Progress, Report
+from gateway.lab.attack.report import AttackBroken, AttackReport, Progress
 from gateway.lab.deployment.wiretap import Wiretap
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
 from gateway.wire.subject import Subject, new_salt
@@ -53,9 +53,9 @@ class Recorder(Wiretap):
         return super().forward(url, headers, body)
 
 
-def run(site: Site, disabled: str | None, tell: Progress) -> Report:
+def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
     """Record honest registrations, then send everything again."""
-    report = Report(NAME, HOLDS, disabled)
+    report = AttackReport(NAME, HOLDS, disabled)
     ground = site.ground(disabled)
     tell("recording registrations")
     answer = _replay_at_gateway(ground, report)
@@ -71,7 +71,7 @@ def _subject() -> Subject:
     return Subject.of("passport", f"R{secrets.randbelow(10**8):08}")
 
 
-def _replay_at_gateway(ground: Ground, report: Report) -> tuple[Answer, Subject]:
+def _replay_at_gateway(ground: Ground, report: AttackReport) -> tuple[Answer, Subject]:
     subject = _subject()
     portrait = face("recorded")
     live = another_picture(portrait, 0.7, "recorded live")
@@ -86,7 +86,7 @@ def _replay_at_gateway(ground: Ground, report: Report) -> tuple[Answer, Subject]
     return answer, subject
 
 
-def _replay_at_authority(ground: Ground, report: Report) -> None:
+def _replay_at_authority(ground: Ground, report: AttackReport) -> None:
     portrait = face("recorded")
     live = another_picture(portrait, 0.7, "recorded live")
     with (
@@ -116,7 +116,7 @@ def _send_again(recorded: list[Recorded]) -> Tally[str]:
     return answered
 
 
-def _reuse_receipt(counter: Counter, given: tuple[Answer, Subject], report: Report) -> None:
+def _reuse_receipt(counter: Counter, given: tuple[Answer, Subject], report: AttackReport) -> None:
     """The receipt for another order, and for another document."""
     answer, subject = given
     if answer.opening is None:
@@ -133,7 +133,7 @@ def _reuse_receipt(counter: Counter, given: tuple[Answer, Subject], report: Repo
     report.add("show a receipt for another order or person", 2, accepted, found, "does not verify")
 
 
-def _reuse_activation(counter: Counter, report: Report) -> None:
+def _reuse_activation(counter: Counter, report: AttackReport) -> None:
     """The same activation commitment in a second registration."""
     salt, accepted = new_salt(), 0
     portrait = face("twice")

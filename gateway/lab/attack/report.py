@@ -35,7 +35,7 @@ class Attempt:
 
 
 @dataclass
-class Report:
+class AttackReport:
     """One attacker's attempts."""
 
     attacker: str

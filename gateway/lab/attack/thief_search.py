@@ -12,7 +12,7 @@ from pathlib import Path
 from gateway.he.frame import probe_signs, template_values
 from gateway.lab.attack.deployment import Ground, data_directories
 from gateway.lab.attack.faces import Face
-from gateway.lab.attack.report import AttackBroken, Progress, Report
+from gateway.lab.attack.report import AttackBroken, AttackReport, Progress
 from gateway.lab.attack.spying_authority import authority_secrets
 from gateway.lab.leaks import canaries, findings
 from gateway.lab.leaks.canaries import Canary
@@ -80,7 +80,7 @@ def planted(people: Iterable[Person], ground: Ground) -> dict[str, list[Canary]]
 
 
 def look_everywhere(
-    ground: Ground, people: list[Person], since: float, report: Report, tell: Progress
+    ground: Ground, people: list[Person], since: float, report: AttackReport, tell: Progress
 ) -> None:
     """Search disks, temporary places and memory; add a line for each kind of secret.
 
@@ -110,8 +110,8 @@ def look_everywhere(
         report.remark("this machine has swap, which was not searched")
 
 
-def _memory(search: LeakSearch, ground: Ground) -> findings.Report:
-    found = findings.Report()
+def _memory(search: LeakSearch, ground: Ground) -> findings.LeakReport:
+    found = findings.LeakReport()
     for server in ground.servers:
         one = search.process(server.process.pid, f"server {server.process.pid}")
         if one.bytes_searched < _LEAST_MEMORY:
@@ -120,10 +120,10 @@ def _memory(search: LeakSearch, ground: Ground) -> findings.Report:
     return found
 
 
-def _of(found: findings.Report, kind: str) -> list[Finding]:
+def _of(found: findings.LeakReport, kind: str) -> list[Finding]:
     return [finding for finding in found.findings if finding.kind.startswith(kind)]
 
 
-def _note(report: Report, what: str, forms: int, found: list[Finding]) -> None:
+def _note(report: AttackReport, what: str, forms: int, found: list[Finding]) -> None:
     places = ", ".join(sorted({f"{f.kind} ({f.encoding}) in {Path(f.place).name}" for f in found}))
     report.add(what, forms, len(found), places, "not there")

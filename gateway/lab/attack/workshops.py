@@ -91,6 +91,6 @@ def keeping_keys() -> Any:
             return self[name]
 
     replace(authority.SessionSecret, "destroy", lambda _: None)
-    bench = workers.Bench(make_engine("seal-python"))
+    bench = workers.KeyWorkshop(make_engine("seal-python"))
     bench._held = Keeping()
     return bench

@@ -32,7 +32,7 @@ from gateway.server.audit import Auditor
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
-from gateway.server.service import GatewayService, Identity, Limits
+from gateway.server.service import GatewayRules, GatewayService, Identity
 from gateway.server.sessions import OpenSessions
 from gateway.store import parties
 from gateway.wire.audit import AuditResult
@@ -54,7 +54,7 @@ from keys.audits import AuditLedger, AuditPolicy, DemandId
 from keys.caps import AttemptCaps, AttemptId, CapLimits
 from keys.custody import Custody
 from keys.enrolment import party_of
-from keys.service import AuthorityService, Settings
+from keys.service import AuthorityRules, AuthorityService
 from keys.sessions import SessionTable
 from keys.trust import TrustList
 from keys.workers import make_local_secret
@@ -167,7 +167,7 @@ class InProcessDeployment:
         matching = GatewayService(
             Identity(gateway, sealing, authority.public),
             policy,
-            Limits(180, 10**6),
+            GatewayRules(180, 10**6),
             self._database,
             self._authority,
             OpenSessions(10, unix_time),
@@ -241,7 +241,7 @@ def _authority_service(
     parties = [party_of(kind, key.party, key.public.raw.hex()) for kind, key in enrolled.items()]
     trust.enrol(parties, own.signing, unix_time())
     return AuthorityService(
-        Settings(AUTHORITY, 300, audits),
+        AuthorityRules(AUTHORITY, 300, audits),
         own,
         trust,
         SessionTable(1000, unix_time),

@@ -24,7 +24,7 @@ from gateway.host.keystore import KEYSTORE_FILE
 from gateway.host.serving import existing_directory
 from gateway.issuer.issuer import Model
 from gateway.lab.deployment.servers import DeploymentFailed, Directories, Server, run_command
-from gateway.proofs.trust import Counter, PinnedAuditor, PinnedAuthority, PinnedGateway
+from gateway.proofs.trust import CounterFiles, PinnedAuditor, PinnedAuthority, PinnedGateway
 from gateway.server import cli as gateway_cli
 
 DEVICE, ISSUER, GATEWAY, AUTHORITY = "demo-device", "demo-issuer", "demo-gateway", "demo-authority"
@@ -337,10 +337,10 @@ class CounterParty:
             for kind, name in (("device", DEVICE), ("issuer", ISSUER))
         ]
 
-    def described(self) -> Counter:
+    def described(self) -> CounterFiles:
         """Its part of the trust file."""
         name = self._directory.name
-        return Counter(
+        return CounterFiles(
             device=DEVICE,
             device_key_file=f"{name}/device.key",
             issuer=ISSUER,

@@ -47,7 +47,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LivenessFigures:
     """All figures, and whether each required one was reached."""
 
     figures: tuple[Figure, ...]
@@ -68,7 +68,7 @@ class Verdict:
 
 def judge(
     scores: Iterable[Mapping[Kind, Scored]], minutes: float, kinds: Iterable[Kind]
-) -> Verdict:
+) -> LivenessFigures:
     """Figures of the labelled ``kinds`` out of every clip's scores."""
     given, labelled = list(scores), set(kinds)
     figures = [
@@ -76,7 +76,7 @@ def judge(
         for name, members in FIGURES.items()
         if labelled.issuperset(members)
     ]
-    return Verdict(tuple(figures), minutes)
+    return LivenessFigures(tuple(figures), minutes)
 
 
 def _figure(name: str, scored: list[Scored], minutes: float) -> Figure:

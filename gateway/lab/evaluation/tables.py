@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from gateway.lab.attack.photograph.series import Tally
 from gateway.lab.evaluation.liveness_events import Scored, Span
-from gateway.lab.evaluation.liveness_figures import MOST_FALSE_PER_MINUTE, Figure, Verdict
+from gateway.lab.evaluation.liveness_figures import MOST_FALSE_PER_MINUTE, Figure, LivenessFigures
 from gateway.lab.evaluation.liveness_labels import Kind
 from gateway.lab.intervals import rate, share
 from gateway.wire.liveness import ACTION_KINDS, ActionKind
@@ -19,7 +19,7 @@ _HEADER = (
 Scores = dict[str, dict[Kind, Scored]]
 
 
-def clips_as_json(verdict: Verdict, scores: Scores) -> dict[str, Any]:
+def clips_as_json(verdict: LivenessFigures, scores: Scores) -> dict[str, Any]:
     return {
         "minutes": round(verdict.minutes, 3),
         "figures": [_figure_as_json(figure) for figure in verdict.figures],
@@ -57,7 +57,7 @@ def _pairs(spans: tuple[Span, ...]) -> list[list[int]]:
     return [[round(span.start), round(span.end)] for span in spans]
 
 
-def clips_table(verdict: Verdict, scores: Scores) -> str:
+def clips_table(verdict: LivenessFigures, scores: Scores) -> str:
     rows = [_HEADER, *(_row(figure) for figure in verdict.figures)]
     total = rate(verdict.false, verdict.minutes)
     return "\n".join(

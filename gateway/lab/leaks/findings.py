@@ -41,15 +41,15 @@ class Allowed:
 
 
 @dataclass(frozen=True)
-class Report:
+class LeakReport:
     """What was found, what was searched (place and bytes), and what could not be."""
 
     findings: tuple[Finding, ...] = ()
     searched: tuple[tuple[str, int], ...] = ()
     skipped: tuple[str, ...] = ()
 
-    def __add__(self, other: Self) -> "Report":
-        return Report(
+    def __add__(self, other: Self) -> "LeakReport":
+        return LeakReport(
             self.findings + other.findings,
             self.searched + other.searched,
             self.skipped + other.skipped,

@@ -25,7 +25,7 @@ from typing import Final
 import numpy as np
 
 from gateway.lab.leaks.canaries import Canary, Form
-from gateway.lab.leaks.findings import Finding, Report, without_repetition
+from gateway.lab.leaks.findings import Finding, LeakReport, without_repetition
 from gateway.lab.leaks.matcher import Matcher
 from gateway.lab.leaks.processes import (
     CannotSearch,
@@ -53,8 +53,8 @@ class _Progress:
     searched: list[tuple[str, int]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
-    def report(self) -> Report:
-        return Report(tuple(self.findings), tuple(self.searched), tuple(self.skipped))
+    def report(self) -> LeakReport:
+        return LeakReport(tuple(self.findings), tuple(self.searched), tuple(self.skipped))
 
 
 Read = Callable[[int, int], bytes]
@@ -72,7 +72,7 @@ class LeakSearch:
 
     # Places
 
-    def data(self, data: bytes, place: str) -> Report:
+    def data(self, data: bytes, place: str) -> LeakReport:
         """Bytes at hand."""
         progress = _Progress()
         self._read(progress, place, 0, len(data), lambda at, size: data[at : at + size])
@@ -84,7 +84,7 @@ class LeakSearch:
         *,
         newer_than: float = 0,
         without: Sequence[Path] = (),
-    ) -> Report:
+    ) -> LeakReport:
         """All files below directories, and their names. Links are not followed.
 
         Args:
@@ -99,13 +99,13 @@ class LeakSearch:
                         self._file(progress, root, path)
         return progress.report()
 
-    def temporary_files(self, newer_than: float, without: Sequence[Path] = ()) -> Report:
+    def temporary_files(self, newer_than: float, without: Sequence[Path] = ()) -> LeakReport:
         """Shared memory and the system's temporary directories, changed since a Unix time."""
         roots = {SHARED_MEMORY, Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")}  # noqa: S108
         present = sorted(root for root in roots if root.is_dir())
         return self.directories(present, newer_than=newer_than, without=without)
 
-    def process(self, pid: int, name: str) -> Report:
+    def process(self, pid: int, name: str) -> LeakReport:
         """Everything of a running process and its children: arguments, descriptors, memory.
 
         Raises:
@@ -117,15 +117,15 @@ class LeakSearch:
                 report += self.process(child, f"{name} child {number}")
         return report
 
-    def arguments(self, pid: int, name: str) -> Report:
+    def arguments(self, pid: int, name: str) -> LeakReport:
         """Command line and environment. Raises as ``process``."""
-        report = Report()
+        report = LeakReport()
         for part in ("cmdline", "environ"):
             with looking_into(pid):
                 report += self.data(Path(f"/proc/{pid}/{part}").read_bytes(), f"{name} {part}")
         return report
 
-    def descriptors(self, pid: int, name: str) -> Report:
+    def descriptors(self, pid: int, name: str) -> LeakReport:
         """Open files of a process, deleted and anonymous ones too. Raises as ``process``."""
         progress = _Progress()
         with looking_into(pid):
@@ -138,7 +138,7 @@ class LeakSearch:
                         self._open_file(progress, f"{name} descriptor {number}", file.fileno())
         return progress.report()
 
-    def memory(self, pid: int, name: str) -> Report:
+    def memory(self, pid: int, name: str) -> LeakReport:
         """Memory of a process that it can have written. Offsets are addresses.
 
         Left out are pages mapped unchanged from files on disk (programs, libraries).

@@ -8,7 +8,7 @@ import pytest
 from gateway.lab.attack import enumerator
 from gateway.lab.attack.catalogue import ATTACKERS, DEFENCES, attackers_stopped_by
 from gateway.lab.attack.deployment import Site
-from gateway.lab.attack.report import Progress, Report
+from gateway.lab.attack.report import AttackReport, Progress
 from gateway.lab.attack.weakened import _WEAKENINGS, replace
 from gateway.main import main
 from tests.support.attacks import BY_THE_COUNTER, SUCCESSES, TRIES
@@ -50,8 +50,8 @@ def test_the_status_is_0_when_it_came_out_as_it_must(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def run(_: Site, disabled: str | None, __: Progress) -> Report:
-        report = Report("enumerator", "has receipts", disabled)
+    def run(_: Site, disabled: str | None, __: Progress) -> AttackReport:
+        report = AttackReport("enumerator", "has receipts", disabled)
         report.add("guess a number", 1, successes, "E5500000")
         return report
 

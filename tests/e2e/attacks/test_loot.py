@@ -10,9 +10,9 @@ from gateway.lab.attack import thief_search
 from gateway.lab.attack.counter import Counter
 from gateway.lab.attack.deployment import Site
 from gateway.lab.attack.disk_thief import _registered
-from gateway.lab.attack.report import Report
+from gateway.lab.attack.report import AttackReport
 from gateway.lab.attack.spying_authority import authority_secrets
-from gateway.lab.leaks.findings import Report as Findings
+from gateway.lab.leaks.findings import LeakReport as Findings
 from tests.support.attacks import BY_THE_COUNTER, recovers_nothing, succeeds, successes
 
 NAMES = ("disk-thief",)
@@ -42,7 +42,7 @@ def test_a_thief_who_finds_something_says_so(
     ``e2e/test_leak_search.py``.
     """
     monkeypatch.setattr(thief_search, "_memory", lambda *_: Findings())  # it leaks to a file
-    report = Report("disk-thief", "", None)
+    report = AttackReport("disk-thief", "", None)
     ground = guarded.ground(inspectable="true")
     with Counter(ground) as counter:
         person = _registered(counter, "XKW7112345")

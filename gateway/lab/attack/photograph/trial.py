@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from gateway.client.liveness.measured import Action
-from gateway.client.liveness.runner import ChallengeRunner, Progress, State
+from gateway.client.liveness.runner import CaptureState, ChallengeRunner, Progress
 from gateway.lab.attack.photograph.moves import Anatomy, Draw, Hand, Move, plan
 from gateway.lab.attack.photograph.sheet import Pose, Print
 from gateway.vision.geometry import BgrImage
@@ -100,7 +100,7 @@ def attempt(
         if progress.over:
             break
         index += 1
-    reason = "" if progress.state is State.PASSED else progress.reason or "gave up"
+    reason = "" if progress.state is CaptureState.PASSED else progress.reason or "gave up"
     return Outcome(challenge.actions, tuple(hand.succeeded), reason)
 
 
@@ -135,7 +135,7 @@ class _Player:
 
     def told(self, progress: Progress, now: float) -> None:
         """Read the screen."""
-        if progress.state is State.SETTLING:
+        if progress.state is CaptureState.SETTLING:
             self.gave_up = now > GIVE_UP_S
             return
         first = self._asked == np.inf
