@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from gateway.host.cli import read_table
 from gateway.host.keyfile import exclusive
+from gateway.wire.admin import PartyKind
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.ids import PartyId
@@ -19,7 +20,7 @@ from keys.audits import AuditLedger
 from keys.config import AuthoritySettings
 from keys.custody import open_custody
 from keys.trust import TrustList
-from keys.trust_file import Enrolled, Kind
+from keys.trust_file import Enrolled
 
 
 def enrol(
@@ -36,7 +37,7 @@ def enrol(
 
 
 def suspend(
-    settings: AuthoritySettings, kind: Kind, party: PartyId, public_key: str | None, now: int
+    settings: AuthoritySettings, kind: PartyKind, party: PartyId, public_key: str | None, now: int
 ) -> None:
     """Suspend a party, or one key of it.
 

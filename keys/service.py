@@ -34,6 +34,7 @@ from gateway.wire.evaluation import (
     SharesRequest,
     evaluation_digest,
 )
+from gateway.wire.freshness import is_fresh
 from gateway.wire.ids import Digest, PartyId, SessionId, digest_of, new_nonce
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import PaddedProduct
@@ -59,10 +60,6 @@ from keys.trust import TrustList
 from keys.workers import MakeSecret
 
 V = TypeVar("V")
-
-MAX_ASSERTION_AGE = 15 * 60
-CLOCK_SKEW = 60
-"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -393,8 +390,8 @@ class AuthorityService:
             "submission assertion: key": made.key_id == grant.key_id,
             "submission assertion: template": made.template_assertion_digest == template.digest,
             "model": made.model_digest == issued.model_digest == policy.model_digest,
-            "template assertion: time": _fresh(issued.issued_at, now),
-            "submission assertion: time": _fresh(made.captured_at, now),
+            "template assertion: time": is_fresh(issued.issued_at, now),
+            "submission assertion: time": is_fresh(made.captured_at, now),
         }
         for what, holds in checks.items():
             if not holds:
@@ -434,7 +431,3 @@ def _present(value: V | None) -> V:
     if value is None:
         raise Refused("the session is in another state than it says")
     return value
-
-
-def _fresh(stated: int, now: int) -> bool:
-    return now - MAX_ASSERTION_AGE <= stated <= now + CLOCK_SKEW

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.wire.admin import AdminAction, ChainKeys
+from gateway.wire.admin import AdminAction, ChainKeys, PartyKind
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused
 from gateway.wire.ids import Digest, PartyId
 from keys import trust_file
-from keys.trust_file import Enrolled, Kind, TrustRecord
+from keys.trust_file import Enrolled, TrustRecord
 
 _Stamp = tuple[int, int, int, int]
 
@@ -29,7 +29,7 @@ class TrustList:
         self._stamp: _Stamp | None = None
         self._record = TrustRecord.empty(keys)
 
-    def key(self, kind: Kind, party: PartyId) -> VerifyKey:
+    def key(self, kind: PartyKind, party: PartyId) -> VerifyKey:
         """The key of an enrolled party; during a rotation with its other one as alternate.
 
         Raises:
@@ -75,7 +75,7 @@ class TrustList:
 
     def suspend(
         self,
-        kind: Kind,
+        kind: PartyKind,
         party: PartyId,
         signing: SigningKey,
         now: int,

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,6 +32,7 @@ from gateway.wire.admin import (
     ChainKeys,
     PartyKind,
     Verb,
+    held_by,
     next_action,
     verify_chain,
 )
@@ -45,8 +46,7 @@ from gateway.wire.errors import (
 )
 from gateway.wire.ids import KeyId, PartyId
 
-Kind = Literal["gateway", "issuer", "device", "auditor"]
-KINDS: Final[tuple[Kind, ...]] = ("gateway", "issuer", "device", "auditor")
+KINDS: Final[tuple[PartyKind, ...]] = ("gateway", "issuer", "device", "auditor")
 
 MAX_FILE_BYTES: Final = 32 * 2**20
 """Some 60,000 actions."""
@@ -61,7 +61,7 @@ class Enrolled(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    kind: Literal["gateway", "issuer", "device", "auditor", "authority"]
+    kind: Annotated[PartyKind, held_by((*KINDS, "authority"))]
     """``authority``: the authority's own later key, to which its history handed over."""
     party: PartyId
     public_key: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -148,7 +148,7 @@ class TrustRecord:
         return self._after(steps, now, (*self.parties, *added))
 
     def with_suspended(
-        self, kind: Kind, party: PartyId, public_key: str | None, signing: SigningKey, now: int
+        self, kind: PartyKind, party: PartyId, public_key: str | None, signing: SigningKey, now: int
     ) -> "TrustRecord":
         """Without a party; or, where ``public_key`` is given, without that key of it.
 

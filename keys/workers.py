@@ -68,11 +68,11 @@ class KeyWorkshop:
             secret.destroy()
 
 
-def make_seal_python_bench() -> KeyWorkshop:
+def make_seal_python_workshop() -> KeyWorkshop:
     return KeyWorkshop(make_engine("seal-python"))
 
 
-def make_tenseal_bench() -> KeyWorkshop:
+def make_tenseal_workshop() -> KeyWorkshop:
     return KeyWorkshop(make_engine("tenseal"))
 
 
@@ -90,7 +90,7 @@ class SecretWorkers:
     """The workers, sessions shared out among them in turn."""
 
     def __init__(self, count: int, limits: WorkerLimits, engine: EngineName) -> None:
-        workshop = f"keys.workers:make_{engine.replace('-', '_')}_bench"
+        workshop = f"keys.workers:make_{engine.replace('-', '_')}_workshop"
         self._pool = WorkerPool(workshop, count, limits)
         self._count = count
         self._next = 0

@@ -7,17 +7,17 @@ twice.
 """
 
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.host.keyfile import create_secret, exclusive, replace_secret
+from gateway.wire.admin import PartyKind, held_by
 from gateway.wire.cose import MAX_KEYS, VerifyKey
 from gateway.wire.errors import CallerMisuse, Refused
 from gateway.wire.ids import PartyId
 
-Kind = Literal["authority", "gateway", "issuer", "device"]
-KINDS: Final[tuple[Kind, ...]] = ("authority", "gateway", "issuer", "device")
+KINDS: Final[tuple[PartyKind, ...]] = ("authority", "gateway", "issuer", "device")
 
 
 class Enrolled(BaseModel):
@@ -25,7 +25,7 @@ class Enrolled(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    kind: Kind
+    kind: Annotated[PartyKind, held_by(KINDS)]
     party: PartyId
     public_key: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Ed25519 public key in hexadecimal."""
@@ -99,7 +99,7 @@ class Register:
             if party not in self.parties():
                 self._write((*self._parties, party))
 
-    def suspend(self, kind: Kind, party: PartyId, public_key: str | None = None) -> None:
+    def suspend(self, kind: PartyKind, party: PartyId, public_key: str | None = None) -> None:
         """Remove a party, or one of its keys.
 
         Raises:
@@ -116,7 +116,7 @@ class Register:
                 raise CallerMisuse(f"{kind} {party} is not enrolled")
             self._write(kept)
 
-    def _key(self, kind: Kind, party: PartyId) -> VerifyKey:
+    def _key(self, kind: PartyKind, party: PartyId) -> VerifyKey:
         keys = [p.public_key for p in self.parties() if (p.kind, p.party) == (kind, party)]
         if not keys:
             raise Refused(f"{kind} {party} is not enrolled")

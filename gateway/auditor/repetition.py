@@ -16,7 +16,7 @@ from gateway.wire.evaluation import evaluation_digest
 from gateway.wire.ids import DIGEST_BYTES, Digest, Nonce
 
 
-class RepetitionBench:
+class RepetitionWorkshop:
     """Inside a worker: over bytes, holding nothing between calls."""
 
     def __init__(self, engine: Engine) -> None:
@@ -46,16 +46,16 @@ class RepetitionBench:
             evaluation.close()
 
 
-def make_seal_python_bench() -> RepetitionBench:
-    return RepetitionBench(make_engine("seal-python"))
+def make_seal_python_workshop() -> RepetitionWorkshop:
+    return RepetitionWorkshop(make_engine("seal-python"))
 
 
-def make_tenseal_bench() -> RepetitionBench:
-    return RepetitionBench(make_engine("tenseal"))
+def make_tenseal_workshop() -> RepetitionWorkshop:
+    return RepetitionWorkshop(make_engine("tenseal"))
 
 
 def arguments_of(request: AuditRequest, secret: bytes, nonce: Nonce) -> tuple[Any, ...]:
-    """What ``RepetitionBench.repeat`` takes."""
+    """What ``RepetitionWorkshop.repeat`` takes."""
     inputs = [
         request.grant,
         request.public_key,
@@ -68,7 +68,7 @@ def arguments_of(request: AuditRequest, secret: bytes, nonce: Nonce) -> tuple[An
 
 def repeat_here(request: AuditRequest, secret: bytes, nonce: Nonce) -> Digest:
     """In this process (for measurements and tests)."""
-    bench = RepetitionBench(default_engine())
+    bench = RepetitionWorkshop(default_engine())
     return Digest(bench.repeat(*arguments_of(request, secret, nonce)))
 
 
@@ -76,7 +76,7 @@ class RepetitionWorkers:
     """Worker processes; each repeats one evaluation at a time."""
 
     def __init__(self, count: int, limits: WorkerLimits, engine: EngineName) -> None:
-        workshop = f"gateway.auditor.repetition:make_{engine.replace('-', '_')}_bench"
+        workshop = f"gateway.auditor.repetition:make_{engine.replace('-', '_')}_workshop"
         self._pool = WorkerPool(workshop, count, limits)
 
     def start(self) -> None:

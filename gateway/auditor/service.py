@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from gateway.auditor.verification import CLOCK_SKEW, Auditing, check_demand, check_evaluation
+from gateway.auditor.verification import Auditing, check_demand, check_evaluation
 from gateway.host import crash
 from gateway.wire import cose
 from gateway.wire.audit import AuditReport, AuditRequest, AuditResponse
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.freshness import CLOCK_SKEW
 from gateway.wire.ids import Digest
 
 ATTEMPTS: Final = 6

@@ -25,12 +25,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.he.randomness import seed_commitment
-from gateway.he.session_key import MAX_LIFETIME, SessionKey
+from gateway.he.session_key import SessionKey
 from gateway.wire import cose
 from gateway.wire.audit import AuditDemand, AuditRequest, AuditSecret, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import Refused
 from gateway.wire.evaluation import AttemptNonce
+from gateway.wire.freshness import is_coming_expiry
 from gateway.wire.ids import Digest, Nonce, PartyId, digest_of
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import SessionKeyHalf
@@ -39,9 +40,6 @@ from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.secret import wipe
 from gateway.wire.session import SessionGrant
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
-
-CLOCK_SKEW = 60
-"""Seconds by which clocks of honest parties may differ."""
 
 
 class Parties(Protocol):
@@ -81,12 +79,11 @@ def check_demand(
     """
     stated = cose.peek(request.demand, AuditDemand).evaluated
     demand = cose.verify(request.demand, AuditDemand, parties.authority(stated.authority))
-    expires = demand.message.expires_at
     _require(
         {
             "gateway": stated.gateway == sender.party,
             "profile": stated.profile == PROFILE,
-            "expiry": now - CLOCK_SKEW < expires <= now + MAX_LIFETIME + CLOCK_SKEW,
+            "expiry": is_coming_expiry(demand.message.expires_at, now),
         }
     )
     return demand

@@ -16,16 +16,11 @@ import numpy as np
 from gateway.he.randomness import uniform_words
 from gateway.wire import cose
 from gateway.wire.errors import Refused
+from gateway.wire.freshness import is_coming_expiry
 from gateway.wire.ids import KeyId, Nonce, PartyId
 from gateway.wire.polynomials import SessionKeyHalf, Words
 from gateway.wire.profile import KEY_PRIMES, PROFILE, SENT_PRIMES, N
 from gateway.wire.session import SessionGrant, SessionKeyRequest
-
-MAX_LIFETIME = 15 * 60
-"""Seconds. A grant that outlives this is not a session key."""
-
-CLOCK_SKEW = 60
-"""Seconds by which clocks of honest parties may differ."""
 
 _LABEL = b"sealmatch/a/2"
 
@@ -126,7 +121,7 @@ def verify_session_key(
         "issuer": stated.issuer == expected.issuer,
         "nonce": stated.client_nonce == expected.client_nonce,
         "key": stated.key_id == key.key_id,
-        "expiry": now - CLOCK_SKEW < stated.expires_at <= now + MAX_LIFETIME + CLOCK_SKEW,
+        "expiry": is_coming_expiry(stated.expires_at, now),
     }
     for what, holds in checks.items():
         if not holds:

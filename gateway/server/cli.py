@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import cast, get_args
 
 from gateway.host.cli import OperatorCommand, read_table, run_server
 from gateway.host.clock import unix_time
@@ -77,10 +76,10 @@ def _enrol_all(options: argparse.Namespace, settings: GatewaySettings) -> int:
 
 
 def _entry(kind: str, party: str, public_key: str | None = None) -> register.Entry:
-    if kind not in get_args(parties.PartyKind):
+    if kind not in parties.KINDS:
         raise CallerMisuse(f"{kind} is no kind of party")
     key = None if public_key is None else bytes.fromhex(_public_key(public_key))
-    return register.Entry(cast(parties.PartyKind, kind), party, key)
+    return register.Entry(kind, party, key)
 
 
 def _enrol_entries(entries: list[register.Entry], settings: GatewaySettings) -> int:
@@ -153,7 +152,7 @@ def command() -> OperatorCommand[GatewaySettings]:
     enrol = own.add("enrol", _enrol, "accept a party; witnesses and auditors may read the log")
     suspend = own.add("suspend", _suspend, "no longer accept a party")
     for sub in (enrol, suspend):
-        sub.add_argument("kind", choices=get_args(parties.PartyKind))
+        sub.add_argument("kind", choices=parties.KINDS)
         sub.add_argument("party", help="enrolment name")
     enrol.add_argument(
         "public_key",

@@ -41,7 +41,7 @@ class Evaluating(Protocol):
 NewEvaluation = Callable[[Inputs], Evaluating]
 
 
-class EvaluationBench:
+class EvaluationWorkshop:
     """Inside a worker: the one evaluation that it holds, over bytes."""
 
     def __init__(self, engine: Engine) -> None:
@@ -76,12 +76,12 @@ class EvaluationBench:
         return self._evaluation
 
 
-def make_seal_python_bench() -> EvaluationBench:
-    return EvaluationBench(make_engine("seal-python"))
+def make_seal_python_workshop() -> EvaluationWorkshop:
+    return EvaluationWorkshop(make_engine("seal-python"))
 
 
-def make_tenseal_bench() -> EvaluationBench:
-    return EvaluationBench(make_engine("tenseal"))
+def make_tenseal_workshop() -> EvaluationWorkshop:
+    return EvaluationWorkshop(make_engine("tenseal"))
 
 
 class EvaluationWorkers:
@@ -90,7 +90,7 @@ class EvaluationWorkers:
     def __init__(
         self, count: int, limits: WorkerLimits, engine: EngineName = DEFAULT_ENGINE
     ) -> None:
-        workshop = f"gateway.server.evaluation:make_{engine.replace('-', '_')}_bench"
+        workshop = f"gateway.server.evaluation:make_{engine.replace('-', '_')}_workshop"
         self._pool = WorkerPool(workshop, count, limits)
 
     def start(self) -> None:

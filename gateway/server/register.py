@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from gateway.store import log as stored_log
 from gateway.store import parties
 from gateway.store.database import Database
-from gateway.wire.admin import AdminAction, ChainKeys, next_action, verify_chain
+from gateway.wire.admin import AdminAction, ChainKeys, PartyKind, next_action, verify_chain
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.ids import PARTY_PATTERN, PartyId, digest_of
@@ -25,7 +25,7 @@ KEYED = ("device", "issuer", "witness", "auditor")
 class Entry(NamedTuple):
     """A party to be enrolled."""
 
-    kind: parties.PartyKind
+    kind: PartyKind
     party: PartyId
     public_key: bytes | None
     """Raw Ed25519 key of a device or issuer."""
@@ -57,9 +57,7 @@ def enrol(database: Database, entries: Iterable[Entry], key: SigningKey, now: in
             _add(connection, before)
 
 
-def suspend(
-    database: Database, kind: parties.PartyKind, party: PartyId, key: SigningKey, now: int
-) -> None:
+def suspend(database: Database, kind: PartyKind, party: PartyId, key: SigningKey, now: int) -> None:
     """Suspend a party.
 
     Raises:

@@ -53,6 +53,7 @@ from gateway.wire.evaluation import (
     SharesRequest,
     evaluation_digest,
 )
+from gateway.wire.freshness import is_fresh
 from gateway.wire.ids import Commitment, Digest, SubjectHandle, digest_of
 from gateway.wire.liveness import Challenge, LivenessTranscript
 from gateway.wire.message import Message
@@ -63,10 +64,6 @@ from gateway.wire.sealing import Sealed, SealingPrivateKey
 from gateway.wire.submission import Submission, SubmissionAssertion, TemplateAssertion
 
 M = TypeVar("M", bound=Message)
-
-MAX_AGE = 15 * 60
-CLOCK_SKEW = 60
-"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +140,9 @@ def check_submission(
             "model": issued.model_digest == made.model_digest == expected.policy.model_digest
             and issued.model_id == expected.policy.model_id,
             # 5: fresh
-            "time": _fresh(issued.issued_at, now)
-            and _fresh(made.captured_at, now)
-            and _fresh(consent.given_at, now),
+            "time": is_fresh(issued.issued_at, now)
+            and is_fresh(made.captured_at, now)
+            and is_fresh(consent.given_at, now),
             # 6: consent and purpose
             "purpose": made.purpose == consent.purpose == expected.purpose,
             "consent text": consent.text_version == expected.consent_text_version,
@@ -334,7 +331,3 @@ def _require(checks: dict[str, bool]) -> None:
     for what, holds in checks.items():
         if not holds:
             raise Refused(f"{what} is not the expected one")
-
-
-def _fresh(stated: int, now: int) -> bool:
-    return now - MAX_AGE <= stated <= now + CLOCK_SKEW

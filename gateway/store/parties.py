@@ -4,16 +4,17 @@ Each function works inside a transaction that its caller opened.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final
 
 import sqlalchemy as sa
 
 from gateway.store.schema import admin_actions, parties
+from gateway.wire.admin import PartyKind
 from gateway.wire.cose import VerifyKey
 from gateway.wire.errors import Refused, SessionConflict
 from gateway.wire.ids import KeyId, PartyId
 
-PartyKind = Literal["device", "issuer", "agent", "outlet", "witness", "auditor"]
+KINDS: Final[tuple[PartyKind, ...]] = ("device", "issuer", "agent", "outlet", "witness", "auditor")
 
 
 def enrol_party(

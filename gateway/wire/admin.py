@@ -17,6 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pydantic import AfterValidator
+
 from gateway.wire.cose import SigningKey, VerifyKey, named_key, peek, sign, verify
 from gateway.wire.errors import Refused
 from gateway.wire.ids import Digest, DigestField, KeyId, KeyIdField, PartyId, UnixTime, digest_of
@@ -27,6 +29,19 @@ Verb = Literal["enrol", "suspend", "clear-audits"]
 PartyKind = Literal[
     "gateway", "device", "issuer", "agent", "outlet", "authority", "witness", "auditor"
 ]
+"""Every kind of party. A register says which of them it holds: its ``KINDS``."""
+
+
+def held_by(kinds: Sequence[PartyKind]) -> AfterValidator:
+    """For a register's field: one of the kinds that it holds."""
+
+    def check(kind: PartyKind) -> PartyKind:
+        if kind not in kinds:
+            raise ValueError("no kind of party of this register")
+        return kind
+
+    return AfterValidator(check)
+
 
 NO_PREVIOUS: Final = Digest(bytes(32))
 

@@ -15,10 +15,10 @@ from typing import Final
 
 import numpy as np
 
-from gateway.auditor.repetition import RepetitionBench
+from gateway.auditor.repetition import RepetitionWorkshop
 from gateway.he.engine import default_engine
 from gateway.he.evaluation import Inputs
-from gateway.server.evaluation import EvaluationBench
+from gateway.server.evaluation import EvaluationWorkshop
 from gateway.wire.dealing import AUTHORITY, DEALING_BYTES, GATEWAY, Dealing
 from gateway.wire.errors import MalformedMessage
 from gateway.wire.ids import Digest
@@ -230,7 +230,7 @@ def _given(data: bytes) -> tuple[list[bytes], list[bytes]]:
 
 
 def _prepare_evaluation(_: Path) -> Parse:
-    bench = EvaluationBench(default_engine())
+    bench = EvaluationWorkshop(default_engine())
 
     def parse(data: bytes) -> None:
         """The gateway's worker: from its inputs to its shares."""
@@ -247,7 +247,7 @@ def _prepare_evaluation(_: Path) -> Parse:
 
 
 def _prepare_repetition(_: Path) -> Parse:
-    bench = RepetitionBench(default_engine())
+    bench = RepetitionWorkshop(default_engine())
 
     def parse(data: bytes) -> None:
         """The auditor's worker: what a gateway sealed for it."""

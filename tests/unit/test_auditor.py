@@ -12,7 +12,7 @@ from gateway.auditor.register import Enrolled
 from gateway.auditor.repetition import (
     RepetitionWorkers,
     arguments_of,
-    make_tenseal_bench,
+    make_tenseal_workshop,
     repeat_here,
 )
 from gateway.auditor.service import ATTEMPTS, AuditorService, DemandMemory
@@ -154,10 +154,10 @@ def test_repeated_in_a_worker_process(case: Case) -> None:
 
 
 def test_an_auditor_with_another_build_of_seal_finds_the_same(case: Case) -> None:
-    bench = make_tenseal_bench()
+    workshop = make_tenseal_workshop()
 
     def repeat(request: AuditRequest, secret: bytes, nonce: Nonce) -> Digest:
-        return Digest(bench.repeat(*arguments_of(request, secret, nonce)))
+        return Digest(workshop.repeat(*arguments_of(request, secret, nonce)))
 
     assert case.audit(repeat=repeat) == case.audit()
 

@@ -22,6 +22,7 @@ from gateway.translog.note import NoteKey
 from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
 from gateway.translog.tiles import Tile, bundles_of, hashes_from_tiles, parse_bundle, tiles_of
 from gateway.translog.tree import leaf_hash, prove_inclusion, root, verify_inclusion
+from gateway.wire.admin import PartyKind
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Unavailable
 from gateway.wire.ids import Digest, digest_of
@@ -87,7 +88,7 @@ def served(directory: Path, **settings: str) -> Callable[..., httpx.Response]:
     return get
 
 
-def enrol(database: Database, kind: parties.PartyKind, key: SigningKey) -> None:
+def enrol(database: Database, kind: PartyKind, key: SigningKey) -> None:
     with database.transaction() as connection:
         parties.enrol_party(connection, kind, key.party, key.public.raw)
 

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.he.engine import Engine
 from gateway.store import parties
+from gateway.wire.admin import PartyKind
 from gateway.wire.cose import SigningKey
 from gateway.wire.dealing import DEALING_BYTES
 from gateway.wire.errors import MalformedMessage, Refused
@@ -213,7 +214,7 @@ def test_a_faulty_submission_is_refused_before_the_authority_hears_of_it(
 
 @pytest.mark.parametrize("kind", ["issuer", "device"])
 def test_steps_1_and_2_a_party_suspended_since_the_session_was_opened(
-    world: World, kind: parties.PartyKind
+    world: World, kind: PartyKind
 ) -> None:
     opened = world.open()
     with world.database.transaction() as connection:

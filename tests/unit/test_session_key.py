@@ -10,8 +10,6 @@ from gateway.he import ring
 from gateway.he.engine import default_engine
 from gateway.he.engines import make_engine
 from gateway.he.session_key import (
-    CLOCK_SKEW,
-    MAX_LIFETIME,
     ExpectedSession,
     SessionKey,
     UniformHalf,
@@ -20,6 +18,7 @@ from gateway.he.session_key import (
 )
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage
+from gateway.wire.freshness import CLOCK_SKEW, MAX_AGE
 from gateway.wire.ids import KeyId, Nonce, SessionId
 from gateway.wire.polynomials import SessionKeyHalf
 from gateway.wire.profile import KEY_PRIMES, SENT_PRIMES, N, T
@@ -74,7 +73,7 @@ def test_the_expected_session_key_is_accepted() -> None:
         ("session", bytes(16), "key"),
         ("expires_at", 0, "expiry"),
         ("expires_at", NOW - CLOCK_SKEW, "expiry"),
-        ("expires_at", NOW + MAX_LIFETIME + CLOCK_SKEW + 1, "expiry"),
+        ("expires_at", NOW + MAX_AGE + CLOCK_SKEW + 1, "expiry"),
     ],
 )
 def test_each_field_counts_though_the_authority_signed_it(
@@ -96,7 +95,7 @@ def test_every_field_has_an_expected_value_or_enters_the_key() -> None:
         assert verified.public_key.uniform.seed == uniform.seed != UNIFORM.seed
 
 
-@pytest.mark.parametrize("expires", [NOW - CLOCK_SKEW + 1, NOW, NOW + MAX_LIFETIME + CLOCK_SKEW])
+@pytest.mark.parametrize("expires", [NOW - CLOCK_SKEW + 1, NOW, NOW + MAX_AGE + CLOCK_SKEW])
 def test_expiry_allows_for_clocks(expires: int) -> None:
     assert check(grant(expires_at=expires)).public_key.half == KEY.half
 

@@ -21,6 +21,7 @@ import gateway.store.database
 from gateway.store import parties, records, sessions, totals
 from gateway.store.database import Database
 from gateway.store.schema import metadata
+from gateway.wire.admin import PartyKind
 from gateway.wire.errors import Refused, SessionConflict, Unavailable
 from tests.support.tables import SECTION_12, columns_of
 
@@ -160,7 +161,7 @@ def test_an_issuer_is_no_device(database: Database) -> None:
 
 
 @pytest.mark.parametrize("kind", ["device", "issuer"])
-def test_nobody_unknown_is_suspended(database: Database, kind: parties.PartyKind) -> None:
+def test_nobody_unknown_is_suspended(database: Database, kind: PartyKind) -> None:
     with pytest.raises(SessionConflict), database.transaction() as connection:
         parties.suspend_party(connection, kind, "nobody")
 

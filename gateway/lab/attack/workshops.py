@@ -14,7 +14,7 @@ from gateway.he.engines import make_engine
 from gateway.he.randomness import FLOOD_BITS, FLOOD_LOW_BITS, SeedStream
 from gateway.lab.attack import trapdoor
 from gateway.lab.attack.weakened import replace
-from gateway.server.evaluation import EvaluationBench, make_seal_python_bench
+from gateway.server.evaluation import EvaluationWorkshop, make_seal_python_workshop
 
 
 class UnpaddedStream(SeedStream):
@@ -59,12 +59,12 @@ class UndividedStream(SeedStream):
         return 1
 
 
-def drawing(stream: type[SeedStream]) -> Callable[[], EvaluationBench]:
+def drawing(stream: type[SeedStream]) -> Callable[[], EvaluationWorkshop]:
     """A workshop whose evaluations draw from another stream."""
 
-    def workshop() -> EvaluationBench:
+    def workshop() -> EvaluationWorkshop:
         replace(evaluation, "SeedStream", stream)
-        return make_seal_python_bench()
+        return make_seal_python_workshop()
 
     return workshop
 
@@ -76,9 +76,9 @@ without_pad = drawing(UnpaddedStream)
 without_rerandomisation = drawing(UnmaskedStream)
 
 
-def with_a_trapdoor() -> EvaluationBench:
+def with_a_trapdoor() -> EvaluationWorkshop:
     trapdoor.install()
-    return make_seal_python_bench()
+    return make_seal_python_workshop()
 
 
 def keeping_keys() -> Any:
