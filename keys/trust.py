@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from gateway.host.watched import WatchedFile
 from gateway.wire.admin import AdminAction, ChainKeys, PartyKind
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused
@@ -17,17 +18,15 @@ from gateway.wire.ids import Digest, PartyId
 from keys import trust_file
 from keys.trust_file import Enrolled, TrustRecord
 
-_Stamp = tuple[int, int, int, int]
-
 
 class TrustList:
     """Enrolled parties, read from a file and re-read when it changes."""
 
     def __init__(self, path: Path, keys: ChainKeys) -> None:
         """``keys``: the authority's own, which signed the file's history."""
-        self._path = path
-        self._stamp: _Stamp | None = None
-        self._record = TrustRecord.empty(keys)
+        self._file = WatchedFile(
+            path, lambda at, seen: trust_file.read(at, keys, seen), TrustRecord.empty(keys)
+        )
 
     def key(self, kind: PartyKind, party: PartyId) -> VerifyKey:
         """The key of an enrolled party; during a rotation with its other one as alternate.
@@ -100,19 +99,8 @@ class TrustList:
         before = self._read()
         after = alter(before)
         if after is not before:
-            trust_file.write(self._path, after)
-            self._record = after
+            trust_file.write(self._file.path, after)
+            self._file.put(after)
 
     def _read(self) -> TrustRecord:
-        stamp = self._present_stamp()
-        if stamp is None or stamp != self._stamp:
-            self._record = trust_file.read(self._path, self._record.keys, self._record)
-            self._stamp = stamp
-        return self._record
-
-    def _present_stamp(self) -> _Stamp | None:
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            return None
-        return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
+        return self._file.value()

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.host.keyfile import create_secret, exclusive, replace_secret
+from gateway.host.watched import WatchedFile
 from gateway.wire.admin import PartyKind, held_by
 from gateway.wire.cose import MAX_KEYS, VerifyKey
 from gateway.wire.errors import CallerMisuse, Refused
@@ -59,9 +60,7 @@ class Register:
     """Enrolled parties, read from a file and re-read when it changes."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp: tuple[int, int] | None = None
-        self._parties: tuple[Enrolled, ...] = ()
+        self._file: WatchedFile[tuple[Enrolled, ...]] = WatchedFile(path, _read, ())
 
     def authority(self, party: PartyId) -> VerifyKey:
         """The key, or both keys, of an enrolled authority. Raises ``Refused``."""
@@ -86,8 +85,7 @@ class Register:
 
     def parties(self) -> tuple[Enrolled, ...]:
         """All enrolled keys."""
-        self._refresh()
-        return self._parties
+        return self._file.value()
 
     def enrol(self, party: Enrolled) -> None:
         """Enrol a party, or its second key.
@@ -95,9 +93,10 @@ class Register:
         Raises:
             CallerMisuse: it has two keys already.
         """
-        with exclusive(self._path.parent):
-            if party not in self.parties():
-                self._write((*self._parties, party))
+        with exclusive(self._file.path.parent):
+            held = self.parties()
+            if party not in held:
+                self._write((*held, party))
 
     def suspend(self, kind: PartyKind, party: PartyId, public_key: str | None = None) -> None:
         """Remove a party, or one of its keys.
@@ -105,14 +104,15 @@ class Register:
         Raises:
             CallerMisuse: it is not enrolled.
         """
-        with exclusive(self._path.parent):
+        with exclusive(self._file.path.parent):
+            held = self.parties()
             kept = tuple(
                 one
-                for one in self.parties()
+                for one in held
                 if (one.kind, one.party) != (kind, party)
                 or public_key not in (None, one.public_key)
             )
-            if len(kept) == len(self._parties):
+            if len(kept) == len(held):
                 raise CallerMisuse(f"{kind} {party} is not enrolled")
             self._write(kept)
 
@@ -122,26 +122,22 @@ class Register:
             raise Refused(f"{kind} {party} is not enrolled")
         return VerifyKey.pinned(party, keys)
 
-    def _refresh(self) -> None:
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            self._parties, self._stamp = (), None
-            return
-        stamp = (status.st_mtime_ns, status.st_ino)
-        if stamp != self._stamp:
-            try:
-                self._parties = _File.model_validate_json(self._path.read_bytes()).parties
-            except ValidationError:
-                raise CallerMisuse(f"{self._path.name} is not a valid list of parties") from None
-            self._stamp = stamp
-
     def _write(self, parties: tuple[Enrolled, ...]) -> None:
         """Replace the file in one step: a crash leaves the old list or the new one, for good."""
         try:
             content = _File(parties=parties).model_dump_json(indent=1)
         except ValidationError:
             raise CallerMisuse("a party has one key, or two while it rotates") from None
-        write = replace_secret if self._path.exists() else create_secret
-        write(self._path, content.encode())
-        self._refresh()
+        path = self._file.path
+        write = replace_secret if path.exists() else create_secret
+        write(path, content.encode())
+
+
+def _read(path: Path, _: tuple[Enrolled, ...]) -> tuple[Enrolled, ...]:
+    """A missing file enrols nobody."""
+    try:
+        return _File.model_validate_json(path.read_bytes()).parties
+    except FileNotFoundError:
+        return ()
+    except ValidationError:
+        raise CallerMisuse(f"{path.name} is not a valid list of parties") from None

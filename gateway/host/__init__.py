@@ -22,6 +22,7 @@ party_keys   what a party that signs keeps sealed
 keyring      rotation with overlap
 passphrase   where a passphrase comes from
 memory       core dumps, locks, overwriting
+watched      a file that is read again when it has changed
 ledger       a small SQLite file whose units of work are durable or did not happen
 isolation    worker processes, for what touches a peer's words
 clock        the present, in seconds
