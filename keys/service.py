@@ -187,7 +187,7 @@ class AuthorityService:
             return answer
 
     def answer(self, message: ProductRequest, sender: VerifyKey) -> bytes:
-        """Compute the masked values. The secret key is gone afterwards, whatever happens.
+        """Compute the masked values. The secret key is gone once it was applied, whatever happens.
 
         Returns:
             An encoded ``MaskedValues``; for a repeated message the stored one.
@@ -247,7 +247,7 @@ class AuthorityService:
             return answer
 
     def conclude(self, message: AuditResult, sender: VerifyKey) -> bytes:
-        """Check the report that was demanded; then decide, destroy the key, sign.
+        """Check the report that was demanded; then decide, forget the dealing, sign.
 
         Returns:
             An encoded ``DecisionResponse``; for a repeated message the stored one.

@@ -7,14 +7,16 @@ At the edge of the network:
 application  one error table, no framework pages
 http         body limits, correlation, problem bodies
 signed       who sent a request, and the route that serves it
-cli          what both operator commands have in common
+cli          what the operator commands have in common
 serving      running until Ctrl-C, ready line, operator's log
+lifetime     what a server opens, starts and stops, in order
+announced    how a server says that it listens
 tls          certificates; required off loopback
 
 Configuration and secrets at rest and in memory:
 
 settings     file and environment, every field documented
-server_settings    the settings that both servers have
+server_settings    the settings that all servers have
 keyfile      one secret per file, its owner's alone, whole or not at all
 keystore     secrets sealed under a passphrase
 sealed_keys  the operator's ceremonies on those

@@ -5,7 +5,6 @@ device nor the gateway can make it encrypt under another. The template is sealed
 so that the device that carries it cannot copy it as its probe.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from secrets import token_bytes
 from typing import Protocol
@@ -23,9 +22,6 @@ from gateway.wire.ids import Digest, Nonce, PartyId
 from gateway.wire.sealing import Sealed, SealingPublicKey
 from gateway.wire.subject import Subject, new_salt
 from gateway.wire.submission import TemplateAssertion
-
-Embed = Callable[[bytes], NDArray[np.floating]]
-"""An encoded image -> its unit embedding; raises what ``gateway.vision`` raises."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ Checks on what came from the client; each failure is a refusal that tells the se
 The private decision:
 
 10. Assertions, policy, the seed's commitment and the authority's dealing to the authority. It
-    counts the attempt and signs a nonce for it; only now is anything of the evaluation drawn.
+    counts the attempt and signs a nonce for it. Whatever the evaluation draws depends on both.
 11. The subject has room for one more live activation, under any of its handles.
 12. Padded product to the authority, masked values back, for this session.
 13. Values and shares to the authority, signed decision back, or a signed demand for an audit.

@@ -34,7 +34,8 @@ sessions = Table(
     Column("expires_at", BigInteger, nullable=False),
     Index("ix_sessions_expires_at", "expires_at"),
 )
-"""Minutes: rows leave when they expire. The grant and the key live in memory only."""
+"""Minutes, or a day where a receipt was late: rows leave when they expire. The grant and the key
+live in memory only."""
 
 records = Table(
     "records",
@@ -51,7 +52,7 @@ records = Table(
     Index("ix_records_subject_handle", "subject_handle"),
     Index("ix_records_expires_at", "expires_at"),
 )
-"""The retention schedule's time: keyed hashes and proofs."""
+"""Keyed hashes and proofs. ``expires_at`` is when they are due to go; nothing removes them yet."""
 
 parties = Table(
     "parties",

@@ -23,16 +23,16 @@ from gateway.store.database import Database
 from gateway.store.schema import metadata
 from gateway.wire.admin import PartyKind
 from gateway.wire.errors import Refused, SessionConflict, Unavailable
-from tests.support.tables import SECTION_12, columns_of
+from tests.support.tables import DATA_MAP, columns_of
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 MIGRATIONS = Path(gateway.store.database.__file__).parent / "migrations"
 
 
-def test_migration_from_nothing_gives_the_tables_of_the_protocol(database: Database) -> None:
+def test_migration_from_nothing_gives_the_tables_of_the_data_map(database: Database) -> None:
     found = columns_of(database)
     assert found.pop("alembic_version") == {"version_num"}
-    assert found == SECTION_12
+    assert found == DATA_MAP
     database.migrate()  # again: nothing to do
 
 
@@ -52,7 +52,7 @@ def test_a_migration_that_is_cut_short_leaves_nothing(
             database.migrate()
     assert columns_of(database) == {}
     database.migrate()
-    assert columns_of(database).keys() == {*SECTION_12, "alembic_version"}
+    assert columns_of(database).keys() == {*DATA_MAP, "alembic_version"}
     database.close()
 
 
@@ -61,7 +61,7 @@ def test_processes_that_migrate_at_once_wait_for_each_other(url: str) -> None:
     databases = [Database(url) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(Database.migrate, databases))
-    assert columns_of(databases[0]).keys() == {*SECTION_12, "alembic_version"}
+    assert columns_of(databases[0]).keys() == {*DATA_MAP, "alembic_version"}
     for database in databases:
         database.close()
 
@@ -316,7 +316,7 @@ def test_migrations_compile_for_postgresql() -> None:
         for revision in reversed(list(scripts.walk_revisions())):
             revision.module.upgrade()
     written = output.getvalue()
-    for name in SECTION_12:
+    for name in DATA_MAP:
         assert f"CREATE TABLE {name} (" in written
     assert "INSERT INTO consent_texts" in written
     with Operations.context(context):

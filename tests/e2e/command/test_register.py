@@ -33,7 +33,7 @@ from tests.support.drafts import session_request
 from tests.support.leftovers import assert_no_file_holds
 from tests.support.observation import gateway_database, record_count, session_states
 from tests.support.samples import SESSIONS, occasion, pair
-from tests.support.tables import SECTION_12, columns_of
+from tests.support.tables import DATA_MAP, columns_of
 
 pytestmark = [pytest.mark.processes, pytest.mark.pack, pytest.mark.slow]
 
@@ -208,7 +208,7 @@ def test_the_database_holds_what_the_protocol_lists(deployment: LocalDeployment)
     with closing(Database(f"sqlite:///{path}")) as database:
         found = columns_of(database)
     assert found.pop("alembic_version") == {"version_num"}
-    assert found == SECTION_12
+    assert found == DATA_MAP
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         for table in found:
