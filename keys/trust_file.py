@@ -30,6 +30,7 @@ from gateway.wire.admin import (
     AdminAction,
     Chain,
     ChainKeys,
+    Concerned,
     PartyKind,
     Verb,
     held_by,
@@ -75,6 +76,11 @@ class Enrolled(BaseModel):
     def verify_key(self) -> VerifyKey:
         return VerifyKey(self.party, bytes.fromhex(self.public_key))
 
+    @property
+    def concerned(self) -> Concerned:
+        """As an action about this key names it."""
+        return Concerned.with_key(self.kind, self.verify_key)
+
 
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -86,8 +92,7 @@ class _File(BaseModel):
 
 class _Step(NamedTuple):
     verb: Verb
-    kind: PartyKind
-    who: VerifyKey | PartyId
+    concerned: Concerned
     signing: SigningKey
 
 
@@ -144,7 +149,7 @@ class TrustRecord:
             held[one.name] = (*keys, one)
             in_use.add((one.kind, one.public_key))
             added.append(one)
-        steps = [_Step("enrol", one.kind, one.verify_key, signing) for one in added]
+        steps = [_Step("enrol", one.concerned, signing) for one in added]
         return self._after(steps, now, (*self.parties, *added))
 
     def with_suspended(
@@ -160,13 +165,14 @@ class TrustRecord:
         if not leaving:
             with_key = " with this key" if held else ""
             raise CallerMisuse(f"{kind} {party} is not enrolled{with_key}")
-        gone = party if public_key is None else leaving[0].verify_key
+        gone = Concerned(kind, party) if public_key is None else leaving[0].concerned
         left = tuple(one for one in self.parties if one not in leaving)
-        return self._after([_Step("suspend", kind, gone, signing)], now, left)
+        return self._after([_Step("suspend", gone, signing)], now, left)
 
     def with_audits_cleared(self, gateway: PartyId, signing: SigningKey, now: int) -> "TrustRecord":
         """With the note that a gateway's unanswered demands were forgotten: it enrols nobody."""
-        return self._after([_Step("clear-audits", "gateway", gateway, signing)], now, self.parties)
+        step = _Step("clear-audits", Concerned("gateway", gateway), signing)
+        return self._after([step], now, self.parties)
 
     def with_key_changed(self, old: SigningKey, new: SigningKey, now: int) -> "TrustRecord":
         """With the authority's next signing key in the place of its present one.
@@ -180,8 +186,8 @@ class TrustRecord:
         key = Enrolled(kind="authority", party=new.party, public_key=new.public.raw.hex())
         parties = (*(one for one in self.parties if one.kind != "authority"), key)
         steps = [
-            _Step("enrol", "authority", new.public, old),
-            _Step("suspend", "authority", old.public, new),
+            _Step("enrol", Concerned.with_key("authority", new.public), old),
+            _Step("suspend", Concerned.with_key("authority", old.public), new),
         ]
         return self._after(steps, now, parties)
 
@@ -204,7 +210,7 @@ class TrustRecord:
         history = list(self.chain.encoded)
         for step in steps:
             before = history[-1] if history else None
-            history.append(next_action(before, *step[:3], step.signing, now))
+            history.append(next_action(before, step.verb, step.concerned, step.signing, now))
         return _checked(tuple(history), parties, self.keys, self.chain)
 
 

@@ -13,7 +13,14 @@ import sqlalchemy as sa
 from gateway.store import log as stored_log
 from gateway.store import parties
 from gateway.store.database import Database
-from gateway.wire.admin import AdminAction, ChainKeys, PartyKind, next_action, verify_chain
+from gateway.wire.admin import (
+    AdminAction,
+    ChainKeys,
+    Concerned,
+    PartyKind,
+    next_action,
+    verify_chain,
+)
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.ids import PARTY_PATTERN, PartyId, digest_of
@@ -52,8 +59,8 @@ def enrol(database: Database, entries: Iterable[Entry], key: SigningKey, now: in
             kind, party, public_key = entry
             if not parties.enrol_party(connection, kind, party, public_key):
                 continue
-            named = party if public_key is None else VerifyKey(party, public_key)
-            before = next_action(before, "enrol", kind, named, key, now)
+            key_id = None if public_key is None else VerifyKey(party, public_key).key_id
+            before = next_action(before, "enrol", Concerned(kind, party, key_id), key, now)
             _add(connection, before)
 
 
@@ -65,8 +72,8 @@ def suspend(database: Database, kind: PartyKind, party: PartyId, key: SigningKey
     """
     with database.transaction() as connection:
         parties.suspend_party(connection, kind, party)
-        action = next_action(_last_action(connection), "suspend", kind, party, key, now)
-        _add(connection, action)
+        before = _last_action(connection)
+        _add(connection, next_action(before, "suspend", Concerned(kind, party), key, now))
 
 
 def history(database: Database, keys: ChainKeys) -> tuple[AdminAction, ...]:

@@ -15,7 +15,7 @@ the head.
 import datetime
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator
 
@@ -98,25 +98,29 @@ class Chain:
         return digest_of(self.encoded[-1]) if self.encoded else NO_PREVIOUS
 
 
-def next_action(
-    previous: bytes | None,
-    verb: Verb,
-    kind: PartyKind,
-    party: VerifyKey | PartyId,
-    key: SigningKey,
-    now: int,
-) -> bytes:
-    """Sign an action that follows ``previous``, the last signed one.
+class Concerned(NamedTuple):
+    """The party that an action is about."""
 
-    Args:
-        party: the enrolled key, or the name of a party without one.
-    """
+    kind: PartyKind
+    party: PartyId
+    key_id: KeyId | None = None
+    """None: it has no key, or the action is about all of its keys."""
+
+    @classmethod
+    def with_key(cls, kind: PartyKind, key: VerifyKey) -> Self:
+        return cls(kind, key.party, key.key_id)
+
+
+def next_action(
+    previous: bytes | None, verb: Verb, concerned: Concerned, key: SigningKey, now: int
+) -> bytes:
+    """Sign an action that follows ``previous``, the last signed one."""
     action = AdminAction(
         server=key.party,
         verb=verb,
-        kind=kind,
-        party=party.party if isinstance(party, VerifyKey) else party,
-        key_id=party.key_id if isinstance(party, VerifyKey) else None,
+        kind=concerned.kind,
+        party=concerned.party,
+        key_id=concerned.key_id,
         at=now,
         previous=NO_PREVIOUS if previous is None else digest_of(previous),
     )

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from gateway.wire.admin import NO_PREVIOUS, Chain, ChainKeys, next_action, verify_chain
+from gateway.wire.admin import NO_PREVIOUS, Chain, ChainKeys, Concerned, next_action, verify_chain
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused
 
@@ -14,21 +14,26 @@ STRANGER = SigningKey.generate("gateway")
 DEVICE = SigningKey.generate("shop-1").public
 KEYS = ChainKeys((SERVER.public,))
 
-STEPS = (("enrol", "device", DEVICE), ("enrol", "agent", "agent-7"), ("suspend", "device", DEVICE))
+OF_DEVICE, OF_AGENT = Concerned.with_key("device", DEVICE), Concerned("agent", "agent-7")
+STEPS = (("enrol", OF_DEVICE), ("enrol", OF_AGENT), ("suspend", OF_DEVICE))
 
 
 def chain(*signers: SigningKey) -> list[bytes]:
     actions: list[bytes] = []
     keys = itertools.chain(signers, itertools.repeat(signers[-1] if signers else SERVER))
-    for (verb, kind, party), key in zip(STEPS, keys, strict=False):
+    for (verb, about), key in zip(STEPS, keys, strict=False):
         before = actions[-1] if actions else None
-        actions.append(next_action(before, verb, kind, party, key, 1000 + len(actions)))
+        actions.append(next_action(before, verb, about, key, 1000 + len(actions)))
     return actions
 
 
+def authority(key: SigningKey) -> Concerned:
+    return Concerned.with_key("authority", key.public)
+
+
 def handed_over(actions: list[bytes], old: SigningKey, new: SigningKey) -> list[bytes]:
-    named = next_action(actions[-1], "enrol", "authority", new.public, old, 2000)
-    ended = next_action(named, "suspend", "authority", old.public, new, 2000)
+    named = next_action(actions[-1], "enrol", authority(new), old, 2000)
+    ended = next_action(named, "suspend", authority(old), new, 2000)
     return [*actions, named, ended]
 
 
@@ -54,7 +59,7 @@ def test_a_dropped_action_is_noticed(dropped: int) -> None:
 
 def test_reordered_altered_or_foreign_actions_are_noticed() -> None:
     a, b, c = chain()
-    foreign = next_action(a, "enrol", "agent", "x", STRANGER, 1)
+    foreign = next_action(a, "enrol", Concerned("agent", "x"), STRANGER, 1)
     for actions in ([b, a, c], [a, c, b], [a, a], [a, foreign]):
         with pytest.raises(Refused):
             verify_chain(actions, KEYS)
@@ -68,7 +73,7 @@ def test_another_servers_history_is_not_ours() -> None:
     """Even one that the same key signed: a name that was changed in the settings."""
     renamed = SigningKey("other", SERVER.private)
     with pytest.raises(Refused, match="refused") as caught:
-        verify_chain([next_action(None, "enrol", "agent", "x", renamed, 1)], KEYS)
+        verify_chain([next_action(None, "enrol", Concerned("agent", "x"), renamed, 1)], KEYS)
     assert caught.value.detail == "an action of other, not of gateway"
 
 
@@ -77,12 +82,12 @@ def test_a_cut_end_is_noticed_by_whoever_saw_more() -> None:
     actions = chain()
     seen = verify_chain(actions, KEYS)
     assert len(verify_chain(actions[:2], KEYS).actions) == 2
-    other = [*actions[:2], next_action(actions[1], "enrol", "agent", "x", SERVER, 5)]
+    other = [*actions[:2], next_action(actions[1], "enrol", Concerned("agent", "x"), SERVER, 5)]
     for rewritten in (actions[:2], [], other):
         with pytest.raises(Refused) as caught:
             verify_chain(rewritten, KEYS, after=seen)
         assert "cut or rewritten" in caught.value.detail
-    longer = [*actions, next_action(actions[-1], "enrol", "agent", "y", SERVER, 5)]
+    longer = [*actions, next_action(actions[-1], "enrol", Concerned("agent", "y"), SERVER, 5)]
     assert verify_chain(longer, KEYS, after=seen) == verify_chain(longer, KEYS)
 
 
@@ -91,8 +96,10 @@ def test_an_old_key_signed_in_its_time_and_signs_no_more() -> None:
     keys = ChainKeys((SERVER.public,), (OLD.public,))
     genuine = handed_over(chain(OLD), OLD, SERVER)
     assert len(verify_chain(genuine, keys).actions) == 5
-    more = next_action(genuine[-1], "enrol", "agent", "mine", OLD, 3000)
-    mine = handed_over([next_action(None, "enrol", "agent", "mine", OLD, 1)], OLD, SERVER)[:-1]
+    more = next_action(genuine[-1], "enrol", Concerned("agent", "mine"), OLD, 3000)
+    mine = handed_over(
+        [next_action(None, "enrol", Concerned("agent", "mine"), OLD, 1)], OLD, SERVER
+    )[:-1]
     for forged in ([*genuine, more], genuine[:3], mine):
         with pytest.raises(Refused) as caught:
             verify_chain(forged, keys)
@@ -113,9 +120,9 @@ def test_a_reader_who_knows_the_old_key_follows_to_the_new_one() -> None:
     seen = verify_chain(actions[:3], KEYS)
     followed = verify_chain(actions, KEYS, [NEXT.public], after=seen)
     assert followed.in_force == {NEXT.public.key_id}
-    later = [*actions, next_action(actions[-1], "enrol", "agent", "z", NEXT, 9)]
+    later = [*actions, next_action(actions[-1], "enrol", Concerned("agent", "z"), NEXT, 9)]
     assert verify_chain(later, KEYS, [NEXT.public], after=followed).actions[-1].party == "z"
-    back = [*actions, next_action(actions[-1], "enrol", "agent", "z", SERVER, 9)]
+    back = [*actions, next_action(actions[-1], "enrol", Concerned("agent", "z"), SERVER, 9)]
     with pytest.raises(Refused):
         verify_chain(back, KEYS, [NEXT.public], after=followed)
 
@@ -123,12 +130,12 @@ def test_a_reader_who_knows_the_old_key_follows_to_the_new_one() -> None:
 def test_a_successor_counts_by_its_signature_not_by_its_name() -> None:
     """Without the key itself, what is said to be signed with it is not believed."""
     actions = handed_over(chain(), SERVER, NEXT)
-    forged = next_action(actions[-1], "enrol", "agent", "mine", NEXT, 9)
+    forged = next_action(actions[-1], "enrol", Concerned("agent", "mine"), NEXT, 9)
     forged = forged[:-1] + bytes((forged[-1] ^ 1,))
     for successors in ([], [STRANGER.public], [NEXT.public]):
         with pytest.raises(Refused):
             verify_chain([*actions, forged], KEYS, successors)
-    named = next_action(actions[2], "enrol", "authority", STRANGER.public, STRANGER, 9)
+    named = next_action(actions[2], "enrol", authority(STRANGER), STRANGER, 9)
     with pytest.raises(Refused):
         verify_chain([*actions[:3], named], KEYS, [STRANGER.public])
 

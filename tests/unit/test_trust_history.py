@@ -17,7 +17,7 @@ import pytest
 
 from gateway.host import keystore
 from gateway.host.keyfile import KeyFileError
-from gateway.wire.admin import next_action
+from gateway.wire.admin import Concerned, next_action
 from gateway.wire.errors import CallerMisuse
 from keys import ceremony, enrolment
 from keys.app import create_app
@@ -69,12 +69,12 @@ def edited(settings: AuthoritySettings, edit: Callable[[Content], object]) -> No
     settings.trust_file.write_text(json.dumps(content))
 
 
-def forged(content: Content, *actions: tuple[str, str, Any]) -> None:
+def forged(content: Content, *enrolled: Concerned) -> None:
     """Appended in the right form, signed with a key of one's own in the authority's name."""
     signing = parties.stranger(AUTHORITY.party)
-    for verb, kind, who in actions:
+    for one in enrolled:
         before = base64.b64decode(content["history"][-1])
-        action = next_action(before, verb, kind, who, signing, AT + 300)
+        action = next_action(before, "enrol", one, signing, AT + 300)
         content["history"].append(base64.b64encode(action).decode())
 
 
@@ -84,7 +84,7 @@ def mine(content: Content) -> None:
 
 def signed_by_me(content: Content) -> None:
     mine(content)
-    forged(content, ("enrol", "gateway", MINE.public))
+    forged(content, Concerned.with_key("gateway", MINE.public))
 
 
 def handed_to_me(content: Content) -> None:
@@ -94,7 +94,11 @@ def handed_to_me(content: Content) -> None:
     content["parties"].append(
         {"kind": "authority", "party": AUTHORITY.party, "public_key": me.public.raw.hex()}
     )
-    forged(content, ("enrol", "authority", me.public), ("enrol", "gateway", MINE.public))
+    forged(
+        content,
+        Concerned.with_key("authority", me.public),
+        Concerned.with_key("gateway", MINE.public),
+    )
 
 
 def other_key(content: Content) -> None:
