@@ -195,7 +195,7 @@ def _chosen_a_at_the_gateway() -> None:
 
 def _many_answers() -> None:
     """Key and dealing outlive their answer and answer again, to other messages as well."""
-    session = importlib.import_module("keys.sessions").Session
+    session = importlib.import_module("keys.sessions").KeySession
     service = importlib.import_module("keys.service").AuthorityService
     honest = service._fell
 
