@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 
 from gateway.cli.outputs import PUBLIC, reserve
-from gateway.client.counter import gateway_transport
+from gateway.client.transport import gateway_transport
 from gateway.host.clock import unix_time
 from gateway.host.keyfile import create_signing_key, load_signing_key
 from gateway.inspection.log_reader import (

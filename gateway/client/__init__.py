@@ -3,6 +3,7 @@
 counter         an enrolled counter, from the trust file that names its keys
 gateway_client  the gateway, as a client sees it
 registration    one registration from a portrait's embedding and a live capture to a checked receipt
+transport       connections to the pinned gateway
 pending         what is kept while an outcome is not known
 liveness        frames in; a probe, an action vector and a transcript out
 """

@@ -7,10 +7,10 @@ import httpx
 
 from gateway.client.gateway_client import GatewayClient
 from gateway.client.registration import CounterIdentity, RegistrationClient
+from gateway.client.transport import gateway_transport
 from gateway.he.engine import default_engine
 from gateway.host.clock import unix_time
 from gateway.host.keyfile import load_signing_key, read_secret
-from gateway.host.tls import ClientTls
 from gateway.issuer.caps import AssertionCaps
 from gateway.issuer.issuer import Model, Pins, TemplateIssuer
 from gateway.proofs.trust import CounterFiles, TrustFile, UnusableTrustFile
@@ -49,15 +49,6 @@ def counter_line(trust_path: Path, trust: TrustFile) -> CounterLine:
     transport = gateway_transport(trust_path, trust, TIMEOUT_SECONDS)
     client = GatewayClient(transport, trust.gateways[0].url, device, unix_time)
     return CounterLine(device, client, transport)
-
-
-def gateway_transport(trust_path: Path, trust: TrustFile, seconds: float) -> httpx.Client:
-    """Connections to the pinned gateway, under the CA of the trust file where it names one."""
-    ca_file = trust.gateways[0].ca_file
-    tls = None if ca_file is None else ClientTls(trust_path.parent / ca_file)
-    return httpx.Client(
-        timeout=seconds, trust_env=False, verify=True if tls is None else tls.context()
-    )
 
 
 def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> OpenCounter:
