@@ -10,8 +10,9 @@ import csv
 import os
 import random
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import numpy as np
 import pytest
@@ -36,8 +37,9 @@ def faces_directory() -> Path:
     return folder
 
 
+@cache
 def pipeline() -> FacePipeline:
-    """The default pack, loaded; skips where it was not fetched, fails under CI."""
+    """The default pack, loaded once; skips where it was not fetched, fails under CI."""
     try:
         return FacePipeline(load_pack(default_pack_directory()))
     except ModelPackMissing:
@@ -74,9 +76,8 @@ class Embeddings:
     """Embeddings by photograph, made when first asked for; the middle face is LFW's subject."""
 
     vision: FacePipeline
-
-    def __post_init__(self) -> None:
-        self._known: dict[Path, UnitVector] = {}
+    _known: ClassVar[dict[Path, UnitVector]] = {}
+    """Of this process, for all tests in it: they all use the default pack."""
 
     def __call__(self, photograph: Path) -> UnitVector:
         if photograph not in self._known:

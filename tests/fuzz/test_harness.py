@@ -153,10 +153,11 @@ def test_a_crash_is_found_and_the_run_goes_on() -> None:
 
 
 def test_memory_that_one_input_takes_is_found() -> None:
-    beyond = int(peak_megabytes()) + 100  # what other tests held in this process does not count
-
     def fault(_data: bytes) -> None:
-        bytearray(b"x") * (beyond * 2**20)
+        """A hundred more than this process ever held, whatever other tests left in it."""
+        before, held = peak_megabytes(), []
+        while peak_megabytes() < before + 100:
+            held.append(bytearray(b"x") * 2**24)
 
     assert list(found_in(planted(fault, megabytes=32)).findings) == ["memory"]
 
