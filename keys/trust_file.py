@@ -25,7 +25,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.host.keyfile import create_secret, replace_secret
+from gateway.host.keyfile import write_private
 from gateway.wire.admin import (
     AdminAction,
     Chain,
@@ -267,7 +267,7 @@ def write(path: Path, record: TrustRecord) -> None:
     data = record.encode()
     if len(data) > MAX_FILE_BYTES:
         raise CallerMisuse(f"{path.name} is full")
-    (replace_secret if path.exists() else create_secret)(path, data)
+    write_private(path, data)
 
 
 def _checked(

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gateway.host.keyfile import create_secret, exclusive, replace_secret
+from gateway.host.keyfile import exclusive, write_private
 from gateway.host.watched import WatchedFile
 from gateway.wire.admin import PartyKind, held_by
 from gateway.wire.cose import MAX_KEYS, VerifyKey
@@ -128,9 +128,7 @@ class Register:
             content = _File(parties=parties).model_dump_json(indent=1)
         except ValidationError:
             raise CallerMisuse("a party has one key, or two while it rotates") from None
-        path = self._file.path
-        write = replace_secret if path.exists() else create_secret
-        write(path, content.encode())
+        write_private(self._file.path, content.encode())
 
 
 def _read(path: Path, _: tuple[Enrolled, ...]) -> tuple[Enrolled, ...]:

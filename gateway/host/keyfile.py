@@ -67,6 +67,15 @@ def replace_secret(path: Path, secret: bytes) -> None:
         _sync(path.parent)
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file of its owner's alone, new or in the place of the old one, whole or not at all.
+
+    Raises:
+        OSError: the disk is full or not writable; the old file, if any, remains.
+    """
+    (replace_secret if path.exists() else create_secret)(path, content)
+
+
 def read_private(path: Path, limit: int, *, check_mode: bool = True) -> bytearray:
     """Read a file of at most ``limit`` bytes that only its owner can read.
 

@@ -6,7 +6,7 @@ With a file that does not parse the witness answers nothing: it never guesses.
 
 from pathlib import Path
 
-from gateway.host.keyfile import create_secret, exclusive, replace_secret
+from gateway.host.keyfile import exclusive, write_private
 from gateway.host.watched import WatchedFile
 from gateway.translog.note import NoteKey
 from gateway.translog.policy import NO_QUORUM, TrustedLog, TrustPolicy
@@ -50,8 +50,7 @@ class KnownLogs:
         with exclusive(path.parent):
             held = self.policy()
             changed = TrustPolicy.simple((*held.logs, TrustedLog(key, url)), (), 0)
-            write = replace_secret if path.exists() else create_secret
-            write(path, bytes(changed))
+            write_private(path, bytes(changed))
 
 
 def _read(path: Path, _: TrustPolicy) -> TrustPolicy:
