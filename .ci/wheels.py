@@ -104,19 +104,19 @@ def _closure(project: dict[str, Any], extras: tuple[str, ...]) -> set[str]:
     wanted = [Requirement(text) for text in project["dependencies"]]
     for extra in extras:
         wanted += [Requirement(text) for text in project["optional-dependencies"][extra]]
-    found: set[str] = set()
+    found: set[tuple[str, frozenset[str]]] = set()
     while wanted:
         one = wanted.pop()
         name = canonicalize_name(one.name)
-        if name in found and not one.extras:
+        if (name, frozenset(one.extras)) in found:
             continue
-        found.add(name)
+        found.add((name, frozenset(one.extras)))
         for text in importlib.metadata.requires(name) or ():
             further = Requirement(text)
             environments = [{"extra": extra} for extra in ("", *one.extras)]
             if further.marker is None or any(map(further.marker.evaluate, environments)):
                 wanted.append(further)
-    return found
+    return {name for name, _ in found}
 
 
 def _bill(names: set[str], project: Path) -> str:

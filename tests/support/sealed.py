@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+import pytest
 
 from gateway.host import keystore
 from gateway.host.keyfile import create_secret
@@ -18,6 +21,13 @@ CHEAP = Cost(memory_kib=MIN_MEMORY_KIB, iterations=1, lanes=1)
 """About 10 ms. What a file costs to open is what it was sealed with."""
 
 PASSPHRASE = "correct horse battery staple"
+
+
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of the surroundings, and keystores that are cheap to make."""
+    monkeypatch.setattr(keystore, "DEFAULT_COST", CHEAP)
+    for name in [n for n in os.environ if n.startswith("SEALMATCH_")]:
+        monkeypatch.delenv(name)
 
 
 def passphrase_file(directory: Path, text: str = PASSPHRASE, name: str = "passphrase") -> Path:

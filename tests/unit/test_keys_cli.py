@@ -1,28 +1,24 @@
 """``sealmatch-authority``: what it prints, what it refuses, and its exit status."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
-from gateway.host import keystore
 from gateway.host.keystore import KEYSTORE_FILE
 from keys.cli import main
 from keys.config import AuthoritySettings
 from keys.custody import Custody, open_custody
 from tests.support import parties
 from tests.support.parties import DEVICE, GATEWAY
-from tests.support.sealed import CHEAP, passphrase_file
+from tests.support.sealed import no_settings, passphrase_file
 
 KEY = GATEWAY.public.raw.hex()
 
 
 @pytest.fixture(autouse=True)
 def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [n for n in os.environ if n.startswith("SEALMATCH_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(keystore, "DEFAULT_COST", CHEAP)
+    no_settings(monkeypatch)
     monkeypatch.setenv("SEALMATCH_AUTHORITY_PASSPHRASE_FILE", str(passphrase_file(tmp_path)))
 
 

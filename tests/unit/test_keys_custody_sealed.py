@@ -1,7 +1,6 @@
 """The authority's and the gateway's ceremonies over a sealed keystore, and what shows."""
 
 import json
-import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -21,16 +20,14 @@ from keys.config import AuthoritySettings
 from keys.custody import open_custody
 from keys.vault import AuthorityKeys
 from tests.support.parties import NOW, SITE_SALT, SUBJECT
-from tests.support.sealed import CHEAP, passphrase_file
+from tests.support.sealed import no_settings, passphrase_file
 
 INNER = SUBJECT.inner(SITE_SALT)
 
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keystore, "DEFAULT_COST", CHEAP)
-    for name in [n for n in os.environ if n.startswith("SEALMATCH_")]:
-        monkeypatch.delenv(name)
+    no_settings(monkeypatch)
 
 
 @pytest.fixture

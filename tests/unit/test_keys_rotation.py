@@ -2,12 +2,10 @@
 
 import hashlib
 import hmac
-import os
 from pathlib import Path
 
 import pytest
 
-from gateway.host import keystore
 from gateway.wire.errors import CallerMisuse, Refused
 from gateway.wire.ids import KeyId, SessionId
 from gateway.wire.sealing import Sealed, SealingPrivateKey, SealingPublicKey
@@ -15,7 +13,7 @@ from keys import ceremony
 from keys.config import AuthoritySettings
 from keys.custody import Custody, open_custody
 from tests.support.parties import AUTHORITY, NOW, PEPPER, SITE_SALT, SUBJECT, fixed_bytes
-from tests.support.sealed import CHEAP, passphrase_file
+from tests.support.sealed import no_settings, passphrase_file
 
 DAY = 86_400
 INNER = SUBJECT.inner(SITE_SALT)
@@ -23,9 +21,7 @@ INNER = SUBJECT.inner(SITE_SALT)
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keystore, "DEFAULT_COST", CHEAP)
-    for name in [n for n in os.environ if n.startswith("SEALMATCH_")]:
-        monkeypatch.delenv(name)
+    no_settings(monkeypatch)
 
 
 @pytest.fixture
