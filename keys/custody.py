@@ -10,7 +10,6 @@ They lie in a sealed file or in a token (``keys.vault``); ``keys.ceremony`` make
 Protocol, sections 2, 6 and 11.
 """
 
-import hmac
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -30,8 +29,8 @@ class Custody:
     """The authority's secrets, ready for use. None shows in a ``repr``."""
 
     signing: SigningKey = field(repr=False)
-    pepper: bytes | MacKey = field(repr=False)
-    previous_pepper: bytes | MacKey | None = field(default=None, repr=False)
+    pepper: MacKey = field(repr=False)
+    previous_pepper: MacKey | None = field(default=None, repr=False)
     """During the overlap after a rotation."""
     next_public: VerifyKey | None = None
     """Of the staged signing key."""
@@ -67,7 +66,7 @@ class Custody:
         peppers = (self.pepper, self.previous_pepper)
         name = gateway.encode()
         data = len(name).to_bytes(2, "big") + name + inner
-        return tuple(SubjectHandle(_mac(pepper, data)) for pepper in peppers if pepper is not None)
+        return tuple(SubjectHandle(pepper.mac(data)) for pepper in peppers if pepper is not None)
 
 
 def open_custody(settings: AuthoritySettings, now: int) -> Custody:
@@ -123,7 +122,3 @@ def _open_token(settings: AuthoritySettings) -> Vault:
     except ImportError:
         raise KeyFileError("keys in a token need the extra sealmatch[pkcs11]") from None
     return open_token(settings)
-
-
-def _mac(pepper: bytes | MacKey, data: bytes) -> bytes:
-    return hmac.digest(pepper, data, "sha256") if isinstance(pepper, bytes) else pepper.mac(data)

@@ -37,6 +37,7 @@ from keys.authority import SessionSecret
 from keys.custody import Custody
 from keys.service import AuthorityRules, AuthorityService
 from keys.sessions import Answered, Attempt, Demanded, KeySession, SessionTable, StepTaken
+from keys.vault import MemoryMacKey
 from tests.fuzz import trees
 from tests.fuzz.making import target
 from tests.fuzz.mutations import Mutator, frame, framed, unframe
@@ -93,7 +94,9 @@ class _Authority:
         self._table = SessionTable(1, lambda: NOW)
         self.service = AuthorityService(
             AuthorityRules(AUTHORITY.party, parties.SESSION_SECONDS, AuditPolicy(1, 60, 3)),
-            Custody(AUTHORITY, parties.PEPPER, sealing=(parties.authority_sealing_key(),)),
+            Custody(
+                AUTHORITY, MemoryMacKey(parties.PEPPER), sealing=(parties.authority_sealing_key(),)
+            ),
             _Trust(),  # type: ignore[arg-type]
             self._table,
             SimpleNamespace(admit=lambda *_: 1, conclude=lambda *_, **__: None),  # type: ignore[arg-type]

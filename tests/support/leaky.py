@@ -246,7 +246,7 @@ def _report_derived(label: str, derive: Callable[[], Any]) -> None:
 
 def pepper_of(custody: Any) -> bytes:
     """The pepper's bytes, where it lies in memory and not in a token."""
-    return bytes(getattr(custody.pepper, "_value", custody.pepper))
+    return bytes(custody.pepper._value)
 
 
 def _leak(available: dict[str, Value], directory: Path) -> None:

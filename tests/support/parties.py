@@ -55,6 +55,7 @@ from keys.caps import AttemptCaps, CapLimits
 from keys.custody import Custody
 from keys.service import AuthorityRules, AuthorityService
 from keys.sessions import SessionTable
+from keys.vault import MemoryMacKey
 from keys.workers import Secret, make_local_secret
 from tests.support.trusted import SignedTrust
 
@@ -209,7 +210,7 @@ class InProcessAuthority:
         self.ledger = AuditLedger(directory / "audits.sqlite3", audits.unanswered, clock)
         self.service = AuthorityService(
             AuthorityRules(AUTHORITY.party, SESSION_SECONDS, audits, policies),
-            Custody(AUTHORITY, PEPPER, sealing=(authority_sealing_key(),)),
+            Custody(AUTHORITY, MemoryMacKey(PEPPER), sealing=(authority_sealing_key(),)),
             self.trust,
             self.table,
             AttemptCaps(directory / "caps.sqlite3", limits, clock),

@@ -25,6 +25,7 @@ from keys.custody import Custody
 from keys.service import AuthorityRules as AuthorityServiceSettings
 from keys.service import AuthorityService
 from keys.sessions import SessionTable
+from keys.vault import MemoryMacKey
 from keys.workers import make_local_secret
 from tests.support.drafts import CounterKeys
 from tests.support.samples import ATTEMPTS, AUDITS, PRODUCTS, SESSION_KEYS, SHARES
@@ -77,7 +78,11 @@ class Peers:
         self.ledger = AuditLedger(directory / "audits.sqlite3", audits.unanswered, self.clock)
         service = self.authority_service = AuthorityService(
             AuthorityServiceSettings("authority", 300, audits),
-            Custody(self.authority_key, secrets.token_bytes(32), sealing=(self.authority_sealing,)),
+            Custody(
+                self.authority_key,
+                MemoryMacKey(secrets.token_bytes(32)),
+                sealing=(self.authority_sealing,),
+            ),
             self.authority_trust,
             SessionTable(1000, self.clock),
             AttemptCaps(directory / "caps.sqlite3", caps, self.clock),

@@ -12,6 +12,7 @@ from gateway.wire.sealing import Sealed, SealingPrivateKey, SealingPublicKey
 from keys import ceremony
 from keys.config import AuthoritySettings
 from keys.custody import Custody, open_custody
+from keys.vault import MemoryMacKey
 from tests.support.parties import AUTHORITY, NOW, PEPPER, SITE_SALT, SUBJECT, fixed_bytes
 from tests.support.sealed import no_settings, passphrase_file
 
@@ -96,14 +97,16 @@ def test_handles_are_the_keyed_hash_of_gateway_and_subject() -> None:
     name = b"gateway.example"
     data = len(name).to_bytes(2, "big") + name + INNER
     older = fixed_bytes("older pepper")
-    assert Custody(AUTHORITY, PEPPER, older).handles("gateway.example", INNER) == (
+    custody = Custody(AUTHORITY, MemoryMacKey(PEPPER), MemoryMacKey(older))
+    assert custody.handles("gateway.example", INNER) == (
         hmac.new(PEPPER, data, hashlib.sha256).digest(),
         hmac.new(older, data, hashlib.sha256).digest(),
     )
 
 
 def test_handles_of_two_carriers_or_periods_have_nothing_in_common() -> None:
-    now, later = Custody(AUTHORITY, PEPPER), Custody(AUTHORITY, fixed_bytes("next"), PEPPER)
+    pepper, following = MemoryMacKey(PEPPER), MemoryMacKey(fixed_bytes("next"))
+    now, later = Custody(AUTHORITY, pepper), Custody(AUTHORITY, following, pepper)
     (mine,) = now.handles("a", INNER)
     (theirs,) = now.handles("b", INNER)
     assert mine != theirs

@@ -19,6 +19,7 @@ from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, SENT_PRIMES, T
 from gateway.wire.sealing import Sealed
 from gateway.wire.subject import Subject, activation_commitment
 from keys.custody import Custody
+from keys.vault import MemoryMacKey
 from tests.support import parties
 from tests.support.parties import AUTHORITY, GATEWAY, NOW, fixed_bytes
 from tests.vectors import evaluation, faults, log
@@ -121,7 +122,7 @@ def subject_document() -> Document:
         ("residence-permit", "ＡＢ１２"),
         ("driving-licence", "straße12"),
     )
-    custody = Custody(AUTHORITY, parties.PEPPER)
+    custody = Custody(AUTHORITY, MemoryMacKey(parties.PEPPER))
     cases = []
     for document_type, number in given:
         subject = Subject.of(document_type, number)

@@ -74,6 +74,7 @@ from gateway.wire.submission import (
     TemplateAssertion,
 )
 from keys.custody import Custody
+from keys.vault import MemoryMacKey
 from tests.support import parties
 from tests.support.parties import AUDITOR, AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW, fixed_bytes
 from tests.wire import notation
@@ -337,7 +338,9 @@ _SUBMIT = {
 }
 
 HANDLES: Final = (
-    *Custody(AUTHORITY, parties.PEPPER).handles(GATEWAY.party, TEMPLATE.subject_inner),
+    *Custody(AUTHORITY, MemoryMacKey(parties.PEPPER)).handles(
+        GATEWAY.party, TEMPLATE.subject_inner
+    ),
     fixed_bytes("handle of the former period"),
 )
 

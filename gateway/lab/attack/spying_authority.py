@@ -33,6 +33,7 @@ from gateway.wire.profile import SENT_PRIMES, N
 from keys.authority import SessionSecret
 from keys.config import AuthoritySettings
 from keys.custody import Custody, open_vault
+from keys.vault import MemoryMacKey
 
 HandleMaker = Callable[[SubjectInner], tuple[SubjectHandle, ...]]
 
@@ -174,7 +175,7 @@ def secret_of(directory: Path, key: KeyId) -> Words:
 
 def handles_with(pepper: bytes, gateway: PartyId) -> HandleMaker:
     """The authority's own way of making handles, with a pepper that the attacker supposes."""
-    custody = Custody(SigningKey.generate("nobody"), pepper)
+    custody = Custody(SigningKey.generate("nobody"), MemoryMacKey(pepper))
 
     def handles(inner: SubjectInner) -> tuple[SubjectHandle, ...]:
         return custody.handles(gateway, inner)

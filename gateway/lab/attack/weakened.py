@@ -25,6 +25,7 @@ from gateway.wire.profile import T
 from gateway.wire.requests import NonceMemory
 from gateway.wire.sealing import Sealed, SealingPrivateKey
 from gateway.wire.submission import TemplateAssertion
+from keys.vault import MemoryMacKey
 
 OPEN_PEPPER = bytes(32)
 """The pepper of an authority without one."""
@@ -220,7 +221,7 @@ def _no_pepper() -> None:
     honest = custody.handles
 
     def guessable(self: Any, *given: Any) -> Any:
-        return honest(dataclasses.replace(self, pepper=OPEN_PEPPER), *given)
+        return honest(dataclasses.replace(self, pepper=MemoryMacKey(OPEN_PEPPER)), *given)
 
     replace(custody, "handles", guessable)
 

@@ -57,6 +57,7 @@ from keys.enrolment import party_of
 from keys.service import AuthorityRules, AuthorityService
 from keys.sessions import SessionTable
 from keys.trust import TrustList
+from keys.vault import MemoryMacKey
 from keys.workers import make_local_secret
 
 DEVICE, ISSUER, GATEWAY, AUTHORITY = "device", "issuer", "gateway", "authority"
@@ -141,7 +142,8 @@ class InProcessDeployment:
         device, issuer = SigningKey.generate(DEVICE), SigningKey.generate(ISSUER)
         gateway, authority = SigningKey.generate(GATEWAY), SigningKey.generate(AUTHORITY)
         sealing = SealingPrivateKey.generate()
-        own = Custody(authority, secrets.token_bytes(32), sealing=(SealingPrivateKey.generate(),))
+        pepper = MemoryMacKey(secrets.token_bytes(32))
+        own = Custody(authority, pepper, sealing=(SealingPrivateKey.generate(),))
         no_limits = CapLimits(10**6, 10**6, 10**6, 0)
         self._caps = _Caps(directory / "caps.sqlite3", no_limits, unix_time)
         audits = AuditPolicy(int(audited), 60, 3)
