@@ -53,34 +53,40 @@ class SessionSecret:
         generator.create_public_key(public)
         secret = generator.secret_key()
         exported = engine.exported(secret), engine.exported(public)
-        s = read_coefficients(exported[0], len(KEY_PRIMES) * N).reshape(-1, N)
-        drawn = read_words(exported[1], len(KEY_PRIMES))
-        b = np.empty((1, len(KEY_PRIMES), N), dtype=np.uint64)
-        for i, prime in enumerate(KEY_PRIMES):
-            shift = ring.reduced(drawn[1, i] + np.uint64(prime) - uniform.words[i], prime)
-            b[0, i] = ring.reduced(drawn[0, i] + ring.multiply_modulo(shift, s[i], prime), prime)
-        kept = s[: len(SENT_PRIMES)].copy()
-        # SEAL overwrites its secret key, not the public one.
-        del generator, public, secret, s, drawn
-        engine.overwrite_pool(KEY_BLOCKS)
-        for buffer in exported:
-            wipe(buffer)
+        try:
+            s = read_coefficients(exported[0], len(KEY_PRIMES) * N).reshape(-1, N)
+            drawn = read_words(exported[1], len(KEY_PRIMES))
+            b = np.empty((1, len(KEY_PRIMES), N), dtype=np.uint64)
+            for i, prime in enumerate(KEY_PRIMES):
+                shift = ring.reduced(drawn[1, i] + np.uint64(prime) - uniform.words[i], prime)
+                b[0, i] = ring.reduced(
+                    drawn[0, i] + ring.multiply_modulo(shift, s[i], prime), prime
+                )
+            kept = s[: len(SENT_PRIMES)].copy()
+        finally:
+            # SEAL overwrites its secret key, not the public one.
+            del generator, public, secret
+            engine.overwrite_pool(KEY_BLOCKS)
+            for buffer in exported:
+                wipe(buffer)
         return cls(kept), SessionKeyHalf(b)
 
     def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> PerLane:
-        """The masked value of each lane, m'; the key is gone afterwards.
+        """The masked value of each lane, m'. The key is gone afterwards, also where this fails.
 
         Raises:
             CallerMisuse: it was used before.
         """
         if self._secret is None:
             raise CallerMisuse("this session's key is destroyed")
-        phase = np.empty((len(SENT_PRIMES), N), dtype=np.uint64)
-        for i, prime in enumerate(SENT_PRIMES):
-            c1, c2 = product.tail.words[:, i]
-            inner = ring.reduced(ring.multiply_modulo(c2, self._secret[i], prime) + c1, prime)
-            phase[i] = ring.multiply_modulo(inner, self._secret[i], prime)
-        self.destroy()
+        try:
+            phase = np.empty((len(SENT_PRIMES), N), dtype=np.uint64)
+            for i, prime in enumerate(SENT_PRIMES):
+                c1, c2 = product.tail.words[:, i]
+                inner = ring.reduced(ring.multiply_modulo(c2, self._secret[i], prime) + c1, prime)
+                phase[i] = ring.multiply_modulo(inner, self._secret[i], prime)
+        finally:
+            self.destroy()
         numbers = (
             ring.centred((rest + padded) % SENT_MODULUS)
             for rest, padded in zip(ring.pair(phase), product.head, strict=True)

@@ -615,7 +615,7 @@ MUTANTS: dict[str, Mutant] = {
     "c1 left out": (
         KEYS, (("ring.multiply_modulo(c2, self._secret[i], prime) + c1",
                 "ring.multiply_modulo(c2, self._secret[i], prime)"),), authority),
-    "the key is kept": (KEYS, (("        self.destroy()\n", ""),), authority),
+    "the key is kept": (KEYS, (("            self.destroy()\n", "            pass\n"),), authority),
     "one lane suffices": (KEYS, (("return all(bits)", "return any(bits)"),), authority),
     "the probe's lane alone": (KEYS, (("return all(bits)", "return bits[0]"),), authority),
     "the gateway's shares alone": (

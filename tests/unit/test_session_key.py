@@ -234,3 +234,37 @@ def test_b_is_uniform_and_drawn_anew() -> None:
         bins = np.bincount([int(w) * 16 // prime for w in halves[0][i]], minlength=16)
         statistic = ((bins - N / 16) ** 2 / (N / 16)).sum()
         assert statistic < 85  # chi-square of 15 degrees of freedom: 1e-11
+
+
+# --- failures half-way ---------------------------------------------------------------------------
+
+
+def test_a_key_whose_answer_fails_is_gone() -> None:
+    secret, _ = SessionSecret.make(default_engine(), UNIFORM)
+    words = secret._secret
+    assert words is not None
+    assert words.any()
+    with pytest.raises(AttributeError):
+        secret.answer(object(), 1, object())
+    assert repr(secret) == "SessionSecret(destroyed)"
+    assert not words.any()
+
+
+def test_what_was_exported_is_overwritten_where_the_key_is_not_finished(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A failure between export and result leaves no copy of s behind."""
+    exports: list[bytearray] = []
+    engine = default_engine()
+    exported = engine.exported
+
+    def seen(what: object) -> bytearray:
+        exports.append(exported(what))
+        return exports[-1]
+
+    monkeypatch.setattr(engine, "exported", seen)
+    monkeypatch.setattr("keys.authority.read_words", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        SessionSecret.make(engine, UNIFORM)
+    assert len(exports) == 2
+    assert not any(any(buffer) for buffer in exports)
