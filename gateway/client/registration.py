@@ -9,7 +9,7 @@
    all.
 6. Check the receipt as a stranger would, and that it is about this very submission.
 
-Nothing is sent before step 2 passed, and nothing that shows a face is sent at all.
+Nothing about the person is sent before step 2 passed, and nothing that shows a face at all.
 """
 
 import time
