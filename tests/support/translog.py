@@ -59,6 +59,44 @@ def _k(n: int) -> int:
     return k
 
 
+# --- the same, read backwards: what a proof leads to -------------------------------------------
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def root_after(leaf: bytes, m: int, n: int, hashes: Sequence[bytes]) -> bytes | None:
+    """The root that an inclusion proof of leaf ``m`` of ``n`` leads to; None for another length."""
+    if n == 1:
+        return None if hashes else leaf
+    if not hashes:
+        return None
+    k = _k(n)
+    below = root_after(leaf, m if m < k else m - k, k if m < k else n - k, hashes[:-1])
+    if below is None:
+        return None
+    return _node(below, hashes[-1]) if m < k else _node(hashes[-1], below)
+
+
+def roots_after(
+    m: int, n: int, hashes: Sequence[bytes], old_root: bytes, known: bool = True
+) -> tuple[bytes, bytes] | None:
+    """The old and new root that a consistency proof leads to; None for another length."""
+    if m == n:
+        if known:
+            return None if hashes else (old_root, old_root)
+        return (hashes[0], hashes[0]) if len(hashes) == 1 else None
+    if not hashes:
+        return None
+    k = _k(n)
+    if m <= k:
+        below = roots_after(m, k, hashes[:-1], old_root, known)
+        return None if below is None else (below[0], _node(below[1], hashes[-1]))
+    below = roots_after(m - k, n - k, hashes[:-1], old_root, False)
+    return None if below is None else (_node(hashes[-1], below[0]), _node(hashes[-1], below[1]))
+
+
 # --- a log in memory -------------------------------------------------------------------------
 
 

@@ -57,6 +57,19 @@ def test_two_of_three_witnesses_are_enough_and_one_is_not() -> None:
         assert refused_at(bytes(replace(HONEST, signed=twice))) == 3
 
 
+def test_however_often_a_witness_cosigns_it_counts_once() -> None:
+    for one in WITNESSES:
+        often = LOG.signed(witnesses=[one]).with_signatures(
+            *(sign_checkpoint(LOG.checkpoint(), one, NOW + later) for later in range(1, 9))
+        )
+        assert len(often.note.signed_by(one.key)) == 9
+        assert refused_at(bytes(replace(HONEST, signed=often))) == 3
+        other = next(w for w in WITNESSES if w is not one)
+        both = often.with_signatures(sign_checkpoint(LOG.checkpoint(), other, NOW))
+        found = verify_log_proof(bytes(replace(HONEST, signed=both)), ENTRY, POLICY).witnessed
+        assert sorted(found.cosigned.values()) == [NOW, NOW + 8], "of each, its latest"
+
+
 def test_a_stranger_among_the_witnesses_is_passed_over() -> None:
     strangers = [*WITNESSES[:2], witness(9)]
     found = verify_log_proof(bytes(LOG.prove(4, witnesses=strangers)), ENTRY, POLICY)
