@@ -1,4 +1,4 @@
-"""The key authority: another operator, host and account than the gateway.
+"""The key authority. Its operator, host and account are others than the gateway's.
 
 It makes one homomorphic key pair per session, answers one decision with it, and destroys it. It
 never holds a ciphertext of a probe or template, an image, a score or a document number.
@@ -9,12 +9,13 @@ workers    session keys in processes that may die
 audits     when an audit is demanded, and who leaves demands unanswered
 caps       how often one may ask, kept across restarts
 service    the checks around it: trust, assertions, session states, what is signed
-trust      whose signatures count: gateways, issuers, devices
+trust      whose signatures count: gateways, issuers, devices, auditors
 trust_file the list on disk, and the signed history that it follows from
-enrolment  what the operator does to it
+enrolment  the operator's changes to the list, signed and recorded
 custody    the authority's own signing key, sealing key and peppers
 vault      where they lie: a sealed file, or a token (token_vault)
 ceremony   making, rotating and showing them
+composition  builds all of this from the settings
 config     configuration from file and environment
 app        HTTP
 cli        ``sealmatch-authority``

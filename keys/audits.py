@@ -1,13 +1,14 @@
 """When an audit is demanded, and what happens to a gateway that leaves demands unanswered.
 
 The coin is tossed after values and shares have arrived and before anything is compared. So the
-gateway cannot foresee it, and it cannot depend on an outcome that does not exist. A cheating
-gateway would simply abandon every audited session. So a demand is on disk before it leaves, and is
-removed when its report has come. After a few unanswered demands the gateway gets no decision any
-more, until the authority's operator has looked into it and cleared them (protocol, section 10).
+gateway cannot foresee the coin, and the coin cannot depend on an outcome that does not exist. A
+cheating gateway would simply abandon every audited session. So a demand is on disk before it
+leaves, and is removed when its report has come. After a few unanswered demands the gateway gets no
+decision any more, until the authority's operator has looked into it and cleared them (protocol,
+section 10).
 
-What is stored of an unanswered demand: the gateway's name and the time until which the report was
-awaited. Of an answered demand nothing is stored.
+Of an unanswered demand, the gateway's name and the time by which the report was due are stored. Of
+an answered demand nothing is stored.
 """
 
 import secrets
@@ -46,7 +47,7 @@ class AuditPolicy:
 
 
 def coin(one_in: int, draw: Callable[[int], int] = secrets.randbelow) -> bool:
-    """Whether this evaluation is audited: true once in ``one_in`` times, never for 0.
+    """Whether this evaluation is audited: once in ``one_in`` times on average, never for 0.
 
     Args:
         draw: uniform below its argument, unpredictable.
@@ -68,7 +69,7 @@ class AuditLedger:
         self._ledger = Ledger.create(path, _SCHEMA, "the ledger of audits")
 
     def require_answering(self, gateway: PartyId) -> None:
-        """Let a gateway pass that answers its demands.
+        """Check that a gateway answers its demands.
 
         Raises:
             Refused: it has left too many unanswered.
@@ -81,7 +82,7 @@ class AuditLedger:
         """Note a demand, durably, before it leaves.
 
         Raises:
-            Unavailable: the storage failed; the demand must not leave, and no decision instead.
+            Unavailable: the storage failed; neither the demand nor a decision may leave.
         """
         with self._ledger.transaction() as connection:
             added = connection.execute(
@@ -101,7 +102,7 @@ class AuditLedger:
             crash.reach("authority-answer-written")
 
     def unanswered(self) -> dict[PartyId, int]:
-        """Demands whose time has passed, by gateway.
+        """How many demands are overdue, by gateway.
 
         Raises:
             Unavailable: the storage failed.

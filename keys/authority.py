@@ -72,10 +72,10 @@ class SessionSecret:
         return cls(kept), SessionKeyHalf(b)
 
     def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> PerLane:
-        """The masked value of each lane, m'. The key is gone afterwards, also where this fails.
+        """The masked value of each lane, m'. The key is gone afterwards, even if this fails.
 
         Raises:
-            CallerMisuse: it was used before.
+            CallerMisuse: the key was used before.
         """
         if self._secret is None:
             raise CallerMisuse("this session's key is destroyed")

@@ -1,7 +1,7 @@
-"""The authority's parts put together: custody, trust, ledgers, keys' workers, and the service.
+"""Builds the authority from its parts: custody, trust, ledgers, keys' workers, and the service.
 
-``compose`` makes what the settings describe; clock and workers can be given. The routes know only
-``Authority``.
+``compose`` builds what the settings describe. Its caller may pass clock and workers. The routes
+know only ``Authority``.
 """
 
 import logging
@@ -39,7 +39,7 @@ def compose(
     clock: Callable[[], int] = unix_time,
     secrets: SecretSource | None = None,
 ) -> Authority:
-    """Put an authority together from its data directory. Nothing runs yet.
+    """Build an authority from its data directory. Nothing runs yet.
 
     Args:
         secrets: where session keys are held; worker processes unless given.
@@ -47,6 +47,7 @@ def compose(
     Raises:
         KeyFileError: the authority's keys are missing, damaged or open to others.
         TrustListDamaged: the trust list does not follow from its signed history.
+        Unavailable: the ledger of audits or the file of attempt counters cannot be opened.
     """
     with Lifetime.building() as lifetime:
         own = custody.open_custody(settings, clock())

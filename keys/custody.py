@@ -41,7 +41,7 @@ class Custody:
 
     @property
     def chain_keys(self) -> ChainKeys:
-        """What the authority's own signed history is checked with."""
+        """Keys that verify the authority's own signed history."""
         staged = () if self.next_public is None else (self.next_public,)
         return ChainKeys((self.signing.public, *staged), self.old_public)
 
@@ -77,13 +77,14 @@ def open_custody(settings: AuthoritySettings, now: int) -> Custody:
             used.
 
     Raises:
-        KeyFileError: missing, another party's, or they do not open; or there is no passphrase.
+        KeyFileError: the keys are missing, are another party's or do not open; or there is no
+            passphrase.
     """
     with open_vault(settings) as vault:
         keys = within_overlaps(vault.load().owned_by(settings.party), settings, now)
         old, staged = keys.peppers.previous, keys.signing.next
         if staged is not None:
-            vault.signer(staged)  # it belongs to the public key beside it
+            vault.signer(staged)  # a token's key must belong to the public key beside it
         return Custody(
             SigningKey(settings.party, vault.signer(keys.signing.current)),
             vault.pepper(keys.peppers.current.held),
@@ -95,7 +96,7 @@ def open_custody(settings: AuthoritySettings, now: int) -> Custody:
 
 
 def within_overlaps(keys: AuthorityKeys, settings: AuthoritySettings, now: int) -> AuthorityKeys:
-    """Without the previous pepper or sealing key whose overlap has passed."""
+    """The keys, without a previous pepper or sealing key whose overlap has passed."""
     peppers = keys.peppers.within(settings.pepper_overlap, now)
     sealing = keys.sealing.within(settings.sealing_overlap, now)
     return keys.model_copy(update={"peppers": peppers, "sealing": sealing})

@@ -1,7 +1,8 @@
-"""What the operator does to trust list and audits: each act is signed and recorded, one at a time.
+"""The operator's changes to trust list and audits. Each is signed and recorded, one at a time.
 
 The keystore is opened under the directory's lock. So nobody signs with a key that a rotation is
-replacing, and no two processes append to the same history. With keys in a token the token signs.
+replacing, and no two processes append to the same history. If the keys are in a token, the token
+signs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,10 +27,10 @@ from keys.trust_file import Enrolled
 def enrol(
     settings: AuthoritySettings, parties: Sequence[Enrolled], now: int, *, overlap: bool = False
 ) -> None:
-    """Enrol parties, all or none; those that are enrolled already are passed over.
+    """Enrol parties, all or none; those that are enrolled already are skipped.
 
     Raises:
-        CallerMisuse: a name has another key.
+        CallerMisuse: as ``TrustRecord.with_enrolled``.
         KeyFileError, TrustListDamaged: keys or list cannot be used.
     """
     with _editing(settings, now) as (trust, signing):
@@ -52,11 +53,11 @@ def suspend(
 def clear_audits(
     settings: AuthoritySettings, gateway: PartyId, ledger: AuditLedger, now: int
 ) -> int:
-    """Forget a gateway's unanswered demands; return how many. Recorded before it is done.
+    """Forget a gateway's unanswered demands; return how many. The act is recorded first.
 
     Raises:
         KeyFileError, TrustListDamaged: keys or list cannot be used.
-        Unavailable: the storage failed; they may not be forgotten.
+        Unavailable: the storage failed; the demands may still be there.
     """
     if not ledger.unanswered().get(gateway):
         return 0
@@ -75,7 +76,8 @@ def open_trust(settings: AuthoritySettings, now: int) -> TrustList:
 
 
 def read_parties(file: Path) -> list[Enrolled]:
-    """Parties as ``list`` prints them: one a line, kind, name and key apart by white space.
+    """Read parties as ``list`` prints them: one a line, with white space between kind, name and
+    key.
 
     Raises:
         CallerMisuse: a line is something else; the text names its number.
@@ -92,7 +94,7 @@ def read_parties(file: Path) -> list[Enrolled]:
 
 
 def party_of(kind: str, party: str, public_key: str) -> Enrolled:
-    """Raises ``CallerMisuse`` naming what is wrong."""
+    """Check and build an entry. Raises ``CallerMisuse``, which names what is wrong."""
     values = {"kind": kind, "party": party, "public_key": public_key}
     if kind == "authority":
         raise CallerMisuse("the authority's own keys change by keys rotate signing")

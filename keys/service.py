@@ -1,4 +1,4 @@
-"""The authority's answers, and the checks that stand before each.
+"""The authority's answers, and the checks before each.
 
     open_session    session key request -> signed grant and half of the public key
     count           attempt             -> signed nonce
@@ -158,8 +158,9 @@ class AuthorityService:
         Raises:
             MalformedMessage: policy or assertion is not a valid encoding.
             SessionNotFound: unknown or expired.
-            Refused: wrong sender, state, signature, session, key, dealing, model, stale, a cap is
-                reached, or the gateway has left too many audits unanswered.
+            Refused: wrong sender, state, signature, session, key, dealing or model; a policy that
+                the operator does not list; a stale assertion; a cap is reached; or the gateway has
+                left too many audits unanswered.
             Unavailable: the attempt could not be counted.
         """
         request = message.digest
@@ -278,9 +279,11 @@ class AuthorityService:
     def _step(
         self, state: StepTaken, session: SessionId, request: Digest, sender: VerifyKey
     ) -> Iterator[tuple[KeySession, bytes | None]]:
-        """Hold the sender's session for one step; the stored answer, if it repeats one.
+        """Hold the sender's session for one step; yield it, and the stored answer to a repeated
+        message.
 
-        Otherwise the session is in the state that the step needs, and the gateway owes no reports.
+        A message without a stored answer finds the session in the state that the step needs. Unless
+        it brings a report, its gateway does not owe too many reports.
         """
         with self._sessions.locked(session) as held:
             if held.grant.message.gateway != sender.party:
@@ -288,14 +291,14 @@ class AuthorityService:
             repeated = held.stored_answer(request)
             if repeated is None:
                 held.require(state)
-                if state is not StepTaken.DEMANDED:  # there it brings a report
+                if state is not StepTaken.DEMANDED:  # a message in that state brings a report
                     self._audits.require_answering(sender.party)
             yield held, repeated
 
     def _decide(
         self, session: KeySession, request: Digest, evaluated: Evaluated, opened: Opened
     ) -> bytes:
-        """The decision, by the request that asked for it; the dealing is gone afterwards."""
+        """Decide, and store the answer to this request. The dealing is gone afterwards."""
         attempt, counted = _present(session.attempt), _present(session.counted)
         try:
             matched = decide(attempt.policy, attempt.dealing, opened.values, opened.shares)
@@ -313,7 +316,7 @@ class AuthorityService:
         return answer
 
     def _fell(self, session: KeySession, request: Digest) -> bool:
-        """How the coin fell: it is tossed once per key and for these shares.
+        """Whether the coin demands an audit. It is tossed once per key, and for these shares.
 
         If a demand could not be noted, the gateway must not get another toss. It must not change
         its shares either, since it may now guess how the coin fell.
@@ -328,7 +331,7 @@ class AuthorityService:
 
     def _demand(self, session: KeySession, evaluated: Evaluated, opened: Opened) -> bytes:
         grant = session.grant.message
-        # A time of its own: a device that submits late must not leave its gateway without time.
+        # A time of its own: otherwise a device that submits late leaves its gateway without time.
         due = self._clock() + self._settings.audits.seconds
         demand = AuditDemand(evaluated=evaluated, nonce=new_nonce(), expires_at=due)
         signed = cose.sign(demand, self._custody.signing)
@@ -337,7 +340,8 @@ class AuthorityService:
         return DecisionResponse(decision=None, demand=signed.encoded).encode()
 
     def _check_report(self, report: bytes, demand: Signed[AuditDemand]) -> None:
-        """Signed by an auditor of the authority's own list, about this demand and evaluation."""
+        """Check that an auditor of the authority's own list signed it, about this very
+        evaluation."""
         auditor = cose.peek(report, AuditReport).auditor
         signed = cose.verify(report, AuditReport, self._trust.key("auditor", auditor))
         if signed.message.demand_digest != demand.digest:
@@ -370,7 +374,8 @@ class AuthorityService:
     def _check_assertions(
         self, message: AttemptRequest, grant: SessionGrant, policy: MatchPolicy
     ) -> tuple[Signed[TemplateAssertion], Signed[SubmissionAssertion]]:
-        """Both assertions, by enrolled keys, for this session and key, fresh, about each other."""
+        """Check that both assertions are signed by enrolled keys, for this session and key, fresh,
+        and about each other."""
         template = cose.verify(
             message.template_assertion, TemplateAssertion, self._trust.key("issuer", grant.issuer)
         )
@@ -400,7 +405,7 @@ class AuthorityService:
 
 
 def _evaluated(session: KeySession, opened: Opened) -> Evaluated:
-    """What the decision will say but the outcome."""
+    """What the decision will say, except the outcome."""
     grant = session.grant.message
     attempt, answered = _present(session.attempt), _present(session.answered)
     issued, made = attempt.template.message, attempt.submission.message
@@ -427,7 +432,7 @@ def _evaluated(session: KeySession, opened: Opened) -> Evaluated:
 
 
 def _present(value: V | None) -> V:
-    """What the session's state says is there."""
+    """A value that is there, as the session's state says."""
     if value is None:
         raise Refused("the session is in another state than it says")
     return value

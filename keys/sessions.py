@@ -15,8 +15,8 @@ taken is refused, and key and dealing are destroyed. Two products under one deal
 difference of two scores. So the secret key is gone before ANSWERED is entered, whatever becomes of
 the answer.
 
-Shares for which an audit is demanded are kept as they came, and read when the report is there.
-Without a report they are dropped at the demand's expiry, and there never was an outcome.
+If an audit is demanded, the shares are kept as they came, and read when the report is there.
+Without a report they are dropped when the demand expires, and there never was an outcome.
 """
 
 import heapq
@@ -63,7 +63,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Answered:
-    """What it keeps of a product, once answered."""
+    """What the authority keeps of a product that it answered."""
 
     product: Digest
     omega: int = field(repr=False)
@@ -109,15 +109,15 @@ class KeySession:
     """The stored answer."""
     state: StepTaken = StepTaken.GRANTED
     counted: AttemptId | None = None
-    """Counted once, even if an answer failed and is asked for again."""
+    """Set once: if an answer fails and is asked for again, the attempt is not counted again."""
     attempt: Attempt | None = field(default=None, repr=False)
     answered: Answered | None = field(default=None, repr=False)
     toss: Toss | None = None
     demanded: Demanded | None = field(default=None, repr=False)
     spent: bool = False
-    """Whether no decision can come of it any more."""
+    """Whether no decision can follow any more."""
     answers: dict[Digest, bytes] = field(default_factory=dict, repr=False)
-    """What was answered, by the message that it answered."""
+    """Digest of a message -> the answer that it got."""
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -131,7 +131,7 @@ class KeySession:
         return self.answers.get(request)
 
     def require(self, state: StepTaken) -> None:
-        """Let a message pass for which the session waits; end the session for any other.
+        """Let only the message pass that the session waits for. Any other one ends the session.
 
         Raises:
             Refused: it waits for something else. Key and dealing are destroyed.
@@ -195,7 +195,8 @@ class SessionTable:
                         self._plan(found)
 
     def add(self, opened: KeySession) -> KeySession:
-        """Take in a new session; return it, or the one that the same request has opened before.
+        """Take in a new session and return it. If the same request opened one before, return that
+        one.
 
         Raises:
             Refused: the id is in use by another request.
@@ -241,11 +242,11 @@ class SessionTable:
                 if due is not None and not self._look_at(due, now):
                     in_use.append(due)
         finally:
-            for session in in_use:  # at the next look
+            for session in in_use:  # look at it again next time
                 self._plan(session)
 
     def _look_at(self, session: KeySession, now: int) -> bool:
-        """Destroy it, if it has expired. False: it is in use."""
+        """Destroy the session if it has expired. Returns False if it is in use."""
         if not session.lock.acquire(blocking=False):
             return False
         try:

@@ -62,7 +62,7 @@ class TokenSigner:
 
 
 class TokenMacKey:
-    """A key of HMAC-SHA-256 in the token."""
+    """An HMAC-SHA-256 key in the token."""
 
     def __init__(self, key: Any) -> None:
         self._key = key
@@ -196,7 +196,7 @@ def open_token(settings: AuthoritySettings) -> TokenVault:
 
 @contextmanager
 def _drawing(what: str) -> Iterator[None]:
-    """In a ceremony, or at the start of the server."""
+    """In a ceremony, or at the start of the server: an error of the token is a ``KeyFileError``."""
     try:
         yield
     except pkcs11.exceptions.PKCS11Error as error:
@@ -205,7 +205,7 @@ def _drawing(what: str) -> Iterator[None]:
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """In service: a token that was pulled out or restarted."""
+    """In service: a token that was pulled out or restarted is ``Unavailable``."""
     try:
         yield
     except pkcs11.exceptions.PKCS11Error:

@@ -78,7 +78,7 @@ class Enrolled(BaseModel):
 
     @property
     def concerned(self) -> Concerned:
-        """As an action about this key names it."""
+        """This key, as an action names it."""
         return Concerned.with_key(self.kind, self.verify_key)
 
 
@@ -125,14 +125,14 @@ class TrustRecord:
     def with_enrolled(
         self, parties: Iterable[Enrolled], signing: SigningKey, now: int, *, overlap: bool = False
     ) -> "TrustRecord":
-        """With parties, or further keys of them; the same record if all are there already.
+        """The record with parties, or further keys of them; the same one if all are there already.
 
         Args:
             overlap: a key that a party has goes on counting beside the new one.
 
         Raises:
-            CallerMisuse: a name has another key without ``overlap``, or two with it; or the key
-                has another name.
+            CallerMisuse: a name has another key without ``overlap``, or two with it; or the key has
+                another name.
         """
         held, in_use = dict(self.by_name), {(one.kind, one.public_key) for one in self.parties}
         added: list[Enrolled] = []
@@ -155,7 +155,7 @@ class TrustRecord:
     def with_suspended(
         self, kind: PartyKind, party: PartyId, public_key: str | None, signing: SigningKey, now: int
     ) -> "TrustRecord":
-        """Without a party; or, where ``public_key`` is given, without that key of it.
+        """The record without a party, or only without its key ``public_key`` if that is given.
 
         Raises:
             CallerMisuse: not enrolled, or not with this key.
@@ -170,16 +170,17 @@ class TrustRecord:
         return self._after([_Step("suspend", gone, signing)], now, left)
 
     def with_audits_cleared(self, gateway: PartyId, signing: SigningKey, now: int) -> "TrustRecord":
-        """With the note that a gateway's unanswered demands were forgotten: it enrols nobody."""
+        """The record, noting that a gateway's unanswered demands were forgotten. It enrols
+        nobody."""
         step = _Step("clear-audits", Concerned("gateway", gateway), signing)
         return self._after([step], now, self.parties)
 
     def with_key_changed(self, old: SigningKey, new: SigningKey, now: int) -> "TrustRecord":
-        """With the authority's next signing key in the place of its present one.
+        """The record with the authority's next signing key in the place of its present one.
 
         The old key names the new one, for a running server that knows only the old one. The new key
         ends the old one's service: from here on a thief of the old key signs nothing that counts.
-        There is nothing to do without a history, or if this was done before a crash.
+        Without a history, or if this was done before a crash, nothing changes.
         """
         if not self.chain.encoded or self.chain.in_force == {new.public.key_id}:
             return self
@@ -202,7 +203,7 @@ class TrustRecord:
     def _after(
         self, steps: Sequence[_Step], now: int, parties: tuple[Enrolled, ...]
     ) -> "TrustRecord":
-        """With further actions, checked as a reader will check them."""
+        """The record with further actions, checked as a reader will check them."""
         if not steps:
             return self
         if steps[0].signing.public.key_id not in self.chain.in_force:

@@ -1,10 +1,10 @@
 """Where the authority's secrets lie: in a sealed file, or in a token.
 
-A vault stores an ``AuthorityKeys`` record and turns its entries into things that sign and mac.
-``keys.custody`` decides what changes; a vault only keeps it. The sealed file holds the secrets
-themselves; ``keys.token_vault`` holds ids of objects that never leave the token.
+A vault stores an ``AuthorityKeys`` record and turns its entries into signers, MAC keys and sealing
+keys. ``keys.ceremony`` decides what changes; a vault only keeps it. The sealed file holds the
+secrets themselves; ``keys.token_vault`` holds ids of objects that never leave the token.
 
-No token knows the keys of HPKE's X-Wing yet. So in both vaults the sealing key is expanded, at
+No token supports the keys of HPKE's X-Wing yet. So in both vaults the sealing key is expanded, at
 start, from the MAC of one label under a secret of its own. The sealing key then lies in the
 server's memory, even if the secret stays in a token, and is never written anywhere.
 """
@@ -45,33 +45,34 @@ class AuthorityKeys(PartyKeys):
     sealing: SealingRing
 
     def all_held(self) -> frozenset[bytes]:
-        """Every secret, or id of one, that the record names."""
+        """Every secret that the record names, or its id in the token."""
         staged = () if self.signing.next is None else (self.signing.next,)
         named = (self.signing.current, *staged, *self.peppers.all(), *self.sealing.all())
         return frozenset(one.held for one in named)
 
 
 class MacKey(Protocol):
-    """A key of HMAC-SHA-256, in memory or in a token."""
+    """An HMAC-SHA-256 key, in memory or in a token."""
 
     def mac(self, data: bytes) -> bytes: ...
 
 
 class Vault(Protocol):
-    """Where the secrets lie. To be used in a ``with`` block."""
+    """Where the secrets lie. Use it in a ``with`` block."""
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
 
     def load(self) -> AuthorityKeys:
-        """Raises ``KeyFileError``: missing, closed, or open to others."""
+        """The record. Raises ``KeyFileError`` if it is missing, does not open, or is open to
+        others."""
 
     def create(self, keys: AuthorityKeys) -> None:
-        """Raises ``KeyFileError``: there are keys already."""
+        """Store the first record. Raises ``KeyFileError`` if there are keys already."""
 
     def replace(self, keys: AuthorityKeys) -> None:
-        """In one step: after a crash the old record holds, or the new one."""
+        """Replace the record in one step: a crash leaves the old record or the new one."""
 
     def draw_key(self, now: int) -> HeldKey: ...
 
@@ -87,7 +88,7 @@ class Vault(Protocol):
     def pepper(self, held: bytes) -> MacKey: ...
 
     def sealing(self, key: HeldSealing) -> SealingPrivateKey:
-        """Raises ``KeyFileError``: it does not belong to the public key beside it."""
+        """The sealing key. Raises ``KeyFileError`` if the public key beside it is another's."""
 
 
 class MemoryMacKey:
@@ -136,7 +137,7 @@ class SealedVault:
         return held_sealing(held, MemoryMacKey(held), now)
 
     def forget(self, held: bytes) -> None:
-        """It went with the old file."""
+        """Nothing to do: the secret went with the old file."""
 
     def signer(self, key: HeldKey) -> Signer:
         return key.signer()
@@ -157,7 +158,7 @@ def opened_sealing(key: HeldSealing, secret: MacKey) -> SealingPrivateKey:
     """The sealing key of an entry.
 
     Raises:
-        KeyFileError: it does not belong to the public key beside it, which gets pinned.
+        KeyFileError: it does not belong to the public key beside it, which issuers pin.
     """
     found = _expanded(secret)
     if found.public.raw != key.public:
@@ -166,12 +167,12 @@ def opened_sealing(key: HeldSealing, secret: MacKey) -> SealingPrivateKey:
 
 
 def _expanded(secret: MacKey) -> SealingPrivateKey:
-    """HKDF's second half (RFC 5869) alone: the MAC of the label is a uniform key already."""
+    """Only the second half of HKDF (RFC 5869): the MAC of the label is a uniform key already."""
     expand = HKDFExpand(SHA256(), PRIVATE_BYTES, _SEALING_LABEL)
     return SealingPrivateKey.from_raw(expand.derive(secret.mac(_SEALING_LABEL)))
 
 
 def record_file(settings: AuthoritySettings) -> Path:
-    """Where the record of the keys lies: sealed, or an index of the token."""
+    """Path of the record of the keys: a sealed file, or the index of the token."""
     name = KEYSTORE_FILE if settings.pkcs11_module is None else INDEX_FILE
     return settings.data_dir / name

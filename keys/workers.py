@@ -1,8 +1,9 @@
 """Session keys in worker processes: where a peer's ciphertext meets a secret key.
 
 The service process holds trust list, caps and signing key. The workers hold nothing but the secret
-keys of open sessions and see nothing but ciphertexts. If a ciphertext brings a worker down, the
-worker's sessions are gone: they answer "no such session", and the client opens another.
+keys of open sessions. Of what peers send they see only padded products, with omega and the
+authority's dealing. If a ciphertext brings a worker down, the worker's sessions are gone: they
+answer "no such session", and the client opens another.
 
 ``KeyWorkshop`` runs inside a worker. ``IsolatedSecret`` is its counterpart in the service process,
 with the interface of ``keys.authority.SessionSecret``.
@@ -34,16 +35,17 @@ class Secret(Protocol):
 
 
 MakeSecret = Callable[[UniformHalf], tuple[Secret, SessionKeyHalf]]
-"""Draws a key pair whose other half is given."""
+"""Draws a key pair for a given uniform half."""
 
 
 def make_local_secret(uniform: UniformHalf) -> tuple[Secret, SessionKeyHalf]:
-    """A key pair in this process (for measurements and tests)."""
+    """Draw a key pair in this process (for measurements and tests)."""
     return SessionSecret.make(default_engine(), uniform)
 
 
 class KeyWorkshop:
-    """Inside a worker: the secret keys of its sessions, by a number of the parent's choosing."""
+    """Runs inside a worker. It holds its sessions' secret keys, under names that the parent
+    draws."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -87,7 +89,7 @@ class SecretSource(Protocol):
 
 
 class SecretWorkers:
-    """The workers, sessions shared out among them in turn."""
+    """The worker processes. Sessions are shared out among them in turn."""
 
     def __init__(self, count: int, limits: WorkerLimits, engine: EngineName) -> None:
         workshop = f"keys.workers:make_{engine.replace('-', '_')}_workshop"

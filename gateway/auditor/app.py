@@ -3,8 +3,8 @@
     POST /v1/audits   AuditRequest -> AuditResponse
     GET  /v1/health
 
-The body is deterministic CBOR, signed by an enrolled gateway (RFC 9421). An evaluation that is not
-the demanded one is a refusal like any other; the operator's log says in which value it differs.
+The body is deterministic CBOR, signed by an enrolled gateway (RFC 9421). An evaluation that differs
+from the demanded one is refused like any other fault. The operator's log names the differing value.
 """
 
 import logging

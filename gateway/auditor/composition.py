@@ -1,7 +1,7 @@
-"""The auditor's parts put together: keys, list of parties, workers, and the service over them.
+"""Builds the auditor from its parts: keys, list of parties, workers, and the service over them.
 
-``compose`` makes what the settings describe; the clock, and how evaluations are repeated, can be
-given. The routes know ``Auditor`` alone.
+``compose`` builds what the settings describe. Its caller may pass the clock, and how evaluations
+are repeated. The routes know only ``Auditor``.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def compose(
     clock: Callable[[], int] = unix_time,
     repeat: Repeat | None = None,
 ) -> Auditor:
-    """Put an auditor together from its data directory. Nothing runs yet.
+    """Build an auditor from its data directory. Nothing runs yet.
 
     Args:
         repeat: how evaluations are repeated; in worker processes unless given.

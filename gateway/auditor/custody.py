@@ -1,8 +1,8 @@
-"""The auditor's own keys: one signs reports, one opens what audited sessions are sealed under.
+"""The auditor's own keys: one signs reports, one opens what gateways seal to the auditor.
 
 They lie in a sealed keystore, which a running server opens once, at its start. Neither opens
-anything biometric: under the second lie ciphertexts, and the seeds of single sessions. Rotation of
-the signing key: ``gateway.host.keyring``.
+anything biometric: the second one opens ciphertexts, dealings and the seeds of single sessions.
+``gateway.host.keyring`` rotates the signing key.
 """
 
 from pathlib import Path
@@ -36,10 +36,11 @@ def initialise(settings: AuditorSettings, now: int) -> AuditorKeys:
 
 
 def read_keys(settings: AuditorSettings) -> AuditorKeys:
-    """What the keystore holds.
+    """Open the keystore and return what it holds.
 
     Raises:
-        KeyFileError: missing, another party's, or they do not open; or there is no passphrase.
+        KeyFileError: the keystore is missing, is another party's or does not open; or there is no
+            passphrase.
     """
     return keystore(settings).read()
 

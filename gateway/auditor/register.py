@@ -2,8 +2,7 @@
 
 The auditor takes nobody else's list, since that would be the list of those whom it audits. The list
 is a JSON file in its data directory. ``sealmatch-auditor enrol`` and ``suspend`` write it, and the
-running service notices a change at the next request. A party that rotates its key stands in it
-twice.
+running service notices a change at the next request. A party that rotates its key is listed twice.
 """
 
 from pathlib import Path
@@ -33,7 +32,7 @@ class Enrolled(BaseModel):
 
     @classmethod
     def of(cls, kind: str, party: str, public_key: str) -> Self:
-        """Raises ``CallerMisuse`` naming what is wrong."""
+        """Check and build an entry. Raises ``CallerMisuse``, which names what is wrong."""
         values = {"kind": kind, "party": party, "public_key": public_key}
         try:
             return cls.model_validate(values)
@@ -123,7 +122,7 @@ class Register:
         return VerifyKey.pinned(party, keys)
 
     def _write(self, parties: tuple[Enrolled, ...]) -> None:
-        """Replace the file in one step: a crash leaves the old list or the new one, for good."""
+        """Replace the file in one step: a crash leaves the old list or the new one on the disk."""
         try:
             content = _File(parties=parties).model_dump_json(indent=1)
         except ValidationError:

@@ -2,7 +2,7 @@
 
 The inputs come from a gateway that may be the attacker. So a server repeats the evaluation in
 worker processes that may die. The seed enters a worker within one large buffer and is overwritten
-there. No copy of it is as small as the objects whose memory Python keeps for itself.
+there. No other copy of it is small enough for the memory blocks that Python keeps for reuse.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from gateway.wire.ids import DIGEST_BYTES, Digest, Nonce
 
 
 class RepetitionWorkshop:
-    """Inside a worker: over bytes, holding nothing between calls."""
+    """Runs inside a worker, over bytes. It holds nothing between calls."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -55,7 +55,7 @@ def make_tenseal_workshop() -> RepetitionWorkshop:
 
 
 def arguments_of(request: AuditRequest, secret: bytes, nonce: Nonce) -> tuple[Any, ...]:
-    """What ``RepetitionWorkshop.repeat`` takes."""
+    """The arguments of ``RepetitionWorkshop.repeat``."""
     inputs = [
         request.grant,
         request.public_key,
@@ -67,7 +67,7 @@ def arguments_of(request: AuditRequest, secret: bytes, nonce: Nonce) -> tuple[An
 
 
 def repeat_here(request: AuditRequest, secret: bytes, nonce: Nonce) -> Digest:
-    """In this process (for measurements and tests)."""
+    """Repeat the evaluation in this process (for measurements and tests)."""
     bench = RepetitionWorkshop(default_engine())
     return Digest(bench.repeat(*arguments_of(request, secret, nonce)))
 
@@ -87,8 +87,8 @@ class RepetitionWorkers:
         """Wait for a free worker and evaluate in it.
 
         Raises:
-            MalformedMessage, Refused: what was handed over cannot be evaluated.
-            Unavailable: all are busy, or the worker did not survive the inputs.
+            MalformedMessage, Refused: the inputs cannot be evaluated.
+            Unavailable: all workers stay busy, or the worker did not survive the inputs.
         """
         index = self._pool.take()
         try:

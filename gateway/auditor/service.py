@@ -77,8 +77,9 @@ class AuditorService:
 
         Raises:
             MalformedMessage: something is not a valid encoding.
-            Refused: not what was demanded; the detail says in which value.
-            Unavailable: too much to do, or the repetition did not come to an end.
+            Refused: not what was demanded; the detail says in which value. Or the demand was
+                repeated often enough.
+            Unavailable: too many audits at a time, or the repetition did not finish.
         """
         now = self._clock()
         demand = check_demand(request, sender, self._auditing.parties, now)

@@ -7,15 +7,16 @@ signed demand, so a gateway cannot have another evaluation countersigned.
 2.  The grant is that authority's, for the demanded session, key and parties.
 3.  The public key is the demanded one.
 4.  The policy is the demanded one, with its lanes and model, and one that the auditor accepts.
-5.  Both assertions are the demanded ones. Issuer and device are enrolled here and signed them;
-    an auditor that keeps no list of counters takes the authority's word for that, and says so.
-6.  Both assertions speak of this session and key, these parties, this model, and each other.
+5.  Both assertions are the demanded ones. Issuer and device are enrolled here and signed them. An
+    auditor without a list of issuers and devices takes the authority's word for that, and its
+    report says so.
+6.  Both assertions name this session and key, these parties and this model, and fit each other.
 7.  The nonce is that authority's, for the session: it was drawn after everything else was fixed.
-8.  The sealed secret opens for this demand; template, probe and the gateway's dealing in it are
+8.  The sealed secret opens for this demand. Template, probe and the gateway's dealing in it are
     those demanded and asserted.
 9.  The seed in it opens the demanded commitment.
-10. Repeated from these inputs, nonce, seed and masked values, the evaluation has the demanded
-    digest: the product, the values and the shares are those that follow from them.
+10. The evaluation is repeated from these inputs, nonce, seed and masked values. It has the demanded
+    digest, so product, values and shares are those that follow from them.
 
 This module has no clock, storage or network: they are passed in.
 """
@@ -95,7 +96,7 @@ def check_evaluation(request: AuditRequest, demand: Signed[AuditDemand], given: 
     Raises:
         MalformedMessage: something is not a valid encoding.
         Refused: any other fault; the evaluation is not the one that was demanded.
-        Unavailable: the repetition did not come to an end.
+        Unavailable: the repetition did not finish.
     """
     wanted = demand.message.evaluated
     _check_session(request, wanted, given)
@@ -119,7 +120,7 @@ def check_evaluation(request: AuditRequest, demand: Signed[AuditDemand], given: 
         )
     finally:
         wipe(parts.seed)
-    # 10: again
+    # 10: the evaluation
     repeated = given.repeat(request, secret, nonce.nonce)
     _require({"evaluation": repeated == wanted.evaluation_digest})
 

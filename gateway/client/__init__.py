@@ -1,9 +1,9 @@
 """The registration client: capture, probe, submission, receipt check.
 
 counter         an enrolled counter, from the trust file that names its keys
-gateway_client  the gateway, as a client sees it
+gateway_client  requests to the gateway
 registration    one registration from a portrait's embedding and a live capture to a checked receipt
 transport       connections to the pinned gateway
-pending         what is kept while an outcome is not known
+pending         what is kept until the outcome is known
 liveness        frames in; a probe, an action vector and a transcript out
 """

@@ -1,4 +1,4 @@
-"""How a client reaches its gateway. Apart from ``counter``, which loads the HE engine."""
+"""Connections to the pinned gateway. Apart from ``counter``, which loads the HE engine."""
 
 from pathlib import Path
 
@@ -9,7 +9,14 @@ from gateway.proofs.trust import TrustFile
 
 
 def gateway_transport(trust_path: Path, trust: TrustFile, seconds: float) -> httpx.Client:
-    """Connections to the pinned gateway, under the CA of the trust file where it names one."""
+    """An HTTP client for the pinned gateway. If the trust file names a CA, only that CA is trusted.
+
+    Args:
+        seconds: timeout.
+
+    Raises:
+        TlsMisconfigured: the CA's file cannot be used.
+    """
     ca_file = trust.gateways[0].ca_file
     tls = None if ca_file is None else ClientTls(trust_path.parent / ca_file)
     return httpx.Client(

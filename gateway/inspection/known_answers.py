@@ -3,11 +3,11 @@
 A carrier makes up vectors, works out the answer in plain integers, and registers with them as with
 anybody. To the authority such a session is like every other: it sees uniform values, a subject
 handle it has not seen before, and a device that registers people all day. So it cannot be honest in
-these sessions only, and a wrong answer in one of them is a proof of nothing else.
+these sessions only, and a wrong answer in one of them can have no other cause.
 
 An authority that spends a lane's one bit on learning something else does not know that lane's
-answer. So most sessions lie close to an end of one lane's interval, on either side, while the other
-lane accepts: there it has to guess.
+answer. So in most sessions one lane lies close to an end of its interval, on either side, while the
+other lane accepts. There such an authority has to guess.
 """
 
 import math
@@ -28,13 +28,13 @@ CONFIDENCE: Final = 0.95
 
 _STRANGERS: Final = 0.05
 _SAME_PERSON: Final = 0.72
-"""Cosines as strangers and as two pictures of one person have them."""
+"""Typical cosines of strangers, and of two pictures of one person."""
 _NEAR: Final = 0.02
 """Distance from an end of the interval; the frame moves a cosine by 0.011 (SD)."""
 
 Vector = NDArray[np.floating]
 Cosines = tuple[float, float]
-"""Of probe and action vector to the template."""
+"""Cosines of probe and action vector to the template."""
 
 FAR: Final[tuple[Cosines, ...]] = (
     (_STRANGERS, _STRANGERS),
@@ -51,7 +51,7 @@ class KnownAnswer:
     action: Vector = field(repr=False)
 
     def expected(self, policy: MatchPolicy) -> Outcome:
-        """What an honest authority says of them, worked out in plain integers."""
+        """The outcome that an honest authority gives, worked out in plain integers."""
         template = template_values(self.template)
         accepted = [
             lane.accepts(int(probe_signs(vector) @ template))
@@ -61,10 +61,11 @@ class KnownAnswer:
 
 
 def series(policy: MatchPolicy | None) -> tuple[Cosines, ...]:
-    """Far pairs, then both sides of both ends of each lane's interval, the other lane accepting.
+    """Far pairs, then pairs on both sides of both ends of each lane's interval. There the other
+    lane accepts.
 
     Args:
-        policy: the gateway's, where it is known already; without, far pairs.
+        policy: the gateway's, if it is known already; None: far pairs only.
     """
     if policy is None:
         return FAR
@@ -79,7 +80,7 @@ def series(policy: MatchPolicy | None) -> tuple[Cosines, ...]:
 
 
 def draw(number: int, policy: MatchPolicy | None) -> KnownAnswer:
-    """Fresh vectors for the ``number``-th session of a series that goes round and round."""
+    """Fresh vectors for the ``number``-th session. The series begins anew after its last pair."""
     cosines = series(policy)
     template = _unit()
     live, action = (_at(template, cosine) for cosine in cosines[number % len(cosines)])
@@ -87,18 +88,18 @@ def draw(number: int, policy: MatchPolicy | None) -> KnownAnswer:
 
 
 def caught(rate: float, sessions: int) -> float:
-    """Probability that an authority that lies at this rate gives a wrong answer among these."""
+    """Probability of a wrong answer in so many sessions, if the authority lies at this rate."""
     return 1 - (1 - rate) ** sessions
 
 
 def rate_excluded(sessions: int) -> float:
-    """After this many right answers and no wrong one: it lies at a lower rate than this, or the
-    carrier was unlucky once in twenty (Clopper-Pearson, one-sided)."""
+    """Upper bound of the rate at which the authority lies, after so many right answers and no wrong
+    one, with a confidence of 95 % (Clopper-Pearson, one-sided)."""
     return 1.0 if sessions == 0 else 1 - (1 - CONFIDENCE) ** (1 / sessions)
 
 
 def _at(template: Vector, cosine: float) -> Vector:
-    """A unit vector with this cosine to the template, else random."""
+    """A random unit vector with this cosine to the template."""
     other = _unit()
     other -= (template @ other) * template
     other /= np.linalg.norm(other)

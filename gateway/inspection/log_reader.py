@@ -1,15 +1,15 @@
-"""Reads a whole log and holds it against what it claims (protocol, section 10).
+"""Reads a whole log and checks what it claims (protocol, section 10).
 
-A receipt shows that its entry is in *a* tree that log and witnesses signed. A reader looks at the
-tree itself: reads every entry, grows the tree from them, and compares its root with the signed one,
-and with the root that it saw the last time. Steps:
+A receipt shows that its entry is in *a* tree that log and witnesses signed. A reader checks the
+tree itself. It reads every entry, builds the tree from them, and compares its root with the signed
+one and with the root of the last reading. Steps:
 
 1. the checkpoint is signed by the log and cosigned by the quorum of the trust policy
-2. it is of the tree that was seen before, grown or not
-3. every entry is a hash, of 32 bytes: nothing else can be kept in the log
+2. its tree is the one that was seen before, grown or not
+3. every entry is a hash of 32 bytes: nothing else can be kept in the log
 4. the entries lead to the checkpoint's root, and on the way to the root that was seen before
-5. every receipt at hand is of this tree, at its place (a log that shows somebody another tree has
-   given a receipt for that one)
+5. every receipt at hand is of this tree, at its place (if the log shows somebody another tree, that
+   person's receipts are of the other tree)
 
 Cost: all entries once, 34 bytes each; afterwards only the new ones.
 """
@@ -42,10 +42,10 @@ STEPS: Final = {
     5: "receipts are of this tree",
 }
 MAX_BUNDLE_BYTES: Final = TILE_WIDTH * (2 + HASH_BYTES)
-"""Of a log whose entries are hashes."""
+"""A full bundle of a log whose entries are hashes."""
 MAX_CHECKPOINT_BYTES: Final = 64 * 1024
 MAX_SEEN_BYTES: Final = 2 * MAX_CHECKPOINT_BYTES
-"""Base64 of the longest checkpoint, and an edge of 63 hashes."""
+"""Room for the longest checkpoint in base64, and an edge of 63 hashes."""
 _VERSION: Final = 1
 
 
@@ -69,7 +69,7 @@ class Seen:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Raises ``MalformedMessage`` if the note is none."""
+        """The checkpoint in the note. Raises ``MalformedMessage`` if there is none."""
         return SignedCheckpoint.parse(self.note).checkpoint
 
     def __bytes__(self) -> bytes:
@@ -82,7 +82,7 @@ class Seen:
         """Read what was remembered.
 
         Raises:
-            MalformedMessage: not that, or edge and checkpoint are not of one tree.
+            MalformedMessage: not of this form, or edge and checkpoint are not of one tree.
         """
         try:
             if len(data) > MAX_SEEN_BYTES:
@@ -101,7 +101,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class LoggedReceipt:
-    """What a verified receipt says of the log."""
+    """What a verified receipt says about the log."""
 
     name: str
     entry: Digest
@@ -111,7 +111,7 @@ class LoggedReceipt:
 
 @dataclass(frozen=True)
 class Reading:
-    """A log that was read and agrees."""
+    """The result of reading a log that passed every step."""
 
     seen: Seen
     witnessed: WitnessedCheckpoint
@@ -120,14 +120,14 @@ class Reading:
 
 
 class LogSource:
-    """Where a log is read. ``fetch`` takes a path below the log's prefix and a length; it returns
-    None for what is not there."""
+    """Access to a log. ``fetch`` takes a path below the log's prefix and a maximum length in bytes.
+    It returns None if there is nothing at this path."""
 
     def __init__(self, fetch: Callable[[str, int], bytes | None]) -> None:
         self._fetch = fetch
 
     def checkpoint(self) -> bytes:
-        """The latest. Raises ``Unavailable`` if there is none."""
+        """The latest checkpoint. Raises ``Unavailable`` if there is none."""
         found = self._fetch("checkpoint", MAX_CHECKPOINT_BYTES)
         if found is None:
             raise Unavailable("there is no log here, or it has no checkpoint yet")
@@ -157,17 +157,17 @@ def read_log(
     tell: Callable[[int, int], None] = lambda _done, _size: None,
     window: Window | None = None,
 ) -> Reading:
-    """Read a log as far as its latest checkpoint.
+    """Read a log up to its latest checkpoint.
 
     Args:
-        seen: what an earlier reading remembered; only newer entries are read, without receipts.
-        receipts: verified ones; with any, all entries are read.
-        tell: called with the entries read so far, and their number.
-        window: when the checkpoint must have been cosigned; without, at any time.
+        seen: what an earlier reading remembered. Without receipts, only newer entries are read.
+        receipts: verified ones. With any, all entries are read.
+        tell: called with the number of entries read so far, and the number of all.
+        window: when the checkpoint must have been cosigned; None: at any time.
 
     Raises:
         LogDisagrees: names the first step that fails.
-        What ``source`` raises where the log does not answer.
+        What ``source`` raises if the log does not answer.
     """
     with _step(1):
         note = source.checkpoint()
@@ -194,7 +194,7 @@ def _read_entries(
     roots = _roots_to_meet(claimed, before, receipts)
     start = Frontier() if seen is None or receipts else seen.frontier
     frontier = _grow(source, start, claimed.size, roots, _entries_to_meet(receipts), tell)
-    if frontier.root != claimed.root:  # an empty tree has grown through nothing
+    if frontier.root != claimed.root:  # of an empty tree, no root was compared yet
         raise LogDisagrees(4, "they lead to another root")
     return frontier
 
@@ -209,7 +209,7 @@ def _require_grown(before: Checkpoint, claimed: Checkpoint) -> None:
 
 
 Roots = dict[int, list[tuple[bytes, int, str]]]
-"""By size: the root that is expected there, the step that fails otherwise, and why."""
+"""Tree size -> the roots expected there, with the step that fails otherwise, and why."""
 
 
 def _roots_to_meet(
@@ -244,7 +244,7 @@ def _grow(
     places: dict[int, list[LoggedReceipt]],
     tell: Callable[[int, int], None],
 ) -> Frontier:
-    """Append the entries up to ``size``; stop at every size where a root is to be met."""
+    """Append the entries up to ``size``. The root is compared at every size in ``roots``."""
     with _step(3):
         for entries in source.entries(size, frontier.size):
             for offset, entry in enumerate(entries):
@@ -275,7 +275,7 @@ def _meet(roots: Roots, frontier: Frontier) -> None:
 
 @contextmanager
 def _step(number: int) -> Iterator[None]:
-    """What is malformed or not proven fails this step; a source that gives nothing has not lied."""
+    """A malformed or unproven answer fails this step. A source that gives nothing has not lied."""
     try:
         yield
     except (MalformedMessage, LogProofInvalid) as error:

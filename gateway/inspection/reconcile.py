@@ -1,8 +1,8 @@
 """Activations against receipts: one receipt activates one number (protocol, sections 8 and 10).
 
-The carrier's activation system keeps, per activation, the record id of the receipt it was shown,
-the activated number or order, and the salt that opens the receipt's activation commitment. This
-compares that list with the gateway's records, both ways, and needs no document number.
+For each activation, the carrier's activation system keeps the record id of the receipt that it was
+shown, the activated number or order, and the salt that opens the receipt's activation commitment.
+This module compares that list with the gateway's records, both ways. It needs no document number.
 """
 
 import csv
@@ -51,7 +51,7 @@ class Activation:
 
 @dataclass(frozen=True)
 class Deviation:
-    """One finding, by record; ``line`` of the list, where there is one."""
+    """One finding about a record. ``line`` is the line of the list, if there is one."""
 
     finding: Discrepancy
     record_id: bytes
@@ -81,6 +81,9 @@ def reconcile(
     Args:
         statements: every statement that the gateway keeps.
         gateway, authority: the keys that are pinned for each.
+
+    Raises:
+        MalformedMessage: a statement that the gateway keeps is not a valid encoding.
     """
     kept = {_peek(encoded).record_id: encoded for encoded in statements}
     uses = Counter(activation.record_id for activation in activations)

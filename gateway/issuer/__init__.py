@@ -1,5 +1,6 @@
 """The template issuer: the ID reader at the counter, or an ID authority.
 
-For seconds it sees the document's portrait and number. What leaves it is a ciphertext sealed to
-the gateway and a signed assertion that contains neither.
+It sees the document's portrait and number for seconds. It gives out an encrypted template and two
+dealings, each sealed to its recipient, a signed assertion, and a salt for the subscriber. None of
+them contains portrait or number.
 """

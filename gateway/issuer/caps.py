@@ -1,18 +1,18 @@
-"""How often one document is asserted in a day (protocol, section 9).
+"""Limits how often one document is asserted in a day (protocol, section 9).
 
-The authority's caps are its own to keep: together with a device it could decide as often as it
-likes. The issuer works for neither, so it counts as well, and refuses.
+The authority has caps too, but nobody else enforces them: together with a device it could decide as
+often as it likes. The issuer works for neither of them. So it counts as well, and refuses.
 
-For that it must remember documents for a day, on a reader's disk and beside the site salt, and
-document numbers are soon enumerated. So of each assertion it keeps only the hour, and in which of
-4096 groups a keyed hash puts the document. A quarter of a million nine-digit numbers fall in each
-group: a thief of the disk cannot tell which of them was read. What is left is a suspicion: who
-guesses one person finds a wrong guess confirmed once in 4096 for each document that was read.
+To count, it must remember documents for a day, on a reader's disk and beside the site salt.
+Document numbers are soon enumerated. So of each assertion it keeps only the hour and one of 4096
+groups, into which a keyed hash puts the document. About 250,000 nine-digit numbers fall in each
+group, so a thief of the disk cannot tell which of them was read. The thief can still test a guess
+about one person. A wrong guess is confirmed once in 4096 times for each document that was read.
 
-Groups collide, and then a document is refused for others' sake: at 1,000 documents a day and a
-limit of 10 that happens to less than one in 10^12.
+Documents of one group share its count, so a document can be refused because of others. At 1,000
+documents a day and a limit of 10 that happens to less than one in 10^12.
 
-An assertion is on disk before it leaves; storage that fails refuses.
+An assertion is on disk before it leaves. If the storage fails, nothing is asserted.
 """
 
 import hmac
@@ -25,7 +25,7 @@ from gateway.wire.subject import Subject
 
 GROUP_BITS: Final = 12
 ASSERTIONS_PER_DOCUMENT: Final = 10
-"""In a day. Twice what an authority decides by default: sessions may end without a decision."""
+"""Per day. Twice an authority's default cap, because sessions may end without a decision."""
 
 _LABEL: Final = b"sealmatch/assertion-group/1"
 _HOUR: Final = 3600
@@ -49,7 +49,7 @@ class AssertionCaps:
         """Open or create the database.
 
         Args:
-            limit: assertions per document in 24 hours; the window ends with a full hour.
+            limit: assertions per document in the present hour and the 24 hours before it.
 
         Raises:
             Unavailable: it cannot be opened.
@@ -87,6 +87,7 @@ class AssertionCaps:
 
 
 def group_of(subject: Subject, site_salt: bytes) -> int:
-    """The group of a document: 12 bits of HMAC-SHA-256(site salt, label || subject)."""
+    """The group of a document: the first 12 bits of HMAC-SHA-256(site salt, label || 0x00 ||
+    subject)."""
     digest = hmac.digest(site_salt, _LABEL + b"\0" + subject.encode(), "sha256")
     return int.from_bytes(digest[:2], "big") >> (16 - GROUP_BITS)

@@ -1,4 +1,4 @@
-"""The gateway's server: runs at the carrier, can decrypt nothing.
+"""The gateway's server. It runs at the carrier and can decrypt nothing.
 
 config            settings
 policy            the match policy that the settings describe
@@ -6,14 +6,16 @@ sessions          session states, and what is held in memory while a session is 
 liveness          the challenge, and what counts as an answer to it
 verification      the numbered steps between a submission and a record
 evaluation        the homomorphic evaluation of one session, from one seed
-authority_client  the key authority, as this gateway sees it
-custody           its own keys
+audit             handing an evaluation to the auditor when the authority demands it
+authority_client  requests to the key authority and to the auditor
+custody           the gateway's own keys
 register          enrolled parties, and the signed record of changes
-service           opening a session, taking a submission, telling an outcome
-composition       all of this put together, as the settings say
-answers           its answers in JSON
+service           opens a session, takes a submission, reports an outcome
+running_log       the transparency log while the server runs
+composition       builds all of this from the settings
+answers           the answers in JSON
 schemas           JSON schemas of the messages in CBOR
 openapi           the interface, described for a carrier's developers
-app               HTTP
+app, log_routes   HTTP
 cli               ``sealmatch-gateway``
 """

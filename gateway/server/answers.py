@@ -1,7 +1,7 @@
-"""The gateway's answers in JSON: what a client learns of its session.
+"""The gateway's answers in JSON: what a client learns about its session.
 
-Outcome, record and receipt are there once the session is DECIDED, and not before: two models, told
-apart by ``state``. Their schemas are served in ``/openapi.json``.
+Only the answer about a decided session has outcome, record and receipt. So there are two models,
+told apart by ``state``. Their schemas are served in ``/openapi.json``.
 """
 
 import base64
@@ -16,7 +16,7 @@ from gateway.wire.proof import Receipt
 
 _ID: Final = r"^[0-9a-f]{32}$"
 _RECEIPT_CHARACTERS: Final = -(-Receipt.max_bytes * 4 // 3)
-"""Of base64 without padding."""
+"""Characters of the longest receipt, in base64 without padding."""
 
 SessionIdText = Annotated[str, Field(pattern=_ID, max_length=32)]
 
@@ -33,7 +33,7 @@ class Answer(BaseModel):
     )
 
     def body(self) -> dict[str, Any]:
-        """As it is sent, in this order."""
+        """The JSON object, with its fields in the order of the model."""
         return self.model_dump(by_alias=True)
 
 
@@ -77,7 +77,7 @@ SessionStatus = Annotated[SessionPending | SessionDecided, Field(discriminator="
 
 
 def session_answer(view: SessionView) -> SessionPending | SessionDecided:
-    """What a view of a session is answered with."""
+    """The answer that describes a view of a session."""
     told = {
         "session_id": view.session.hex(),
         "state": view.state.value,

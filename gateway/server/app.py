@@ -7,8 +7,8 @@
     GET  /health
     GET  /openapi.json                                            if the settings say so
 
-Requests are signed by an enrolled device (RFC 9421). Bodies with ciphertexts are deterministic
-CBOR; outcomes are JSON, errors JSON in the CAMARA form.
+An enrolled device signs every request about sessions (RFC 9421). Request bodies and the session
+offer are deterministic CBOR. Outcomes are JSON. Errors are JSON in the CAMARA form.
 """
 
 import logging
@@ -48,6 +48,7 @@ from gateway.wire.submission import Submission
 log = logging.getLogger("sealmatch.gateway")
 
 SWEEP_SECONDS = 15
+"""Interval at which expired sessions are removed."""
 
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -56,7 +57,7 @@ SessionIdInPath = Annotated[
     Path(
         alias="sessionId",
         description="The session's id, as in its grant.",
-        # For readers alone: an id of another form is no session of ours, and answered as such.
+        # For documentation only. An id of another form is answered as an unknown session.
         json_schema_extra={"pattern": f"^{_SESSION_ID.pattern}$", "maxLength": 32},
     ),
 ]
@@ -72,7 +73,7 @@ def application(gateway: Gateway, refusal_ms: int, *, openapi: bool = False) -> 
 
     Args:
         refusal_ms: as ``new_application``.
-        openapi: whether the routes' description is served.
+        openapi: whether ``/openapi.json`` is served.
     """
     service, devices = gateway.service, gateway.devices
 

@@ -1,9 +1,10 @@
 """The gateway's side of an audit by re-execution (protocol, section 10).
 
-The authority demands an audit instead of a decision. The gateway hands what one needs to repeat the
-evaluation to the auditor that its own operator pins, and to nobody else; ciphertexts, dealing and
-seed travel sealed to that auditor for this one demand. What comes back goes to the authority. Any
-fault ends the session without an outcome: the authority has made none.
+The authority demands an audit instead of sending a decision. The gateway then hands the auditor
+everything that is needed to repeat the evaluation. Its operator has pinned this auditor; nobody
+else gets anything. Ciphertexts, dealing and seed are sealed to the auditor for this one demand. The
+auditor's report goes to the authority. Any fault ends the session without an outcome, because the
+authority has made none.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from gateway.wire.sealing import SealingPublicKey
 
 @dataclass(frozen=True)
 class Auditor:
-    """The auditor that the gateway's operator has chosen: how to reach it, and its pinned keys."""
+    """The auditor that the gateway's operator has chosen: its HTTP client and its pinned keys."""
 
     client: AuditorClient
     key: VerifyKey
@@ -41,12 +42,12 @@ def have_repeated(
     """Let the auditor repeat the evaluation, and return its report.
 
     Args:
-        held: the evaluation as this side knows it.
+        held: the evaluation as the gateway knows it.
 
     Raises:
-        Refused: the demand is not the authority's or about something else, there is no auditor,
-            it refuses, or its report is about something else. Nothing was handed over in the
-            first two cases.
+        Refused: the authority did not sign the demand, the demand is about another evaluation,
+            there is no auditor, the auditor refuses, or its report is about something else. In the
+            first three cases nothing was handed over.
         Unavailable: the auditor does not answer.
     """
     demanded = _demand(demand, held, authority)

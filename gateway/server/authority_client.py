@@ -1,8 +1,8 @@
-"""Key authority and auditor, as this gateway sees them: signed requests, typed answers.
+"""The gateway's clients of key authority and auditor: signed requests, typed answers.
 
-A request that got no answer is sent again with the same body under a fresh signature; the
-authority returns the stored bytes for an identical repeat, so a lost answer costs nothing and
-never causes a second decryption. An auditor that is asked twice says the same twice.
+A request without an answer is sent again, with the same body under a fresh signature. The authority
+answers an identical repeat with the stored bytes. So a lost answer costs nothing and never causes a
+second decryption. An auditor that is asked twice gives the same report twice.
 """
 
 import logging
@@ -57,7 +57,7 @@ class _Peer:
         """Send a message until it is answered.
 
         Raises:
-            Refused: the peer does not entitle us, or answered something else than agreed.
+            Refused: the peer refuses, or its answer is not the expected message.
             Unavailable: no answer after several attempts, or the session's key is gone.
         """
         body = request.encode()
@@ -66,7 +66,7 @@ class _Peer:
                 time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
             try:
                 response = self._post(path, body, kind.max_bytes)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:  # the latter: a redirection's
+            except (httpx.HTTPError, httpx.InvalidURL) as error:  # InvalidURL: from a redirect
                 log.warning("%s: %s", self.name, type(error).__name__)
                 continue
             if response.status_code == httpx.codes.OK:
@@ -83,8 +83,8 @@ class _Peer:
         headers["content-type"] = CBOR
         headers["accept-encoding"] = "identity"
         headers["content-length"] = str(len(body))
-        # Handed over once: httpx keeps request and answer in a cycle, and a body given as bytes
-        # would stay in memory with them until the collector comes by.
+        # An iterator gives the body only once. httpx keeps request and answer in a reference cycle,
+        # so a body of bytes would stay in memory until the garbage collector runs.
         once = iter((body,))
         with self._client.stream(
             "POST", self._base + path, content=once, headers=headers

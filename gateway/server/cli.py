@@ -1,4 +1,4 @@
-"""``sealmatch-gateway``: the carrier's operator. Exit status: 0 done, 1 failure, 2 usage."""
+"""``sealmatch-gateway``, for the carrier's operator. Exit status: 0 done, 1 failure, 2 usage."""
 
 import argparse
 import datetime

@@ -1,7 +1,8 @@
-"""The gateway's own keys: for statements and requests, for sealed templates, for its log.
+"""The gateway's own keys.
 
-They lie in a sealed keystore. A running server unseals them once, at its start, and keeps no
-passphrase. Rotation of the signing key: ``gateway.host.keyring``.
+One signs statements and requests. One opens sealed templates and probes. Others sign the log's
+checkpoints. All of them lie in a sealed keystore. A running server unseals them once, at its start,
+and keeps no passphrase. ``gateway.host.keyring`` rotates the signing key.
 """
 
 from pathlib import Path
@@ -43,12 +44,12 @@ class LogKey(Message):
         return cls(algorithm=algorithm, seed=token_bytes(SEED_BYTES), drawn_at=now)
 
     def signer(self, origin: str) -> NoteSigner:
-        """The key under its log's name. Raises ``MalformedMessage`` for an impossible name."""
+        """The signer for the log ``origin``. Raises ``MalformedMessage`` for a bad origin."""
         return NoteSigner.from_seed(origin, _LOG_KINDS[self.algorithm], self.seed)
 
 
 class KeysWithoutLog(RecipientKeys):
-    """What a keystore held before there was a log."""
+    """The content of a keystore from before there was a log."""
 
 
 class GatewayKeys(RecipientKeys):
@@ -59,14 +60,14 @@ class GatewayKeys(RecipientKeys):
 
     @property
     def chain_keys(self) -> ChainKeys:
-        """What the register's history is checked with: it was signed by each key in its time."""
+        """Keys that verify the register's history: the current, staged and former signing keys."""
         ring = self.signing
         held = (ring.current, *(() if ring.next is None else (ring.next,)))
         public = (*(key.public for key in held), *ring.old_public)
         return ChainKeys(tuple(VerifyKey(self.party, raw) for raw in public))
 
     def log_signers(self, origin: str) -> list[NoteSigner]:
-        """The log's keys for service.
+        """A signer for each of the log's keys.
 
         Raises:
             KeyFileError: there are none yet.
@@ -87,10 +88,10 @@ def open_keys(settings: GatewaySettings) -> tuple[SigningKey, SealingPrivateKey]
 
 
 def initialise(settings: GatewaySettings, now: int) -> GatewayKeys:
-    """Draw both keys, and the log's first, into a new keystore.
+    """Draw signing key, sealing key and the first key of the log into a new keystore.
 
     Raises:
-        KeyFileError: there is one already, or no passphrase.
+        KeyFileError: there is a keystore already, or no passphrase.
     """
 
     def draw() -> GatewayKeys:
@@ -108,7 +109,7 @@ def add_log_key(settings: GatewaySettings, algorithm: LogAlgorithm, now: int) ->
     """Draw a further key that signs the log's checkpoints.
 
     Raises:
-        CallerMisuse: there are as many as a log may have.
+        CallerMisuse: the log has ``MAX_LOG_KEYS`` keys already.
         KeyFileError: as ``read_keys``.
     """
 
@@ -121,22 +122,23 @@ def add_log_key(settings: GatewaySettings, algorithm: LogAlgorithm, now: int) ->
 
 
 def read_keys(settings: GatewaySettings) -> GatewayKeys:
-    """What the keystore holds.
+    """Open the keystore and return what it holds.
 
     Raises:
-        KeyFileError: missing, another party's, or they do not open; or there is no passphrase.
+        KeyFileError: the keystore is missing, is another party's or does not open; or there is no
+            passphrase.
     """
     return keystore(settings).read()
 
 
 def log_policy(keys: GatewayKeys, origin: str, witnesses: Path | None) -> TrustPolicy:
-    """What a verifier pins of this log: its keys, and the witnesses with their quorum.
+    """The trust policy for this log: its keys, and the witnesses with their quorum.
 
     Args:
-        witnesses: a C2SP ``tlog-policy`` that lists them.
+        witnesses: a C2SP ``tlog-policy`` that lists them; None: no witnesses.
 
     Raises:
-        BadConfiguration: that file cannot be read, or is none.
+        BadConfiguration: the file cannot be read, or is not such a policy.
     """
     logs = tuple(TrustedLog(key.signer(origin).key) for key in keys.log)
     if witnesses is None:
@@ -150,7 +152,7 @@ def log_policy(keys: GatewayKeys, origin: str, witnesses: Path | None) -> TrustP
 
 
 def describe(keys: GatewayKeys, policy: TrustPolicy) -> dict[str, Any]:
-    """What everyone may know, and pin."""
+    """The gateway's public keys and the log's trust policy, for everyone to pin."""
     return {**keys.describe(), "logPolicy": bytes(policy).decode().splitlines()}
 
 

@@ -1,9 +1,8 @@
-"""Where a gateway evaluates: in worker processes, or where it is.
+"""Evaluates a session homomorphically, in a worker process.
 
-A server evaluates in worker processes (``EvaluationWorkers``): seed and pads are drawn there and
-never enter the process that speaks to the network. When an audit is demanded, the seed leaves its
-worker sealed to the auditor. Measurements and tests evaluate where they are
-(``gateway.he.evaluation.Evaluation``).
+Worker processes (``EvaluationWorkers``) draw seed and pads, which never enter the process that
+speaks to the network. When an audit is demanded, the seed leaves its worker sealed to the auditor.
+Measurements and tests evaluate in their own process (``gateway.he.evaluation.Evaluation``).
 """
 
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from gateway.wire.sealing import SEALED_AUDIT_BYTES, SealingPublicKey
 
 
 class Evaluating(Protocol):
-    """One evaluation, wherever it runs: the product, then the shares, then closed."""
+    """One evaluation, here or in a worker: first the product, then the shares, then close."""
 
     @property
     def seed_commitment(self) -> Commitment: ...
@@ -42,7 +41,7 @@ NewEvaluation = Callable[[Inputs], Evaluating]
 
 
 class EvaluationWorkshop:
-    """Inside a worker: the one evaluation that it holds, over bytes."""
+    """Runs inside a worker. It holds one evaluation, and exchanges bytes and integers."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -101,7 +100,7 @@ class EvaluationWorkers:
         """Wait for a free worker and begin an evaluation in it.
 
         Raises:
-            Unavailable: the worker did not survive the inputs.
+            Unavailable: all workers stay busy, or the worker did not survive the inputs.
         """
         index = self._pool.take()
         try:
@@ -115,7 +114,7 @@ class EvaluationWorkers:
 
 
 class IsolatedEvaluation:
-    """An evaluation in a worker, which is this one's alone until ``close``."""
+    """An evaluation in a worker, which serves no other one until ``close``."""
 
     def __init__(self, pool: WorkerPool, index: int, inputs: Inputs) -> None:
         self._pool = pool
@@ -129,7 +128,7 @@ class IsolatedEvaluation:
         return self._commitment
 
     def padded_product(self, nonce: Nonce) -> tuple[PaddedProduct, int]:
-        """Raises ``Refused`` when the inputs cancel each other, ``Unavailable`` as ``_call``."""
+        """Raises ``Refused`` if the inputs cancel each other, ``Unavailable`` as ``_call``."""
         made: tuple[PaddedProduct, int] = self._call("padded_product", nonce, read=_product)
         return made
 
@@ -145,16 +144,16 @@ class IsolatedEvaluation:
         return sealed
 
     def _call(self, method: str, *arguments: Any, read: Read[Any]) -> Any:
-        """Raises ``Unavailable`` when the worker did not survive."""
+        """Call the worker. Raises ``Unavailable`` if it did not survive."""
         if self._worker.generation != self._generation:
             raise Unavailable("the evaluation was ended; open a new session")
         return self._worker.call(method, *arguments, read=read)
 
     def close(self) -> None:
-        """Let the worker overwrite the seed, and serve another."""
+        """Let the worker overwrite the seed, and free it for another evaluation."""
         try:
             if self._worker.generation == self._generation:
-                with suppress(Unavailable):  # then it was replaced, and its seed is gone
+                with suppress(Unavailable):  # the worker was replaced: its seed is gone
                     self._worker.call("end")
         finally:
             self._pool.give_back(self._index)

@@ -1,9 +1,9 @@
 """The liveness challenge at the gateway: what is asked, and what counts as an answer.
 
-The gateway draws a challenge per session and later checks a transcript of times and coarse
-measurements, which an enrolled device signed. What the check can show: the device saw, or claims to
-have seen, these actions in this order at human speed, on one face, in answer to this challenge and
-no other. A device that lies can write such a transcript; only its enrolment stops that.
+The gateway draws a challenge for each session. Later it checks a transcript of times and coarse
+measurements, which an enrolled device signed. A good transcript says that the device saw, or claims
+to have seen, these actions in this order at human speed, on one face, in answer to this challenge
+and no other. A device that lies can write such a transcript. Only enrolment protects against that.
 
 This module has no clock, no storage and no randomness of its own.
 """
@@ -32,14 +32,14 @@ from gateway.wire.liveness import (
 LivenessMode = Literal["off", "optional", "required"]
 
 MIN_KINDS = 3
-"""With two kinds and no immediate repeats there are two sequences, whatever their length."""
+"""With two kinds and no immediate repeats there are only two sequences of any length."""
 
 START_MS, START_SPREAD_MS = 1000, 2001
-"""The first action is asked for 1.0 to 3.0 s after the first frame; no recording knows when."""
+"""The first action is asked for 1.0 to 3.0 s after the first frame: no recording can know when."""
 
 REACTION_MS = 100
-"""No person answers a prompt faster: simple visual reactions take 200 ms and more, and 100 ms is
-the limit below which athletics calls a start false."""
+"""No person answers a prompt faster: simple visual reactions take 200 ms and more, and athletics
+calls a start false below 100 ms."""
 
 DURATION_MS: Final[dict[ActionKind, tuple[int, int]]] = {
     "blink": (0, 4_000),
@@ -47,8 +47,8 @@ DURATION_MS: Final[dict[ActionKind, tuple[int, int]]] = {
     "turn-left": (60, 15_000),
     "turn-right": (60, 15_000),
 }
-"""Shortest and longest time from an action's first frame to its last or to that which confirmed it.
-A blink of 100 ms may be closed in a single frame of a slow camera."""
+"""Shortest and longest time, in ms, from an action's first frame to its last, or to the frame that
+confirmed it. A slow camera may show the closed eyes of a blink of 100 ms in a single frame."""
 
 MIN_CHANGE: Final[dict[ActionKind, int]] = {
     "blink": 15,
@@ -56,17 +56,18 @@ MIN_CHANGE: Final[dict[ActionKind, int]] = {
     "turn-left": 8,
     "turn-right": -8,
 }
-"""Least change from rest to reach, in hundredths; left is positive (image right). Half of what the
-client's detectors ask for: a transcript with less does not come from them."""
+"""Least change from rest to reach, in hundredths. Left is positive (image right). The client's
+detectors ask for more: a transcript with less does not come from them."""
 
 FRAME_MS = (10, 200)
-"""Median time between frames: 5 to 100 a second. Below 5 a blink falls between two frames."""
+"""Bounds of the median time between frames: 100 to 5 frames a second. At a lower rate a blink falls
+between two frames."""
 
 MAX_GAP_MS = 1_000
 """Longest time between two frames, and longest stretch without exactly one face."""
 
 CLOCK_GRAIN_MS = 2_000
-"""Sessions are timed in whole seconds, at both ends."""
+"""Tolerance of the elapsed time: both of its ends are in whole seconds."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class LivenessPolicy:
     go_on_if_impossible: bool = False
     passive: PassiveRule = "warn"
     passive_threshold: int = 50
-    """Hundredths; below, the passive check is failed."""
+    """In hundredths. Below it the passive check warns, or fails, as ``passive`` says."""
 
     def challenge(
         self,
@@ -89,13 +90,14 @@ class LivenessPolicy:
         excluded: Sequence[Exclusion],
         below: Callable[[int], int],
     ) -> Challenge | None:
-        """A fresh challenge; None where no check is made.
+        """Draw a fresh challenge, or None if the policy makes no check.
 
         Args:
             below: a uniform integer from 0 to one less than its argument, from a secure generator.
 
         Raises:
-            LivenessNotPossible: too few kinds are left, and the policy does not go on without.
+            LivenessNotPossible: too few kinds are left, and the policy does not go on without a
+                check.
         """
         if self.mode == "off":
             return None
@@ -117,13 +119,13 @@ class LivenessPolicy:
 
 
 NO_LIVENESS: Final = LivenessPolicy()
-"""Asks for nothing."""
+"""The policy that asks for nothing."""
 
 
 def draw_actions(
     kinds: Sequence[ActionKind], length: int, below: Callable[[int], int]
 ) -> tuple[ActionKind, ...]:
-    """A sequence without immediate repeats, uniform over all of them."""
+    """Draw a sequence without immediate repeats, uniformly from all of them."""
     actions = [kinds[below(len(kinds))]]
     while len(actions) < length:
         others = [kind for kind in kinds if kind != actions[-1]]
@@ -133,7 +135,7 @@ def draw_actions(
 
 @dataclass(frozen=True)
 class CheckedLiveness:
-    """What a statement says of the check, and what the gateway's counters add up."""
+    """The result for the statement, and the counts for the gateway's totals."""
 
     result: LivenessResult
     counts: dict[str, int] = field(default_factory=dict)
@@ -148,10 +150,11 @@ def assess(
     """Check a transcript against the challenge that it answers.
 
     Args:
-        elapsed_ms: since the challenge was offered.
+        elapsed_ms: milliseconds since the challenge was offered.
 
     Raises:
-        Refused: a required transcript is missing, or the transcript does not answer the challenge.
+        Refused: a required transcript is missing, a transcript was not asked for, or it does not
+            answer the challenge.
     """
     if challenge is None:
         if transcript is not None:
@@ -215,7 +218,7 @@ def _check(
 
 
 def _check_frames(times: tuple[int, ...]) -> None:
-    """Frame times rise, at the rate of a camera, without a hole."""
+    """Check that frame times rise at the rate of a camera, without a gap."""
     _require("frames", len(times) > 1)
     steps = [later - now for now, later in pairwise(times)]
     _require("frame times", min(steps) > 0 and max(steps) <= MAX_GAP_MS)
@@ -224,7 +227,7 @@ def _check_frames(times: tuple[int, ...]) -> None:
 
 
 def _check_action(action: ActionTrace, times: frozenset[int]) -> None:
-    """An action at human speed, measured in frames that were taken, and of some extent."""
+    """Check one action: human speed, times of frames that were taken, and enough change."""
     shortest, longest = DURATION_MS[action.kind]
     _require("reaction", action.start_ms - action.asked_ms >= REACTION_MS)
     _require("peak", action.start_ms <= action.peak_ms <= action.end_ms)

@@ -1,13 +1,14 @@
-"""The transparency log over HTTP, as C2SP ``tlog-tiles`` has it; the prefix is ``/log``.
+"""The transparency log over HTTP (C2SP ``tlog-tiles``). The prefix is ``/log``.
 
     GET /log/checkpoint
     GET /log/tile/<level>/<index>[.p/<width>]
     GET /log/tile/entries/<index>[.p/<width>]
 
-By default for enrolled witnesses and auditors alone, who sign their requests: the times at which
-leaves appear tell how a shop sells (protocol, section 10). The answers say ``no-store`` like all
-of this server's, though tiles never change: a cache in between would answer anyone. They are not in
-``/openapi.json``: C2SP describes them, and OpenAPI has no path with a variable number of parts.
+By default only enrolled witnesses and auditors may read, and they sign their requests. Otherwise
+the times at which leaves appear would tell everyone how much a shop sells (protocol, section 10).
+Like all of this server's answers, these say ``no-store``, although tiles never change: a cache
+would answer anyone. The routes are not in ``/openapi.json``: C2SP describes them, and OpenAPI has
+no path with a variable number of parts.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,7 @@ TILE: Final = "application/octet-stream"
 def add_log_routes(
     app: FastAPI, published: PublishedLog, check_reader: Callable[[Request], None]
 ) -> None:
-    """Serve a log.
+    """Add the routes of a log.
 
     Args:
         check_reader: raises ``Refused`` unless the request's sender may read.

@@ -1,8 +1,8 @@
-"""The gateway's OpenAPI document: what a carrier's developers read, in the shape of CAMARA's guide.
+"""The gateway's OpenAPI document, for a carrier's developers, in the form of CAMARA's guide.
 
-An ``Operation`` says what a route takes and answers; the route is registered with it, so FastAPI
-and this document speak of the same thing. Models give the schemas, and the one table of errors
-gives statuses and codes. Nothing here depends on a deployment: no name, no key, no address.
+An ``Operation`` says what a route takes and answers. The route is registered with it, so FastAPI
+and this document agree. Models give the schemas, and the one table of errors gives statuses and
+codes. Nothing here depends on a deployment: no name, no key, no address.
 
 CAMARA's guide ("CAMARA API Design Guide") is written for JSON behind OpenID Connect. Where the
 protocol needs something else, the document says so (``_DESCRIPTION``).
@@ -149,14 +149,14 @@ class Operation:
     summary: str
     description: str
     answers: Mapping[int, tuple[str, Any]]
-    """Status -> description and model: a ``Message`` goes as CBOR, anything else as JSON."""
+    """Status -> description and model. A ``Message`` is sent as CBOR, any other model as JSON."""
     errors: tuple[type[SealmatchError], ...] = ()
     body: type[Message] | None = None
     signed: bool = True
 
     @property
     def route(self) -> dict[str, Any]:
-        """What FastAPI is told of the route."""
+        """The arguments with which FastAPI registers the route."""
         return {
             "operation_id": self.name,
             "tags": [self.tag],
@@ -170,7 +170,7 @@ class Operation:
 
     @property
     def problems(self) -> dict[int, list[str]]:
-        """Codes by status, from the one table of errors."""
+        """Error codes by HTTP status, from the one table of errors."""
         found = {problem.status: [problem.code] for problem in (METHOD_NOT_ALLOWED, INTERNAL)}
         for kind in self.errors:
             status, code = errors.answered_as(kind)
@@ -282,10 +282,11 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def _path(given: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
-    """A path below the server's URL, as CAMARA has it; what lies elsewhere names its own server."""
+    """Make a path relative to the server's URL, as CAMARA asks. Other paths name their own
+    server."""
     path, item = given[0], camara(given[1])
     for operation in item.values():
-        # No route lets FastAPI judge a parameter, so its own form of answer never occurs.
+        # No route lets FastAPI validate a parameter, so its own form of error never occurs.
         if "HTTPValidationError" in str(operation["responses"].get("422")):
             del operation["responses"]["422"]
         operation["responses"] = dict(sorted(operation["responses"].items()))
@@ -338,7 +339,7 @@ def _components(answered: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _answer(description: str, model: Any) -> dict[str, Any]:
-    """A response as FastAPI takes it."""
+    """A response in the form that FastAPI takes."""
     told: dict[str, Any] = {"description": description, "headers": _CORRELATED}
     if isinstance(model, type) and issubclass(model, Message):
         return told | {"content": {CBOR: {"schema": reference(model)}}}
@@ -346,13 +347,13 @@ def _answer(description: str, model: Any) -> dict[str, Any]:
 
 
 def _problem_name(status: int, codes: list[str]) -> str:
-    """Such as ``NotFound404``."""
+    """The name of an error response, such as ``NotFound404``."""
     words = [word for code in codes for word in code.rpartition(".")[2].split("_")]
     return "".join(word.capitalize() for word in words) + str(status)
 
 
 def _problem(status: int, codes: list[str]) -> dict[str, Any]:
-    """An error's response: CAMARA's ``ErrorInfo``, narrowed to what can stand in it."""
+    """An error response: CAMARA's ``ErrorInfo``, limited to this status and these codes."""
     only = {"status": {"enum": [status]}, "code": {"enum": codes}}
     schema = {"allOf": [{"$ref": "#/components/schemas/ErrorInfo"}, {"properties": only}]}
     return {

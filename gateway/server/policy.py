@@ -1,4 +1,5 @@
-"""The match policy that the settings describe. Unsigned: the operator's word, and said so."""
+"""The operator's match policy, from the settings. Nobody signs it, and its ``assurance`` says
+so."""
 
 from pydantic import ValidationError
 
@@ -8,7 +9,7 @@ from gateway.wire.policy import LanePolicy, MatchPolicy
 
 
 def default_policy(settings: GatewaySettings) -> MatchPolicy:
-    """The probe's lane, and the actions' with a threshold of its own (ADR 11).
+    """A lane for the probe, and one for the actions with a threshold of its own (ADR 11).
 
     Raises ``BadConfiguration`` for a threshold that cannot be used.
     """

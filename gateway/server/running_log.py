@@ -28,11 +28,11 @@ class RunningLog:
         """Prepare; nothing runs yet.
 
         Args:
-            transport: to the witnesses.
+            transport: HTTP client for the witnesses.
 
         Raises:
             KeyFileError: the keystore holds no log key.
-            BadConfiguration: the witnesses' file cannot be read.
+            BadConfiguration: the witnesses' file cannot be read or is malformed.
         """
         self.published = PublishedLog(database)
         self._witnesses = WitnessClient(
@@ -58,5 +58,5 @@ class RunningLog:
         self._thread.stop()
 
     def close(self) -> None:
-        """Ask no witness any more."""
+        """Stop asking witnesses."""
         self._witnesses.close()

@@ -1,11 +1,12 @@
-"""JSON schemas of the messages in CBOR, as the gateway's OpenAPI document has them.
+"""JSON schemas of the messages in CBOR, for the gateway's OpenAPI document.
 
-They are derived from the message types, and their descriptions from the types' own docstrings, so
-a field is described once. A CBOR byte string is a string of format ``binary``, whose lengths count
-bytes; a map is an object. What is an encoded message within a byte string names its schema.
+The schemas come from the message types, and their descriptions from the types' own docstrings, so a
+field is described once. A CBOR byte string becomes a string of format ``binary``, whose lengths
+count bytes. A map becomes an object. A byte string that holds an encoded message names the schema
+of that message.
 
-CAMARA asks more of a schema than Pydantic says: every string and array has an upper bound, every
-integer a format with its range, every property a description.
+CAMARA asks for more than Pydantic writes: every string and array has an upper bound, every integer
+a format with its range, every property a description.
 """
 
 import ast
@@ -35,14 +36,14 @@ _ENCODED: Final[dict[tuple[type[Message], str], type[Message]]] = {
     (SessionOffer, "challenge"): Challenge,
     (Submission, "livenessEvidence"): LivenessTranscript,
 }
-"""Byte strings that are an encoded message."""
+"""Fields whose byte string is an encoded message."""
 
 _SIGNED: Final[dict[tuple[type[Message], str], type[Message]]] = {
     (SessionOffer, "grant"): SessionGrant,
     (Submission, "templateAssertion"): TemplateAssertion,
     (Submission, "submissionAssertion"): SubmissionAssertion,
 }
-"""Byte strings that are a COSE_Sign1 over an encoded message."""
+"""Fields whose byte string is a COSE_Sign1 over an encoded message."""
 
 _COSE: Final = 'application/cose; cose-type="cose-sign1"'
 _INT32: Final = 2**31
@@ -80,7 +81,7 @@ def camara(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     made: Schema = {
-        # Below "properties" a key is a name of ours, which may be "title" as well.
+        # Below "properties" a key is a field's name, which may be "title" as well.
         key: {name: camara(one) for name, one in value.items()}
         if key == "properties"
         else camara(value)
@@ -90,14 +91,14 @@ def camara(schema: Any) -> Any:
     if made.get("type") == "integer":
         if "exclusiveMaximum" in made:
             made["maximum"] = made.pop("exclusiveMaximum") - 1
-        made |= {bound: int(made[bound]) for bound in ("minimum", "maximum")}  # FastAPI: floats
+        made |= {bound: int(made[bound]) for bound in ("minimum", "maximum")}  # FastAPI has floats
         made["format"] = "int32" if made["maximum"] < _INT32 else "int64"
     return made
 
 
 def _describe(schema: Schema, message: type[Message]) -> None:
     schema["description"] = _plain(inspect.getdoc(message) or "")
-    schema["required"] = list(schema["properties"])  # also what has a default in our own code
+    schema["required"] = list(schema["properties"])  # also fields with a default in our code
     told = _docstrings(message)
     for name, field in message.model_fields.items():
         text = field.description or told.get(name)
@@ -106,7 +107,7 @@ def _describe(schema: Schema, message: type[Message]) -> None:
 
 
 def _docstrings(message: type[BaseModel]) -> dict[str, str]:
-    """The strings below a message's fields, its bases' too."""
+    """The strings below the fields of a message and of its base classes."""
     told: dict[str, str] = {}
     for base in reversed(message.__mro__):
         if not (issubclass(base, Message) and base is not Message):
@@ -136,7 +137,7 @@ def _bytes_of(field: Schema) -> Schema:
 
 
 def _all_of(messages: tuple[type[Message], ...]) -> Iterator[type[Message]]:
-    """The messages, and those that their fields are."""
+    """The messages, and the messages that occur in their fields."""
     seen: set[type[Message]] = set()
     waiting: list[Any] = list(messages)
     while waiting:

@@ -1,7 +1,7 @@
-"""What the gateway keeps (protocol, section 12): SQLite, in SQL that PostgreSQL also takes.
+"""What the gateway keeps (protocol, section 12), in SQLite or PostgreSQL.
 
 schema        the tables
-connecting    to SQLite and PostgreSQL, with their limits on time
+connecting    connections to SQLite and PostgreSQL, with their limits on time
 database      transactions, migrations, storage faults as ``Unavailable``
 parties, sessions, records, totals   the only queries
 log           the log's queries

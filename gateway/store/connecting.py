@@ -1,11 +1,11 @@
-"""How each kind of database is reached, and what is set on every connection.
+"""Connects to SQLite and PostgreSQL, and sets up every connection.
 
-SQLite is a file. PostgreSQL is a URL that names files for what is secret and holds nothing itself:
+SQLite is a file. PostgreSQL is a URL that holds no secret itself but names the files that do:
 
     postgresql://sealmatch@db.example/sealmatch?password_file=/run/sealmatch/db&ca=/etc/sealmatch/db.pem
     postgresql://sealmatch@/sealmatch?unix_sock=/run/postgresql/.s.PGSQL.5432
 
-A server that hangs must not hang the gateway: connecting, waiting for a lock and each statement
+A server that hangs must not hang the gateway. So connecting, waiting for a lock and each statement
 have limits. TLS with a pinned CA is required off loopback, as everywhere.
 """
 
@@ -25,7 +25,7 @@ from gateway.host.settings import BadConfiguration
 from gateway.host.tls import ClientTls, is_loopback
 
 LOCK_SECONDS, STATEMENT_SECONDS, SILENCE_SECONDS = 5, 6, 8
-"""Longest waits: for a lock or a connection, for a statement with it, for a server that is silent.
+"""Longest waits: for a lock or a connection, for a statement with its lock, for a silent server.
 Each is far below the patience of any client."""
 
 _RETRY_SECONDS = 0.02
@@ -43,7 +43,7 @@ _POSTGRESQL_SETTINGS = (
     f"SET lock_timeout = '{LOCK_SECONDS}s'",
     f"SET statement_timeout = '{STATEMENT_SECONDS}s'",
     f"SET idle_in_transaction_session_timeout = '{4 * STATEMENT_SECONDS}s'",
-    # A commit that is told to a client must survive; stricter settings of the server stay.
+    # A commit of which a client is told must survive. Stricter settings of the server stay.
     "SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') = 'off'",
 )
@@ -54,14 +54,15 @@ def make_engine(url: str) -> sa.Engine:
     """An engine for a database's URL; connects when first used.
 
     Raises:
-        BadConfiguration: not a URL of SQLite or PostgreSQL, or one that holds a password.
+        BadConfiguration: not a URL of SQLite or PostgreSQL; a URL with a password or unknown
+            options; no CA off loopback; or the driver is not installed.
         KeyFileError: the password's file is missing or open to others.
         TlsMisconfigured: the CA's file cannot be read.
     """
     try:
         parsed = sa.make_url(url)
         kind = parsed.get_backend_name()
-    except (ArgumentError, ValueError):  # the latter: a port that is no number
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         raise BadConfiguration("the database's URL cannot be read") from None
     if kind == "sqlite":
         return _sqlite(parsed)
@@ -79,7 +80,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 def _set_up_sqlite(
     connection: sa.engine.interfaces.DBAPIConnection, _: ConnectionPoolEntry
 ) -> None:
-    # Who switches a new file to WAL beside others is told BUSY at once, whatever the timeout.
+    # If processes switch a new file to WAL at once, SQLite answers BUSY, whatever the timeout.
     until = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -97,7 +98,7 @@ def _postgresql(url: sa.URL) -> sa.Engine:
             url.set(drivername="postgresql+pg8000", query={}),
             hide_parameters=True,
             connect_args=arguments,
-            # Each query sees what is committed; conflicts end in constraints and conditions.
+            # Each query sees what is committed. Constraints and conditions find conflicts.
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,  # the server may have been restarted since
             pool_timeout=LOCK_SECONDS,

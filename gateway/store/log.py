@@ -1,9 +1,10 @@
 """The log's queries. Each works inside a transaction that its caller opened.
 
 Rules:
-- An entry waits in ``log_pending``, written by the transaction that wrote what it is the hash of.
-- Only the elected sequencer moves entries on; ``lock_head`` with its epoch is the first statement
-  of each of its transactions, so that of two that believe to be elected one fails.
+- An entry is a hash of a signed object. The transaction that writes the object also writes the
+  entry into ``log_pending``, where it waits.
+- Only the elected sequencer moves entries on. Each of its transactions begins with ``lock_head``
+  and its epoch. So if two sequencers believe that they are elected, one of them fails.
 - The root of a size is written once, before it is signed, and never changed.
 """
 
@@ -33,7 +34,7 @@ _LOG: Final = 1
 
 
 class Deposed(SealmatchError):
-    """Another sequencer was elected since; this one has written nothing."""
+    """Another sequencer was elected meanwhile; this one has written nothing."""
 
 
 class OtherLog(SealmatchError):
@@ -69,7 +70,7 @@ class StoredCheckpoint:
 def append(
     connection: sa.Connection, kind: EntryKind, entry: Digest, record: RecordId | None = None
 ) -> None:
-    """Queue an entry, together with what it is the hash of."""
+    """Queue an entry, in the transaction that writes the signed object of which it is the hash."""
     connection.execute(log_pending.insert().values(entry=entry, kind=kind, record_id=record))
 
 
@@ -112,7 +113,7 @@ def has_pending(connection: sa.Connection) -> bool:
 
 
 def pending(connection: sa.Connection, limit: int) -> list[Pending]:
-    """The oldest entries without an index."""
+    """The oldest entries without an index, at most ``limit``."""
     columns = sa.select(log_pending.c.number, log_pending.c.entry)
     rows = connection.execute(columns.order_by(log_pending.c.number).limit(limit))
     return [Pending(int(row.number), Digest(bytes(row.entry))) for row in rows]
@@ -155,7 +156,7 @@ def tile(connection: sa.Connection, level: int, number: int) -> bytes:
 
 
 def write_tiles(connection: sa.Connection, tiles: Mapping[tuple[int, int], bytes]) -> None:
-    """Write tiles by level and number, whole."""
+    """Write whole tiles, by level and number."""
     insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     statement = insert(log_tiles)
     grown = statement.on_conflict_do_update(
@@ -166,7 +167,7 @@ def write_tiles(connection: sa.Connection, tiles: Mapping[tuple[int, int], bytes
 
 
 def entries(connection: sa.Connection, first: int, count: int) -> list[bytes]:
-    """Entries from an index on."""
+    """At most ``count`` entries, from the index ``first`` on."""
     columns = sa.select(log_entries.c.entry)
     span = log_entries.c.log_index.between(first, first + count - 1)
     rows = connection.execute(columns.where(span).order_by(log_entries.c.log_index))
@@ -174,7 +175,7 @@ def entries(connection: sa.Connection, first: int, count: int) -> list[bytes]:
 
 
 def fix_checkpoint(connection: sa.Connection, size: int, root: bytes) -> None:
-    """Decide what the log is at this size, before anything is signed about it."""
+    """Fix the root of this size, before anything is signed about it."""
     values = {"size": size, "root": root, "note": None, "published": False}
     connection.execute(log_checkpoints.insert().values(values))
 
@@ -187,7 +188,8 @@ def root_of(connection: sa.Connection, size: int) -> bytes | None:
 
 
 def unsigned(connection: sa.Connection) -> list[StoredCheckpoint]:
-    """What was fixed and not signed: the last batch, or that of a sequencer that died."""
+    """Checkpoints that were fixed and not signed: of the last batch, or of a sequencer that died.
+    At most 16 of them, the smallest first."""
     where = log_checkpoints.c.note.is_(None)
     return list(_checkpoints(connection, where, log_checkpoints.c.size))
 
@@ -200,7 +202,7 @@ def store_signature(connection: sa.Connection, size: int, note: bytes, *, publis
 
 
 def publish(connection: sa.Connection, size: int, note: bytes) -> bool:
-    """Make a signed checkpoint visible, with its cosignatures; return whether it was not yet."""
+    """Make a signed checkpoint visible, with its cosignatures; False if it was visible already."""
     where = sa.and_(log_checkpoints.c.size == size, log_checkpoints.c.published.is_(False))
     change = log_checkpoints.update().where(where).values(note=note, published=True)
     return connection.execute(change).rowcount == 1

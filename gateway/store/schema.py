@@ -1,4 +1,4 @@
-"""The tables. A column that is not here is not stored: no ciphertext, vector, score or number."""
+"""The tables. Nothing else is stored: no ciphertext, vector, score or document number."""
 
 from sqlalchemy import (
     BigInteger,
@@ -34,8 +34,8 @@ sessions = Table(
     Column("expires_at", BigInteger, nullable=False),
     Index("ix_sessions_expires_at", "expires_at"),
 )
-"""Minutes, or a day where a receipt was late: rows leave when they expire. The grant and the key
-live in memory only."""
+"""Rows are removed when they expire: after minutes, or after a day if a receipt was late. Grant and
+key are held in memory only."""
 
 records = Table(
     "records",
@@ -52,7 +52,8 @@ records = Table(
     Index("ix_records_subject_handle", "subject_handle"),
     Index("ix_records_expires_at", "expires_at"),
 )
-"""Keyed hashes and proofs. ``expires_at`` is when they are due to go; nothing removes them yet."""
+"""Keyed hashes and proofs. ``expires_at`` is when they are due for removal; nothing removes them
+yet."""
 
 parties = Table(
     "parties",
@@ -65,7 +66,8 @@ parties = Table(
     PrimaryKeyConstraint("kind", "party"),
     Index("ix_parties_key_id", "key_id"),
 )
-"""Enrolled devices and issuers with their public keys; agents and outlets by pseudonym."""
+"""Enrolled parties: devices, issuers, witnesses and auditors with their public keys, agents and
+outlets by pseudonym."""
 
 consent_texts = Table(
     "consent_texts",
@@ -82,7 +84,7 @@ admin_actions = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("action", LargeBinary, nullable=False),
 )
-"""What operators did: signed, each naming the one before by digest."""
+"""What operators did: signed, each with the digest of the one before."""
 
 outcome_counters = Table(
     "outcome_counters",
@@ -102,9 +104,10 @@ liveness_counters = Table(
     Column("total", BigInteger, nullable=False),
     PrimaryKeyConstraint("day", "measure"),
 )
-"""Per day: liveness checks passed, attempts that they took, seconds, and why attempts ended."""
+"""Per day: liveness checks passed, attempts and seconds that they took, passive warnings, and why
+attempts ended."""
 Number = BigInteger().with_variant(Integer, "sqlite")
-"""A 64-bit key; in SQLite, INTEGER alone becomes the row's own number."""
+"""A 64-bit key. In SQLite, only INTEGER becomes the row's own number."""
 
 log_head = Table(
     "log_head",
@@ -115,7 +118,8 @@ log_head = Table(
     Column("edge", LargeBinary, nullable=False),
     Column("epoch", BigInteger, nullable=False),
 )
-"""One row: the tree as it is, and how often a sequencer was elected. ``edge`` is the frontier."""
+"""One row: the present tree, and ``epoch``, the number of elections so far. ``edge`` is the
+frontier."""
 
 log_pending = Table(
     "log_pending",
@@ -125,7 +129,8 @@ log_pending = Table(
     Column("kind", String(16), nullable=False),
     Column("record_id", LargeBinary(16)),
 )
-"""Entries that have no index yet, written with what they are the hash of. Gone in milliseconds."""
+"""Entries that have no index yet. One transaction writes an entry and the object of which it is the
+hash. Entries leave in milliseconds."""
 
 log_entries = Table(
     "log_entries",
@@ -134,7 +139,8 @@ log_entries = Table(
     Column("entry", LargeBinary(32), nullable=False),
     Column("kind", String(16), nullable=False),
 )
-"""For ever: hashes of records that contained 128 random bits."""
+"""Kept for ever: hashes of signed objects. A statement has 128 random bits, so its hash tells
+nothing about it once it is erased."""
 
 log_tiles = Table(
     "log_tiles",
@@ -155,4 +161,4 @@ log_checkpoints = Table(
     Column("published", Boolean, nullable=False),
     Index("ix_log_checkpoints_published", "published", "size"),
 )
-"""For each size that is ever signed, the one root. ``note`` is null until it is signed."""
+"""The one root of each size that is ever signed. ``note`` is null until it is signed."""

@@ -1,4 +1,4 @@
-"""Open sessions, which leave when they expire, and the consent texts they may name.
+"""Sessions, which are removed when they expire, and the consent texts that they may name.
 
 Each function works inside a transaction that its caller opened.
 """
@@ -57,13 +57,13 @@ def move_session(
 
 
 def prolong_session(connection: sa.Connection, session: SessionId, until: int) -> None:
-    """Let a session expire at ``until``, if it would sooner."""
+    """Let a session expire at ``until``, if it would expire sooner."""
     sooner = sa.and_(sessions.c.session_id == session, sessions.c.expires_at < until)
     connection.execute(sessions.update().where(sooner).values(expires_at=until))
 
 
 def remove_expired_sessions(connection: sa.Connection, now: int) -> list[str]:
-    """Remove what has expired; return the states they were in, each session's once."""
+    """Remove expired sessions; return the state of each."""
     gone = sessions.delete().where(sessions.c.expires_at <= now).returning(sessions.c.state)
     return list(connection.execute(gone).scalars())
 

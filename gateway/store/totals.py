@@ -27,7 +27,8 @@ def count_outcome(connection: sa.Connection, outcome: str, now: int) -> None:
 
 
 def count_liveness(connection: sa.Connection, counts: Mapping[str, int], now: int) -> None:
-    """Add to today's totals of the liveness check, in a fixed order so that nobody waits twice."""
+    """Add to today's totals of the liveness check, in a fixed order so that calls cannot
+    deadlock."""
     for measure, value in sorted(counts.items()):
         statement = _insert(connection, liveness_counters).values(
             day=now // _DAY, measure=measure, total=value

@@ -1,9 +1,9 @@
 """A witness of transparency logs (C2SP ``tlog-witness``): small enough for a regulator to run.
 
-It sees checkpoints, never an entry: how many there are, and one hash over all. It holds two signing
-keys of its own, and for each log that its operator named the largest tree it has cosigned. It
-imports ``gateway.wire``, ``gateway.host`` and ``gateway.translog`` only, and runs in the base
-installation.
+It sees checkpoints, never an entry: only how many entries there are, and one hash over all. It
+holds two signing keys of its own. For each log that its operator named, it remembers the largest
+tree that it has cosigned. It imports ``gateway.wire``, ``gateway.host`` and ``gateway.translog``
+only, and runs in the base installation.
 
 config    settings
 custody   key ceremony: init, show

@@ -1,10 +1,10 @@
-"""The witness over HTTP, as C2SP ``tlog-witness`` has it; both prefixes are the root.
+"""The witness over HTTP (C2SP ``tlog-witness``). Both prefixes of the specification are the root.
 
     POST /add-checkpoint               a log's request -> cosignatures
     GET  /{origin hash}/checkpoint     the latest checkpoint cosigned, for monitors
     GET  /health
 
-No request is authenticated but by the log's signature on its checkpoint.
+Only the log's signature on its checkpoint authenticates a request.
 """
 
 import logging
@@ -57,7 +57,7 @@ def create_app(settings: WitnessSettings, clock: Callable[[], int] = unix_time) 
 
     @app.exception_handler(SizeConflict)
     async def conflict(_: Request, error: SizeConflict) -> Response:
-        # The header by hand: a text type would get a charset, and the specification has none.
+        # Set by hand: starlette adds a charset to text types, and the specification has none.
         return Response(f"{error.size}\n", 409, {"content-type": SIZE})
 
     def admit(request: Request) -> None:

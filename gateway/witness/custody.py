@@ -40,7 +40,7 @@ class WitnessKeys(Message):
 
 
 def initialise(settings: WitnessSettings, name: str, now: int) -> WitnessKeys:
-    """Draw both keys into a new keystore, and begin an empty memory.
+    """Draw both keys into a new keystore, and create an empty memory.
 
     Raises:
         MalformedMessage: a key may not have this name.
@@ -63,16 +63,16 @@ def initialise(settings: WitnessSettings, name: str, now: int) -> WitnessKeys:
 
 
 def read_keys(settings: WitnessSettings) -> WitnessKeys:
-    """What the keystore holds.
+    """Open the keystore and return what it holds.
 
     Raises:
-        KeyFileError: missing, or it does not open; or there is no passphrase.
+        KeyFileError: the keystore is missing or does not open, or there is no passphrase.
     """
     return _keystore(settings).read()
 
 
 def describe(keys: WitnessKeys) -> dict[str, Any]:
-    """What everyone may know; ``vkeys`` belong in trust policies."""
+    """The witness's public keys. The ``vkeys`` belong in trust policies."""
     named = {signer.key.algorithm.name: str(signer.key) for signer in keys.signers}
     return {"name": keys.name, "drawnAt": keys.drawn_at, "vkeys": named}
 

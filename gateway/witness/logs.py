@@ -1,7 +1,7 @@
 """Which logs a witness cosigns for: ``logs.policy``, a C2SP ``tlog-policy`` with ``log`` lines.
 
-The file is read again whenever it has changed, so that a log can be added while the server runs.
-With a file that does not parse the witness answers nothing: it never guesses.
+The file is read again whenever it has changed, so that a log can be added while the server runs. If
+the file does not parse, the witness answers nothing: it never guesses.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ class KnownLogs:
         return self.policy().keys_of(origin)
 
     def policy(self) -> TrustPolicy:
-        """All of the file; a missing one lists nothing. Raises as ``keys_of``."""
+        """The whole file; a missing one lists nothing. Raises as ``keys_of``."""
         try:
             return self._file.value()
         except OSError:

@@ -5,8 +5,9 @@ interrupts, every cosignature that was given out is remembered, and nothing that
 signed later. The old checkpoint is read and the new one written in one transaction, which also
 keeps out a second process on the same file.
 
-A server never makes a missing memory silently: it does not start. A memory that came back from a
-backup may have forgotten what was signed; the witness's keys must not be used any more.
+If the memory is missing, a server does not start: it never makes one silently. A memory that came
+back from a backup may have forgotten what was signed. The witness's keys must then not be used any
+more.
 """
 
 import sqlite3
@@ -32,7 +33,7 @@ CREATE TABLE IF NOT EXISTS cosigned (
 
 
 def create_memory(path: Path) -> None:
-    """Make a memory without any log; one that is there stays as it is.
+    """Make an empty memory. An existing one stays as it is.
 
     Raises:
         Unavailable: it cannot be made.
@@ -72,8 +73,8 @@ class WitnessMemory:
         """Replace the remembered checkpoint of a log by the one that ``sign`` makes from it.
 
         Args:
-            sign: checks against what is remembered, and signs; gives the signed checkpoint and
-                the time of its cosignatures, or raises, and then nothing changes.
+            sign: checks against what is remembered, and signs. It returns the signed checkpoint and
+                the time of its cosignatures (seconds since 1970). If it raises, nothing changes.
 
         Returns:
             The signed checkpoint, which is on disk.

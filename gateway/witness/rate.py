@@ -1,4 +1,4 @@
-"""How often one sender may ask: a bucket of tokens for each, which fills with time.
+"""Limits how often one sender may ask: a bucket of tokens for each, which fills with time.
 
 Only the address counts, since requests bear no other identity. A witness behind a proxy sees only
 one sender, and leaves the counting to the proxy.

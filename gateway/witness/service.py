@@ -27,6 +27,7 @@ from gateway.witness.memory import WitnessMemory
 log = logging.getLogger("sealmatch.witness")
 
 CLOCK_BACK_SECONDS: Final = 300
+"""How far the clock may be behind the time that was signed last."""
 
 
 class Witness:
@@ -45,7 +46,7 @@ class Witness:
         self._clock = clock
 
     def add_checkpoint(self, body: bytes) -> bytes:
-        """Cosign a checkpoint, or say why not; the numbers are those of ``witnessing``.
+        """Cosign a checkpoint, or refuse it. The numbers below are those of ``witnessing``.
 
         Returns:
             The cosignatures, as signature lines.
@@ -77,7 +78,7 @@ class Witness:
         return encode_answer(signed.note.signatures[len(own) :])
 
     def latest(self, origin_hash: str) -> bytes:
-        """The latest checkpoint cosigned of the log whose origin hashes to this (hexadecimal).
+        """The latest cosigned checkpoint of the log whose origin has this SHA-256 (hexadecimal).
 
         Raises:
             UnknownLog: none was cosigned.

@@ -1,8 +1,8 @@
-"""How many attempts a liveness check took, counted at the counter: totals, and nothing else.
+"""Counts, at the counter, how many attempts liveness checks take. Only totals are kept.
 
-One small JSON file in the client's state directory. It names no person, session or document; an
-attempt that did not succeed is taken for the same customer's if the next begins within
-``SAME_CUSTOMER_SECONDS``. What is reported with a successful check are this customer's totals.
+They are in one small JSON file in the client's state directory. It names no person, session or
+document. If an attempt fails and the next one begins within ``SAME_CUSTOMER_SECONDS``, both are
+counted as the same customer's. A successful check reports the totals of its customer.
 """
 
 import fcntl
@@ -43,24 +43,24 @@ class CounterTotals(_Part):
     succeeded: _Count = 0
     """Customers who completed a check."""
     gave_up: _Count = 0
-    """Customers who began one and completed none."""
+    """Customers who began a check and completed none."""
     attempts: _Count = 0
     seconds: _Count = 0
-    """At the counter, of those who succeeded: from the first attempt to the end of the last."""
+    """Time of those who succeeded, from the start of the first attempt to the end of the last."""
     attempts_to_success: dict[str, _Count] = Field(default_factory=dict)
-    """How many customers needed how many attempts."""
+    """Number of attempts, in decimal and at most 100 -> customers who needed so many."""
     reasons: dict[AttemptReason, _Count] = Field(default_factory=dict)
     present: Customer | None = None
 
 
 class AttemptBook:
-    """The file. Two registrations at once take turns."""
+    """The file of totals. Concurrent registrations take turns."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> CounterTotals:
-        """The totals. A file that cannot be read counts as none: it only counts."""
+        """The totals. A file that cannot be read counts as empty, because it holds only counts."""
         try:
             content = self._path.read_bytes()[: _MAX_BYTES + 1]
             return CounterTotals.model_validate_json(content)
@@ -68,7 +68,7 @@ class AttemptBook:
             return CounterTotals()
 
     def begin(self, now: int) -> Customer:
-        """An attempt begins; returns the customer with it counted."""
+        """Count an attempt that begins; return its customer."""
         with self._locked():
             counter = self.read()
             present = counter.present
@@ -83,7 +83,7 @@ class AttemptBook:
             return present
 
     def failed(self, reason: AttemptReason, now: int) -> None:
-        """The attempt ended without success."""
+        """Count an attempt that ended without success."""
         with self._locked():
             counter = self.read()
             present = counter.present or Customer(began_at=now)
@@ -99,7 +99,7 @@ class AttemptBook:
             )
 
     def succeeded(self, now: int) -> None:
-        """The check was completed; the next attempt is another customer's."""
+        """Count a completed check. The next attempt is another customer's."""
         with self._locked():
             counter = self.read()
             present = counter.present
@@ -138,7 +138,7 @@ class AttemptBook:
 
 
 def totals(customer: Customer, now: int) -> AttemptTotals:
-    """What is reported of a customer whose present attempt succeeds."""
+    """The totals to report for a customer whose present attempt succeeds."""
     return AttemptTotals(
         attempts=min(customer.attempts, _MOST),
         seconds=min(max(0, now - customer.began_at), _DAY),

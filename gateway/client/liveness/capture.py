@@ -1,11 +1,11 @@
-"""One live capture: frames through meter, detectors and runner; out come two vectors and evidence.
+"""One live capture: frames pass meter, detectors and runner, and give two vectors and evidence.
 
-The probe is the embedding of the best frontal frame; the action vector is the normalised mean of
-the embeddings of frames in which the actions were seen (protocol, section 4). So whoever blinks
-and turns must be the person of the document: both lanes must accept, under encryption.
+The probe is the embedding of the best frontal frame. The action vector is the normalised mean of
+the embeddings of frames in which the actions were seen (protocol, section 4). Both lanes must
+accept, under encryption. So whoever blinks and turns must be the person of the document.
 
-A frame is measured, perhaps embedded, and dropped. What stays until the end are embeddings with
-their times, in memory; no image is kept, and none is ever written.
+A frame is measured, perhaps embedded, and dropped. Only embeddings with their times stay in memory
+until the end. No image is kept, and none is ever written.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,14 +30,14 @@ from gateway.wire.liveness import (
 )
 
 EMBED_EVERY_MS = 80
-"""A frame is embedded at least this often once actions are asked for: 12 ms each, and a blink of
-100 ms still has one."""
+"""Once actions are asked for, a frame is embedded whenever this time has passed. An embedding takes
+12 ms, and a blink of 100 ms still has one."""
 PORTRAIT_MS, PORTRAIT_WAIT_MS = 2_000, 15_000
-"""Without a challenge: how long to look for a better frontal frame, and for any at all."""
+"""Without a challenge: how long to look for a better frontal frame, and for a first one."""
 NEAR_MS = 200
-"""An action without an embedded frame of its own takes the nearest within this time."""
+"""An action without an embedded frame of its own takes the nearest one within this time."""
 _BETTER = 1.1
-"""A frontal frame replaces the best one if it is this much better: each one is embedded."""
+"""Factor by which a frontal frame must be better to replace the best one: each one is embedded."""
 
 _PROBE_TURN, _PROBE_CLOSED, _PROBE_MOUTH = 0.08, 0.3, 0.25
 
@@ -65,7 +65,7 @@ M = TypeVar("M", bound=Measured)
 
 
 class LiveCapture(Generic[M]):
-    """Runs challenges over frames. A meter and detectors serve one capture each."""
+    """Runs challenges over frames. Each capture has a meter and detectors of its own."""
 
     def __init__(
         self,
@@ -87,13 +87,13 @@ class LiveCapture(Generic[M]):
         challenge: Challenge,
         totals: Callable[[], AttemptTotals],
     ) -> Captured:
-        """Run one challenge; ends as soon as the last action was seen.
+        """Run one challenge, until the last action was seen or the challenge failed.
 
         Args:
-            totals: the attempts so far, with this one.
+            totals: gives the totals of the attempts so far, with this one.
 
         Raises:
-            Inconclusive: with the reason and advice; nothing is to be handed in.
+            Inconclusive: with the reason and advice; nothing can be submitted.
         """
         meter, detectors = self._new_meter(), self._new_detectors()
         runner, vectors = ChallengeRunner(challenge), _Vectors()
@@ -102,7 +102,7 @@ class LiveCapture(Generic[M]):
             measured = meter.measure(frame.image, frame.at_ms)
             progress = runner.feed(measured, detectors.feed(measured))
             if not measured.continuous and not runner.asking:
-                vectors = _Vectors()  # another face: what was kept is not this one's
+                vectors = _Vectors()  # another face: the kept vectors are not of this one
             passive = challenge.passive != "off"
             _look(meter, frame.image, measured, vectors, passive=passive, timed=runner.asking)
             self._show(progress)
@@ -123,7 +123,7 @@ class LiveCapture(Generic[M]):
         return Captured(vectors.frontal, action, transcript)
 
     def portrait(self, frames: Iterable[Frame]) -> Captured:
-        """The best frontal frame of the first seconds, where no action is asked for.
+        """The best frontal frame of the first seconds, without a challenge.
 
         Raises:
             Inconclusive: no frame shows one frontal face.
@@ -159,7 +159,7 @@ def _look(
     passive: bool,
     timed: bool,
 ) -> None:
-    """Embed the frame where it is the best frontal one so far, or where one is due."""
+    """Embed the frame if it is the best frontal one so far, or if an embedding is due."""
     face = measured.face
     if face is None or measured.faces != 1:
         return
@@ -191,7 +191,7 @@ def _frontal_quality(frame: Measured) -> float:
 def _action_vector(
     timed: list[tuple[int, UnitVector]], traces: tuple[ActionTrace, ...], first_ms: int
 ) -> UnitVector | None:
-    """Normalised mean of the embeddings within the actions; None where an action has none."""
+    """Normalised mean of the embeddings within the actions. None if the first action has none."""
     chosen: list[UnitVector] = []
     for trace in traces:
         start, end = trace.start_ms + first_ms, trace.end_ms + first_ms

@@ -1,6 +1,6 @@
-"""What the client needs of a measured frame and of a detected action, and how a check ends early.
+"""Protocols for measured frames, for detected actions, and for what finds them.
 
-The shapes of ``gateway.vision.liveness``, as protocols: the runner is pure and loads no model.
+They describe the shapes of ``gateway.vision.liveness``, so the runner is pure and loads no model.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from gateway.wire.liveness import ActionKind, AttemptReason
 
 
 class Measured(Protocol):
-    """One frame. Left and right are the subject's own; angles and ratios have no unit."""
+    """One measured frame. Left and right are the subject's own; angles and ratios have no unit."""
 
     @property
     def at_ms(self) -> int: ...
@@ -69,7 +69,7 @@ class Meter(Protocol[Made_co]):
     def measure(self, image: BgrImage, at_ms: int) -> Made_co: ...
     def embed(self, image: BgrImage, face: DetectedFace) -> UnitVector: ...
     def passive_score(self, image: BgrImage, face: DetectedFace) -> float | None:
-        """1 live to 0 not; None where the model pack has no such check."""
+        """From 0, not live, to 1, live. None if the model pack has no such check."""
 
 
 class Detectors(Protocol[Taken_contra]):
@@ -79,7 +79,7 @@ class Detectors(Protocol[Taken_contra]):
 
 
 class Inconclusive(SealmatchError):
-    """The capture led to nothing that could be handed in. ``advice`` is for the person."""
+    """The capture gave nothing that can be submitted. ``advice`` is for the person."""
 
     def __init__(self, message: str, advice: str, reason: AttemptReason | None = None) -> None:
         super().__init__(message)

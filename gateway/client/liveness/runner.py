@@ -1,13 +1,14 @@
-"""A challenge as a state machine over measured frames. Pure: time is the frames' own.
+"""A challenge as a state machine over measured frames. Pure: the frames tell the time.
 
     SETTLING --start moment--> ASKING(0) --seen--> ASKING(1) ... --seen--> PASSED
         |                          |
         +----- no time left -------+---- another action, another face, no face ----> FAILED
 
 Until the first action is asked for, a lost or changed face begins the transcript anew. After that,
-one face must stay in view. Actions count from ``REACTION_MS`` after their prompt. People blink
-unasked, so a blink is never wrong; any other action than the one asked for ends the attempt,
-or a recording of all actions would pass every challenge.
+one face must stay in view. An action counts only if it starts ``REACTION_MS`` or more after its
+prompt; an earlier one is ignored. People blink unasked, so a blink is never wrong. Any other action
+than the one asked for ends the attempt. Otherwise a recording of all actions would pass every
+challenge.
 """
 
 from collections import deque
@@ -33,20 +34,20 @@ from gateway.wire.liveness import (
 )
 
 REACTION_MS = 100
-"""As the gateway checks it: no person answers a prompt faster."""
+"""The gateway checks the same limit: no person answers a prompt faster."""
 MAX_GAP_MS = 700
 """Longest stretch without exactly one face once actions are asked for; the gateway allows 1000."""
 FRONTAL_TURN = 0.12
-"""About 15 degrees. The first action is asked for when the person looks at the camera."""
+"""About 15 degrees. The first action is asked for only when the person looks at the camera."""
 PATIENCE_MS = 5_000
 """After so long without the action, the person is told to do it more clearly."""
 
 REST_MS = 1_000
-"""Before an action, over which its measurement at rest is taken."""
+"""Time before an action, over which its measurement at rest is taken."""
 
 DARK, BRIGHT = 0.18, 0.92
 FAR_PX = 32.0
-"""Distance of the eyes, below which closures of the eyes are a pixel high."""
+"""Least distance between the eyes. Below it, a closing eye changes by about one pixel."""
 
 _REMEMBERED = 600
 _LEVEL: Final[dict[ActionKind, str]] = {
@@ -66,7 +67,7 @@ class CaptureState(Enum):
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the challenge stands after a frame, and what the person is to be told."""
+    """State of the challenge after a frame, and what to tell the person."""
 
     state: CaptureState
     done: int
@@ -116,11 +117,15 @@ class ChallengeRunner:
 
     @property
     def asking(self) -> bool:
-        """Whether actions are asked for: from here on, one face must stay."""
+        """Whether actions are asked for. From then on, one face must stay in view."""
         return self._asked is not None
 
     def feed(self, frame: Measured, actions: Sequence[Action] = ()) -> Progress:
-        """Take the next frame, and the actions that were found with it."""
+        """Take the next frame, and the actions that were found with it.
+
+        Raises:
+            CallerMisuse: the challenge is over.
+        """
         if self._state in (CaptureState.PASSED, CaptureState.FAILED):
             raise CallerMisuse("this challenge is over")
         if self._begun_ms is None:
@@ -134,7 +139,7 @@ class ChallengeRunner:
         return self._progress(frame)
 
     def end(self, reason: AttemptReason = "recording-ended") -> Progress:
-        """No further frame will come."""
+        """End the challenge, because no further frame will come."""
         if self._state is not CaptureState.PASSED:
             self._reason = self._reason or reason
         return Progress(self._state, len(self._traces), "failed", reason=self._reason)
@@ -166,7 +171,8 @@ class ChallengeRunner:
         return CaptureState.SETTLING if self._asked is None else CaptureState.ASKING
 
     def _follow(self, frame: Measured) -> None:
-        """One face, without a long gap; before the first prompt a break begins anew."""
+        """Follow one face without a long gap. A break before the first prompt begins a new
+        track."""
         track, usable = self._track, frame.faces == 1 and frame.face is not None
         gap = 0 if track is None else frame.at_ms - track.last_face_ms
         if track is None or gap > MAX_GAP_MS or (usable and not frame.continuous):
@@ -220,7 +226,7 @@ class ChallengeRunner:
         return () if self._track is None else self._track.levels
 
     def _rest(self, action: Action, asked: Measured) -> int:
-        """Median before the action: a single frame may show an unasked blink."""
+        """Median before the action, because a single frame may show an unasked blink."""
         before = action.start_ms - REST_MS
         levels = [
             _level(action.kind, frame)
@@ -270,7 +276,7 @@ def _frontal(frame: Measured) -> bool:
 
 
 def _hindrance(frame: Measured) -> MessageId | None:
-    """What keeps this frame from being of use, as advice."""
+    """Advice about what makes this frame unusable, or None."""
     if frame.faces == 0 or frame.face is None:
         return "no-face"
     if frame.faces > 1:

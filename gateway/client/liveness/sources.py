@@ -23,24 +23,24 @@ from gateway.vision.images import MAX_PIXELS, decode_image
 
 CAMERA = "camera:"
 SHORTEST_MS = 33
-"""Frames that follow faster are left out: 30 a second are enough."""
+"""Least time between two frames. Closer ones are left out: 30 a second are enough."""
 SEQUENCE_RATE = 25.0
-"""Frames a second of an image sequence, unless told otherwise."""
+"""Default rate of an image sequence, in frames a second."""
 MAX_SECONDS = 120
-"""A recording is read no further."""
+"""Only so much of a recording is read."""
 _RATES = (1.0, 240.0)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture and when it was taken, in milliseconds after any fixed moment."""
+    """One picture and when it was taken, in milliseconds after its source began."""
 
     image: BgrImage = field(repr=False)
     at_ms: int
 
 
 class FrameSource(Protocol):
-    """Frames in order of time. Each ``frames`` call starts anew where the source can."""
+    """Frames in order of time. Each call of ``frames`` starts anew if the source can."""
 
     live: bool
     """Whether another attempt shows something new."""
@@ -52,7 +52,8 @@ def open_source(live: str, rate: float = SEQUENCE_RATE) -> FrameSource | bytes:
     """What ``--live`` names: a source of frames, or the bytes of one photograph.
 
     Raises:
-        UnreadableImage: no camera of that number, or a pattern that names no file.
+        UnreadableImage: a malformed camera name, an image sequence without files, or a rate outside
+            1 to 240.
         OSError: no such file.
     """
     if live.startswith(CAMERA):
@@ -79,7 +80,7 @@ def _is_video(head: bytes) -> bool:
 
 @dataclass
 class Paced:
-    """Holds back frames that come before their time."""
+    """Plays frames at their own pace: a frame that comes too early is held back."""
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -148,7 +149,7 @@ class ImageSequence:
 
 
 class Camera:
-    """A camera of this machine; times are those at which frames arrive."""
+    """A camera of this machine. A frame's time is that of its arrival."""
 
     live = True
 
@@ -158,7 +159,7 @@ class Camera:
         self._number = int(number)
 
     def frames(self) -> Iterator[Frame]:
-        """Raises ``UnreadableImage`` where the camera cannot be opened."""
+        """Raises ``UnreadableImage`` if the camera cannot be opened."""
         camera = _capture(self._number)
         try:
             begun, last = time.monotonic(), -SHORTEST_MS
@@ -183,7 +184,7 @@ def _capture(source: str | int) -> Any:
 
 
 def _rate(video: Any) -> float:
-    """Frames a second as the file states them; 25 where that cannot be."""
+    """Frames a second as the file states them; 25 if it states an impossible rate."""
     import cv2  # noqa: PLC0415
 
     low, high = _RATES

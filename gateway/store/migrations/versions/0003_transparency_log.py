@@ -1,4 +1,4 @@
-"""The transparency log. What was recorded before it existed becomes its first entries."""
+"""The transparency log. Records and actions from before become its first entries."""
 
 import hashlib
 
