@@ -1,14 +1,14 @@
-"""The laboratory: what tries, measures and shows the product, and serves nobody.
+"""The laboratory: it attacks, measures and demonstrates the product, and serves nobody.
 
 deployment  all servers of a deployment as processes on one machine (``sealmatch up``)
 attack      the attackers of the threat model, against such a deployment
-leaks       looking for what must not be there, in files, databases and memory
+leaks       search for secrets that must not be there, in files, databases and memory
 evaluation  measurements against labelled recordings
 bench       CPU and bytes of a verification, an audit, the log, a video frame
 demo        watch a registration
-intervals   exact confidence intervals, for all who count
+intervals   exact confidence intervals of counts
 
-Nothing that serves imports this package: ``gateway.main`` knows its commands by name, and an
-installation without it says so. Here alone, ``bench`` and ``attack`` run the key authority's code
-(``keys``) in a process of this side.
+Nothing that serves imports this package. ``gateway.main`` knows its commands by name, and says so
+if they are not installed. Only ``bench`` and ``attack`` run the key authority's code (``keys``) in
+a process of their own.
 """

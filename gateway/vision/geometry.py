@@ -1,7 +1,7 @@
-"""Boxes, faces and images as values that detection, landmarks, alignment and liveness share.
+"""Boxes, faces and images, the values that detection, landmarks, alignment and liveness share.
 
-Coordinates are pixels of the decoded image, x to the right and y down, origin at the top left
-corner. A face's position is a fact about a person in a room, so ``repr`` shows none of it.
+Coordinates are pixels of the decoded image, x to the right and y down, with the origin at the top
+left corner. A face's position is personal data, so ``repr`` shows none of it.
 """
 
 from dataclasses import dataclass, field
@@ -48,8 +48,10 @@ class Box:
 class DetectedFace:
     """One face: where it is, how sure the detector is, and its points.
 
-    ``five``: shape (5, 2), eyes (image left first), nose tip, mouth corners (image left first).
-    ``landmarks``: shape (68, 2) in the iBUG order, or None where the pack's recipe has none.
+    ``score``: the detector's, in [0, 1].
+    ``five``: shape (5, 2), float32: eyes, nose tip, mouth corners; of each pair the one on the
+    image's left comes first.
+    ``landmarks``: shape (68, 2), float32, in the iBUG order; None if the pack's recipe has none.
     """
 
     box: Box = field(repr=False)
@@ -59,7 +61,7 @@ class DetectedFace:
 
     @property
     def inter_ocular_px(self) -> float:
-        """Distance of the eye centres in pixels."""
+        """Distance between the eye centres in pixels."""
         return float(np.linalg.norm(self.five[1] - self.five[0]))
 
 
@@ -67,11 +69,11 @@ class FaceFinder(Protocol):
     """Finds every face of an image, with its five points."""
 
     def find(self, image: BgrImage) -> list[DetectedFace]:
-        """Faces in falling order of box height; empty when there is none."""
+        """Faces by box height, tallest first; empty when there is none."""
 
 
 class FaceEmbedder(Protocol):
     """Turns one face of an image into the model's raw, not yet normalised vector."""
 
     def raw_vector(self, image: BgrImage, face: DetectedFace) -> npt.NDArray[np.float32]:
-        """Shape (d,), float32."""
+        """The model's vector: shape (d,), float32, not normalised."""

@@ -1,9 +1,14 @@
 """Image bytes to a BGR array, bounded before anything is decoded.
 
-Rules: size and pixel count are checked on the header, so that a small file that claims a huge
-picture is refused before memory is reserved; a truncated file is an error rather than a picture
-whose lower half is grey; nothing touches the disk. Pillow reads the bytes: OpenCV's decoder fills
-missing parts with grey, prints to standard error, and has no bound of its own per call.
+Rules:
+
+- The length is checked first, then the pixel count in the header. So a small file that claims a
+  huge picture is refused before memory is reserved.
+- A truncated file is an error, not a picture whose lower half is grey.
+- Nothing touches the disk.
+
+Pillow reads the bytes. OpenCV's decoder fills missing parts with grey, prints to standard error,
+and has no bound of its own per call.
 """
 
 import io
@@ -16,7 +21,7 @@ from gateway.vision.errors import UnreadableImage
 from gateway.vision.geometry import BgrImage
 
 MAX_BYTES = 20 * 1024 * 1024
-MAX_PIXELS = 50_000_000  # phones of today take 48 megapixels
+MAX_PIXELS = 50_000_000  # today's phones take 48 megapixels
 _FORMATS = ("JPEG", "PNG")
 _MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"})  # 8 bits per channel
 
@@ -24,8 +29,10 @@ _MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"})  # 8 b
 def decode_image(encoded: bytes) -> BgrImage:
     """The picture in ``encoded`` (JPEG or PNG), upright: shape (height, width, 3), uint8, BGR.
 
-    The EXIF orientation is applied; transparency is dropped. Raises UnreadableImage for anything
-    that is not complete, not of these formats, over ``MAX_BYTES`` or over ``MAX_PIXELS``.
+    The EXIF orientation is applied; transparency is dropped.
+
+    Raises UnreadableImage: incomplete, another format, more than 8 bits per channel, over
+    ``MAX_BYTES`` or over ``MAX_PIXELS``.
     """
     if not encoded:
         raise UnreadableImage("the image is empty")
@@ -33,8 +40,8 @@ def decode_image(encoded: bytes) -> BgrImage:
         raise UnreadableImage(f"the image file is larger than {MAX_BYTES} bytes")
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large pictures, which are bounded below, and of the slightly
-            # odd metadata that telephones write.
+            # Pillow warns of large pictures, which are bounded below, and of the odd metadata
+            # that telephones write.
             warnings.simplefilter("ignore")
             return _decode(encoded)
     except UnreadableImage:

@@ -1,9 +1,9 @@
 """A pack that the user supplies, through insightface's own loader ``model_zoo.get_model``.
 
-insightface tells a model's task from its shape. Only files that the manifest pins are offered to
-it, by full path, so that its rule "download what is missing" never applies. Unlike the default
-recipe, insightface opens these files itself after the hash check: keep the directory writable by
-nobody but its owner.
+insightface tells a model's task from its shape. It gets only files that the manifest pins, by full
+path, so that its rule "download what is missing" never applies. Here, unlike in the default recipe,
+insightface opens the files itself, after the hash check. So nobody but the owner may be able to
+write to the directory.
 """
 
 import logging
@@ -20,15 +20,17 @@ from gateway.vision.runtime import CPU, insightface, quiet, session_options
 
 _LOG = logging.getLogger(__name__)
 
-_DETECTION_VIEW = (640, 640)  # pixels; the size that insightface's packs are published for
-_MIN_SCORE = 0.5  # insightface's default for them
+_DETECTION_VIEW = (640, 640)  # pixels; the size for which insightface publishes its packs
+_MIN_SCORE = 0.5  # insightface's default for these packs
 
 
 def zoo_models(pack: ModelPack) -> dict[str, Any]:
     """insightface's models by task ("detection", "recognition", ...); the first of a task wins.
 
     Logs a warning that insightface's own packs are for non-commercial research, whatever a manifest
-    says. Raises ModelPackCorrupt for a file that insightface cannot load as a model.
+    says.
+
+    Raises ModelPackCorrupt for a file that insightface cannot load as a model.
     """
     models: dict[str, Any] = {}
     get_model = insightface("model_zoo").get_model
@@ -49,7 +51,10 @@ def zoo_models(pack: ModelPack) -> dict[str, Any]:
 
 
 class ZooFaceFinder:
-    """insightface's detector; it gives five points and no landmarks."""
+    """insightface's detector. It gives five points and no landmarks.
+
+    Raises ModelPackMissing if there is no detection model.
+    """
 
     def __init__(self, models: dict[str, Any]) -> None:
         if "detection" not in models:
@@ -58,7 +63,7 @@ class ZooFaceFinder:
         self._model.prepare(-1, input_size=_DETECTION_VIEW, det_thresh=_MIN_SCORE)
 
     def find(self, image: BgrImage) -> list[DetectedFace]:
-        """Every face, tallest box first."""
+        """Every face, tallest box first; possibly none."""
         boxes, points = self._model.detect(image)
         faces = [
             DetectedFace(Box(*map(float, box[:4])), float(box[4]), np.asarray(five, np.float32))
@@ -68,7 +73,10 @@ class ZooFaceFinder:
 
 
 class ZooFaceEmbedder:
-    """insightface's recognition model on the aligned face; it swaps to RGB by itself."""
+    """insightface's recognition model on the aligned face; it swaps the channels to RGB itself.
+
+    Raises ModelPackMissing if there is no recognition model.
+    """
 
     def __init__(self, models: dict[str, Any]) -> None:
         if "recognition" not in models:

@@ -1,11 +1,11 @@
-"""From a decoded image to one unit embedding (protocol section 4, step 1).
+"""From a decoded image to one unit embedding (protocol, section 4, step 1).
 
-Rule: exactly one face, or a refusal that says what to do. Choosing silently between two people
-would put somebody else's face under the customer's signature. A face counts as a rival when its box
-is at least ``RIVAL_HEIGHT`` times as tall as the tallest. In the 85 LFW photographs whose subject
-is not the tallest face, the subject was never below 0.74 of it, so each of them is refused.
+Rule: exactly one face, or a refusal that says what to do. A silent choice between two people could
+take somebody else's face for the customer's. A face counts as a rival when its box is at least
+``RIVAL_HEIGHT`` times as tall as the tallest one. In 85 LFW photographs the subject is not the
+tallest face; there the subject's box was never below 0.74 of the tallest, so all are refused.
 
-Vectors live in memory only and never enter a ``repr``.
+Vectors stay in memory and never enter a ``repr``.
 """
 
 from dataclasses import dataclass, field
@@ -30,15 +30,15 @@ UnitVector = npt.NDArray[np.float32]
 
 RIVAL_HEIGHT = 0.7  # fraction of the tallest face's box height
 MIN_FACE_HEIGHT_PX = 50.0
-"""Box height. LFW pictures shrunk until faces are 52 px tall match as before; at 40 px one genuine
-pair in a hundred more is missed, at 27 px twelve in a hundred (cosine 0.341)."""
+"""Box height. LFW pictures that are shrunk until faces are 52 px tall match as before. At 40 px one
+more genuine pair in a hundred is missed, at 27 px twelve more (cosine 0.341)."""
 
 Selection = Literal["only", "central"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceEmbedding:
-    """A unit embedding and the quality facts of the face that it came from (all in pixels)."""
+    """A unit embedding, and where and how large the face was that it came from (in pixels)."""
 
     vector: UnitVector = field(repr=False)
     box: Box = field(repr=False)
@@ -47,26 +47,32 @@ class FaceEmbedding:
 
 
 class FacePipeline:
-    """Detection, alignment and embedding with one model pack. Costs some 12 ms per face."""
+    """Detection, alignment and embedding with one model pack. Costs some 12 ms per face.
+
+    Raises ModelPackMissing or ModelPackCorrupt for a pack without the models of its recipe.
+    """
 
     def __init__(self, pack: ModelPack) -> None:
         self._dimension = pack.manifest.dimension
         self._finder, self._embedder = _parts(pack)
 
     def faces(self, image: BgrImage) -> list[DetectedFace]:
-        """Every face of the image, background included, tallest first; possibly none."""
+        """Every face of the image, background included, tallest first; possibly none.
+
+        Raises UnreadableImage for an array that is no colour image.
+        """
         _check_image(image)
         return self._finder.find(image)
 
     def embed(self, image: BgrImage, select: Selection = "only") -> FaceEmbedding:
         """The embedding of the one face of ``image``: shape (height, width, 3), uint8, BGR.
 
-        ``select="central"`` takes the face nearest to the middle whatever else is in the picture.
-        It exists for benchmarks such as LFW, whose subject is the middle face by construction;
-        a registration must use "only".
+        ``select="central"`` takes the face nearest to the middle, whatever else is in the picture.
+        It exists for benchmarks such as LFW, where the subject is always in the middle. A
+        registration must use "only".
 
-        Raises NoFaceFound, SeveralFacesFound, FaceTooSmall, and UnreadableImage for an array that
-        is no colour image.
+        Raises NoFaceFound, SeveralFacesFound, FaceTooSmall, UnreadableImage for an array that is
+        no colour image, and ModelPackCorrupt as ``embed_face``.
         """
         faces = self.faces(image)
         face = _central(faces, image) if select == "central" else only_face(faces)
@@ -75,13 +81,17 @@ class FacePipeline:
         return self.embed_face(image, face)
 
     def embed_face(self, image: BgrImage, face: DetectedFace) -> FaceEmbedding:
-        """The embedding of a face already found in ``image``, as for the frames of a video."""
+        """The embedding of a face that was already found in ``image``, e.g. a video frame.
+
+        Raises NoFaceFound if the model gives no usable vector, and ModelPackCorrupt if the vector
+        does not have the manifest's dimension.
+        """
         vector = _unit(self._embedder.raw_vector(image, face), self._dimension)
         return FaceEmbedding(vector, face.box, face.five, face.inter_ocular_px)
 
 
 def only_face(faces: list[DetectedFace]) -> DetectedFace:
-    """The one face that is meant. Raises NoFaceFound or SeveralFacesFound."""
+    """The tallest face, if it has no rival. Raises NoFaceFound or SeveralFacesFound."""
     if not faces:
         raise NoFaceFound
     tallest = max(faces, key=lambda face: face.box.height)
@@ -100,7 +110,7 @@ def _central(faces: list[DetectedFace], image: BgrImage) -> DetectedFace:
 
 
 def _parts(pack: ModelPack) -> tuple[FaceFinder, FaceEmbedder]:
-    """The recipe's finder and embedder, imported only when a pack is really used."""
+    """The recipe's finder and embedder, imported only when a pack is used."""
     if pack.manifest.recipe == INSIGHTFACE:
         from gateway.vision.insightface_zoo import (  # noqa: PLC0415 - heavy, and seldom wanted
             ZooFaceEmbedder,
@@ -122,7 +132,7 @@ def _check_image(image: BgrImage) -> None:
 
 
 def _unit(raw: npt.NDArray[np.float32], dimension: int) -> UnitVector:
-    """Normalised in float64, so that the length is 1 to float32's last place."""
+    """The vector with length 1, normalised in float64 so that float32's last place is right."""
     if raw.shape != (dimension,):
         raise ModelPackCorrupt("the embedding's dimension is not the one that the manifest states")
     wide = raw.astype(np.float64)

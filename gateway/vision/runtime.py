@@ -1,8 +1,11 @@
 """The one place that imports onnxruntime and insightface: late, quietly, single-threaded.
 
-Rules: a model reaches onnxruntime as bytes whose hash was checked, never as a path; nothing that a
-dependency prints reaches the user; no session spreads over threads, because these models are small
-and a second thread mostly waits when other work shares the cores.
+Rules:
+
+- ``session`` takes a model as bytes whose hash was checked, never as a path.
+- Nothing that a dependency prints reaches the user.
+- A session uses one thread. These models are small, and a second thread would mostly wait when
+  other work shares the cores.
 """
 
 import contextlib
@@ -21,13 +24,13 @@ CPU = ["CPUExecutionProvider"]
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Swallow what Python code prints on standard output (insightface reports its progress)."""
+    """Drop what Python code prints on standard output: insightface reports its progress there."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield
 
 
 def onnxruntime() -> Any:
-    """The onnxruntime module, with its telemetry off before its native part starts."""
+    """The onnxruntime module. Telemetry is switched off before its native part starts."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     return importlib.import_module("onnxruntime")
 
@@ -41,7 +44,7 @@ def insightface(module: str) -> Any:
 
 
 def session_options() -> Any:
-    """One thread, no spinning between operators, errors only on standard error."""
+    """One thread; only errors are printed, on standard error."""
     options = onnxruntime().SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -50,5 +53,5 @@ def session_options() -> Any:
 
 
 def session(model: bytes) -> Any:
-    """An onnxruntime CPU session over a model given as bytes."""
+    """An onnxruntime CPU session for a model given as bytes."""
     return onnxruntime().InferenceSession(model, session_options(), providers=CPU)

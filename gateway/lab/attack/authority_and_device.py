@@ -5,14 +5,15 @@ are best for reading the template out of the product
 
     (c_0, c_1, c_2) = P (omega T + t beta + rho P):
 
-- phase 0, P = (-s, 1). Then c_1 + 2 s c_2 is the phase of omega T + t beta, whose slots are omega T
-  over the integers: the whole template. What hides it is u a + t e1 in c_1, a ring-LWE sample as
-  long as a is nobody's. With an a of its own making, a = t g / f, the pair multiplies f to it.
-- phase x^-k / t modulo Q. Its square is x^-2k / t^2, and so the product is (t omega tau_k + rho_k)
-  / t^2 of Q in its first coefficient, plus little: modulo t it is rho_k, and divided by t it is
-  tau_k, a coefficient of the template's polynomial. What hides it is the pad.
+- Phase 0, P = (-s, 1). Then c_1 + 2 s c_2 is the phase of omega T + t beta, whose slots are omega T
+  over the integers: the whole template. It is hidden by u a + t e1 in c_1, which is a ring-LWE
+  sample if nobody chose a. If the authority makes a = t g / f, the pair multiplies by f, and the
+  sample becomes small and zero modulo t.
+- Phase x^-k / t modulo Q. Its square is x^-2k / t^2. So the product's first coefficient is
+  (t omega tau_k + rho_k) / t^2 of Q, plus little: modulo t it is rho_k, and divided by t it gives
+  tau_k, a coefficient of the template's polynomial. It is hidden by the pad.
 
-``rho``, beta and omega do not help here: they are against a device that is alone.
+``rho``, beta and omega do not help here: they stop a device that works alone.
 """
 
 from collections.abc import Callable
@@ -50,7 +51,7 @@ HOLDS = "runs the key authority and an enrolled device, which knows the key and 
 DEFENCES = ("pad", "rerandomisation", "uniform-a", "sealing")
 
 SESSIONS = 6
-"""Per way of attacking."""
+"""Sessions with each probe."""
 _PLACE: Final = 5
 """k: any coefficient of the template's polynomial."""
 _MODULE = "gateway.lab.attack.spying_authority"
@@ -58,7 +59,7 @@ _MODULE = "gateway.lab.attack.spying_authority"
 
 @dataclass(frozen=True)
 class Probe:
-    """What the device hands in, and how the authority reads the product."""
+    """What the device hands in, and how the authority reads the template out of the product."""
 
     what: str
     make: Callable[[Engine, Words], Ciphertext]
@@ -70,9 +71,9 @@ class Probe:
 
 
 def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
-    """Sessions with each probe, before an honest gateway and an honest issuer.
+    """Sessions with each probe, against an honest gateway and an honest issuer.
 
-    With a defence disabled what it stops.
+    With a defence disabled, only the probes that it stops.
     """
     report = AttackReport(NAME, HOLDS, disabled)
     chosen = f"{_MODULE} {TRAPDOORED}" if disabled == "uniform-a" else _MODULE
@@ -92,7 +93,7 @@ def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
                 subject = Subject.of("passport", f"AD{index}{number:06}")
                 issued = _issue(counter, disabled, opened, portrait, subject)
                 made = probe.make(engine, _secret(engine, opened, seen))
-                # The session goes on as any other, to a mismatch.
+                # The session goes on like any other, and ends in a mismatch.
                 expect(counter.submit(opened, issued, made.encoded), "NO_MATCH")
                 right.append(probe.read(engine, take_view(seen), _slots(portrait)))
             whole = sum(count == probe.whole for count in right)
@@ -141,18 +142,18 @@ def zero_phase(_: Engine, secret: Words) -> Ciphertext:
 
 
 def part_of_the_modulus(engine: Engine, secret: Words) -> Ciphertext:
-    """P_0 + P_1 s = x^-k / t: -x^(N-k), divided by t modulo Q."""
+    """P_0 + P_1 s = x^-k / t. In the ring x^-k is -x^(N-k), here divided by t modulo Q."""
     return _with_phase(divided(monomial(engine, -1, N - _PLACE), T), secret)
 
 
 def template_values_read(engine: Engine, view: View, slots: Slots) -> int:
-    """Slots of the template that come out right."""
+    """How many slots of the template come out right."""
     wanted = phases.divided_slots(slots, 1)
     return max(int((values == wanted).sum()) for values in readings(engine, view))
 
 
 def readings(engine: Engine, view: View) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The second polynomial as slots over omega: as it is, and through the trapdoor of an a."""
+    """Slots of the second polynomial, over omega: read as they are, and through a trapdoor of a."""
     factor, door = factor_phase(view), trapdoor(view.seed)
     plain = phases.slots_of(engine, phases.coefficients(engine, factor))
     opened = np.stack(
@@ -167,7 +168,10 @@ def readings(engine: Engine, view: View) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def factor_phase(view: View) -> Words:
-    """c_1 + 2 s c_2: of omega T + t beta, where the probe is (-s, 1). NTT form, modulo Q'."""
+    """c_1 + 2 s c_2: the phase of omega T + t beta if the probe is (-s, 1).
+
+    NTT form modulo Q', shape (2, 8192).
+    """
     phase: Words = view.product.tail.words[0].copy()
     for i, prime in enumerate(SENT_PRIMES):
         c1, c2 = view.product.tail.words[:, i]
@@ -177,7 +181,7 @@ def factor_phase(view: View) -> Words:
 
 
 def template_coefficient_read(engine: Engine, view: View, slots: Slots) -> int:
-    """Whether coefficient k of the template's polynomial comes out right."""
+    """1 if coefficient k of the template's polynomial comes out right, else 0."""
     number = (rest(view)[0] + view.product.head[0]) % SENT_MODULUS
     square = T * T
     # number / Q' is -n / Q / t^2 modulo 1, where n = t omega tau_k + rho_k
@@ -214,7 +218,7 @@ def _with_phase(phase: Words, secret: Words) -> Ciphertext:
 
 
 def _secret(engine: Engine, opened: Opened, seen: Path) -> Words:
-    """s modulo all data primes: the authority keeps it modulo two, and it is ternary."""
+    """s modulo all three data primes. The authority keeps it modulo two, but it is ternary."""
     kept = secret_of(seen, opened.key.grant.message.key_id)
     small = phases.coefficients(engine, kept).astype(np.int64)
     words: Words = engine.transformed(np.stack([ring.residues(small)] * 2))[0].copy()

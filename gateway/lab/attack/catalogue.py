@@ -44,7 +44,7 @@ DEFENCES: Final = {
 
 @dataclass(frozen=True)
 class Attacker:
-    """One attacker, and the defences that stop it."""
+    """One attacker: what it holds, and the defences that stop it."""
 
     name: str
     holds: str
@@ -74,5 +74,5 @@ ATTACKERS: Final = {
 
 
 def attackers_stopped_by(defence: str) -> list[str]:
-    """Names of the attackers that succeed without a defence."""
+    """Names of the attackers that succeed without this defence."""
     return [name for name, one in ATTACKERS.items() if defence in one.defences]

@@ -1,8 +1,8 @@
 """``sealmatch attack``: play the attackers of the threat model against a live local deployment.
 
-Every attacker is let loose on real servers, started here and stopped again. With all defences on
-it recovers nothing; with the defence disabled that stops it, in this command's own throw-away
-processes, it succeeds. Exit status: 0 when that is what happened, 1 when not, 2 usage.
+Every attacker runs against real servers, which this command starts and stops. With all defences on
+it recovers nothing. With the defence disabled that stops it, it succeeds; only throw-away processes
+of this command can lack a defence. Exit status: 0 if this is what happened, 1 if not, 2 usage.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the attacks; 0 when each came out as it must."""
+    """Run the attacks; 0 if each had the expected result."""
     if options.list:
         _list()
         return 0
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def attack(site: Site, name: str, disabled: str | None, *, quiet: bool) -> AttackReport:
-    """Let one attacker loose and show what it got."""
+    """Run one attacker and show what it recovered."""
 
     def tell(text: str) -> None:
         if not quiet:

@@ -1,8 +1,8 @@
-"""A gateway in the attacker's hands: the gateway's keys, and any message to the authority.
+"""A gateway in the attacker's hands: it has the gateway's keys and sends the authority any message.
 
 It asks one question per session: whether a value of its own choosing lies in an interval of its own
 choosing. The value is the product of any probe with the template, without what an honest gateway
-adds; the interval is moved by what it adds to m.
+adds. The interval moves with what it adds to m.
 """
 
 import secrets
@@ -57,13 +57,13 @@ Values = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Taken:
-    """A session that an honest counter took part in, opened by the gateway."""
+    """A session with an honest counter. The gateway has opened what was sealed to it."""
 
     key: VerifiedSessionKey
     template: Ciphertext
     probe: Ciphertext
     dealing: Dealing
-    """Its own."""
+    """The gateway's."""
     sealed_dealing: bytes = field(repr=False)
     """The authority's."""
     template_assertion: bytes = field(repr=False)
@@ -71,24 +71,24 @@ class Taken:
     consent: ConsentRecord
 
     def but(self, **changes: bytes) -> "Taken":
-        """The same session, with parts of another."""
+        """The same session, with some parts replaced."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A product that the authority has answered."""
+    """A product, and the authority's answer to it."""
 
     taken: Taken
     policy: MatchPolicy
     masked: PerLane = field(repr=False)
     """m' of each lane."""
     offsets: PerLane = field(repr=False)
-    """What the gateway itself put on it."""
+    """What the gateway itself added to each value."""
 
 
 class OpenStream(SeedStream):
-    """Nothing that hides or checks anything: C = P (T + P), whose squares are known."""
+    """Draws nothing that hides or checks: C = P (T + P), and the gateway knows P's squares."""
 
     def residues(self, label: str, count: int) -> NDArray[np.uint64]:
         return np.ones_like(super().residues(label, count))
@@ -103,7 +103,7 @@ class OpenStream(SeedStream):
 
 
 def policy_of(*lanes: LanePolicy, name: str = "of-my-own") -> MatchPolicy:
-    """A policy with these lanes; one serves both."""
+    """A policy with these lanes; a single one serves for both."""
     return MatchPolicy(
         policy_id=name,
         assurance="unsigned-default",
@@ -122,7 +122,7 @@ class CrookedGateway:
     """Speaks to the real authority in the gateway's name."""
 
     def __init__(self, ground: Ground, counter: Counter, *, url: str | None = None) -> None:
-        """``url``: reach the authority there, for an attacker on the wire."""
+        """``url``: requests to the authority pass through it, for an attacker on the wire."""
         self.signing, self._sealing = ground.gateway_keys()
         self._counter = counter
         self._authority = counter.trust.authorities[0]
@@ -147,7 +147,7 @@ class CrookedGateway:
         live: Face,
         issuer: TemplateIssuer | None = None,
     ) -> Taken:
-        """A session in which counter and issuer are honest, or the given issuer is not."""
+        """A session with an honest counter, and with its honest issuer or the given one."""
         counter, nonce = self._counter, new_nonce()
         request = SessionKeyRequest(
             profile=PROFILE,
@@ -180,10 +180,10 @@ class CrookedGateway:
         )
 
     def encrypt(self, taken: Taken, values: Values) -> Ciphertext:
-        """A probe of the gateway's own: the session's public key is known to it."""
+        """A probe of the gateway's own: it knows the session's public key."""
         return self._counter.encrypt(taken.key, values)
 
-    # The three messages, each of which raises ``Refused``
+    # The three messages; each raises ``Refused``
 
     def attempt(self, taken: Taken, policy: MatchPolicy) -> AttemptAnswer:
         """Have the attempt counted."""
@@ -210,7 +210,7 @@ class CrookedGateway:
 
         Args:
             squares: the sum of each lane's squared values.
-            omega: what the authority divides by; the product is multiplied by nothing.
+            omega: what the authority divides by. The product is not multiplied by it.
         """
         stream = OpenStream(secrets.token_bytes(SEED_BYTES), secrets.token_bytes(32))
         scored = padded_score(default_engine(), taken.key.public_key, probe, taken.template, stream)
@@ -230,10 +230,11 @@ class CrookedGateway:
     def decision(
         self, asked: Asked, added: PerLane = (0, 0), flipped: PerLane = (0, 0)
     ) -> Signed[Decision]:
-        """Let the authority decide whether the values, with something added, are accepted.
+        """Let the authority decide whether the values are accepted.
 
         Args:
-            flipped: 1 in the lanes whose share is turned round.
+            added: what to add to each lane's value.
+            flipped: 1 in the lanes whose share is inverted.
         """
         lanes = asked.taken.dealing.lanes
         first, second = (
@@ -245,7 +246,7 @@ class CrookedGateway:
         return self.decided(asked, (first, second), flipped)
 
     def decided(self, asked: Asked, values: PerLane, flipped: PerLane = (0, 0)) -> Signed[Decision]:
-        """The same for any m."""
+        """As ``decision``, for any m. An audit that is demanded counts as a refusal."""
         bits = (
             share(GATEWAY, lane, rule, m) ^ flip
             for lane, rule, m, flip in zip(
@@ -274,19 +275,19 @@ class CrookedGateway:
         return self.product(taken, policy, probe, squares)
 
     def answer(self, taken: Taken, policy: MatchPolicy = HONEST) -> bool:
-        """Whether the probe is accepted, as an honest gateway would ask. Raises ``Refused``."""
+        """Whether the probe is accepted, asked as an honest gateway asks. Raises ``Refused``."""
         return matches(self.decision(self.ask(taken, policy, taken.probe)))
 
     def first_lane(self, taken: Taken) -> Ciphertext:
-        """The probe with nothing in the second lane, whose value is known then."""
+        """The probe with zeros in the second lane, whose value is then known."""
         return _times(taken.probe, 1, 0)
 
     def second_lane(self, taken: Taken) -> Ciphertext:
-        """The probe with nothing in the first lane."""
+        """The probe with zeros in the first lane."""
         return _times(taken.probe, 0, 1)
 
     def begins_at(self, asked: Asked, value: int) -> bool:
-        """Whether the first lane's value lies in [value, value + 4096); the second has none.
+        """Whether the first lane's value lies in [value, value + 4096); the second lane's is 0.
 
         Raises ``Refused``.
         """
@@ -299,7 +300,7 @@ class CrookedGateway:
         return self.begins_at(self.ask(taken, OWN, self.encrypt(taken, unit), (1, 0)), 1)
 
     def signing_as(self, party: str) -> SigningKey:
-        """A key of the gateway's own under another's name."""
+        """The gateway's own key under another party's name."""
         return SigningKey(party, self.signing.private)
 
 

@@ -1,9 +1,9 @@
 """The key authority is curious: it follows the protocol and computes what it can from its view.
 
 It has the secret key of every session, the padded product and omega, its own dealing, both values
-and the gateway's shares. What it wants is a score, which tells more about two faces than a bit
-does. Each attack supposes that one of the numbers in the score's way is not there: the gateway's
-half of r, the pads, or what the probe's own mask adds to a lane (protocol, sections 6 and 7).
+and the gateway's shares. It wants a score, which tells more about two faces than a bit does. Each
+attack assumes that one of the numbers that hide the score is missing: the gateway's half of r, the
+pads, or what rho adds to a lane (protocol, sections 6 and 7).
 """
 
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ Guess = Callable[[View], Iterator[PerLane]]
 
 
 def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
-    """Registrations of people at various cosines; after each, every attack."""
+    """Register people at various cosines, and after each try every attack."""
     report = AttackReport(NAME, HOLDS, disabled)
     ground = site.ground(authority="gateway.lab.attack.spying_authority")
     seen = ground.directories.root / SEEN_BY_THE_AUTHORITY
@@ -65,17 +65,20 @@ def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
 
 
 def public_value(view: View) -> Iterator[PerLane]:
-    """m is the score plus both halves of r; one of them it has."""
+    """m is the score plus both halves of r, of which the authority has one."""
     yield _without_own_half(view, view.values)
 
 
 def own_value(view: View) -> Iterator[PerLane]:
-    """m' is the score plus its own half, if nothing was added to the product."""
+    """m' is the score plus the authority's half of r, if nothing was added to the product."""
     yield _without_own_half(view, view.masked)
 
 
 def decrypted(view: View) -> Iterator[PerLane]:
-    """The two numbers without their pads, if what came for them were the pads alone, or nothing."""
+    """Decrypt as if the two numbers had no pad: add them, leave them out, or take them off.
+
+    Each result is tried as it is and divided by omega.
+    """
     numbers = rest(view)
     heads = view.product.head
     inverse = pow(view.omega, -1, T)
@@ -87,7 +90,7 @@ def decrypted(view: View) -> Iterator[PerLane]:
 
 
 def difference(view: View) -> Iterator[PerLane]:
-    """m - m' and m' - m: what the gateway changed, if its half of r and its pads were the same."""
+    """m - m' and m' - m: what the gateway added, its half of r less pads and rho."""
     for sign in (1, -1):
         first, second = (
             sign * (m - own) % T for m, own in zip(view.values, view.masked, strict=True)
@@ -96,7 +99,7 @@ def difference(view: View) -> Iterator[PerLane]:
 
 
 def rest(view: View) -> ring.LaneNumbers:
-    """The two numbers of c1 s + c2 s^2, which it can compute itself."""
+    """The two numbers of c1 s + c2 s^2, which the authority can compute."""
     phase = view.product.tail.words[0].copy()
     for i, prime in enumerate(SENT_PRIMES):
         c1, c2 = view.product.tail.words[:, i]

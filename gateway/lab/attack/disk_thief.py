@@ -1,10 +1,10 @@
 """A thief carries away what both servers have on their disks, after people were registered.
 
-Looked for: document numbers, faces, ciphertexts and the servers' keys, with the product's own leak
-search, in every place that the servers can write and in their memory (``thief_search``); then
-values against which a guessed number can be tested. The thief knows how handles and commitments are
-made, and has a list of guesses with the right numbers in it. Without the pepper (and with the site
-salt of the counter) the numbers come out one after the other.
+The thief looks for document numbers, faces, ciphertexts, dealings and the servers' keys, with the
+product's own leak search, in every place that the servers can write and in their memory
+(``thief_search``). Then it looks for values against which a guessed number can be tested. It knows
+how handles and commitments are made, and its list of guesses contains the right numbers. If the
+pepper is known, and the counter's site salt, it finds the numbers one after the other.
 """
 
 import secrets
@@ -101,7 +101,7 @@ def _enumerate(
     """Test every number of the series against every 32 bytes in the stored tables."""
     kept = {value[i : i + 32] for value in stored_values(loot) for i in range(len(value) - 31)}
     stolen = [data for data in _contents(loot) if len(data) == _KEY_BYTES]
-    # Without the pepper the thief knows what to compute; else all that was found is tried as a key.
+    # With a known pepper the thief knows what to compute; else it tries all it found as a key.
     tests = _tests(salts or [bytes(_KEY_BYTES), *stolen], [OPEN_PEPPER, *([] if salts else stolen)])
     right = {person.number for person in people}
     guesses = [f"{series}{i:05}" for i in range(GUESSES)]
@@ -116,7 +116,7 @@ def _enumerate(
 
 
 def stored_values(loot: Path) -> Iterator[bytes]:
-    """Every value of every table that either server keeps."""
+    """Every binary value in every table that either server keeps."""
     for path in loot.rglob("*.sqlite3"):
         with closing(sqlite3.connect(path)) as database:
             names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -129,7 +129,7 @@ Test = Callable[[Subject], Iterator[bytes]]
 
 
 def _tests(salts: list[bytes], peppers: list[bytes]) -> dict[str, Test]:
-    """What a stored value may be of a number, as far as the thief can compute it."""
+    """Ways to compute, from a number, what may be stored of it; by what each is called."""
     makers = [handles_with(pepper, GATEWAY) for pepper in peppers]
 
     def plain(subject: Subject) -> Iterator[bytes]:

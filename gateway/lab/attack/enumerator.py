@@ -1,8 +1,9 @@
-"""Somebody who collected receipts and the gateway's records guesses the numbers in them.
+"""Somebody who collected receipts guesses the numbers in them.
 
-Document numbers and orders are few enough to try them all; a plain salted hash whose salt stands
-beside it protects nobody (protocol, section 11). Receipts hold commitments whose random salts, the
-openings, go to the subscriber apart from the receipt; records hold keyed handles.
+Document numbers and orders are few enough to try them all, so a salted hash with its salt beside it
+protects nobody (protocol, section 11). Receipts hold commitments. Their random salts, the openings,
+go to the subscriber apart from the receipt. (Records hold keyed handles; ``disk_thief`` tries
+those.)
 """
 
 import time
@@ -68,7 +69,7 @@ def _statement(answer: Answer) -> Statement:
 
 
 def _salts(answer: Answer, *, leaked: bool) -> list[bytes]:
-    """What might open a commitment: the leaked opening, else what the receipt has to offer."""
+    """Candidates for a salt: those of the leaked opening, otherwise values that a receipt holds."""
     if leaked and answer.opening is not None:
         return [answer.opening.subject_salt, answer.opening.activation_salt]
     if answer.opening is None:

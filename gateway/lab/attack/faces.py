@@ -1,4 +1,4 @@
-"""Unit embeddings of people who do not exist: the same label, the same face, in every run."""
+"""Unit embeddings of people who do not exist. A label gives the same face in every run."""
 
 import hashlib
 import math
@@ -15,14 +15,14 @@ Face = NDArray[np.floating]
 
 
 def face(label: str) -> Face:
-    """Somebody's face."""
+    """The face with this label."""
     stream = SeedStream(hashlib.sha256(label.encode()).digest(), bytes(32))
     values = stream.centred_binomial("face", DIMENSION).astype(np.float64)
     return values / np.linalg.norm(values)
 
 
 def another_picture(of: Face, cosine: float, label: str) -> Face:
-    """A face at this cosine to another."""
+    """A face at this cosine to ``of``: shape (512,), length 1."""
     rest = face(label)
     rest -= (of @ rest) * of
     rest /= np.linalg.norm(rest)
@@ -30,5 +30,5 @@ def another_picture(of: Face, cosine: float, label: str) -> Face:
 
 
 def score(probe: Face, template: Face) -> int:
-    """v of an honest pair: what nobody but its owner should ever learn."""
+    """v of an honest pair: the score that no attacker should learn."""
     return int(probe_signs(probe) @ template_values(template))

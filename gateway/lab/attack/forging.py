@@ -1,12 +1,12 @@
 """Probes that no honest client makes: any ring element as a phase (protocol, sections 5 and 13).
 
-What counts of a ciphertext is its phase, P_0 + P_1 s modulo Q. Whoever has the public key can make
-one with any phase that they like, plus noise; with P_1 = t the noise is t s alone, the least there
-is. Each function below makes a phase that once broke a version of the protocol, or that the proof
-of well-formedness must exclude, or that solves an equation which a weaker test would pass.
+Only the phase of a ciphertext counts, P_0 + P_1 s modulo Q. Whoever has the public key can make a
+ciphertext with any phase, plus noise. With P_1 = t the noise is t s alone, the least possible. Each
+function below makes a phase that once broke a version of the protocol, that the proof of
+well-formedness must exclude, or that solves an equation which a weaker test would accept.
 
-Phases are residues in NTT form, shape (3, 8192): there a constant is the same word everywhere, and
-products and quotients are pointwise.
+Phases are residues in NTT form, shape (3, 8192). In this form a constant is the same word in every
+place, and products and quotients are taken place by place.
 """
 
 import math
@@ -42,8 +42,8 @@ def probe_with(engine: Engine, key: SessionKey, phase: Words, noise: Noise) -> C
 
     Args:
         key: a session's public key, all that a device needs.
-        noise: "full": on top of SEAL's encryption of zero, which looks like any other probe;
-            "least": of t s alone, for which no key is needed.
+        noise: "full": that of SEAL's encryption of zero, so it looks like any other probe;
+            "least": t s alone, for which no key is needed.
     """
     if noise == "full":
         words = engine.encrypt(key.words, np.zeros(N, dtype=np.uint64)).copy()
@@ -57,12 +57,12 @@ def probe_with(engine: Engine, key: SessionKey, phase: Words, noise: Noise) -> C
 
 
 def slots(engine: Engine, values: Values) -> Words:
-    """The polynomial of these slots, coefficients below t/2: what an honest phase is near."""
+    """The polynomial with these slots, coefficients below t/2. An honest phase lies near it."""
     return polynomial_of(engine, lane_slots(values[:LANE], values[LANE:]))
 
 
 def constant(*values: int) -> Words:
-    """One number, or one for each prime."""
+    """A constant phase: one number, or one for each prime."""
     each = values * len(DATA_PRIMES) if len(values) == 1 else values
     return np.stack(
         [np.full(N, v % p, dtype=np.uint64) for v, p in zip(each, DATA_PRIMES, strict=True)]
@@ -96,33 +96,34 @@ def divided(phase: Words, divisor: int) -> Words:
 
 
 def square_root(engine: Engine, signs: Values, scale: int) -> Words:
-    """scale times the signs modulo t, and yet its square modulo Q is 1 modulo t, and small.
+    """``scale`` times the signs modulo t, but the square modulo Q is small, and 1 modulo t.
 
     phi = poly(scale * signs) + c with c near sqrt((scale^2 - 1) Q) and divisible by t: c^2 loses
-    (scale^2 - 1) Q, which is scale^2 - 1 modulo t. The product's rho sees signs, the template sees
-    ``scale`` times as much (section 13.4).
+    (scale^2 - 1) Q, which is scale^2 - 1 modulo t. So rho finds signs, but the template is
+    multiplied by ``scale`` times as much (protocol, section 13.4).
     """
     root = math.isqrt((scale * scale - 1) * Q)
     return added(slots(engine, scale * signs), constant(root - root % T))
 
 
 def inflated(engine: Engine, signs: Values, spread: float) -> Words:
-    """Honest signs, and so much noise that the flood takes the product over ``spread`` times Q.
+    """Honest signs, with so much noise that the flood spreads the product over ``spread`` Q.
 
-    Every wrap of coefficient 0 adds 4096 to both lanes before they are divided (section 13.5).
+    Every wrap of coefficient 0 adds 4096 to both lanes, before they are divided by omega (protocol,
+    section 13.5).
     """
     coefficient = int(spread * Q / 2) // (T * T << FLOOD_BITS)
     return added(slots(engine, signs), monomial(engine, T * coefficient, 5))
 
 
 def inflated_square(engine: Engine, signs: Values, spread: float) -> Words:
-    """The same by rho: the square of the noise, times rho, spreads over ``spread`` times Q."""
+    """The same with rho: the square of the noise, times rho, spreads over ``spread`` Q."""
     coefficient = math.isqrt(int(spread * Q) // T**3)
     return added(slots(engine, signs), monomial(engine, T * coefficient, 5))
 
 
 def fraction(engine: Engine, signs: Values, scale: int, denominator: int) -> Words:
-    """nu / n: slots of ``scale`` times the signs modulo t, but a phase of nearly n-th parts of Q.
+    """nu / n: ``scale`` times the signs modulo t, but a phase near multiples of Q / n.
 
     With denominator t there are no slots: the phase is (scale * signs) / t.
     """
@@ -190,7 +191,7 @@ def small_square(bound: int, k: int) -> tuple[int, int, int]:
 
 
 def root_modulo(value: int, prime: int) -> int | None:
-    """A square root modulo an odd prime (Cipolla), or None."""
+    """A square root modulo an odd prime by Cipolla's algorithm; None if there is none."""
     value %= prime
     if value == 0:
         return 0
@@ -221,7 +222,7 @@ MIXES: Final = ((1, 1, -1), (1, -1, 1), (-1, 1, 1), (1, 0, 0), (0, 1, 1), (1, 1,
 
 
 def families() -> dict[str, Family]:
-    """Phases that are no honest client's, by name; each takes the signs that it is to carry."""
+    """Phases that no honest client makes, by name. Each is given the signs that it carries."""
     found: dict[str, Family] = {}
     for s in SCALES:
         found[f"square root, scale {s}"] = partial(square_root, scale=s)

@@ -1,8 +1,8 @@
 """Somebody signs templates without being an enrolled issuer.
 
-The aim: a receipt that says that the holder of a document was there, with a portrait of the
-impostor's own in the place of the document's. Tried through the gateway, and with the gateway's
-help at the authority, which keeps a trust list of its own for that reason.
+The impostor wants a receipt which says that the holder of a document was there, with its own
+portrait in place of the document's. It tries through the gateway and, with the gateway's help, at
+the authority. This is why the authority keeps a trust list of its own.
 """
 
 import secrets
@@ -25,7 +25,7 @@ TRIES = 3
 
 
 def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
-    """A key of its own, a name of its own, a genuine template of another session."""
+    """Try a key of its own, a name of its own, and a genuine template of another session."""
     report = AttackReport(NAME, HOLDS, disabled)
     ground = site.ground(disabled)
     with Counter(ground) as counter, CrookedGateway(ground, counter) as gateway:
@@ -79,7 +79,7 @@ def _own_name(counter: Counter) -> bool:
 
 
 def _other_session(counter: Counter) -> Answer:
-    """An enrolled issuer's own template, but made for an earlier session."""
+    """A template that an enrolled issuer signed, but for an earlier session."""
     portrait = face("somebody")
     earlier, opened = counter.open(), counter.open()
     issued = counter.issue(earlier, portrait, _victim())

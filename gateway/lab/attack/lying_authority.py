@@ -4,14 +4,14 @@
 the real service with other keepers of session keys.
 
 turn        signs the opposite of one decision in three
-ask         answers other values m' than the right ones, in both lanes
-ask-aside   in the first lane only, so that it knows the second one's true bit
+ask         answers wrong values m', in both lanes
+ask-aside   answers a wrong m' in the first lane only, and still gets the second lane's true bit
 
-How asking works. The gateway makes m = v + r + d of whatever m' + d it is given, and its shares are
-about that: the authority learns whether v + d lies in the policy's interval. So it moves the
-interval to where it likes, and gets one bit per lane about it and no more: m is uniform by the
-gateway's half of r, and the shares follow from m, its own key and this bit. The price: that lane's
-true bit is not in the answer any more, and has to be guessed.
+How asking works: given m' + d, the gateway makes m = v + r + d, and its shares are about that. So
+the authority learns whether v + d lies in the policy's interval: it moves the interval where it
+likes. It gets one bit per lane and no more, because m is uniform by the gateway's half of r, and
+the shares follow from m, the authority's own key and this bit. The price: the answer no longer
+contains that lane's true bit, so the authority has to guess it.
 """
 
 import importlib
@@ -37,12 +37,12 @@ RULES: Final = (LanePolicy.for_cosine("0.419"), LanePolicy.for_cosine("0.341"))
 """The policy is public."""
 
 SCORES: Final = np.arange(-1_300, 6_500, dtype=np.int64)
-"""What a score can be, of cosines from -0.2 to 0.99."""
+"""All scores that are possible, for cosines from -0.2 to 0.99."""
 
 TURN, ASK, ASK_ASIDE = "turn", "ask", "ask-aside"
 _STEP: Final = 1_500
 MOVED: Final[dict[str, PerLane]] = {TURN: (0, 0), ASK: (-_STEP, -_STEP), ASK_ASIDE: (-_STEP, 0)}
-"""d of each lane: of the scores that are accepted and those that are not, both are split."""
+"""d of each lane. It splits the accepted scores in two, and the others as well."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Learnt:
     bits: tuple[bool, bool]
 
     def candidates(self, lane: int) -> NDArray[np.int64]:
-        """The scores of a lane that fit."""
+        """The scores that fit what was learnt of a lane."""
         rule, moved = RULES[lane], SCORES + self.moved[lane]
         fits = (moved >= rule.lo) & (moved <= rule.hi)
         found: NDArray[np.int64] = SCORES[fits == self.bits[lane]]
@@ -66,7 +66,7 @@ class Learnt:
 
 
 class TurningWorkers(SpyingWorkers):
-    """Answers the opposite, once in three decisions, which one nobody can foresee."""
+    """Signs the opposite of one decision in three. Which one is drawn at random."""
 
     _number = _turned = 0
 
@@ -94,7 +94,7 @@ class AskingWorkers(SpyingWorkers):
 
 
 def take_learnt(directory: Path, mode: str) -> Learnt:
-    """What the one session since the last call told."""
+    """What the authority learnt from the one session since the last call."""
     (path,) = directory.glob("learnt-*")
     first, second = json.loads(path.read_text())
     path.unlink()

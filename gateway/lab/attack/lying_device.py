@@ -1,12 +1,12 @@
 """An enrolled device lies: it hands in ring elements of its choice instead of an encrypted probe.
 
-It wants a match on a document whose holder is not there, whoever that is: one probe for all. It may
-hand in any two polynomials and sign them with an enrolled key. What once worked is tried here, each
-stopped by one defence (protocol, sections 5 and 13): values that are no signs, phases whose square
-is 1 and which are not, honest signs with so much noise that the product wraps. What is left to it
-without the face is the false match rate of the best sign vector, or 2^-14 an attempt.
+It wants a match on any document whose holder is not there, with one probe for all. It may hand in
+any two polynomials and sign them with an enrolled key. What once worked is tried here. One defence
+stops each (protocol, sections 5 and 13): values that are not signs, phases that are not signs but
+whose square is 1, honest signs with so much noise that the product wraps. Without the face, the
+device is left with the false match rate of the best sign vector, or 2^-14 an attempt.
 
-``tests/simulation/test_lying_device.py`` has these and many more in numbers that say something.
+``tests/simulation/test_lying_device.py`` tries these and many more, often enough to count.
 """
 
 from collections import Counter as Tally
@@ -33,19 +33,19 @@ HOLDS = "has an enrolled device's key and hands in any ring elements; has no fac
 DEFENCES = ("rho", "beta", "omega", "replay-bound")
 
 STRANGERS, SLOTS, ROOTS, NOISY, CARRIED = 4, 12, 12, 8, 3
-"""Tries; fewer than the 60 an hour that the cap per device leaves."""
+"""Tries; together fewer than the 60 an hour that the cap per device allows."""
 UNTIL_ACCEPTED = 250
-"""Tries at most where a tenth of them succeed: all fail once in 10^11."""
+"""Most tries of an attack that succeeds one time in ten: all of them fail once in 10^11."""
 _SCALE: Final = 12
 """Of the square root: twelve times a stranger's score is often in the window."""
 _SPREAD: Final = 2.0
 """Of the noise, in units of Q: the best found."""
 _ALONE: Final = 3000
-"""The only slot that counts, times a template value of 1 or 2, is in the window."""
+"""Value of the only slot that counts: times a template value of 1 or 2, it is in the window."""
 
 
 class Device:
-    """The lying device, with the counter that it stands in."""
+    """The lying device, at its counter."""
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
@@ -53,7 +53,7 @@ class Device:
         self._engine = default_engine()
 
     def begin(self, victim: Face) -> tuple[Opened, IssuedTemplate]:
-        """A session with a victim's template in it; a new document, so that no cap helps."""
+        """A session with a victim's template. Each has a new document, so that no cap stops it."""
         self._documents += 1
         subject = Subject.of("passport", f"L{self._documents:07}")
         opened = self._counter.open()
@@ -83,7 +83,10 @@ class Device:
 
 
 def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
-    """Every sort of probe, one for all victims; with a defence disabled what it stops."""
+    """Every sort of probe, one for all victims.
+
+    With a defence disabled, only the probes that it stops.
+    """
     report = AttackReport(NAME, HOLDS, disabled)
     until = UNTIL_ACCEPTED if disabled == "omega" else 0
     ground = site.ground(disabled)
@@ -121,7 +124,7 @@ def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
 
 
 def victims(count: int) -> Iterator[Face]:
-    """People of whom the device knows nothing."""
+    """People about whom the device knows nothing."""
     return (face(f"somebody {i}") for i in range(count))
 
 
@@ -131,7 +134,10 @@ def stranger(number: int) -> Values:
 
 
 def one_slot() -> Values:
-    """Zero in all slots but the second; the first is a sign, or there would be nothing for rho."""
+    """One large value in the second slot, a sign in the first, zero elsewhere, in both lanes.
+
+    Without the sign, rho would have nothing to cancel against.
+    """
     values = np.zeros(LANE, dtype=np.int64)
     values[:2] = 1, _ALONE
     return _both(values)

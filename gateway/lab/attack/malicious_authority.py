@@ -1,11 +1,11 @@
 """The key authority is malicious: it departs from the protocol, and signs what it likes.
 
-Nothing prevents it (protocol, section 9). It can sign the opposite of what came out; and it can
-answer other values than the right ones, which moves the interval of each lane to where it likes: it
-gets one bit per lane and session, of its own choosing, and no more. What it cannot do is tell a
-session that matters from one whose answer the carrier knows (``gateway.inspection.known_answers``,
-``sealmatch probe-authority``): it is caught at the rate at which it lies. One that spends a lane on
-a question of its own has lost the true decision, has to guess it, and is caught by that.
+Nothing prevents this (protocol, section 9). It can sign the opposite of the outcome. It can also
+answer wrong values, which moves each lane's interval where it likes: so it gets one bit of its own
+choosing per lane and session, and no more. But it cannot tell a session that matters from one whose
+answer the carrier knows (``gateway.inspection.known_answers``, ``sealmatch probe-authority``), so
+it is caught at the rate at which it lies. If it uses a lane for a question of its own, it loses the
+true decision, has to guess it, and is caught by wrong guesses.
 """
 
 import secrets
@@ -34,22 +34,25 @@ HOLDS = "runs the key authority, answers and signs what it likes"
 DEFENCES = ("known-answers",)
 
 SESSIONS = 24
-"""Registrations with each authority. A carrier's known answers are some of many; here all are."""
+"""Registrations with each authority. A carrier knows some answers of many; here all are known."""
 _MODULE = "gateway.lab.attack.lying_authority"
 
 
 @dataclass
 class Run:
-    """What came of the registrations with one authority."""
+    """Results of the registrations with one authority."""
 
     wrong: int = 0
-    """Outcomes that are not the known ones; each with a receipt that verifies."""
+    """Outcomes that differ from the known ones. Each still has a receipt that verifies."""
     fitting: list[float] = field(default_factory=list)
-    """Share of all scores that fits what a lane's bit told, per session and lane."""
+    """Share of all scores that fit what the bit told, for each session and lane."""
 
 
 def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
-    """An authority that turns decisions round, and two that ask their own questions."""
+    """An authority that inverts decisions, and two that ask their own questions.
+
+    With known answers disabled, one of the two.
+    """
     report = AttackReport(NAME, HOLDS, disabled)
     found = {}
     for mode in (TURN, ASK) if disabled else (TURN, ASK, ASK_ASIDE):
@@ -116,7 +119,7 @@ def _noticed(report: AttackReport, found: dict[str, Run]) -> None:
 
 
 def _unnoticed(report: AttackReport, found: dict[str, Run]) -> None:
-    """Nobody asks what is known already."""
+    """Nobody compares outcomes with known answers."""
     turned, asking = found[TURN], found[ASK]
     report.add(
         f"turn one outcome in {TURNED_EVERY}",

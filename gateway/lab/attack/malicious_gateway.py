@@ -2,10 +2,10 @@
 
 It speaks to the real key authority. Its counters are honest, so it gets sessions that device and
 issuer signed, each about a document. In each it may ask one question of its own choosing instead
-of the match ("is value 7 of the template positive?"), by any product, any omega, any m and any
-shares. One question is one bit; a template has thousands. What stops it are keys and dealings that
-answer once, halves of r that it does not have, and caps that it cannot move, because the authority
-counts (protocol, sections 6, 8 and 9).
+of the match ("is value 7 of the template positive?"), with any product, any omega, any m and any
+shares. One question is one bit; a template has thousands. It is stopped by keys and dealings that
+answer once, by halves of r that it does not have, by caps that it cannot move, because the
+authority counts, and by audits (protocol, sections 6 and 8 to 10).
 """
 
 import math
@@ -49,15 +49,15 @@ DEFENCES = ("caps", "one-answer", "halves", "audit")
 QUESTIONS = 32
 """Sessions about one document in which a question is asked."""
 GRANTED = 5
-"""Answers a day about one document that the caps leave it (protocol, sections 8 and 9)."""
+"""Answers a day about one document that the caps allow (protocol, sections 8 and 9)."""
 DICTATED = 3
 """Matches to dictate."""
 SCORE_QUESTIONS = 20
-"""Questions by which a number between -8192 and 8191 is surely found, by windows of 4096."""
+"""Questions that surely find a number between -8192 and 8191, with windows of 4096."""
 PRODUCTS = 4
 """Different products for one key, sent at once."""
 SESSIONS = 3
-"""For each thing that is tried once a session."""
+"""Sessions for each thing that is tried once per session."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Victim:
 
     @classmethod
     def of(cls, name: str) -> "Victim":
-        """A document that was never seen."""
+        """Somebody whose document was never seen before."""
         template = face(name)
         live = another_picture(template, 0.7, f"{name} live")
         number = f"M{secrets.randbelow(10**8):08}"
@@ -78,16 +78,16 @@ class Victim:
 
 
 def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
-    """Oracle, second answers, foreign parts, forged and lax decisions.
+    """Dictated outcomes, an oracle, second answers, foreign parts, forged and lax decisions.
 
-    With a defence disabled what it stops.
+    With a defence disabled, only what it stops.
     """
     report = AttackReport(NAME, HOLDS, disabled)
     if disabled in (None, "audit"):
         _dictate(site, disabled, report, tell)
     if disabled == "audit":
         return report
-    # The halves of r are the issuer's to deal; no server has that defence.
+    # The issuer deals the halves of r, so this defence is in no server.
     ground = site.ground(None if disabled == "halves" else disabled)
     dealing = undivided_dealings(GATEWAY) if disabled == "halves" else nullcontext()
     with dealing, Counter(ground) as counter, CrookedGateway(ground, counter) as gateway:
@@ -174,7 +174,7 @@ def _ask_about_template(gateway: CrookedGateway, report: AttackReport) -> None:
 
 
 def _cosine(signs: dict[int, bool], outputs: NDArray[np.float64]) -> float:
-    """How near the template a face of the signs alone comes.
+    """Cosine between the template and a face that is made from the signs alone.
 
     The first 512 outputs of the frame are one rotation, times sqrt(512).
     """
@@ -185,7 +185,7 @@ def _cosine(signs: dict[int, bool], outputs: NDArray[np.float64]) -> float:
 
 
 def _ask_again(gateway: CrookedGateway, report: AttackReport) -> None:
-    """One product, many questions: the score by bisection. And more products for one key."""
+    """Many questions about one product find the score by bisection. Then more products are sent."""
     victim = Victim.of("again")
     truth = score(victim.live, victim.template)
     taken = gateway.take(victim.subject, victim.template, victim.live)
@@ -212,7 +212,7 @@ def _ask_again(gateway: CrookedGateway, report: AttackReport) -> None:
 
 
 def _best_question(possible: NDArray[np.int64]) -> int:
-    """Where an interval begins that has nearest to half of what is possible in it."""
+    """Start of the interval that holds nearest to half of the possible values."""
     starts = possible[:: max(1, possible.size // 256)]
     ends = np.searchsorted(possible, starts + MAX_WIDTH)
     inside = ends - np.searchsorted(possible, starts)
@@ -241,7 +241,7 @@ def _more_products(gateway: CrookedGateway, report: AttackReport) -> None:
 
 
 def _at_once(gateway: CrookedGateway, victim: Victim) -> int:
-    """How many more than one of several different products are answered."""
+    """Of several different products, how many beyond the first are answered."""
     taken = gateway.take(victim.subject, victim.template, victim.live)
     gateway.attempt(taken, OWN)
 
@@ -257,7 +257,7 @@ def _at_once(gateway: CrookedGateway, victim: Victim) -> int:
 
 
 def _use_foreign_parts(gateway: CrookedGateway, counter: Counter, report: AttackReport) -> None:
-    """Assertions and dealings of another session, or that the gateway makes in others' names."""
+    """Assertions and dealings of another session, or made by the gateway in others' names."""
     victim = Victim.of("foreign")
     other = gateway.take(victim.subject, victim.template, victim.live)
     answered = {}
@@ -294,7 +294,7 @@ def _forged_submission(taken: Taken, _: Taken, __: Counter) -> Taken:
 
 
 def _own_dealing(taken: Taken, _: Taken, counter: Counter) -> Taken:
-    """One whose r it knows whole; it would read the score off m'."""
+    """A dealing whose whole r the gateway knows: it could read the score off m'."""
     authoritys = deal(secrets.token_bytes)[1]
     grant = taken.key.grant.message
     sealed = counter.pins.authority_sealing.seal(
@@ -324,7 +324,7 @@ _ALTERED: dict[str, Alter] = {
 
 
 def _swap_lanes(gateway: CrookedGateway, number: int) -> bool:
-    """m of each lane in the other's place: a score plus another lane's r."""
+    """Each lane's m in place of the other's: a score plus the other lane's r."""
     victim = Victim.of(f"swapped {number}")
     taken = gateway.take(victim.subject, victim.template, victim.live)
     asked = gateway.ask(taken, HONEST, taken.probe)
@@ -338,7 +338,7 @@ def _swap_lanes(gateway: CrookedGateway, number: int) -> bool:
 
 
 def _forge_receipts(gateway: CrookedGateway, counter: Counter, report: AttackReport) -> None:
-    """An outcome turned round, and a genuine decision under a policy that accepts everybody."""
+    """An inverted outcome, and a genuine decision under a policy that accepts everybody."""
     stranger = Victim.of("forged")
     live = face("somebody else")
     taken = gateway.take(stranger.subject, stranger.template, live)
@@ -346,7 +346,7 @@ def _forge_receipts(gateway: CrookedGateway, counter: Counter, report: AttackRep
     turned = decision.message.model_copy(update={"outcome": "MATCH"})
     forged = cose.sign(turned, gateway.signing_as(turned.authority))
     taken_again = gateway.take(stranger.subject, stranger.template, live)
-    # With a low enough threshold half of all strangers pass; what is added brings in the others.
+    # With a low enough threshold half of all strangers pass; the number added lets in the others.
     asked = gateway.ask(taken_again, OWN, gateway.first_lane(taken_again), (LANE, 0))
     lenient = gateway.decision(asked, (MAX_WIDTH // 2, 1))
     accepted = [

@@ -1,7 +1,7 @@
 """Ring elements as exact integers: what somebody who holds a secret key computes with.
 
-The product never leaves the NTT form and the two numbers of ``gateway.he.ring``. An attacker looks
-at all 8192 coefficients of what decrypts, and at the slots that they stand for.
+Our servers need only the NTT form and the two numbers of ``gateway.he.ring``. An attacker looks at
+all 8192 coefficients of a decryption, and at the slots that they encode.
 """
 
 import math
@@ -23,13 +23,13 @@ Q: Final = math.prod(DATA_PRIMES)
 
 
 def coefficients(engine: Engine, words: Words) -> Integers:
-    """Coefficients, centred modulo the primes' product, of an element of R_Q or R_Q'.
+    """Coefficients of an element of R_Q or R_Q', centred modulo the primes' product.
 
     Args:
         words: NTT form, shape (3, 8192) or (2, 8192).
     """
     primes = DATA_PRIMES[: len(words)]
-    handle = engine._load((words, words))  # SEAL's alone: nothing of it is kept
+    handle = engine._load((words, words))  # a ciphertext has two polynomials; one is read
     engine._evaluator.transform_from_ntt_inplace(handle)
     saved = layout._body(engine._saved(handle))
     size = 2 * words.size
@@ -67,7 +67,7 @@ def slots_of(engine: Engine, polynomial: Integers) -> Slots:
 
 
 def divided_slots(slots: Slots, divisor: int | Slots) -> NDArray[np.int64]:
-    """Slots over a number or other slots modulo t, centred; zero where it cannot be divided."""
+    """Slots divided by a number or by other slots modulo t, centred; zero for a divisor of 0."""
     over = np.broadcast_to(np.asarray(divisor, dtype=np.uint64), slots.shape)
     inverses = {value: pow(value, -1, T) if value else 0 for value in set(over.tolist())}
     factor = np.array([inverses[value] for value in over.tolist()], dtype=np.uint64)

@@ -1,8 +1,8 @@
 """Somebody on the wire records what passes and sends it again.
 
-Plain HTTP, as if TLS had been broken: identity must not rest on it. Recorded are the counter's
-requests to the gateway and the gateway's to the authority; an honest receipt is shown for another
-order, and an activation is claimed twice.
+The line is plain HTTP, as if TLS had been broken: identity must not rest on TLS. The attacker
+records the counter's requests to the gateway and the gateway's to the authority, and sends them
+again. It also shows an honest receipt for another order, and claims an activation twice.
 """
 
 import secrets
@@ -29,7 +29,7 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request as it passed."""
+    """One recorded request."""
 
     url: str
     headers: dict[str, str] = field(repr=False)
@@ -42,7 +42,7 @@ class Recorded:
 
 
 class Recorder(Wiretap):
-    """Forwards, and keeps whole requests."""
+    """Forwards requests, and keeps each with its headers."""
 
     def __init__(self, target: str) -> None:
         super().__init__(target)
@@ -54,7 +54,7 @@ class Recorder(Wiretap):
 
 
 def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
-    """Record honest registrations, then send everything again."""
+    """Record honest registrations, send everything again, then reuse receipt and activation."""
     report = AttackReport(NAME, HOLDS, disabled)
     ground = site.ground(disabled)
     tell("recording registrations")
@@ -117,7 +117,7 @@ def _send_again(recorded: list[Recorded]) -> Tally[str]:
 
 
 def _reuse_receipt(counter: Counter, given: tuple[Answer, Subject], report: AttackReport) -> None:
-    """The receipt for another order, and for another document."""
+    """Show the receipt for another order, and for another document."""
     answer, subject = given
     if answer.opening is None:
         raise AttackBroken("a registration has an opening")
@@ -134,7 +134,7 @@ def _reuse_receipt(counter: Counter, given: tuple[Answer, Subject], report: Atta
 
 
 def _reuse_activation(counter: Counter, report: AttackReport) -> None:
-    """The same activation commitment in a second registration."""
+    """Use the same activation commitment in a second registration."""
     salt, accepted = new_salt(), 0
     portrait = face("twice")
     live = another_picture(portrait, 0.7, "twice live")

@@ -1,4 +1,4 @@
-"""What an attacker tried, how often, and what came of it: for a person and for a program."""
+"""What an attacker tried, how often, and with what result: as text and as JSON."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,28 +9,28 @@ from gateway.wire.errors import SealmatchError
 NOTHING = "nothing"
 
 Progress = Callable[[str], None]
-"""Tells somebody who waits what is being done."""
+"""Tells the user what is being done."""
 
 
 class AttackBroken(SealmatchError):
-    """An honest step that an attack needs did not go as it must; the attack says nothing then."""
+    """An honest step that an attack needs went wrong, so the attack shows nothing."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One way of attacking."""
+    """One way of attacking, and its result."""
 
     what: str
     tries: int
     successes: int
     recovered: str
-    """What came out, in words; ``NOTHING`` where nothing did."""
+    """What was recovered, in words; ``NOTHING`` if nothing was."""
     instead: str
-    """What came of the tries that did not succeed."""
+    """How the other tries ended."""
 
     @property
     def interval(self) -> Interval:
-        """Exact 95 % confidence interval of the chance that one try succeeds."""
+        """Exact 95 % confidence interval of the probability that one try succeeds."""
         return share(self.successes, self.tries)
 
 
@@ -44,12 +44,12 @@ class AttackReport:
     seconds: float = 0.0
     attempts: list[Attempt] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    """What the attacker gets all the same, and measurements."""
+    """What the attacker gets in spite of the defences, and measurements."""
 
     def add(
         self, what: str, tries: int, successes: int, recovered: str, instead: str = "refused"
     ) -> None:
-        """Note a way of attacking and its outcome; ``recovered`` counts only with a success."""
+        """Add a way of attacking and its result. ``recovered`` counts only with a success."""
         came_out = recovered if successes else NOTHING
         failed = instead if successes < tries else ""
         self.attempts.append(Attempt(what, tries, successes, came_out, failed))

@@ -1,10 +1,11 @@
 """A key authority in the attacker's hands: it follows the protocol and keeps everything it sees.
 
-``python -m gateway.lab.attack.spying_authority DIRECTORY keys.cli serve`` runs the real service;
-only the keeper of session keys is replaced by one that leaves in DIRECTORY, where the attacker
-reads it, the secret key of every session when it is made and all that was seen of it when it is
-decided. With ``trapdoored`` before DIRECTORY the other half of each key has a trapdoor. Nothing
-here but this module and ``lying_authority`` has secret keys.
+``python -m gateway.lab.attack.spying_authority DIRECTORY keys.cli serve`` runs the real service.
+Only the keeper of session keys is replaced. The new keeper leaves files in DIRECTORY, where the
+attacker reads them: each session's secret key when it is made, and everything seen of the session
+when it is decided. With ``trapdoored`` before DIRECTORY, the uniform half of each key has a
+trapdoor. Of the attacks, only this module and ``lying_authority`` take secret keys out of the
+authority; the others read what these two leave.
 """
 
 import importlib
@@ -42,16 +43,16 @@ TRAPDOORED: Final = "trapdoored"
 
 @dataclass(frozen=True)
 class View:
-    """Everything that the authority has of one decision, beside what it signed."""
+    """Everything that the authority has of one decision, besides what it signed."""
 
     secret: Words = field(repr=False)
     """s modulo the primes of Q', NTT form, shape (2, 8192)."""
     seed: bytes = field(repr=False)
-    """Of the key's uniform half."""
+    """Seed of the key's uniform half."""
     product: PaddedProduct
     omega: int
     dealing: Dealing
-    """Its own."""
+    """The authority's own."""
     masked: PerLane
     """m' of each lane: what it answered."""
     values: PerLane
@@ -93,7 +94,7 @@ class View:
 
 @dataclass(frozen=True)
 class Answered:
-    """What is kept of a product until the decision."""
+    """What the authority keeps of a product until the decision."""
 
     secret: Words
     seed: bytes
@@ -103,7 +104,7 @@ class Answered:
 
 
 class SpyingSecret(SessionSecret):
-    """A session's key that keeps what it was used for, by the dealing that goes with it."""
+    """A session's secret key. Its keeper notes what it was used for, under the dealing's digest."""
 
     __slots__ = ("keeper", "seed")
     keeper: "SpyingWorkers"
@@ -144,23 +145,23 @@ class SpyingWorkers:
         """Nothing to stop."""
 
     def altered(self, masked: PerLane, _: Dealing) -> PerLane:
-        """What is answered in the place of the right values; here these."""
+        """The values to answer. Here the right ones; a subclass may lie."""
         return masked
 
     def decided(self, honest: bool, view: View) -> bool:
-        """What is signed in the place of the right decision; here that."""
+        """Leave the view, and return the decision to sign. Here the right one."""
         self.leave(f"view-{secrets.token_hex(8)}", view.encoded())
         return honest
 
     def leave(self, name: str, data: bytes) -> None:
-        """Put a file where the attacker looks, whole."""
+        """Put a file where the attacker looks. It appears whole."""
         path = self.directory / f".{name}"
         path.write_bytes(data)
         path.rename(self.directory / name)
 
 
 def take_view(directory: Path) -> View:
-    """The one decision that the authority has seen since the last call."""
+    """The view of the one decision since the last call."""
     (path,) = directory.glob("view-*")
     view = View.decode(path.read_bytes())
     path.unlink()
@@ -174,7 +175,7 @@ def secret_of(directory: Path, key: KeyId) -> Words:
 
 
 def handles_with(pepper: bytes, gateway: PartyId) -> HandleMaker:
-    """The authority's own way of making handles, with a pepper that the attacker supposes."""
+    """The authority's own way of making handles, with a pepper that the attacker guesses."""
     custody = Custody(SigningKey.generate("nobody"), MemoryMacKey(pepper))
 
     def handles(inner: SubjectInner) -> tuple[SubjectHandle, ...]:
@@ -198,7 +199,7 @@ def authority_secrets(environment: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def take_over(keeper: type[SpyingWorkers]) -> None:
-    """Let the service of this process use another keeper of keys."""
+    """Make this process's service use another keeper of keys."""
     service = importlib.import_module("keys.service")
     honest = service.decide
 
@@ -248,5 +249,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    # Run as a program this module has two names; the classes of the other are those in use.
+    # Run as a program, this module has two names. The service uses the classes of the other one.
     sys.exit(importlib.import_module("gateway.lab.attack.spying_authority").main(sys.argv[1:]))

@@ -1,7 +1,7 @@
 """Where a thief looks: every place that both servers can write, and their memory.
 
-The search is the product's own (``gateway.lab.leaks.search``), the one that its tests use. Looked
-for are the numbers, faces and ciphertexts of people who were registered, and the servers' keys, in
+The search is the product's own (``gateway.lab.leaks.search``), the one that its tests use. It looks
+for the numbers, faces, ciphertexts and dealings of registered people, and for the servers' keys, in
 every form in which software writes such things.
 """
 
@@ -29,7 +29,7 @@ DEALINGS, KEYS = "dealing", "key"
 _KINDS = (NUMBERS, FACES, CIPHERTEXTS, DEALINGS, KEYS)
 
 _LEAST_MEMORY = 50_000_000
-"""Bytes of a server's memory; a search that saw less saw nothing."""
+"""Bytes of a server's memory. A search that read less did not work."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Person:
 
 
 def planted(people: Iterable[Person], ground: Ground) -> dict[str, list[Canary]]:
-    """What is looked for, by what it is."""
+    """The canaries to look for, by kind."""
     found: dict[str, list[Canary]] = {kind: [] for kind in _KINDS}
     for person in people:
         for canary in person.canaries():
@@ -91,7 +91,7 @@ def look_everywhere(
     search = LeakSearch(canary for kind in wanted.values() for canary in kind)
     tell("searching both servers' files, and temporary files and shared memory")
     places = ground.directories
-    # The counter's and the operators' own files belong to others; no server writes there.
+    # The files of counter and operators are left out: no server writes there.
     files = search.directories(data_directories(ground)) + search.temporary_files(
         since, without=[places.root.parent]
     )
@@ -104,7 +104,7 @@ def look_everywhere(
     for kind, sought in wanted.items():
         forms = sum(len(canary.forms) for canary in sought)
         _note(report, f"find a {kind} in a file", forms, _of(files, kind))
-        if kind != KEYS:  # a server that runs uses its own; public ones of sessions may stay
+        if kind != KEYS:  # a running server holds its own keys; sessions' public ones may stay
             _note(report, f"find a {kind} in memory, afterwards", forms, _of(memory, kind))
     if swap_devices():
         report.remark("this machine has swap, which was not searched")

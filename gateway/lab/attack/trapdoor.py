@@ -1,9 +1,9 @@
-"""A uniform half that is not: a = t g / f with small f and g (protocol, sections 3.3 and 13).
+"""A uniform half that is not uniform: a = t g / f, f and g small (protocol, sections 3.3 and 13).
 
-It looks uniform, and keys under it decrypt. Whoever knows f multiplies it to anything that a small
-multiple of a hides: u a f = t u g is small, and zero modulo t. In the product nobody can choose a;
-here every party's a is replaced by one with a trapdoor. Both are expanded from the key's seed, so
-that no message has to change: it stands for an authority that sends an a of its own.
+It looks uniform, and keys with it decrypt. Whoever knows f multiplies by f whatever a small
+multiple of a hides: u a f = t u g is small, and zero modulo t. In the protocol nobody can choose a.
+Here every party's a is replaced by one with a trapdoor. It is expanded from the key's seed too, so
+no message has to change. This stands for an authority that sends an a of its own.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from gateway.wire.profile import DATA_PRIMES, N, T
 
 @dataclass(frozen=True)
 class Trapdoor:
-    """What its owner knows of one a."""
+    """What somebody who chose a knows about it."""
 
     f: NDArray[np.int64] = field(repr=False)
     """Ternary, 8192 coefficients."""
@@ -48,7 +48,7 @@ def trapdoor(seed: bytes) -> Trapdoor:
 
 
 def install() -> None:
-    """Let this process use a's with a trapdoor, whoever expands them."""
+    """From now on, every a that this process expands has a trapdoor."""
     honest = UniformHalf._modulo
 
     def chosen(self: UniformHalf, index: int) -> Words:
@@ -62,7 +62,7 @@ def install() -> None:
 
 @contextmanager
 def everywhere() -> Iterator[None]:
-    """The same while a block lasts, for a counter in the attacker's own process."""
+    """The same within a ``with`` block, for a counter in the attacker's own process."""
     honest = UniformHalf._modulo
     install()
     try:
@@ -72,5 +72,5 @@ def everywhere() -> Iterator[None]:
 
 
 def _inverse(words: Words, prime: int) -> Words:
-    """Raises ``ValueError`` where f is a zero divisor: in none of 2^40 draws."""
+    """Inverse of each word. Raises ``ValueError`` for a zero word: below one in 2^40 draws of f."""
     return np.array([pow(word, -1, prime) for word in words.tolist()], dtype=np.uint64)

@@ -1,10 +1,10 @@
 """Starts a server with one defence missing.
 
-``python -m gateway.lab.attack.weakened DEFENCE gateway.server.cli serve``, or ``keys.cli serve``:
-for ``sealmatch attack`` alone, in processes that it starts and stops. The server's modules are
-loaded and one function of them is replaced before the command runs; what evaluates in a worker
-process is replaced there, by naming a workshop of ``gateway.lab.attack.workshops``. A name that the
-server no longer has is an error, never an attack that silently proves nothing.
+``python -m gateway.lab.attack.weakened DEFENCE gateway.server.cli serve``, or ``keys.cli serve``,
+is for ``sealmatch attack`` alone, in processes that it starts and stops. One function of the
+server's modules is replaced before the command runs. What runs in a worker process is replaced
+there, by naming a workshop of ``gateway.lab.attack.workshops``. If the server no longer has the
+name to replace, that is an error; otherwise the attack would silently prove nothing.
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def weaken(defence: str, module: str) -> None:
-    """Remove a defence from the server that ``module`` starts, if it has that defence."""
+    """Remove a defence from the server that ``module`` starts, if that server has it."""
     for_gateway, for_authority = _WEAKENINGS[defence]
     weakening = for_gateway if module == _GATEWAY else for_authority
     if weakening is not None:
@@ -53,7 +53,7 @@ def weaken(defence: str, module: str) -> None:
 
 
 def replace(owner: object, name: str, value: object) -> None:
-    """Put ``value`` in the place of an attribute that must exist."""
+    """Replace an attribute. Raises ``RuntimeError`` if there is none of this name."""
     if not hasattr(owner, name):
         raise RuntimeError(f"{owner!r} has no {name}: the demonstration is out of date")
     setattr(owner, name, value)
@@ -75,9 +75,9 @@ def _workshop(name: str, module: str = "gateway.server.evaluation") -> Callable[
 
 
 def _any_replay() -> None:
-    """The upper end of the accepted interval lies above an identical face, or as far up as may be.
+    """The upper end of the accepted interval lies above an identical face, or as high as allowed.
 
-    An interval has a greatest width: with the action lane's lower threshold it ends before.
+    An interval has a greatest width. From the action lane's low threshold, it ends lower.
     """
     honest = LanePolicy.for_cosine
 
@@ -94,7 +94,7 @@ def _known_nonce() -> None:
 
 
 def _no_sealing() -> None:
-    """Templates travel in the open, in the place of the sealed bytes."""
+    """Templates travel in the open, in place of the sealed bytes."""
     honest = SealingPrivateKey.open
 
     def in_the_open(self: Any, what: Sealed, sealed: bytes, *given: Any) -> bytes:
@@ -106,18 +106,18 @@ def _no_sealing() -> None:
 
 
 def sealed_in_the_open(template: bytes) -> bytes:
-    """What an issuer hands over that does not seal."""
+    """What an issuer that does not seal hands over; as long as the sealed template."""
     return bytes(_ENCAPSULATION_BYTES) + template + bytes(_TAG_BYTES)
 
 
 def opened_in_the_open(sealed: bytes) -> bytes:
-    """What anybody reads of that."""
+    """The template in such bytes, which anybody can read."""
     return sealed[_ENCAPSULATION_BYTES:-_TAG_BYTES]
 
 
 @contextmanager
 def recorded_dealings() -> Iterator[list[tuple[Dealing, Dealing]]]:
-    """What issuers of this process deal while the block lasts."""
+    """Lists what issuers of this process deal within the block."""
     dealt: list[tuple[Dealing, Dealing]] = []
 
     def recording(random: Callable[[int], bytes]) -> tuple[Dealing, Dealing]:
@@ -133,7 +133,7 @@ def recorded_dealings() -> Iterator[list[tuple[Dealing, Dealing]]]:
 
 @contextmanager
 def undivided_dealings(knows: Party) -> Iterator[None]:
-    """Issuers of this process deal r whole to one server; the other's half is zero."""
+    """Issuers of this process deal the whole r to one server; the other's half is zero."""
 
     def whole(random: Callable[[int], bytes]) -> tuple[Dealing, Dealing]:
         dealt = deal(random)
@@ -161,7 +161,7 @@ def undivided_dealings(knows: Party) -> Iterator[None]:
 
 
 def _anybodys_templates() -> None:
-    """Template assertions are read; who signed them is not looked at."""
+    """Template assertions are read, but their signatures are not checked."""
     honest = cose.verify
 
     def credulous(encoded: bytes, kind: Any, key: cose.VerifyKey) -> Any:
@@ -173,19 +173,19 @@ def _anybodys_templates() -> None:
 
 
 def _no_nonces() -> None:
-    """A request counts as often as it is sent."""
+    """A request counts every time it is sent."""
     replace(NonceMemory, "use", lambda *_: None)
 
 
 def _no_caps() -> None:
-    """Attempts are counted, and never too many."""
+    """Attempts are counted, but there are never too many."""
     caps = importlib.import_module("keys.caps").AttemptCaps
     replace(caps, "_check_device", lambda *_: None)
     replace(caps, "_check_subject", lambda *_: None)
 
 
 def _chosen_a() -> None:
-    """The uniform half of a session's key has a trapdoor, and its owner."""
+    """The uniform half of a session's key has a trapdoor that the attacker knows."""
     importlib.import_module("gateway.lab.attack.trapdoor").install()
 
 
@@ -195,7 +195,7 @@ def _chosen_a_at_the_gateway() -> None:
 
 
 def _many_answers() -> None:
-    """Key and dealing outlive their answer and answer again, to other messages as well."""
+    """Key and dealing are kept after their answer, and answer again, other messages too."""
     session = importlib.import_module("keys.sessions").KeySession
     service = importlib.import_module("keys.service").AuthorityService
     honest = service._fell
@@ -211,7 +211,7 @@ def _many_answers() -> None:
 
 
 def _no_audits() -> None:
-    """Whatever the operator set, the coin never falls."""
+    """The coin never demands an audit, whatever the operator set."""
     replace(importlib.import_module("keys.composition"), "coin", lambda _: False)
 
 

@@ -1,6 +1,6 @@
 """Workers of a server that lacks one defence; ``gateway.lab.attack.weakened`` names them.
 
-Each function runs inside a worker process, replaces one thing there and makes the bench.
+Each function runs inside a worker process, replaces one thing there and makes the workshop.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class UnmaskedStream(SeedStream):
 
 
 class UnmixedStream(SeedStream):
-    """Draws zeros for rho; one slot keeps a 1, for SEAL refuses to multiply by nothing."""
+    """Draws zeros for rho. One slot keeps a 1, because SEAL refuses to multiply by zero."""
 
     def residues(self, label: str, count: int) -> NDArray[np.uint64]:
         values = np.zeros_like(super().residues(label, count))
@@ -60,7 +60,7 @@ class UndividedStream(SeedStream):
 
 
 def drawing(stream: type[SeedStream]) -> Callable[[], EvaluationWorkshop]:
-    """A workshop whose evaluations draw from another stream."""
+    """Makes a workshop whose evaluations draw from this stream."""
 
     def workshop() -> EvaluationWorkshop:
         replace(evaluation, "SeedStream", stream)
@@ -82,8 +82,8 @@ def with_a_trapdoor() -> EvaluationWorkshop:
 
 
 def keeping_keys() -> Any:
-    """An authority's worker whose keys answer as often as they are asked."""
-    # keys is deployed apart; a gateway under attack runs without it
+    """An authority's workshop whose keys answer as often as they are asked."""
+    # ``keys`` is deployed apart; a gateway under attack runs without it.
     from keys import authority, workers  # noqa: PLC0415
 
     class Keeping(dict[bytes, Any]):

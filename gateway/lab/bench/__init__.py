@@ -1,10 +1,10 @@
-"""``sealmatch bench``: what things cost, in CPU time that is booked to one party each.
+"""``sealmatch bench``: what things cost. CPU time is booked to the party that spends it.
 
 cli      the command
 he       one verification, beside the usual CKKS way
 audit    one audit
 log      the transparency log as it grows
 vision   one video frame
-booked   whose time it was
+booked   the parties' code, with its CPU time booked
 parties  all parties in one process
 """

@@ -1,9 +1,9 @@
-"""``sealmatch bench audit``: what an audit costs, and whom.
+"""``sealmatch bench audit``: what an audit costs each party.
 
-The same registrations with and without an audit, all parties in this process; process CPU time from
-bytes in to bytes out, each millisecond booked to one party. What an audited registration costs more
-is the audit: the auditor's repetition, the gateway's request to it, the authority's demand and
-check. Storage is booked apart.
+The same registrations run with and without an audit, all parties in this process. Process CPU time
+is measured from bytes in to bytes out, and each millisecond is booked to one party. The difference
+is the cost of the audit: the auditor's repetition, the gateway's request to it, the authority's
+demand and check. Storage is booked apart.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _add(into: dict[str, list[float]], spent: dict[str, float]) -> None:
-    """Book a run's stages to their parties."""
+    """Add a run's milliseconds, summed by party."""
     for party in _PARTIES:
         total = sum(value for stage, value in spent.items() if stage.partition(".")[0] == party)
         into.setdefault(party, []).append(total)

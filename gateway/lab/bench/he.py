@@ -1,10 +1,11 @@
-"""``sealmatch bench he``: what one verification costs, beside the usual CKKS way, in one run.
+"""``sealmatch bench he``: what one verification costs, beside the usual CKKS way in the same run.
 
-Process CPU time from bytes in to bytes out: codec, key making, randomness, digests, request and
-object signatures, sealing. All parties run in this process and each millisecond is booked to
-exactly one of them, so nothing hides in a pool or a peer. Storage is booked apart. The CKKS way is
-the one of the package ``cipherface``: N = 8192, [60, 40, 40, 60], Galois keys, ciphertext dot
-product, decryption of the score.
+Process CPU time is measured from bytes in to bytes out: codec, key making, randomness, digests,
+request and object signatures, sealing. All parties run in this process, and each millisecond is
+booked to exactly one of them, so nothing hides in a pool or a peer. Storage, log and request
+signatures are booked apart and are not in the total. The CKKS way is that of the package
+``cipherface``: N = 8192, [60, 40, 40, 60], Galois keys, ciphertext dot product, decryption of the
+score.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from gateway.lab.bench.parties import InProcessDeployment, unit_pair
 _MEBI = 2**20
 _COSINE = 0.6
 _APART = ("storage", "log", "requests")
-"""Booked apart: they are no work on ciphertexts, and a batch may share the log's."""
+"""Booked apart: this is no work on ciphertexts, and a batch of entries shares the log's."""
 
 
 def add_parser(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 class Ckks:
-    """The usual way: one long-lived context, the score decrypted."""
+    """The usual way: one long-lived context, and the score is decrypted."""
 
     def __init__(self) -> None:
         import tenseal  # noqa: PLC0415  only here

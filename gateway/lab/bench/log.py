@@ -1,10 +1,11 @@
 """``sealmatch bench log``: what the transparency log costs as it grows.
 
-Entries are queued and sequenced as the gateway does it, batch by batch, each with a signed
-checkpoint on the disk. At every power of ten: one entry alone from queue to published checkpoint,
-proofs of entries anywhere in the log (made, and verified), the longest's hashes and bytes, and the
-database's bytes.
-Wall-clock time, SQLite with durable commits in a directory of its own; medians.
+Entries are queued and sequenced as in the gateway, batch by batch, each batch with a signed
+checkpoint on the disk. At every power of ten these are measured: one entry alone, from queue to
+published checkpoint; proofs of entries anywhere in the log, made and verified; hashes and bytes of
+the longest proof; bytes of the database.
+Times are wall-clock medians, those of appending a mean. SQLite runs in a directory of its own, with
+durable commits.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from gateway.translog.verification import verify_log_proof
 from gateway.wire.ids import Digest, digest_of
 
 _ALONE, _PROOFS = 9, 50
-"""How often each measurement is made."""
+"""How many entries are appended alone, and how many proofs are made, at each size."""
 
 _COLUMNS: Final = (
     ("entries", "entries", "{:,}"),
@@ -116,7 +117,7 @@ class LogBench:
         self._size += count
 
     def _prove(self) -> dict[str, Any]:
-        """Proofs of any of the entries under the newest checkpoint."""
+        """Make and verify proofs of random entries under the newest checkpoint."""
         made, verified, sizes, hashes = [], [], [], []
         for _ in range(_PROOFS):
             index = secrets.randbelow(self._size)
@@ -147,7 +148,7 @@ def _entry(number: int) -> Digest:
 
 
 def _since(start: float) -> float:
-    """Milliseconds."""
+    """Milliseconds since ``start``."""
     return (time.perf_counter() - start) * 1e3
 
 

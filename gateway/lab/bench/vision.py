@@ -1,8 +1,9 @@
 """``sealmatch bench vision``: CPU of one video frame, stage by stage, beside one embedding.
 
-A face of insightface's sample picture, enlarged and moved about in a frame of 1280 x 720. Process
-CPU time on one thread, medians; the ratio to the embedder in the same run compares machines. "First
-advice" is from the start of a new process to the measurement of its first frame, by the wall clock.
+The frames have 1280 x 720 pixels. They show a face of insightface's sample picture, enlarged and
+moving. Times are medians of process CPU time on one thread. The ratio is that of the mean frame to
+the median embedding in the same run; it allows machines to be compared. "First advice" is the
+wall-clock time from the start of a new process to the measurement of its first frame.
 """
 
 import argparse
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def measure(frames: int) -> dict[str, Any]:
-    """Medians in milliseconds. Raises ModelPackMissing where no pack was fetched."""
+    """Figures of ``frames`` frames, in milliseconds. Raises ModelPackMissing without a pack."""
     import cv2  # noqa: PLC0415  only here, and heavy
 
     from gateway.vision.liveness.meter import LivenessMeter  # noqa: PLC0415
@@ -77,7 +78,7 @@ def measure(frames: int) -> dict[str, Any]:
 
 
 def _first_advice_ms(image: Any) -> float:
-    """From the start of a new process to its first measurement, by the wall clock."""
+    """Wall-clock time from the start of a new process to its first measurement."""
     import cv2  # noqa: PLC0415
 
     encoded = cv2.imencode(".jpg", image)[1].tobytes()
@@ -115,7 +116,7 @@ def _stages(pack: ModelPack, images: list[Any]) -> dict[str, float]:
 
 
 def _moving_face(frames: int) -> Iterator[Any]:
-    """Frames of shape (720, 1280, 3), uint8, BGR: one face that drifts, sways and breathes."""
+    """Frames of shape (720, 1280, 3), uint8, BGR: one face that drifts, sways and changes size."""
     import cv2  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 

@@ -1,5 +1,5 @@
 """``sealmatch demo``: watch a registration, and see what each party saw.
 
 cli     the command
-tables  what is shown
+tables  the tables that it shows
 """

@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two photographs, and what should come of them (None: we cannot know)."""
+    """Two photographs, and the expected outcome (None: it cannot be known)."""
 
     name: str
     portrait: bytes = field(repr=False)
@@ -68,7 +68,7 @@ class Pair:
 
 @dataclass
 class Screen:
-    """Prints as it goes, or collects for one JSON object."""
+    """Prints text at once, or keeps quiet; collects what goes into one JSON object."""
 
     quiet: bool
     result: dict[str, object] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class ObservedDeployment(LocalDeployment):
     tap: Wiretap | None = None
 
     def prepare(self) -> None:
-        """The gateway signs its requests for the observer, as if it were a proxy."""
+        """Put the observer in between, like a proxy: the gateway signs requests for its address."""
         self.tap = Wiretap()
         self.tap.__enter__()
         self.authority.settings["public_urls"] = self.tap.url
@@ -96,7 +96,7 @@ class ObservedDeployment(LocalDeployment):
 
     @property
     def observer(self) -> Wiretap:
-        """Running between gateway and authority."""
+        """The observer that runs between gateway and authority. Raises ``CallerMisuse``."""
         if self.tap is None:
             raise CallerMisuse("nobody observes a deployment that does not run")
         return self.tap
@@ -190,7 +190,7 @@ def _report(
 
 
 def _show_checkpoint(receipt: bytes, screen: Screen) -> None:
-    """The checkpoint that the receipt carries: what witnesses and auditors see of this decision."""
+    """Show the receipt's checkpoint, which is what witnesses see of this decision."""
     proof = LogProof.parse(Receipt.decode(receipt).log_proof or b"")
     checkpoint = bytes(proof.signed).decode()
     screen.say("\nIts log proof stands under this checkpoint (C2SP tlog-checkpoint):\n")

@@ -1,4 +1,4 @@
-"""The demonstration's tables: what each party saw, and what is stored, with real bytes."""
+"""The demonstration's tables: what each party saw and what is stored, with real bytes."""
 
 import sqlite3
 from contextlib import closing
@@ -25,7 +25,7 @@ GATEWAY_TABLES = (
     "liveness_counters",
     *("log_head", "log_pending", "log_entries", "log_tiles", "log_checkpoints"),
 )
-"""All but the consent texts and the schema's version, which are about nobody."""
+"""All tables except the consent texts and the schema's version, which concern nobody."""
 AUTHORITY_TABLES = {"caps.sqlite3": ("attempts",), "audits.sqlite3": ("demands",)}
 
 _SHOWN_BYTES = 10
@@ -34,7 +34,7 @@ _WIDTHS = (10, 24, 9, 32)
 
 @dataclass(frozen=True)
 class Sight:
-    """One thing that one party saw."""
+    """One thing that one party saw. ``size`` is in bytes."""
 
     party: str
     what: str
@@ -54,7 +54,7 @@ class Sight:
 
 @dataclass(frozen=True)
 class Stored:
-    """One stored value: place, name, size, and how it begins."""
+    """One stored value: place, name, size in bytes, and how it begins."""
 
     place: str
     name: str
@@ -73,7 +73,7 @@ class Stored:
 def seen(
     portrait: bytes, live: bytes, result: Registration, passages: list[Passage]
 ) -> list[Sight]:
-    """What each party saw of one registration, from the messages themselves."""
+    """What each party saw of one registration, taken from the messages themselves."""
     return [
         *_counter(portrait, live, result),
         *_gateway(result),
@@ -84,7 +84,7 @@ def seen(
 
 
 def _counter(portrait: bytes, live: bytes, result: Registration) -> list[Sight]:
-    """Who sees a face: issuer and client, each one of its own."""
+    """What issuer and client saw. Each sees one face: the portrait, and the live capture."""
     sent = result.submission
     return [
         _bytes("issuer", "document portrait", portrait, "the chip's JPEG, for seconds"),
@@ -101,7 +101,7 @@ def _counter(portrait: bytes, live: bytes, result: Registration) -> list[Sight]:
 
 
 def _gateway(result: Registration) -> list[Sight]:
-    """What came to the gateway from the counter."""
+    """What the gateway got from the counter."""
     sent, statement = result.submission, result.verified.statement.message
     return [
         _bytes(
@@ -114,7 +114,7 @@ def _gateway(result: Registration) -> list[Sight]:
 
 
 def _between(result: Registration, passed: dict[str, Passage]) -> list[Sight]:
-    """What the servers told each other, in that order."""
+    """What the servers told each other, in order."""
     attempt = AttemptRequest.decode(passed["/v1/attempts"].request)
     counted = AttemptAnswer.decode(passed["/v1/attempts"].answer)
     product = ProductRequest.decode(passed["/v1/padded-products"].request)
@@ -141,7 +141,7 @@ def _between(result: Registration, passed: dict[str, Passage]) -> list[Sight]:
 
 
 def _auditor(result: Registration) -> list[Sight]:
-    """What the auditor saw of an audited registration: what the gateway did, and its seed."""
+    """What the auditor saw of an audited registration: the gateway's inputs and its seed."""
     audit = result.verified.statement.message.audit
     if audit is None:
         return []
@@ -154,7 +154,7 @@ def _auditor(result: Registration) -> list[Sight]:
 
 
 def stored(directories: Directories) -> list[Stored]:
-    """Every value that a server keeps on disk."""
+    """Every value that the servers keep on disk, and every file."""
     gateway, authority = directories.gateway, directories.authority
     found = _database(gateway / "gateway.sqlite3", GATEWAY_TABLES)
     for name, tables in AUTHORITY_TABLES.items():
@@ -203,7 +203,7 @@ def _begin(value: bytes) -> str:
 
 
 def _database(path: Path, tables: tuple[str, ...]) -> list[Stored]:
-    """All rows of these tables."""
+    """Every value in all rows of these tables."""
     found = []
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row

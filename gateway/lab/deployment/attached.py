@@ -1,8 +1,8 @@
 """Runs a module that ends when the process that started it does.
 
 ``python -m gateway.lab.deployment.attached MODULE ARGUMENT...``, with a pipe as standard input. The
-pipe ends when the process at its other end does, be it by SIGKILL. Then the module is told to stop,
-as by an operator, and some seconds later the process ends in any case.
+pipe ends when the process at its other end does, even by SIGKILL. Then the module gets SIGTERM, as
+from an operator. Ten seconds later the process ends in any case.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""``sealmatch up``: both servers on this machine until Ctrl-C, with an enrolled counter.
+"""``sealmatch up``: runs both servers on this machine until Ctrl-C, with an enrolled counter.
 
-With ``--audit-one-in N`` a third, the auditor.
+With ``--audit-one-in N`` an auditor runs as a third server.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def _count(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Start both servers, say where they are, wait for Ctrl-C or the end of one of them."""
+    """Start the servers, print where they are, and wait for Ctrl-C or the end of one of them."""
     pack = open_pack(options.pack)
     deployment = LocalDeployment(
         existing_directory(options.state_dir),

@@ -1,10 +1,10 @@
 """A deployment on one machine: both servers as separate processes on loopback.
 
-For trying, demonstrating and testing. An auditor is a third server, where one is asked for; without
-one no audits are demanded. Each server gets their own directory, configuration and
-process; each enrols the other's keys through its own operator command, as two operators would.
-The counter's keys (device and issuer) lie beside ``trust.json``. The passphrases that open the
-servers' keystores lie apart from their directories, whose thief gets sealed files.
+It is for trying, demonstrating and testing. On request an auditor runs as a third server; without
+one, no audits are demanded. Each server has its own directory, configuration and process. Each
+enrols the others' keys through its own operator command, as separate operators would. The counter's
+keys (device and issuer) lie beside ``trust.json``. The passphrases of the servers' keystores lie
+outside the servers' directories, so a thief of a directory gets sealed files only.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ from gateway.proofs.trust import TrustFile
 
 
 class LocalDeployment:
-    """Both servers, running while the ``with`` block does."""
+    """The servers of a deployment. They run within the ``with`` block."""
 
     def __init__(
         self,
@@ -46,10 +46,10 @@ class LocalDeployment:
         """Describe a deployment in ``root``; an existing one is used again.
 
         Args:
-            port: the gateway's; the authority takes the next one; 0 lets the system choose both.
+            port: the gateway's; the authority takes the next one; 0 lets the system choose all.
             tls: serve over TLS with a development CA, mutual between gateway and authority.
-            audit_one_in: run an auditor (at the next port but one), to which the authority sends
-                one evaluation in this many, by its coin; 0: none.
+            audit_one_in: run an auditor (at the port after the authority's). The authority demands
+                an audit of one evaluation in this many, by its coin; 0: no auditor.
             gateway_settings: further settings of the gateway by field name.
         """
         self.directories = places = Directories(root)
@@ -90,12 +90,12 @@ class LocalDeployment:
         return tuple(party.server for party in self.parties if party.server is not None)
 
     def stop(self) -> None:
-        """Stop the servers, gateway first."""
+        """Stop the servers, the gateway first."""
         for party in reversed(self.parties):
             party.stop()
 
     def prepare(self) -> None:
-        """Draw keys and let each operator pin the others; an existing deployment's are read."""
+        """Draw keys, or read those that exist, and let each operator pin the others."""
         if self._certificates is not None:
             self._certificates.prepare()
         self.gateway.pin_authority(self.authority.name, self.authority.keys)

@@ -19,12 +19,12 @@ _STOP_SECONDS = 10
 
 
 class DeploymentFailed(SealmatchError):
-    """A server did not start; the text holds the last line it wrote."""
+    """A server did not start, or an operator command failed; the text holds its last line."""
 
 
 @dataclass(frozen=True)
 class Directories:
-    """Who keeps what, where. Each of the first three would be on its operator's own host."""
+    """Where each party keeps its files. In real use the first three are on hosts of their own."""
 
     root: Path
 
@@ -46,7 +46,7 @@ class Directories:
 
     @property
     def reader_key(self) -> Path:
-        """Of somebody who may read the log: ``sealmatch log check --key``."""
+        """Key of a party that may read the log, for ``sealmatch log check --key``."""
         return self.root / "reader" / "reader.key"
 
     @property
@@ -63,9 +63,10 @@ class Directories:
 
 
 class Server:
-    """One server process; its log goes to a file in its own directory.
+    """One server process. Its log goes to a file in its own directory.
 
-    It ends when this process does, however that ends: it waits for the end of its standard input.
+    It ends when this process does, however this process ends: it waits for the end of its standard
+    input.
     """
 
     def __init__(self, command: Sequence[str], directory: Path, **settings: str) -> None:
@@ -79,7 +80,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env={**os.environ, **settings},
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which stops both in order
+            start_new_session=True,  # Ctrl-C reaches only the parent, which stops them in order
         )
 
     def wait_ready(self) -> int:
@@ -96,7 +97,7 @@ class Server:
         return int(json.loads(line)["port"])
 
     def stop(self) -> None:
-        """End the process: politely, then surely."""
+        """End the process with SIGTERM and, if it does not end, with SIGKILL."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -116,7 +117,7 @@ class Server:
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM unwinds like Ctrl-C, so that both servers are stopped."""
+    """Within the block SIGTERM acts like Ctrl-C, so that all servers are stopped."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

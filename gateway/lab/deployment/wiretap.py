@@ -1,8 +1,8 @@
-"""An observer on the wire between gateway and authority, for the demonstration alone.
+"""An observer on the line to a server, for the demonstration and for attackers on the wire.
 
-A loopback forwarder: it passes every request on unchanged and keeps what went by, so that the
-screen shows the authority's real input. It holds no key and can neither read nor alter a message
-unnoticed: requests are signed.
+It is a forwarder on loopback. It passes every request on, with its body and the signed headers, and
+keeps what it saw: the demonstration shows the authority's real input. It holds no key, so it cannot
+alter a message unnoticed: requests are signed.
 """
 
 import threading
@@ -26,10 +26,10 @@ class Passage:
 
 
 class Wiretap:
-    """Forwards to ``target`` while the ``with`` block runs."""
+    """Forwards to ``target`` within the ``with`` block."""
 
     def __init__(self, target: str = "") -> None:
-        """``target``: a server's base URL; one that is not known yet may be set later."""
+        """``target``: a server's base URL; it may be set later."""
         self.target = target
         self.passages: list[Passage] = []
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False)
@@ -54,10 +54,10 @@ class Wiretap:
 
 
 class Tapped(httpx.HTTPTransport):
-    """A client's transport on a line that passes an observer: the client notices nothing.
+    """A client's transport that leads through an observer. The client does not notice.
 
-    Its requests stay signed for the server that it means. For an observer's own address they would
-    be requests to another host, which no server takes.
+    Its requests stay signed for the server that it means. Signed for the observer's address, they
+    would be requests to another host, which no server accepts.
     """
 
     def __init__(self, tap_url: str) -> None:
@@ -83,6 +83,6 @@ def _handler(tap: Wiretap) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(response.content)
 
         def log_message(self, *_: object) -> None:
-            """Keep the screen for the demonstration."""
+            """Write no access log: the screen belongs to the demonstration."""
 
     return Handler

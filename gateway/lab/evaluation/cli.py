@@ -1,15 +1,15 @@
 """``sealmatch evaluate liveness``: how well actions are found, and how seldom a photograph passes.
 
-Without --stills, the detectors watch every labelled clip and are held against what a person saw:
-found and missed actions and false alarms for each kind, with exact 95 % intervals. Required are
-90 % of the blinks, 85 % of the mouth openings and of the turns, and at most two false events a
-minute.
+Without --stills, the detectors run on every labelled clip. Their events are compared with what a
+person saw: found and missed actions and false alarms of each kind, with exact 95 % intervals. The
+detectors must find 90 % of the blinks and 85 % of the mouth openings and of the turns, with at most
+two false events a minute.
 
-With --stills N, N photographs of N people are moved, tilted, bent, zoomed and lit by an attacker
-who follows the prompts of a three-action challenge. Required is that at most one in a hundred
-passes. The people are those of LFW's folds 3 to 6.
+With --stills N, an attacker moves, tilts, bends, zooms and lights N photographs, and follows the
+prompts of a three-action challenge. At most one in a hundred may pass. The people are those of
+LFW's folds 3 to 6; each photograph is of another person until all people have had one.
 
-Exit status: 0 when every required figure is reached, 1 when not, 2 usage.
+Exit status: 0 if every required figure is reached, 1 if not, 2 usage.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and print; 0 when every required figure was reached."""
+    """Measure and print; 0 if every required figure was reached."""
     from gateway.lab.evaluation import liveness  # noqa: PLC0415  loads models
 
     return liveness.run(options)

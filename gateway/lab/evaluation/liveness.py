@@ -1,4 +1,4 @@
-"""The work of ``sealmatch evaluate liveness``; loads models and OpenCV."""
+"""The work of ``sealmatch evaluate liveness``. Importing it loads models and OpenCV."""
 
 import argparse
 import errno
@@ -33,13 +33,13 @@ _TELL_EVERY = 10
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and print; 0 when every required figure was reached."""
+    """Measure and print; 0 if every required figure was reached."""
     pack = load_pack(options.pack or default_pack_directory())
     return _play(options, pack) if options.stills else _watch(options, pack)
 
 
 def _play(options: argparse.Namespace, pack: ModelPack) -> int:
-    """Photographs before the camera."""
+    """Play photographs before the camera."""
     folder = _folder(options, options.photographs, "lfw", "--photographs")
 
     def tell(tally: Tally) -> None:
@@ -54,7 +54,7 @@ def _play(options: argparse.Namespace, pack: ModelPack) -> int:
 
 
 def _watch(options: argparse.Namespace, pack: ModelPack) -> int:
-    """Detectors before the clips."""
+    """Run the detectors on the clips."""
     try:
         labels = read_labels(options.labels or _LABELS)
     except UnreadableLabels as error:
@@ -72,7 +72,7 @@ def _watch(options: argparse.Namespace, pack: ModelPack) -> int:
 
 
 def _videos(options: argparse.Namespace, clips: tuple[ClipLabels, ...]) -> list[Video]:
-    """One video for each labelled clip; a missing one is an error, never a gap in the figures."""
+    """One video for each labelled clip. A missing one is an error: figures have no gaps."""
     folder = _folder(options, options.clips, "clips", "--clips")
     videos = [_video(folder, clip.name) for clip in clips]
     for clip, video in zip(clips, videos, strict=True):
@@ -96,7 +96,7 @@ def _video(folder: Path, name: str) -> Video:
 
 
 def _events(pack: ModelPack, video: Video) -> list[ActionEvent]:
-    """Everything that the detectors find, frame by frame as at a counter."""
+    """Everything that the detectors find, frame by frame, as at a counter."""
     meter, detectors = LivenessMeter(pack), ActionDetectors()
     return [
         event for at_ms, image in video for event in detectors.feed(meter.measure(image, at_ms))

@@ -2,12 +2,12 @@
 
 Rules:
 
-- An event finds a label of its kind when they overlap within ``TOLERANCE_MS``. One event finds one
-  label and one label is found by one event: somebody who always cries "blink" gains nothing.
+- An event finds a label of its kind if they overlap within ``TOLERANCE_MS``. One event finds one
+  label and one label is found by one event, so reporting "blink" all the time gains nothing.
 - An event that finds nothing is false, unless it overlaps an ambiguous range of its kind within the
-  tolerance, or lies in a label that another event has already found.
-- Events outside the labelled frames count for nothing. Rates are for each minute of labelled video,
-  whatever the kind.
+  tolerance, or overlaps a label that another event has already found.
+- Events outside the labelled frames do not count. Rates are per minute of labelled video, whatever
+  the kind.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,7 +44,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One kind in one clip: spans of labels and events in milliseconds."""
+    """One kind in one clip: found and missed labels, and false events."""
 
     kind: Kind
     found: tuple[Span, ...]
@@ -57,7 +57,10 @@ class Scored:
 
 
 def score(clip: ClipLabels, fps: float, events: Iterable[Event]) -> dict[Kind, Scored]:
-    """Events of one clip against its labels, for every kind."""
+    """Compare the events of one clip with its labels, for every kind.
+
+    ``fps``: frames a second, which turns labels into milliseconds.
+    """
     labelled = _span(clip.labelled, fps)
     spans: dict[str, list[Span]] = {kind: [] for kind in KINDS}
     for event in events:
@@ -83,7 +86,7 @@ def _score_kind(clip: ClipLabels, fps: float, kind: Kind, events: Sequence[Span]
 
 
 def _pair(labels: Sequence[Span], events: Sequence[Span]) -> dict[Span, Span]:
-    """As many pairs as possible, by augmenting paths (Kuhn); label to event."""
+    """As many pairs as possible, by augmenting paths (Kuhn): from each found label to its event."""
     found: dict[Span, Span] = {}
 
     def find(event: Span, tried: set[Span]) -> bool:
@@ -102,5 +105,5 @@ def _pair(labels: Sequence[Span], events: Sequence[Span]) -> dict[Span, Span]:
 
 
 def _span(frames: FrameRange, fps: float) -> Span:
-    """A frame is shown until the next one comes."""
+    """Frames as milliseconds. A frame lasts until the next one comes."""
     return Span(1000 * frames.first / fps, 1000 * (frames.last + 1) / fps)

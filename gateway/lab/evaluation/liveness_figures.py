@@ -1,6 +1,6 @@
-"""What is required of the detectors, and whether counts over all clips reach it.
+"""What is required of the detectors, and whether the counts over all clips reach it.
 
-Left and right turns are one figure here: few turns are labelled, and one rule finds both.
+Left and right turns are one figure here, because few turns are labelled and one rule finds both.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,12 +18,12 @@ FIGURES: Final[dict[str, tuple[Kind, ...]]] = {
 }
 REQUIRED_SHARE: Final = {"blinks": 0.90, "mouth openings": 0.85, "turns": 0.85}
 MOST_FALSE_PER_MINUTE: Final = 2.0
-"""Of all kinds together."""
+"""False events a minute, of all kinds together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Counts of one figure over all clips; intervals are 95 %."""
+    """Counts of one figure over all clips. Intervals are exact, 95 %."""
 
     name: str
     labelled: int
@@ -42,7 +42,7 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Without a label nothing was shown, and so nothing was missed."""
+        """Whether the required share was found. Without a label nothing could be missed."""
         return self.found >= self.required * self.labelled
 
 
@@ -69,7 +69,7 @@ class LivenessFigures:
 def judge(
     scores: Iterable[Mapping[Kind, Scored]], minutes: float, kinds: Iterable[Kind]
 ) -> LivenessFigures:
-    """Figures of the labelled ``kinds`` out of every clip's scores."""
+    """Figures of the labelled ``kinds`` from every clip's scores. ``minutes``: labelled video."""
     given, labelled = list(scores), set(kinds)
     figures = [
         _figure(name, [score[kind] for score in given for kind in members], minutes)

@@ -2,8 +2,8 @@
 
 Two forms are read. ``sealmatch-liveness-labels/1`` names a range of labelled frames for each clip,
 the ranges of each kind of action, and ambiguous ranges where neither finding nor missing counts.
-The short form gives a clip's ``range`` and its ``closed`` eyes only; other kinds then stay
-unlabelled, and nothing is said about them. Frames count from 0, both ends included.
+The short form gives only a clip's ``range`` and the ranges of ``closed`` eyes; the other kinds are
+then not labelled and not judged. Frames count from 0, both ends included.
 """
 
 import json
@@ -46,7 +46,7 @@ class ClipLabels:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """All labelled clips; ``kinds`` are those that somebody looked for."""
+    """All labelled clips. ``kinds``: the kinds of action that were labelled."""
 
     kinds: tuple[Kind, ...]
     clips: tuple[ClipLabels, ...]
@@ -94,7 +94,7 @@ class _ShortClip(BaseModel):
 
 
 def read_labels(path: Path) -> Labels:
-    """The labels in ``path``. Raises UnreadableLabels, and OSError where there is no such file."""
+    """The labels in ``path``. Raises UnreadableLabels, and OSError if the file cannot be read."""
     with path.open("rb") as file:
         encoded = file.read(_MAX_BYTES + 1)
     if len(encoded) > _MAX_BYTES:

@@ -10,7 +10,7 @@ from gateway.lab.intervals import rate, share
 from gateway.wire.liveness import ACTION_KINDS, ActionKind
 
 MOST_PASSED: Final = 0.01
-"""Share of the photographs that may complete a challenge of three actions."""
+"""Largest share of photographs that may complete a challenge of three actions."""
 _HEADER = (
     "                found       share, 95 % interval          wanted     false, a minute, interval"
 )
@@ -53,7 +53,7 @@ def _figure_as_json(figure: Figure) -> dict[str, Any]:
 
 
 def _pairs(spans: tuple[Span, ...]) -> list[list[int]]:
-    """Start and end in milliseconds of the clip."""
+    """Start and end of each span, in milliseconds of the clip."""
     return [[round(span.start), round(span.end)] for span in spans]
 
 
@@ -86,7 +86,7 @@ def _row(figure: Figure) -> str:
 
 
 def _faults(scores: Scores) -> list[str]:
-    """Where to look: every missed and every false event, in seconds of the clip."""
+    """Every missed and every false event, in seconds of the clip, so that it can be looked at."""
     return [
         f"  {word} {kind} in {name} at {span.start / 1000:.2f} to {span.end / 1000:.2f} s"
         for name, kinds in scores.items()
@@ -101,12 +101,12 @@ def _percent(value: float) -> str:
 
 
 def few_enough(tally: Tally) -> bool:
-    """Whether the photographs that passed are as few as required."""
+    """Whether few enough photographs passed."""
     return tally.passed <= MOST_PASSED * tally.trials
 
 
 def stills_as_json(tally: Tally) -> dict[str, Any]:
-    """One object for a series of photographs."""
+    """The totals of a series of photographs as one object."""
     interval = share(tally.passed, tally.trials)
     return {
         "trials": tally.trials,
@@ -126,7 +126,7 @@ def stills_as_json(tally: Tally) -> dict[str, Any]:
 
 
 def stills_table(tally: Tally) -> str:
-    """Text for a series of photographs."""
+    """The totals of a series of photographs as text."""
     interval = share(tally.passed, tally.trials)
     lines = [
         f"{tally.passed} of {tally.trials} photographs completed three actions: "

@@ -15,7 +15,7 @@ _MAX_FPS = 240.0
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video file that can be read: frames for each second, and how many the header promises."""
+    """A readable video file: frames a second, and the number of frames that its header states."""
 
     path: Path
     fps: float
@@ -23,7 +23,7 @@ class Video:
 
     @classmethod
     def open(cls, path: Path) -> "Video":
-        """Read the header. Raises UnreadableImage."""
+        """Read the header. Raises UnreadableImage if this is no readable video."""
         capture = cv2.VideoCapture(str(path))
         fps, frames = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
         opened = capture.isOpened()
@@ -33,7 +33,7 @@ class Video:
         return cls(path, float(fps), int(frames))
 
     def __iter__(self) -> Iterator[tuple[int, BgrImage]]:
-        """(milliseconds after the first frame, picture of shape (height, width, 3), BGR)."""
+        """(milliseconds after the first frame, picture of shape (height, width, 3), uint8, BGR)."""
         capture = cv2.VideoCapture(str(self.path))
         try:
             index = 0

@@ -1,12 +1,12 @@
 """Planted secrets, and the forms in which a leak would write them (protocol, section 12).
 
 A canary is looked for raw and as base64 (three alignments, two alphabets), hexadecimal (both
-cases), JSON and Python text. Of a short secret the whole counts; of a long one (an image, a
-vector, a ciphertext) any ``fragment`` of so many consecutive bytes does, because freed memory and
-database pages keep pieces. Encoded long ones need a piece four times as long.
+cases), JSON and Python text. A short secret counts only as a whole. Of a long one (an image, a
+vector, a ciphertext) any run of ``fragment`` bytes counts, because freed memory and database pages
+keep pieces. In an encoded form the run must cover a piece four times as long.
 
 Not covered: compressed, encrypted or rounded copies, indented JSON of numbers, and a single number
-below 2^60: seven bytes turn up by chance.
+below 2^60, because so few bytes turn up by chance.
 """
 
 import base64
@@ -25,36 +25,36 @@ from gateway.wire.profile import T
 from gateway.wire.subject import Subject
 
 SHORTEST: Final = 9
-"""Bytes. A shorter pattern turns up by chance, and the matcher's step is made for this one."""
+"""Bytes. A shorter pattern turns up by chance, and the matcher's steps assume this length."""
 
 SHORTEST_DULL: Final = 31
-"""Bytes. The matcher finds dull forms by windows of half of a fragment, at least 16 bytes."""
+"""Bytes. The matcher finds dull forms by windows of half a fragment, which need 16 bytes."""
 
 IMAGE_FRAGMENT: Final = 24
 BODY_FRAGMENT: Final = 32
 FLOATS: Final = 6
-"""Consecutive values of an embedding that count as a leak."""
+"""How many consecutive values of an embedding count as a leak."""
 INTEGERS: Final = 64
-"""The same for signs and small integers, of which each says less."""
+"""The same for signs and small integers, because each of them says less."""
 
 _ENCODED_FACTOR: Final = 4
 _START_OF_SCAN: Final = b"\xff\xda"
 
 _DIGIT_BITS: Final = 30
-"""Of a Python integer, each in four bytes."""
+"""Bits of a digit of a Python integer, which takes four bytes."""
 
 Integers: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Form:
-    """A canary as one encoding writes it; a run of ``fragment`` bytes of it is a finding."""
+    """A canary in one encoding. A run of ``fragment`` bytes of it is a finding."""
 
     encoding: str
     data: bytes = field(repr=False)
     fragment: int
     dull: bool = False
-    """Whether eight bytes of it say nothing, being of two or three values in all."""
+    """Whether eight bytes of it say nothing, because it consists of few different values."""
 
     def __post_init__(self) -> None:
         if self.fragment < (SHORTEST_DULL if self.dull else SHORTEST):
@@ -63,14 +63,14 @@ class Form:
 
 @dataclass(frozen=True)
 class Canary:
-    """A planted secret: what it is, and its forms. Its value shows in no ``repr``."""
+    """A planted secret: its kind and its forms. No ``repr`` shows its value."""
 
     kind: str
     forms: tuple[Form, ...] = field(repr=False)
 
 
 def text(kind: str, value: str) -> Canary:
-    """A number, reference or file name: UTF-8 in all encodings, UTF-16, and lower case."""
+    """A number, reference or file name: UTF-8 in all encodings, UTF-16, lower and upper case."""
     raw = value.encode()
     forms = list(_all_encodings("", raw, len(raw)))
     forms.append(_whole("JSON", json.dumps(value)[1:-1].encode()))
@@ -99,7 +99,11 @@ def body(kind: str, value: bytes, fragment: int = BODY_FRAGMENT) -> Canary:
 
 
 def image(kind: str, jpeg: bytes) -> Canary:
-    """A photograph: any 24 bytes of its scan data. What comes before, other photographs share."""
+    """A photograph: any 24 bytes of its scan data. Other photographs share the bytes before it.
+
+    Raises:
+        CallerMisuse: not a JPEG image.
+    """
     start = jpeg.find(_START_OF_SCAN)
     if start < 0:
         raise CallerMisuse("not a JPEG image")
@@ -123,7 +127,7 @@ def embedding(kind: str, vector: NDArray[np.floating]) -> Canary:
 
 
 def integers(kind: str, values: Integers) -> Canary:
-    """Signs or small integers, as integers or floats of any width, packed, modulo t or as text."""
+    """Signs or small integers: as integers or floats of any width, packed, modulo t, as text."""
     forms: list[Form] = []
     slots = np.mod(values, T).astype("<u8")
     codes = ("<i1", "<i2", "<i4", "<i8", "<f4", "<f8")
@@ -141,7 +145,7 @@ def integers(kind: str, values: Integers) -> Canary:
 
 
 def numbers(kind: str, *values: int) -> Canary:
-    """Numbers that stand together: as CBOR and text, as words, and each as Python keeps it."""
+    """Numbers that stand together: as CBOR, text and words, and each as Python stores it."""
     listed = list(values)
     forms = [
         _whole("CBOR", cbor2.dumps(listed)),
@@ -166,7 +170,7 @@ def numbers(kind: str, *values: int) -> Canary:
 
 
 def words(kind: str, residues: Words) -> Canary:
-    """64-bit words as a machine holds them: HE keys, masks, SEAL's form of a ciphertext."""
+    """64-bit words as they lie in memory: HE keys, masks, SEAL's form of a ciphertext."""
     flat = np.ascontiguousarray(residues, dtype="<u8").reshape(-1)
     forms = list(_all_encodings("64-bit words", flat.tobytes(), BODY_FRAGMENT))
     forms += _lists("JSON", [str(x) for x in flat.tolist()], _ENCODED_FACTOR * BODY_FRAGMENT)
@@ -192,7 +196,7 @@ _NAMES: Final = {
 
 
 def _canary(kind: str, forms: Sequence[Form] | Iterator[Form]) -> Canary:
-    """Equal bytes under two names (ASCII text and its JSON) are one form, under the first."""
+    """A canary of these forms. Forms with equal bytes (ASCII text and its JSON) are one."""
     unique: dict[bytes, Form] = {}
     for form in forms:
         unique.setdefault(form.data, form)
@@ -204,7 +208,7 @@ def _whole(encoding: str, data: bytes) -> Form:
 
 
 def _all_encodings(name: str, data: bytes, fragment: int) -> Iterator[Form]:
-    """Bytes raw and in each encoding; ``name`` says what the bytes are, if not the value."""
+    """Bytes, raw and in each encoding. ``name`` says what they are, if not the value itself."""
     prefix = f"{name}, " if name else ""
     yield Form(name or "raw", data, min(fragment, len(data)))
     piece = len(data) if fragment >= len(data) else min(len(data), _ENCODED_FACTOR * fragment)
@@ -214,9 +218,9 @@ def _all_encodings(name: str, data: bytes, fragment: int) -> Iterator[Form]:
 
 
 def _encoded(data: bytes, piece: int) -> Iterator[tuple[str, bytes, int]]:
-    """Encoding, encoded bytes, and what ``piece`` bytes of data come to at least."""
+    """Encoding, encoded bytes, and the least length that ``piece`` bytes of data take in it."""
     for skew in range(3):
-        # Of a longer base64 text only the characters are ours whose six bits all are.
+        # Within a longer base64 text, a character is certain only if all its six bits are ours.
         standard = base64.b64encode(bytes(skew) + data)
         own = slice(-(-8 * skew // 6), 8 * (skew + len(data)) // 6)
         yield "base64", standard[own], (8 * piece - 4) // 6
@@ -228,7 +232,7 @@ def _encoded(data: bytes, piece: int) -> Iterator[tuple[str, bytes, int]]:
     yield "JSON list", b", ".join(_DECIMAL[b] for b in data), 3 * piece - 2
     yield "compact JSON list", b",".join(_DECIMAL[b] for b in data), 2 * piece - 1
     yield "Latin-1 as UTF-8", data.decode("latin-1").encode(), piece
-    if piece == len(data):  # of a long value, escapes are most of what a piece would hold
+    if piece == len(data):  # a piece of a long value would consist mostly of escapes
         yield "JSON string", json.dumps(data.decode("latin-1"))[1:-1].encode(), piece
     yield "Python bytes", repr(data)[2:-1].encode(), piece
 

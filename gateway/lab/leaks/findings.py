@@ -1,4 +1,4 @@
-"""What a leak search found: what, in which encoding, where and how much; never the value."""
+"""What a leak search found: kind, encoding, place and length, but never the value."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from gateway.wire.errors import SealmatchError
 
 
 class LeakFound(SealmatchError):
-    """Findings that nothing allows; the text lists kinds, encodings and places, no values."""
+    """Findings that no rule allows. The text lists kinds, encodings and places, no values."""
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """A canary in a place. ``length``: bytes of the encoding in one run."""
+    """A canary found in a place. ``length``: bytes of the encoding in one run."""
 
     kind: str
     encoding: str
@@ -30,7 +30,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Allowed:
-    """A canary that may be in a place; both patterns as in a shell."""
+    """Allows a kind of canary in a place, and says why. Both are patterns as in a shell."""
 
     kind: str
     place: str
@@ -42,7 +42,7 @@ class Allowed:
 
 @dataclass(frozen=True)
 class LeakReport:
-    """What was found, what was searched (place and bytes), and what could not be."""
+    """What was found, what was searched (place and bytes), and what could not be searched."""
 
     findings: tuple[Finding, ...] = ()
     searched: tuple[tuple[str, int], ...] = ()
@@ -64,7 +64,7 @@ class LeakReport:
         return sum(size for _, size in self.searched)
 
     def beyond(self, allowed: Iterable[Allowed]) -> list[Finding]:
-        """Findings that nothing allows."""
+        """Findings that none of the rules allows."""
         rules = list(allowed)
         return [f for f in self.findings if not any(rule.covers(f) for rule in rules)]
 
@@ -77,8 +77,10 @@ class LeakReport:
 
 
 def without_repetition(findings: list[Finding]) -> list[Finding]:
-    """Drop what lies inside a longer finding of the same kind (one encoding that is another too),
-    and join runs that a block's end cut in two."""
+    """Drop findings inside a longer one of the same kind, and join runs cut by the end of a block.
+
+    The same bytes may be found in two encodings.
+    """
     kept: dict[str, Finding] = {}
     result: list[Finding] = []
     for found in sorted(findings, key=lambda f: (f.kind, f.offset, -f.length)):

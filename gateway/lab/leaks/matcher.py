@@ -1,15 +1,15 @@
 """Many patterns at once in large blocks of bytes.
 
 Every form of every canary contributes *anchors*: pairs of 8-byte windows at neighbouring offsets,
-so placed that any fragment that counts contains a whole pair. A block is read as 8-byte words at
-every even offset; one word of each pair falls on one. A word that a hash table may hold is looked
-up among the sorted anchors, and what is found is compared byte by byte around it.
+placed so that any fragment that counts contains a whole pair. A block is read as 8-byte words at
+every even offset, so one window of each pair is read as a word. If the hash table may hold a word,
+it is looked up among the sorted anchors, and the bytes around it are compared one by one.
 
-Of a *dull* form (signs, small integers) eight bytes say nothing. There a block is cut into windows
-of half a fragment, side by side, so that any fragment contains a whole one; each is hashed and
-looked up among the windows that begin at any place of such a form.
+Eight bytes of a *dull* form (signs, small integers) say nothing. For these a block is cut into
+windows of half a fragment, side by side, so that any fragment contains a whole window. Each is
+hashed and looked up among the windows that begin at any place of such a form.
 
-Cost: per 100 MB of block about a second of one core whatever the number of canaries, plus 16 bytes
+Cost: about a second of one core per 100 MB of block, whatever the number of canaries, plus 16 bytes
 and some tens of nanoseconds per anchor (a ciphertext has some 0.2 million).
 """
 
@@ -27,14 +27,15 @@ _WORD: Final = 8
 _OFFSETS: Final = (0, 2, 4, 6)
 _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 _SPARSE: Final = 5
-"""The table has 2^5 places per anchor: one word in 32 is looked up for nothing."""
+"""The table has 2^5 places per anchor, so one word in 32 is looked up in vain."""
 _TABLE_BITS: Final = (16, 27)
+"""Bits of the smallest and of the largest table."""
 _CAREFUL_BYTES: Final = 1 << 17
-"""Up to this length anchors are chosen for their variety, not by counting."""
+"""Up to this length of a form, anchors are chosen for their variety, not at fixed steps."""
 _COPIES: Final = 16
 _FEW_VALUES: Final = 2
-"""An anchor that the forms repeat more often, or of so few different bytes (a small number and
-zeros), is found all over memory and says too little to begin from."""
+"""An anchor is not used if the forms contain it more often, or if it has so few different bytes (a
+small number and zeros). Such an anchor is found all over memory."""
 _BATCH: Final = 4096
 _NO_ANCHOR: Final = -1
 
@@ -45,15 +46,16 @@ Hashes = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class _Windows:
-    """Windows of one size of dull forms: where each begins, and of which form it is."""
+    """Windows of dull forms, all of one size: where each begins, and to which form it belongs."""
 
     size: int
     hashes: Hashes
     places: Positions
     owners: Positions
     table: NDArray[np.bool_]
-    shift: np.uint64
     """Which hashes there may be, by their upper bits."""
+    shift: np.uint64
+    """How far to shift a hash for its place in ``table``."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Matcher:
 
     def __init__(self, forms: Sequence[Form]) -> None:
         self.margin = max((form.fragment for form in forms), default=0) + _WORD
-        """Bytes before and after a block that a caller must show along with it."""
+        """Bytes before and after a block that a caller must give along with it."""
         self._arena: Bytes = np.frombuffer(b"".join(form.data for form in forms), dtype=np.uint8)
         sizes = np.array([len(form.data) for form in forms], dtype=np.int64)
         self._ends = np.cumsum(sizes)
@@ -126,7 +128,10 @@ class Matcher:
         self._table[self._hash(keys)] = True
 
     def search(self, block: Bytes, start: int = 0, stop: int | None = None) -> list[Hit]:
-        """Runs with an anchor in ``block[start:stop]``; the rest of the block is context."""
+        """Runs with an anchor in ``block[start:stop]``; the rest of the block is context.
+
+        Runs of dull forms are found in the whole block.
+        """
         stop = block.size if stop is None else stop
         if not block[start:stop].any():
             return []
@@ -142,7 +147,7 @@ class Matcher:
         return self._runs(block, at[inside], anchor[inside])
 
     def _monotonous(self, block: Bytes) -> Iterator[Hit]:
-        """Runs of dull forms; what lies in the margin is found with its own block as well."""
+        """Runs of dull forms. Those in the margin are found again with the neighbouring block."""
         runs = []
         for windows in self._dull:
             size = windows.size
@@ -166,7 +171,7 @@ class Matcher:
         return _joined(runs)
 
     def _candidates(self, block: Bytes, offset: int) -> tuple[Positions, Positions]:
-        """Where a word equals an anchor, and which; several anchors may have equal bytes."""
+        """Where a word equals an anchor, and which anchor. Several may have equal bytes."""
         count = max(0, block.size - offset) // _WORD
         read = np.frombuffer(block, dtype="<u8", count=count, offset=offset if count else 0)
         maybe = np.flatnonzero(self._table[self._hash(read)])
@@ -181,7 +186,7 @@ class Matcher:
         return ((keys * _MULTIPLIER) >> self._shift).view(np.int64)
 
     def _runs(self, block: Bytes, at: Positions, anchor: Positions) -> Iterator[Hit]:
-        """Extend each candidate both ways; join those that continue one another."""
+        """Extend each candidate both ways, and join those that touch."""
         for i in range(0, at.size, _BATCH):
             part = slice(i, i + _BATCH)
             before, after = self._extend(block, at[part], anchor[part], _WORD)
@@ -204,7 +209,7 @@ class Matcher:
     def _extend(
         self, block: Bytes, at: Positions, anchor: Positions, reach: int
     ) -> tuple[Positions, Positions]:
-        """How many bytes before and after each anchor agree as well, at most ``reach``."""
+        """How many bytes before and after each anchor agree too, at most ``reach``."""
         return self._agreeing(block, at, self._places[anchor], self._owners[anchor], _WORD, reach)
 
     def _agreeing(
@@ -216,7 +221,7 @@ class Matcher:
         size: int,
         reach: int,
     ) -> tuple[Positions, Positions]:
-        """How many bytes before and after agree as well, of windows of ``size`` bytes that do."""
+        """How many bytes agree before and after a window of ``size`` bytes that agrees."""
         owners, places = owner[:, None], place[:, None]
         steps = np.arange(reach)
 
@@ -232,7 +237,7 @@ class Matcher:
 
 
 def _joined(runs: list[Positions]) -> Iterator[Hit]:
-    """Runs of one form on one diagonal that touch are one run."""
+    """Join touching runs of one form on one diagonal: offset in the block less that in the form."""
     if not runs:
         return
     form, diagonal, begin, end = np.concatenate(runs, axis=1)
@@ -251,18 +256,18 @@ def _joined(runs: list[Positions]) -> Iterator[Hit]:
 
 
 def _shift(count: int) -> np.uint64:
-    """How far to shift a hash for its place in a table of so many."""
+    """How far to shift a hash for its place in a table of ``count`` anchors."""
     return np.uint64(64 - int(np.clip(count.bit_length() + _SPARSE, *_TABLE_BITS)))
 
 
 def _window(form: Form) -> int:
-    """Bytes, a power of two: every run of ``fragment`` bytes contains a whole one, cut anywhere."""
+    """Window size in bytes, a power of two. Any run of ``fragment`` bytes contains a whole one."""
     half = (form.fragment + 1) // 2
     return 1 << (half.bit_length() - 1)
 
 
 def _hashes(windows: Bytes, size: int) -> Hashes:
-    """A 64-bit hash of each row; a long array of rows is read in parts."""
+    """A 64-bit hash of each row. Long arrays are hashed in parts, to bound the memory."""
     factors = np.multiply.accumulate(np.full(size // _WORD, _MULTIPLIER | np.uint64(1)))
     parts = []
     for i in range(0, len(windows), _BATCH):
@@ -280,7 +285,7 @@ def anchors(form: Form) -> Positions:
     if form.fragment >= size:
         first = _varied(form, size)
     elif size <= _CAREFUL_BYTES and form.fragment > SHORTEST:
-        # A run that contains a whole stretch and the window that begins last in it has its pair.
+        # A run with a whole stretch, and the window that begins last in it, contains its pair.
         first = _varied(form, (form.fragment - SHORTEST + 1) // 2)
     else:
         first = np.arange(0, size - SHORTEST + 1, form.fragment - SHORTEST + 1)
@@ -288,7 +293,7 @@ def anchors(form: Form) -> Positions:
 
 
 def _varied(form: Form, stretch: int) -> Positions:
-    """Of each stretch of offsets, the one whose pair has the most different bytes."""
+    """In each stretch of offsets, the one whose pair has the most different bytes."""
     data: Bytes = np.frombuffer(form.data, dtype=np.uint8)
     different = _different(sliding_window_view(data, _WORD))
     variety = np.minimum(different[1:], different[:-1])

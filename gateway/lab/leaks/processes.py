@@ -1,4 +1,4 @@
-"""Looking into a running process: its children, and the memory that it can have written."""
+"""A look into a running process: its children, and the memory that it can have written."""
 
 import os
 import re
@@ -17,12 +17,12 @@ _REGION: Final = re.compile(r"(\w+)-(\w+) (\S+) \w+ \S+ (\d+) *(.*)")
 
 
 class CannotSearch(SealmatchError):
-    """A place exists that this process may not look into, or the process to look into is gone."""
+    """This process may not look into a place, or the process to look into has ended."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """Readable memory of a process."""
+    """A readable region of a process's memory, from address ``start`` up to ``stop``."""
 
     start: int
     stop: int
@@ -36,7 +36,7 @@ def swap_devices() -> list[str]:
 
 
 class looking_into:  # noqa: N801  reads as a phrase
-    """Turns what the kernel refuses into ``CannotSearch``."""
+    """Raises ``CannotSearch`` where the kernel refuses, or if the process has ended."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -64,6 +64,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def regions_of(pid: int) -> Iterator[Region]:
+    """Readable regions, except the kernel's own and private read-only mappings of files."""
     for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
         matched = _REGION.fullmatch(line)
         if matched is None:

@@ -4,12 +4,12 @@
     report = search.directories([data_dir]) + search.process(pid, "gateway")
     report.require_nothing(but=[Allowed("gateway signing key", "*/signing.key", "its own")])
 
-Places: files and their names, SQLite values beside the raw pages, descriptors of a process
-(deleted and anonymous memory files among them), its memory, its arguments and environment. Not
-reached: kernel buffers of pipes and sockets, other machines, swapped-out pages of other
-processes (``swap_devices`` says whether there is swap at all).
+It searches files and their names, SQLite values besides the raw pages, and of a process its open
+files (deleted and anonymous ones too), memory, arguments and environment. It does not reach kernel
+buffers of pipes and sockets, other machines, and swapped-out pages of other processes
+(``swap_devices`` says whether there is swap at all).
 
-A finding says what, in which encoding, where and how much; never the value.
+A finding gives kind, encoding, place and length, but never the value.
 """
 
 import os
@@ -58,7 +58,7 @@ class _Progress:
 
 
 Read = Callable[[int, int], bytes]
-"""Offset and size -> bytes there, fewer at the end."""
+"""Offset and size -> the bytes there; fewer at the end."""
 
 
 class LeakSearch:
@@ -73,7 +73,7 @@ class LeakSearch:
     # Places
 
     def data(self, data: bytes, place: str) -> LeakReport:
-        """Bytes at hand."""
+        """Search these bytes; ``place`` names them in findings."""
         progress = _Progress()
         self._read(progress, place, 0, len(data), lambda at, size: data[at : at + size])
         return progress.report()
@@ -85,10 +85,11 @@ class LeakSearch:
         newer_than: float = 0,
         without: Sequence[Path] = (),
     ) -> LeakReport:
-        """All files below directories, and their names. Links are not followed.
+        """Search all files below directories, and their names. Links are not followed.
 
         Args:
-            newer_than: skip files whose content and metadata changed last before this Unix time.
+            newer_than: skip files that were last changed before this Unix time (content or
+                metadata, ``st_ctime``).
             without: directories to leave out.
         """
         progress = _Progress()
@@ -100,13 +101,13 @@ class LeakSearch:
         return progress.report()
 
     def temporary_files(self, newer_than: float, without: Sequence[Path] = ()) -> LeakReport:
-        """Shared memory and the system's temporary directories, changed since a Unix time."""
+        """Search shared memory and temporary directories, for files changed since a Unix time."""
         roots = {SHARED_MEMORY, Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")}  # noqa: S108
         present = sorted(root for root in roots if root.is_dir())
         return self.directories(present, newer_than=newer_than, without=without)
 
     def process(self, pid: int, name: str) -> LeakReport:
-        """Everything of a running process and its children: arguments, descriptors, memory.
+        """Search a running process and its children: arguments, open files, memory.
 
         Raises:
             CannotSearch: the process is gone or may not be looked into.
@@ -118,7 +119,7 @@ class LeakSearch:
         return report
 
     def arguments(self, pid: int, name: str) -> LeakReport:
-        """Command line and environment. Raises as ``process``."""
+        """Search command line and environment. Raises as ``process``."""
         report = LeakReport()
         for part in ("cmdline", "environ"):
             with looking_into(pid):
@@ -126,7 +127,7 @@ class LeakSearch:
         return report
 
     def descriptors(self, pid: int, name: str) -> LeakReport:
-        """Open files of a process, deleted and anonymous ones too. Raises as ``process``."""
+        """Search open files, deleted and anonymous ones too. Raises as ``process``."""
         progress = _Progress()
         with looking_into(pid):
             numbers = sorted(os.listdir(f"/proc/{pid}/fd"), key=int)
@@ -139,12 +140,13 @@ class LeakSearch:
         return progress.report()
 
     def memory(self, pid: int, name: str) -> LeakReport:
-        """Memory of a process that it can have written. Offsets are addresses.
+        """Search the memory that a process can have written. Offsets are addresses.
 
-        Left out are pages mapped unchanged from files on disk (programs, libraries).
+        Pages that are mapped unchanged from files on disk (programs, libraries) are left out.
 
         Raises:
-            CannotSearch: gone, or reading it needs its owner with the right to trace, or root.
+            CannotSearch: the process is gone, or only its owner with the right to trace it, or
+                root, may read its memory.
         """
         progress = _Progress()
         with looking_into(pid), Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
@@ -187,7 +189,7 @@ class LeakSearch:
         self._read(progress, place, 0, size, lambda at, count: os.pread(descriptor, count, at))
 
     def _database(self, progress: _Progress, place: str, path: Path) -> None:
-        """Values column by column: pages split a long one, and a short one at their border."""
+        """Search values column by column: in raw pages a value may be split at a page's border."""
         mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
         try:
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as opened:

@@ -1,7 +1,8 @@
-"""Is a living person moving before the camera? Measurements per frame, and what they add up to.
+"""Is a living person moving before the camera? Measurements of each frame, and actions from them.
 
-``meter`` sees pixels and runs models; everything else here is pure: numbers in, numbers out.
-Importing this package loads no model runtime.
+``meter`` takes the images and runs the models, with ``appearance``, ``eyes``, ``landmarks``,
+``passive`` and ``picture``. ``measurement``, ``detectors`` and ``tracking`` are pure: numbers in,
+numbers out. Importing this package loads no model runtime.
 """
 
 from gateway.vision.liveness.detectors import ActionDetectors, ActionEvent, ActionKind

@@ -1,18 +1,18 @@
 """What a photograph cannot do: show eyes or a mouth that look different from before.
 
-Landmarks alone are no witness: shown a tilted photograph, the model "sees" a turned head or a
-narrowed eye. So each frame's face is brought to one pose, and small patches of it are compared
-with the same person's own earlier look. Before that the plane is given every chance: a homography,
-which is all that motion can do to a flat print, is fitted to the pixels (enhanced correlation
-coefficient, Evangelidis and Psarakis 2008), and each patch may lie some pixels off. Light and
-contrast cancel out of the correlation. What then remains is a change of the face itself:
+Landmarks alone are not enough: in a tilted photograph, the model finds a turned head or a narrowed
+eye. So each frame's face is brought to one pose, and small patches of it are compared with earlier
+frames of the same person. Every change that a flat print can make is removed first. Motion of a
+plane changes its picture by a homography, so a homography is fitted to the pixels (enhanced
+correlation coefficient, Evangelidis and Psarakis 2008), and each patch may lie some pixels off.
+Light and contrast cancel out of the correlation. What remains is a change of the face itself:
 
-- The eyes of a print stay what they are; a lid that closes hides the iris.
-- The mouth of a print stays closed.
-- The eyes of a print that is turned stay what they were from the front; those of a real head are
-  seen from the side, and look elsewhere.
+- Eyes: a lid that closes hides the iris. The eyes of a print stay as they are.
+- Mouth: the mouth of a print stays closed.
+- Turn: the eyes of a real head are then seen from the side. The eyes of a turned print still look
+  as they did from the front.
 
-Thresholds stand in ``detectors``. Views live in memory only, 2.5 seconds of them.
+The thresholds are in ``detectors``. Views stay in memory, for 2.5 seconds.
 """
 
 from collections import deque
@@ -28,11 +28,11 @@ Grey = npt.NDArray[np.uint8]
 
 _EYE_DISTANCE = 36  # pixels of the view
 _WIDTH, _HEIGHT = 96, 112
-_MIDDLE = np.array([48.0, 40.0])  # of the eyes
+_MIDDLE = np.array([48.0, 40.0])  # point between the eyes, in pixels of the view
 
 _POINTS = (17, 19, 21, 22, 24, 26, 27, 36, 39, 42, 45, 31, 35, 48, 54)
-# Where a face seen from the front has them, in eye distances from the eyes' middle: the mean over
-# twelve people, made symmetric.
+# Where these points lie in a face seen from the front, in eye distances from the point between the
+# eyes: the mean over twelve people, made symmetric.
 _HALF = {17: (-0.93, -0.24), 19: (-0.59, -0.42), 21: (-0.18, -0.30), 27: (0.0, -0.05)}
 _HALF |= {36: (-0.69, 0.0), 39: (-0.30, 0.02), 31: (-0.22, 0.67), 48: (-0.38, 1.06)}
 _TWIN = {26: 17, 24: 19, 22: 21, 45: 36, 42: 39, 35: 31, 54: 48}
@@ -46,28 +46,31 @@ _MOUTH = ((32, 66, 32, 34),)
 _SEARCH = 7  # pixels: a fifth of the eye distance
 
 _FACE = np.zeros((_HEIGHT, _WIDTH), np.uint8)
-_FACE[12:104, 12:84] = 255  # without what stands behind the face
+_FACE[12:104, 12:84] = 255  # the fit ignores the background
 _ECC_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 25, 1e-3)
 _ECC_BLUR = 5  # pixels
 
 _KEEP_MS = 2500
 _MOUTH_MS = 1200
-_BEFORE_MS = 60  # an open eye from before the lid began to fall
-_OPEN_EYES = 0.3
+_BEFORE_MS = 60  # so long ago the lid had not yet begun to fall
+_OPEN_EYES = 0.3  # probability of closed eyes below which they are open
 _LEAST_GAPE, _LEAST_TURN = 0.08, 0.06
-_SHRINK_BELOW = 0.6  # scale of the fit under which sampling would alias
+_SHRINK_BELOW = 0.6  # scale of the fit below which sampling would alias
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """0 where there was no occasion to compare."""
+    """How far the face looks different from before: 1 - correlation, 0 to 2.
+
+    0 also stands where there was nothing to compare.
+    """
 
     eyes: float = field(default=0.0, repr=False)
-    """1 - correlation with the eyes when last open: mean of both."""
+    """From when the eyes were last open: mean of both eyes."""
     mouth: float = field(default=0.0, repr=False)
-    """1 - correlation with the mouth when last closed."""
+    """From when the mouth was most closed, in the last 1.2 seconds."""
     turned: float = field(default=0.0, repr=False)
-    """1 - correlation with the eyes when the face was last frontal: mean of both."""
+    """From when the face was most frontal, in the last 2.5 seconds: mean of both eyes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,19 +83,22 @@ class _Look:
 
 
 class Appearance:
-    """The looks of one track. Feed every frame of it, in order."""
+    """The earlier views of one track. Feed every frame of it, in order."""
 
     def __init__(self) -> None:
         self._looks: deque[_Look] = deque()
 
     def reset(self) -> None:
-        """Another track begins: nothing of the last one is compared with it."""
+        """Another track begins: it is not compared with the last one."""
         self._looks.clear()
 
     def observe(
         self, at_ms: int, view: Grey, eyes_closed: float, mouth_open: float, turn: float
     ) -> Changes:
-        """Compare one frame's view with the track's earlier ones, then remember it."""
+        """Compare one frame's view with the track's earlier ones, then remember it.
+
+        ``view``: as ``aligned_view`` makes it; the rest as in ``FrameMeasurement``.
+        """
         looks = self._looks
         while looks and at_ms - looks[0].at_ms > _KEEP_MS:
             looks.popleft()
@@ -152,7 +158,7 @@ def _eyes_differ(past: Grey, now: Grey) -> float:
 
 
 def _differ(past: Grey, now: Grey, patches: tuple[_Patch, ...]) -> float:
-    """1 - correlation of the patches, mean of them, under the kindest of two assumptions."""
+    """1 - correlation, mean over the patches: the lower value of two, as aligned and as a plane."""
     views = (now, _as_moved_plane(past, now))
     return min(
         1 - sum(_best_match(past, view, patch) for patch in patches) / len(patches)
@@ -161,7 +167,7 @@ def _differ(past: Grey, now: Grey, patches: tuple[_Patch, ...]) -> float:
 
 
 def _as_moved_plane(past: Grey, now: Grey) -> Grey:
-    """``now`` warped by the homography under which it is most like ``past``."""
+    """``now``, warped by the homography that makes it most like ``past``."""
     start = np.eye(3, dtype=np.float32)
     try:
         _, matrix = cv2.findTransformECC(
@@ -182,7 +188,7 @@ def _as_moved_plane(past: Grey, now: Grey) -> Grey:
 
 
 def _best_match(past: Grey, now: Grey, patch: _Patch) -> float:
-    """The best correlation of a patch of ``past`` anywhere near its place in ``now``."""
+    """The best correlation of a patch of ``past`` with ``now``, within ``_SEARCH`` pixels."""
     left, top, width, height = patch
     x0, y0 = max(0, left - _SEARCH), max(0, top - _SEARCH)
     area = now[y0 : top + height + _SEARCH, x0 : left + width + _SEARCH]

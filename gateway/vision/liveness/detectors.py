@@ -1,15 +1,16 @@
 """Blinks, mouth openings and turns of the head, found in measurements as they come.
 
-Pure and causal: numbers in, events out, nothing looked up ahead. Each action needs two witnesses:
+Pure and causal: numbers in, events out, no look ahead. Each action needs two witnesses:
 
-- **landmarks and eye model** say what moved, against what is usual for this face;
+- **landmarks and eye model** say what moved, compared with what is usual for this face;
 - **appearance** says that the picture of eyes or mouth changed in a way that no motion of a flat
   photograph explains (``appearance``). Landmarks alone are fooled: of prints that were tilted,
   bent and shaken, every third showed a "turn".
 
-Nothing is found in the first moments of a track, nor while several faces could be meant. A blink
-counts when the eyes are open again; the others as soon as they have lasted. Thresholds were tuned
-on the labelled clips and on moved photographs of other people (gateway/docs/MODELS.md).
+Nothing is found in the first moments of a track, nor while several faces could be the customer's. A
+blink counts when the eyes are open again, the others as soon as they have lasted long enough.
+Thresholds were tuned on the labelled clips and on moved photographs of other people
+(gateway/docs/MODELS.md).
 """
 
 from collections import deque
@@ -26,7 +27,7 @@ _SETTLED_MS = 100  # of a new track
 
 _CLOSED, _OPEN = 0.5, 0.3  # probability that the more open eye is closed
 _EYES_CHANGED = 0.08
-_LIDS_FALL = 0.92  # of the opening of the eyes before: twice the scatter of the landmarks
+_LIDS_FALL = 0.92  # of the eyes' opening before; the loss is twice the landmarks' scatter
 _BEFORE_MS = 500
 _LONGEST_BLINK_MS = 4000
 _FALL_MS = 250  # from open eyes to closed ones
@@ -35,23 +36,27 @@ _GAPE, _GAPE_END = 0.32, 0.6
 _MOUTH_CHANGED = 0.22
 _GAPE_MS = 60
 
-_TURN, _TURN_END = 0.13, 0.08  # against the baseline
-_TURN_SEEN = 0.11  # against the camera: coming back from a turn is none
+_TURN, _TURN_END = 0.13, 0.08  # from the baseline
+_TURN_SEEN = 0.11  # from the camera: coming back from a turn is not a turn
 _TURN_CHANGED = 0.16
 _TURN_MS = 80
-_FRONTAL = 0.12  # beyond this no face is frontal
+_FRONTAL = 0.12  # a face is frontal up to this turn
 _BASELINE_MS = 3000
 
 _BROAD = 0.91  # of the usual breadth
-"""Turned heads of the clips keep 0.93 and more; of 40 turned and bent prints, 34 kept less."""
+"""Turned heads in the clips keep 0.93 and more; of 40 turned and bent prints, 34 kept less."""
 _FAR, _BROAD_LOSS = 0.30, 0.35
-"""Beyond 25 degrees, where no print's nose came, a head becomes narrower too: by no more than this
-for each eye distance of the nose's way."""
+"""Offset of the nose in eye distances, and share of the breadth. No print's nose came beyond
+``_FAR``. There a head becomes narrower too, by at most ``_BROAD_LOSS`` per further eye distance."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionEvent:
-    """One action. Times as ``FrameMeasurement.at_ms``; ``strength`` is the landmarks' witness."""
+    """One action. Times are on the clock of ``FrameMeasurement.at_ms``.
+
+    ``strength``: how far the landmarks moved. Blink: share by which the lids fell; open mouth:
+    ``mouth_open`` at the peak; turn: offset of the nose from its usual place, in eye distances.
+    """
 
     kind: ActionKind
     start_ms: int
@@ -61,13 +66,13 @@ class ActionEvent:
 
 
 class ActionDetectors:
-    """Feed every frame in order of time; get the actions that ended or were confirmed by it."""
+    """Feed every frame in order of time."""
 
     def __init__(self) -> None:
         self._begin(0)
 
     def feed(self, measured: FrameMeasurement) -> list[ActionEvent]:
-        """The actions that this frame completes, mostly none."""
+        """The actions that this frame ended or confirmed; mostly none."""
         if measured.face is None or not measured.continuous:
             self._begin(measured.at_ms)
             return []
@@ -143,7 +148,7 @@ class _Mouth:
 class _Turn:
     """The nose leaves its usual place between the eyes for a while, and the eyes look different.
 
-    The face stays as broad as it was: a head is round, a turned sheet becomes narrow.
+    The face must stay as broad as it was: a head is round, but a turned sheet becomes narrow.
     """
 
     def __init__(self) -> None:
@@ -176,12 +181,15 @@ class _Turn:
         return median(self._breadth(frame) for frame in self._away) >= _BROAD * usual
 
     def _breadth(self, frame: FrameMeasurement) -> float:
-        """What the face would have without what a head loses in a far turn."""
+        """The breadth, plus what a head loses in a far turn."""
         far = max(0.0, abs(frame.turn - self._baseline) - _FAR)
         return frame.breadth / (1 - min(_BROAD_LOSS * far, 0.5) / _BROAD)
 
     def _learn(self, now: FrameMeasurement) -> None:
-        """What is usual: the median of the last seconds' frontal frames. Without any, no turn."""
+        """Take a frontal frame into the baseline: the median over the last seconds.
+
+        Without any frontal frame there is no baseline, and no turn is found.
+        """
         if abs(now.turn) > _FRONTAL:
             return
         self._usual.append(now)

@@ -1,4 +1,4 @@
-"""Whether an eye is closed: ``fr_eye`` on a 24x24 grey square 1.6 times as wide as the eye."""
+"""Whether an eye is closed: ``fr_eye`` on a grey square, 1.6 times as wide as the eye, at 24x24."""
 
 import cv2
 import numpy as np
@@ -20,7 +20,10 @@ class EyeStateModel:
         self._session = session(pack.content("fr_eye.onnx"))
 
     def closed(self, image: BgrImage, landmarks: Points) -> tuple[float, float]:
-        """Probability in [0, 1] that each eye is closed, the picture's left one first."""
+        """Probability in [0, 1] that each eye is closed, the picture's left one first.
+
+        ``landmarks``: shape (68, 2), pixels of ``image``.
+        """
         return self._one(image, landmarks[LEFT_EYE]), self._one(image, landmarks[RIGHT_EYE])
 
     def _one(self, image: BgrImage, eye: Points) -> float:

@@ -1,10 +1,12 @@
 """Landmarks steady enough to tell motion from noise: the mean of nine views of ``fr_landmark``.
 
-The recipe's two passes place a point to about 2 % of the eye distance, and the square's size
-follows the detector's box, which breathes. Here the square follows the points (centre, tilt, and
-1.95 times the sum of eye distance and eye-mouth distance) and nine shifted views are averaged:
-on stills that are moved by known similarities the scatter falls to 1.4 % (gateway/docs/MODELS.md).
-The two-pass points stay what the embedding is aligned by: thresholds were calibrated with them.
+The recipe's two passes place a point with a scatter of about 2 % of the eye distance, and their
+square follows the detector's box, whose size varies from frame to frame. Here the square follows
+the points: their centre and tilt, and as its side 1.95 times the sum of eye distance and eye-mouth
+distance. Nine shifted views are averaged. On stills that are moved by known similarities the
+scatter falls to 1.4 % (gateway/docs/MODELS.md).
+
+The embedding is still aligned by the two-pass points, because thresholds were calibrated with them.
 """
 
 import cv2
@@ -15,15 +17,15 @@ from gateway.vision.geometry import BgrImage, Points
 from gateway.vision.landmarks import LandmarkFinder, five_points
 
 _INPUT = 64  # pixels of the model's square
-_SIDE = 1.95
-_STEP = 0.03  # shift of a view, fraction of the square
+_SIDE = 1.95  # of the square, in eye distance plus eye-mouth distance
+_STEP = 0.03  # shift of a view, as a fraction of the square
 _SHIFTS = tuple((x, y) for x in (-_STEP, 0.0, _STEP) for y in (-_STEP, 0.0, _STEP))
 _SHRINK_ABOVE = 2 * _INPUT
-"""A larger square is averaged down by twos first: sampling it would alias."""
+"""Pixels. A larger square is first halved by averaging, until it fits: sampling would alias."""
 
 
 def steady_landmarks(finder: LandmarkFinder, image: BgrImage, start: Points) -> Points:
-    """The 68 points of the face near ``start`` (68, 2): float32, pixels of ``image``."""
+    """The 68 points of the face near ``start``, both of shape (68, 2): float32, pixels."""
     centre, side, angle = _frame(start)
     half = int(1.5 * side) + 2
     left, top = int(centre[0]) - half, int(centre[1]) - half
@@ -41,7 +43,7 @@ def steady_landmarks(finder: LandmarkFinder, image: BgrImage, start: Points) -> 
 
 
 def _frame(points: Points) -> tuple[npt.NDArray[np.float64], float, float]:
-    """Centre, side in pixels and tilt in radians of the square for these points."""
+    """The square for these points: its centre, side in pixels and tilt in radians."""
     five = five_points(points).astype(np.float64)
     axis = five[1] - five[0]
     angle = float(np.arctan2(axis[1], axis[0]))
@@ -71,7 +73,7 @@ def _view(
     angle: float,
     shift: tuple[float, float],
 ) -> npt.NDArray[np.float64]:
-    """The points that the model sees in one upright view, back in pixels of ``grey``."""
+    """The points that the model finds in one upright view, in pixels of ``grey``: (68, 2)."""
     scale = _INPUT / side
     turn = _rotation(angle) * scale
     centre = middle + np.array(shift) * side

@@ -1,10 +1,10 @@
-"""What one video frame says about the face in it: numbers, no pixels (protocol section 4, step 1).
+"""What one video frame says about the face in it: numbers, no pixels (protocol, section 4, step 1).
 
 The 68 points come in the iBUG order: 0-16 contour, 17-26 brows, 27-35 nose, 36-41 and 42-47 eyes,
 48-59 outer and 60-67 inner lip. Every ratio below is invariant under shift, scale and rotation of
-the points within the picture; the tests hold them to it. Signs: turn is positive when the nose
-points to the right of the picture, which is the person's own left before an unmirrored camera;
-pitch grows as the head bows.
+the points within the picture; tests check this. Signs: turn is positive when the nose points to the
+right of the picture, which is the person's own left before an unmirrored camera; pitch grows as the
+head bows.
 """
 
 from dataclasses import dataclass, field
@@ -29,11 +29,13 @@ _LIP_CORNERS = (60, 64)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameMeasurement:
-    """One frame. Without a face every number is zero, ``face`` is None.
+    """One frame. Without a face every measurement is zero and ``face`` is None.
 
-    ``faces``: 0, 1, or 2 for several that could be meant; ``face`` is then the tracked one.
+    ``faces``: 0, 1, or 2 if several could be the customer's; ``face`` is then the tracked one.
     ``face.landmarks``: shape (68, 2), float32, pixels of the image.
-    ``continuous``: the same person's face as in the frame before, as far as was checked.
+    ``turn``, ``pitch``, ``roll_deg``: as the functions of these names.
+    ``sharpness``: as ``picture.sharpness_and_exposure``.
+    ``continuous``: the same person's face as in the frame before, as far as checks were due.
     """
 
     at_ms: int
@@ -43,7 +45,7 @@ class FrameMeasurement:
     pitch: float = field(default=0.0, repr=False)
     roll_deg: float = field(default=0.0, repr=False)
     eyes_closed: float = field(default=0.0, repr=False)
-    """Probability in [0, 1] of the eye that is more open."""
+    """Probability in [0, 1] that the eye that is more open is closed."""
     eye_aspect: float = field(default=0.0, repr=False)
     """Opening over width, mean of both eyes: about 0.3 open, 0.1 closed."""
     mouth_open: float = field(default=0.0, repr=False)
@@ -55,18 +57,18 @@ class FrameMeasurement:
     eyes_changed: float = field(default=0.0, repr=False)
     mouth_changed: float = field(default=0.0, repr=False)
     turned_changed: float = field(default=0.0, repr=False)
-    """How far eyes or mouth look different from before, 0 to 2 (see ``appearance``)."""
+    """These three: how far eyes or mouth look different from before, 0 to 2 (``appearance``)."""
     breadth: float = field(default=0.0, repr=False)
-    """Width of the face's outline over the height from nose to brows: about 2."""
+    """Width of the face's outline over the height from the nose's base to the brows: about 2."""
 
 
 def eye_centres(points: PointsXY) -> tuple[PointsXY, PointsXY]:
-    """Middles of the eyes, the picture's left one first, each of shape (2,)."""
+    """Centres of the eyes, the picture's left one first, each of shape (2,)."""
     return points[LEFT_EYE].mean(axis=0), points[RIGHT_EYE].mean(axis=0)
 
 
 def turn(points: PointsXY) -> float:
-    """Offset of the nose tip from the eyes' middle along their axis, over their distance.
+    """Offset of the nose tip from the point between the eyes, along their axis, in eye distances.
 
     0.15 is about 20 degrees.
     """
@@ -74,24 +76,24 @@ def turn(points: PointsXY) -> float:
 
 
 def pitch(points: PointsXY) -> float:
-    """Where the nose tip stands between eyes (0) and upper lip (1), at right angles to the eyes."""
+    """Where the nose tip lies between eyes (0) and upper lip (1), at right angles to their axis."""
     depth = _upright(points, _UPPER_LIP)[1]
     return _upright(points, NOSE_TIP)[1] / depth if depth > 0 else 0.0
 
 
 def roll_deg(points: PointsXY) -> float:
-    """Angle of the eyes' axis in degrees, positive when the picture's right eye is lower."""
+    """Angle of the eyes' axis in degrees; positive when the eye on the picture's right is lower."""
     left, right = eye_centres(points)
     return float(np.degrees(np.arctan2(right[1] - left[1], right[0] - left[0])))
 
 
 def eye_aspect(points: PointsXY) -> float:
-    """Mean over both eyes of the lids' distance over the eye's width (Soukupova and Cech, 2016)."""
+    """Distance of the lids over the eye's width, mean of both eyes (Soukupova and Cech, 2016)."""
     return (_one_eye_aspect(points[LEFT_EYE]) + _one_eye_aspect(points[RIGHT_EYE])) / 2
 
 
 def mouth_open(points: PointsXY) -> float:
-    """Mean distance of the three pairs of inner lip points over the distance of its corners."""
+    """Mean distance of three pairs of inner lip points, over the distance of the lip's corners."""
     opening = np.mean([_distance(points[a], points[b]) for a, b in _LIP_PAIRS])
     width = _distance(points[_LIP_CORNERS[0]], points[_LIP_CORNERS[1]])
     return float(opening / width) if width > 0 else 0.0
@@ -100,7 +102,7 @@ def mouth_open(points: PointsXY) -> float:
 def breadth(points: PointsXY) -> float:
     """Width of the outline at eye level over the height from the nose's base to the brows.
 
-    A head is round: turned, it shows as broad an outline as before. A turned sheet becomes narrow.
+    A head is round, so its outline stays as broad when it turns. A turned sheet becomes narrow.
     Neither eyes nor mouth move these points.
     """
     width = _upright(points, _OUTLINE[1])[0] - _upright(points, _OUTLINE[0])[0]
@@ -116,7 +118,7 @@ def _one_eye_aspect(eye: PointsXY) -> float:
 
 
 def _upright(points: PointsXY, index: int) -> tuple[float, float]:
-    """One point along and across the eyes' axis from their middle, in eye distances."""
+    """One point along and across the eyes' axis, from the point between them, in eye distances."""
     left, right = eye_centres(points)
     axis = right - left
     square = float(axis @ axis)

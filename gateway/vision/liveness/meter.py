@@ -1,7 +1,8 @@
-"""Images in, measurements out: the only part of liveness that sees pixels.
+"""Images in, measurements out: what a capture runs on every frame.
 
-Every frame is detected anew (2 ms with the default pack), so that no face is ever assumed where
-none was seen; the embedder runs when ``tracking`` asks for it. Images and vectors stay in memory.
+Faces are detected anew in every frame (2 ms with the default pack), so that no face is ever assumed
+where none was seen. The embedder runs when ``tracking`` asks for it. Images and vectors stay in
+memory.
 """
 
 import numpy as np
@@ -21,7 +22,8 @@ from gateway.vision.pipeline import RIVAL_HEIGHT, FacePipeline, UnitVector
 
 _SEVERAL = 2
 _SURROUNDINGS_SHARE = 0.8
-"""Of the square that ``fr_liveness`` judges; with black borders it calls living people spoofs."""
+"""Share of the square for ``fr_liveness`` that must lie in the image. With black borders the model
+calls living people spoofs."""
 
 
 class LivenessMeter:
@@ -41,7 +43,8 @@ class LivenessMeter:
     def measure(self, image: BgrImage, at_ms: int) -> FrameMeasurement:
         """One frame, shape (height, width, 3), uint8, BGR, taken ``at_ms`` after any fixed moment.
 
-        Raises UnreadableImage for an array that is no colour image.
+        Raises UnreadableImage for an array that is no colour image, and the errors of
+        ``FacePipeline.embed_face``.
         """
         faces = _could_be_meant(self._vision.faces(image))
         found = self._track.pick(faces)
@@ -80,17 +83,20 @@ class LivenessMeter:
         )
 
     def embed(self, image: BgrImage, face: DetectedFace) -> UnitVector:
-        """The embedding of a measured face: shape (d,), unit length."""
+        """The embedding of a measured face: shape (d,), float32, unit length.
+
+        Raises as ``FacePipeline.embed_face``.
+        """
         return self._vision.embed_face(image, face).vector
 
     def passive_score(self, image: BgrImage, face: DetectedFace) -> float | None:
-        """Advisory probability that the face is alive; None where too little surrounds it."""
+        """Advisory probability that the face is alive; None if too little around it is visible."""
         if _share_inside(PassiveLiveness.view(face), image) < _SURROUNDINGS_SHARE:
             return None
         return self._passive.score(image, face)
 
     def _steadied(self, image: BgrImage, face: DetectedFace) -> DetectedFace:
-        """The face with steady landmarks; the five points stay those that embeddings need."""
+        """The face with steady landmarks. The five points stay, because embeddings need them."""
         points = steady_landmarks(self._landmarks, image, _points(face))
         return DetectedFace(face.box, face.score, face.five, points)
 

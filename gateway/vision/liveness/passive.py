@@ -1,8 +1,8 @@
-"""``fr_liveness``: one frame's guess whether a face is alive. Advisory: it is weak.
+"""``fr_liveness``: a guess from one frame whether a face is alive. It is weak, so only advisory.
 
-On synthetic spoofs its area under the curve is 0.94 (screens) and 0.88 (prints); at a threshold
-that turns away 5 % of living people it lets a quarter of the screens and most prints through
-(gateway/docs/MODELS.md). It may raise a warning; it must not be what a decision rests on.
+On synthetic spoofs its area under the curve is 0.94 (screens) and 0.88 (prints). At a threshold
+that turns away 5 % of living people, a quarter of the screens and most prints pass
+(gateway/docs/MODELS.md). It may raise a warning, but no decision should rest on it.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ class PassiveLiveness:
         return face.box.square(_SIDE * face.box.height)
 
     def score(self, image: BgrImage, face: DetectedFace) -> float:
-        """Probability in [0, 1] that the face is alive, from BGR values 0 to 255."""
+        """Probability in [0, 1] that the face is alive. The model takes BGR values 0 to 255."""
         values = cut(image, self.view(face), _INPUT).astype(np.float32)
         blob = values.transpose(2, 0, 1)[np.newaxis]
         return softmax(self._session.run(None, {"input": blob})[0].ravel())[_LIVE]

@@ -1,4 +1,4 @@
-"""Sharpness and exposure of a face, judged on the 112x112 pixels that the embedder sees."""
+"""Sharpness and exposure of a face, measured on the 112x112 pixels that the embedder sees."""
 
 import cv2
 import numpy as np
@@ -11,10 +11,10 @@ _WHITE = 255.0
 
 
 def sharpness_and_exposure(image: BgrImage, five: Points) -> tuple[float, float]:
-    """(sharpness, exposure) of the face with these five points.
+    """(sharpness, exposure) of the face with these five points, shape (5, 2).
 
-    Sharpness is the Laplacian's standard deviation over that of the grey levels, so that neither
-    contrast nor the face's size in the picture counts; exposure is the mean luma, 0 to 1.
+    Sharpness is the Laplacian's standard deviation over that of the grey levels. So it depends
+    neither on contrast nor on the face's size in the picture. Exposure is the mean luma, 0 to 1.
     """
     grey = cv2.cvtColor(align(image, five), cv2.COLOR_BGR2GRAY)[_INNER, _INNER]
     contrast = float(grey.std())

@@ -1,16 +1,16 @@
-"""One face from the first frame to the last, or an honest "no longer the same".
+"""Follows one face from the first frame to the last, and says when it is no longer the same.
 
 Rules:
 
 - A face that moved or grew faster than heads do, or was out of sight too long, starts a new track.
-- A quarter of a second without looking at who it is is the most: then the embedding is compared
-  with the mean of the track so far. A jump, a gap or a sudden change of the face's shape has it
-  compared at once. Whoever is not close enough starts a new track.
-- Nothing in between is assumed: a frame is continuous only if the checks that were due passed.
+- At least every 250 ms the embedding is compared with the mean of the track so far. After a jump, a
+  gap or a sudden change of the face's shape it is compared at once. A face that is not close enough
+  starts a new track.
+- A frame is continuous only if the checks that were due passed; nothing else is assumed.
 
-Thresholds come from 12 clips of lively faces (3,900 frames): in 1,937 samples the same person was
-never below 0.63 of the mean before it, and no other person's face above 0.45 (docs/MODELS.md).
-Faces live in memory only.
+Thresholds come from 12 clips of lively faces (3,900 frames). In 1,937 samples the cosine of the
+same person with the mean before was never below 0.63, and another person's never above 0.45
+(gateway/docs/MODELS.md). Faces stay in memory.
 """
 
 from collections.abc import Sequence
@@ -27,17 +27,17 @@ SAME_PERSON_COSINE = 0.5
 SAMPLE_EVERY_MS = 250
 MAX_GAP_MS = 400
 
-# In eye distances, between two frames. The fastest head of the clips: 0.8 in 40 ms, 2.0 in 240 ms.
+# Eye distances between two frames. The fastest head in the clips: 0.8 in 40 ms, 2.0 in 240 ms.
 _REACH, _REACH_PER_MS, _REACH_AT_MOST = 0.5, 0.02, 2.5
-_MAX_ZOOM = 0.35  # natural logarithm; the clips' fastest is 0.10
+_MAX_ZOOM = 0.35  # natural logarithm; the fastest in the clips is 0.10
 _JUMP, _ZOOM_JUMP, _SHAPE_JUMP = 0.4, 0.12, 0.06
-"""Above any of these the embedding is looked at: motion, growth, change of shape."""
+"""Motion, growth and change of shape. Above any of them the embedding is compared at once."""
 _LONG_STEP_MS = 120
-_RIGID = slice(0, 48)  # contour, brows, nose, eyes: what changes little within a frame
+_RIGID = slice(0, 48)  # contour, brows, nose, eyes: they change little from frame to frame
 
 
 class FaceTrack:
-    """Feed every frame: ``pick`` a face, ``follow`` or ``lose`` it, ``identify`` when asked to."""
+    """Feed every frame: ``pick`` a face, ``follow`` or ``lose`` it, ``identify`` it when asked."""
 
     def __init__(self) -> None:
         self._points: Points | None = None
@@ -45,7 +45,10 @@ class FaceTrack:
         self._sum: npt.NDArray[np.float64] | None = None
 
     def pick(self, faces: Sequence[DetectedFace]) -> DetectedFace | None:
-        """The face nearest to where the tracked one was; the tallest when none is tracked."""
+        """The face nearest to where the tracked one was, or the tallest if none is tracked.
+
+        None if there is no face.
+        """
         if not faces:
             return None
         last = self._points
@@ -55,16 +58,17 @@ class FaceTrack:
         return min(faces, key=lambda face: float(np.hypot(*(face.five[:2].mean(axis=0) - middle))))
 
     def lose(self, at_ms: int) -> bool:
-        """A frame without a face: whether the track may still be taken up again."""
+        """A frame has no face. Returns whether the track may still go on."""
         if self._points is not None and at_ms - self._seen_ms <= MAX_GAP_MS:
             return True
         self._points = self._sum = None
         return False
 
     def follow(self, at_ms: int, points: Points) -> tuple[bool, bool]:
-        """(on the track as far as motion tells, the embedding must be looked at now).
+        """Take the picked face's points, shape (68, 2), into the track, or start a new track.
 
-        ``points``: shape (68, 2). Off the track a new one starts here.
+        Returns:
+            Whether the motion fits the track, and whether ``identify`` must be called now.
         """
         last, passed = self._points, at_ms - self._seen_ms
         self._points, self._seen_ms = points, at_ms
@@ -75,7 +79,10 @@ class FaceTrack:
         return True, due or passed > _LONG_STEP_MS or _jumped(last, points)
 
     def identify(self, at_ms: int, vector: UnitVector) -> bool:
-        """Whether this is the track's person; else a new track starts with this face."""
+        """Whether this is the track's person; if not, a new track starts with this face.
+
+        ``vector``: shape (d,), unit length.
+        """
         known, self._sampled_ms = self._sum, at_ms
         if known is None:
             self._sum = vector.astype(np.float64)
@@ -96,7 +103,7 @@ def _eye_distance(points: Points) -> float:
 
 
 def _motion(last: Points, points: Points) -> tuple[float, float]:
-    """Way of the eyes' middle in eye distances, and growth as a natural logarithm."""
+    """Motion of the point between the eyes, in eye distances, and growth (natural logarithm)."""
     way = float(np.hypot(*(_middle(points) - _middle(last)))) / _eye_distance(last)
     return way, abs(float(np.log(_eye_distance(points) / _eye_distance(last))))
 
@@ -112,7 +119,7 @@ def _jumped(last: Points, points: Points) -> bool:
 
 
 def shape_change(last: Points, points: Points) -> float:
-    """What a similarity leaves unexplained between two frames' rigid points, in eye distances."""
+    """How far two frames' rigid points differ after the best similarity, in eye distances (RMS)."""
     matrix = similarity(last[_RIGID], points[_RIGID])
     moved = last[_RIGID] @ matrix[:, :2].T + matrix[:, 2]
     rest = np.sqrt(np.mean(np.sum((moved - points[_RIGID]) ** 2, axis=1)))

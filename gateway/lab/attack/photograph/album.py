@@ -1,9 +1,9 @@
 """Photographs for the trials: first one of each person, then the others.
 
-Labeled Faces in the Wild comes in folds that share no person. Moves, and what is measured against
-rolled prints, were made with folds 0 to 2; these are the others (gateway/docs/EVALUATION.md names
-the exceptions). A photograph shows a face of some size that looks into the camera: with another one
-the first action is never asked for.
+Labeled Faces in the Wild comes in folds that share no person. The moves, and the measurements
+against rolled prints, were developed on folds 0 to 2. The trials use other folds
+(gateway/docs/EVALUATION.md names the exceptions). A photograph must show a face that is large
+enough and looks into the camera; otherwise the first action is never asked for.
 """
 
 import csv
@@ -20,15 +20,15 @@ from gateway.vision.images import decode_image
 from gateway.vision.pipeline import FacePipeline
 
 FOLDS: Final = (3, 4, 5, 6)
-_MARGIN = 25  # pixels of 250: the alignment of these photographs leaves black corners
+_MARGIN = 25  # pixels of 250; the data set's alignment leaves black corners
 _SMALLEST = 60.0  # box height in pixels
 _FRONTAL = 0.08  # offset of the nose between the eyes, in eye distances; about 10 degrees
 
 
 def people(folder: Path, seed: int, folds: tuple[int, ...] = FOLDS) -> list[Path]:
-    """Every photograph of these folds: first one of each person, then the others, shuffled.
+    """Every photograph of these folds: first one of each person, then the others, both shuffled.
 
-    ``folder`` holds ``pairs.csv``.
+    ``folder`` holds ``pairs.csv`` and the images that it names.
     """
     known: dict[str, set[str]] = {}
     with (folder / "pairs.csv").open(newline="") as rows:
@@ -48,7 +48,7 @@ def people(folder: Path, seed: int, folds: tuple[int, ...] = FOLDS) -> list[Path
 def prints(
     folder: Path, vision: FacePipeline, seed: int, folds: tuple[int, ...] = FOLDS
 ) -> Iterator[tuple[BgrImage, Anatomy]]:
-    """Photographs whose middle shows a face, each with where its parts are."""
+    """Photographs with a frontal face, (height, width, 3), uint8, BGR, and where its parts are."""
     for path in people(folder, seed, folds):
         whole = decode_image(path.read_bytes())
         photograph = np.ascontiguousarray(whole[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN])

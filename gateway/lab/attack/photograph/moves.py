@@ -1,15 +1,16 @@
 """What a hand can do to a print so that it seems to blink, to open its mouth or to turn.
 
-Each technique aims at what the measurement of that action rests on. Eyes seem closed when they are
-foreshortened (``dip``, ``fold``), smeared (``jerk``, ``defocus``), too dark, too bright, too small
-or out of sight. A mouth seems to open when the face becomes narrower (``narrow``, ``curl``,
-``strip``) or when what was foreshortened before is let go (``release``, ``bow``). A nose moves
-between the eyes when the sheet is turned at close range (``swing``), rolled like a head and turned
-(``drum``), or when one half of the face is foreshortened (``crease``). What such a turn takes from
-the breadth of the face, a tilt takes from its height too; every other of these is tilted.
+Each technique aims at the measurement of one action. Eyes seem closed when they are foreshortened
+(``dip``, ``fold``), smeared (``jerk``, ``defocus``), too dark, too bright, too small or out of
+sight. A mouth seems to open when the face becomes narrower (``narrow``, ``curl``, ``strip``), or
+when a foreshortened mouth or face straightens again (``release``, ``bow``). A nose moves between
+the eyes when the sheet is turned at close range (``swing``), rolled like a head and turned
+(``drum``), or when one half of the face is foreshortened (``crease``). Such a turn makes the face
+narrower. A tilt makes it lower as well, so that the ratio stays; half of these moves, drawn at
+random, are tilted too.
 
 A move leads from the present pose to a target and back. Strengths and times are drawn anew each
-time; bounds are what paper and hands allow.
+time, within what paper and hands allow.
 """
 
 import math
@@ -29,7 +30,7 @@ Draw = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """Where the printed face is on the sheet, in sheet units."""
+    """Where the parts of the printed face are on the sheet, in sheet units."""
 
     left_eye: float
     right_eye: float
@@ -49,7 +50,7 @@ class Anatomy:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """To ``target`` within ``rise`` seconds, there for ``hold``, and back within ``fall``."""
+    """To ``target`` within ``rise`` seconds, there for ``hold`` seconds, back within ``fall``."""
 
     technique: str
     target: Pose
@@ -62,7 +63,7 @@ class Move:
         return self.rise + self.hold + self.fall
 
     def share(self, seconds: float) -> float:
-        """How far towards the target after ``seconds``: 0 to 1, without a jerk at the ends."""
+        """How far towards the target after ``seconds``: 0 to 1, smooth at both ends."""
         if seconds < self.rise:
             part = seconds / self.rise
         elif seconds < self.rise + self.hold:
@@ -76,7 +77,7 @@ Technique = Callable[[Anatomy, Draw], Pose]
 
 
 def plan(kind: ActionKind, face: Anatomy, draw: Draw) -> Move:
-    """One move that is meant to pass for ``kind``."""
+    """One move, drawn at random, that is meant to pass for ``kind``."""
     named = TECHNIQUES[kind]
     technique = list(named)[int(draw.integers(len(named)))]
     target = named[technique](face, draw)
@@ -157,7 +158,7 @@ def _swing(towards: float) -> Technique:
 
 
 def _tilted(turned: Pose, draw: Draw) -> Pose:
-    """Every other time about as far back or forth as it is turned, and held a little askew."""
+    """Half of the time, at random: pitched about as far as it is turned, and a little rolled."""
     if draw.random() < 0.5:
         return turned
     pitch = _sign(draw) * draw.uniform(0.5, 1.1) * abs(turned.yaw)
@@ -188,7 +189,7 @@ def _crease(towards: float) -> Technique:
 
 
 _LET_GO: Final = frozenset({"release", "bow"})
-"""These work when the sheet comes back."""
+"""These take effect when the sheet comes back."""
 
 TECHNIQUES: Final[dict[ActionKind, dict[str, Technique]]] = {
     "blink": {
@@ -223,7 +224,7 @@ class Hand:
 
     @classmethod
     def draw(cls, draw: Draw) -> "Hand":
-        """Held roughly upright; one print in three is bent around an upright axis all the time."""
+        """Held roughly upright. One print in three is bent around an upright axis throughout."""
         bend = Bend("curve", draw.uniform(0.2, 0.8), 0.8) if draw.random() < 0.33 else Bend()
         rest = Pose(
             yaw=draw.normal(0, 0.05),

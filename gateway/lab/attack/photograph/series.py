@@ -1,7 +1,8 @@
-"""Many trials, each with another person's photograph, and what they add up to.
+"""Many trials, each with another photograph, and their totals.
 
-Everything is drawn from the seed and the trial's number: a series can be repeated, and a longer one
-begins with the shorter one's trials.
+Each photograph is of another person until all people have had one. Everything is drawn from the
+seed and the trial's number. So a series can be repeated, and a longer one begins with the trials of
+a shorter one.
 """
 
 from collections import Counter
@@ -32,7 +33,7 @@ from gateway.wire.liveness import ACTION_KINDS, ActionKind, Challenge
 LENGTH: Final = 3
 _START_MS, _LIMIT_MS = 1_000, 20_000
 _PICTURE = 400  # pixels, width and height
-_CHALLENGE, _HAND, _CAMERA, _ROOM = range(4)  # what is drawn, each from a generator of its own
+_CHALLENGE, _HAND, _CAMERA, _ROOM = range(4)  # each is drawn from a generator of its own
 
 
 def trials(
@@ -42,7 +43,7 @@ def trials(
     seed: int,
     detectors: Callable[[], Detectors] = ActionDetectors,
 ) -> Iterator[Outcome]:
-    """Up to ``count`` trials; fewer where there are not so many people in ``photographs``."""
+    """Up to ``count`` trials; fewer if ``photographs`` holds fewer usable ones."""
     vision = FacePipeline(pack)
     for task in _tasks(vision, photographs, count, seed):
         yield _trial(pack, vision, task, detectors)
@@ -50,7 +51,7 @@ def trials(
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One trial to come."""
+    """What a process needs for one trial."""
 
     seed: int
     number: int
@@ -74,7 +75,7 @@ def _trial(
 
 
 def challenge(draw: Draw) -> Challenge:
-    """A challenge as the gateway draws it, with the earliest start."""
+    """A challenge of three actions, as the gateway draws it, with the earliest start."""
     return Challenge(
         session=SessionId(draw.bytes(16)),
         nonce=Nonce(draw.bytes(32)),
@@ -89,7 +90,7 @@ def challenge(draw: Draw) -> Challenge:
 
 
 def room(draw: Draw) -> BgrImage:
-    """What is behind the print: soft blots."""
+    """The background behind the print, soft blots: shape (400, 400, 3), uint8, BGR."""
     blots = draw.integers(40, 200, (_PICTURE, _PICTURE, 3)).astype(np.uint8)
     return np.asarray(cv2.GaussianBlur(blots, (0, 0), 25), np.uint8)
 
@@ -101,10 +102,10 @@ class Tally:
     trials: int = 0
     passed: int = 0
     asked: Counter[ActionKind] = field(default_factory=Counter)
-    """Actions that somebody tried to feign."""
+    """Actions that the attacker tried to feign."""
     feigned: Counter[ActionKind] = field(default_factory=Counter)
     techniques: Counter[tuple[ActionKind, str]] = field(default_factory=Counter)
-    """What completed an action."""
+    """How often each technique completed an action."""
     reasons: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
@@ -127,7 +128,10 @@ def run(
     tell: Callable[[Tally], None],
     jobs: int = 1,
 ) -> Tally:
-    """All trials, with word after each; in ``jobs`` processes, which changes nothing but time."""
+    """All trials, and their totals. ``tell`` is called after each.
+
+    ``jobs``: number of processes. It changes the time, not the totals.
+    """
     tally = Tally()
     with ExitStack() as stack:
         if jobs == 1:

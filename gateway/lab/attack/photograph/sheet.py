@@ -1,9 +1,9 @@
 """A printed photograph as a sheet in space, before a pinhole camera.
 
-The sheet is two units wide, (u, v) in [-1, 1] x [-h, h], u to the right and v down. It is first
-bent, without stretching, along straight lines at right angles to a chosen direction; then turned,
-moved and projected. The picture is rendered backwards: for a coarse grid of pixels the point of the
-sheet is found by Newton's method, and OpenCV interpolates between them.
+The sheet is two units wide, (u, v) in [-1, 1] x [-h, h], u to the right and v down. First it is
+bent, without stretching, along straight lines at right angles to a chosen direction. Then it is
+turned, moved and projected. The picture is rendered backwards: Newton's method finds the point of
+the sheet for each node of a coarse grid of pixels, and OpenCV interpolates between them.
 """
 
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ _FILLS = 0.92  # of the picture's width at zoom 1
 _CELLS = 32  # of the coarse grid, across the picture
 _STEPS = 6  # of Newton's method
 _TINY = 1e-4
-_MISSED = 0.05  # of the picture's half width: here Newton found no point of the sheet
+_MISSED = 0.05  # of the picture's half width; beyond this error Newton found no point
 _NOISE = 2.0  # grey levels, standard deviation, of the camera
 _SHARP = 0.3  # pixels: less defocus does not show
 _SHORTEST_SMEAR = 3.0  # pixels
@@ -58,10 +58,10 @@ class Bend:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where the sheet is and how it is seen, at one moment."""
+    """Where the sheet is at one moment, and how the camera sees it. Angles in radians."""
 
     yaw: float = 0.0
-    """Radians; positive turns the printed face towards the right of the picture."""
+    """Positive turns the printed face towards the right of the picture."""
     pitch: float = 0.0
     roll: float = 0.0
     x: float = 0.0
@@ -69,7 +69,7 @@ class Pose:
     y: float = 0.0
     zoom: float = 1.0
     near: float = 1.0
-    """Above 1 the camera comes closer and the lens wider: the same size, more perspective."""
+    """Above 1 the camera is closer and the lens wider: the same size, more perspective."""
     bend: Bend = field(default_factory=Bend)
     gain: float = 1.0
     slant: float = 0.0
@@ -78,7 +78,7 @@ class Pose:
     """Standard deviation in pixels."""
 
     def moved(self, other: "Pose", share: float) -> "Pose":
-        """A share of the way to ``other``. A bend of its own replaces this one, at that share."""
+        """A share of the way to ``other``. If that has a bend, a share of it replaces this one."""
         mixed = {
             name: (1 - share) * getattr(self, name) + share * getattr(other, name)
             for name in _MIXED
@@ -137,7 +137,7 @@ class Print:
         return np.asarray(np.clip(scene, 0, 255), np.uint8)
 
     def _seen(self, pose: Pose) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-        """The sheet's u and v under every pixel, and where there is none of it: (height, width)."""
+        """The sheet's u and v under every pixel, and where there is no sheet: (height, width)."""
         height, width = self._background.shape[:2]
         rows = max(2, round(_CELLS * height / width))
         x, y = np.meshgrid(
@@ -161,7 +161,7 @@ class Print:
 
 
 def _widened(coarse: npt.ArrayLike, size: tuple[int, int]) -> Floats:
-    """A coarse grid, whose outer nodes lie on the picture's edges, to (width, height) pixels."""
+    """A coarse grid, interpolated to (width, height) pixels. Its outer nodes lie on the edges."""
     narrow = np.asarray(coarse, np.float32)
     rows, columns = narrow.shape
     across = np.linspace(0, columns - 1, size[0], dtype=np.float32)
@@ -181,7 +181,7 @@ def _smear(blur: tuple[float, float]) -> Floats:
 
 
 class _Camera:
-    """Sheet to picture for one pose; the picture's half width is 1."""
+    """Maps the sheet to the picture for one pose. The picture's half width is 1."""
 
     def __init__(self, pose: Pose) -> None:
         self._pose = pose
@@ -190,7 +190,7 @@ class _Camera:
         self._distance = CAMERA / pose.near
 
     def project(self, u: Values, v: Values) -> tuple[Values, Values]:
-        """Points of the sheet to points of the picture; any shape."""
+        """Points of the picture for points of the sheet; arrays of any shape."""
         pose = self._pose
         x, y, z = self._bent(u, v)
         turned = self._turn @ np.stack([x, y, z]).reshape(3, -1)
@@ -212,7 +212,10 @@ class _Camera:
 
 
 def rotation(pose: Pose) -> Values:
-    """Of the sheet, shape (3, 3): first yaw, then pitch, then roll. Depth grows from the camera."""
+    """Rotation of the sheet, shape (3, 3): first yaw, then pitch, then roll.
+
+    Depth grows away from the camera.
+    """
     cy, sy = np.cos(pose.yaw), np.sin(pose.yaw)
     cp, sp = np.cos(pose.pitch), np.sin(pose.pitch)
     cr, sr = np.cos(pose.roll), np.sin(pose.roll)

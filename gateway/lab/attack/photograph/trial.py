@@ -1,11 +1,11 @@
 """One challenge against one photograph in a hand that follows the prompts.
 
-The attacker sees what the screen asks for, starts after a human's reaction time, and repeats moves
-of the right kind, each time another one, until the action counts. He gives up an action after
-``GIVE_UP_S``: in the challenge's time limit there is hardly more for each of three.
+The attacker sees what the screen asks for and starts after a human's reaction time. Moves of the
+right kind follow, each time another one, until the action counts. After ``GIVE_UP_S`` on one action
+the attacker gives up: the challenge's time limit leaves hardly more for each of three.
 
 Frames go through the real meter, detectors and runner. Only the passive check and the action lane
-are left out: the one is advisory, and the photograph shows the right person.
+are left out: the passive check is advisory, and the photograph shows the right person.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from gateway.vision.liveness.measurement import FrameMeasurement
 from gateway.wire.liveness import ActionKind, Challenge
 
 FPS: Final = 10.0
-"""Frames a second. The attacker has the camera, and the fewer frames, the less they show."""
+"""Frames a second. The attacker controls the camera, and fewer frames show less."""
 GIVE_UP_S: Final = 6.0
 _REACTION_S = (0.25, 0.6)
 _PAUSE_S = (0.3, 0.7)
@@ -31,7 +31,7 @@ _EXPOSURE_S = 1 / 60
 
 
 class Sight(Protocol):
-    """What comes of showing the print in a pose."""
+    """Shows the print in a pose and measures it."""
 
     def __call__(self, pose: Pose, at_ms: int) -> FrameMeasurement: ...
 
@@ -59,7 +59,7 @@ class Camera:
         self._last: tuple[Pose, int] | None = None
 
     def __call__(self, pose: Pose, at_ms: int) -> FrameMeasurement:
-        """Measure the print in this pose. The hand's motion smears the picture."""
+        """Measure the print in this pose. The hand's motion blurs the picture."""
         before, then = self._last or (pose, at_ms - 1)
         self._last = pose, at_ms
         pixels = self._half * pose.zoom * 1000 * _EXPOSURE_S / max(1, at_ms - then)
@@ -75,7 +75,7 @@ class Outcome:
     techniques: tuple[str, ...]
     """Which move completed each action that was completed."""
     reason: str
-    """Why it ended before the last action; empty where it passed."""
+    """Why it ended before the last action; empty if it passed."""
 
     @property
     def done(self) -> int:
@@ -105,7 +105,7 @@ def attempt(
 
 
 class _Player:
-    """The hand: rests, and once it is asked, makes one move after the other."""
+    """The hand. It rests until an action is asked for, then makes one move after the other."""
 
     def __init__(self, actions: tuple[ActionKind, ...], face: Anatomy, draw: Draw) -> None:
         self._actions = actions
