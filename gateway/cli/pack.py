@@ -6,6 +6,7 @@ from pathlib import Path
 from gateway.issuer.issuer import Model
 from gateway.vision.pack import ModelPack, default_pack_directory, load_pack
 from gateway.wire.ids import Digest
+from gateway.wire.quality import FaceQuality
 
 FALSE_MATCH_RATE = 1e-4
 ACTION_FALSE_MATCH_RATE = 1e-3
@@ -40,5 +41,14 @@ def gateway_settings(pack: ModelPack) -> dict[str, str]:
 
 
 def model_of(pack: ModelPack) -> Model:
-    """The pack's name and digest as they travel in messages."""
-    return Model(pack.model_id, Digest(pack.digest))
+    """The pack's name and digest, and what its quality gate promises, as they travel in messages.
+
+    The pipeline of a pack makes no vector of a picture that its gate refuses.
+    """
+    profile = pack.quality
+    quality = FaceQuality(
+        outcome="passed" if profile.calibrated else "uncalibrated",
+        measures=profile.measures,
+        profile_digest=Digest(profile.digest),
+    )
+    return Model(pack.model_id, Digest(pack.digest), quality)

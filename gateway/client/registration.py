@@ -295,6 +295,7 @@ class RegistrationClient:
             template_assertion=issued.assertion,
             sealed_dealing=issued.sealed_dealing,
             sealed_probe=self._trust.gateways[0].sealing.seal(
+            quality=self._model.quality,
                 Sealed.PROBE, ciphertext.encoded, grant.session, grant.key_id
             ),
             submission_assertion=signed.encoded,

@@ -19,6 +19,7 @@ from gateway.he.session_key import ExpectedSession, verify_session_key
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.ids import Digest, Nonce, PartyId
+from gateway.wire.quality import FaceQuality
 from gateway.wire.sealing import Sealed, SealingPublicKey
 from gateway.wire.subject import Subject, new_salt
 from gateway.wire.submission import TemplateAssertion
@@ -26,10 +27,14 @@ from gateway.wire.submission import TemplateAssertion
 
 @dataclass(frozen=True)
 class Model:
-    """The face model in use: its id, and SHA-256 of its pack's manifest."""
+    """The face model in use: its id, SHA-256 of its pack's manifest, and what its gate lets pass.
+
+    ``quality`` holds for every vector that the pack's pipeline makes: it embeds no other picture.
+    """
 
     model_id: str
     digest: Digest
+    quality: FaceQuality
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,7 @@ class TemplateIssuer:
             authority_dealing_digest=authoritys.digest,
             model_id=self._model.model_id,
             model_digest=self._model.digest,
+            quality=self._model.quality,
             subject_inner=subject.inner(self._site_salt),
             subject_commitment=subject.commitment(salt),
             document_type=subject.document_type,

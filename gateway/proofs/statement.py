@@ -46,6 +46,8 @@ def make_statement(
             policy_digest=decided.policy_digest,
             policy_assurance=given.policy.assurance,
             model_id=given.template.model_id,
+            portrait_quality=given.template.quality,
+            live_quality=given.submission.quality,
             liveness=given.liveness,
             consent_digest=given.submission.consent_digest,
             consent_text_version=given.consent.text_version,

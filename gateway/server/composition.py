@@ -95,7 +95,10 @@ def compose(
             identity,
             default_policy(settings),
             GatewayRules(
-                settings.retention_days, settings.activations_per_subject, settings.liveness_policy
+                settings.retention_days,
+                settings.activations_per_subject,
+                settings.liveness_policy,
+                settings.face_quality,
             ),
             database,
             AuthorityClient(reach.authority, settings.authority_url, identity.signing, clock),

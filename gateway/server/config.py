@@ -13,6 +13,7 @@ from gateway.server.liveness import MIN_KINDS, LivenessMode, LivenessPolicy
 from gateway.wire.cose import VerifyKey
 from gateway.wire.ids import Digest, ModelId, PartyId
 from gateway.wire.liveness import ACTION_KINDS, MAX_ACTIONS, MAX_LIMIT_MS, PassiveRule
+from gateway.wire.quality import QualityRule
 from gateway.wire.sealing import PUBLIC_BYTES, SealingPublicKey
 
 LogRead = Literal["enrolled", "public"]
@@ -92,6 +93,12 @@ class GatewaySettings(HeServerSettings):
         pattern=r"^0\.[0-9]{1,6}$",
         description="Accepted from this cosine in the lane of the liveness actions, whose frames "
         "are less like a portrait (ADR 11).",
+    )
+    face_quality: QualityRule = Field(
+        default="required",
+        description="What issuer and device must have signed of their pictures: required (every "
+        "one passed the quality gate that is calibrated for the face model) or optional (a model "
+        "pack without such a gate will do, and the statement says so).",
     )
     liveness: LivenessMode = Field(
         default="required",

@@ -59,6 +59,7 @@ from gateway.wire.liveness import Challenge
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.profile import PROFILE
 from gateway.wire.sealing import SealingPrivateKey
+from gateway.wire.quality import QualityRule
 from gateway.wire.session import SessionKeyRequest, SessionOffer, SessionRequest
 from gateway.wire.submission import Submission
 
@@ -88,6 +89,7 @@ class GatewayRules:
     activations_per_subject: int
     liveness: LivenessPolicy = NO_LIVENESS
 
+    quality: QualityRule = "required"
 
 @dataclass(frozen=True)
 class SessionView:
@@ -185,6 +187,7 @@ class GatewayService:
     ) -> SessionView:
         """Verify a submission. A submission that repeats a decided one gets the same answer.
 
+                quality=self._limits.quality,
         Raises:
             SessionNotFound: unknown or expired.
             SessionConflict: another submission was taken, or is being evaluated.

@@ -5,7 +5,8 @@ Checks on what came from the client; each failure is a refusal that tells the se
 1.  The template assertion is signed by the session's issuer, who is still enrolled.
 2.  The submission assertion is signed by the session's device, which is still enrolled.
 3.  Both assertions speak of this session and its key, and of the parties that signed them.
-4.  The submission names this template assertion; both name the policy's model.
+4.  The submission names this template assertion; both name the policy's model, and the quality
+    of their pictures is what the operator asks for.
 5.  Both are fresh.
 6.  Consent and purpose are those for which the session was opened, and those signed.
 7.  The liveness evidence is what was signed; it answers this session's challenge, plausibly;
@@ -61,6 +62,7 @@ from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
 from gateway.wire.profile import LANES
 from gateway.wire.sealing import Sealed, SealingPrivateKey
+from gateway.wire.quality import QualityRule
 from gateway.wire.submission import Submission, SubmissionAssertion, TemplateAssertion
 
 M = TypeVar("M", bound=Message)
@@ -86,6 +88,7 @@ class Expected:
     consent_text_version: int
     policy: MatchPolicy
     liveness: ExpectedLiveness
+    quality: QualityRule
     check_limit: Callable[[Sequence[SubjectHandle]], None]
     """Raises ``Refused`` when a subject has as many live activations as it may."""
 
@@ -140,6 +143,8 @@ def check_submission(
             "model": issued.model_digest == made.model_digest == expected.policy.model_digest
             and issued.model_id == expected.policy.model_id,
             # 5: fresh
+            "quality": issued.quality.satisfies(expected.quality)
+            and made.quality.satisfies(expected.quality),
             "time": is_fresh(issued.issued_at, now)
             and is_fresh(made.captured_at, now)
             and is_fresh(consent.given_at, now),

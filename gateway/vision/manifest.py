@@ -86,6 +86,11 @@ class Manifest(_Part):
 
 def shipped_manifest_bytes(pack_id: str) -> bytes:
     """The file shipped in ``packs/`` for ``pack_id``. Raises ModelPackMissing where none is."""
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the canonical bytes, 32 bytes."""
+        return hashlib.sha256(self.canonical).digest()
+
     shipped = resources.files("gateway.vision") / "packs" / f"{pack_id}.json"
     if not shipped.is_file():
         raise ModelPackMissing(f"no manifest is shipped for {pack_id}")

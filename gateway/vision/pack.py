@@ -28,8 +28,11 @@ from gateway.vision.manifest import (
     shipped_manifest,
 )
 
+from gateway.vision.quality.profile import MAX_PROFILE_BYTES, QualityProfile, profile_for
 MANIFEST = "manifest.json"
 
+QUALITY = "quality.json"
+"""The quality profile of a pack that the user supplies; those of known packs are shipped."""
 NON_COMMERCIAL = (
     "NON-COMMERCIAL RESEARCH ONLY: insightface publishes its model packs (buffalo_l, antelopev2 "
     "and others) for non-commercial research. Any other use needs a licence from insightface."
@@ -43,11 +46,13 @@ class ModelPack:
     directory: Path
     manifest: Manifest = field(repr=False)
     _contents: dict[str, bytes] = field(repr=False)
+    quality: QualityProfile = field(repr=False)
+    """What a picture must be like to be embedded with this pack."""
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of the canonical manifest, 32 bytes; it pins every file through its hash."""
-        return hashlib.sha256(self.manifest.canonical).digest()
+        """SHA-256 of the canonical manifest, 32 bytes. Through the files' hashes it pins them."""
+        return self.manifest.digest
 
     @property
     def model_id(self) -> str:
@@ -102,7 +107,13 @@ def load_pack(directory: Path) -> ModelPack:
     if shipped is not None and shipped.canonical != manifest.canonical:
         raise ModelPackCorrupt(f"the manifest differs from the one shipped for {manifest.id}")
     contents = {name: _verified(directory / name, pin) for name, pin in manifest.files.items()}
-    return ModelPack(directory, manifest, contents)
+    own = directory / QUALITY
+    profile = profile_for(
+        manifest.id,
+        manifest.digest,
+        _read(own, MAX_PROFILE_BYTES + 1) if own.is_file() else None,
+    )
+    return ModelPack(directory, manifest, profile, contents)
 
 
 def _describe(directory: Path) -> Manifest:

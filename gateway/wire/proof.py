@@ -18,6 +18,7 @@ from gateway.wire.liveness import LivenessResult
 from gateway.wire.message import CLAIM_ISSUER, CLAIM_SUBJECT, SMALL, Message
 from gateway.wire.policy import PolicyAssurance
 from gateway.wire.session import ConsentTextVersion, MaybeSignedBytes, SessionScope, SignedBytes
+from gateway.wire.quality import FaceQuality
 
 MINUTE = 60
 
@@ -36,6 +37,10 @@ class Statement(SessionScope):
     policy_assurance: PolicyAssurance
     model_id: ModelId
     liveness: LivenessResult
+    portrait_quality: FaceQuality
+    """As the issuer signed it: outcome and measures, never a value."""
+    live_quality: FaceQuality
+    """As the device signed it."""
     consent_digest: DigestField
     consent_text_version: ConsentTextVersion
     subject_commitment: CommitmentField

@@ -20,6 +20,7 @@ from gateway.wire.ids import (
 )
 from gateway.wire.liveness import EVIDENCE_BYTES
 from gateway.wire.message import SMALL, Message
+from gateway.wire.quality import FaceQuality
 from gateway.wire.sealing import SEALED_PROBE_BYTES, SEALED_TEMPLATE_BYTES
 from gateway.wire.session import ConsentTextVersion, SignedBytes
 
@@ -43,6 +44,8 @@ class TemplateAssertion(Message):
     """The face model that made the template."""
     model_digest: DigestField
     """SHA-256 of the model pack's manifest: vectors of two models are never compared."""
+    quality: FaceQuality
+    """What the quality gate found in the portrait."""
     subject_inner: SubjectInnerField = Field(repr=False)
     """HMAC(site salt, subject). Goes to the authority; reaches no statement."""
     subject_commitment: CommitmentField
@@ -84,6 +87,8 @@ class SubmissionAssertion(Message):
     """SHA-256 of the signed template assertion."""
     model_digest: DigestField
     """The model pack that made the probe."""
+    quality: FaceQuality
+    """What the quality gate found in every live picture that was embedded."""
     liveness_evidence_digest: DigestField | None
     """SHA-256 of the liveness evidence; null where no liveness check was performed."""
     consent_digest: DigestField

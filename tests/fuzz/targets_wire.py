@@ -227,6 +227,7 @@ def expected() -> Expected:
         purpose="sim-activation",
         consent_text_version=1,
         policy=golden.POLICY,
+        quality="required",
         liveness=ExpectedLiveness(None, NOW),
         check_limit=lambda handles: None,
     )

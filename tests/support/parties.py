@@ -46,6 +46,7 @@ from gateway.wire.evaluation import (
 from gateway.wire.policy import LanePolicy, MatchPolicy
 from gateway.wire.polynomials import PaddedProduct, ProductTail, SessionKeyHalf
 from gateway.wire.profile import PROFILE, SENT_PRIMES, N
+from gateway.wire.quality import FaceQuality
 from gateway.wire.sealing import Sealed, SealingPrivateKey
 from gateway.wire.session import SessionGrant, SessionKeyRequest, SessionKeyResponse
 from gateway.wire.subject import Subject
@@ -103,6 +104,9 @@ SUBJECT = Subject.of("passport", "X1234567")
 SITE_SALT = fixed_bytes("site-salt")
 PEPPER = fixed_bytes("pepper")
 MODEL_DIGEST = fixed_bytes("model")
+QUALITY = FaceQuality(
+    outcome="passed", measures="face-quality/1", profile_digest=fixed_bytes("quality-profile")
+)
 NONCE = fixed_bytes("client-nonce")
 GATEWAY_NONCE = fixed_bytes("gateway-nonce")
 SESSION = fixed_bytes("session", 16)
@@ -272,6 +276,7 @@ class OpenSession:
             "authority_dealing_digest": self.dealings[1].digest,
             "model_id": "buffalo/w600k",
             "model_digest": MODEL_DIGEST,
+            "quality": QUALITY,
             "subject_inner": SUBJECT.inner(SITE_SALT),
             "subject_commitment": SUBJECT.commitment(fixed_bytes("subject-salt")),
             "document_type": "passport",
@@ -290,6 +295,7 @@ class OpenSession:
             "probe_digest": fixed_bytes("probe"),
             "template_assertion_digest": hashlib.sha256(template).digest(),
             "model_digest": MODEL_DIGEST,
+            "quality": QUALITY,
             "liveness_evidence_digest": None,
             "consent_digest": fixed_bytes("consent"),
             "activation_commitment": fixed_bytes("activation"),

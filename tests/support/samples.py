@@ -14,9 +14,13 @@ from gateway.host.clock import unix_time
 from gateway.issuer.issuer import Model
 from gateway.wire.ids import digest_of
 from gateway.wire.policy import MatchPolicy
+from gateway.wire.quality import FaceQuality
 from gateway.wire.subject import Subject
 
-MODEL = Model("test/none", digest_of(b"a model of no faces"))
+QUALITY = FaceQuality(
+    outcome="passed", measures="face-quality/1", profile_digest=digest_of(b"thresholds of no faces")
+)
+MODEL = Model("test/none", digest_of(b"a model of no faces"), QUALITY)
 SESSIONS = "/face-verification/v0.1/sessions"
 SESSION_KEYS, ATTEMPTS = "/v1/session-keys", "/v1/attempts"
 PRODUCTS, SHARES, AUDITS = "/v1/padded-products", "/v1/shares", "/v1/audits"

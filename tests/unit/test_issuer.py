@@ -32,6 +32,7 @@ from tests.support.parties import (
     MODEL_DIGEST,
     NONCE,
     NOW,
+    QUALITY,
     SESSION,
     SITE_SALT,
     SUBJECT,
@@ -42,7 +43,7 @@ from tests.support.parties import (
     unit_vectors,
 )
 
-MODEL = Model("buffalo/w600k", MODEL_DIGEST)
+MODEL = Model("buffalo/w600k", MODEL_DIGEST, QUALITY)
 TEMPLATE, _ = unit_vectors(0.5)
 
 

@@ -31,6 +31,7 @@ from tests.support.parties import (
     GATEWAY,
     ISSUER,
     MODEL_DIGEST,
+    QUALITY,
     NONCE,
     NOW,
     SITE_SALT,
@@ -232,7 +233,7 @@ def issue(caps: AssertionCaps) -> Callable[..., IssuedTemplate]:
     pins = Pins(
         AUTHORITY.public, GATEWAY.party, sealing_key().public, authority_sealing_key().public
     )
-    model = Model("buffalo/w600k", MODEL_DIGEST)
+    model = Model("buffalo/w600k", MODEL_DIGEST, QUALITY)
     issuer = TemplateIssuer(ISSUER, SITE_SALT, pins, model, default_engine(), caps)
     portrait, _ = unit_vectors(0.7)
 
@@ -301,7 +302,9 @@ def counter(tmp_path: Path) -> Callable[..., TrustFile]:
 def admitted(tmp_path: Path, trust: TrustFile, times: int) -> None:
     """Read one document, each time in a session of its own, as each registration has one."""
     for _ in range(times):
-        session = counter_session(tmp_path / "trust.json", trust, Model("none", MODEL_DIGEST))
+        session = counter_session(
+            tmp_path / "trust.json", trust, Model("none", MODEL_DIGEST, QUALITY)
+        )
         with session.transport:
             caps = session.client._issuer._caps
             assert caps is not None

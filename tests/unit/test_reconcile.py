@@ -18,6 +18,7 @@ from gateway.wire.ids import RecordId
 from gateway.wire.liveness import not_performed
 from gateway.wire.proof import Statement
 from gateway.wire.subject import activation_commitment
+from tests.support.parties import QUALITY
 
 GATEWAY, AUTHORITY = SigningKey.generate("gateway"), SigningKey.generate("authority")
 STRANGER = SigningKey.generate("gateway")
@@ -58,6 +59,8 @@ def statement(number: int, reference: str, outcome: str = "MATCH", signer=GATEWA
             policy_digest=D,
             policy_assurance="unsigned-default",
             model_id="m/x",
+            portrait_quality=QUALITY,
+            live_quality=QUALITY,
             liveness=not_performed(),
             consent_digest=D,
             consent_text_version=1,

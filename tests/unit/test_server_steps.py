@@ -5,6 +5,7 @@ step can be what refuses it. What the operator's log says tells which step it wa
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from gateway.he.engine import Engine
 from gateway.store import parties
+from gateway.wire import cose
 from gateway.wire.admin import PartyKind
 from gateway.wire.cose import SigningKey
 from gateway.wire.dealing import DEALING_BYTES
@@ -20,6 +22,8 @@ from gateway.wire.errors import MalformedMessage, Refused
 from gateway.wire.ids import digest_of
 from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
 from gateway.wire.profile import DATA_PRIMES
+from gateway.wire.proof import Receipt, Statement
+from gateway.wire.quality import QualityRule
 from gateway.wire.sealing import SEALED_PROBE_BYTES, Sealed
 from tests.support.drafts import ciphertexts, draft
 from tests.support.faults import (
@@ -34,8 +38,8 @@ from tests.support.faults import (
     reason,
     resealed,
 )
-from tests.support.samples import PROBE, SESSION_KEYS, TEMPLATE, Clock
-from tests.support.world import World
+from tests.support.samples import PROBE, QUALITY, SESSION_KEYS, TEMPLATE, Clock
+from tests.support.world import NO_LIMITS, World
 from tests.vectors import golden
 
 
@@ -56,6 +60,7 @@ def zero_polynomial(encoded: bytes) -> bytes:
     return encoded[: 2 + half] + bytes(half)
 
 
+UNCALIBRATED = QUALITY.model_copy(update={"outcome": "uncalibrated"})
 STRANGER = SigningKey.generate("issuer")
 ANY_TEMPLATE, ANY_PROBE = bytes(FRESH_BYTES + DEALING_BYTES), bytes(FRESH_BYTES)
 STRANGE_DEVICE = SigningKey.generate("device")
@@ -81,6 +86,12 @@ FAULTS: dict[str, Fault] = {
     "4 issuer's model": Fault("model is not", {"issued": {"model_digest": OTHER}}),
     "4 issuer's model id": Fault("model is not", {"issued": {"model_id": "test/other"}}),
     "4 device's model": Fault("model is not", {"made": {"model_digest": OTHER}}),
+    "4 portrait through no calibrated gate": Fault(
+        "quality is not", {"issued": {"quality": UNCALIBRATED}}
+    ),
+    "4 live pictures through no calibrated gate": Fault(
+        "quality is not", {"made": {"quality": UNCALIBRATED}}
+    ),
     "5 template issued long ago": Fault("time is not", {"issued": {"issued_at": EARLY}}),
     "5 template issued in the future": Fault("time is not", {"issued": {"issued_at": LATE}}),
     "5 captured long ago": Fault("time is not", {"made": {"captured_at": EARLY}}),
@@ -197,6 +208,25 @@ def test_without_a_fault_the_same_submission_matches(world: World) -> None:
 def test_times_at_the_edge_are_fresh(world: World, offset: dict[str, Any]) -> None:
     opened = world.open()
     assert world.submit(opened, faulty(world, opened, Fault("", offset))).outcome == "MATCH"
+
+
+@pytest.mark.parametrize(("rule", "goes_on"), [("required", False), ("optional", True)])
+def test_step_4_the_quality_that_each_signed_stands_in_the_statement(
+    tmp_path: Path, rule: QualityRule, goes_on: bool
+) -> None:
+    """Where the operator goes on without a calibrated gate, the statement says whose it was."""
+    limits = replace(NO_LIMITS, quality=rule)
+    with World(tmp_path, clock=Clock(), limits=limits) as world:
+        opened = world.open()
+        submission = faulty(world, opened, Fault("", {"made": {"quality": UNCALIBRATED}}))
+        if not goes_on:
+            with pytest.raises(Refused):
+                world.submit(opened, submission)
+            return
+        receipt = Receipt.decode(world.submit(opened, submission).receipt or b"")
+    stated = cose.peek(receipt.statement, Statement)
+    assert stated.portrait_quality == QUALITY
+    assert stated.live_quality == UNCALIBRATED
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -183,6 +183,7 @@ class Counter:
             probe_digest=digest_of(probe),
             template_assertion_digest=digest_of(issued.assertion),
             model_digest=MODEL.digest,
+            quality=MODEL.quality,
             liveness_evidence_digest=None,
             consent_digest=consent.digest,
             activation_commitment=activation_commitment(REFERENCE, salt),

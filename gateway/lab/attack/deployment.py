@@ -19,10 +19,15 @@ from gateway.lab.deployment.servers import Directories
 from gateway.server import custody
 from gateway.server.config import GatewaySettings
 from gateway.wire.cose import SigningKey
+from gateway.wire.quality import FaceQuality
 from gateway.wire.ids import digest_of
 from gateway.wire.sealing import SealingPrivateKey
 
-MODEL = Model("attack/none", digest_of(b"faces of nobody"))
+MODEL = Model(
+    "attack/none",
+    digest_of(b"faces of nobody"),
+    FaceQuality(outcome="passed", measures="none/1", profile_digest=digest_of(b"none")),
+)
 
 _ENROLLED = "enrolled"
 _DEVICE_DECISIONS = "600"

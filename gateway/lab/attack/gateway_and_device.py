@@ -214,6 +214,7 @@ class Pair:
             purpose=SIM_ACTIVATION,
             consent_text_version=CONSENT_TEXT_VERSION,
             policy=self.policy,
+            quality="required",
             liveness=ExpectedLiveness(None, unix_time()),
             check_limit=lambda _: None,
         )

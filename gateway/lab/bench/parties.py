@@ -47,6 +47,7 @@ from gateway.wire.evaluation import (
 )
 from gateway.wire.ids import Digest, PartyId, SubjectHandle, digest_of
 from gateway.wire.message import Message
+from gateway.wire.quality import FaceQuality
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse
 from gateway.wire.subject import Subject
@@ -63,7 +64,11 @@ from keys.workers import make_local_secret
 DEVICE, ISSUER, GATEWAY, AUTHORITY = "device", "issuer", "gateway", "authority"
 
 
-MODEL = Model("bench/none", digest_of(b"bench"))
+MODEL = Model(
+    "bench/none",
+    digest_of(b"bench"),
+    FaceQuality(outcome="passed", measures="none/1", profile_digest=digest_of(b"none")),
+)
 
 
 M = TypeVar("M", bound=Message)
