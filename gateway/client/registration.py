@@ -278,6 +278,7 @@ class RegistrationClient:
             probe_digest=ciphertext.digest,
             template_assertion_digest=digest_of(issued.assertion),
             model_digest=self._model.digest,
+            quality=self._model.quality,
             liveness_evidence_digest=None if evidence is None else digest_of(evidence),
             consent_digest=consent.digest,
             activation_commitment=activation_commitment(
@@ -295,7 +296,6 @@ class RegistrationClient:
             template_assertion=issued.assertion,
             sealed_dealing=issued.sealed_dealing,
             sealed_probe=self._trust.gateways[0].sealing.seal(
-            quality=self._model.quality,
                 Sealed.PROBE, ciphertext.encoded, grant.session, grant.key_id
             ),
             submission_assertion=signed.encoded,

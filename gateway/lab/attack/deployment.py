@@ -19,8 +19,8 @@ from gateway.lab.deployment.servers import Directories
 from gateway.server import custody
 from gateway.server.config import GatewaySettings
 from gateway.wire.cose import SigningKey
-from gateway.wire.quality import FaceQuality
 from gateway.wire.ids import digest_of
+from gateway.wire.quality import FaceQuality
 from gateway.wire.sealing import SealingPrivateKey
 
 MODEL = Model(
