@@ -1,8 +1,8 @@
 """Document portrait -> signed, encrypted, sealed ID template (protocol, sections 4 and 8).
 
-The issuer verifies the session key by itself, with the authority key that it pins: neither the
-device nor the gateway can make it encrypt under another. The template is sealed to the gateway,
-so that the device that carries it cannot copy it as its probe.
+The issuer verifies the session key itself, with the authority key that it pins. So neither the
+device nor the gateway can make it encrypt under another key. The template is sealed to the gateway,
+so the device that carries it cannot copy it as its probe.
 """
 
 from dataclasses import dataclass, field
@@ -44,9 +44,9 @@ class Pins:
     authority: VerifyKey
     gateway: PartyId
     sealing: SealingPublicKey
-    """The gateway's: template and its dealing are for it alone."""
+    """The gateway's: only the gateway can open the template and its own dealing."""
     authority_sealing: SealingPublicKey
-    """The authority's: its dealing is for it alone."""
+    """The authority's: only the authority can open its dealing."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class TemplateIssuer:
         engine: Engine,
         caps: Caps | None = None,
     ) -> None:
-        """``caps``: None for measurements and tests alone, where a document is read all day."""
+        """``caps``: None only for measurements and tests, which read one document all day."""
         self._key = key
         self._site_salt = site_salt
         self._pins = pins

@@ -1,7 +1,7 @@
-"""The gateway's parts put together: keys, storage, peers, workers, log, and the service over them.
+"""Builds the gateway from its parts: keys, storage, peers, workers, log, and the service over them.
 
-``compose`` makes what the settings describe; clock and transports can be given. The routes know
-``Gateway`` alone, so a test serves one whose service is its own (``dataclasses.replace``).
+``compose`` builds what the settings describe. Its caller may pass clock and transports. The routes
+know only ``Gateway``, so a test can serve one with a service of its own (``dataclasses.replace``).
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ FindParty = Callable[[sa.Connection, bytes], VerifyKey | None]
 
 @dataclass(frozen=True)
 class Transports:
-    """How the gateway reaches the others."""
+    """HTTP clients for the authority, the auditor and the witnesses."""
 
     authority: httpx.Client
     auditor: httpx.Client
@@ -42,7 +42,7 @@ class Transports:
 
     @classmethod
     def of(cls, settings: GatewaySettings) -> "Transports":
-        """Over the network. Raises ``TlsMisconfigured``."""
+        """Clients over the network, as the settings say. Raises ``TlsMisconfigured``."""
         auditor_tls = None if settings.auditor_ca is None else ClientTls(settings.auditor_ca)
         return cls(
             _transport(settings.authority_seconds, settings.authority_tls),
@@ -73,7 +73,7 @@ def compose(
     clock: Callable[[], int] = unix_time,
     transports: Transports | None = None,
 ) -> Gateway:
-    """Put a gateway together; migrates its database. Nothing runs yet.
+    """Build a gateway and migrate its database. Nothing runs yet.
 
     Raises:
         KeyFileError: the gateway's keys are missing, damaged or open to others.

@@ -181,7 +181,8 @@ class GatewaySettings(HeServerSettings):
 
     @property
     def liveness_policy(self) -> LivenessPolicy:
-        """Raises ``BadConfiguration`` for kinds that are unknown, named twice, or too few."""
+        """The liveness policy. Raises ``BadConfiguration`` for unknown, repeated or too few
+        kinds."""
         named = self.liveness_kinds.split(",")
         kinds = tuple(kind for kind in ACTION_KINDS if kind in named)
         if len(kinds) != len(named) or len(kinds) < MIN_KINDS:
@@ -206,7 +207,8 @@ class GatewaySettings(HeServerSettings):
 
     @property
     def auditor(self) -> tuple[str, VerifyKey, SealingPublicKey] | None:
-        """URL and pinned keys of the auditor. Raises ``BadConfiguration`` for a part of them."""
+        """URL and pinned keys of the auditor, if any. Raises ``BadConfiguration`` if some are
+        missing."""
         given = (self.auditor_url, self.auditor_public_key, self.auditor_sealing_key)
         if given == (None, None, None):
             return None
