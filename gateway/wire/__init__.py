@@ -12,6 +12,7 @@ message      strict, bounded, versioned message types
 ids          identifiers and digests as types
 cose         signed objects: COSE_Sign1 (RFC 9052) with Ed25519
 sealing      templates, probes, dealings, audited secrets to their recipients: HPKE (RFC 9180)
+number       the normal form of a document number
 subject      document numbers, commitments and openings
 session, submission, liveness, evaluation, audit, proof, policy    the messages
 requests     signed requests between parties: RFC 9421

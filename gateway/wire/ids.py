@@ -48,7 +48,12 @@ ProfileName = Annotated[
 UnixTime = Annotated[int, Field(ge=0, lt=2**40)]
 """Whole seconds since 1970-01-01T00:00:00Z."""
 
-DocumentType = Literal["passport", "id-card", "residence-permit", "driving-licence"]
+DocumentType = Literal[
+    "passport", "id-card", "residence-permit", "driving-licence", "travel-permit", "other"
+]
+"""Coarse on purpose: the servers see it, and it stands in the subject that is hashed. Which
+country's document it is, and what its number must look like, stays at the counter
+(``gateway.documents.kinds``)."""
 DOCUMENT_TYPES: Final[tuple[DocumentType, ...]] = get_args(DocumentType)
 
 

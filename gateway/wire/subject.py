@@ -11,26 +11,19 @@ The activation commitment hides the activated number or order in the same way.
 
 import hashlib
 import hmac
-import re
 import secrets
 import unicodedata
 from dataclasses import dataclass, field
 
-from gateway.wire.errors import SealmatchError
 from gateway.wire.ids import DOCUMENT_TYPES, Commitment, DocumentType, SubjectInner
+from gateway.wire.number import UnusableNumber, normal_form
 
 _SUBJECT_LABEL = b"sealmatch/subject/1"
 _SUBJECT_COMMITMENT_LABEL = b"sealmatch/subject-commitment/1"
 _ACTIVATION_COMMITMENT_LABEL = b"sealmatch/activation-commitment/1"
 
 _BY_NAME: dict[str, DocumentType] = {name: name for name in DOCUMENT_TYPES}
-_SEPARATORS = re.compile(r"[\s\-./<]+")
-_NUMBER = re.compile(r"[0-9A-Z]{4,40}")
 _REFERENCE_BYTES = 128
-
-
-class UnusableNumber(SealmatchError):
-    """A document number or activation reference outside the accepted form; never repeated back."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +35,15 @@ class Subject:
 
     @classmethod
     def of(cls, document_type: str, number: str) -> "Subject":
-        """Normalise: compatibility form, upper case, without spaces and separators.
+        """A type, and a number in any of its spellings.
 
         Raises:
-            UnusableNumber: an unknown document type, or not 4 to 40 letters and digits.
+            UnusableNumber: an unknown document type, or not one number (``normal_form``).
         """
         known = _BY_NAME.get(document_type)
         if known is None:
             raise UnusableNumber(f"unknown document type; use one of {', '.join(DOCUMENT_TYPES)}")
-        plain = _SEPARATORS.sub("", unicodedata.normalize("NFKC", number).upper())
-        if not _NUMBER.fullmatch(plain):
-            raise UnusableNumber("the document number must be 4 to 40 letters A-Z and digits")
-        return cls(known, plain)
+        return cls(known, normal_form(number))
 
     def encode(self) -> bytes:
         """Length-prefixed type and number under a domain label."""

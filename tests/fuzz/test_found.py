@@ -26,8 +26,9 @@ from gateway.vision.fetch import _members
 from gateway.vision.manifest import parse_manifest
 from gateway.wire import cbor
 from gateway.wire.errors import MalformedMessage, Refused, SealmatchError
+from gateway.wire.number import UnusableNumber
 from gateway.wire.requests import NonceMemory, sign_request, verify_request
-from gateway.wire.subject import UnusableNumber, activation_commitment
+from gateway.wire.subject import activation_commitment
 from keys.config import AuthoritySettings
 from tests.fuzz import targets_files
 from tests.fuzz.mutations import frame

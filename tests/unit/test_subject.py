@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.wire.ids import DOCUMENT_TYPES
-from gateway.wire.subject import Subject, UnusableNumber, activation_commitment, new_salt
+from gateway.wire.number import UnusableNumber
+from gateway.wire.subject import Subject, activation_commitment, new_salt
 from tests.support.parties import fixed_bytes
 from tests.vectors.generate import HERE
 
@@ -47,7 +48,7 @@ def test_vectors_from_the_protocol_s_words() -> None:
 @pytest.mark.parametrize(
     "typed",
     ["X1234567", "x1234567", " X 123 4567 ", "X-123.45/67", "X1234567<<<",
-     "Ｘ１２３４５６７", "X\t12345\n67", "X\u00a01234567"],
+     "Ｘ１２３４５６７", "X\u00a01234567", "X(1234567)", "\u200eX\u2013١٢٣٤٥٦٧\n"],
 )  # fmt: skip
 def test_ways_to_type_one_number(typed: str) -> None:
     assert Subject.of("passport", typed) == Subject.of("passport", "X1234567")
@@ -55,8 +56,8 @@ def test_ways_to_type_one_number(typed: str) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "   ", "123", "-1-2-3-", "A" * 41, "X1234567!", "X1234567\0", "Д1234567", "X12\u200b34",
-     "\ud8001234", "1234'--", "٣٤٥٦"],
+    ["", "   ", "123", "-1-2-3-", "AB" * 21, "X1234567!", "X1234567\0", "Д1234567", "X12\u200b34",
+     "\ud8001234", "1234'--", "X\t12345\n67", "unknown", "0000"],
 )  # fmt: skip
 def test_numbers_of_another_form_are_refused_and_not_repeated(typed: str) -> None:
     with pytest.raises(UnusableNumber) as caught:
@@ -72,7 +73,7 @@ def test_unknown_documents_are_refused(kind: str) -> None:
 
 def test_bounds_of_a_number() -> None:
     assert Subject.of("passport", "1234").number == "1234"
-    assert Subject.of("passport", "A" * 40).number == "A" * 40
+    assert Subject.of("passport", "AB" * 20).number == "AB" * 20
 
 
 def test_the_same_number_on_another_document_is_another_subject() -> None:
@@ -82,9 +83,9 @@ def test_the_same_number_on_another_document_is_another_subject() -> None:
     assert len({s.commitment(SALT) for s in subjects}) == len(DOCUMENT_TYPES)
 
 
-@given(st.text(alphabet="ABC019", min_size=4, max_size=40))
+@given(st.text(alphabet="ABC019", min_size=4, max_size=39))
 def test_normalising_twice_changes_nothing(number: str) -> None:
-    once = Subject.of("id-card", number)
+    once = Subject.of("id-card", f"{number}X")
     assert Subject.of("id-card", once.number) == once
 
 
