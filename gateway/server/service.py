@@ -58,8 +58,8 @@ from gateway.wire.ids import (
 from gateway.wire.liveness import Challenge
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.profile import PROFILE
-from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.quality import QualityRule
+from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest, SessionOffer, SessionRequest
 from gateway.wire.submission import Submission
 

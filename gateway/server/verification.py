@@ -61,8 +61,8 @@ from gateway.wire.message import Message
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
 from gateway.wire.profile import LANES
-from gateway.wire.sealing import Sealed, SealingPrivateKey
 from gateway.wire.quality import QualityRule
+from gateway.wire.sealing import Sealed, SealingPrivateKey
 from gateway.wire.submission import Submission, SubmissionAssertion, TemplateAssertion
 
 M = TypeVar("M", bound=Message)

@@ -27,8 +27,8 @@ from gateway.vision.manifest import (
     parse_manifest,
     shipped_manifest,
 )
-
 from gateway.vision.quality.profile import MAX_PROFILE_BYTES, QualityProfile, profile_for
+
 MANIFEST = "manifest.json"
 
 QUALITY = "quality.json"

@@ -17,8 +17,8 @@ from gateway.wire.ids import (
 from gateway.wire.liveness import LivenessResult
 from gateway.wire.message import CLAIM_ISSUER, CLAIM_SUBJECT, SMALL, Message
 from gateway.wire.policy import PolicyAssurance
-from gateway.wire.session import ConsentTextVersion, MaybeSignedBytes, SessionScope, SignedBytes
 from gateway.wire.quality import FaceQuality
+from gateway.wire.session import ConsentTextVersion, MaybeSignedBytes, SessionScope, SignedBytes
 
 MINUTE = 60
 
@@ -36,11 +36,11 @@ class Statement(SessionScope):
     policy_digest: DigestField
     policy_assurance: PolicyAssurance
     model_id: ModelId
-    liveness: LivenessResult
     portrait_quality: FaceQuality
     """As the issuer signed it: outcome and measures, never a value."""
     live_quality: FaceQuality
     """As the device signed it."""
+    liveness: LivenessResult
     consent_digest: DigestField
     consent_text_version: ConsentTextVersion
     subject_commitment: CommitmentField
