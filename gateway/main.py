@@ -1,10 +1,10 @@
 """``sealmatch``: one module per command, loaded when the command is chosen.
 
-``--help`` lists the commands from the table below and loads none of them; a command loads what it
+``--help`` lists the commands from the table below and loads none of them. A command loads what it
 needs, and nothing of another command.
 
-Exit status: 0 done (or match), 1 failure, 2 usage; ``register`` adds 3 no match, 4 inconclusive,
-5 refused.
+Exit status: 0 done (or match), 1 failure, 2 usage, 5 refused, 130 interrupted. Some commands add
+their own: ``register`` 3 no match and 4 inconclusive.
 """
 
 import argparse
@@ -30,7 +30,7 @@ class Command:
     summary: str
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Load the command's module, which gives the parser its arguments.
+        """Load the command's module and let it add the command's arguments.
 
         Raises:
             NoLaboratory: the command belongs to the laboratory, which is not installed here.
@@ -47,7 +47,7 @@ class Command:
 
 
 class NoLaboratory(SealmatchError):
-    """An installation that serves has no attacks, measurements and demonstrations."""
+    """The laboratory's commands (attacks, measurements, demonstrations) are not installed here."""
 
 
 COMMANDS: Final[dict[str, Command]] = {
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    """All commands by name; only the one that is chosen with its arguments."""
+    """A parser that knows all commands by name, and the arguments of the chosen one only."""
     parser = argparse.ArgumentParser(
         prog="sealmatch", description="Face verification in which no server sees a face."
     )

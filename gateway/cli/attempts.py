@@ -1,6 +1,6 @@
-"""``sealmatch attempts``: how many attempts customers needed at this counter, and how long.
+"""``sealmatch attempts``: how many attempts customers needed at this counter, and how much time.
 
-Totals from the counter's own file; it names nobody.
+The totals come from the counter's own file, which names nobody.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """``sealmatch dev-ca``: a certificate authority for development, by one command.
 
 Makes a CA and certificates for gateway, authority and auditor, and for the gateway as the
-authority's client. For trying TLS and mutual TLS on machines of one's own; a deployment uses its
+authority's client. It is for trying TLS and mutual TLS on your own machines; a deployment uses its
 organisation's CA.
 """
 

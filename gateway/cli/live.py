@@ -1,7 +1,7 @@
 """What stands before the camera, for ``sealmatch register``: a photograph or moving pictures.
 
-Prompts and advice go to standard error, in the person's language; standard output stays the
-result's. Attempts are counted in one local file of totals.
+Prompts and advice go to standard error, in the person's language; standard output is for the
+result. Attempts are counted in one local file of totals.
 """
 
 import argparse

@@ -125,7 +125,7 @@ class HttpLog:
 
         Raises:
             Refused: the gateway lets this reader read nothing.
-            Unavailable: no answer, or one that is none, or longer than ``limit``.
+            Unavailable: no answer, an unusable one, or one longer than ``limit``.
         """
         headers = {"accept-encoding": "identity"}
         try:
@@ -172,10 +172,10 @@ def _log_of(trust: TrustFile) -> str:
 
 @contextmanager
 def _alone(state: Path | None) -> Iterator[None]:
-    """Of two readings of one state, the slower would put an older memory back.
+    """Hold the state's lock: of two readings at once, the slower would write an older state back.
 
     Raises:
-        Unavailable: another one is going on.
+        Unavailable: another reading is going on.
     """
     if state is None:
         yield

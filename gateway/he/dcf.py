@@ -30,6 +30,7 @@ def generate(alpha: int, roots: tuple[bytes, bytes], bits: int = T_BITS) -> tupl
     Args:
         roots: two independent uniform seeds of 32 bytes.
     """
+    # Seeds are integers here, because Python has an exclusive or for them and none for bytes.
     s0, s1 = (int.from_bytes(root, "little") for root in roots)
     t0, t1, v_alpha = 0, 1, 0
     words = bytearray()

@@ -17,7 +17,10 @@ from gateway.wire.polynomials import Ciphertext
 def encrypt_template(
     engine: Engine, key: VerifiedSessionKey, template: NDArray[np.floating]
 ) -> Ciphertext:
-    """Encrypt a unit embedding as a template, shape (d,), d <= 512."""
+    """Encrypt a unit embedding as a template, shape (d,), d <= 512.
+
+    Raises ``CallerMisuse`` as ``frame.template_values``.
+    """
     values = template_values(template)
     return _encrypt(engine, key, values, values)
 
@@ -28,7 +31,10 @@ def encrypt_probe(
     probe: NDArray[np.floating],
     action: NDArray[np.floating] | None = None,
 ) -> Ciphertext:
-    """Encrypt unit embeddings as probe and action vector, shapes (d,), d <= 512."""
+    """Encrypt unit embeddings as probe and action vector, shapes (d,), d <= 512.
+
+    Raises ``CallerMisuse`` as ``frame.probe_signs``.
+    """
     signs = probe_signs(probe)
     return _encrypt(engine, key, signs, signs if action is None else probe_signs(action))
 

@@ -123,7 +123,7 @@ class Engine:
         return self.library.KeyGenerator(self.context)
 
     def exported(self, key: Any) -> bytearray:
-        """What a secret or public key saves, in a buffer that can be wiped."""
+        """A secret or public key as SEAL saves it, in a buffer that can be wiped."""
         return layout.saved_to_file(key)
 
     def overwrite_pool(self, blocks: Mapping[int, int]) -> None:
@@ -172,7 +172,7 @@ class Engine:
 
 
 def _level(data: Any) -> bytes:
-    """How SEAL names a level in what it saves."""
+    """SEAL's name of a level (its ``parms_id``), 32 bytes as in what it saves."""
     return struct.pack("<4Q", *data.parms_id())
 
 

@@ -14,6 +14,7 @@ from gateway.he import layout
 from gateway.he.engine import Engine, EngineName, Slots, set_profile
 
 _BGV: Final = 3
+"""SEAL's ``scheme_type::bgv``; ``sealapi`` has no name for it."""
 
 
 class TensealEngine(Engine):

@@ -57,6 +57,7 @@ def template_values(vector: NDArray[np.floating]) -> NDArray[np.int64]:
 
 def lane_slots(first: NDArray[np.int64], second: NDArray[np.int64]) -> Slots:
     """Both lanes, 4096 signed values each, as 8192 slots modulo t."""
+    # No remainder is negative, so the same bits are the unsigned number: no copy.
     return np.mod(np.concatenate((first, second)), np.int64(T)).view(np.uint64)
 
 
@@ -91,7 +92,8 @@ def _rotated(vector: NDArray[np.floating]) -> NDArray[np.float64]:
 def _hadamard(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Walsh-Hadamard transform of each row of 512, Sylvester's order, without a factor.
 
-    A row is a cube of 8 by 8 by 8, and the transform is that of 8 along each of its edges.
+    A row is a cube of 8 by 8 by 8, and the transform is that of 8 along each of its edges. So three
+    matrix products do the work of nine passes over the array.
     """
     values = np.matmul(_EIGHT, values.reshape(ROTATIONS * 8, 8, 8))
     values = np.matmul(values, _EIGHT)

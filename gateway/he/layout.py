@@ -27,11 +27,16 @@ NO_COMPRESSION: Final = 0
 ZSTD: Final = 2
 
 _HEADER = struct.Struct("<HBBBBHQ")
+"""Magic number, header's size, major and minor version, compression, reserved, size in all."""
 _MAGIC: Final = 0xA15E
 _COUNT = struct.Struct("<Q")
+"""Number of 64-bit words in the array that follows."""
 _PLAINTEXT = struct.Struct("<32sQd")
+"""Level (zero: coefficients, not NTT form), number of coefficients, scale (CKKS's)."""
 _CIPHERTEXT = struct.Struct("<32s?QQQdQ")
+"""Level, NTT form, polynomials, degree, primes, scale (CKKS's), correction factor (BGV's)."""
 _CORRECTION_FACTOR: Final = 1
+"""Always 1: each data prime is 1 modulo t, so switching down does not scale the plaintext."""
 _MAX_POLYNOMIALS = 3
 
 
@@ -69,7 +74,7 @@ def read_coefficients(saved: Saved, count: int) -> NDArray[np.uint64]:
     """The last words of a secret key or plaintext, which are its coefficients.
 
     Raises:
-        RuntimeError: there are fewer.
+        RuntimeError: another number of words, or another layout.
     """
     body = _body(saved)
     if len(body) != _PLAINTEXT.size + _HEADER.size + _COUNT.size * (1 + count):

@@ -51,8 +51,10 @@ def padded_score(
         addend[:, i] = ring.multiply_modulo(template.words[:, i], omega, prime)
         addend[0, i] = ring.reduced(addend[0, i] + flood[i], prime)
     try:
+        # A copy, because what SEAL saved is read-only and the sums below are made in place.
         switched = engine.folded_square(probe.words, rho, addend).copy()
         for i, prime in enumerate(SENT_PRIMES):
+            # Up to three residues below 2^56 are added before they are reduced: no word overflows.
             switched[0, i] += ring.multiply_modulo(u[i], key.half.words[0, i], prime)
             switched[1, i] += ring.multiply_modulo(u[i], key.uniform.sent_words[i], prime)
             switched[1, i] += error[i]

@@ -53,7 +53,10 @@ def reduced(words: Words, prime: int) -> Words:
 
 
 def residues(values: NDArray[np.int64], primes: tuple[int, ...] = DATA_PRIMES) -> Words:
-    """Small signed integers modulo each prime, shape (primes, 8192)."""
+    """Small signed integers modulo each prime, shape (primes, 8192).
+
+    Adding the prime to the negative ones is enough, and cheaper than a remainder.
+    """
     negative = values < 0
     words = np.empty((len(primes), *values.shape), dtype=np.uint64)
     for i, prime in enumerate(primes):
@@ -65,6 +68,7 @@ def pair(words: Words) -> LaneNumbers:
     """The two numbers of a polynomial modulo Q', given in NTT form, shape (2, 8192)."""
     first = second = 0
     for i, prime in enumerate(SENT_PRIMES):
+        # In SEAL's order of places theta is THETA in quarters 0 and 2, and -THETA in 1 and 3.
         quarters = [_sum(quarter) for quarter in words[i].reshape(4, N // 4)]
         plus, minus = quarters[0] + quarters[2], quarters[1] + quarters[3]
         lift = _LIFTS[i]
@@ -92,7 +96,7 @@ def lane_sums(slots: NDArray[np.uint64]) -> PerLane:
 
 
 def _sum(words: Words) -> int:
-    """Sum of words below 2^57, exactly."""
+    """Sum of words below 2^57, exactly: in halves, because 2048 such words overflow 64 bits."""
     return (int((words >> _32).sum()) << 32) + int((words & _LOW_32).sum())
 
 

@@ -38,7 +38,7 @@ class UniformHalf:
 
     @classmethod
     def of(cls, named: SessionGrant | SessionKeyRequest) -> "UniformHalf":
-        """Of the session and nonces that a request or grant names."""
+        """The half that follows from the session and nonces of a request or grant."""
         nonces = named.session + named.client_nonce + named.gateway_nonce
         label = b"\0".join((_LABEL, PROFILE.encode(), nonces))
         return cls(hashlib.shake_256(label).digest(32))

@@ -1,6 +1,6 @@
-"""What a process of ours stands on: the servers, and in part the counter.
+"""What our processes have in common: the servers, and in part the counter.
 
-Nothing here is a message; those are in ``gateway.wire``, the only package that is imported.
+Nothing here is a message; those are in ``gateway.wire``, the only package of ours that is imported.
 
 At the edge of the network:
 

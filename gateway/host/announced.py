@@ -1,4 +1,4 @@
-"""A web server that says when it answers. Apart from ``serving``: it loads uvicorn."""
+"""A web server that says when it answers. It is apart from ``serving`` because it loads uvicorn."""
 
 import json
 import socket
@@ -7,7 +7,7 @@ import uvicorn
 
 
 class AnnouncedServer(uvicorn.Server):
-    """Says that it is ready once it is: listening, workers started."""
+    """Prints a line once it is ready: listening, and its workers started."""
 
     def __init__(self, config: uvicorn.Config, announce: tuple[str, str, int]) -> None:
         """``announce``: name, host and port of the line on stdout."""

@@ -91,8 +91,10 @@ def add_health(app: FastAPI, path: str, **described: Any) -> None:
 
 @asynccontextmanager
 async def swept(sweep: Callable[[], object], seconds: float) -> AsyncIterator[None]:
-    """Within the block, ``sweep`` runs in a thread at this interval; storage that fails is tried
-    again at the next turn."""
+    """Within the block, ``sweep`` runs in a thread at this interval.
+
+    If the storage fails, the next turn tries again.
+    """
 
     async def turn() -> None:
         while True:

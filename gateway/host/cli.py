@@ -74,7 +74,7 @@ class OperatorCommand(Generic[S]):
     ) -> argparse.ArgumentParser:
         """A subcommand; its own arguments are added to what is returned."""
         sub = (among or self._commands).add_parser(name, help=text, description=text)
-        # Accepted after the command as well; absent there, the value before it stays.
+        # Also accepted after the command. If absent there, the value before the command stays.
         sub.add_argument("--config", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         for option in map(_option, self._overriding):
             sub.add_argument(option, default=argparse.SUPPRESS, help=argparse.SUPPRESS)

@@ -1,8 +1,8 @@
-"""HTTP at the edge of both servers: bounded bodies, correlation, problem bodies.
+"""HTTP at the edge of the servers: bounded bodies, correlation, problem bodies.
 
-Bodies are bounded before they are read into memory. Every answer echoes ``x-correlator`` (or
-makes one), forbids caching, and every error has the CAMARA form. Server frameworks' own error
-pages, which repeat input, never appear.
+Bodies are bounded before they are read into memory. Every answer has an ``x-correlator``, the
+request's or a new one, and forbids caching. Every error has the CAMARA form. Server frameworks' own
+error pages, which repeat input, never appear.
 """
 
 import json
@@ -65,7 +65,7 @@ def json_response(body: Mapping[str, object], status: int = 200) -> Response:
 
 
 def problem_response(problem: Problem) -> Response:
-    """An error in the CAMARA form. 4xx answers close the connection of an unread body."""
+    """An error in the CAMARA form."""
     return json_response(problem.body(), problem.status)
 
 

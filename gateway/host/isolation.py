@@ -48,7 +48,7 @@ def _anything(value: Any) -> Any:
 
 
 def octets(length: int) -> Read[bytes]:
-    """So many bytes."""
+    """Reads exactly ``length`` bytes."""
 
     def read(value: Any) -> bytes:
         if not isinstance(value, bytes) or len(value) != length:
@@ -59,7 +59,7 @@ def octets(length: int) -> Read[bytes]:
 
 
 def pair(below: int) -> Read[tuple[int, int]]:
-    """Two integers from 0 up to a bound."""
+    """Reads two integers, each at least 0 and below a bound."""
 
     def read(value: Any) -> tuple[int, int]:
         if not isinstance(value, list) or [type(one) for one in value] != [int, int]:
@@ -102,7 +102,7 @@ class Worker:
         """Run one method of the workshop.
 
         Args:
-            read: takes what the method answers, and nothing else.
+            read: checks the answer; raises ``ValueError`` for what the method never answers.
 
         Raises:
             MalformedMessage, Refused: as the method did.
@@ -184,10 +184,10 @@ class WorkerPool:
             self.workers.append(Worker(*self._describe))
 
     def take(self) -> int:
-        """Wait for a worker of one's own: nobody else takes it until ``give_back``.
+        """Wait for a free worker. Nobody else takes it until ``give_back``.
 
         Raises:
-            Unavailable: all are busy for longer than a call may take.
+            Unavailable: all are busy for twice as long as a call may take.
         """
         try:
             return self._free.get(timeout=self._patience)

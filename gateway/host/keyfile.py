@@ -48,7 +48,7 @@ def create_secret(path: Path, secret: bytes) -> None:
 
 
 def require_absent(path: Path) -> None:
-    """Raise ``KeyFileError`` if there is a file already: before anybody is asked for anything."""
+    """Raise ``KeyFileError`` if the file exists, before anybody is asked for a passphrase."""
     if path.exists():
         raise _exists(path)
 
@@ -68,7 +68,7 @@ def replace_secret(path: Path, secret: bytes) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file of its owner's alone, new or in the place of the old one, whole or not at all.
+    """Write a file that only its owner can read, whole or not at all; an old one is replaced.
 
     Raises:
         OSError: the disk is full or not writable; the old file, if any, remains.
@@ -135,9 +135,9 @@ def load_signing_key(path: Path, party: PartyId) -> SigningKey:
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Hold a directory's lock: of two operators who change what is in it at once, one waits.
+    """Hold a directory's lock: of two operators who change its content at once, one waits.
 
-    What a process left half-written that was killed under this lock is removed.
+    If a process was killed under this lock, the half-written files that it left are removed.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,4 +1,4 @@
-"""Which key is in use, which comes next, which were before: rotation with overlap.
+"""Which key is in use, which comes next, which came before: rotation with overlap.
 
 A signing key is replaced in two steps, so that nobody has to change anything at the same moment:
 

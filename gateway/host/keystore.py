@@ -72,7 +72,7 @@ class KeystoreClosed(KeyFileError):
 
 
 def seal(content: Message, passphrase: bytearray, cost: Cost | None = None) -> bytes:
-    """The keystore file of a content; at ``DEFAULT_COST`` unless told otherwise."""
+    """The bytes of a keystore file with this content; ``cost`` is ``DEFAULT_COST`` if not given."""
     cost = cost or DEFAULT_COST
     header = KeystoreHeader(
         memory_kib=cost.memory_kib,

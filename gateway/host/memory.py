@@ -4,8 +4,8 @@ No core dump, no reading by other processes of the same account, no page on the 
 ``gateway.wire.secret`` overwrites what our own code holds in a ``bytearray``. That is as far as
 Python goes: immutable copies (an encoded message, a typed passphrase, what a library keeps) are
 released, and overwritten only when the allocator uses the memory again. So a secret that the server
-needs all day is in its memory all day; what is won is that keys derived from a passphrase, and the
-opened keystore, do not lie there besides.
+needs all day is in its memory all day. But keys derived from a passphrase, and the opened keystore,
+are overwritten after use.
 """
 
 import contextlib
@@ -55,10 +55,10 @@ def overwrite_freed() -> None:
 
 @contextmanager
 def without_caches() -> Iterator[None]:
-    """Programs that are started within keep no freed pieces of memory apart, per thread (glibc).
+    """Programs that are started within the block have no per-thread caches of freed memory (glibc).
 
-    ``overwrite_freed`` does not reach those, and it is only at the start of a program that it can
-    be told to do without.
+    ``overwrite_freed`` does not reach these caches, and a program can be told to do without them
+    only at its start.
     """
     before = {name: os.environ.get(name) for name in _TUNABLES}
     os.environ.update(_TUNABLES)
@@ -122,8 +122,10 @@ def _lock(libc: ctypes.CDLL, *, required: bool) -> None:
 
 
 def _may_lock() -> bool:
-    """Whether locks have no limit. A finite one would pass here and fail at a later allocation,
-    in the middle of a session."""
+    """Whether locked memory has no limit.
+
+    With a finite one, locking would succeed now and a later allocation fail, in mid-session.
+    """
     if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
         return True
     return bool(_effective_capabilities() >> _CAP_IPC_LOCK & 1)

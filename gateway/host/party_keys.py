@@ -1,4 +1,4 @@
-"""What a party that signs keeps, and how its signing key is replaced (``keyring``)."""
+"""The keys of a party that signs, and how its signing key is replaced (``keyring``)."""
 
 from typing import Annotated, Any, Self, TypeVar
 
@@ -20,7 +20,7 @@ class PartyKeys(Message):
     signing: SigningRing
 
     def owned_by(self, party: PartyId) -> Self:
-        """Raise ``KeyFileError`` unless these are the keys of the party in the settings."""
+        """These keys. Raises ``KeyFileError`` unless they belong to the party in the settings."""
         if self.party != party:
             raise KeyFileError(
                 f"these are the keys of {self.party}, the settings name another party"
@@ -37,7 +37,7 @@ class PartyKeys(Message):
 
 
 class RecipientKeys(PartyKeys):
-    """Of a party to which messages are sealed as well, beside those that it signs."""
+    """What the keystore of a party holds that signs messages and opens messages sealed to it."""
 
     sealing: Annotated[bytes, Field(min_length=PRIVATE_BYTES, max_length=PRIVATE_BYTES)] = Field(
         repr=False

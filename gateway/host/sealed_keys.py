@@ -1,8 +1,8 @@
 """The operator's ceremonies on a sealed keystore: make it, read it, change what is in it.
 
 Each asks for the passphrase, does one thing and wipes the passphrase. A change replaces the file in
-one step, under the directory's lock: of two operators one waits. A running server notices at its
-next start, for it opens its keys once and keeps no passphrase.
+one step, under the directory's lock: of two operators, one waits. A running server opens its keys
+once and keeps no passphrase, so it notices a change at its next start.
 """
 
 from collections.abc import Callable, Iterator

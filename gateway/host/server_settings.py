@@ -50,17 +50,17 @@ class HostSettings(Settings):
 
     @property
     def tls(self) -> ServerTls | None:
-        """Raises ``TlsMisconfigured``, also for plain HTTP off loopback."""
+        """None is plain HTTP. Raises ``TlsMisconfigured``, also for plain HTTP off loopback."""
         return server_tls(self.host, self.tls_certificate, self.tls_key, self.tls_client_ca)
 
     @property
     def keystore_cost(self) -> Cost | None:
-        """What a keystore is sealed with; what it costs to open stands in the file."""
+        """Cost with which a new keystore is sealed. The cost of opening one stands in its file."""
         return None if self.keystore_mib is None else Cost(memory_kib=self.keystore_mib * 1024)
 
 
 class ServerSettings(HostSettings):
-    """Of servers that take signed requests: also where they are reached, and what they may use."""
+    """Settings of servers that take signed requests: where they are reached, what they may use."""
 
     public_urls: str = Field(
         default="",
@@ -98,7 +98,7 @@ class ServerSettings(HostSettings):
 
 
 class PolicySettings(ServerSettings):
-    """Of servers that sign only what was evaluated under a policy that they accept."""
+    """Settings of servers that sign only what was evaluated under a policy that they accept."""
 
     policies: str = Field(
         default="",

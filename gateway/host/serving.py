@@ -1,6 +1,6 @@
-"""Running a server until Ctrl-C or SIGTERM: one way for both, with a line on stdout when ready.
+"""Running a server until Ctrl-C or SIGTERM: one way for all, with a line on stdout when ready.
 
-The line is printed when the server answers: a program that reads it can connect, and need not wait.
+The line is printed when the server answers: a program that reads it can connect at once.
 Access logs are off: they would keep who asked when. Core dumps are switched off.
 """
 

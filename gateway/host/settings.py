@@ -1,6 +1,6 @@
 """Server configuration: a TOML file, overridden by environment variables, every field documented.
 
-Shared by both servers so that a field is written the same way everywhere. A configuration names
+All servers share it, so that a field is written the same way everywhere. A configuration names
 files that hold secrets; it never holds one.
 """
 

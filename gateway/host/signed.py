@@ -1,7 +1,8 @@
 """Who sent an HTTP request: the party whose key signed it (RFC 9421; protocol, section 8).
 
-And whether it was sent to this server: the settings say where it is reached or, where they do not,
-the address at which the request came in. That one the server knows from its own socket.
+It also checks that the request was meant for this server. The settings say where this server is
+reached. If they do not, the address counts at which the request came in, which the server knows
+from its own socket.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""TLS for both servers and their clients. Required off loopback; identity does not rest on it.
+"""TLS for the servers and their clients. Required off loopback; identity does not rest on it.
 
-Who a peer is, its signed requests prove; TLS keeps outsiders from reading who registers when.
+Signed requests prove who a peer is; TLS keeps outsiders from reading who registers when.
 Between gateway and authority it may be mutual, so that the authority's port answers nobody else.
 TLS 1.3 only: both ends are ours.
 """
@@ -19,7 +19,7 @@ class TlsMisconfigured(SealmatchError):
 
 @dataclass(frozen=True)
 class ServerTls:
-    """A server's certificate chain and key, and the CA of the clients it answers, if only those."""
+    """A server's certificate chain and key. With a client CA, it answers only that CA's clients."""
 
     certificate: Path
     key: Path
@@ -82,7 +82,7 @@ def server_tls(
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is of this machine alone."""
+    """Whether an address is one that only this machine can reach."""
     if host == "localhost":
         return True
     try:

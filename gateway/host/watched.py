@@ -1,9 +1,8 @@
-"""A file whose content is read again when it has changed: lists that operators edit while a server
-runs.
+"""A file that is read again when it has changed, e.g. a list that operators edit in service.
 
 The stamp is taken before the file is read. So a change in between shows at the next look, and no
-content is kept under the stamp of a later one. What cannot be read leaves the last value and stamp:
-each look tries again, and says what is wrong.
+content is kept under the stamp of a later one. If the file cannot be read, the last value and stamp
+stay: each look tries again, and raises what is wrong.
 """
 
 import threading
@@ -19,8 +18,10 @@ class WatchedFile(Generic[V]):
     """What a file says. Thread-safe."""
 
     def __init__(self, path: Path, read: Callable[[Path, V], V], empty: V) -> None:
-        """``read`` gets the path and the value read before, at first ``empty``. It decides what a
-        missing file means."""
+        """``read`` gets the path and the value read before, at first ``empty``.
+
+        It decides what a missing file means.
+        """
         self.path = path
         self._read = read
         self._value = empty

@@ -23,7 +23,7 @@ _LOCK: Final = 0x5EA1_106
 
 
 class FileElection:
-    """Of the processes on one machine, the one that holds a file's lock."""
+    """Elects, of the processes on one machine, the one that holds a file's lock."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,7 +52,7 @@ class FileElection:
 
 
 class DatabaseElection:
-    """Of the processes on one PostgreSQL database, the one whose session holds the lock."""
+    """Elects, of the processes on one PostgreSQL database, the one whose session holds the lock."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

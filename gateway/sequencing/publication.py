@@ -63,7 +63,7 @@ class SequencerThread:
             raise LogHalted("the log is halted; see the operator's log")
 
     def wait(self, seconds: float) -> None:
-        """Ask for a step; return when one ended, or after some seconds."""
+        """Ask for a step; return when one ended, or after ``seconds`` (at most 0.05)."""
         with self._moved:
             self._wanted.set()
             self._moved.wait(min(seconds, _RECHECK_SECONDS))
@@ -105,7 +105,7 @@ class Inline:
             self._sequencer.step()
 
     def check(self) -> None:
-        """It halts where it is used."""
+        """Nothing to check: if the log halts, ``wait`` raises."""
 
 
 class Growth(Protocol):
@@ -116,7 +116,7 @@ class Growth(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise ``LogHalted`` if it will not."""
+        """Raise ``LogHalted`` if the log will not grow any more."""
         ...
 
 

@@ -60,15 +60,14 @@ class Witnesses(Protocol):
 
     @property
     def needed(self) -> bool:
-        """Whether any are."""
+        """Whether it needs any."""
         ...
 
     def cosign(self, signed: SignedCheckpoint) -> SignedCheckpoint:
         """The checkpoint with cosignatures.
 
         Raises:
-            Unavailable: too few witnesses answered; try again.
-            LogHalted: a witness has seen a larger or another tree than ours.
+            Unavailable: too few witnesses cosigned; try again.
         """
         ...
 

@@ -39,7 +39,11 @@ class WitnessClient:
     def __init__(
         self, policy: TrustPolicy, transport: httpx.Client, prove: Prove, seconds: float
     ) -> None:
-        """Prepare; ``transport`` is closed by whoever opened it."""
+        """Prepare; ``transport`` is closed by whoever opened it.
+
+        Args:
+            seconds: how long ``cosign`` waits for witnesses.
+        """
         self._policy = policy
         self._transport = transport
         self._prove = prove
@@ -85,7 +89,7 @@ class WitnessClient:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, name: str) -> bool:
-        """Whether the witness has answered the question before this one."""
+        """Note that the witness is asked; False if it has not answered the question before."""
         with self._lock:
             if name in self._busy:
                 return False

@@ -101,7 +101,7 @@ def _bytes(data: bytes, length: int, at: int, _: int) -> tuple[bytes, int]:
     end = at + length
     if end > len(data):
         raise _malformed()
-    return bytes(data[at:end]), end  # of a buffer that will be wiped as well
+    return bytes(data[at:end]), end  # ``data`` may be a bytearray that will be wiped
 
 
 def _text(data: bytes, length: int, at: int, depth: int) -> tuple[str, int]:

@@ -163,7 +163,7 @@ def peek(encoded: bytes, kind: type[M]) -> M:
 
 
 def named_key(encoded: bytes, kind: type[Message]) -> KeyId:
-    """Id of the key that is said to have signed a message without claims; not that it did.
+    """Id of the key that a message without claims names as its signer. No signature is checked.
 
     Raises:
         MalformedMessage: not a COSE_Sign1 of our form and of this type.

@@ -48,7 +48,7 @@ SubjectHandles = Annotated[
 class AttemptRequest(Message):
     """Gateway to authority: what entitles it to an answer, before any of it is evaluated.
 
-    Everything on which the evaluation's randomness depends but the nonce is fixed here.
+    Everything on which the evaluation's randomness depends, except the nonce, is fixed here.
     """
 
     session: SessionIdField

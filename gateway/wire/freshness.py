@@ -19,5 +19,8 @@ def is_fresh(stated: int, now: int) -> bool:
 
 
 def is_coming_expiry(stated: int, now: int) -> bool:
-    """Whether something that expires at ``stated`` is in force, for no longer than is allowed."""
+    """Whether an expiry at ``stated`` is still to come, and no later than is allowed.
+
+    Both in seconds since 1970.
+    """
     return now - CLOCK_SKEW < stated <= now + MAX_AGE + CLOCK_SKEW

@@ -1,4 +1,4 @@
-"""A registration counter in the attacker's hands: enrolled keys, and every step may be changed."""
+"""A registration counter in the attacker's hands. Its keys are enrolled; any step may change."""
 
 from dataclasses import dataclass, field
 
@@ -50,7 +50,7 @@ class Opened:
         return MatchPolicy.decode(self.offer.policy)
 
     def to_serve(self, device: str) -> SessionToServe:
-        """As the device presents it to the issuer."""
+        """The session as the device presents it to the issuer."""
         return SessionToServe(self.offer.grant, self.offer.public_key, device, self.nonce)
 
 
@@ -68,7 +68,7 @@ class Answer:
 
 
 class OpenSealingKey(SealingPublicKey):
-    """What an issuer uses that does not seal the template."""
+    """A key to seal to, for an issuer that leaves the template unsealed."""
 
     def seal(self, what: Sealed, plain: bytes, session: SessionId, key_id: KeyId) -> bytes:
         if what is Sealed.TEMPLATE:
@@ -77,10 +77,10 @@ class OpenSealingKey(SealingPublicKey):
 
 
 class Counter:
-    """An enrolled device and an enrolled issuer, both obedient."""
+    """An enrolled device and an enrolled issuer; left to itself, both follow the protocol."""
 
     def __init__(self, ground: Ground, *, url: str | None = None) -> None:
-        """``url``: what is sent to the gateway passes there, for an attacker on the wire."""
+        """``url``: requests to the gateway pass through it, for an attacker on the wire."""
         self.trust = ground.trust
         named = self.trust.counter
         if named is None:
@@ -124,7 +124,7 @@ class Counter:
         return Opened(nonce, offer, self.verify(offer.grant, offer.public_key, nonce))
 
     def verify(self, grant: bytes, public_key: bytes, nonce: Nonce) -> VerifiedSessionKey:
-        """Raises ``Refused`` unless the pinned authority granted this key to this counter."""
+        """The checked key. Raises ``Refused`` unless the pinned authority granted it to us."""
         expected = ExpectedSession(
             authority_key=self.pins.authority,
             gateway=self.pins.gateway,
@@ -143,7 +143,7 @@ class Counter:
         )
 
     def issuer(self, key: SigningKey | None = None, pins: Pins | None = None) -> TemplateIssuer:
-        """The counter's issuer, or one that signs with another key or seals to another."""
+        """The counter's issuer, or one that signs with another key or has other pins."""
         return TemplateIssuer(
             key or self.issuer_key, self.site_salt, pins or self.pins, MODEL, default_engine()
         )
@@ -154,7 +154,7 @@ class Counter:
         return self.issuer().issue(template, subject, to_serve, unix_time())
 
     def probe(self, opened: Opened, live: Face, action: Face | None = None) -> bytes:
-        """An honest probe; without an action vector the probe again."""
+        """An honest probe, encoded. Without an action vector the second lane repeats the probe."""
         signs = probe_signs(live)
         second = signs if action is None else probe_signs(action)
         return self.encrypt(opened.key, np.concatenate((signs, second))).encoded
@@ -200,7 +200,7 @@ class Counter:
         """A template and a probe, signed by the device.
 
         Args:
-            probe: what the device gives out for an encrypted probe.
+            probe: what the device hands in as an encrypted probe.
             salt: of the activation commitment.
         """
         assertion, consent = self.assertion(opened.key, issued, probe, salt)
@@ -221,7 +221,7 @@ class Counter:
     def submit(
         self, opened: Opened, issued: IssuedTemplate, probe: bytes, salt: bytes | None = None
     ) -> Answer:
-        """Hand them in; without a salt with a fresh activation commitment."""
+        """Hand in template and probe. Without a salt, the activation commitment is a fresh one."""
         salt = salt or new_salt()
         submission = self.submission(opened, issued, probe, salt)
         try:
@@ -242,12 +242,12 @@ class Counter:
 
 
 def _as_long_as_a_probe(given: bytes) -> bytes:
-    """What is handed in for a probe: the message has room for exactly one."""
+    """The bytes, cut or padded: the message has room for exactly one probe."""
     return given[:FRESH_BYTES].ljust(FRESH_BYTES, b"\0")
 
 
 def expect(answer: Answer, outcome: str) -> Answer:
-    """Raise ``AttackBroken`` unless an honest registration came out as it must."""
+    """Return the answer; raise ``AttackBroken`` unless it has the outcome of an honest session."""
     if answer.outcome != outcome:
         raise AttackBroken(f"an honest registration came out as {answer.outcome}, not {outcome}")
     return answer

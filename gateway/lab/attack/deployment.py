@@ -1,7 +1,6 @@
 """The deployment under attack: both servers as processes on loopback, one of them perhaps altered.
 
-Keys and enrolments are made once and copied, because every disabled defence needs servers of its
-own.
+Keys and enrolments are made once and copied, because each disabled defence needs its own servers.
 """
 
 import json
@@ -31,7 +30,7 @@ MODEL = Model(
 
 _ENROLLED = "enrolled"
 _DEVICE_DECISIONS = "600"
-"""In an hour: ten times the usual cap, as several attackers share a deployment and its device."""
+"""Decisions an hour: ten times the usual cap, because attackers share a deployment and device."""
 SEEN_BY_THE_AUTHORITY = "seen-by-the-authority"
 
 
@@ -43,6 +42,7 @@ class Ground(LocalDeployment):
         disabled: the defence that both servers lack.
         authority: module (and mode) of a key authority in the attacker's hands, if not the real
             one; it leaves what it sees in the directory SEEN_BY_THE_AUTHORITY.
+        audit_one_in, gateway_settings: as for ``LocalDeployment``.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Ground(LocalDeployment):
             self.authority.program = [*python, *authority.split(), seen, self.authority.module]
 
     def gateway_settings(self) -> GatewaySettings:
-        """What the gateway's operator has set, for the attacker who runs the gateway."""
+        """The gateway's settings, for the attacker who runs the gateway."""
         return GatewaySettings.read(None, self.gateway.environment())
 
     def gateway_keys(self) -> tuple[SigningKey, SealingPrivateKey]:
@@ -87,7 +87,7 @@ class Ground(LocalDeployment):
 
     @property
     def authority_environment(self) -> dict[str, str]:
-        """The settings of the authority, for whoever knows what its operator knows."""
+        """The authority's settings, for an attacker who knows what its operator knows."""
         return self.authority.environment()
 
     def prepare(self) -> None:
@@ -100,15 +100,15 @@ class Ground(LocalDeployment):
             super()._enrol()
 
     def mark_prepared(self) -> None:
-        """A copy of its directory starts without asking its authority for keys and parties."""
+        """Note the authority's keys, so that a copy of the directory starts without asking it."""
         self._prepared.write_text(json.dumps(self.authority.keys.shown))
 
 
 class Site:
-    """Throw-away deployments with the same keys, running until the ``with`` block ends."""
+    """Throw-away deployments with the same keys. They run until the ``with`` block ends."""
 
     def __init__(self, directory: Path, prepared: Path | None = None) -> None:
-        """``prepared``: keys and enrolments that ``prepare`` made; without, they are made here."""
+        """``prepared``: a directory that ``prepare`` filled; without one, it is made here."""
         self._directory = directory
         self._prepared = prepared
         self._running = ExitStack()
@@ -128,7 +128,7 @@ class Site:
         audit_one_in: int = 0,
         **gateway_settings: str,
     ) -> Ground:
-        """A running deployment; attackers who need the same one share it.
+        """A running deployment; attackers that need the same one share it.
 
         Raises:
             DeploymentFailed: a server does not start.
@@ -145,7 +145,7 @@ class Site:
 
 
 def prepare(root: Path) -> Path:
-    """Draw the keys of a deployment and enrol its parties, once for many; starts no server."""
+    """Draw keys and enrol parties, once for many deployments. Starts no server."""
     ground = Ground(root)
     ground.prepare()
     ground.mark_prepared()
@@ -153,6 +153,6 @@ def prepare(root: Path) -> Path:
 
 
 def data_directories(ground: Ground) -> tuple[Path, Path]:
-    """What a thief carries away: the gateway's and the authority's directory."""
+    """What a thief carries away: the gateway's directory and the authority's."""
     places: Directories = ground.directories
     return places.gateway, places.authority

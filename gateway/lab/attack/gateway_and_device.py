@@ -1,15 +1,15 @@
 """Gateway and device work together: one chooses the seed, the other the probe (protocol, 5 and 9).
 
-The two want a match for a stranger that nobody can fault: every step of the gateway is the honest
-one, and an auditor who repeats it finds it so. Their only choice is the seed. Whoever knows all
-draws before the authority counts the attempt tries seeds until one suits the probe:
+The two want a match for a stranger that nobody can dispute: every step of the gateway is the honest
+one, and an auditor who repeats it confirms it. Their only choice is the seed. If they know all
+draws before the authority counts the attempt, they try seeds until one suits the probe:
 
-- honest signs of a stranger, and noise by which coefficient 0 wraps around a few times;
-- then a lane's score is off by 4096 k / omega, in both lanes alike;
-- a seed is wanted by which that lands in the middle of the window, and k is what omega needs.
+- The probe has a stranger's honest signs, and noise that wraps coefficient 0 around a few times.
+- Each lane's score is then off by 4096 k / omega, where k is the number of wraps.
+- They look for a seed whose omega and k bring the score into the middle of the window.
 
-One seed in some 300,000 is. What stops it is that the authority's nonce enters all draws, comes
-after probe and seed are fixed, and costs a counted attempt.
+About one seed in 300,000 does. The authority's nonce stops this: it enters all draws, it comes
+after probe and seed are fixed, and every nonce costs a counted attempt.
 """
 
 import hashlib
@@ -67,18 +67,18 @@ DEFENCES = ("nonce",)
 
 TRIES = 3
 _SPREAD: Final = 2.0
-"""Of the noise, in units of Q: coefficient 0 wraps around once or twice."""
+"""Of the noise, in units of Q. Coefficient 0 wraps around once or twice."""
 _WRAPS: Final = (1, -1, 2, -2)
 _MARGIN: Final = 600
-"""How far from the window's ends a score of 0 is to land: a stranger's has an SD of 290."""
+"""How far inside the window a score of 0 must land: a stranger's score has an SD of 290."""
 _DRAW: Final = hashlib.shake_256(f"sealmatch/{PROFILE}\0\5omega".encode())
 """How the key of omega's stream begins (``gateway.he.randomness``)."""
 
 
 class Rehearsal:
-    """What a stream makes of a probe, told beforehand: the product's own code, with s = 1.
+    """Computes beforehand what a stream makes of a probe: the product's own code, with s = 1.
 
-    What wraps is the phase of the probe, which its maker knows; under which key does not matter.
+    Only the probe's phase decides what wraps, and its maker knows the phase. The key is irrelevant.
     """
 
     def __init__(self, engine: Engine, phase: Words) -> None:
@@ -95,7 +95,7 @@ class Rehearsal:
         self._template = _with_phase(constant(0))
 
     def deviations(self, stream: SeedStream) -> tuple[int, int]:
-        """What is added to each lane's score, modulo t."""
+        """What the wraps add to each lane's score, modulo t."""
         made = padded_score(self._engine, self._key, self._probe, self._template, stream)
         words = made.product.tail.words
         phase = np.stack(
@@ -121,14 +121,14 @@ def noisy_signs(engine: Engine, stranger: Face) -> Words:
 def fitted_seed(
     rehearsal: Rehearsal, rules: tuple[LanePolicy, ...], transcript: bytes
 ) -> tuple[bytes, int]:
-    """A seed by which a stranger is accepted if the transcript is this one; seeds tried.
+    """A seed with which a stranger is accepted under this transcript, and the seeds tried.
 
     Args:
-        transcript: with the nonce that the two believe in.
+        transcript: with the nonce that the two expect.
     """
     low = max(rule.lo for rule in rules) + _MARGIN
     high = min(rule.hi for rule in rules) - _MARGIN
-    # omega by which k wraps land on u; one seed in 17,000 has such a one
+    # Every omega for which k wraps land on u. One seed in 17,000 draws one of them.
     wanted = {LANE * k * pow(u, -1, T) % T for u in range(low, high + 1) for k in _WRAPS}
     start = secrets.token_bytes(SEED_BYTES - 8)
     drawing = _DRAW.copy()
@@ -159,7 +159,7 @@ class Pair:
     policy: MatchPolicy
 
     def match(self, victim: Face, subject: Subject, stranger: Face) -> tuple[str, int]:
-        """One session: what came of it, and the seeds tried.
+        """One session: its outcome, and the number of seeds tried.
 
         Raises:
             Refused, Unavailable: as the gateway's own steps.
@@ -234,7 +234,7 @@ class Pair:
 
 
 def run(site: Site, disabled: str | None, tell: Progress) -> AttackReport:
-    """A match for a stranger by choice of the seed; every evaluation is repeated by an auditor."""
+    """Choose seeds to get matches for strangers; an auditor repeats every evaluation."""
     report = AttackReport(NAME, HOLDS, disabled)
     ground = site.ground(disabled, audit_one_in=1)
     outcomes: list[str] = []
