@@ -14,8 +14,7 @@ The steps, in order; the numbers stand beside the code:
 10. With an opening: the subject commitment opens to the given document.
 11. With an opening: the activation commitment opens to the activated number or order.
 12. The audit: an auditor that the verifier pins repeated this decision's evaluation. If no audit
-    was demanded, its place is empty, which is reported. If no auditor is pinned, the audit is
-    reported too.
+    was demanded, or no auditor is pinned, the step passes and reports that.
 
 A verifier who pins no log skips 7 to 9; step 6 reports that nothing was checked.
 """

@@ -1,8 +1,8 @@
 """The manifest of a model pack: what its files are, what they may be used for, what was measured.
 
-Rule: every file is pinned by SHA-256 and length, and thresholds stand beside the account of how
-they were calibrated. Manifests of packs that this package knows are shipped in ``packs/``; the
-weights themselves never are.
+Rule: every file is pinned by SHA-256 and length, and thresholds stand beside a text that says how
+they were calibrated. ``packs/`` ships the manifests of the packs that this package knows, but never
+the weights.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from gateway.vision.errors import ModelPackCorrupt, ModelPackMissing
 
 DEFAULT_PACK_ID = "faceplugin-0.0.1"
 MAX_MANIFEST_BYTES = 64 * 1024
-MAX_MODEL_BYTES = 1 << 30  # one gibibyte: the largest published face models have a quarter of it
-MAX_MODEL_ID = 64  # signs; the length that signed statements allow
+MAX_MODEL_BYTES = 1 << 30  # one gibibyte; the largest published face models are a quarter of it
+MAX_MODEL_ID = 64  # characters; the length that signed statements allow
 
 FACEPLUGIN: Final = "faceplugin-two-pass/1"
 INSIGHTFACE: Final = "insightface-model-zoo/1"
@@ -48,7 +48,7 @@ class Source(_Part):
 
 
 class Licence(_Part):
-    """What the publisher states, and what a user must know beside it."""
+    """What the publisher states, and what else a user must know."""
 
     stated: _Text
     warnings: list[_Text]
@@ -62,7 +62,10 @@ class Threshold(_Part):
 
 
 class Manifest(_Part):
-    """The content of ``manifest.json``; unknown fields are refused."""
+    """The content of ``manifest.json``; unknown fields are refused.
+
+    ``dimension``: length of the embedding.
+    """
 
     format: Literal["sealmatch-model-pack/1"]
     id: _Name
@@ -79,13 +82,13 @@ class Manifest(_Part):
 
     @property
     def canonical(self) -> bytes:
-        """UTF-8 JSON with sorted keys and no blanks: the bytes that the digest covers."""
+        """UTF-8 JSON with sorted keys and without spaces: the bytes that the digest covers."""
         values = self.model_dump(mode="json", exclude_none=True)
         return json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
 
 
 def shipped_manifest_bytes(pack_id: str) -> bytes:
-    """The file shipped in ``packs/`` for ``pack_id``. Raises ModelPackMissing where none is."""
+    """The file shipped in ``packs/`` for ``pack_id``. Raises ModelPackMissing if there is none."""
     @property
     def digest(self) -> bytes:
         """SHA-256 of the canonical bytes, 32 bytes."""
@@ -106,7 +109,7 @@ def shipped_manifest(pack_id: str) -> Manifest | None:
 
 
 def parse_manifest(encoded: bytes) -> Manifest:
-    """A manifest from its JSON bytes. Raises ModelPackCorrupt without echoing any of them."""
+    """A manifest from its JSON bytes. Raises ModelPackCorrupt, whose text repeats none of them."""
     if len(encoded) > MAX_MANIFEST_BYTES:
         raise ModelPackCorrupt(f"the manifest is longer than {MAX_MANIFEST_BYTES} bytes")
     try:
@@ -120,7 +123,7 @@ def parse_manifest(encoded: bytes) -> Manifest:
 
 
 def _own_field(location: tuple[int | str, ...]) -> str:
-    """The field of ours; a key that somebody else chose is never repeated."""
+    """The name of one of our fields; a key that somebody else chose is never repeated."""
     own = location and location[0] in Manifest.model_fields
     return str(location[0]) if own else "unknown keys"
 

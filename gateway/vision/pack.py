@@ -1,11 +1,12 @@
-"""A model pack: a directory of ONNX files, held to its manifest.
+"""A model pack: a directory of ONNX files, checked against its manifest.
 
 Rule: onnxruntime sees only bytes whose SHA-256 the manifest pins. ``load_pack`` reads each file
-once, checks it and keeps the bytes, so a file swapped afterwards changes nothing. A pack that calls
-itself by the id of a manifest shipped in ``packs/`` must carry exactly that manifest.
+once, checks it and keeps the bytes, so a file swapped afterwards changes nothing. (The recipe in
+``insightface_zoo`` is the exception.) If a pack has the id of a manifest shipped in ``packs/``, it
+must carry exactly that manifest.
 
-The pack's digest and model id enter signed statements (protocol section 10): somebody can later say
-which weights and which thresholds a decision rested on.
+The pack's digest and model id enter signed statements (protocol, section 10). So it can be shown
+later which weights and which thresholds a decision rested on.
 """
 
 import hashlib
@@ -56,11 +57,11 @@ class ModelPack:
 
     @property
     def model_id(self) -> str:
-        """Pack and embedding model, such as ``faceplugin-0.0.1/fr_feature``; at most 64 signs."""
+        """Pack and embedding model, e.g. ``faceplugin-0.0.1/fr_feature``; at most 64 characters."""
         return f"{self.manifest.id}/{self.manifest.embedder}"
 
     def content(self, name: str) -> bytes:
-        """The verified bytes of one file. Raises ModelPackMissing where the pack has none."""
+        """The verified bytes of one file. Raises ModelPackMissing if the pack has no such file."""
         try:
             return self._contents[name]
         except KeyError:
@@ -78,7 +79,7 @@ class ModelPack:
 
 
 def models_directory() -> Path:
-    """Where packs live: $SEALMATCH_MODELS, else below the user's data directory (XDG)."""
+    """Where packs are kept: $SEALMATCH_MODELS, else below the user's data directory (XDG)."""
     if chosen := os.environ.get("SEALMATCH_MODELS"):
         return Path(chosen)
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
@@ -91,12 +92,15 @@ def default_pack_directory() -> Path:
 
 
 def load_pack(directory: Path) -> ModelPack:
-    """Read, check and hold the pack in ``directory``.
+    """Read and check the pack in ``directory``, and keep its bytes.
 
-    A directory without a manifest but with ONNX files is taken for one of insightface's packs that
-    the user put there: nothing is pinned beforehand, no threshold is known, and a warning says so.
-    Raises ModelPackMissing when the manifest or a file is absent and ModelPackCorrupt when one
-    differs from what is pinned. Files that the manifest does not name are never opened.
+    If there are ONNX files but no manifest, they are taken for one of insightface's packs that the
+    user put there. Nothing is pinned beforehand then, and no threshold is known; the licence of the
+    manifest made for it warns that these packs are for non-commercial research. Files that a
+    manifest does not name are never opened.
+
+    Raises ModelPackMissing (there is no pack, or a file is absent or unreadable) and
+    ModelPackCorrupt (a malformed manifest, or one that differs from what is shipped or pinned).
     """
     path = directory / MANIFEST
     if path.is_file():
@@ -117,7 +121,7 @@ def load_pack(directory: Path) -> ModelPack:
 
 
 def _describe(directory: Path) -> Manifest:
-    """A manifest for a directory of insightface models, from the files as they are now."""
+    """A manifest for a directory of insightface models; it pins the files as they are now."""
     files = sorted(directory.glob("*.onnx")) if directory.is_dir() else []
     if not files:
         raise ModelPackMissing(f"no model pack at {directory}")
@@ -151,7 +155,7 @@ def _verified(path: Path, pin: PinnedFile) -> bytes:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    """At most ``limit`` bytes, so that a huge file in the wrong place exhausts nothing."""
+    """At most ``limit`` bytes, so that a huge file in the wrong place does not fill memory."""
     try:
         with path.open("rb") as file:
             return file.read(limit)

@@ -1,4 +1,4 @@
-"""The parties' own code with its CPU time booked, each millisecond to exactly one stage."""
+"""The parties' own code with its CPU time booked: each millisecond to exactly one stage."""
 
 import secrets
 import time
@@ -40,7 +40,7 @@ HOST = "peer.example"
 
 
 class CpuBook:
-    """Process CPU time by stage. A stage within a stage is booked to the inner one alone."""
+    """Process CPU time by stage. Time in a nested stage is booked to the nested stage alone."""
 
     def __init__(self) -> None:
         self._nanoseconds: dict[str, int] = {}
@@ -147,7 +147,7 @@ class BookedDatabase(Database):
 
 
 class BookedLog(Publication):
-    """A log that sequences each entry alone: the most that an entry can cost."""
+    """A log that sequences each entry alone, which is the most that an entry can cost."""
 
     book = CpuBook()
 

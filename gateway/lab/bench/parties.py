@@ -1,8 +1,8 @@
 """All parties in one process, each millisecond of CPU booked to exactly one of them.
 
 Every message is encoded, signed, verified and decoded as between processes; only the sockets are
-missing. This is the one module outside ``keys`` that starts the key authority's code in its own
-process, because a measurement must see both sides; nothing that serves requests imports it.
+missing. This module runs the gateway's code and the key authority's (``keys``) in one process,
+because a measurement must see both sides. Nothing that serves requests imports it.
 """
 
 import secrets
@@ -140,7 +140,7 @@ class _Ledger(AuditLedger):
 
 
 class InProcessDeployment:
-    """One of each party, keys drawn afresh, storage in a directory."""
+    """One of each party, with fresh keys and storage in a directory."""
 
     def __init__(self, directory: Path, *, audited: bool = False) -> None:
         """``audited``: the authority demands an audit of every evaluation."""
@@ -216,7 +216,7 @@ class InProcessDeployment:
 
     @property
     def audit_bytes(self) -> int:
-        """Size of the last request to the auditor."""
+        """Size of the last request to the auditor, in bytes."""
         return self._auditor.sent
 
     def close(self) -> None:
@@ -228,7 +228,7 @@ class InProcessDeployment:
 def unit_pair(
     rng: np.random.Generator, cosine: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Two unit vectors of 512 values with this cosine."""
+    """Two unit vectors with this cosine, each of shape (512,), float64."""
     a, b = rng.normal(size=512), rng.normal(size=512)
     a /= np.linalg.norm(a)
     b -= (a @ b) * a

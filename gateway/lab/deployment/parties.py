@@ -1,8 +1,9 @@
 """The parties of a deployment on one machine, each with what its own operator has.
 
-A server has a directory, settings, keys in a keystore, operator commands and a process. Gateway and
-auditor are operated in this process: their keys pass through its memory, as the counter's do. The
-authority's code is never loaded here: each of its commands is a process of its own.
+A server has a directory, settings, keys in a keystore, operator commands and a process. The
+operator commands of gateway and auditor run in this process, so their keys pass through its memory,
+like the counter's. The authority's code is never loaded here: each of its commands is a process of
+its own.
 """
 
 import json
@@ -38,7 +39,7 @@ AGENT, OUTLET = "demo-agent", "demo-outlet"
 
 @dataclass(frozen=True)
 class PublicKeys:
-    """What a server's ``keys show`` prints, and the others pin."""
+    """What a server's ``keys show`` prints; the others pin it."""
 
     shown: Mapping[str, Any]
 
@@ -48,7 +49,7 @@ class PublicKeys:
 
     @property
     def pinned(self) -> list[str]:
-        """The signing key, and the one before or after it."""
+        """The signing key, then the staged next one or, if there is none, the newest old one."""
         following = [self.shown["nextPublicKey"]] if "nextPublicKey" in self.shown else []
         return [self.signing, *(following or self.shown.get("oldPublicKeys", []))[:1]]
 
@@ -70,7 +71,7 @@ class Party:
 
 
 class Certificates:
-    """Of a development CA, made on first use."""
+    """Certificates of a development CA, made on first use."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -84,7 +85,7 @@ class Certificates:
         return self._directory / "ca.pem"
 
     def of_server(self, role: str, *, mutual: bool) -> dict[str, str]:
-        """Settings of a server; ``mutual``: its clients show certificates too."""
+        """TLS settings of a server. ``mutual``: its clients must show certificates too."""
         own = {
             "tls_certificate": str(self._directory / f"{role}.pem"),
             "tls_key": str(self._directory / f"{role}.key"),
@@ -92,7 +93,7 @@ class Certificates:
         return own | ({"tls_client_ca": str(self.ca)} if mutual else {})
 
     def of_gateway_as_client(self) -> dict[str, str]:
-        """Settings of the gateway towards the authority."""
+        """The gateway's TLS settings towards the authority."""
         return {
             "authority_ca": str(self.ca),
             "authority_client_certificate": str(self._directory / "gateway-client.pem"),
@@ -105,10 +106,10 @@ class ServerParty:
 
     Attributes:
         settings: its settings by field name; may be changed until it starts.
-        program: how its process begins; may be changed likewise.
+        program: how the command of its process begins; may be changed until it starts.
         operating: how its operator's commands begin; None: they run in this process.
         server: its process, once it was started.
-        is_new: whether its keys were drawn here and now: nobody is enrolled with it.
+        is_new: whether its keys were just drawn, so that nobody is enrolled with it.
     """
 
     role: ClassVar[str]
@@ -122,7 +123,7 @@ class ServerParty:
         port: int,
         certificates: Certificates | None,
     ) -> None:
-        """``port``: 0 lets the system choose; ``certificates``: with them it serves over TLS."""
+        """``port``: 0 lets the system choose; ``certificates``: None serves plain HTTP."""
         self.name = name
         self.directory = directories.root / self.role
         self._operator = directories.operator
@@ -140,7 +141,7 @@ class ServerParty:
         self.is_new = False
 
     def environment(self, **changed: str) -> dict[str, str]:
-        """The settings as environment variables; ``changed``: some that differ, by field name."""
+        """The settings as environment variables. ``changed`` overrides some, by field name."""
         prefix = f"SEALMATCH_{self.role}"
         return {f"{prefix}_{k}".upper(): v for k, v in {**self.settings, **changed}.items()}
 
@@ -148,7 +149,7 @@ class ServerParty:
         """Run an operator command and return what it prints.
 
         Raises:
-            DeploymentFailed: the text is the command's.
+            DeploymentFailed: the command failed; the text is the command's.
         """
         if self.operating is not None:
             return run_command([*self.operating, *words], self.environment())
@@ -159,7 +160,7 @@ class ServerParty:
 
     @cached_property
     def keys(self) -> PublicKeys:
-        """The public keys; the secret ones are drawn on first use."""
+        """The public keys. On first use the server's keys are drawn."""
         existing_directory(self.directory)
         passphrase = Path(self.settings["passphrase_file"])
         if not passphrase.exists():
@@ -170,11 +171,11 @@ class ServerParty:
         return PublicKeys(json.loads(self.operate("keys", verb)))
 
     def remember(self, keys: PublicKeys) -> None:
-        """What ``keys`` would ask for, from somebody who knows."""
+        """Use these public keys instead of asking the server for them."""
         vars(self)["keys"] = keys
 
     def enrol(self, parties: Iterable[Party]) -> None:
-        """As an operator does it: a list in a file."""
+        """Enrol these parties as an operator does, from a list in a file."""
         file = existing_directory(self._operator) / "parties"
         file.touch(mode=0o600)
         file.write_text("\n".join(map(str, parties)))
@@ -218,7 +219,7 @@ class AuthorityParty(ServerParty):
         self.operating = self.program
 
     def enrol(self, parties: Iterable[Party]) -> None:
-        """Accept these; those that it accepts already cost nothing."""
+        """Enrol these parties, unless the authority accepts all of them already."""
         parties = list(parties)
         accepted = [] if self.is_new else self.operate("list").splitlines()
         if all(str(party) in accepted for party in parties):
@@ -231,7 +232,7 @@ class AuthorityParty(ServerParty):
         super().enrol(parties)
 
     def pinned(self, port: int) -> list[PinnedAuthority]:
-        """As receipts' verifiers know it."""
+        """The authority as verifiers of receipts pin it, one entry per key."""
         return [
             PinnedAuthority(
                 party=self.name,
@@ -244,7 +245,7 @@ class AuthorityParty(ServerParty):
 
 
 class GatewayParty(ServerParty):
-    """The gateway. It knows the others by their public keys and, once they run, their URLs."""
+    """The gateway. It pins the others' public keys and, once they run, their URLs."""
 
     role = "gateway"
     module = "gateway.server.cli"
@@ -260,19 +261,19 @@ class GatewayParty(ServerParty):
         super().__init__(directories, name, port, certificates)
         self._certificates = certificates
         self.settings |= {
-            "liveness": "optional",  # still photographs go on working here
+            "liveness": "optional",  # so that still photographs can be registered
             "model_id": model.model_id,
             "model_digest": model.digest.hex(),
             **(certificates.of_gateway_as_client() if certificates else {}),
         }
 
     def pin_authority(self, name: str, keys: PublicKeys) -> None:
-        """Settings that were given stay."""
+        """Pin the authority's keys. Settings that were given stay."""
         pinned = {"authority_party": name, "authority_public_key": ",".join(keys.pinned)}
         self.settings = pinned | self.settings
 
     def pin_auditor(self, name: str, keys: PublicKeys, url: str) -> None:
-        """Settings that were given stay."""
+        """Pin the auditor's keys and URL. Settings that were given stay."""
         pinned = {
             "auditor_url": url,
             "auditor_party": name,
@@ -284,7 +285,7 @@ class GatewayParty(ServerParty):
         self.settings = pinned | self.settings
 
     def pinned(self, port: int) -> list[PinnedGateway]:
-        """As counters and receipts' verifiers know it."""
+        """The gateway as counters and verifiers of receipts pin it, one entry per key."""
         return [
             PinnedGateway(
                 party=self.name,
@@ -319,7 +320,7 @@ class AuditorParty(ServerParty):
 
 
 class CounterParty:
-    """The counter: keys of its device and its issuer, beside ``trust.json``."""
+    """The counter. The keys of its device and issuer lie beside ``trust.json``."""
 
     def __init__(self, directories: Directories) -> None:
         self._directory = directories.counter
@@ -353,14 +354,14 @@ class CounterParty:
 
 
 class ReaderParty:
-    """Somebody who may read the log."""
+    """A party that may read the log."""
 
     def __init__(self, directories: Directories) -> None:
         self._path = directories.reader_key
 
     @cached_property
     def party(self) -> Party:
-        """The key is drawn on first use."""
+        """The reader as a party; its key is drawn on first use."""
         existing_directory(self._path.parent)
         key = load_signing_key if self._path.exists() else create_signing_key
         return Party("auditor", READER, key(self._path, READER).public.raw.hex())
