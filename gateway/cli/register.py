@@ -8,6 +8,7 @@ away (RECORDED, status 1), RECEIPT.pending stays for ``sealmatch receipt fetch``
 """
 
 import argparse
+import datetime
 import json
 import secrets
 import sys
@@ -19,7 +20,13 @@ from gateway.cli.live import add_live_arguments, moving
 from gateway.cli.outputs import PRIVATE, PUBLIC, opening_path, pending_path, reserve
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
 from gateway.cli.pending import Keep, kept_while_unsettled
-from gateway.cli.subject import add_subject_arguments, read_text, subject_of
+from gateway.cli.subject import (
+    add_subject_arguments,
+    document_of,
+    read_text,
+    require_accepted,
+    require_kind,
+)
 from gateway.client.counter import counter_session
 from gateway.client.gateway_client import ReceiptPending
 from gateway.client.liveness.measured import Inconclusive
@@ -32,6 +39,7 @@ from gateway.client.registration import (
     Registration,
     still,
 )
+from gateway.host.clock import unix_time
 from gateway.proofs.trust import TrustFile
 from gateway.vision.errors import ModelPackError, VisionError
 from gateway.vision.images import decode_image
@@ -64,11 +72,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_pack_argument(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Register and report."""
+    require_kind(options.parser, options)
     measured = Measurements()
     try:
         with (
@@ -130,13 +139,15 @@ _ENDINGS = {FAILURE: "FAILED", INCONCLUSIVE: "INCONCLUSIVE", REFUSED: "REFUSED"}
 
 
 def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -> Registration:
-    subject = subject_of(options)
+    today = datetime.date.fromtimestamp(unix_time())  # of the counter's own time zone
+    document = document_of(options, today)
     reference = (
         read_text(str(options.activation_file))
         if options.activation_file
         else f"order-{secrets.token_hex(8)}"
     )
     trust = TrustFile.read(options.trust)
+    require_accepted(document, trust, today)
     portrait = options.id_portrait.read_bytes()
     source = open_source(options.live, options.frame_rate)
     with measured.stage("loadModels"):
@@ -145,7 +156,7 @@ def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -
     template = embed(vision, portrait, "portraitEmbedding", measured)
     live, attempts = _live(options, source, pack, vision, measured)
     session = counter_session(options.trust, trust, model_of(pack))
-    occasion = Occasion(subject, reference, exclusions=tuple(options.exclude))
+    occasion = Occasion(document.subject, reference, exclusions=tuple(options.exclude))
     with session.transport:
         return tried(
             lambda: session.client.register(template, live, occasion, measured, keep), attempts

@@ -44,6 +44,7 @@ def content() -> dict[str, Any]:
             "siteSaltFile": "site.salt",
             "assertionsFile": "counts",
             "assertionsPerDocument": 5,
+            "expiredGraceDays": 30,
             "agent": "agent-4",
             "outlet": "outlet-2",
         },
