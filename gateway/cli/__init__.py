@@ -14,5 +14,5 @@ Servers have commands of their own (``gateway.server.cli``, ``gateway.auditor.cl
 parses arguments, calls one package, prints. Each module has ``configure(parser)``.
 """
 
-MATCH, FAILURE, NO_MATCH, INCONCLUSIVE, REFUSED = 0, 1, 3, 4, 5
+MATCH, FAILURE, NO_MATCH, INCONCLUSIVE, REFUSED, NOT_VALID = 0, 1, 3, 4, 5, 6
 """Exit statuses that several commands have. Wrong usage is 2, argparse's own."""

@@ -1,28 +1,45 @@
 """``sealmatch reconcile``: activations without a valid receipt, receipts without an activation.
 
-Runs at the gateway's operator: it reads the gateway's records. Exit status: 0 nothing found,
-1 deviations (or a failure), 2 usage.
+Runs at the gateway's operator: it reads the gateway's records. The list is CSV. Its first line is
+record_id,activation_reference,activation_opening, where the third column names the activation
+opening that came with the receipt, relative to the list; or it is
+record_id,activation_reference,activation_salt, with the opening's salt in hexadecimal.
+
+Exit status: 0 nothing found, 3 deviations, 1 a file cannot be read, or another failure, 2 usage.
 """
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-from gateway.inspection.reconcile import Deviation, read_activations, reconcile
+from gateway.cli import NO_MATCH
+from gateway.cli.outputs import UnusableFile, about, read_bounded, reason_of, to_a_reader
+from gateway.inspection.reconcile import (
+    Activation,
+    Deviation,
+    NoOpening,
+    OpenFile,
+    read_activations,
+    reconcile,
+)
+from gateway.proofs import openings
 from gateway.proofs.trust import TrustFile
 from gateway.store.database import Database
 from gateway.store.records import all_records
+from gateway.wire.errors import MalformedMessage, Unavailable
+from gateway.wire.ids import RecordId
+
+DEVIATIONS: Final = NO_MATCH
+_SQLITE: Final = "sqlite:///"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "--activations",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="CSV with the columns record_id, activation_reference, activation_salt",
+        "--activations", type=Path, required=True, metavar="FILE", help="the carrier's list, CSV"
     )
     parser.add_argument(
         "--trust", type=Path, default=Path("trust.json"), metavar="FILE", help="default trust.json"
@@ -39,30 +56,66 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compare and report."""
     trust = TrustFile.read(options.trust)
-    with options.activations.open(encoding="utf-8", newline="") as file:
-        activations = read_activations(file)
-    beside = options.trust.resolve().parent / "gateway" / "gateway.sqlite3"
-    database = Database(options.database or f"sqlite:///{beside}")
+    activations = _activations(options.activations)
+    records = _records(options.database or _beside(options.trust))
+    found = reconcile(activations, records, trust)
+    with to_a_reader():
+        if options.json:
+            print(json.dumps({"deviations": [_as_json(one) for one in found]}))
+        else:
+            _report(found)
+            counts = f"{len(activations)} activations, {len(records)} records"
+            print(f"{counts}, {len(found)} deviations")
+    return DEVIATIONS if found else 0
+
+
+def _activations(path: Path) -> list[Activation]:
+    """Raises ``UnusableFile``, ``OSError``."""
+    with about(path), path.open(encoding="utf-8-sig", newline="") as file:
+        return read_activations(file, _opener(path.parent))
+
+
+def _opener(directory: Path) -> OpenFile:
+    def open_file(name: str) -> openings.AnyActivationOpening:
+        try:
+            encoded = read_bounded(directory / name, openings.MAX_BYTES)
+            return openings.activation_opening(encoded)
+        except OSError as error:
+            raise NoOpening(reason_of(error)) from None
+        except (MalformedMessage, ValueError) as error:  # the latter: a name with a zero byte
+            raise NoOpening(f"{directory / name}: {error}") from None
+
+    return open_file
+
+
+def _beside(trust: Path) -> str:
+    return f"{_SQLITE}{trust.resolve().parent / 'gateway' / 'gateway.sqlite3'}"
+
+
+def _records(url: str) -> Mapping[RecordId, bytes]:
+    """Every decision's statement. Raises ``UnusableFile``; a database is never made."""
+    file = Path(url.removeprefix(_SQLITE).partition("?")[0]) if url.startswith(_SQLITE) else None
+    if file is not None and not file.is_file():
+        raise UnusableFile(f"{file}: there is no such database; name it with --database")
+    database = Database(url)
     try:
         with database.transaction() as connection:
             records = all_records(connection)
+    except Unavailable:
+        shown = file or "the database"
+        raise UnusableFile(f"{shown}: cannot be read as a gateway's database") from None
     finally:
         database.close()
-    found = reconcile(
-        activations,
-        [record.statement for record in records if record.kind == "decision"],
-        [gateway.verify_key for gateway in trust.gateways],
-        [authority.verify_key for authority in trust.authorities],
-    )
-    if options.json:
-        print(json.dumps({"deviations": [_as_json(one) for one in found]}))
-    else:
-        for one in found:
-            where = "" if one.line is None else f" (line {one.line})"
-            print(f"{one.finding}: record {one.record_id.hex()}{where}")
-        print(f"{len(activations)} activations, {len(records)} records, {len(found)} deviations")
-    return 1 if found else 0
+    return {one.record_id: one.statement for one in records if one.kind == "decision"}
+
+
+def _report(found: list[Deviation]) -> None:
+    for one in found:
+        where = "" if one.line is None else f" (line {one.line})"
+        why = "" if one.detail is None else f": {one.detail}"
+        print(f"{one.finding}: record {one.record_id.hex()}{where}{why}")
 
 
 def _as_json(one: Deviation) -> dict[str, object]:
-    return {"finding": one.finding.name, "record": one.record_id.hex(), "line": one.line}
+    told = {"finding": one.finding.name, "record": one.record_id.hex(), "line": one.line}
+    return {**told, "detail": one.detail}

@@ -1,28 +1,33 @@
 """Activations against receipts: one receipt activates one number (protocol, sections 8 and 10).
 
 For each activation, the carrier's activation system keeps the record id of the receipt that it was
-shown, the activated number or order, and the salt that opens the receipt's activation commitment.
-This module compares that list with the gateway's records, both ways. It needs no document number.
+shown, the activated number or order, and what opens the receipt's activation commitment: the
+activation opening as a file, or the salt in it. This module compares that list with the gateway's
+records, both ways. It needs no document number.
 """
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TextIO
+from typing import Final, TextIO
 
-from gateway.wire import cose
-from gateway.wire.cose import VerifyKey
-from gateway.wire.errors import MalformedMessage, Refused, SealmatchError
-from gateway.wire.evaluation import Decision
+from gateway.proofs.openings import AnyActivationOpening
+from gateway.proofs.statement import make_receipt
+from gateway.proofs.trust import TrustFile
+from gateway.proofs.verify import ReceiptInvalid, VerifiedReceipt, verify_receipt
+from gateway.wire.errors import SealmatchError
 from gateway.wire.ids import RecordId
-from gateway.wire.number import UnusableNumber
-from gateway.wire.proof import Statement
+from gateway.wire.proof import ActivationOpening
 from gateway.wire.subject import activation_commitment
 
-COLUMNS = ("record_id", "activation_reference", "activation_salt")
-_RECORD_DIGITS, _SALT_DIGITS = 32, 64
+WITH_SALTS: Final = ("record_id", "activation_reference", "activation_salt")
+WITH_OPENINGS: Final = ("record_id", "activation_reference", "activation_opening")
+"""Columns of a list whose third one names a file."""
+_SEPARATORS: Final = ",;\t"
+_RECORD_BYTES, _SALT_BYTES = 16, 32
 
 
 class BadActivationList(SealmatchError):
@@ -33,11 +38,21 @@ class Discrepancy(StrEnum):
     """What can be wrong with an activation or a receipt."""
 
     NO_RECEIPT = "activation without a receipt"
+    NO_OPENING = "activation whose opening is missing, unreadable or of another receipt"
     NOT_A_MATCH = "activation whose receipt is not a match"
     INVALID_RECEIPT = "activation whose receipt does not verify"
     OTHER_ACTIVATION = "activation whose receipt is about another number or order"
     USED_TWICE = "receipt used for more than one activation"
     NO_ACTIVATION = "match without an activation"
+    INVALID_RECORD = "record that does not verify, without an activation"
+
+
+class NoOpening(SealmatchError):
+    """A file that a line of the list names opens no activation; the text names it and says why."""
+
+
+OpenFile = Callable[[str], AnyActivationOpening]
+"""Reads the opening that a line names. Raises ``NoOpening``."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +61,10 @@ class Activation:
 
     line: int
     record_id: RecordId
-    reference: str
-    salt: bytes
+    reference: str = field(repr=False)
+    salt: bytes | None = field(repr=False)
+    """None: there is no opening that could be used, see ``fault``."""
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,98 +74,134 @@ class Deviation:
     finding: Discrepancy
     record_id: bytes
     line: int | None = None
+    detail: str | None = None
 
 
-def read_activations(file: TextIO) -> list[Activation]:
-    """Read the carrier's list.
+def read_activations(file: TextIO, open_file: OpenFile) -> list[Activation]:
+    """Read the carrier's list: CSV with ``WITH_SALTS`` or ``WITH_OPENINGS`` as its first line.
 
     Raises:
         BadActivationList: a column is missing or a value has another form.
     """
-    reader = csv.DictReader(file)
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise BadActivationList(f"the first line must be {','.join(COLUMNS)}")
-    return [_activation(number, row) for number, row in enumerate(reader, start=2)]
+    with _readable():
+        first = next(iter(file), "")
+        separator = max(_SEPARATORS, key=first.count)
+        columns = tuple(name.strip(' "\r\n') for name in first.split(separator))
+        if columns not in (WITH_SALTS, WITH_OPENINGS):
+            either = " or ".join(map(",".join, (WITH_SALTS, WITH_OPENINGS)))
+            raise BadActivationList(f"the first line must be {either}")
+        reader = csv.reader(file, delimiter=separator, strict=True)
+        opens = open_file if columns == WITH_OPENINGS else None
+        return [_activation(reader.line_num + 1, row, opens) for row in reader if row]
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except UnicodeError:
+        raise BadActivationList("the list is not UTF-8 text") from None
+    except csv.Error as error:
+        raise BadActivationList(f"the list is not CSV: {error}") from None
+
+
+def _activation(line: int, row: list[str], open_file: OpenFile | None) -> Activation:
+    cells = [cell.strip() for cell in row]
+    if len(cells) != len(WITH_SALTS):
+        raise BadActivationList(f"line {line} has {len(cells)} values, and not {len(WITH_SALTS)}")
+    record_id = RecordId(_hexadecimal(cells[0], _RECORD_BYTES, line, WITH_SALTS[0]))
+    reference = cells[1]
+    if not reference:
+        raise BadActivationList(f"line {line}: {WITH_SALTS[1]} is empty")
+    if open_file is None:
+        salt = _hexadecimal(cells[2], _SALT_BYTES, line, WITH_SALTS[2])
+        return Activation(line, record_id, reference, salt)
+    try:
+        opening = open_file(cells[2])
+    except NoOpening as error:
+        return Activation(line, record_id, reference, None, str(error))
+    if isinstance(opening, ActivationOpening) and opening.record_id != record_id:
+        return Activation(line, record_id, reference, None, "it is that of another receipt")
+    return Activation(line, record_id, reference, opening.activation_salt)
+
+
+def _hexadecimal(text: str, length: int, line: int, name: str) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != length:
+        digits = 2 * length
+        raise BadActivationList(f"line {line}: {name} is not {digits} hexadecimal digits")
+    return value
 
 
 def reconcile(
-    activations: Sequence[Activation],
-    statements: Iterable[bytes],
-    gateway: Sequence[VerifyKey],
-    authority: Sequence[VerifyKey],
+    activations: Sequence[Activation], records: Mapping[RecordId, bytes], trust: TrustFile
 ) -> list[Deviation]:
     """Compare activations with signed statements, both ways.
 
     Args:
-        statements: every statement that the gateway keeps.
-        gateway, authority: the keys that are pinned for each.
-
-    Raises:
-        MalformedMessage: a statement that the gateway keeps is not a valid encoding.
+        records: every statement that the gateway keeps, by the record that it is kept for.
+        trust: whose signatures and policies count. Of the log nothing is asked: the gateway keeps
+            statements, not proofs.
     """
-    kept = {_peek(encoded).record_id: encoded for encoded in statements}
+    pins = trust.model_copy(update={"log_policy": None})
+    kept = {record: _kept(record, statement, pins) for record, statement in records.items()}
     uses = Counter(activation.record_id for activation in activations)
-    found: list[Deviation] = []
-    for one in activations:
-        finding = _judge(one, kept.get(one.record_id), uses, gateway, authority)
-        if finding is not None:
-            found.append(Deviation(finding, one.record_id, one.line))
-    for record_id, encoded in kept.items():
-        if uses[record_id] == 0 and _outcome(encoded, authority) == "MATCH":
-            found.append(Deviation(Discrepancy.NO_ACTIVATION, record_id))
-    return found
+    found = [_judge(one, kept.get(one.record_id), uses) for one in activations]
+    unused = [_judge_unused(record, of) for record, of in kept.items() if not uses[record]]
+    return [one for one in (*found, *unused) if one is not None]
 
 
-def _judge(
-    activation: Activation,
-    statement: bytes | None,
-    uses: Counter[RecordId],
-    gateway: Sequence[VerifyKey],
-    authority: Sequence[VerifyKey],
-) -> Discrepancy | None:
-    if statement is None:
-        return Discrepancy.NO_RECEIPT
+_Kept = VerifiedReceipt | str
+"""What the pinned parties signed in a record, or why it does not verify."""
+
+
+def _kept(record: RecordId, statement: bytes, pins: TrustFile) -> _Kept:
     try:
-        stated = _verify(statement, Statement, gateway)
-        decision = _verify(stated.decision, Decision, authority)
-    except (MalformedMessage, Refused):
-        return Discrepancy.INVALID_RECEIPT
-    if decision.outcome != "MATCH":
-        return Discrepancy.NOT_A_MATCH
+        verified = verify_receipt(make_receipt(statement).encode(), pins)
+    except ReceiptInvalid as error:
+        return str(error)
+    except ValueError:  # longer than any statement, or empty
+        return "it is no statement"
+    if verified.statement.message.record_id != record:
+        return "the statement is that of another record"
+    return verified
+
+
+def _judge(activation: Activation, kept: _Kept | None, uses: Counter[RecordId]) -> Deviation | None:
+    def found(what: Discrepancy, detail: str | None = None) -> Deviation:
+        return Deviation(what, activation.record_id, activation.line, detail)
+
+    match kept:
+        case None:
+            return found(Discrepancy.NO_RECEIPT)
+        case str():
+            return found(Discrepancy.INVALID_RECEIPT, kept)
+    if not _is_match(kept):
+        return found(Discrepancy.NOT_A_MATCH)
     if uses[activation.record_id] > 1:
-        return Discrepancy.USED_TWICE
+        return found(Discrepancy.USED_TWICE)
+    if activation.salt is None:
+        return found(Discrepancy.NO_OPENING, activation.fault)
+    stated = kept.statement.message.activation_commitment
+    return None if _opens(activation, stated) else found(Discrepancy.OTHER_ACTIVATION)
+
+
+def _judge_unused(record: RecordId, kept: _Kept) -> Deviation | None:
+    if isinstance(kept, str):
+        return Deviation(Discrepancy.INVALID_RECORD, record, detail=kept)
+    return Deviation(Discrepancy.NO_ACTIVATION, record) if _is_match(kept) else None
+
+
+def _is_match(verified: VerifiedReceipt) -> bool:
+    return verified.decision.message.outcome == "MATCH"
+
+
+def _opens(activation: Activation, commitment: bytes) -> bool:
     try:
-        commitment = activation_commitment(activation.reference, activation.salt)
-    except UnusableNumber:
-        return Discrepancy.OTHER_ACTIVATION
-    return None if commitment == stated.activation_commitment else Discrepancy.OTHER_ACTIVATION
-
-
-def _verify(encoded: bytes, kind: type[cose.M], keys: Sequence[VerifyKey]) -> cose.M:
-    for key in keys:
-        try:
-            return cose.verify(encoded, kind, key).message
-        except Refused:
-            continue
-    raise Refused("not signed by a pinned key")
-
-
-def _outcome(statement: bytes, authority: Sequence[VerifyKey]) -> str | None:
-    try:
-        return _verify(_peek(statement).decision, Decision, authority).outcome
-    except (MalformedMessage, Refused):
-        return None
-
-
-def _peek(statement: bytes) -> Statement:
-    return cose.peek(statement, Statement)
-
-
-def _activation(line: int, row: dict[str, str | None]) -> Activation:
-    record, reference, salt = (row.get(name) or "" for name in COLUMNS)
-    try:
-        if len(record) != _RECORD_DIGITS or len(salt) != _SALT_DIGITS or not reference:
-            raise ValueError
-        return Activation(line, RecordId(bytes.fromhex(record)), reference, bytes.fromhex(salt))
-    except ValueError:
-        raise BadActivationList(f"line {line} is not a record id, a reference and a salt") from None
+        claimed = activation_commitment(activation.reference, activation.salt or b"")
+    except SealmatchError:  # a reference that nobody could have committed to
+        return False
+    return claimed == commitment

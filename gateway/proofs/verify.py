@@ -11,18 +11,25 @@ The steps, in order; the numbers stand beside the code:
 7. A log that the verifier pins signed the proof's checkpoint.
 8. As many of the pinned witnesses cosigned it as the verifier's policy wants.
 9. The statement's digest stands in that log.
-10. With an opening: the subject commitment opens to the given document.
-11. With an opening: the activation commitment opens to the activated number or order.
+10. With the subscriber's opening: the subject commitment opens to the given document.
+11. With an opening: the activation commitment opens to the activated number or order; to the
+    verifier's own one, where the verifier names it.
 12. The audit: an auditor that the verifier pins repeated this decision's evaluation. If no audit
     was demanded, or no auditor is pinned, the step passes and reports that.
 
 A verifier who pins no log skips 7 to 9; step 6 reports that nothing was checked.
+
+A step that passes may have found nothing to check. Its finding says so by a state of its own:
+nobody may take "no witness", "no audit" or "no liveness check" for a check that was passed.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
 
+from gateway.proofs.openings import AnyActivationOpening
 from gateway.proofs.trust import TrustFile
 from gateway.translog.policy import TrustPolicy
 from gateway.translog.proof import LogProof
@@ -34,7 +41,7 @@ from gateway.wire.errors import Refused, SealmatchError
 from gateway.wire.evaluation import Decision
 from gateway.wire.ids import digest_of
 from gateway.wire.profile import LANES
-from gateway.wire.proof import Opening, Receipt, Statement
+from gateway.wire.proof import ActivationOpening, Opening, Receipt, Statement
 from gateway.wire.subject import Subject, activation_commitment
 
 STEPS = {
@@ -65,6 +72,35 @@ class ReceiptInvalid(SealmatchError):
         self.reason = reason
 
 
+class State(StrEnum):
+    """What became of a check."""
+
+    DONE = "done"
+    NOT_PERFORMED = "not-performed"
+    """It did not take place when the decision was made."""
+    NOT_CHECKED = "not-checked"
+    """It may have taken place; this verifier was given nothing to check it with."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a step found."""
+
+    text: str
+    state: State = State.DONE
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class OwnActivation:
+    """The number or order that a verifier is about to activate, and what opens the commitment."""
+
+    reference: str = field(repr=False)
+    opening: AnyActivationOpening
+
+
 @dataclass(frozen=True)
 class VerifiedReceipt:
     """A receipt whose steps all passed, with what was reported along the way."""
@@ -73,10 +109,33 @@ class VerifiedReceipt:
     decision: Signed[Decision]
     logged: LoggedEntry | None
     """Where the log holds it; None if the verifier pins no log."""
-    notes: dict[int, str]
-    """Steps done, by number, with what each found."""
-    audited: bool
-    """Whether a pinned auditor repeated the evaluation."""
+    notes: dict[int, Finding]
+    """Steps that passed, by number, with what each found."""
+
+    @property
+    def audited(self) -> bool:
+        """Whether a pinned auditor repeated the evaluation."""
+        return self.notes[12].state is State.DONE
+
+    @property
+    def liveness(self) -> State:
+        """Whether a liveness check was passed; a check that fails leaves no statement."""
+        passed = self.statement.message.liveness.outcome == "passed"
+        return State.DONE if passed else State.NOT_PERFORMED
+
+    @property
+    def log(self) -> State:
+        """Whether the statement stands in a pinned log."""
+        return State.NOT_CHECKED if self.logged is None else State.DONE
+
+    @property
+    def witnesses(self) -> State:
+        """Whether a pinned witness cosigned the log."""
+        return State.NOT_CHECKED if self.logged is None else self.notes[8].state
+
+    @property
+    def audit(self) -> State:
+        return self.notes[12].state
 
 
 def verify_receipt(
@@ -84,22 +143,26 @@ def verify_receipt(
     trust: TrustFile,
     opening: Opening | None = None,
     subject: Subject | None = None,
-    progress: Callable[[int, str], None] = lambda _step, _found: None,
+    progress: Callable[[int, Finding], None] = lambda _step, _found: None,
+    *,
+    activation: OwnActivation | None = None,
 ) -> VerifiedReceipt:
     """Check a receipt against what the verifier pins.
 
     Args:
-        opening: opens the commitments; ``subject`` is then required.
+        opening: the subscriber's, which opens both commitments; ``subject`` is then required.
         progress: called with each step that passed and what it found.
+        activation: what the receipt must be about; of the number or order in ``opening`` nothing
+            is asked then.
 
     Raises:
         ReceiptInvalid: names the first step that fails.
     """
-    notes: dict[int, str] = {}
+    notes: dict[int, Finding] = {}
 
-    def done(step: int, found: str) -> None:
-        notes[step] = found
-        progress(step, found)
+    def done(step: int, found: str, state: State = State.DONE) -> None:
+        notes[step] = Finding(found, state)
+        progress(step, notes[step])
 
     with _step(1):
         receipt = Receipt.decode(encoded)
@@ -122,12 +185,14 @@ def verify_receipt(
     done(5, stated.policy_assurance)
     logged = _logged(receipt, trust.log, done)
     if opening is not None:
-        _open(stated, opening, subject)
+        _open_subject(stated, opening, subject)
         done(10, "the receipt is about this document")
+        activation = activation or OwnActivation(opening.activation_reference, opening)
+    if activation is not None:
+        _open_activation(stated, activation)
         done(11, "the receipt is about this activation")
-    done(12, _audited(stated, decision.message, trust))
-    audited = stated.audit is not None and bool(trust.auditors)
-    return VerifiedReceipt(statement, decision, logged, notes, audited)
+    done(12, *_audited(stated, decision.message, trust))
+    return VerifiedReceipt(statement, decision, logged, notes)
 
 
 def _agree(statement: Statement, decision: Decision) -> None:
@@ -137,14 +202,16 @@ def _agree(statement: Statement, decision: Decision) -> None:
             raise ReceiptInvalid(4, f"they name another {name.replace('_', ' ')}")
 
 
-def _logged(
-    receipt: Receipt, policy: TrustPolicy | None, done: Callable[[int, str], None]
-) -> LoggedEntry | None:
+class _Done(Protocol):
+    def __call__(self, step: int, found: str, state: State = State.DONE) -> None: ...
+
+
+def _logged(receipt: Receipt, policy: TrustPolicy | None, done: _Done) -> LoggedEntry | None:
     """Steps 6 to 9."""
     if policy is None:
         with _step(6):
             found = "none" if receipt.log_proof is None else _size_of(receipt.log_proof)
-        done(6, f"{found}; not checked, the trust file pins no log")
+        done(6, f"{found}; not checked, the trust file pins no log", State.NOT_CHECKED)
         return None
     if receipt.log_proof is None:
         raise ReceiptInvalid(6, "the receipt has none, and the trust file pins a log")
@@ -159,7 +226,10 @@ def _logged(
         raise ReceiptInvalid(failed, error.reason) from None
     witnessed = logged.witnessed
     done(7, witnessed.checkpoint.origin)
-    done(8, ", ".join(witnessed.cosigned) or "the policy asks for none")
+    if witnessed.cosigned:
+        done(8, ", ".join(witnessed.cosigned))
+    else:
+        done(8, "none cosigned, and the policy asks for none", State.NOT_PERFORMED)
     done(9, f"entry {logged.index} of {witnessed.checkpoint.size}")
     return logged
 
@@ -169,29 +239,44 @@ def _size_of(log_proof: bytes) -> str:
     return f"{len(bytes(LogProof.parse(log_proof)))} bytes"
 
 
-def _open(statement: Statement, opening: Opening, subject: Subject | None) -> None:
+def _open_subject(statement: Statement, opening: Opening, subject: Subject | None) -> None:
     if subject is None or subject.commitment(opening.subject_salt) != statement.subject_commitment:
         raise ReceiptInvalid(
             10, "the receipt is not about this document, or the opening is another"
         )
+
+
+def _open_activation(statement: Statement, own: OwnActivation) -> None:
+    opening = own.opening
+    if isinstance(opening, ActivationOpening) and opening.record_id != statement.record_id:
+        raise ReceiptInvalid(11, "the opening is that of another receipt")
     with _step(11):
-        reference = activation_commitment(opening.activation_reference, opening.activation_salt)
-    if reference != statement.activation_commitment:
-        raise ReceiptInvalid(11, "the receipt is not about this activation")
+        if _commits(statement, own.reference, opening):
+            return
+        opens = _commits(statement, opening.activation_reference, opening)
+    if opens:
+        raise ReceiptInvalid(11, "the receipt is about another number or order")
+    raise ReceiptInvalid(11, "the opening is that of another receipt, or altered")
 
 
-def _audited(statement: Statement, decision: Decision, trust: TrustFile) -> str:
+def _commits(statement: Statement, reference: str, opening: AnyActivationOpening) -> bool:
+    claimed = activation_commitment(reference, opening.activation_salt)
+    return claimed == statement.activation_commitment
+
+
+def _audited(statement: Statement, decision: Decision, trust: TrustFile) -> tuple[str, State]:
     if statement.audit is None:
-        return "none: this evaluation was not audited"
+        return "none: this evaluation was not audited", State.NOT_PERFORMED
     with _step(12):
         stated = cose.peek(statement.audit, AuditReport)
         if not trust.auditors:
-            return f"not checked: {stated.auditor} countersigned, and no auditor is pinned"
+            told = f"not checked: {stated.auditor} countersigned, and no auditor is pinned"
+            return told, State.NOT_CHECKED
         report = cose.verify(statement.audit, AuditReport, trust.auditor_key(stated.auditor))
     if report.message.evaluated_digest != Evaluated.of(decision).digest:
         raise ReceiptInvalid(12, "the auditor repeated another evaluation")
     also = " and verified what issuer and device signed" if stated.assertions_verified else ""
-    return f"{stated.auditor} repeated the evaluation{also}"
+    return f"{stated.auditor} repeated the evaluation{also}", State.DONE
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from gateway.wire.ids import (
     ModelId,
     PartyId,
     Purpose,
+    RecordId,
     RecordIdField,
     Salt,
     UnixTime,
@@ -64,9 +65,32 @@ class Receipt(Message):
     """A C2SP ``tlog-proof``; null while the deployment has no log."""
 
 
+ActivationReference = Annotated[str, Field(min_length=1, max_length=128, repr=False)]
+
+
+class ActivationOpening(Message):
+    """Handed to the carrier's order system apart from the receipt; together they show for which
+    number or order the receipt is. It opens no document."""
+
+    record_id: RecordIdField
+    """Of the receipt."""
+    activation_salt: Salt = Field(repr=False)
+    """What opens the activation commitment, with the reference."""
+    activation_reference: ActivationReference
+    """The number or order to be activated."""
+
+
 class Opening(Message):
     """Handed to the subscriber apart from the receipt; together they show whose receipt it is."""
 
     subject_salt: Salt = Field(repr=False)
     activation_salt: Salt = Field(repr=False)
-    activation_reference: Annotated[str, Field(min_length=1, max_length=128, repr=False)]
+    activation_reference: ActivationReference
+
+    def of_activation(self, record_id: RecordId) -> ActivationOpening:
+        """The part that the carrier is given, once the receipt's record is known."""
+        return ActivationOpening(
+            record_id=record_id,
+            activation_salt=self.activation_salt,
+            activation_reference=self.activation_reference,
+        )

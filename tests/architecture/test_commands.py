@@ -63,7 +63,15 @@ def test_a_receipt_is_checked_without_the_counter(verb: list[str]) -> None:
     names = loaded("receipt", *verb, "--help")
     own = {name for name in names if name.startswith("gateway.cli.")}
     assert own == {
-        f"gateway.cli.{name}" for name in ("receipt", "receipt_fetch", "outputs", "subject")
+        f"gateway.cli.{name}"
+        for name in (
+            "receipt",
+            "receipt_fetch",
+            "receipt_report",
+            "receipt_verify",
+            "outputs",
+            "subject",
+        )
     }
     others = ("client", "issuer", "he", "store", "server", "lab", "inspection", "host")
     assert not {

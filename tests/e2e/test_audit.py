@@ -68,7 +68,7 @@ def test_an_honest_deployment_is_audited(counter: Counter, who: tuple, outcome: 
     result = counter.register(*who)
     assert result.outcome == outcome
     assert result.verified.audited
-    assert "demo-auditor repeated the evaluation" in result.verified.notes[12]
+    assert "demo-auditor repeated the evaluation" in result.verified.notes[12].text
 
 
 def test_the_auditor_keeps_nothing(deployment: Strict, counter: Counter) -> None:

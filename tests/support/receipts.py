@@ -147,3 +147,16 @@ def audited(
     """A receipt with a report that is really signed, some of its fields changed before."""
     report = cose.sign(golden.REPORT.model_copy(update=changes or {}), auditor)
     return receipt({"audit": report.encoded, **given.pop("statement", {})}, **given)
+
+
+# A receipt that shows everything that one can show, and who pins all of its parties.
+
+
+def full() -> bytes:
+    """A liveness check, an audit, a log and two witnesses."""
+    alone = Receipt.decode(audited(statement={"liveness": golden.LIVENESS})).statement
+    return Receipt(statement=alone, log_proof=bytes(LOG.proof(alone, witnesses=2))).encode()
+
+
+FULL = full()
+FULL_TRUST = trust(auditors=[pin_auditor()], log_policy=LOG.policy(2))

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from gateway.cli import NOT_VALID
 from gateway.main import main
 from gateway.proofs.printable import WORDINGS, printable_page, reference
 from gateway.proofs.trust import TrustFile
@@ -102,7 +103,7 @@ def test_a_receipt_that_does_not_verify_is_not_exported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for form in ("html", "cose"):
-        assert run(tmp_path, LOGGED[:-1] + b"x", "--format", form) == 1
+        assert run(tmp_path, LOGGED[:-1] + b"x", "--format", form) == NOT_VALID
         assert "FAIL" in capsys.readouterr().out
         assert not (tmp_path / "out").exists()
 

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gateway.proofs.statement import Circumstances, entry_digest, make_receipt, make_statement
-from gateway.proofs.verify import STEPS, ReceiptInvalid, VerifiedReceipt, verify_receipt
+from gateway.proofs.verify import (
+    STEPS,
+    Finding,
+    OwnActivation,
+    ReceiptInvalid,
+    State,
+    VerifiedReceipt,
+    verify_receipt,
+)
 from gateway.translog.note import Kind, NoteSigner
 from gateway.wire import cose
 from gateway.wire.cose import Signed
@@ -27,6 +35,8 @@ from tests.support.parties import (
     fixed_bytes,
 )
 from tests.support.receipts import (
+    FULL,
+    FULL_TRUST,
     HONEST,
     LOG,
     OPENING,
@@ -46,15 +56,15 @@ from tests.vectors import golden
 
 
 def test_honest_receipt_passes_every_step() -> None:
-    heard: dict[int, str] = {}
+    heard: dict[int, Finding] = {}
     result = verify_receipt(HONEST, trust(), OPENING, SUBJECT, heard.__setitem__)
     assert isinstance(result, VerifiedReceipt)
     assert list(heard) == [1, 2, 3, 4, 5, 6, 10, 11, 12]
     assert result.notes == heard
-    assert heard[1] == f"record {golden.RECORD_ID.hex()}"
-    assert (heard[2], heard[3], heard[4]) == (GATEWAY.party, AUTHORITY.party, "MATCH")
-    assert heard[5] == "unsigned-default"
-    assert heard[6] == "none; not checked, the trust file pins no log"
+    assert heard[1].text == f"record {golden.RECORD_ID.hex()}"
+    assert [heard[n].text for n in (2, 3, 4)] == [GATEWAY.party, AUTHORITY.party, "MATCH"]
+    assert heard[5].text == "unsigned-default"
+    assert heard[6].text == "none; not checked, the trust file pins no log"
     assert result.statement.message == golden.STATEMENT
     assert result.decision.message == golden.DECISION
     assert receipt() == HONEST
@@ -66,7 +76,7 @@ def test_without_an_opening_its_two_steps_are_not_claimed() -> None:
 
 def test_no_match_is_proven_in_the_same_way() -> None:
     result = verify_receipt(receipt(decision={"outcome": "NO_MATCH"}), trust())
-    assert result.notes[4] == "NO_MATCH"
+    assert result.notes[4].text == "NO_MATCH"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +104,7 @@ def test_step_2_gateway_is_pinned_and_signed() -> None:
 def test_step_2_another_pinned_gateway_cannot_sign_in_its_name() -> None:
     both = trust(gateways=[pin_gateway(), pin_gateway(OTHER_GATEWAY)])
     fails(2, receipt(gateway=OTHER_GATEWAY), both)
-    assert verify_receipt(HONEST, both).notes[2] == GATEWAY.party
+    assert verify_receipt(HONEST, both).notes[2].text == GATEWAY.party
 
 
 def test_step_2_a_changed_statement_under_the_old_signature() -> None:
@@ -166,10 +176,26 @@ def test_a_logged_receipt_passes_every_step() -> None:
     encoded = LOG.receipt(witnesses=2)
     result = verify_receipt(encoded, LOG.trusted(2), OPENING, SUBJECT)
     assert list(result.notes) == list(STEPS) == list(range(1, 13))
-    assert result.notes[7] == "gateway.example/log"
-    assert result.notes[8] == "one.example, two.example"
-    assert result.notes[9] == "entry 3 of 7"
-    assert "asks for none" in verify_receipt(LOG.receipt(), LOG.trusted()).notes[8]
+    assert result.notes[7].text == "gateway.example/log"
+    assert result.notes[8].text == "one.example, two.example"
+    assert result.notes[9].text == "entry 3 of 7"
+    assert {found.state for found in result.notes.values() if found is not result.notes[12]} == {
+        State.DONE
+    }
+
+
+def test_what_did_not_take_place_or_was_not_checked_is_no_check_that_was_passed() -> None:
+    alone = verify_receipt(LOG.receipt(), LOG.trusted())
+    assert "asks for none" in alone.notes[8].text
+    assert (alone.log, alone.witnesses) == (State.DONE, State.NOT_PERFORMED)
+    assert (alone.liveness, alone.audit) == (State.NOT_PERFORMED, State.NOT_PERFORMED)
+    unpinned = verify_receipt(audited(), trust())
+    assert unpinned.notes[6].state is State.NOT_CHECKED
+    assert (unpinned.log, unpinned.witnesses, unpinned.audit) == (State.NOT_CHECKED,) * 3
+    done = verify_receipt(FULL, FULL_TRUST)
+    assert (done.log, done.witnesses, done.liveness, done.audit) == (State.DONE,) * 4
+    cosigned = verify_receipt(LOG.receipt(witnesses=1), LOG.trusted(0))
+    assert cosigned.witnesses is State.DONE, "nobody asked for it; it took place"
 
 
 def test_step_6_a_receipt_without_proof_is_refused_where_a_log_is_pinned() -> None:
@@ -177,7 +203,7 @@ def test_step_6_a_receipt_without_proof_is_refused_where_a_log_is_pinned() -> No
 
 
 def test_step_6_says_that_a_proof_was_not_checked() -> None:
-    assert "not checked" in verify_receipt(LOG.receipt(), trust()).notes[6]
+    assert "not checked" in verify_receipt(LOG.receipt(), trust()).notes[6].text
 
 
 def test_step_7_only_the_pinned_log_counts() -> None:
@@ -248,6 +274,51 @@ def test_step_11_activation_opens(changes: dict[str, Any]) -> None:
     assert caught.value.step == 11
 
 
+OWN = OPENING.of_activation(golden.RECORD_ID)
+
+
+def activation_of(reference: str, **changes: Any) -> OwnActivation:
+    return OwnActivation(reference, OWN.model_copy(update=changes))
+
+
+def test_a_carrier_finds_its_order_without_any_document() -> None:
+    for own in (activation_of(golden.ACTIVATION), OwnActivation(golden.ACTIVATION, OPENING)):
+        found = verify_receipt(HONEST, trust(), activation=own).notes
+        assert found[11].text == "the receipt is about this activation"
+        assert 10 not in found, "no document was asked for"
+    assert SUBJECT.number not in str(OWN.to_map())
+    assert OPENING.subject_salt not in OWN.to_map().values()
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (activation_of("order-2"), "another number or order"),
+        (OwnActivation("order-2", OPENING), "another number or order"),
+        (activation_of("order-2", activation_reference="order-2"), "another receipt, or altered"),
+        (activation_of(golden.ACTIVATION, activation_salt=fixed_bytes("x")), "or altered"),
+        (activation_of(golden.ACTIVATION, record_id=bytes(16)), "that of another receipt"),
+        (activation_of(" "), "1 to 128 bytes"),
+    ],
+    ids=["order", "by-subscriber", "own-words", "salt", "record", "blank"],
+)
+def test_step_11_the_receipt_of_another_order(given: OwnActivation, why: str) -> None:
+    """An agent hands in a genuine receipt, with an opening that fits it or the order at hand."""
+    reason = fails(11, HONEST, activation=given)
+    assert why in reason
+    assert "order-2" not in reason
+
+
+def test_with_both_the_carriers_own_order_counts() -> None:
+    """The subscriber's opening names the number itself: it must not answer for the carrier's."""
+    assert verify_receipt(
+        HONEST, trust(), OPENING, SUBJECT, activation=activation_of(golden.ACTIVATION)
+    )
+    with pytest.raises(ReceiptInvalid) as caught:
+        verify_receipt(HONEST, trust(), OPENING, SUBJECT, activation=activation_of("order-2"))
+    assert caught.value.step == 11
+
+
 def test_reasons_tell_no_number_or_salt() -> None:
     for subject in (Subject.of("passport", "X1234568"), None):
         reason = fails(10, HONEST, opening=OPENING, subject=subject)
@@ -272,18 +343,18 @@ def test_step_12_an_audited_receipt() -> None:
     result = verify_receipt(audited(), trust(auditors=[pin_auditor()]))
     assert result.audited
     repeated = f"{AUDITOR.party} repeated the evaluation"
-    assert result.notes[12] == f"{repeated} and verified what issuer and device signed"
+    assert result.notes[12].text == f"{repeated} and verified what issuer and device signed"
     on_word = verify_receipt(
         audited({"assertions_verified": False}), trust(auditors=[pin_auditor()])
     )
-    assert on_word.notes[12] == repeated
+    assert on_word.notes[12].text == repeated
 
 
 def test_step_12_whoever_pins_no_auditor_is_told_that_nothing_was_checked() -> None:
     for encoded in (audited(), audited(auditor=parties.stranger(AUDITOR.party))):
         result = verify_receipt(encoded, trust())
         assert not result.audited
-        assert result.notes[12].startswith("not checked")
+        assert result.notes[12].text.startswith("not checked")
     assert not verify_receipt(HONEST, trust(auditors=[pin_auditor()])).audited
 
 

@@ -318,6 +318,8 @@ def _bounds(maps: dict[str, Map]) -> Iterator[Fault]:
         ("signed-bytes-too-long", "Receipt", "receipt", "statement", bytes(16385), "16385 bytes"),
         ("salt-16-bytes", "Opening", "opening", "subjectSalt", bytes(16), "16 bytes"),
         ("reference-129", "Opening", "opening", "activationReference", "1" * 129, "129 digits"),
+        ("activation-salt-16-bytes", "ActivationOpening", "activation-opening", "activationSalt",
+         bytes(16), "16 bytes"),
         ("liveness-digest-false", "SubmissionAssertion", "submission-assertion",
          "livenessEvidenceDigest", False, "false is not null"),
     ):  # fmt: skip

@@ -52,7 +52,7 @@ from gateway.wire.profile import (
     SENT_PRIMES,
     T,
 )
-from gateway.wire.proof import Opening, Receipt, Statement
+from gateway.wire.proof import ActivationOpening, Opening, Receipt, Statement
 from gateway.wire.sealing import (
     SEALED_AUDIT_BYTES,
     SEALED_DEALING_BYTES,
@@ -439,6 +439,13 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
     "receipt": (
         Receipt(statement=SIGNED_STATEMENT.encoded, log_proof=None),
         Receipt(statement=SIGNED_STATEMENT.encoded, log_proof=b"c2sp.org/tlog-proof@v1\n"),
+    ),
+    "activation-opening": (
+        ActivationOpening(
+            record_id=RECORD_ID,
+            activation_salt=ACTIVATION_SALT,
+            activation_reference=ACTIVATION,
+        ),
     ),
     "opening": (
         Opening(

@@ -86,7 +86,7 @@ def test_photographs_through_the_command(
         done = register(deployment, portrait, live, receipt, "--json")
         report(done, *((MATCH, "MATCH") if number < 2 else (NO_MATCH, "NO_MATCH")))
         checked = sealmatch("receipt", "verify", receipt, "--trust", deployment.directories.trust)
-        assert checked.returncode == 0, checked.stdout
+        assert checked.returncode == done.returncode, checked.stdout
 
 
 def test_no_file_of_either_server_holds_a_number_or_a_ciphertext(

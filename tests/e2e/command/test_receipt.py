@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli import NOT_VALID
 from gateway.cli.pack import model_of, open_pack
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.main import main
@@ -60,7 +61,7 @@ def verify(trust: Path, receipt: Path, *more: str | Path, number: str = ONES_OWN
         contextlib.redirect_stderr(err),
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(sys, "stdin", io.StringIO(number))
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(number.encode())))
         status = main([str(argument) for argument in arguments])
     return Said(status, out.getvalue(), err.getvalue())
 
@@ -86,15 +87,15 @@ def test_a_wrong_number_type_or_opening_fails_at_its_step(
 ) -> None:
     trust = deployment.directories.trust
     wrong = verify(trust, receipt, "--opening", f"{receipt}.opening", *OPENED, number="L01X00T48")
-    assert wrong.returncode == FAILURE
+    assert wrong.returncode == NOT_VALID
     assert "FAIL  10." in wrong.stdout
     card = ("--id-type", "id-card", "--id-number-file", "-")
-    assert verify(trust, receipt, "--opening", f"{receipt}.opening", *card).returncode == FAILURE
+    assert verify(trust, receipt, "--opening", f"{receipt}.opening", *card).returncode == NOT_VALID
     opening = bytearray(Path(f"{receipt}.opening").read_bytes())
     opening[-5] ^= 1
     (tmp_path / "opening").write_bytes(opening)
     bad = verify(trust, receipt, "--opening", tmp_path / "opening", *OPENED)
-    assert bad.returncode == FAILURE
+    assert bad.returncode == NOT_VALID
 
 
 def test_every_altered_byte_of_a_receipt_is_noticed(
@@ -126,11 +127,11 @@ def test_the_command_names_the_failing_step(
     altered = tmp_path / "altered"
     altered.write_bytes(receipt.read_bytes().replace(b"demo-outlet", b"demo-outleu"))
     done = verify(deployment.directories.trust, altered)
-    assert done.returncode == FAILURE
+    assert done.returncode == NOT_VALID
     assert "FAIL  2. statement is signed by the pinned gateway" in done.stdout
     assert "NOT valid" in done.stderr
     altered.write_bytes(b"\0" * 10_000_000)
-    assert verify(deployment.directories.trust, altered).returncode == FAILURE
+    assert verify(deployment.directories.trust, altered).returncode == NOT_VALID
     assert verify(deployment.directories.trust, tmp_path / "missing").returncode == FAILURE
     assert verify(tmp_path / "missing", receipt).returncode == FAILURE
 
@@ -142,14 +143,14 @@ def test_another_deployments_trust_file_does_not_verify_it(
     with LocalDeployment(tmp_path / "second", model_of(open_pack(None))) as second:
         assert second.trust.gateways[0].party == deployment.trust.gateways[0].party
         done = verify(second.directories.trust, receipt)
-        assert done.returncode == FAILURE
+        assert done.returncode == NOT_VALID
         assert "FAIL  2." in done.stdout
         other = Counter(second, model_of(open_pack(None)))
         theirs = tmp_path / "theirs"
         theirs.write_bytes(other.register(*pair(0.7)).receipt)
         other.close()
     assert verify(second.directories.trust, theirs).returncode == 0
-    assert verify(deployment.directories.trust, theirs).returncode == FAILURE
+    assert verify(deployment.directories.trust, theirs).returncode == NOT_VALID
     swapped = TrustFile.read(deployment.directories.trust)
     mixed = tmp_path / "mixed.json"
     swapped.model_copy(update={"authorities": second.trust.authorities}).write(mixed)

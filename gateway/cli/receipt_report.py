@@ -1,0 +1,146 @@
+"""What ``receipt verify`` says of a valid receipt: line by line for a person, or as one object.
+
+What did not take place, and what could not be checked here, is said in words of its own: neither
+looks like a check that was passed.
+"""
+
+import datetime
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from gateway.proofs.requirements import REQUIREMENTS, Requirement
+from gateway.proofs.verify import STEPS, Finding, State, VerifiedReceipt
+from gateway.wire.liveness import LivenessResult
+from gateway.wire.quality import FaceQuality
+
+_MARKS: Final = {State.DONE: "ok", State.NOT_PERFORMED: "none", State.NOT_CHECKED: "?"}
+_SUBJECT_STEP, _ACTIVATION_STEP = 10, 11
+
+
+def step_line(step: int, found: Finding) -> str:
+    return f"{_MARKS[found.state]:<5} {step}. {STEPS[step]}: {found}"
+
+
+def _decided(verified: VerifiedReceipt) -> datetime.datetime:
+    minute = verified.statement.message.decided_at_minute
+    return datetime.datetime.fromtimestamp(minute, datetime.UTC)
+
+
+def _liveness(result: LivenessResult) -> str:
+    asked = f" ({', '.join(result.asked)})" if result.asked else ""
+    excluded = [f"; without {one.kind}: {one.reason}" for one in result.excluded]
+    return result.outcome + asked + "".join(excluded)
+
+
+def summary(verified: VerifiedReceipt) -> Iterator[tuple[str, object]]:
+    """Names and values, for a person."""
+    statement, decision = verified.statement.message, verified.decision.message
+    yield "outcome", decision.outcome
+    yield "decided", f"{_decided(verified):%Y-%m-%d %H:%M} UTC"
+    yield "record", statement.record_id.hex()
+    yield "purpose", statement.purpose
+    yield "gateway", statement.gateway
+    yield "key authority", statement.authority
+    yield "issuer", statement.issuer
+    yield "device", f"{statement.device} (agent {statement.agent}, outlet {statement.outlet})"
+    yield "model", statement.model_id
+    policy = f"{statement.policy_digest.hex()[:16]}... ({statement.policy_assurance})"
+    yield "match policy", policy
+    yield "portrait", _quality(statement.portrait_quality)
+    yield "live pictures", _quality(statement.live_quality)
+    yield "liveness", _liveness(statement.liveness)
+    yield "consent text", f"version {statement.consent_text_version}"
+    yield "log", _log(verified.notes)
+    yield "witnesses", verified.notes.get(8, "not checked, the trust file pins no log")
+    yield "audit", verified.notes[12]
+    yield "document", _about(verified, _SUBJECT_STEP)
+    yield "activation", _about(verified, _ACTIVATION_STEP)
+
+
+def _quality(quality: FaceQuality) -> str:
+    return f"{quality.outcome} ({quality.measures})"
+
+
+def _about(verified: VerifiedReceipt, step: int) -> str:
+    return "the one given" if step in verified.notes else "not checked, none was given"
+
+
+def _log(notes: dict[int, Finding]) -> str:
+    return f"{notes[9]} of {notes[7]}" if 9 in notes else str(notes[6])
+
+
+def evaluated(verified: VerifiedReceipt) -> str:
+    """What a receipt shows of the evaluation."""
+    if verified.audited:
+        return "An auditor, who can decrypt nothing, repeated the gateway's evaluation bit for bit."
+    return "That the gateway evaluated them correctly is not shown by this receipt."
+
+
+def as_json(
+    verified: VerifiedReceipt, required: Collection[Requirement], unmet: dict[Requirement, str]
+) -> dict[str, object]:
+    """For programs: ``met`` is what the exit status says."""
+    statement = verified.statement.message
+    notes, liveness = verified.notes, statement.liveness
+    return {
+        "checked": True,
+        "valid": True,
+        "met": not unmet,
+        "required": [name for name in REQUIREMENTS if name in required],
+        "unmet": unmet,
+        "outcome": verified.decision.message.outcome,
+        "recordId": statement.record_id.hex(),
+        "decided": f"{_decided(verified):%Y-%m-%dT%H:%MZ}",
+        "purpose": statement.purpose,
+        "gateway": statement.gateway,
+        "authority": statement.authority,
+        "issuer": statement.issuer,
+        "device": statement.device,
+        "agent": statement.agent,
+        "outlet": statement.outlet,
+        "model": statement.model_id,
+        "policy": {
+            "digest": statement.policy_digest.hex(),
+            "assurance": statement.policy_assurance,
+        },
+        "quality": {
+            "portrait": statement.portrait_quality.outcome,
+            "live": statement.live_quality.outcome,
+        },
+        "liveness": {
+            "state": verified.liveness,
+            "outcome": liveness.outcome,
+            "asked": list(liveness.asked),
+            "excluded": {one.kind: one.reason for one in liveness.excluded},
+        },
+        "consentTextVersion": statement.consent_text_version,
+        "log": _log_json(verified),
+        "witnesses": {"state": verified.witnesses, "names": _witnesses(verified)},
+        "audit": {"state": verified.audit, "found": str(notes[12])},
+        "document": _state_of(verified, _SUBJECT_STEP),
+        "activation": _state_of(verified, _ACTIVATION_STEP),
+        "steps": [
+            {"step": step, "name": STEPS[step], "state": found.state, "found": str(found)}
+            for step, found in notes.items()
+        ],
+    }
+
+
+def _state_of(verified: VerifiedReceipt, step: int) -> State:
+    return State.DONE if step in verified.notes else State.NOT_CHECKED
+
+
+def _witnesses(verified: VerifiedReceipt) -> list[str]:
+    return [] if verified.logged is None else list(verified.logged.witnessed.cosigned)
+
+
+def _log_json(verified: VerifiedReceipt) -> dict[str, object]:
+    if verified.logged is None:
+        return {"state": verified.log}
+    under = verified.logged.witnessed.checkpoint
+    return {
+        "state": verified.log,
+        "origin": under.origin,
+        "entry": verified.logged.index,
+        "size": under.size,
+    }

@@ -1,0 +1,232 @@
+"""``sealmatch receipt verify``: is a receipt valid, and does it show what the reader requires?
+
+A valid receipt may say NO_MATCH, so a match is required unless --require says "valid". With more
+names, separated by commas, more is required: liveness (a liveness check was passed), quality (a
+calibrated gate judged all pictures), witness (a pinned witness cosigned the log), audit (a pinned
+auditor repeated the evaluation). Whoever activates a number or order names it (--activation-file):
+the receipt of somebody else's order fails then. That needs the activation opening, which stands
+beside the receipt.
+
+Exit status: 0 valid, and everything required is met; 3 valid, and something required is not met;
+6 NOT valid, the failing step is named; 1 not checked: a file cannot be read, or is another one;
+2 usage.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.cli import FAILURE, MATCH, NO_MATCH, NOT_VALID
+from gateway.cli.outputs import about, activation_path, read_bounded, reason_of, to_a_reader
+from gateway.cli.receipt_report import as_json, evaluated, step_line, summary
+from gateway.cli.subject import add_subject_arguments, read_text, subject_of
+from gateway.proofs import openings
+from gateway.proofs.requirements import (
+    REQUIREMENTS,
+    Requirement,
+    RequirementNotMet,
+    check_requirements,
+)
+from gateway.proofs.trust import TrustFile
+from gateway.proofs.verify import (
+    STEPS,
+    Finding,
+    OwnActivation,
+    ReceiptInvalid,
+    VerifiedReceipt,
+    verify_receipt,
+)
+from gateway.wire.errors import MalformedMessage, SealmatchError
+from gateway.wire.proof import Opening, Receipt
+from gateway.wire.subject import Subject
+
+VALID: Final = "valid"
+"""In the place of a match: nothing but what else is named is required."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command was given, read."""
+
+    trust: TrustFile
+    receipt: bytes
+    opening: Opening | None
+    subject: Subject | None
+    activation: OwnActivation | None
+
+
+def add_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verify = verbs.add_parser(
+        "verify",
+        help="check a receipt offline",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verify.add_argument("receipt", type=Path, metavar="FILE")
+    verify.add_argument("--trust", type=Path, required=True, metavar="FILE")
+    verify.add_argument(
+        "--require",
+        type=_requirements,
+        default=_requirements("match"),
+        metavar="NAMES",
+        help=f"any of {', '.join(REQUIREMENTS)}; a match always, unless '{VALID}' stands there "
+        "(default: match)",
+    )
+    verify.add_argument(
+        "--activation-file",
+        metavar="FILE",
+        help="file with the number or order that the receipt must be about, - for standard input",
+    )
+    verify.add_argument(
+        "--activation-opening", type=Path, metavar="FILE", help="default: RECEIPT.activation"
+    )
+    verify.add_argument(
+        "--opening",
+        type=Path,
+        metavar="FILE",
+        help="the subscriber's: show that the receipt is about a document",
+    )
+    add_subject_arguments(verify, required=False)
+    verify.add_argument("--json", action="store_true", help="print one JSON object")
+    verify.set_defaults(run=run, parser=verify)
+
+
+def _requirements(text: str) -> frozenset[Requirement]:
+    """Raises ``ArgumentTypeError``: an unknown name, or a match that is both asked for and not."""
+    named = {name.strip() for name in text.split(",")}
+    known = {name for name in REQUIREMENTS if name in named}
+    unknown = named - known - {VALID}
+    if unknown:
+        known_names = ", ".join((VALID, *REQUIREMENTS))
+        raise argparse.ArgumentTypeError(f"names are {known_names}, separated by commas")
+    if VALID in named and "match" in named:
+        raise argparse.ArgumentTypeError(f"'{VALID}' says that no match is required")
+    return frozenset(known if VALID in named else {"match", *known})
+
+
+def run(options: argparse.Namespace) -> int:
+    """Verify, and print each step or one JSON object."""
+    _check_usage(options)
+    try:
+        given = _read(options)
+    except (SealmatchError, OSError) as error:
+        return _not_checked(options, error)
+    try:
+        verified = verify_receipt(
+            given.receipt,
+            given.trust,
+            given.opening,
+            given.subject,
+            (lambda _step, _found: None) if options.json else _print_step,
+            activation=given.activation,
+        )
+    except ReceiptInvalid as error:
+        return not_valid(options, error)
+    try:
+        check_requirements(verified, options.require)
+    except RequirementNotMet as error:
+        return _valid(options, verified, error.unmet)
+    return _valid(options, verified, {})
+
+
+def _check_usage(options: argparse.Namespace) -> None:
+    named = options.id_type and (options.id_number or options.id_number_file)
+    if bool(options.opening) != bool(named):
+        options.parser.error("--opening goes with --id-type and --id-number-file")
+    if options.activation_opening and not options.activation_file:
+        options.parser.error(
+            "--activation-opening goes with --activation-file: an opening shows something only "
+            "beside the number or order that is to be activated"
+        )
+    if options.activation_file == options.id_number_file == "-":
+        options.parser.error("standard input is one file")
+
+
+def _read(options: argparse.Namespace) -> Given:
+    """Raises ``UnusableFile``, ``UnusableTrustFile``, ``UnusableNumber``, ``OSError``."""
+    trust = TrustFile.read(options.trust)
+    encoded = read_bounded(options.receipt, Receipt.max_bytes)
+    with about(options.receipt):
+        _require_receipt(encoded)
+    opening = subject = activation = None
+    if options.opening:
+        with about(options.opening):
+            opening = openings.subscribers_opening(
+                read_bounded(options.opening, openings.MAX_BYTES)
+            )
+        subject = subject_of(options)
+    if options.activation_file:
+        own = _activation_opening(options, opening)
+        activation = OwnActivation(read_text(options.activation_file), own)
+    return Given(trust, encoded, opening, subject, activation)
+
+
+def _activation_opening(
+    options: argparse.Namespace, subscribers: Opening | None
+) -> openings.AnyActivationOpening:
+    """The one that is named, or that stands beside the receipt; else the subscriber's own."""
+    path = activation_path(options)
+    if subscribers is not None and options.activation_opening is None and not path.exists():
+        return subscribers
+    with about(path):
+        return openings.activation_opening(read_bounded(path, openings.MAX_BYTES))
+
+
+def _require_receipt(encoded: bytes) -> None:
+    """Another file of ours was given by mistake. Raises ``MalformedMessage``."""
+    kind = openings.kind_of(encoded)
+    if kind not in (None, openings.RECEIPT):
+        raise MalformedMessage(f"it is {kind}, and not a receipt")
+
+
+def _not_checked(options: argparse.Namespace, error: SealmatchError | OSError) -> int:
+    reason = reason_of(error) if isinstance(error, OSError) else str(error)
+    if options.json:
+        _print_json({"checked": False, "reason": reason})
+    else:
+        print(f"sealmatch: {reason}", file=sys.stderr)
+        print("The receipt was NOT checked.", file=sys.stderr)
+    return FAILURE
+
+
+def not_valid(options: argparse.Namespace, error: ReceiptInvalid) -> int:
+    """Report the failing step."""
+    if getattr(options, "json", False):
+        failed = {"step": error.step, "name": STEPS[error.step], "reason": error.reason}
+        _print_json({"checked": True, "valid": False, "met": False, "failed": failed})
+        return NOT_VALID
+    with to_a_reader():
+        print(f"FAIL  {error.step}. {STEPS[error.step]}: {error.reason}")
+    print(f"{options.receipt}: the receipt is NOT valid.", file=sys.stderr)
+    return NOT_VALID
+
+
+def _valid(
+    options: argparse.Namespace, verified: VerifiedReceipt, unmet: dict[Requirement, str]
+) -> int:
+    status = NO_MATCH if unmet else MATCH
+    if options.json:
+        _print_json(as_json(verified, options.require, unmet))
+        return status
+    with to_a_reader():
+        print()
+        for name, value in summary(verified):
+            print(f"{name:<14} {value}")
+        print("\nThe key authority signed this outcome for inputs of these digests.")
+        print(evaluated(verified))
+    for name, why in unmet.items():
+        print(f"NOT MET: {name} is required, and {why}.", file=sys.stderr)
+    return status
+
+
+def _print_step(step: int, found: Finding) -> None:
+    with to_a_reader():
+        print(step_line(step, found))
+
+
+def _print_json(report: dict[str, object]) -> None:
+    with to_a_reader():
+        print(json.dumps(report))

@@ -1,0 +1,90 @@
+"""What a verifier requires of a receipt, beyond that it is valid.
+
+A valid receipt proves an outcome, and the outcome may be ``NO_MATCH``. It proves that what it says
+was signed, and it may say that no liveness check took place. So whoever acts on a receipt names
+what it must show. A match is required unless somebody says that it is not: the careless caller
+activates nothing.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Final, Literal, get_args
+
+from gateway.proofs.verify import State, VerifiedReceipt
+from gateway.wire.errors import SealmatchError
+
+Requirement = Literal["match", "liveness", "quality", "witness", "audit"]
+REQUIREMENTS: Final[tuple[Requirement, ...]] = get_args(Requirement)
+DEFAULT: Final[frozenset[Requirement]] = frozenset({"match"})
+
+
+class RequirementNotMet(SealmatchError):
+    """The receipt is valid and does not show what is required. ``unmet`` says why, by name."""
+
+    def __init__(self, unmet: dict[Requirement, str]) -> None:
+        super().__init__("; ".join(f"{name}: {why}" for name, why in unmet.items()))
+        self.unmet = unmet
+
+
+def check_requirements(verified: VerifiedReceipt, required: Collection[Requirement]) -> None:
+    """Check that a valid receipt shows what is required.
+
+    Raises:
+        RequirementNotMet: names everything that it does not show.
+    """
+    missing = {name: _MISSING[name](verified) for name in REQUIREMENTS if name in required}
+    unmet = {name: why for name, why in missing.items() if why is not None}
+    if unmet:
+        raise RequirementNotMet(unmet)
+
+
+def _match(verified: VerifiedReceipt) -> str | None:
+    outcome = verified.decision.message.outcome
+    return None if outcome == "MATCH" else f"the outcome is {outcome}"
+
+
+def _liveness(verified: VerifiedReceipt) -> str | None:
+    found = {
+        "passed": None,
+        "not-performed": "no liveness check was performed",
+        "not-possible": "a liveness check was not possible",
+    }
+    return found[verified.statement.message.liveness.outcome]
+
+
+def _quality(verified: VerifiedReceipt) -> str | None:
+    stated = verified.statement.message
+    for picture, quality in (
+        ("portrait", stated.portrait_quality),
+        ("live pictures", stated.live_quality),
+    ):
+        if quality.outcome != "passed":
+            return f"no calibrated quality gate judged the {picture}"
+    return None
+
+
+def _witness(verified: VerifiedReceipt) -> str | None:
+    found = {
+        State.DONE: None,
+        State.NOT_PERFORMED: "no pinned witness cosigned",
+        State.NOT_CHECKED: "not checked, because the trust file pins no log",
+    }
+    return found[verified.witnesses]
+
+
+def _audit(verified: VerifiedReceipt) -> str | None:
+    found = {
+        State.DONE: None,
+        State.NOT_PERFORMED: "this evaluation was not audited",
+        State.NOT_CHECKED: "not checked, because the trust file pins no auditor",
+    }
+    return found[verified.audit]
+
+
+_MISSING: Final[dict[Requirement, Callable[[VerifiedReceipt], str | None]]] = {
+    "match": _match,
+    "liveness": _liveness,
+    "quality": _quality,
+    "witness": _witness,
+    "audit": _audit,
+}
+"""Why the receipt does not show it; None if it does."""
