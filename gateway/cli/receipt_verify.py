@@ -22,7 +22,12 @@ from typing import Final
 from gateway.cli import FAILURE, MATCH, NO_MATCH, NOT_VALID
 from gateway.cli.outputs import about, activation_path, read_bounded, reason_of, to_a_reader
 from gateway.cli.receipt_report import as_json, evaluated, step_line, summary
-from gateway.cli.subject import add_subject_arguments, read_text, subject_of
+from gateway.cli.subject import (
+    add_subject_arguments,
+    names_document,
+    read_text,
+    subject_of,
+)
 from gateway.proofs import openings
 from gateway.proofs.requirements import (
     REQUIREMENTS,
@@ -133,15 +138,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_usage(options: argparse.Namespace) -> None:
-    named = options.id_type and (options.id_number or options.id_number_file)
-    if bool(options.opening) != bool(named):
-        options.parser.error("--opening goes with --id-type and --id-number-file")
+    if bool(options.opening) != names_document(options):
+        options.parser.error("--opening goes with --id-type and --id-number-file, or with --mrz")
     if options.activation_opening and not options.activation_file:
         options.parser.error(
             "--activation-opening goes with --activation-file: an opening shows something only "
             "beside the number or order that is to be activated"
         )
-    if options.activation_file == options.id_number_file == "-":
+    if options.activation_file == "-" and "-" in (options.id_number_file, options.mrz):
         options.parser.error("standard input is one file")
 
 
