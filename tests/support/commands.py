@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import string
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,9 @@ SEALMATCH = Path(sys.executable).with_name("sealmatch")
 NUMBER, PLAIN = "l01x-00 t", "L01X00T"
 """How every document number begins here, as given and normalised; each run has its own."""
 
-ONES_OWN, _numbers = f"{NUMBER}47", itertools.count(1000)
+ONES_OWN = f"{NUMBER}47"
+_numbers = map("".join, itertools.product(string.ascii_uppercase, repeat=2))
+"""Their ends: a passport's number has nine characters at most."""
 ORDER = "order 5550123-77"
 MATCH, FAILURE, USAGE, NO_MATCH, INCONCLUSIVE, REFUSED = 0, 1, 2, 3, 4, 5
 
