@@ -1,7 +1,8 @@
 """The gateway's register of parties, and the signed record of who changed it.
 
 Each change, its record and the record's entry in the log's queue are one transaction: there is no
-change without a record.
+change without a record. Each record names the one before, so operators change the register one
+after the other: whoever comes second waits.
 """
 
 import re
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from gateway.store import log as stored_log
 from gateway.store import parties
 from gateway.store.database import Database
+from gateway.store.locks import hold_register
 from gateway.wire.admin import (
     AdminAction,
     ChainKeys,
@@ -52,8 +54,9 @@ def enrol(database: Database, entries: Iterable[Entry], key: SigningKey, now: in
         CallerMisuse: as ``Entry.check``.
         SessionConflict: a name is taken by another key, or a key by another name.
     """
-    with database.transaction() as connection:
-        before = _last_action(connection)
+    with database.writing() as connection:
+        hold_register(connection)
+        before = parties.last_admin_action(connection)
         for entry in entries:
             entry.check()
             kind, party, public_key = entry
@@ -70,9 +73,10 @@ def suspend(database: Database, kind: PartyKind, party: PartyId, key: SigningKey
     Raises:
         SessionConflict: not enrolled.
     """
-    with database.transaction() as connection:
+    with database.writing() as connection:
+        hold_register(connection)
         parties.suspend_party(connection, kind, party)
-        before = _last_action(connection)
+        before = parties.last_admin_action(connection)
         _add(connection, next_action(before, "suspend", Concerned(kind, party), key, now))
 
 
@@ -85,11 +89,6 @@ def history(database: Database, keys: ChainKeys) -> tuple[AdminAction, ...]:
     with database.transaction() as connection:
         actions = parties.list_admin_actions(connection)
     return verify_chain(actions, keys).actions
-
-
-def _last_action(connection: sa.Connection) -> bytes | None:
-    actions = parties.list_admin_actions(connection)
-    return actions[-1] if actions else None
 
 
 def _add(connection: sa.Connection, action: bytes) -> None:

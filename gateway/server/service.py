@@ -1,37 +1,40 @@
 """The gateway's three answers: open a session, take a submission, tell an outcome.
 
-What a submission leaves behind is written in one transaction: the record, its entry in the log's
-queue, the session's end and the counter, or nothing. Outcome and receipt are told when the entry
-stands under a published checkpoint; until then the session is RECORDED. A fault after evaluation
-began ends the session, because the authority answers a key once; the client opens another.
+What a submission leaves behind is written in one transaction, or nothing is (``recording``).
+Outcome and receipt are told when the entry stands under a published checkpoint; until then the
+session is RECORDED. A fault after evaluation began ends the session, because the authority answers
+a key once; the client opens another.
 """
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from gateway.he.session_key import ExpectedSession, verify_session_key
 from gateway.host import crash
-from gateway.proofs.statement import Circumstances, make_statement
+from gateway.proofs.statement import Circumstances
 from gateway.sequencing.publication import Publication
 from gateway.server.audit import Auditor
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.evaluation import NewEvaluation
-from gateway.server.liveness import NO_LIVENESS, CheckedLiveness, LivenessPolicy
-from gateway.server.sessions import OpenSession, OpenSessions, SessionState, check_transition
+from gateway.server.liveness import NO_LIVENESS, LivenessPolicy
+from gateway.server.recording import Recorder
+from gateway.server.sessions import (
+    SECONDS_OF_A_STEP,
+    OpenSession,
+    OpenSessions,
+    SessionState,
+    move_session,
+)
 from gateway.server.verification import (
     CheckedSubmission,
-    DecidedSubmission,
     Expected,
     ExpectedLiveness,
     check_submission,
     decide,
 )
-from gateway.store import log as stored_log
 from gateway.store import parties, records, sessions, totals
 from gateway.store.database import Database
 from gateway.wire.cose import SigningKey, VerifyKey
@@ -49,10 +52,7 @@ from gateway.wire.ids import (
     Digest,
     RecordId,
     SessionId,
-    SubjectHandle,
-    digest_of,
     new_nonce,
-    new_record_id,
     new_session_id,
 )
 from gateway.wire.liveness import Challenge
@@ -88,8 +88,8 @@ class GatewayRules:
     retention_days: int
     activations_per_subject: int
     liveness: LivenessPolicy = NO_LIVENESS
-
     quality: QualityRule = "required"
+
 
 @dataclass(frozen=True)
 class SessionView:
@@ -129,6 +129,9 @@ class GatewayService:
         self._publication = publication
         self._clock = clock
         self._auditor = auditor
+        self._recorder = Recorder(
+            database, identity.signing, limits.retention_days, limits.activations_per_subject
+        )
 
     def open_session(self, request: SessionRequest, sender: VerifyKey) -> SessionOffer:
         """Ask the authority for a key and offer it to the client.
@@ -147,7 +150,83 @@ class GatewayService:
         if request.gateway != self._identity.signing.party:
             raise Refused("session requested of another gateway")
         self._publication.check()
-        self._sessions.check_room()
+        with self._sessions.opening() as keep:
+            opened, public_key, challenge = self._open(request)
+            keep(opened)
+        return SessionOffer(
+            grant=opened.grant.encoded,
+            public_key=public_key,
+            policy=self._policy.encode(),
+            challenge=challenge,
+        )
+
+    def submit(
+        self, session: SessionId, submission: Submission, digest: Digest, sender: VerifyKey
+    ) -> SessionView:
+        """Verify a submission. A submission that repeats a decided one gets the same answer.
+
+        Raises:
+            SessionNotFound: unknown or expired.
+            SessionConflict: another submission was taken, or is being evaluated.
+            MalformedMessage, Refused, Unavailable: as ``verification``; the session is over.
+        """
+        row = self._own_session(session, sender)
+        if row.submission_digest is not None and row.submission_digest != digest:
+            raise SessionConflict("this session has taken another submission")
+        if row.state == SessionState.DECIDED and row.record_id is not None:
+            return self._published(session, row.expires_at, row.record_id)
+        device, issuer = self._begin(row, digest)
+        try:
+            crash.reach("gateway-submission-taken")
+            expected = Expected(
+                session=self._sessions.take(session),
+                authority_key=self._identity.authority,
+                device_key=device,
+                issuer_key=issuer,
+                purpose=row.purpose,
+                consent_text_version=row.consent_text_version,
+                policy=self._policy,
+                quality=self._limits.quality,
+                liveness=ExpectedLiveness(
+                    None if row.challenge is None else Challenge.decode(row.challenge),
+                    row.created_at,
+                ),
+                check_limit=lambda handles: self._recorder.require_room(handles, self._clock()),
+            )
+            checked = check_submission(submission, expected, self._identity.sealing, self._clock())
+            self._check_counter(checked)
+            crash.reach("gateway-submission-checked")
+            verdict = decide(
+                self._begin_evaluation, checked, expected, self._authority, self._auditor
+            )
+            given = Circumstances(
+                policy=expected.policy,
+                template=checked.template_assertion.message,
+                submission=checked.submission_assertion.message,
+                consent=submission.consent,
+                liveness=checked.liveness.result,
+                audit=verdict.audit,
+            )
+            decided = self._recorder.record(
+                row, verdict, given, checked.liveness.counts, self._clock()
+            )
+        except BaseException as error:
+            self._fail(session, error)
+            raise
+        view = self._published(session, decided.expires_at, decided.record.record_id)
+        crash.reach("gateway-receipt-ready")
+        return view
+
+    def status(self, session: SessionId, sender: VerifyKey) -> SessionView:
+        """State of a session, with outcome and receipt once decided.
+
+        Raises:
+            SessionNotFound: unknown, expired and forgotten, or another device's.
+        """
+        return self._view(self._own_session(session, sender))
+
+    def _open(self, request: SessionRequest) -> tuple[OpenSession, bytes, bytes | None]:
+        """A session with a row of its own, the key's encoding, and the encoded challenge."""
         with self._database.transaction() as connection:
             parties.party_key(connection, "issuer", request.issuer)
             if not sessions.has_consent_text(connection, request.consent_text_version):
@@ -174,76 +253,7 @@ class GatewayService:
         with self._database.transaction() as connection:
             sessions.add_session(connection, row)
         crash.reach("gateway-session-written")
-        self._sessions.add(opened)
-        return SessionOffer(
-            grant=opened.grant.encoded,
-            public_key=public_key,
-            policy=self._policy.encode(),
-            challenge=encoded,
-        )
-
-    def submit(
-        self, session: SessionId, submission: Submission, digest: Digest, sender: VerifyKey
-    ) -> SessionView:
-        """Verify a submission. A submission that repeats a decided one gets the same answer.
-
-                quality=self._limits.quality,
-        Raises:
-            SessionNotFound: unknown or expired.
-            SessionConflict: another submission was taken, or is being evaluated.
-            MalformedMessage, Refused, Unavailable: as ``verification``; the session is over.
-        """
-        row = self._own_session(session, sender)
-        if row.submission_digest is not None and row.submission_digest != digest:
-            raise SessionConflict("this session has taken another submission")
-        if row.state == SessionState.DECIDED and row.record_id is not None:
-            return self._published(session, row.expires_at, row.record_id)
-        device, issuer = self._begin(row, digest)
-        try:
-            crash.reach("gateway-submission-taken")
-            expected = Expected(
-                session=self._sessions.take(session),
-                authority_key=self._identity.authority,
-                device_key=device,
-                issuer_key=issuer,
-                purpose=row.purpose,
-                consent_text_version=row.consent_text_version,
-                policy=self._policy,
-                liveness=ExpectedLiveness(
-                    None if row.challenge is None else Challenge.decode(row.challenge),
-                    row.created_at,
-                ),
-                check_limit=self._check_limit,
-            )
-            checked = check_submission(submission, expected, self._identity.sealing, self._clock())
-            self._check_counter(checked)
-            crash.reach("gateway-submission-checked")
-            verdict = decide(
-                self._begin_evaluation, checked, expected, self._authority, self._auditor
-            )
-            given = Circumstances(
-                policy=expected.policy,
-                template=checked.template_assertion.message,
-                submission=checked.submission_assertion.message,
-                consent=submission.consent,
-                liveness=checked.liveness.result,
-                audit=verdict.audit,
-            )
-            record_id = self._record(expected.session, verdict, given, checked.liveness)
-        except BaseException as error:
-            self._fail(session, error)
-            raise
-        view = self._published(session, expected.session.expires_at, record_id)
-        crash.reach("gateway-receipt-ready")
-        return view
-
-    def status(self, session: SessionId, sender: VerifyKey) -> SessionView:
-        """State of a session, with outcome and receipt once decided.
-
-        Raises:
-            SessionNotFound: unknown, expired and forgotten, or another device's.
-        """
-        return self._view(self._own_session(session, sender))
+        return opened, public_key, encoded
 
     def _obtain_key(self, request: SessionRequest) -> tuple[OpenSession, bytes]:
         session, nonce = new_session_id(), new_nonce()
@@ -285,12 +295,13 @@ class GatewayService:
         with self._database.transaction() as connection:
             device = parties.party_key(connection, "device", row.device)
             issuer = parties.party_key(connection, "issuer", row.issuer)
-            _move(
+            move_session(
                 connection,
                 row.session_id,
                 SessionState.OPEN,
                 SessionState.EVALUATING,
                 submission_digest=digest,
+                expires_at=max(row.expires_at, self._clock() + SECONDS_OF_A_STEP),
             )
         return device, issuer
 
@@ -303,77 +314,17 @@ class GatewayService:
             if records.has_activation(connection, made.activation_commitment):
                 raise Refused("this activation commitment was used before")
 
-    def _check_limit(self, handles: Sequence[SubjectHandle]) -> None:
-        """Numbers per document: live matches under any of a subject's handles."""
-        with self._database.transaction() as connection:
-            live = records.count_live_matches(connection, handles, self._clock())
-        if live >= self._limits.activations_per_subject:
-            raise Refused("the subject has as many live activations as it may")
-
-    def _record(
-        self,
-        session: OpenSession,
-        verdict: DecidedSubmission,
-        given: Circumstances,
-        liveness: CheckedLiveness,
-    ) -> RecordId:
-        """Sign the statement; write record, entry, session and counters in one transaction."""
-        now = self._clock()
-        record_id = new_record_id()
-        statement = make_statement(verdict.decision, given, record_id, now, self._identity.signing)
-        outcome = verdict.decision.message.outcome
-        row = records.RecordRow(
-            record_id=record_id,
-            kind="decision",
-            outcome=outcome,
-            policy_digest=given.policy.digest,
-            subject_handle=verdict.subject_handle,
-            activation_commitment=given.submission.activation_commitment,
-            statement=statement.encoded,
-            expires_at=statement.message.decided_at_minute + self._limits.retention_days * _DAY,
-        )
-        try:
-            self._write(session.session_id, row, liveness.counts, now)
-        except Unavailable:
-            if not self._is_recorded(session.session_id, record_id):
-                raise
-        crash.reach("gateway-record-committed")
-        return record_id
-
-    def _write(
-        self, session: SessionId, row: records.RecordRow, liveness: dict[str, int], now: int
-    ) -> None:
-        """Record, its entry in the log's queue, session's end and counters, or nothing."""
-        with self._database.transaction() as connection:
-            records.add_record(connection, row)
-            crash.reach("gateway-record-half-written")
-            _move(
-                connection,
-                session,
-                SessionState.EVALUATING,
-                SessionState.DECIDED,
-                record_id=row.record_id,
-            )
-            stored_log.append(connection, "decision", digest_of(row.statement), row.record_id)
-            totals.count_outcome(connection, row.outcome, now)
-            totals.count_liveness(connection, liveness, now)
-            crash.reach("gateway-record-written")
-
-    def _is_recorded(self, session: SessionId, record_id: RecordId) -> bool:
-        """Whether a commit whose answer was lost has happened. Raises ``Unavailable``."""
-        with self._database.transaction() as connection:
-            row = sessions.find_session(connection, session)
-        return row is not None and row.record_id == record_id
-
     def _fail(self, session: SessionId, error: BaseException) -> None:
         """End a session after a fault. If the storage is what failed, expiry ends it."""
         if not isinstance(error, SealmatchError):
             log.error("submission ended by %s", type(error).__name__)
         try:
             with self._database.transaction() as connection:
-                _move(connection, session, SessionState.EVALUATING, SessionState.FAILED)
+                move_session(connection, session, SessionState.EVALUATING, SessionState.FAILED)
                 totals.count_outcome(connection, SessionState.FAILED, self._clock())
-        except (Unavailable, SessionConflict):
+        except SessionConflict:
+            return  # ended already: with the decision that was not recorded, or by its expiry
+        except Unavailable:
             log.warning("a failed session could not be marked; it will expire")
 
     def sweep(self) -> None:
@@ -415,15 +366,3 @@ class GatewayService:
         with self._database.transaction() as connection:
             sessions.prolong_session(connection, session, until)
         return until
-
-
-def _move(
-    connection: sa.Connection,
-    session: SessionId,
-    before: SessionState,
-    after: SessionState,
-    **values: object,
-) -> None:
-    """Change a session's state, legally. Raises ``SessionConflict`` if somebody was faster."""
-    check_transition(before, after)
-    sessions.move_session(connection, session, before, after, **values)

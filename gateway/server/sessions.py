@@ -13,11 +13,16 @@ evaluates them and go with it.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+import sqlalchemy as sa
 
 from gateway.he.session_key import SessionKey
+from gateway.store import sessions
 from gateway.wire.cose import Signed
 from gateway.wire.errors import CallerMisuse, SessionNotFound, Unavailable
 from gateway.wire.ids import SessionId
@@ -49,6 +54,23 @@ def check_transition(before: SessionState, after: SessionState) -> None:
         raise CallerMisuse(f"no session goes from {before} to {after}")
 
 
+SECONDS_OF_A_STEP: Final = 300
+"""How long a session lives at least after its submission was taken, and after it was decided: no
+sweep ends it while it is evaluated or audited, and a client that lost the answer finds it."""
+
+
+def move_session(
+    connection: sa.Connection,
+    session: SessionId,
+    before: SessionState,
+    after: SessionState,
+    **values: object,
+) -> None:
+    """Change a session's state, legally. Raises ``SessionConflict`` if somebody was faster."""
+    check_transition(before, after)
+    sessions.move_session(connection, session, before, after, **values)
+
+
 @dataclass(frozen=True)
 class OpenSession:
     """What a submission is checked against."""
@@ -72,18 +94,32 @@ class OpenSessions:
         self._limit = limit
         self._clock = clock
         self._held: dict[SessionId, OpenSession] = {}
+        self._opening = 0
+        """Places kept for sessions whose key is being asked for."""
         self._lock = threading.Lock()
 
-    def check_room(self) -> None:
-        """Raise ``Unavailable`` if no further session can be opened now."""
+    @contextmanager
+    def opening(self) -> Iterator[Callable[[OpenSession], None]]:
+        """Keep a place, for one session, while its key is asked for.
+
+        Yields:
+            What takes the session in. If it is not called, the place is free again.
+
+        Raises:
+            Unavailable: there is no place.
+        """
         with self._lock:
             self._sweep()
-            if len(self._held) >= self._limit:
+            if len(self._held) + self._opening >= self._limit:
                 raise Unavailable("too many open sessions; try again later")
-
-    def add(self, session: OpenSession) -> None:
-        with self._lock:
-            self._held[session.session_id] = session
+            self._opening += 1
+        taken: list[OpenSession] = []
+        try:
+            yield taken.append
+        finally:
+            with self._lock:
+                self._opening -= 1
+                self._held |= {one.session_id: one for one in taken}
 
     def take(self, session: SessionId) -> OpenSession:
         """Remove and return a session: its submission is being evaluated.

@@ -19,7 +19,8 @@ The private decision:
 
 10. Assertions, policy, the seed's commitment and the authority's dealing to the authority. It
     counts the attempt and signs a nonce for it. Whatever the evaluation draws depends on both.
-11. The subject has room for one more live activation, under any of its handles.
+11. The subject has room for one more live activation, under any of its handles. Whether it still
+    has when the decision is there, ``recording`` asks again.
 12. Padded product to the authority, masked values back, for this session.
 13. Values and shares to the authority, signed decision back, or a signed demand for an audit.
 14. Where an audit is demanded: the pinned auditor repeats the evaluation that this side holds, its
@@ -87,8 +88,8 @@ class Expected:
     purpose: str
     consent_text_version: int
     policy: MatchPolicy
-    liveness: ExpectedLiveness
     quality: QualityRule
+    liveness: ExpectedLiveness
     check_limit: Callable[[Sequence[SubjectHandle]], None]
     """Raises ``Refused`` when a subject has as many live activations as it may."""
 
@@ -110,10 +111,10 @@ class CheckedSubmission:
 
 @dataclass(frozen=True)
 class DecidedSubmission:
-    """A decision after step 15, with the subject's handle for the record."""
+    """A decision after step 15, with the subject's handles, the present one first."""
 
     decision: Signed[Decision]
-    subject_handle: SubjectHandle
+    subject_handles: tuple[SubjectHandle, ...]
     audit: Signed[AuditReport] | None
 
 
@@ -142,9 +143,9 @@ def check_submission(
             "template assertion": made.template_assertion_digest == template.digest,
             "model": issued.model_digest == made.model_digest == expected.policy.model_digest
             and issued.model_id == expected.policy.model_id,
-            # 5: fresh
             "quality": issued.quality.satisfies(expected.quality)
             and made.quality.satisfies(expected.quality),
+            # 5: fresh
             "time": is_fresh(issued.issued_at, now)
             and is_fresh(made.captured_at, now)
             and is_fresh(consent.given_at, now),
@@ -299,7 +300,7 @@ def _decide(
         raise Refused("the authority demands a second audit")
     decision = _from_authority(response.decision, Decision, expected.authority_key)
     _require({"decision": Evaluated.of(decision.message) == held})
-    return DecidedSubmission(decision, answer.subject_handles[0], report)
+    return DecidedSubmission(decision, answer.subject_handles, report)
 
 
 def _held(

@@ -1,7 +1,9 @@
 """Units of work and migrations. Every storage fault becomes ``Unavailable``, nothing half done.
 
 Each unit of work is one transaction: it is committed whole or leaves no trace. A unit sees what
-others have committed; where two of them meet, a constraint or the condition of an UPDATE decides.
+others have committed. Where two of them meet, a constraint or the condition of an UPDATE decides;
+where neither can, because a unit writes what it has counted, it is ``writing`` and takes a lock
+(``locks``).
 """
 
 import logging
@@ -39,10 +41,8 @@ class Database:
         """
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
-        with self.transaction() as connection:
-            if connection.dialect.name == "sqlite":  # the driver would commit each table by itself
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
+        with self.writing() as connection:  # or SQLite's driver would commit each table by itself
+            if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -63,6 +63,21 @@ class Database:
                 self._engine.dispose()
             log.error("storage: %s", _reason(error))
             raise Unavailable("the storage does not answer; try again later") from None
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One unit of work that writes what it decides by what it reads. See ``locks``.
+
+        SQLite's driver begins a transaction at the first change, and what was read before may be
+        old by then. This unit begins with its first statement, and is the only one that writes.
+
+        Raises:
+            Unavailable: as ``transaction``.
+        """
+        with self.transaction() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
 
     @property
     def dialect(self) -> str:

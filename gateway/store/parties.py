@@ -65,6 +65,27 @@ def require_party(connection: sa.Connection, kind: PartyKind, party: PartyId) ->
         raise Refused(f"{kind} {party} is not enrolled")
 
 
+def hold_parties(connection: sa.Connection, named: Sequence[tuple[PartyKind, PartyId]]) -> None:
+    """Let parties pass that are all active, and stay so until this unit of work ends.
+
+    Whoever suspends one of them meanwhile waits for it: so in the log no record of a party comes
+    after its suspension. Only active parties' rows are locked, and only a suspension waits for
+    them: nobody here waits for somebody who waits for us.
+
+    Raises:
+        Refused: one is not enrolled, or not any more.
+    """
+    wanted = set(named)
+    one_of = [sa.and_(parties.c.kind == kind, parties.c.party == party) for kind, party in wanted]
+    query = sa.select(parties.c.kind, parties.c.party).where(
+        sa.or_(*one_of), parties.c.state == "active"
+    )
+    held = connection.execute(query.order_by("kind", "party").with_for_update(read=True))
+    missing = wanted - {(row.kind, row.party) for row in held}
+    if missing:
+        raise Refused("not enrolled: " + ", ".join(f"{kind} {party}" for kind, party in missing))
+
+
 def party_key(connection: sa.Connection, kind: PartyKind, party: PartyId) -> VerifyKey:
     """The key of an enrolled, active party.
 
@@ -92,10 +113,17 @@ def list_parties(connection: sa.Connection) -> Sequence[sa.Row[tuple[str, str, b
 
 
 def add_admin_action(connection: sa.Connection, action: bytes) -> None:
-    """Append a signed action. Two operators at once: one of them gets ``Unavailable``."""
+    """Append a signed action to those that the caller has read while it holds the register."""
     query = sa.select(sa.func.coalesce(sa.func.max(admin_actions.c.number), 0))
     number = int(connection.execute(query).scalar_one()) + 1
     connection.execute(admin_actions.insert().values(number=number, action=action))
+
+
+def last_admin_action(connection: sa.Connection) -> bytes | None:
+    """The newest signed action, which the next one names; None if there is none."""
+    query = sa.select(admin_actions.c.action).order_by(admin_actions.c.number.desc()).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else bytes(row.action)
 
 
 def list_admin_actions(connection: sa.Connection) -> list[bytes]:

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.store.schema import records
+from gateway.wire.errors import Refused
 from gateway.wire.ids import Commitment, Digest, RecordId, SubjectHandle
 
 
@@ -28,7 +31,15 @@ class RecordRow:
 
 
 def add_record(connection: sa.Connection, row: RecordRow) -> None:
-    connection.execute(records.insert().values(**vars(row)))
+    """Add a record. An activation has one; whoever adds a second waits for the first to be there.
+
+    Raises:
+        Refused: its activation has a record.
+    """
+    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    once = insert(records).on_conflict_do_nothing(index_elements=["activation_commitment"])
+    if connection.execute(once.values(**vars(row))).rowcount != 1:
+        raise Refused("this activation commitment was used before")
 
 
 def find_record(connection: sa.Connection, record_id: RecordId) -> RecordRow | None:
@@ -44,6 +55,20 @@ def has_activation(connection: sa.Connection, commitment: Commitment) -> bool:
     """Whether a record for this activation exists."""
     query = sa.select(sa.exists().where(records.c.activation_commitment == commitment))
     return bool(connection.execute(query).scalar())
+
+
+def require_room(
+    connection: sa.Connection, handles: Sequence[SubjectHandle], limit: int, now: int
+) -> None:
+    """Let a subject pass that may have one more live activation.
+
+    By itself this is true for now. Whoever acts on it holds the subject (``locks``).
+
+    Raises:
+        Refused: it has as many as it may.
+    """
+    if count_live_matches(connection, handles, now) >= limit:
+        raise Refused("the subject has as many live activations as it may")
 
 
 def count_live_matches(

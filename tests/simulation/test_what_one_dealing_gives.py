@@ -225,7 +225,8 @@ def test_a_gateway_that_forgets_sends_a_second_pair(
     for _ in range(2):
         with pytest.raises((Refused, Unavailable)):
             world.submit(opened, submission)
-        world.sessions.add(held)
+        with world.sessions.opening() as keep:
+            keep(held)
         sessions = schema.metadata.tables["sessions"]
         with world.database.transaction() as connection:
             connection.execute(sessions.update().values(state="OPEN", submission_digest=None))

@@ -76,6 +76,7 @@ class Peers:
         self.authority_trust.add("issuer", counter.issuer)
         self.authority_trust.add("auditor", self.auditor_key)
         self.ledger = AuditLedger(directory / "audits.sqlite3", audits.unanswered, self.clock)
+        self.caps = AttemptCaps(directory / "caps.sqlite3", caps, self.clock)
         service = self.authority_service = AuthorityService(
             AuthorityServiceSettings("authority", 300, audits),
             Custody(
@@ -85,7 +86,7 @@ class Peers:
             ),
             self.authority_trust,
             SessionTable(1000, self.clock),
-            AttemptCaps(directory / "caps.sqlite3", caps, self.clock),
+            self.caps,
             self.ledger,
             make_local_secret,
             self.clock,

@@ -85,8 +85,10 @@ class World(Peers):
         caps: CapLimits = NO_CAPS,
         audits: AuditPolicy = NO_AUDITS,
         auditor: bool = True,
+        database: str | None = None,
     ) -> None:
-        """``audits``: when the authority demands one; ``auditor``: whether the gateway has one."""
+        """``audits``: when the authority demands one; ``auditor``: whether the gateway has one;
+        ``database``: the gateway's, SQLite in the directory unless given."""
         self.received: list[tuple[str, bytes]] = []
         """Requests that reached the gateway."""
         self.alter_gateway: AlterGateway = lambda _path, answer: answer
@@ -107,7 +109,7 @@ class World(Peers):
         super().__init__(
             directory, self.counter, gateway, authority, authority_sealing, caps, audits, clock
         )
-        self.database = Database(f"sqlite:///{directory / 'gateway.sqlite3'}")
+        self.database = Database(database or f"sqlite:///{directory / 'gateway.sqlite3'}")
         self.database.migrate()
         with self.database.transaction() as connection:
             parties.enrol_party(connection, "device", "device", device.public.raw)

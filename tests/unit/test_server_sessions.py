@@ -358,6 +358,51 @@ def test_no_more_sessions_than_there_is_room_for(world: World) -> None:
     world.open()
 
 
+def test_places_are_not_passed_by_opening_at_once(world: World) -> None:
+    """While one waits for its key, its place is taken; where it gets none, the place is free."""
+    small = OpenSessions(1, Clock())
+    world.sessions = world.service._sessions = small
+    turned_away: list[SealmatchError] = []
+
+    def another(_: str, __: bytes) -> bytes:
+        world.alter = lambda _path, answer: answer
+        with pytest.raises(Unavailable) as caught:
+            world.open()
+        turned_away.append(caught.value)
+        return b"no key"
+
+    world.alter = another
+    with refused("malformed"):
+        world.open()
+    assert len(turned_away) == 1
+    world.open()
+    with pytest.raises(Unavailable):
+        world.open()
+
+
+def test_no_sweep_ends_what_is_evaluated_or_was_just_decided(world: World, clock: Clock) -> None:
+    """Taken in its last seconds, and audited for longer than its key would have lived."""
+    opened = world.open()
+    submission = honest(world, opened)
+
+    def later(path: str, answer: bytes) -> bytes:
+        if path == SHARES:
+            clock.now += 200
+            world.service.sweep()
+        return answer
+
+    world.alter = later
+    clock.now += 299
+    made = world.submit(opened, submission)
+    assert made.outcome == "MATCH"
+    clock.now += 299
+    world.service.sweep()
+    assert world.submit(opened, submission) == made, "whoever lost the answer gets it"
+    clock.now += 1
+    world.service.sweep()
+    assert world.rows("sessions") == []
+
+
 def test_an_outcome_is_kept_whole_or_not_at_all(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

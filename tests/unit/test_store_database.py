@@ -4,8 +4,11 @@ The last part compiles every table, index, migration and query for PostgreSQL an
 """
 
 import io
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,14 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import gateway.store.database
-from gateway.store import parties, records, sessions, totals
+from gateway.store import locks, parties, records, sessions, totals
 from gateway.store.database import Database
+from gateway.store.locks import hold_register, hold_subject
 from gateway.store.schema import metadata
 from gateway.wire.admin import PartyKind
-from gateway.wire.errors import Refused, SessionConflict, Unavailable
+from gateway.wire.errors import CallerMisuse, Refused, SessionConflict, Unavailable
+from tests.support.parties import refused
+from tests.support.processes import PATIENCE
 from tests.support.tables import DATA_MAP, columns_of
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
@@ -194,14 +200,105 @@ def test_only_texts_that_exist_can_be_consented_to(database: Database) -> None:
         assert not sessions.has_consent_text(connection, 2)
 
 
+RECORD = records.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 5)
+
+
 def test_a_record_id_is_used_once(database: Database) -> None:
-    row = records.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 5)
     with database.transaction() as connection:
-        records.add_record(connection, row)
-        assert records.find_record(connection, bytes(16)) == row
+        records.add_record(connection, RECORD)
+        assert records.find_record(connection, bytes(16)) == RECORD
         assert records.find_record(connection, bytes(15) + b"\1") is None
     with pytest.raises(Unavailable), database.transaction() as connection:
-        records.add_record(connection, row)
+        records.add_record(connection, replace(RECORD, activation_commitment=OTHER_KEY))
+
+
+def test_a_second_record_of_an_activation_is_refused_and_spoils_nothing(
+    database: Database,
+) -> None:
+    """Refused by the rule, not by a fault of the storage; the unit of work goes on."""
+    with database.transaction() as connection:
+        records.add_record(connection, RECORD)
+        with refused("used before"):
+            records.add_record(connection, replace(RECORD, record_id=KEY[:16]))
+        totals.count_outcome(connection, "MATCH", 0)
+    with database.transaction() as connection:
+        assert records.all_records(connection) == [RECORD]
+        assert connection.execute(sa.text("SELECT sum(count) FROM outcome_counters")).scalar() == 1
+
+
+# Units of work that write what they read
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_unit_that_counts_before_it_writes_is_alone(database: Database, alone: bool) -> None:
+    """Two ask at once whether there is room for one. Where both are let in, both see that there is;
+    where the second has to wait, it sees what the first has written."""
+    both_have_counted = threading.Barrier(2)
+
+    def take_the_place(number: int) -> bool:
+        own = bytes([number]) * 32
+        with (database.writing if alone else database.transaction)() as connection:
+            if alone:
+                hold_subject(connection, [own, KEY])
+            full = records.count_live_matches(connection, [KEY], 0) >= 1
+            with suppress(threading.BrokenBarrierError):
+                both_have_counted.wait(0.5)  # in vain if the other has to wait
+            if not full:
+                row = replace(RECORD, record_id=own[:16], activation_commitment=own)
+                records.add_record(connection, row)
+            return not full
+
+    with ThreadPoolExecutor(2) as pool:
+        taken = list(pool.map(take_the_place, (1, 2)))
+    assert sorted(taken) == [not alone, True]
+    with database.transaction() as connection:
+        assert records.count_live_matches(connection, [KEY], 0) == sum(taken)
+
+
+def test_two_handles_in_either_order_are_held_without_a_deadlock(database: Database) -> None:
+    """A pepper is replaced: a subject has two handles, and each unit may name them in its order."""
+    begun = threading.Barrier(2)
+
+    def hold(handles: list[bytes]) -> None:
+        begun.wait(PATIENCE)
+        for _ in range(20):
+            with database.writing() as connection:
+                hold_subject(connection, handles)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(hold, ([KEY, bytes(32)], [bytes(32), KEY])))
+
+
+def test_sqlite_is_read_within_the_unit_of_work(sqlite: Database) -> None:
+    """Its driver would begin at the first change, after what was read."""
+    with pytest.raises(CallerMisuse), sqlite.transaction() as connection:
+        hold_subject(connection, [KEY])
+    with pytest.raises(CallerMisuse), sqlite.transaction() as connection:
+        hold_register(connection)
+
+
+def test_parties_that_are_held_stay_until_the_end(database: Database) -> None:
+    named = [("device", "counter-1"), ("agent", "a")]
+    with database.transaction() as connection:
+        parties.enrol_party(connection, "device", "counter-1", KEY)
+        parties.enrol_party(connection, "agent", "a", None)
+    suspended = threading.Event()
+
+    def suspend() -> None:
+        with database.writing() as connection:
+            parties.suspend_party(connection, "agent", "a")
+            suspended.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as connection:
+            parties.hold_parties(connection, named)
+            running = pool.submit(suspend)
+            assert not suspended.wait(0.3)
+        running.result(PATIENCE)
+    with database.writing() as connection, refused("not enrolled: agent a"):
+        parties.hold_parties(connection, named)
+    with database.writing() as connection:
+        parties.hold_parties(connection, named[:1])
 
 
 # PostgreSQL
@@ -263,6 +360,12 @@ def test_every_query_compiles_for_postgresql() -> None:
     parties.list_admin_actions(connection)
     records.all_records(connection)
     records.count_live_matches(connection, [KEY], 5)
+    records.require_room(connection, [KEY], 1, 5)
+    locks.hold_subject(connection, [KEY])
+    locks.hold_register(connection)
+    parties.last_admin_action(connection)
+    with pytest.raises(Refused):
+        parties.hold_parties(connection, [("agent", "a")])
     records.has_activation(connection, KEY)
     with pytest.raises(Refused):
         parties.require_party(connection, "agent", "a")
@@ -279,6 +382,7 @@ def test_every_query_compiles_for_postgresql() -> None:
     assert "ON CONFLICT (day, measure) DO UPDATE SET total = (liveness_counters.total +" in text
     assert "UPDATE sessions SET state=" in text
     assert "SELECT EXISTS (SELECT" in text
+    assert "ORDER BY parties.kind, parties.party FOR SHARE" in text
 
 
 def test_every_function_of_the_repositories_is_compiled_above() -> None:
@@ -286,7 +390,7 @@ def test_every_function_of_the_repositories_is_compiled_above() -> None:
 
     functions = {
         f"{module.__name__.rpartition('.')[2]}.{name}"
-        for module in (parties, records, sessions, totals)
+        for module in (locks, parties, records, sessions, totals)
         for name, value in vars(module).items()
         if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
     }
