@@ -5,14 +5,17 @@ decisions is bounded per subject handle and per device. The caps live here becau
 be the attacker. An attempt is on disk before its first answer leaves, so neither a crash nor a
 message that never follows gives it back. If the storage fails, the attempt is refused.
 
+Attempts may be under way at once. Caps count them from the moment they are admitted. The lock
+cannot: it needs outcomes. So it is asked for again when an outcome is noted, in that transaction.
+A decision of a subject that was locked meanwhile does not leave, and its outcome is noted nowhere.
+
 What is stored for one day: a keyed handle, the device's name, a time, an outcome.
 """
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NewType
 
 from gateway.host import crash
 from gateway.host.ledger import Ledger
@@ -21,8 +24,6 @@ from gateway.wire.ids import PartyId, SubjectHandle
 
 HOUR = 3600
 DAY = 24 * HOUR
-
-AttemptId = NewType("AttemptId", int)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS attempts (
@@ -35,6 +36,15 @@ CREATE TABLE IF NOT EXISTS attempts (
 CREATE INDEX IF NOT EXISTS attempts_handle ON attempts (handle, at);
 CREATE INDEX IF NOT EXISTS attempts_device ON attempts (device, at);
 """
+
+
+@dataclass(frozen=True)
+class CountedAttempt:
+    """An attempt that was admitted."""
+
+    number: int
+    handles: tuple[SubjectHandle, ...] = field(repr=False)
+    """All of the subject's."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ class AttemptCaps:
         self._clock = clock
         self._ledger = Ledger.create(path, _SCHEMA, "the file of attempt counters")
 
-    def admit(self, handles: Sequence[SubjectHandle], device: PartyId) -> AttemptId:
+    def admit(self, handles: Sequence[SubjectHandle], device: PartyId) -> CountedAttempt:
         """Count one attempt, durably, or refuse it.
 
         Args:
@@ -85,17 +95,20 @@ class AttemptCaps:
                 (handles[0], device, now),
             )
             crash.reach("authority-attempt-written")
-            return AttemptId(int(added.lastrowid or 0))
+            return CountedAttempt(int(added.lastrowid or 0), tuple(handles))
 
-    def conclude(self, attempt: AttemptId, *, matched: bool) -> None:
+    def conclude(self, attempt: CountedAttempt, *, matched: bool) -> None:
         """Note an attempt's outcome, for the lock.
 
         Raises:
+            Refused: others that were under way have locked the subject. The decision must not
+                leave; nothing is noted.
             Unavailable: the storage failed; the decision must not leave.
         """
         with self._ledger.transaction() as connection:
+            self._check_lock(_attempts(connection, attempt.handles), self._clock())
             connection.execute(
-                "UPDATE attempts SET matched = ? WHERE id = ?", (int(matched), attempt)
+                "UPDATE attempts SET matched = ? WHERE id = ?", (int(matched), attempt.number)
             )
             crash.reach("authority-outcome-written")
 
@@ -111,15 +124,25 @@ class AttemptCaps:
     def _check_subject(
         self, connection: sqlite3.Connection, handles: Sequence[SubjectHandle], now: int
     ) -> None:
-        marks = ",".join("?" * len(handles))
-        rows = connection.execute(
-            f"SELECT at, matched FROM attempts WHERE handle IN ({marks}) ORDER BY id DESC",  # noqa: S608  question marks only
-            tuple(handles),
-        ).fetchall()
+        rows = _attempts(connection, handles)
         if len(rows) >= self._limits.subject_decisions:
             raise Refused("cap of the subject reached")
+        self._check_lock(rows, now)
+
+    def _check_lock(self, rows: Sequence[tuple[int, int | None]], now: int) -> None:
         decided = [(at, matched) for at, matched in rows if matched is not None]
         recent = decided[: self._limits.failures_to_lock]
         locked = len(recent) == self._limits.failures_to_lock and not any(m for _, m in recent)
         if locked and now < recent[0][0] + self._limits.lock_seconds:
             raise Refused("subject locked after repeated mismatches")
+
+
+def _attempts(
+    connection: sqlite3.Connection, handles: Sequence[SubjectHandle]
+) -> list[tuple[int, int | None]]:
+    """A subject's attempts, newest first: when, and whether it matched, as far as is known."""
+    marks = ",".join("?" * len(handles))
+    return connection.execute(
+        f"SELECT at, matched FROM attempts WHERE handle IN ({marks}) ORDER BY id DESC",  # noqa: S608  question marks only
+        tuple(handles),
+    ).fetchall()

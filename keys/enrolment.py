@@ -62,6 +62,8 @@ def clear_audits(
     if not ledger.unanswered().get(gateway):
         return 0
     with _editing(settings, now) as (trust, signing):
+        if not ledger.unanswered().get(gateway):  # another operator was faster
+            return 0
         trust.note_cleared_audits(gateway, signing, now)
         return ledger.clear(gateway)
 

@@ -227,7 +227,8 @@ class AuthorityService:
         Raises:
             SessionNotFound: unknown or expired.
             Refused: wrong sender, wrong state, second shares for one dealing, other shares than
-                those that the coin was tossed for, or too many audits were left unanswered.
+                those that the coin was tossed for, too many audits were left unanswered, or the
+                subject was locked meanwhile.
             Unavailable: the outcome could not be counted, now or before, so it must not leave; or a
                 demand could not be noted.
         """
@@ -257,7 +258,8 @@ class AuthorityService:
             MalformedMessage: not a signed report.
             SessionNotFound: unknown or expired; the demand's time has passed.
             Refused: wrong sender or state, not signed by an enrolled auditor, or about another
-                demand or evaluation. No decision is ever made then.
+                demand or evaluation: no decision is ever made then. Or the subject was locked
+                meanwhile.
             Unavailable: the answer could not be noted.
         """
         request = message.digest

@@ -36,7 +36,7 @@ from gateway.wire.policy import MatchPolicy
 from gateway.wire.session import SessionGrant
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
 from keys.audits import DemandId
-from keys.caps import AttemptId
+from keys.caps import CountedAttempt
 from keys.workers import Secret
 
 
@@ -108,7 +108,7 @@ class KeySession:
     opened_with: bytes = field(repr=False)
     """The stored answer."""
     state: StepTaken = StepTaken.GRANTED
-    counted: AttemptId | None = None
+    counted: CountedAttempt | None = None
     """Set once: if an answer fails and is asked for again, the attempt is not counted again."""
     attempt: Attempt | None = field(default=None, repr=False)
     answered: Answered | None = field(default=None, repr=False)

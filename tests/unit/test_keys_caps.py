@@ -1,13 +1,17 @@
 """Attempt caps: bounded per subject and device, durable, failing closed."""
 
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.ids import SubjectHandle
-from keys.caps import DAY, HOUR, AttemptCaps, CapLimits
+from keys.caps import DAY, HOUR, AttemptCaps, CapLimits, CountedAttempt
 from tests.support.parties import Clock
+from tests.support.processes import PATIENCE
 
 A, B = SubjectHandle(b"a" * 32), SubjectHandle(b"b" * 32)
 LIMITS = CapLimits(subject_decisions=3, device_decisions=5, failures_to_lock=2, lock_seconds=600)
@@ -118,3 +122,67 @@ def test_old_attempts_leave_the_file(caps: AttemptCaps, path: Path, clock: Clock
     content = b"".join(p.read_bytes() for p in path.parent.iterdir())
     assert bytes(B) in content
     assert bytes(A) not in content
+
+
+def concluded(caps: AttemptCaps, attempt: CountedAttempt, *, matched: bool) -> bool:
+    """Whether the decision may leave."""
+    try:
+        caps.conclude(attempt, matched=matched)
+    except Refused:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_attempts_under_way_at_once_do_not_pass_the_lock(
+    caps: AttemptCaps, path: Path, last: bool
+) -> None:
+    """Three are admitted before any has an outcome; two mismatches lock, and so the third, match or
+    not, gets no decision."""
+    under_way = [caps.admit([A], "shop-1") for _ in range(3)]
+    told = [concluded(caps, one, matched=False) for one in under_way[:2]]
+    told.append(concluded(caps, under_way[2], matched=last))
+    assert told == [True, True, False]
+    with sqlite3.connect(path) as read:
+        outcomes = [row[0] for row in read.execute("SELECT matched FROM attempts ORDER BY id")]
+    assert outcomes == [0, 0, None]
+    with pytest.raises(Refused):
+        caps.admit([A], "shop-1")
+
+
+def test_a_lock_is_of_one_subject_and_of_its_time(caps: AttemptCaps, clock: Clock) -> None:
+    """The control: a mismatch less, another subject, or a later moment."""
+    first, second, late = (caps.admit([A], "shop-1") for _ in range(3))
+    other = caps.admit([B], "shop-1")
+    assert concluded(caps, first, matched=False)
+    assert concluded(caps, second, matched=False)
+    assert concluded(caps, other, matched=True)
+    clock.now += LIMITS.lock_seconds
+    assert concluded(caps, late, matched=True)
+
+
+def test_a_lock_holds_under_both_handles_while_a_pepper_is_replaced(caps: AttemptCaps) -> None:
+    """Two were admitted under the old handle alone, one under both, after a restart."""
+    old = [caps.admit([B], "shop-1") for _ in range(2)]
+    new = caps.admit([A, B], "shop-1")
+    for one in old:
+        assert concluded(caps, one, matched=False)
+    assert not concluded(caps, new, matched=True)
+
+
+def test_caps_are_not_passed_by_asking_at_once(path: Path, clock: Clock) -> None:
+    """Two processes on one file, each with several threads."""
+    several = [AttemptCaps(path, LIMITS, clock) for _ in range(2)]
+    begun = threading.Barrier(8)
+
+    def ask(number: int) -> bool:
+        begun.wait(PATIENCE)
+        try:
+            several[number % 2].admit([A], "shop-1")
+        except Refused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        admitted = list(pool.map(ask, range(8)))
+    assert sum(admitted) == LIMITS.subject_decisions

@@ -52,7 +52,7 @@ from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse
 from gateway.wire.subject import Subject
 from keys.audits import AuditLedger, AuditPolicy, DemandId
-from keys.caps import AttemptCaps, AttemptId, CapLimits
+from keys.caps import AttemptCaps, CapLimits, CountedAttempt
 from keys.custody import Custody
 from keys.enrolment import party_of
 from keys.service import AuthorityRules, AuthorityService
@@ -114,11 +114,11 @@ class _Authority(AuthorityClient):
 class _Caps(AttemptCaps):
     book = CpuBook()
 
-    def admit(self, handles: Sequence[SubjectHandle], device: PartyId) -> AttemptId:
+    def admit(self, handles: Sequence[SubjectHandle], device: PartyId) -> CountedAttempt:
         with self.book.stage("storage.caps"):
             return super().admit(handles, device)
 
-    def conclude(self, attempt: AttemptId, *, matched: bool) -> None:
+    def conclude(self, attempt: CountedAttempt, *, matched: bool) -> None:
         with self.book.stage("storage.caps"):
             super().conclude(attempt, matched=matched)
 
