@@ -140,10 +140,10 @@ class Sequencer:
             self._sign_fixed()  # what a predecessor left
             sequenced = self._fix_batch()
             self._sign_fixed()
+            return self._publish() or sequenced
         except Deposed:
             self._epoch = None
             return False
-        return self._publish() or sequenced
 
     def resign(self) -> None:
         """Let another process sequence."""
@@ -212,7 +212,11 @@ class Sequencer:
         return SignedCheckpoint.make(checkpoint, *lines, *for_cose)
 
     def _publish(self) -> bool:
-        """Signed -> published, for the newest; older ones are under it."""
+        """Signed -> published, for the newest; older ones are under it.
+
+        Witnesses may be slow, and a successor may have published a larger tree meanwhile. Receipts
+        were made from that one, and none may be made differently afterwards.
+        """
         if not self._witnesses.needed:
             return False
         with self._database.transaction() as connection:
@@ -222,6 +226,7 @@ class Sequencer:
         cosigned = self._witnesses.cosign(SignedCheckpoint.parse(newest.note))
         crash.reach("sequencer-cosigned")
         with self._database.transaction() as connection:
+            store.lock_head(connection, self._epoch or 0)
             published = store.publish(connection, newest.size, bytes(cosigned))
         crash.reach("sequencer-published")
         return published

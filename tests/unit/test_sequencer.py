@@ -1,6 +1,7 @@
 """The log's growth on SQLite and PostgreSQL: order, crash states, elections, what readers see."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -326,3 +327,44 @@ def test_witnesses_are_asked_again_after_a_crash(database: Database, point: str)
     assert die(point, sequencer(database, witnesses))
     sequencer(database, witnesses).step()
     assert newest(database).size == 2
+
+
+class Slow(Scripted):
+    """Witnesses that answer after ``meanwhile``, once."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self.answers = True
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def cosign(self, signed: SignedCheckpoint) -> SignedCheckpoint:
+        cosigned, meanwhile = super().cosign(signed), self._meanwhile
+        self._meanwhile = None
+        if meanwhile is not None:
+            meanwhile()
+        return cosigned
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_what_was_cosigned_for_a_predecessor_changes_no_receipt(
+    database: Database, guarded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited for witnesses and was deposed; its successor published more, and receipts were made
+    from that. The older checkpoint must not come into sight any more."""
+    log, proofs = PublishedLog(database), []
+
+    def succeed() -> None:
+        queue(database, 2, 3)
+        witnesses = Scripted()
+        witnesses.answers = True
+        assert sequencer(database, witnesses).step() is True
+        proofs.append(bytes(log.proof(0) or b""))
+        if not guarded:
+            monkeypatch.setattr(store, "lock_head", lambda *_: None)
+
+    queue(database, 0, 2)
+    first = sequencer(database, Slow(succeed))
+    assert first.step() is not guarded
+    assert newest(database).size == 5
+    same = bytes(log.proof(0) or b"") == proofs[0]
+    assert same is guarded, "the control: without the guard the receipt is another one"
