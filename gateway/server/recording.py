@@ -1,17 +1,18 @@
 """What a decision leaves behind, in one transaction: record, log entry, session's end and counters.
 
-While the authority decides, others write. So what was checked before it was asked is asked once
-more, here, where nobody can change it any more (``store.locks``):
+While the authority decides, other sessions are recorded and parties suspended. So three conditions
+that held before the authority was asked are checked once more here, under locks that keep them true
+until the end (``store.locks``):
 
 - The activation has no record. This holds for matches and mismatches.
 - The parties are enrolled. So in the log no record of a party comes after its suspension.
 - A match finds room under the document's limit, counted under all of the subject's handles.
 
-Where one of these is no longer so, **the decision is not recorded**. No statement leaves this
-process, nothing enters the log, and no activation can come of it. In the same transaction the
-session ends, and is counted as ``UNRECORDED`` instead of an outcome. To the client this is a
-refusal like any other. The authority has counted the attempt, and a match as a match: what it says
-of two faces is true, whatever becomes of it here. ADR 28.
+If one of these no longer holds, **the decision is not recorded**. No statement leaves this process,
+nothing enters the log, and no activation can come of it. In the same transaction the session ends,
+and is counted as ``UNRECORDED`` instead of an outcome. To the client this is a refusal like any
+other. The authority has counted the attempt, and a match as a match: what it says about two faces
+is true, whatever happens here. ADR 28.
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ from gateway.wire.ids import PartyId, SubjectHandle, digest_of, new_record_id
 _DAY: Final = 24 * 3600
 
 UNRECORDED: Final = "UNRECORDED"
-"""Counted like an outcome: decided, and not recorded because of what happened meanwhile."""
+"""Counted like an outcome: decided, but not recorded because a condition no longer held."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Decided:
     session: sessions.SessionRow
     record: records.RecordRow
     handles: tuple[SubjectHandle, ...] = field(repr=False)
-    """All of the subject's."""
+    """All of the subject's handles."""
     parties: tuple[tuple[PartyKind, PartyId], ...]
     liveness: dict[str, int]
     now: int
@@ -63,14 +64,14 @@ class Recorder:
     def __init__(
         self, database: Database, key: SigningKey, retention_days: int, activations: int
     ) -> None:
-        """``activations``: live ones that one document may have."""
+        """``activations``: live activations that one document may have."""
         self._database = database
         self._key = key
         self._retention = retention_days * _DAY
         self._activations = activations
 
     def require_room(self, handles: Sequence[SubjectHandle], now: int) -> None:
-        """Refuse a subject that has no room for a match, before the authority works for nothing.
+        """Refuse a subject without room for a match, before the authority works for nothing.
 
         Raises:
             Refused: it has as many live activations as it may.
@@ -89,7 +90,8 @@ class Recorder:
         """Sign the statement; write record, entry, session and counters in one transaction.
 
         Raises:
-            Refused: what was so when the authority was asked is so no longer. Nothing is recorded.
+            Refused: a condition that held when the authority was asked no longer holds. Nothing is
+                recorded.
             SessionConflict: the session is not being evaluated any more. Nothing is recorded.
             Unavailable: the storage failed. Nothing is recorded.
         """
@@ -134,7 +136,8 @@ class Recorder:
         return Decided(session, row, verdict.subject_handles, named, liveness, now)
 
     def _write(self, decided: Decided) -> Refused | None:
-        """Everything, or nothing; or the session's end alone, and the reason is returned."""
+        """Write everything and return None; or write only the session's end and return the
+        reason."""
         with self._database.writing() as connection:
             try:
                 self._require_still(connection, decided)
@@ -155,7 +158,7 @@ class Recorder:
             records.require_room(connection, decided.handles, self._activations, decided.now)
 
     def _is_recorded(self, decided: Decided) -> bool:
-        """Whether a commit whose answer was lost has happened. Raises ``Unavailable``."""
+        """Whether a commit took place although its answer was lost. Raises ``Unavailable``."""
         with self._database.transaction() as connection:
             row = sessions.find_session(connection, decided.session.session_id)
         return row is not None and row.record_id == decided.record.record_id

@@ -1,8 +1,8 @@
 """The gateway's register of parties, and the signed record of who changed it.
 
-Each change, its record and the record's entry in the log's queue are one transaction: there is no
-change without a record. Each record names the one before, so operators change the register one
-after the other: whoever comes second waits.
+One transaction writes a change, its signed record and the record's entry in the log's queue. So
+there is no change without a record. Each record names the one before. So operators change the
+register one after the other: the second one waits.
 """
 
 import re
@@ -37,10 +37,10 @@ class Entry(NamedTuple):
     kind: PartyKind
     party: PartyId
     public_key: bytes | None
-    """Raw Ed25519 key of a device or issuer."""
+    """Raw Ed25519 key, 32 bytes. Agents and outlets have none."""
 
     def check(self) -> None:
-        """Raise ``CallerMisuse``: not a name; a key that is missing, or one too many."""
+        """Raise ``CallerMisuse`` for a malformed name, and for a missing or superfluous key."""
         if not PARTY.fullmatch(self.party):
             raise CallerMisuse("a name has 1 to 63 lower-case letters, digits, dots and hyphens")
         if (self.kind in KEYED) != (self.public_key is not None):
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 
 def enrol(database: Database, entries: Iterable[Entry], key: SigningKey, now: int) -> None:
-    """Enrol parties, all or none, or bring back suspended ones; active ones are passed over.
+    """Enrol parties, all or none. Suspended ones become active again; active ones are skipped.
 
     Raises:
         CallerMisuse: as ``Entry.check``.
@@ -81,7 +81,7 @@ def suspend(database: Database, kind: PartyKind, party: PartyId, key: SigningKey
 
 
 def history(database: Database, keys: ChainKeys) -> tuple[AdminAction, ...]:
-    """Every action, oldest first, signatures and order checked.
+    """Return every action, oldest first. Signatures and order are checked.
 
     Raises:
         Refused: an action was altered or dropped.

@@ -1,9 +1,9 @@
-"""The gateway's three answers: open a session, take a submission, tell an outcome.
+"""The gateway's three operations: open a session, take a submission, report an outcome.
 
-What a submission leaves behind is written in one transaction, or nothing is (``recording``).
-Outcome and receipt are told when the entry stands under a published checkpoint; until then the
-session is RECORDED. A fault after evaluation began ends the session, because the authority answers
-a key once; the client opens another.
+One transaction writes everything that a submission leaves behind, or nothing (``recording``).
+Outcome and receipt are reported when the entry stands under a published checkpoint; until then the
+session is RECORDED. A fault after the evaluation began ends the session, because the authority
+answers a key only once. The client then opens another session.
 """
 
 import logging
@@ -67,8 +67,8 @@ log = logging.getLogger("sealmatch.gateway")
 
 _DAY = 24 * 3600
 RECEIPT_SECONDS = _DAY
-"""How long a receipt that was not there in time can be asked for, from the last time of asking,
-less at most ``SECONDS_BETWEEN_WRITES``: who asks twice a second is written down once a minute."""
+"""How long a late receipt can be fetched after it was last asked for. The stored time may be up to
+``SECONDS_BETWEEN_WRITES`` behind, so frequent questions cause one write a minute."""
 SECONDS_BETWEEN_WRITES = 60
 
 
@@ -83,7 +83,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class GatewayRules:
-    """What the operator decides."""
+    """Limits and rules that the operator sets."""
 
     retention_days: int
     activations_per_subject: int
@@ -93,7 +93,7 @@ class GatewayRules:
 
 @dataclass(frozen=True)
 class SessionView:
-    """A session as its client may see it. Outcome and receipt once it is decided."""
+    """A session as its client may see it. Only a decided one has outcome, record and receipt."""
 
     session: SessionId
     state: SessionState
@@ -138,10 +138,11 @@ class GatewayService:
 
         Raises:
             UnknownProfile: another profile.
-            LivenessNotPossible: the person is to be asked for too few kinds of action.
-            Refused: another device's request or for another gateway, an unknown party or consent
-                text, a bad grant.
-            Unavailable: too many sessions, no authority, no storage.
+            LivenessNotPossible: too few kinds of action are left to ask this person for.
+            Refused: the request is in another device's name, for another gateway, or names an
+                unknown party or consent text; or the authority refuses or sends a bad grant.
+            Unavailable: too many sessions are open, the log is halted, or authority or storage do
+                not answer.
         """
         if request.profile != PROFILE:
             raise UnknownProfile(f"this gateway speaks {PROFILE}")
@@ -163,12 +164,17 @@ class GatewayService:
     def submit(
         self, session: SessionId, submission: Submission, digest: Digest, sender: VerifyKey
     ) -> SessionView:
-        """Verify a submission. A submission that repeats a decided one gets the same answer.
+        """Verify a submission. A repeat of a decided submission gets the same answer.
+
+        Args:
+            digest: SHA-256 of the request's body. It tells a repeat from another submission.
 
         Raises:
-            SessionNotFound: unknown or expired.
-            SessionConflict: another submission was taken, or is being evaluated.
-            MalformedMessage, Refused, Unavailable: as ``verification``; the session is over.
+            SessionNotFound: unknown, expired, or another device's.
+            SessionConflict: the session has taken another submission, is evaluating this one, or
+                has failed.
+            MalformedMessage, Refused, Unavailable: as ``verification``, or as ``Recorder.record``.
+                The session is over.
         """
         row = self._own_session(session, sender)
         if row.submission_digest is not None and row.submission_digest != digest:
@@ -226,7 +232,8 @@ class GatewayService:
         return self._view(self._own_session(session, sender))
 
     def _open(self, request: SessionRequest) -> tuple[OpenSession, bytes, bytes | None]:
-        """A session with a row of its own, the key's encoding, and the encoded challenge."""
+        """Open a session and store its row. Returns the session, its encoded key and encoded
+        challenge."""
         with self._database.transaction() as connection:
             parties.party_key(connection, "issuer", request.issuer)
             if not sessions.has_consent_text(connection, request.consent_text_version):
@@ -291,7 +298,8 @@ class GatewayService:
         return row
 
     def _begin(self, row: sessions.SessionRow, digest: Digest) -> tuple[VerifyKey, VerifyKey]:
-        """Enter EVALUATING; return device and issuer key. No other submission is taken now."""
+        """Enter EVALUATING; return the keys of device and issuer. From now on no submission is
+        taken."""
         with self._database.transaction() as connection:
             device = parties.party_key(connection, "device", row.device)
             issuer = parties.party_key(connection, "issuer", row.issuer)
@@ -306,7 +314,7 @@ class GatewayService:
         return device, issuer
 
     def _check_counter(self, checked: CheckedSubmission) -> None:
-        """Agent and outlet are enrolled; this activation has no record yet."""
+        """Check that agent and outlet are enrolled, and that this activation has no record yet."""
         made = checked.submission_assertion.message
         with self._database.transaction() as connection:
             parties.require_party(connection, "agent", made.agent)
@@ -315,7 +323,7 @@ class GatewayService:
                 raise Refused("this activation commitment was used before")
 
     def _fail(self, session: SessionId, error: BaseException) -> None:
-        """End a session after a fault. If the storage is what failed, expiry ends it."""
+        """End a session after a fault. If the storage itself failed, the session ends by expiry."""
         if not isinstance(error, SealmatchError):
             log.error("submission ended by %s", type(error).__name__)
         try:
@@ -336,8 +344,8 @@ class GatewayService:
                     totals.count_outcome(connection, SessionState.EXPIRED, now)
 
     def _published(self, session: SessionId, expires_at: int, record_id: RecordId) -> SessionView:
-        """The view of a decided session, when its receipt is there or has taken too long."""
-        with suppress(Unavailable):  # recorded all the same
+        """Wait a limited time for the receipt, then return the view of the session."""
+        with suppress(Unavailable):  # the decision is recorded all the same
             self._publication.wait_for(record_id)
             return self._decided(session, expires_at, record_id)
         return SessionView(session, SessionState.RECORDED, expires_at)
@@ -359,7 +367,8 @@ class GatewayService:
         return SessionView(session, SessionState.DECIDED, expires_at, outcome, record_id, receipt)
 
     def _prolonged(self, session: SessionId, expires_at: int) -> int:
-        """When a session that waits for the log expires: its receipt must not be lost with it."""
+        """Prolong a session that waits for the log, so that its receipt is not lost. Returns its
+        expiry."""
         until = self._clock() + RECEIPT_SECONDS
         if expires_at > until - SECONDS_BETWEEN_WRITES:
             return expires_at

@@ -4,12 +4,12 @@
      |                        |
      +--- expiry -------------+-- any fault --> FAILED
 
-A session takes one submission. A fault after the state EVALUATING was entered ends it: the
-authority answers a key once, so nothing can be tried again under it. To its client a decided
-session is RECORDED until its entry stands under a published checkpoint of the log.
+A session takes one submission. A fault in EVALUATING ends it: the authority answers a key only
+once, so nothing can be tried again with that key. A client sees a decided session as RECORDED until
+its entry stands under a published checkpoint of the log.
 
-What is held in memory is the grant and the public key; ciphertexts belong to the call that
-evaluates them and go with it.
+Only the grant and the public key are held in memory. Ciphertexts exist only during the call that
+evaluates them.
 """
 
 import threading
@@ -45,18 +45,18 @@ TRANSITIONS = frozenset(
         (SessionState.EVALUATING, SessionState.FAILED),
     }
 )
-"""Every legal change of state. A session that expires is removed in whatever state it is."""
+"""Every legal change of state. An expired session is removed, whatever its state."""
 
 
 def check_transition(before: SessionState, after: SessionState) -> None:
-    """Raise ``CallerMisuse`` for a change that the protocol does not know."""
+    """Raise ``CallerMisuse`` for a change that is not in ``TRANSITIONS``."""
     if (before, after) not in TRANSITIONS:
         raise CallerMisuse(f"no session goes from {before} to {after}")
 
 
 SECONDS_OF_A_STEP: Final = 300
-"""How long a session lives at least after its submission was taken, and after it was decided: no
-sweep ends it while it is evaluated or audited, and a client that lost the answer finds it."""
+"""Least time that a session lives after its submission was taken, and after it was decided. So no
+sweep ends it during evaluation or audit, and a client that lost the answer still finds it."""
 
 
 def move_session(
@@ -66,14 +66,14 @@ def move_session(
     after: SessionState,
     **values: object,
 ) -> None:
-    """Change a session's state, legally. Raises ``SessionConflict`` if somebody was faster."""
+    """Change a session's state, if legal. Raises ``SessionConflict`` if somebody was faster."""
     check_transition(before, after)
     sessions.move_session(connection, session, before, after, **values)
 
 
 @dataclass(frozen=True)
 class OpenSession:
-    """What a submission is checked against."""
+    """Grant and public key of an open session. Its submission is checked against them."""
 
     grant: Signed[SessionGrant]
     public_key: SessionKey
@@ -95,15 +95,15 @@ class OpenSessions:
         self._clock = clock
         self._held: dict[SessionId, OpenSession] = {}
         self._opening = 0
-        """Places kept for sessions whose key is being asked for."""
+        """Places that are kept while a key is asked for."""
         self._lock = threading.Lock()
 
     @contextmanager
     def opening(self) -> Iterator[Callable[[OpenSession], None]]:
-        """Keep a place, for one session, while its key is asked for.
+        """Keep a place for one session while its key is asked for.
 
         Yields:
-            What takes the session in. If it is not called, the place is free again.
+            A function that takes the session in. If it is not called, the place is free again.
 
         Raises:
             Unavailable: there is no place.

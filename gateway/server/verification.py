@@ -1,31 +1,34 @@
 """The numbered steps between a submission and a record (protocol, sections 6, 8 and 10).
 
-Checks on what came from the client; each failure is a refusal that tells the sender nothing more:
+Checks of the client's submission. A refusal does not tell the sender which of them failed:
 
 1.  The template assertion is signed by the session's issuer, who is still enrolled.
 2.  The submission assertion is signed by the session's device, which is still enrolled.
-3.  Both assertions speak of this session and its key, and of the parties that signed them.
-4.  The submission names this template assertion; both name the policy's model, and the quality
-    of their pictures is what the operator asks for.
-5.  Both are fresh.
-6.  Consent and purpose are those for which the session was opened, and those signed.
-7.  The liveness evidence is what was signed; it answers this session's challenge, plausibly;
-    where the challenge says required, it is there.
-8.  The sealed template opens, is a canonical ciphertext and this side's dealing, and both have the
+3.  Both assertions name this session and its key, and the parties that signed them.
+4.  The submission assertion names this template assertion. Both name the policy's model. The
+    quality of their pictures is what the operator asks for.
+5.  Both assertions and the consent are fresh.
+6.  Consent and purpose are those for which the session was opened, and those that the device
+    signed.
+7.  The liveness evidence is what the device signed. It is a plausible answer to this session's
+    challenge. It is there if the challenge requires it.
+8.  The sealed template opens to a canonical ciphertext and the gateway's dealing. Both have the
     asserted digests.
-9.  The sealed probe opens, is a canonical ciphertext, and has the asserted digest.
+9.  The sealed probe opens to a canonical ciphertext with the asserted digest.
 
 The private decision:
 
-10. Assertions, policy, the seed's commitment and the authority's dealing to the authority. It
-    counts the attempt and signs a nonce for it. Whatever the evaluation draws depends on both.
-11. The subject has room for one more live activation, under any of its handles. Whether it still
-    has when the decision is there, ``recording`` asks again.
-12. Padded product to the authority, masked values back, for this session.
-13. Values and shares to the authority, signed decision back, or a signed demand for an audit.
-14. Where an audit is demanded: the pinned auditor repeats the evaluation that this side holds, its
-    signed report goes to the authority, signed decision back.
-15. The decision is signed by the pinned authority and names exactly what this side holds.
+10. The authority gets the assertions, the policy, the commitment to the seed and its own dealing.
+    It counts the attempt and signs a nonce for it. The evaluation draws everything from seed and
+    nonce.
+11. The subject has room for one more live activation, counted under all of its handles. When the
+    decision is there, ``recording`` checks this again.
+12. The authority gets the padded product and answers with masked values for this session.
+13. The authority gets values and shares. It answers with a signed decision, or with a signed demand
+    for an audit.
+14. If an audit is demanded, the pinned auditor repeats the evaluation that the gateway holds. The
+    authority gets the auditor's signed report and answers with a signed decision.
+15. The pinned authority signed the decision. It names exactly what the gateway holds.
 
 This module has no clock and no storage: they are passed in or left to ``service``.
 """
@@ -91,7 +94,7 @@ class Expected:
     quality: QualityRule
     liveness: ExpectedLiveness
     check_limit: Callable[[Sequence[SubjectHandle]], None]
-    """Raises ``Refused`` when a subject has as many live activations as it may."""
+    """Raises ``Refused`` if a subject has as many live activations as it may."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,9 @@ class CheckedSubmission:
     template: Ciphertext
     probe: Ciphertext
     dealing: Dealing
-    """This side's."""
+    """The gateway's."""
     sealed_dealing: bytes = field(repr=False)
-    """The authority's."""
+    """The authority's, sealed to it."""
     liveness: CheckedLiveness
 
 
@@ -209,9 +212,10 @@ def decide(
     """Steps 10 to 15.
 
     Raises:
-        Refused: the inputs cancel, the subject has no room, the authority refuses, an audit is
-            demanded and does not pass, or the decision is not about the inputs.
-        Unavailable: authority or auditor do not answer, or a worker did not survive.
+        Refused: the inputs cancel each other, the subject has no room, the authority refuses, an
+            audit is demanded and does not pass, or the decision is not about the inputs.
+        Unavailable: authority or auditor do not answer, no worker is free, or a worker did not
+            survive.
     """
     session = expected.session
     inputs = Inputs(
@@ -225,7 +229,7 @@ def decide(
         dealing=checked.dealing,
     )
     evaluation = begin(inputs)
-    with closing(evaluation):  # the seed is overwritten when the decision arrives, or does not
+    with closing(evaluation):  # overwrites the seed, whether or not there is a decision
         return _decide(evaluation, inputs, checked, expected, authority, auditor)
 
 
@@ -309,7 +313,7 @@ def _held(
     evaluation: Digest,
     commitment: Commitment,
 ) -> Evaluated:
-    """The evaluation, as this side knows it."""
+    """The evaluation as the gateway knows it."""
     grant = expected.session.grant.message
     return Evaluated(
         **grant.scope,

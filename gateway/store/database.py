@@ -1,9 +1,9 @@
-"""Units of work and migrations. Every storage fault becomes ``Unavailable``, nothing half done.
+"""Units of work and migrations. Every storage fault becomes ``Unavailable``.
 
 Each unit of work is one transaction: it is committed whole or leaves no trace. A unit sees what
-others have committed. Where two of them meet, a constraint or the condition of an UPDATE decides;
-where neither can, because a unit writes what it has counted, it is ``writing`` and takes a lock
-(``locks``).
+others have committed. If two of them conflict, a constraint or the condition of an UPDATE decides.
+Neither can decide where a unit writes what a count allows. Such a unit uses ``writing`` and takes a
+lock (``locks``).
 """
 
 import logging
@@ -23,7 +23,7 @@ log = logging.getLogger("sealmatch.store")
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x5EA1_3A7C
-"""Name of the lock that PostgreSQL keeps for us; any number that nobody else uses."""
+"""Number of the advisory lock in PostgreSQL; any number that nobody else uses."""
 
 
 class Database:
@@ -34,7 +34,7 @@ class Database:
         self._engine = make_engine(url)
 
     def migrate(self) -> None:
-        """Bring the schema up to date: all of it, or nothing; one process at a time.
+        """Bring the schema up to date, completely or not at all. One process at a time does so.
 
         Raises:
             Unavailable: the database does not answer or cannot be written.
@@ -59,17 +59,17 @@ class Database:
             with self._engine.begin() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
-            if isinstance(error, OSError):  # a connection broke under the driver; others did too
+            if isinstance(error, OSError):  # a connection broke; others probably did too
                 self._engine.dispose()
             log.error("storage: %s", _reason(error))
             raise Unavailable("the storage does not answer; try again later") from None
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """One unit of work that writes what it decides by what it reads. See ``locks``.
+        """One unit of work whose writes depend on what it reads. See ``locks``.
 
-        SQLite's driver begins a transaction at the first change, and what was read before may be
-        old by then. This unit begins with its first statement, and is the only one that writes.
+        SQLite's driver begins a transaction only at the first change, when earlier reads may be out
+        of date. This unit begins with its first statement, and no other one writes meanwhile.
 
         Raises:
             Unavailable: as ``transaction``.
@@ -85,7 +85,8 @@ class Database:
         return self._engine.dialect.name
 
     def session(self) -> sa.Connection:
-        """A connection of one's own, each statement a transaction; for locks that it holds."""
+        """A separate connection, for locks that it holds. Each of its statements is a
+        transaction."""
         return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def close(self) -> None:
@@ -93,7 +94,8 @@ class Database:
 
 
 def _reason(error: Exception) -> str:
-    """What the operator's log may hold: the driver's error and code; texts repeat values."""
+    """The driver's error and code, for the operator's log. Its texts are left out: they repeat
+    values."""
     cause = getattr(error, "orig", None) or error
     told = cause.args[0] if cause.args else None
     code = told.get("C", "") if isinstance(told, dict) else getattr(cause, "sqlite_errorname", "")

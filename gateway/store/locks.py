@@ -1,16 +1,15 @@
-"""What a unit of work keeps to itself until it ends, so that what it reads is still true when it
-writes.
+"""Locks that a transaction holds until it ends, so that what it reads is still true when it writes.
 
-A count that is taken in one transaction says nothing about the next one. So whoever writes what a
-count allows takes a lock, counts, and writes, all in one ``Database.writing``:
+A count that is taken in one transaction says nothing about the next one. So a unit of work that
+writes what a count allows takes a lock, counts, and writes, all in one ``Database.writing``:
 
 - SQLite: nobody else writes at all, from the unit's first statement on. No further lock is needed.
 - PostgreSQL: advisory locks that the server drops with the transaction. Each statement after the
-  lock sees what the one before had committed (READ COMMITTED).
+  lock sees what the holder before had committed (READ COMMITTED).
 
-Two units never wait for each other: a unit takes either the register or subjects, and subjects in
-ascending order. A subject has two handles while a pepper is replaced, and both are held. Parties'
-rows, and rows that a constraint guards, come after these locks.
+Two units cannot deadlock: a unit takes either the register or subjects, and subjects in ascending
+order. A subject has two handles while a pepper is replaced, and both are held. Parties' rows, and
+rows that a constraint guards, come after these locks.
 """
 
 from collections.abc import Sequence
@@ -23,15 +22,16 @@ from gateway.wire.ids import SubjectHandle
 
 _SUBJECT: Final = 0x5EA1_0001
 _REGISTER: Final = 0x5EA1_0002
-"""Kinds of lock: PostgreSQL's first number. The numbers of ``database`` and ``election`` are of
+"""Kinds of lock: PostgreSQL's first number. The numbers of ``database`` and ``election`` are in
 another space, that of single 64-bit numbers."""
 
 _NAME_BYTES: Final = 4
-"""Of a handle, which is a MAC: two subjects share a lock once in 2^32 pairs, and then only wait."""
+"""Bytes of a handle that name its lock. A handle is a MAC, so two subjects share a lock once in
+2^32 pairs, and then only wait."""
 
 
 def hold_subject(connection: sa.Connection, handles: Sequence[SubjectHandle]) -> None:
-    """Keep everybody else from recording about a subject, known by any of these handles.
+    """Keep everybody else from recording about the subject that has these handles.
 
     Raises:
         CallerMisuse: on SQLite, outside ``Database.writing``.

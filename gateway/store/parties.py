@@ -26,7 +26,7 @@ def enrol_party(
         Whether anything changed.
 
     Raises:
-        SessionConflict: the name is taken by another key.
+        SessionConflict: the name is taken by another key, or the key by another name.
     """
     held = _party(connection, kind, party)
     key_id = None if public_key is None else VerifyKey(party, public_key).key_id
@@ -66,11 +66,11 @@ def require_party(connection: sa.Connection, kind: PartyKind, party: PartyId) ->
 
 
 def hold_parties(connection: sa.Connection, named: Sequence[tuple[PartyKind, PartyId]]) -> None:
-    """Let parties pass that are all active, and stay so until this unit of work ends.
+    """Check that parties are active, and keep them so until this unit of work ends.
 
-    Whoever suspends one of them meanwhile waits for it: so in the log no record of a party comes
-    after its suspension. Only active parties' rows are locked, and only a suspension waits for
-    them: nobody here waits for somebody who waits for us.
+    A suspension of one of them waits for the end. So in the log no record of a party comes after
+    its suspension. Only active parties' rows are locked, and only a suspension waits for them, so
+    there is no deadlock.
 
     Raises:
         Refused: one is not enrolled, or not any more.
@@ -113,7 +113,8 @@ def list_parties(connection: sa.Connection) -> Sequence[sa.Row[tuple[str, str, b
 
 
 def add_admin_action(connection: sa.Connection, action: bytes) -> None:
-    """Append a signed action to those that the caller has read while it holds the register."""
+    """Append a signed action after the last one. The caller holds the register and has read that
+    one."""
     query = sa.select(sa.func.coalesce(sa.func.max(admin_actions.c.number), 0))
     number = int(connection.execute(query).scalar_one()) + 1
     connection.execute(admin_actions.insert().values(number=number, action=action))

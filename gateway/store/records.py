@@ -1,4 +1,4 @@
-"""Records: what a decision leaves behind, and the questions that are asked of them.
+"""Records of decisions, and the queries about them.
 
 Each function works inside a transaction that its caller opened.
 """
@@ -31,7 +31,8 @@ class RecordRow:
 
 
 def add_record(connection: sa.Connection, row: RecordRow) -> None:
-    """Add a record. An activation has one; whoever adds a second waits for the first to be there.
+    """Add a record. An activation has one; a second call waits until the first is committed or
+    undone.
 
     Raises:
         Refused: its activation has a record.
@@ -60,9 +61,9 @@ def has_activation(connection: sa.Connection, commitment: Commitment) -> bool:
 def require_room(
     connection: sa.Connection, handles: Sequence[SubjectHandle], limit: int, now: int
 ) -> None:
-    """Let a subject pass that may have one more live activation.
+    """Check that a subject may have one more live activation.
 
-    By itself this is true for now. Whoever acts on it holds the subject (``locks``).
+    The answer can be out of date at once. A caller that acts on it holds the subject (``locks``).
 
     Raises:
         Refused: it has as many as it may.
