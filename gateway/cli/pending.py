@@ -1,43 +1,123 @@
-"""The file beside a receipt that is not there yet: RECEIPT.pending, for its owner alone."""
+"""The file beside a receipt that is not there yet: RECEIPT.pending, for its owner alone.
+
+It is the only way to a receipt that may exist, and holds the subscriber's opening. So it goes when
+the gateway has said how it ended, and for no other reason; and no other registration takes its
+place before.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.cli.outputs import PRIVATE, pending_path, reserve
-from gateway.client.gateway_client import NoAnswer, ReceiptPending
+from gateway.client.counter import CounterLine
+from gateway.client.gateway_client import NoDecision
 from gateway.client.pending import PendingReceipt
-from gateway.proofs.verify import ReceiptInvalid
-from gateway.wire.errors import MalformedMessage
-
-_UNSETTLED = (ReceiptPending, NoAnswer, MalformedMessage, ReceiptInvalid, KeyboardInterrupt)
-"""After these an outcome may exist. After every other error there is none."""
+from gateway.wire.errors import MalformedMessage, Refused, SealmatchError
 
 Keep = Callable[[PendingReceipt], None]
 
 
+class Unsettled(SealmatchError):
+    """An earlier registration has the same receipt, and it is not known how it ended."""
+
+    def __init__(self, receipt: Path, why: str) -> None:
+        super().__init__(
+            f"{pending_path(receipt)} belongs to an earlier registration ({why}): "
+            f"sealmatch receipt fetch --receipt {receipt}, or give this one another --receipt"
+        )
+
+
 @contextmanager
 def kept_while_unsettled(receipt: Path) -> Iterator[Keep]:
-    """Gives the function that writes the file; removes it when the outcome is known.
+    """Gives the function that writes the file; removes it when it is known how it ended.
 
     Raises:
         OSError: there is no room for it.
+        Unsettled: by the given function, if another registration's file came in between.
     """
-    path, written = pending_path(receipt), False
+    path, kept = pending_path(receipt), b""
     with reserve(path, PRIVATE) as place:
 
         def keep(pending: PendingReceipt) -> None:
-            nonlocal written
-            place.write(pending.encode())
-            written = True
+            nonlocal kept
+            content = pending.encode()
+            if kept:
+                with reserve(path, PRIVATE) as again:
+                    again.write(content)
+            else:
+                try:
+                    place.write_new(content)
+                except FileExistsError:
+                    raise Unsettled(receipt, "it goes on now") from None
+            kept = content
 
-        try:
+        with _gone_when_known(path, lambda: kept):
             yield keep
-        except _UNSETTLED:
-            raise
-        except BaseException:
-            if written:
-                path.unlink()
-            raise
-        if written:
-            path.unlink()
+
+
+@contextmanager
+def known_to_end(receipt: Path, pending: PendingReceipt) -> Iterator[None]:
+    """Removes the file of an earlier registration when it is known how that ended."""
+    with _gone_when_known(pending_path(receipt), pending.encode):
+        yield
+
+
+def settle_earlier(receipt: Path, line: Callable[[], CounterLine]) -> None:
+    """Make way for a registration, if an earlier one with this receipt left its file.
+
+    The file goes if the gateway says that there is no outcome. An outcome stays to be fetched: it
+    is about another submission, and perhaps another person.
+
+    Args:
+        line: connects to the gateway; called if there is a file.
+
+    Raises:
+        Unsettled: there is an outcome, or may be.
+    """
+    if not pending_path(receipt).exists():
+        return
+    try:
+        pending, counter = read_pending(receipt), line()
+        with counter.transport:
+            counter.gateway.fetch(pending.session, pending.sent_at)
+    except NoDecision:
+        _remove(pending_path(receipt), pending.encode())
+        return
+    except Refused as error:
+        raise Unsettled(receipt, error.detail) from None
+    except SealmatchError as error:
+        raise Unsettled(receipt, str(error)) from None
+    raise Unsettled(receipt, "its outcome is there")
+
+
+def read_pending(receipt: Path) -> PendingReceipt:
+    """What an earlier registration kept.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        MalformedMessage: the file is damaged.
+    """
+    path = pending_path(receipt)
+    with path.open("rb") as file:
+        content = file.read(PendingReceipt.max_bytes + 1)
+    try:
+        return PendingReceipt.decode(content)
+    except MalformedMessage:
+        raise MalformedMessage(f"{path} is damaged, or of another version") from None
+
+
+@contextmanager
+def _gone_when_known(path: Path, content: Callable[[], bytes]) -> Iterator[None]:
+    try:
+        yield
+    except NoDecision:
+        _remove(path, content())
+        raise
+    _remove(path, content())
+
+
+def _remove(path: Path, kept: bytes) -> None:
+    """Remove the file, if it is still the one that was written."""
+    if kept and path.exists() and path.read_bytes() == kept:
+        path.unlink(missing_ok=True)

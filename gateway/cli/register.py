@@ -2,9 +2,11 @@
 
 Exit status: 0 match, 3 no match, 4 inconclusive (with the reason), 5 refused, 1 failure, 2 usage.
 With moving pictures, the person is asked for a few movements (liveness). Photographs, frames,
-vectors and the document number stay in memory. Written are the receipt and, beside
-it with mode 0600, the subscriber's opening. Where the answer is lost, or the log's witnesses are
-away (RECORDED, status 1), RECEIPT.pending stays for ``sealmatch receipt fetch``.
+vectors and the document number stay in memory. Written are the receipt and, beside it with mode
+0600, the subscriber's opening and the activation's (RECEIPT.activation), which is for the carrier's
+order system and opens no document. RECEIPT.pending stays for ``sealmatch receipt fetch``
+where the log's witnesses are away (RECORDED, status 1), or nobody says what became of the
+submission (UNKNOWN, status 1). While it lies there, no other registration takes the same RECEIPT.
 """
 
 import argparse
@@ -17,9 +19,17 @@ from pathlib import Path
 
 from gateway.cli import FAILURE, INCONCLUSIVE, MATCH, NO_MATCH, REFUSED
 from gateway.cli.live import add_live_arguments, moving
-from gateway.cli.outputs import PRIVATE, PUBLIC, opening_path, pending_path, reserve
+from gateway.cli.outputs import (
+    PRIVATE,
+    PUBLIC,
+    activation_path,
+    cleared_when_ended,
+    opening_path,
+    pending_path,
+    reserve,
+)
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
-from gateway.cli.pending import Keep, kept_while_unsettled
+from gateway.cli.pending import Keep, kept_while_unsettled, settle_earlier
 from gateway.cli.subject import (
     add_subject_arguments,
     document_of,
@@ -27,11 +37,12 @@ from gateway.cli.subject import (
     require_accepted,
     require_kind,
 )
-from gateway.client.counter import counter_session
-from gateway.client.gateway_client import ReceiptPending
+from gateway.client.counter import counter_line, counter_session
+from gateway.client.gateway_client import NotTaken, OutcomeUnknown, ReceiptPending
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import Language, text
 from gateway.client.liveness.sources import FrameSource, open_source
+from gateway.client.mismatches import SubjectLocked
 from gateway.client.registration import (
     Live,
     Measurements,
@@ -64,6 +75,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="where to write the subscriber's opening (default: RECEIPT.opening)",
     )
     parser.add_argument(
+        "--activation-opening",
+        type=Path,
+        metavar="FILE",
+        help="where to write the opening for the carrier's order system "
+        "(default: RECEIPT.activation)",
+    )
+    parser.add_argument(
         "--activation-file",
         type=Path,
         metavar="FILE",
@@ -80,28 +98,36 @@ def run(options: argparse.Namespace) -> int:
     require_kind(options.parser, options)
     measured = Measurements()
     try:
+        settle_earlier(
+            options.receipt, lambda: counter_line(options.trust, TrustFile.read(options.trust))
+        )
         with (
+            cleared_when_ended(),
             reserve(opening_path(options), PRIVATE) as opening,
+            reserve(activation_path(options), PRIVATE) as activation,
             reserve(options.receipt, PUBLIC) as receipt,
             kept_while_unsettled(options.receipt) as keep,
         ):
             result = _register(options, measured, keep)
             opening.write(result.opening.encode())
+            activation.write(result.opening.of_activation(result.record_id).encode())
             receipt.write(result.receipt)
     except (SealmatchError, VisionError, OSError) as error:
         status, outcome, details = _ending(error, options.language)
         if pending_path(options.receipt).exists():
             details["pending"] = str(pending_path(options.receipt))
-            details["advice"] = "fetch the receipt later: sealmatch receipt fetch"
+            details.setdefault("advice", "fetch the receipt later: sealmatch receipt fetch")
         return _report(options, status, outcome, **details)
     status = MATCH if result.outcome == "MATCH" else NO_MATCH
     return _report(
         options,
         status,
         result.outcome,
+        **_mismatches(result),
         recordId=result.record_id.hex(),
         receipt=str(options.receipt),
         opening=str(opening_path(options)),
+        activationOpening=str(activation_path(options)),
         liveness=_liveness(result),
         timingsMs=measured.timings_ms,
         bytes=measured.bytes_sent,
@@ -115,6 +141,12 @@ def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, o
     match error:
         case ReceiptPending():
             outcome = "RECORDED"
+        case NotTaken():
+            details["advice"] = (
+                "nothing was decided so far; in two minutes the same command can start again"
+            )
+        case OutcomeUnknown():
+            outcome = "UNKNOWN"
         case ModelPackError():
             details["advice"] = error.advice
         case VisionError():
@@ -130,6 +162,8 @@ def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, o
         case Refused():
             status = REFUSED
             details["reason"] = error.detail
+            if isinstance(error, SubjectLocked):
+                details["advice"] = text("advice-locked", language)
         case OSError():
             details["reason"] = f"{error.filename or 'file'}: {error.strerror}"
     return status, outcome or _ENDINGS[status], details
@@ -192,6 +226,14 @@ def _live(
         return still(probe, options.language), 1
     attempts = options.attempts if source.live else 1
     return moving(source, pack, vision, options.language), attempts
+
+
+def _mismatches(result: Registration) -> dict[str, object]:
+    """What this counter remembers of the document, where mismatches may lock it."""
+    standing = result.standing
+    if standing is None or not standing.in_a_row or not standing.rule.mismatches:
+        return {}
+    return {"mismatches": str(standing)}
 
 
 def _liveness(result: Registration) -> dict[str, object]:

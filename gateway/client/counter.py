@@ -1,4 +1,4 @@
-"""What an enrolled counter works with, from the trust file that names its keys."""
+"""Opens an enrolled counter: its keys and its connection, as the trust file names them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 
 from gateway.client.gateway_client import GatewayClient
+from gateway.client.mismatches import LockRule, Mismatches
 from gateway.client.registration import CounterIdentity, RegistrationClient
 from gateway.client.transport import gateway_transport
 from gateway.he.engine import default_engine
@@ -38,7 +39,7 @@ class OpenCounter:
 
 
 def counter_line(trust_path: Path, trust: TrustFile) -> CounterLine:
-    """Connect in the name of the device that the trust file names.
+    """Connect to the gateway as the device that the trust file names.
 
     Raises:
         UnusableTrustFile: the file names no counter.
@@ -52,11 +53,11 @@ def counter_line(trust_path: Path, trust: TrustFile) -> CounterLine:
 
 
 def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> OpenCounter:
-    """Set up a counter that registers.
+    """Set up a counter for registrations.
 
     Raises:
         UnusableTrustFile, KeyFileError: as ``counter_line``.
-        Unavailable: its file of assertion counters cannot be opened.
+        Unavailable: its file of assertion counters, or of mismatches, cannot be opened.
     """
     counter, base, pinned = _counter(trust), trust_path.parent, trust.gateways[0]
     authority = trust.authorities[0].party
@@ -84,6 +85,11 @@ def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> OpenCou
         model,
         default_engine(),
         unix_time,
+        Mismatches(
+            base / counter.mismatches_file,
+            site_salt,
+            LockRule(counter.mismatches_to_lock, counter.lock_seconds),
+        ),
     )
     return OpenCounter(client, line.transport)
 

@@ -1,48 +1,80 @@
-"""The gateway, as a registration client sees it. Every request is signed by the device."""
+"""The gateway, as a registration client sees it. Every request is signed by the device.
+
+A submission is decided once, and its answer can be lost or replaced on the way. What became of it
+is what the session's state says, and nothing else:
+
+    DECIDED     the outcome and its receipt
+    RECORDED    there is an outcome; its receipt comes later        ReceiptPending
+    FAILED      there is none, and will be none                     NoDecision
+    OPEN        the submission has not been taken                   handed in again; NotTaken
+    EVALUATING  not known yet                                       OutcomeUnknown
+    (no word)   not known; a forgotten session may be decided       OutcomeUnknown
+
+So after every answer to a submission that is not this session's state, the state is asked for. A
+submission that is handed in again is counted once: the gateway takes one for a session, and the
+same bytes again are answered alike. A request that a proxy repeats is refused all the same, since
+its nonce counts once: whoever found a request in a proxy's buffer would otherwise be told outcome
+and receipt. The counter asks under a signature of its own instead.
+
+The state's only voucher is the connection (TLS). Who may end it in the gateway's name can say
+FAILED of a decided session: the counter then drops what it needs to fetch the receipt. Who can
+only disturb cannot.
+"""
 
 import base64
 import binascii
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
+from gateway.client.answers import (
+    Answer,
+    GatewayError,
+    NoAnswer,
+    NotTheGateway,
+    error_in,
+    json_object,
+    refused_for_time,
+    seconds_apart,
+    silence,
+    unreadable,
+)
 from gateway.host.http import CBOR
 from gateway.wire.cose import SigningKey
-from gateway.wire.errors import (
-    LivenessNotPossible,
-    MalformedMessage,
-    Refused,
-    SealmatchError,
-    Unavailable,
-)
+from gateway.wire.errors import MalformedMessage, Refused, SealmatchError, Unavailable
 from gateway.wire.evaluation import Outcome
 from gateway.wire.ids import RecordId, SessionId
 from gateway.wire.message import SMALL
-from gateway.wire.requests import host_of, sign_request
+from gateway.wire.requests import WINDOW, host_of, sign_request
 from gateway.wire.session import SessionOffer, SessionRequest
 
 BASE = "/face-verification/v0.1/sessions"
 _ANSWER_BYTES = 8 * SMALL
-
-_NOT_POSSIBLE = "FACE_VERIFICATION.LIVENESS_NOT_POSSIBLE"
+_STATES: Final = ("OPEN", "EVALUATING", "RECORDED", "DECIDED", "FAILED")
 
 RECOVERY_ATTEMPTS = 5
+"""Times to ask for a session's state in a row without a word."""
 RECOVERY_PAUSE_SECONDS = 0.5
 RECEIPT_ATTEMPTS = 60
-"""Times to ask for the receipt of a decision that is recorded and not yet in a published log."""
+"""Times to ask in all: for an evaluation that goes on, or a receipt that is not published yet."""
+SUBMISSIONS = 3
+"""Times to hand in a submission that the gateway has not taken."""
+OPENINGS = 2
+"""Times to ask for a session. Nothing was sent before, and an unused one expires."""
+STATE_SECONDS = 30
+"""Time for one question about a state, which waits for nobody."""
 
 
-class GatewayError(SealmatchError):
-    """The gateway answered an error that is neither a refusal nor worth repeating."""
+class OutcomeUnknown(NoAnswer):
+    """A submission was sent; nobody says what became of it. ``GatewayClient.fetch`` asks later."""
 
 
-class NoAnswer(Unavailable):
-    """The request may or may not have arrived."""
+class NotTaken(OutcomeUnknown):
+    """The gateway has not taken the submission, which it could until its signature is too old."""
 
 
 class ReceiptPending(Unavailable):
@@ -51,6 +83,22 @@ class ReceiptPending(Unavailable):
     def __init__(self, session: SessionId) -> None:
         super().__init__("the decision is recorded, its receipt is not there yet")
         self.session = session
+
+
+class NoDecision(SealmatchError):
+    """The gateway has said that the session ended without a decision."""
+
+
+class SubmissionRefused(NoDecision, Refused):
+    """And that it refuses the submission."""
+
+
+class SubmissionInvalid(NoDecision, GatewayError):
+    """And that the submission does not have the documented form."""
+
+
+class SubmissionFailed(NoDecision, Unavailable):
+    """And nothing of its reason, or that it could not; a new registration may pass."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +116,15 @@ class Exchange:
 
     content: bytes = field(repr=False)
     sent: int
+    received: int
+
+
+@dataclass(frozen=True)
+class _Word:
+    """What the gateway says of a session."""
+
+    state: str
+    verification: Verification | None
     received: int
 
 
@@ -90,163 +147,275 @@ class GatewayClient:
         self._clock = clock
 
     def open_session(self, request: SessionRequest) -> tuple[SessionOffer, Exchange]:
-        """Open a session. Raises as ``_send``, and MalformedMessage for an unreadable offer."""
-        exchange = self._send("POST", BASE, request.encode(), SessionOffer.max_bytes)
-        return SessionOffer.decode(exchange.content), exchange
+        """Open a session.
 
-    def submit(self, session: SessionId, submission: bytes) -> tuple[Verification, Exchange]:
-        """Hand in a submission.
-
-        A decision cannot be asked for twice, but its answer can: where the answer is lost on the
-        way, the gateway cannot say whether it was recorded, or the log has not published it yet,
-        the session's state is asked for, for a while. Where that ends without a word, an outcome
-        may exist; ``fetch`` asks for it later.
+        It is asked for again, once, after an answer that is not the gateway's own, and after a
+        refusal, which a proxy provokes that sends the first request twice.
 
         Raises:
-            As ``_send``; MalformedMessage for an unreadable answer; as ``_recover``.
+            As ``_send``; NotTheGateway or MalformedMessage for an answer that is no offer.
         """
-        path = f"{BASE}/{session.hex()}/submission"
-        try:
-            exchange = self._send("POST", path, submission, _ANSWER_BYTES)
-        except Unavailable:
-            exchange = self._recover(session, len(submission))
-        else:
-            if _json(exchange.content).get("state") == "RECORDED":
-                exchange = self._recover(session, len(submission), recorded=True)
-        return _verification(exchange.content), exchange
+        for _ in range(OPENINGS - 1):
+            try:
+                return self._open(request.encode())
+            except Refused as error:
+                if type(error) is not Refused:  # it has a reason that stays
+                    raise
+            except NotTheGateway:
+                pass
+            time.sleep(RECOVERY_PAUSE_SECONDS)
+        return self._open(request.encode())
 
-    def fetch(self, session: SessionId) -> Verification:
-        """Outcome and receipt of a session that was decided before.
+    def submit(
+        self,
+        session: SessionId,
+        submission: bytes,
+        before_sending: Callable[[], None] = lambda: None,
+    ) -> tuple[Verification, Exchange]:
+        """Hand in a submission, and find out what became of it.
+
+        Args:
+            before_sending: called each time before the submission leaves.
 
         Raises:
-            ReceiptPending: decided, and still not under a published checkpoint.
-            GatewayError: the gateway knows no such session of this device, or it is undecided.
-            As ``_send``; MalformedMessage for an unreadable answer.
+            ReceiptPending, NoDecision, NotTaken, OutcomeUnknown: see the module.
         """
-        content = self._send("GET", f"{BASE}/{session.hex()}", b"", _ANSWER_BYTES).content
-        state = _json(content).get("state")
-        if state == "RECORDED":
-            raise ReceiptPending(session)
-        if state != "DECIDED":
-            raise GatewayError("this session has no decision")
-        return _verification(content)
+        inquiry = _Inquiry(lambda: self._word(session, "GET", b""))
+        for number in range(SUBMISSIONS):
+            if number:
+                time.sleep(RECOVERY_PAUSE_SECONDS)
+            before_sending()
+            inquiry.hand_in(lambda: self._word(session, "POST", submission))
+            if not inquiry.settled:
+                inquiry.ask()
+            if inquiry.state != "OPEN":
+                break
+        word = inquiry.decided(session)
+        return word[0], Exchange(word[0].receipt, len(submission), word[1])
+
+    def fetch(self, session: SessionId, sent_at: int | None = None) -> Verification:
+        """Outcome and receipt of a submission that was handed in before.
+
+        Args:
+            sent_at: when it was sent last, by this client's clock. One that was not taken is no
+                longer taken when its signature is too old for every clock that took this client's.
+
+        Raises:
+            ReceiptPending, NoDecision, NotTaken, OutcomeUnknown: see the module.
+            Refused: the gateway refuses to say.
+        """
+        inquiry = _Inquiry(lambda: self._word(session, "GET", b""))
+        inquiry.ask(once=True)
+        if inquiry.state is None and isinstance(inquiry.error, Refused):
+            raise inquiry.error
+        too_old = sent_at is not None and self._clock() > sent_at + 2 * WINDOW
+        if inquiry.state == "OPEN" and too_old:
+            raise SubmissionFailed("the gateway never took the submission: there is no outcome")
+        return inquiry.decided(session)[0]
 
     def status(self, session: SessionId) -> dict[str, Any]:
         """State of a session, with outcome and receipt once decided. Raises as ``_send``."""
         exchange = self._send("GET", f"{BASE}/{session.hex()}", b"", _ANSWER_BYTES)
-        return _json(exchange.content)
+        return json_object(exchange.content)
 
-    def _recover(self, session: SessionId, sent: int, *, recorded: bool = False) -> Exchange:
-        """Ask what became of a submission that was not answered, or whose receipt is to come.
+    def _open(self, request: bytes) -> tuple[SessionOffer, Exchange]:
+        offers: list[SessionOffer] = []
+        exchange = self._send(
+            "POST",
+            BASE,
+            request,
+            SessionOffer.max_bytes,
+            lambda content: offers.append(SessionOffer.decode(content)),
+        )
+        return offers[0], exchange
 
-        Args:
-            recorded: the gateway has said that there is a decision.
+    def _word(self, session: SessionId, method: str, body: bytes) -> _Word:
+        """The session's state, asked for, or as the answer to a submission. Raises as ``_send``."""
+        path = f"{BASE}/{session.hex()}" + ("/submission" if body else "")
+        words: list[_Word] = []
+        self._send(
+            method, path, body, _ANSWER_BYTES, lambda content: words.append(_word(content, session))
+        )
+        return words[0]
 
-        Raises:
-            ReceiptPending: decided, without a receipt so far.
-            NoAnswer: nobody says what became of it.
-            Unavailable: there is no outcome; the registration can be started again.
-        """
-        state: object = None
-        attempts = RECEIPT_ATTEMPTS if recorded else RECOVERY_ATTEMPTS
-        while attempts > 0:
-            attempts -= 1
-            try:
-                path = f"{BASE}/{session.hex()}"
-                exchange = self._send("GET", path, b"", _ANSWER_BYTES)
-            except Unavailable:
-                time.sleep(RECOVERY_PAUSE_SECONDS)
-                continue
-            state = _json(exchange.content).get("state")
-            if state == "DECIDED":
-                return Exchange(exchange.content, sent, exchange.received)
-            if state == "RECORDED" and not recorded:
-                attempts, recorded = RECEIPT_ATTEMPTS, True
-            if state not in ("EVALUATING", "RECORDED"):
-                break
-            time.sleep(RECOVERY_PAUSE_SECONDS)
-        if state == "RECORDED":
-            raise ReceiptPending(session)
-        if state in (None, "EVALUATING"):
-            raise NoAnswer("nobody says what became of the submission; ask later: receipt fetch")
-        raise Unavailable("the gateway's answer was lost; start the registration again")
-
-    def _send(self, method: str, path: str, body: bytes, limit: int) -> Exchange:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        limit: int,
+        read: Callable[[bytes], object] = lambda _: None,
+    ) -> Exchange:
         """One signed request.
 
+        Args:
+            read: reads a result, and raises ``MalformedMessage`` if it is none.
+
         Raises:
-            Refused: the gateway refuses (403).
-            NoAnswer: nothing came back.
+            Refused: the gateway refuses (403); ``ClockDiffers`` where the clock explains it.
+            NoAnswer: nothing came back; ``NotTheGateway``: something else's answer.
             Unavailable: 503; the registration can be started again.
             LivenessNotPossible: too many kinds of action were excluded for this gateway.
             GatewayError: any other error; its text is the gateway's code and message.
+            MalformedMessage: a result that cannot be read.
         """
-        headers = sign_request(method, self._host, path, body, self._device, self._clock())
+        before = self._clock()
+        headers = sign_request(method, self._host, path, body, self._device, before)
         headers["accept-encoding"] = "identity"
         if body:
             headers["content-type"] = CBOR
         try:
             with self._transport.stream(
-                method, self._base + path, content=body or None, headers=headers
+                method,
+                self._base + path,
+                content=body or None,
+                headers=headers,
+                timeout=httpx.USE_CLIENT_DEFAULT if body else STATE_SECONDS,
             ) as response:
-                content = _bounded(response, limit)
+                answer = _received(response, limit)
+                date = response.headers.get("date")
         except (httpx.HTTPError, httpx.InvalidURL) as error:  # the latter: a redirection's
-            raise NoAnswer(f"the gateway does not answer ({type(error).__name__})") from None
-        if response.status_code in (httpx.codes.OK, httpx.codes.ACCEPTED):
-            return Exchange(content, len(body), len(content))
-        raise _error(response.status_code, content)
+            raise silence(error, self._clock()) from None
+        if answer.status not in (httpx.codes.OK, httpx.codes.ACCEPTED) or answer.coding:
+            answered = error_in(answer)
+            if isinstance(answered, Refused):
+                apart = seconds_apart(date, before, self._clock())
+                answered = refused_for_time(answered, apart)
+            raise answered
+        try:
+            read(answer.content)
+        except MalformedMessage as error:
+            raise unreadable(answer, error) from None
+        return Exchange(answer.content, len(body), len(answer.content))
 
 
-def _bounded(response: httpx.Response, limit: int) -> bytes:
-    if "content-encoding" in response.headers:  # 32 KB of zstd can be a gigabyte
-        raise MalformedMessage("the gateway's answer is in a content coding")
-    content = bytearray()
-    for chunk in response.iter_bytes():
-        content += chunk
-        if len(content) > limit:
-            raise MalformedMessage("the gateway's answer is too long")
-    return bytes(content)
+class _Inquiry:
+    """What became of a submission: every word that was heard, and what they amount to."""
+
+    def __init__(self, question: Callable[[], _Word]) -> None:
+        self._question = question
+        self._word: _Word | None = None
+        self._left = RECEIPT_ATTEMPTS
+        self.error: SealmatchError | None = None
+        """What came last in place of a word."""
+        self._answered: SealmatchError | None = None
+        """What answered the submission in place of a word."""
+
+    @property
+    def state(self) -> str | None:
+        return self._word.state if self._word else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the gateway has said how it ended."""
+        return self.state in ("DECIDED", "FAILED")
+
+    def hand_in(self, submission: Callable[[], _Word]) -> None:
+        """Send the submission. That it was not taken before says nothing any more."""
+        self._word = None
+        self._hear(submission)
+        self._answered = self.error
+
+    def ask(self, *, once: bool = False) -> None:
+        """Ask until it is settled, or open, or patience ends. ``once``: until there is a word."""
+        silent = 0
+        while silent < RECOVERY_ATTEMPTS and self._left > 0:
+            self._left -= 1
+            self._hear(self._question)
+            silent = silent + 1 if self.error else 0
+            if not self.error and (once or self.settled or self.state == "OPEN"):
+                return
+            time.sleep(RECOVERY_PAUSE_SECONDS)
+
+    def _hear(self, question: Callable[[], _Word]) -> None:
+        """Take an answer. A recorded decision does not go away, whatever is said later."""
+        try:
+            word = question()
+        except SealmatchError as error:
+            self.error = error
+            return
+        self.error = None
+        if self.state != "RECORDED" or word.state == "DECIDED":
+            self._word = word
+
+    def decided(self, session: SessionId) -> tuple[Verification, int]:
+        """The outcome, and how many bytes told it.
+
+        Raises:
+            ReceiptPending, NoDecision, NotTaken, OutcomeUnknown: see the module.
+        """
+        match self._word:
+            case _Word(verification=Verification() as verification, received=received):
+                return verification, received
+            case _Word(state="RECORDED"):
+                raise ReceiptPending(session)
+            case _Word(state="FAILED"):
+                raise _no_decision(self._answered)
+            case _Word(state="OPEN"):
+                why = _because(self._answered)
+                raise NotTaken(f"the gateway has not taken the submission{why}")
+            case _Word(state="EVALUATING"):
+                raise OutcomeUnknown("the submission is being evaluated; ask again: receipt fetch")
+        raise OutcomeUnknown(
+            f"nobody says what became of the submission{_because(self.error or self._answered)}; "
+            "ask later: receipt fetch"
+        )
 
 
-def _error(status: int, content: bytes) -> SealmatchError:
-    try:
-        body = _json(content)
-        code, message = _printable(body["code"], 80), _printable(body["message"], 300)
-    except (MalformedMessage, KeyError):
-        code, message = "UNKNOWN", "the answer is not in the documented form"
-    if status == httpx.codes.FORBIDDEN:
-        return Refused("the gateway refuses")
-    if status == httpx.codes.SERVICE_UNAVAILABLE:
-        return Unavailable(message)
-    if code == _NOT_POSSIBLE:
-        return LivenessNotPossible(message)
-    return GatewayError(f"the gateway answered {status} {code}: {message}")
+def _no_decision(answered: SealmatchError | None) -> NoDecision:
+    """Without a decision, for the reason that the answer to the submission gave."""
+    match answered:
+        case NoAnswer() | None:
+            return SubmissionFailed(
+                f"the session ended without a decision{_because(answered)}; start again"
+            )
+        case Refused():
+            return SubmissionRefused(answered.detail)
+        case GatewayError() | MalformedMessage():
+            return SubmissionInvalid(str(answered))
+    return SubmissionFailed(str(answered))
 
 
-def _printable(value: object, limit: int) -> str:
-    """A peer's text, without control characters that a terminal would obey."""
-    return "".join(c for c in str(value)[:limit] if c.isprintable())
+def _because(error: SealmatchError | None) -> str:
+    if error is None:
+        return ""
+    return f" ({error.detail if isinstance(error, Refused) else error})"
 
 
-def _json(content: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
-        raise MalformedMessage("the gateway's answer is not JSON") from None
-    if not isinstance(body, dict):
-        raise MalformedMessage("the gateway's answer is not a JSON object")
-    return body
+def _word(content: bytes, session: SessionId) -> _Word:
+    """Raises ``MalformedMessage`` unless this is the state of this session."""
+    body = json_object(content)
+    state = body.get("state")
+    if body.get("sessionId") != session.hex() or state not in _STATES:
+        raise MalformedMessage("the gateway's answer is not the state of this session")
+    verification = _verification(body) if state == "DECIDED" else None
+    return _Word(str(state), verification, len(content))
 
 
-def _verification(content: bytes) -> Verification:
-    body = _json(content)
+def _verification(body: dict[str, Any]) -> Verification:
     outcome, record, receipt = (body.get(name) for name in ("outcome", "recordId", "receipt"))
     if outcome not in ("MATCH", "NO_MATCH") or not isinstance(record, str):
         raise MalformedMessage("the gateway's answer has no outcome")
+    if not isinstance(receipt, str):
+        raise MalformedMessage("the gateway's answer has no receipt")
     try:
-        padded = str(receipt) + "=" * (-len(str(receipt)) % 4)
+        padded = receipt + "=" * (-len(receipt) % 4)
         return Verification(
             outcome, RecordId(bytes.fromhex(record)), base64.urlsafe_b64decode(padded)
         )
     except (ValueError, binascii.Error):
         raise MalformedMessage("the gateway's answer has no receipt") from None
+
+
+def _received(response: httpx.Response, limit: int) -> Answer:
+    """Raises ``MalformedMessage`` for an answer that is too long."""
+    given = response.headers
+    kind, coding = given.get("content-type", ""), given.get("content-encoding", "").lower()
+    if coding not in ("", "identity"):  # 32 KB of zstd can be a gigabyte
+        return Answer(response.status_code, b"", kind, coding)
+    content = bytearray()
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > limit:
+            raise MalformedMessage("the gateway's answer is too long")
+    return Answer(response.status_code, bytes(content), kind)

@@ -9,7 +9,7 @@ from pydantic import Field
 from gateway.client.gateway_client import Verification
 from gateway.proofs.verify import VerifiedReceipt
 from gateway.wire.errors import Refused
-from gateway.wire.ids import Digest, DigestField, SessionIdField
+from gateway.wire.ids import Digest, DigestField, SessionIdField, UnixTime
 from gateway.wire.message import Message
 from gateway.wire.proof import Opening
 from gateway.wire.session import SignedBytes
@@ -23,6 +23,8 @@ class PendingReceipt(Message):
     submission_assertion_digest: DigestField
     opening: SignedBytes = Field(repr=False)
     """The subscriber's encoded ``Opening``, to be handed over with the receipt."""
+    sent_at: UnixTime
+    """When the submission was sent last."""
 
     def require_own(self, answer: Verification, verified: VerifiedReceipt) -> None:
         """Raise ``Refused`` unless a verified receipt is about this very submission."""

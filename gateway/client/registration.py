@@ -14,16 +14,22 @@ Nothing about the person is sent before step 2 passed, and nothing that shows a 
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.client.gateway_client import GatewayClient, Verification
+from gateway.client.gateway_client import (
+    Exchange,
+    GatewayClient,
+    SubmissionRefused,
+    Verification,
+)
 from gateway.client.liveness.capture import Captured
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import Language, text
+from gateway.client.mismatches import Mismatches, Standing, SubjectLocked
 from gateway.client.pending import PendingReceipt, require_about
 from gateway.he.encryption import encrypt_probe
 from gateway.he.engine import Engine
@@ -33,9 +39,9 @@ from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import VerifiedReceipt, verify_receipt
 from gateway.wire import cose
 from gateway.wire.cose import Signed, SigningKey
-from gateway.wire.errors import Refused
+from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.evaluation import Outcome
-from gateway.wire.ids import Nonce, PartyId, RecordId, digest_of, new_nonce
+from gateway.wire.ids import Nonce, PartyId, RecordId, SessionId, digest_of, new_nonce
 from gateway.wire.liveness import Challenge, Exclusion, LivenessResult
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.profile import PROFILE
@@ -119,6 +125,8 @@ class Registration:
     offer: SessionOffer = field(repr=False)
     measured: Measurements
     liveness: LivenessResult
+    standing: Standing | None = None
+    """How many mismatches in a row the document has at this counter, if it remembers."""
 
 
 class RegistrationClient:
@@ -133,6 +141,7 @@ class RegistrationClient:
         model: Model,
         engine: Engine,
         clock: Callable[[], int],
+        mismatches: Mismatches | None = None,
     ) -> None:
         self._gateway = gateway
         self._issuer = issuer
@@ -141,6 +150,7 @@ class RegistrationClient:
         self._model = model
         self._engine = engine
         self._clock = clock
+        self._mismatches = mismatches
 
     def register(
         self,
@@ -155,16 +165,18 @@ class RegistrationClient:
         Args:
             template: unit embedding of the portrait, shape (d,), d <= 512.
             live: the capture, or the unit embedding of a photograph in its place.
-            before_sending: keeps what is needed to fetch the receipt if no answer comes.
+            before_sending: keeps what is needed to fetch the receipt if no answer comes; called
+                each time before the submission leaves.
 
         Raises:
             Inconclusive: the live capture led to nothing; nothing was sent.
             LivenessNotPossible: too many kinds of action are excluded for this gateway.
-            Refused: the session key or policy is not the expected one (nothing was sent), or
-                the gateway refuses.
+            Refused: the session key or policy is not the expected one, or the gateway refuses a
+                session; nothing was sent. Or the receipt is about something else.
             ReceiptInvalid: the receipt does not verify.
-            ReceiptPending, NoAnswer: an outcome exists or may exist; it is to be fetched later.
-            Unavailable, GatewayError, MalformedMessage: as ``GatewayClient``.
+            NoDecision: the gateway says that it decided nothing; ``SubjectLocked`` among them.
+            ReceiptPending, OutcomeUnknown: an outcome exists or may exist; fetch it later.
+            Unavailable, GatewayError, MalformedMessage: as ``GatewayClient.open_session``.
         """
         measured = measured or Measurements()
         nonce = new_nonce()
@@ -191,15 +203,19 @@ class RegistrationClient:
             activation_reference=occasion.activation_reference,
         )
         with measured.stage("verification"):
-            body = submission.encode()
-            before_sending(
-                PendingReceipt(
-                    session=key.grant.message.session,
-                    submission_assertion_digest=assertion.digest,
-                    opening=opening.encode(),
+            body, session = submission.encode(), key.grant.message.session
+
+            def keep() -> None:
+                before_sending(
+                    PendingReceipt(
+                        session=session,
+                        submission_assertion_digest=assertion.digest,
+                        opening=opening.encode(),
+                        sent_at=self._clock(),
+                    )
                 )
-            )
-            answer, exchange = self._gateway.submit(key.grant.message.session, body)
+
+            answer, exchange = self._submit(session, body, keep, occasion.subject)
         measured.bytes_sent |= {"submission": exchange.sent, "verification": exchange.received}
         with measured.stage("verifyReceipt"):
             verified = self._verify(answer, opening, occasion.subject, assertion)
@@ -214,6 +230,7 @@ class RegistrationClient:
             offer=offer,
             measured=measured,
             liveness=verified.statement.message.liveness,
+            standing=self._remember(occasion.subject, answer.outcome),
         )
 
     def _open(self, nonce: Nonce, occasion: Occasion, measured: Measurements) -> SessionOffer:
@@ -303,6 +320,28 @@ class RegistrationClient:
             consent=consent,
         )
         return submission, signed
+
+    def _submit(
+        self, session: SessionId, body: bytes, keep: Callable[[], None], subject: Subject
+    ) -> tuple[Verification, Exchange]:
+        """As the gateway's client; a refusal is explained if this counter knows why."""
+        try:
+            return self._gateway.submit(session, body, keep)
+        except SubmissionRefused:
+            with suppress(Unavailable):
+                now = self._clock()
+                standing = self._mismatches and self._mismatches.standing(subject, now)
+                if standing and standing.until:
+                    raise SubjectLocked(standing) from None
+            raise
+
+    def _remember(self, subject: Subject, outcome: Outcome) -> Standing | None:
+        """Note a checked outcome. A file that fails explains less, and stops nothing."""
+        with suppress(Unavailable):
+            if self._mismatches is not None:
+                matched = outcome == "MATCH"
+                return self._mismatches.note(subject, self._clock(), matched=matched)
+        return None
 
     def _verify(
         self,

@@ -88,6 +88,12 @@ class CounterFiles(_Part):
     expired_grace_days: Annotated[int, Field(ge=0, le=3650)] | None = 0
     """For how long after its date of expiry a document is accepted, where the date is known (from
     a machine-readable zone). None: the counter does not look at it."""
+    mismatches_file: str = "mismatches.sqlite3"
+    """Where the counter remembers mismatches, to explain a lock; no key."""
+    mismatches_to_lock: Annotated[int, Field(ge=0, le=1000)] = 3
+    """The authority's ``failures_to_lock``, told to the counter; 0: locks are not explained."""
+    lock_seconds: Annotated[int, Field(ge=0, le=86_400)] = 3600
+    """The authority's setting of this name."""
     agent: PartyId
     outlet: PartyId
 

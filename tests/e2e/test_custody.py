@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from gateway.client.gateway_client import GatewayError
+from gateway.client.answers import GatewayError
 from gateway.client.registration import Registration
 from gateway.host.keyfile import create_secret
 from gateway.host.keystore import KEYSTORE_FILE, open_keystore

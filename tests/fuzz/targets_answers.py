@@ -41,6 +41,7 @@ _ANSWER_WORDS: Final = (
     b"location: http://[", b"location: a:b", b"location: //", b"location: ",
     b"location: file:///etc/passwd", b"transfer-encoding: chunked",
     b"retry-after: 99999999", b"content-type: text/html; charset=utf-7", b"www-authenticate: Basic",
+    b"date: Thu, 01 Jan 1970 00:00:00 GMT", b"date: Fri, 31 Feb 99999 25:61:00 -9999", b"date: ",
 )  # fmt: skip
 _STATUS_WORDS: Final = (
     b"200",

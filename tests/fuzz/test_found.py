@@ -15,7 +15,8 @@ from random import Random
 import pytest
 import zstandard
 
-from gateway.client.gateway_client import GatewayClient, GatewayError
+from gateway.client.answers import NotTheGateway
+from gateway.client.gateway_client import GatewayClient
 from gateway.host.keyring import HeldKey, SigningRing
 from gateway.host.settings import BadConfiguration
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
@@ -88,7 +89,9 @@ def gateway_client(peer: Peer) -> GatewayClient:
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
-@pytest.mark.parametrize(("status", "raised"), [(b"200", MalformedMessage), (b"500", GatewayError)])
+@pytest.mark.parametrize(
+    ("status", "raised"), [(b"200", MalformedMessage), (b"500", NotTheGateway)]
+)
 def test_an_answer_nested_without_end_is_malformed(
     peer: Peer, opening: bytes, status: bytes, raised: type[Exception]
 ) -> None:

@@ -21,7 +21,22 @@ from random import Random
 from types import FrameType, TracebackType
 from typing import Final
 
-from gateway.client.gateway_client import GatewayError, NoAnswer, ReceiptPending
+from gateway.client.answers import (
+    ClockDiffers,
+    GatewayError,
+    NoAnswer,
+    NoSuchSession,
+    NotTheGateway,
+)
+from gateway.client.gateway_client import (
+    NotTaken,
+    OutcomeUnknown,
+    ReceiptPending,
+    SubmissionFailed,
+    SubmissionInvalid,
+    SubmissionRefused,
+)
+from gateway.documents.mrz import UnusableZone
 from gateway.host.keyfile import KeyFileError
 from gateway.host.keystore import KeystoreClosed
 from gateway.host.settings import BadConfiguration
@@ -42,7 +57,7 @@ from gateway.wire.errors import (
     Unavailable,
     UnknownLog,
 )
-from gateway.wire.subject import UnusableNumber
+from gateway.wire.number import UnusableNumber
 from keys.trust_file import TrustListDamaged
 
 Exceptions = tuple[type[Exception], ...]
@@ -87,8 +102,16 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
         Refused,
         Unavailable,
         NoAnswer,
+        NotTheGateway,
+        ClockDiffers,
         ReceiptPending,
+        OutcomeUnknown,
+        NotTaken,
+        SubmissionRefused,
+        SubmissionInvalid,
+        SubmissionFailed,
         GatewayError,
+        NoSuchSession,
     ),
     "authority-answer": (Refused, Unavailable),
     "auditor-answer": (Refused, Unavailable),
@@ -98,6 +121,8 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "audit-report": (MalformedMessage, Refused),
     "subject": (UnusableNumber,),
     "activation-reference": (UnusableNumber,),
+    "document-number": (UnusableNumber,),
+    "mrz": (UnusableNumber, UnusableZone),
     "session-id": (SessionNotFound,),
     "gateway-settings": (BadConfiguration,),
     "authority-settings": (BadConfiguration,),

@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.client.gateway_client import GatewayError
+from gateway.client import gateway_client
+from gateway.client.answers import NotTheGateway
+from gateway.client.gateway_client import OutcomeUnknown
 from gateway.he.session_key import SessionKey
 from gateway.issuer.issuer import SessionToServe
 from gateway.proofs.verify import ReceiptInvalid
@@ -187,7 +189,7 @@ def test_a_policy_of_the_trust_file_but_of_another_model_is_refused(world: World
     assert "model" in caught.value.detail
 
 
-# Answers to the submission
+# Answers to the submission, and to each question what became of it
 
 
 def answering(world: World, change: Callable[[dict[str, Any]], Any]) -> None:
@@ -213,31 +215,43 @@ def nested() -> httpx.Response:
         (lambda b: {**b, "recordId": "00" * 16}, Refused),
         (lambda b: {**b, "receipt": b["receipt"][:-8]}, ReceiptInvalid),
         (lambda b: {**b, "receipt": ""}, ReceiptInvalid),
-        (lambda b: {**b, "receipt": None}, SealmatchError),
-        (lambda b: {**b, "receipt": "A"}, MalformedMessage),
-        (lambda b: {**b, "recordId": "zz"}, MalformedMessage),
-        (lambda b: {**b, "recordId": 5}, MalformedMessage),
-        (lambda b: {**b, "outcome": "MAYBE"}, MalformedMessage),
-        (lambda b: {**b, "outcome": ["MATCH"]}, MalformedMessage),
-        (lambda b: {}, MalformedMessage),
-        (lambda b: [b], MalformedMessage),
-        (lambda b: httpx.Response(200, content=b"<html>"), MalformedMessage),
-        (lambda b: httpx.Response(200, content=b"\xff\xfe"), MalformedMessage),
-        (lambda b: httpx.Response(200, content=b"x" * 200_000), MalformedMessage),
-        (lambda b: nested(), MalformedMessage),
-        (lambda b: httpx.Response(403, content=b"whatever"), Refused),
-        (lambda b: httpx.Response(503, json={"code": "UNAVAILABLE", "message": "x"}), Unavailable),
-        (lambda b: httpx.Response(500, content=b"<html>"), GatewayError),
-        (lambda b: httpx.Response(500, content=nested().content), GatewayError),
-        (lambda b: httpx.Response(302, headers={"location": "http://elsewhere/"}), GatewayError),
+        (lambda b: {**b, "receipt": None}, OutcomeUnknown),
+        (lambda b: {**b, "receipt": "A"}, OutcomeUnknown),
+        (lambda b: {**b, "recordId": "zz"}, OutcomeUnknown),
+        (lambda b: {**b, "recordId": 5}, OutcomeUnknown),
+        (lambda b: {**b, "outcome": "MAYBE"}, OutcomeUnknown),
+        (lambda b: {**b, "outcome": ["MATCH"]}, OutcomeUnknown),
+        (lambda b: {}, OutcomeUnknown),
+        (lambda b: [b], OutcomeUnknown),
+        (lambda b: httpx.Response(200, content=b"<html>"), OutcomeUnknown),
+        (lambda b: httpx.Response(200, content=b"\xff\xfe"), OutcomeUnknown),
+        (lambda b: httpx.Response(200, content=b"x" * 200_000), OutcomeUnknown),
+        (lambda b: nested(), OutcomeUnknown),
+        (lambda b: httpx.Response(403, content=b"whatever"), OutcomeUnknown),
+        (lambda b: saying(403, "PERMISSION_DENIED"), OutcomeUnknown),
+        (lambda b: saying(409, "CONFLICT"), OutcomeUnknown),
+        (lambda b: saying(503, "UNAVAILABLE"), OutcomeUnknown),
+        (lambda b: httpx.Response(500, content=b"<html>"), OutcomeUnknown),
+        (lambda b: httpx.Response(500, content=nested().content), OutcomeUnknown),
+        (lambda b: httpx.Response(302, headers={"location": "http://elsewhere/"}), OutcomeUnknown),
     ],
 )
 def test_an_answer_that_is_not_as_agreed_is_never_an_outcome(
-    world: World, change: Callable[[dict[str, Any]], Any], raises: type[SealmatchError]
+    world: World,
+    change: Callable[[dict[str, Any]], Any],
+    raises: type[SealmatchError],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Nor is it one that there is none: there is, and it is on record."""
+    monkeypatch.setattr(gateway_client, "RECOVERY_PAUSE_SECONDS", 0)
     answering(world, change)
     with pytest.raises(raises):
         world.register(TEMPLATE, PROBE)
+    assert len(world.rows("records")) == 1
+
+
+def saying(status: int, code: str, message: str = "x") -> httpx.Response:
+    return httpx.Response(status, json={"status": status, "code": code, "message": message})
 
 
 def test_the_receipt_of_another_registration_is_refused(world: World) -> None:
@@ -246,7 +260,7 @@ def test_the_receipt_of_another_registration_is_refused(world: World) -> None:
 
     def keep(body: dict[str, Any]) -> dict[str, Any]:
         kept.append(body)
-        return kept[0]
+        return {**kept[0], "sessionId": body["sessionId"]}
 
     answering(world, keep)
     world.register(TEMPLATE, PROBE)
@@ -254,19 +268,23 @@ def test_the_receipt_of_another_registration_is_refused(world: World) -> None:
         world.register(TEMPLATE, PROBE)
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_client, "RECOVERY_PAUSE_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_an_error_is_told_with_the_gateways_code(world: World) -> None:
-    answering(
-        world,
-        lambda b: httpx.Response(409, json={"status": 409, "code": "CONFLICT", "message": "late"}),
-    )
-    with pytest.raises(GatewayError, match="409 CONFLICT: late"):
+    answering(world, lambda b: saying(409, "CONFLICT", "late"))
+    with pytest.raises(OutcomeUnknown, match="409 CONFLICT: late"):
         world.register(TEMPLATE, PROBE)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_control_characters_of_a_peer_do_not_reach_the_terminal(world: World) -> None:
     message = "\x1b[2Jlooks like\r\nMATCH"
-    answering(world, lambda b: httpx.Response(409, json={"code": "A\x1b[1m", "message": message}))
-    with pytest.raises(GatewayError) as caught:
+    answering(world, lambda b: saying(409, "A\x1b[1m", message))
+    with pytest.raises(OutcomeUnknown, match="looks like") as caught:
         world.register(TEMPLATE, PROBE)
     assert str(caught.value).isprintable()
 
@@ -278,6 +296,33 @@ def test_a_gateway_that_does_not_answer_is_worth_another_try(world: World) -> No
     world.alter_gateway = alter
     with pytest.raises(Unavailable, match="does not answer"):
         world.register(TEMPLATE, PROBE)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(
+    ("status", "content", "says"),
+    [
+        (200, b"<html><title>Welcome</title>log in</html>", "login page"),
+        (200, b"\n <!DOCTYPE html>", "login page"),
+        (302, b"", "login page"),
+        (511, b"", "login page"),
+        (407, b"", "proxy asks for a login"),
+        (403, b"<html>blocked</html>", "firewall"),
+        (413, b"<html>too large</html>", "no request of this size"),
+        (502, b"", "did not reach the gateway"),
+        (504, b"{}", "did not wait for the gateway"),
+        (421, b"", "a server that is not the gateway"),
+    ],
+)
+def test_who_answered_in_the_gateways_place_is_named(
+    world: World, status: int, content: bytes, says: str
+) -> None:
+    """The page itself is not repeated. A session is asked for twice, and nothing else is sent."""
+    world.alter_gateway = lambda _path, _answer: httpx.Response(status, content=content)
+    with pytest.raises(NotTheGateway, match=says) as caught:
+        world.register(TEMPLATE, PROBE)
+    assert "Welcome" not in str(caught.value)
+    assert [path for path, _ in world.received] == [SESSIONS] * 2
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\xa0", b"\xbf" * 40])

@@ -17,7 +17,7 @@ MessageId = Literal[
     "more-clearly",
     "advice-time-ran-out", "advice-wrong-action", "advice-face-lost", "advice-several-faces",
     "advice-face-changed", "advice-recording-ended", "advice-passive-check", "advice-interrupted",
-    "advice-use-camera", "advice-not-possible",
+    "advice-use-camera", "advice-not-possible", "advice-locked",
 ]  # fmt: skip
 MESSAGE_IDS: Final[tuple[MessageId, ...]] = get_args(MessageId)
 
@@ -66,6 +66,7 @@ _CATALOGUE: Final[dict[Language, dict[MessageId, str]]] = {
         "advice-interrupted": "Start again when the person is ready.",
         "advice-use-camera": "This gateway asks for movements: use a camera, not a photograph.",
         "advice-not-possible": "Too few movements are left to ask for: register in another way.",
+        "advice-locked": "Try again when the lock has ended, with sharp and upright pictures.",
     },
     "zh": {
         "hold-still": "请看着镜头，保持不动",
@@ -94,6 +95,7 @@ _CATALOGUE: Final[dict[Language, dict[MessageId, str]]] = {
         "advice-interrupted": "准备好后请重新开始。",
         "advice-use-camera": "本网关要求做动作，请使用摄像头，不要使用照片。",
         "advice-not-possible": "可用的动作太少，请改用其他方式办理。",
+        "advice-locked": "请等锁定时间结束后，再用清晰、端正的照片重试。",
     },
     "es": {
         "hold-still": "Mire a la cámara y no se mueva",
@@ -122,6 +124,7 @@ _CATALOGUE: Final[dict[Language, dict[MessageId, str]]] = {
         "advice-interrupted": "Empiece de nuevo cuando la persona esté lista.",
         "advice-use-camera": "Esta pasarela pide movimientos: use una cámara, no una foto.",
         "advice-not-possible": "Quedan muy pocos movimientos: haga el registro de otro modo.",
+        "advice-locked": "Inténtelo de nuevo al terminar el bloqueo, con fotos nítidas y derechas.",
     },
 }
 

@@ -6,7 +6,8 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.client.gateway_client import GatewayClient, GatewayError
+from gateway.client.answers import GatewayError
+from gateway.client.gateway_client import GatewayClient
 from gateway.client.registration import CONSENT_TEXT_VERSION, SIM_ACTIVATION
 from gateway.he.engine import default_engine
 from gateway.he.frame import lane_slots, probe_signs

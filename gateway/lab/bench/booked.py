@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,7 +114,13 @@ class BookedGateway(GatewayClient):
             answer = self._service.open_session(SessionRequest.decode(body), sender).encode()
         return SessionOffer.decode(answer), Exchange(answer, len(body), len(answer))
 
-    def submit(self, session: SessionId, submission: bytes) -> tuple[Verification, Exchange]:
+    def submit(
+        self,
+        session: SessionId,
+        submission: bytes,
+        before_sending: Callable[[], None] = lambda: None,
+    ) -> tuple[Verification, Exchange]:
+        before_sending()
         headers = self._wire.send(BASE, submission)
         with self.book.stage("gateway.verify"):
             parsed = Submission.decode(submission)

@@ -348,6 +348,7 @@ class CounterParty:
             issuer_key_file=f"{name}/issuer.key",
             site_salt_file=f"{name}/site-salt.key",
             assertions_file=f"{name}/assertions.sqlite3",
+            mismatches_file=f"{name}/mismatches.sqlite3",
             agent=AGENT,
             outlet=OUTLET,
         )

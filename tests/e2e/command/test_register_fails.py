@@ -1,15 +1,19 @@
 """``sealmatch register`` refuses or fails: wrong trust, wrong places, wrong usage."""
 
+import json
 import os
 import resource
 from pathlib import Path
 
 import pytest
 
+from gateway.client.pending import PendingReceipt
+from gateway.host.clock import unix_time
 from gateway.host.keyfile import create_signing_key
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.main import main
 from gateway.wire.cose import SigningKey
+from gateway.wire.ids import SessionId, digest_of
 from tests.support.commands import (
     FAILURE,
     INCONCLUSIVE,
@@ -24,6 +28,7 @@ from tests.support.commands import (
     register,
     report,
 )
+from tests.support.counter import Counter
 from tests.support.leftovers import assert_no_file_holds
 from tests.support.observation import gateway_database, record_count, session_states
 
@@ -192,6 +197,38 @@ def test_a_disk_without_room_for_the_receipt_is_said_before_anything_is_sent(
     assert report(done, FAILURE, "FAILED")["reason"]
     assert (session_states(deployment), record_count(deployment)) == before
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failed", [True, False], ids=["ended", "unknown"])
+def test_an_earlier_registration_that_is_not_settled_is_not_replaced(
+    deployment: LocalDeployment,
+    counter: Counter,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    failed: bool,
+) -> None:
+    """What it left, with the subscriber's opening, goes if the gateway knows that it failed."""
+    opened = counter.open()
+    if failed:
+        bad = counter.honest_submission(opened, made={"captured_at": unix_time() - 3600})
+        assert counter.submit(opened, bad).status_code == 403
+    left = PendingReceipt(
+        session=opened.session if failed else SessionId(bytes(16)),
+        submission_assertion_digest=digest_of(b"a submission"),
+        opening=b"an opening",
+        sent_at=unix_time(),
+    )
+    pending, missing = tmp_path / "r.pending", tmp_path / "missing-file"
+    pending.write_bytes(left.encode())
+    states = session_states(deployment)
+    command = ["register", "--trust", str(deployment.directories.trust), "--json"]
+    command += ["--id-type", "passport", "--id-number", "L01X00T99"]
+    command += ["--id-portrait", str(missing), "--live", str(missing)]
+    assert main([*command, "--receipt", str(tmp_path / "r")]) == FAILURE
+    reason = json.loads(capsys.readouterr().out)["reason"]
+    assert ("missing-file" if failed else "receipt fetch") in reason
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == ([] if failed else [left.encode()])
+    assert session_states(deployment) == states
 
 
 def test_an_earlier_receipt_is_replaced_only_by_a_new_one(

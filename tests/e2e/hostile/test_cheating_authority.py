@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.client.gateway_client import GatewayError
+from gateway.client.answers import GatewayError
 from gateway.he.engine import default_engine
 from gateway.he.session_key import SessionKey, UniformHalf
 from gateway.wire import cbor, cose

@@ -3,6 +3,8 @@
 import httpx
 import pytest
 
+from gateway.client.answers import ClockDiffers
+from gateway.client.gateway_client import GatewayClient
 from gateway.host.clock import unix_time
 from gateway.wire.cose import SigningKey
 from gateway.wire.requests import host_of, sign_request
@@ -52,6 +54,16 @@ def test_a_failed_session_stays_failed(counter: Counter) -> None:
     assert_problem(counter.submit(opened, counter.honest_submission(opened)), 409)
     body = counter.send("GET", opened.path).json()
     assert set(body) == {"sessionId", "state", "expiresAt"}
+
+
+def test_a_counter_whose_clock_is_wrong_is_told_so(counter: Counter) -> None:
+    """By the date that the server itself puts into its answers."""
+    late = GatewayClient(
+        counter.http, counter.url, counter.keys.device, lambda: unix_time() - 3 * 3600
+    )
+    with pytest.raises(ClockDiffers) as refused:
+        late.open_session(session_request(counter.keys))
+    assert "about 3 hours behind the gateway's" in refused.value.detail
 
 
 def test_a_session_that_never_was(counter: Counter) -> None:

@@ -1,0 +1,117 @@
+"""What a counter remembers of its own mismatches, to explain a refusal that gives no reason.
+
+Some mismatches in a row lock a document for a while, and the refusals that follow look like all
+others: a reason on the wire would tell strangers about people. But a counter that was itself
+answered ``NO_MATCH`` so often knows why. So it is the counter that keeps what it was told, and
+explains. It learns nothing: mismatches at other counters stay unknown to it, and the rule is the
+operator's published one.
+
+The file must not tell which document was read, so it names documents as the issuer's file does: by
+one of 4096 groups under the site salt (``gateway.issuer.caps``). What can go wrong by that is a
+refusal with a wrong explanation. A match removes its group; the rest goes after a day.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.client.gateway_client import SubmissionRefused
+from gateway.host.ledger import Ledger
+from gateway.issuer.caps import group_of
+from gateway.wire.subject import Subject
+
+_MINUTE: Final = 60
+_DAY: Final = 24 * 3600
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS mismatches (
+    document_group INTEGER NOT NULL,
+    minute INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (document_group, minute)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class LockRule:
+    """The authority's rule, as its operator published it."""
+
+    mismatches: int = 3
+    """In a row within a day; 0: not known, and nothing is explained."""
+    seconds: int = 3600
+    """From the last of them."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a document stands at this counter."""
+
+    in_a_row: int
+    rule: LockRule
+    until: int | None = None
+    """When its lock ends, in seconds since 1970 and not before the authority's; None: no lock."""
+
+    def __str__(self) -> str:
+        if self.until is not None:
+            until = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.until))
+            return f"{self.in_a_row} mismatches in a row lock this document until {until}"
+        return (
+            f"{self.in_a_row} in a row at this counter; {self.rule.mismatches} lock this document "
+            f"for {self.rule.seconds // _MINUTE} minutes"
+        )
+
+
+class SubjectLocked(SubmissionRefused):
+    """Refused, and by what this counter remembers the document is locked."""
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__(f"the gateway refuses: {standing}")
+        self.standing = standing
+
+
+class Mismatches:
+    """The file. Several processes may use it at once."""
+
+    def __init__(self, path: Path, site_salt: bytes, rule: LockRule) -> None:
+        """Open or create the file.
+
+        Raises:
+            Unavailable: it cannot be opened.
+        """
+        self._site_salt = site_salt
+        self._rule = rule
+        self._ledger = Ledger.create(path, _SCHEMA, "the file of mismatches")
+
+    def note(self, subject: Subject, now: int, *, matched: bool) -> Standing:
+        """Remember an outcome, and say how the document stands now. Raises ``Unavailable``."""
+        group, minute = group_of(subject, self._site_salt), -(-now // _MINUTE)
+        with self._ledger.transaction() as connection:
+            connection.execute("DELETE FROM mismatches WHERE minute <= ?", (minute - _DAY // 60,))
+            if matched:
+                connection.execute("DELETE FROM mismatches WHERE document_group = ?", (group,))
+            else:
+                connection.execute(
+                    "INSERT INTO mismatches VALUES (?, ?, 1) "
+                    "ON CONFLICT DO UPDATE SET count = count + 1",
+                    (group, minute),
+                )
+        return self.standing(subject, now)
+
+    def standing(self, subject: Subject, now: int) -> Standing:
+        """How the document stands. Raises ``Unavailable``."""
+        group = group_of(subject, self._site_salt)
+        query = (
+            "SELECT coalesce(sum(count), 0), coalesce(max(minute), 0) FROM mismatches "
+            "WHERE document_group = ? AND minute > ?"
+        )
+        with self._ledger.reading() as connection:
+            since = now // _MINUTE - _DAY // _MINUTE
+            count, last = connection.execute(query, (group, since)).fetchone()
+        until = last * _MINUTE + self._rule.seconds
+        locked = 0 < self._rule.mismatches <= count and now < until
+        return Standing(count, self._rule, until if locked else None)
+
+    def close(self) -> None:
+        self._ledger.close()
