@@ -1,10 +1,10 @@
 """What came back: an answer of the gateway's own, something else's in its place, or nothing.
 
 Proxies, firewalls and login pages stand between counter and gateway, and each of them answers. An
-answer carries no signature, so its form tells whose it is: a result decodes as the message that
-was asked for, an error is a JSON object in the CAMARA form that repeats its own status. An API
-gateway in front may make such errors too. So no error ever settles what became of a submission;
-that is the session's state alone (``gateway_client``).
+answer carries no signature, so only its form tells who made it. A result decodes as the message
+that was asked for. An error is a JSON object in the CAMARA form that repeats its own status. But an
+API gateway in front may make such errors too. So an error never settles what became of a
+submission; only the session's state does (``gateway_client``).
 
 The header ``Date`` and the reasons below are advice for the person at the counter. Whoever can
 answer can forge them, and nothing is decided by them.
@@ -31,19 +31,19 @@ from gateway.wire.requests import WINDOW
 
 _NOT_POSSIBLE: Final = answered_as(LivenessNotPossible)[1]
 _NOT_YET_VALID, _EXPIRED = 9, 10
-"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
+"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 
 
 class GatewayError(SealmatchError):
-    """The gateway answered an error that is neither a refusal nor worth repeating."""
+    """The gateway answered with an error that is neither a refusal nor worth repeating."""
 
 
 class NoSuchSession(GatewayError):
-    """The gateway does not know the session, or no longer."""
+    """The gateway does not know the session, or does not know it any more."""
 
 
 class NoAnswer(Unavailable):
-    """No word of the gateway came back. The request may or may not have arrived."""
+    """Nothing came back from the gateway. The request may or may not have arrived."""
 
 
 class NotTheGateway(NoAnswer):
@@ -51,7 +51,7 @@ class NotTheGateway(NoAnswer):
 
 
 class ClockDiffers(Refused):
-    """Refused, while this counter's clock is so far from the gateway's that it would refuse."""
+    """Refused, and this counter's clock differs from the gateway's by enough to explain it."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Answer:
 
 
 def error_in(answer: Answer) -> SealmatchError:
-    """What an answer that is no result stands for, as an exception to raise."""
+    """The error that an answer stands for if it is no result."""
     problem = _problem(answer)
     if problem is None:
         return NotTheGateway(_named(answer))
@@ -84,15 +84,15 @@ def error_in(answer: Answer) -> SealmatchError:
 
 
 def unreadable(answer: Answer, error: MalformedMessage) -> SealmatchError:
-    """What an answer stands for that has a result's status and is none."""
+    """The error that an answer stands for if it has a result's status but no readable result."""
     return NotTheGateway(_named(answer)) if answer.coding or _is_page(answer) else error
 
 
 def silence(error: Exception, now: int) -> NoAnswer:
-    """Why nothing came back, as far as can be told.
+    """The error for a request without an answer, with the reason as far as it is known.
 
     Args:
-        now: this counter's time, which a certificate is checked against.
+        now: this counter's time, against which certificates are checked, in seconds since 1970.
     """
     certificate = next(
         (one for one in _chain(error) if isinstance(one, ssl.SSLCertVerificationError)), None
@@ -111,12 +111,12 @@ def silence(error: Exception, now: int) -> NoAnswer:
 
 
 def seconds_apart(date: str | None, before: int, after: int) -> int:
-    """By how many seconds a clock lies before the answering server's: negative if behind it.
+    """How many seconds a clock is ahead of the answering server's; negative if it is behind.
 
     Args:
         date: the answer's header ``Date``.
-        before, after: this clock when the request left and when the answer was there. The answer
-            was made between them, so a slow one is not taken for a wrong clock.
+        before, after: this clock when the request left and when the answer arrived. The answer was
+            made between them, so a slow answer is not taken for a wrong clock.
     """
     try:
         there = email.utils.parsedate_to_datetime(date or "").timestamp()
@@ -128,7 +128,11 @@ def seconds_apart(date: str | None, before: int, after: int) -> int:
 
 
 def refused_for_time(refused: Refused, apart: int) -> Refused:
-    """The refusal, with the clock named where it explains it. ``apart``: see above."""
+    """The refusal. If the clock explains it, the refusal says so.
+
+    Args:
+        apart: as ``seconds_apart`` returns it.
+    """
     if abs(apart) < WINDOW - 1:  # the header has whole seconds
         return refused
     return ClockDiffers(
@@ -139,7 +143,7 @@ def refused_for_time(refused: Refused, apart: int) -> Refused:
 
 
 def json_object(content: bytes) -> dict[str, Any]:
-    """A JSON object. Raises ``MalformedMessage``."""
+    """Read a JSON object. Raises ``MalformedMessage``."""
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
@@ -162,7 +166,7 @@ def _problem(answer: Answer) -> tuple[str, str] | None:
 
 
 def _named(answer: Answer) -> str:
-    """What answered in the gateway's place, by what can be seen of it."""
+    """A text about what answered in the gateway's place, judged by its answer."""
     status = answer.status
     if answer.coding:
         what = "it packs answers although it was asked not to"

@@ -1,7 +1,7 @@
-"""The gateway, as a registration client sees it. Every request is signed by the device.
+"""Requests of a registration client to the gateway. The device signs every one of them.
 
-A submission is decided once, and its answer can be lost or replaced on the way. What became of it
-is what the session's state says, and nothing else:
+A submission is decided once, and its answer can be lost or replaced on the way. Only the session's
+state says what became of it:
 
     DECIDED     the outcome and its receipt
     RECORDED    there is an outcome; its receipt comes later        ReceiptPending
@@ -10,15 +10,15 @@ is what the session's state says, and nothing else:
     EVALUATING  not known yet                                       OutcomeUnknown
     (no word)   not known; a forgotten session may be decided       OutcomeUnknown
 
-So after every answer to a submission that is not this session's state, the state is asked for. A
-submission that is handed in again is counted once: the gateway takes one for a session, and the
-same bytes again are answered alike. A request that a proxy repeats is refused all the same, since
-its nonce counts once: whoever found a request in a proxy's buffer would otherwise be told outcome
-and receipt. The counter asks under a signature of its own instead.
+So if a submission is answered by anything but this session's state, the client asks for the state.
+A submission that is handed in again counts once: the gateway takes one for each session, and
+answers the same bytes alike. A request that a proxy repeats is refused all the same, since its
+nonce counts once. Otherwise whoever found a request in a proxy's buffer would be told outcome and
+receipt. The counter itself asks again under a new signature.
 
-The state's only voucher is the connection (TLS). Who may end it in the gateway's name can say
-FAILED of a decided session: the counter then drops what it needs to fetch the receipt. Who can
-only disturb cannot.
+Only the connection (TLS) vouches for the state. An attacker who can end TLS in the gateway's name
+can call a decided session FAILED, and the counter then drops what it needs to fetch the receipt. An
+attacker who can only disturb the connection cannot.
 """
 
 import base64
@@ -57,24 +57,25 @@ _ANSWER_BYTES = 8 * SMALL
 _STATES: Final = ("OPEN", "EVALUATING", "RECORDED", "DECIDED", "FAILED")
 
 RECOVERY_ATTEMPTS = 5
-"""Times to ask for a session's state in a row without a word."""
+"""How often in a row to ask for a session's state without any answer."""
 RECOVERY_PAUSE_SECONDS = 0.5
 RECEIPT_ATTEMPTS = 60
-"""Times to ask in all: for an evaluation that goes on, or a receipt that is not published yet."""
+"""How often to ask in all, while an evaluation goes on or a receipt is not published yet."""
 SUBMISSIONS = 3
-"""Times to hand in a submission that the gateway has not taken."""
+"""How often to hand in a submission that the gateway has not taken."""
 OPENINGS = 2
-"""Times to ask for a session. Nothing was sent before, and an unused one expires."""
+"""How often to ask for a session. Asking again is harmless: an unused session expires."""
 STATE_SECONDS = 30
-"""Time for one question about a state, which waits for nobody."""
+"""Timeout of one question about a state. The gateway answers it without waiting for anybody."""
 
 
 class OutcomeUnknown(NoAnswer):
-    """A submission was sent; nobody says what became of it. ``GatewayClient.fetch`` asks later."""
+    """A submission was sent, and it is unknown what became of it. ``GatewayClient.fetch`` asks
+    later."""
 
 
 class NotTaken(OutcomeUnknown):
-    """The gateway has not taken the submission, which it could until its signature is too old."""
+    """The gateway has not taken the submission. It still can, until the signature is too old."""
 
 
 class ReceiptPending(Unavailable):
@@ -90,15 +91,15 @@ class NoDecision(SealmatchError):
 
 
 class SubmissionRefused(NoDecision, Refused):
-    """And that it refuses the submission."""
+    """No decision, because the gateway refuses the submission."""
 
 
 class SubmissionInvalid(NoDecision, GatewayError):
-    """And that the submission does not have the documented form."""
+    """No decision, because the submission does not have the documented form."""
 
 
 class SubmissionFailed(NoDecision, Unavailable):
-    """And nothing of its reason, or that it could not; a new registration may pass."""
+    """No decision, for an unknown or passing reason. A new registration may succeed."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class _Word:
-    """What the gateway says of a session."""
+    """What the gateway says about a session."""
 
     state: str
     verification: Verification | None
@@ -138,7 +139,7 @@ class GatewayClient:
         device: SigningKey,
         clock: Callable[[], int],
     ) -> None:
-        # A gateway must not mark a counter, nor fill its memory: no cookie is ever kept.
+        # No cookie is ever kept: a gateway must not track a counter or fill its memory.
         transport.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._transport = transport
         self._base = base_url.rstrip("/")
@@ -149,8 +150,8 @@ class GatewayClient:
     def open_session(self, request: SessionRequest) -> tuple[SessionOffer, Exchange]:
         """Open a session.
 
-        It is asked for again, once, after an answer that is not the gateway's own, and after a
-        refusal, which a proxy provokes that sends the first request twice.
+        This asks once more after an answer that is not the gateway's own. It also asks once more
+        after a refusal, because a proxy that sends a request twice causes one.
 
         Raises:
             As ``_send``; NotTheGateway or MalformedMessage for an answer that is no offer.
@@ -159,7 +160,7 @@ class GatewayClient:
             try:
                 return self._open(request.encode())
             except Refused as error:
-                if type(error) is not Refused:  # it has a reason that stays
+                if type(error) is not Refused:  # its reason will not go away
                     raise
             except NotTheGateway:
                 pass
@@ -197,8 +198,9 @@ class GatewayClient:
         """Outcome and receipt of a submission that was handed in before.
 
         Args:
-            sent_at: when it was sent last, by this client's clock. One that was not taken is no
-                longer taken when its signature is too old for every clock that took this client's.
+            sent_at: when it was last sent, in seconds since 1970 by this client's clock. A
+                submission that was not taken by twice ``WINDOW`` later never will be: its signature
+                is too old.
 
         Raises:
             ReceiptPending, NoDecision, NotTaken, OutcomeUnknown: see the module.
@@ -214,7 +216,11 @@ class GatewayClient:
         return inquiry.decided(session)[0]
 
     def status(self, session: SessionId) -> dict[str, Any]:
-        """State of a session, with outcome and receipt once decided. Raises as ``_send``."""
+        """State of a session, with outcome and receipt once decided.
+
+        Raises:
+            As ``_send``; MalformedMessage for an answer that is not a JSON object.
+        """
         exchange = self._send("GET", f"{BASE}/{session.hex()}", b"", _ANSWER_BYTES)
         return json_object(exchange.content)
 
@@ -230,7 +236,7 @@ class GatewayClient:
         return offers[0], exchange
 
     def _word(self, session: SessionId, method: str, body: bytes) -> _Word:
-        """The session's state, asked for, or as the answer to a submission. Raises as ``_send``."""
+        """The session's state, asked for or as the answer to a submission. Raises as ``_send``."""
         path = f"{BASE}/{session.hex()}" + ("/submission" if body else "")
         words: list[_Word] = []
         self._send(
@@ -246,18 +252,19 @@ class GatewayClient:
         limit: int,
         read: Callable[[bytes], object] = lambda _: None,
     ) -> Exchange:
-        """One signed request.
+        """Send one signed request.
 
         Args:
-            read: reads a result, and raises ``MalformedMessage`` if it is none.
+            read: reads a result. It raises ``MalformedMessage`` if there is none.
 
         Raises:
-            Refused: the gateway refuses (403); ``ClockDiffers`` where the clock explains it.
-            NoAnswer: nothing came back; ``NotTheGateway``: something else's answer.
+            Refused: the gateway refuses (403); ``ClockDiffers`` if this counter's clock explains
+                it.
+            NoAnswer: nothing came back; ``NotTheGateway``: something else answered.
             Unavailable: 503; the registration can be started again.
             LivenessNotPossible: too many kinds of action were excluded for this gateway.
             GatewayError: any other error; its text is the gateway's code and message.
-            MalformedMessage: a result that cannot be read.
+            MalformedMessage: a result that cannot be read, or is too long.
         """
         before = self._clock()
         headers = sign_request(method, self._host, path, body, self._device, before)
@@ -274,7 +281,7 @@ class GatewayClient:
             ) as response:
                 answer = _received(response, limit)
                 date = response.headers.get("date")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:  # the latter: a redirection's
+        except (httpx.HTTPError, httpx.InvalidURL) as error:  # InvalidURL: from a redirect
             raise silence(error, self._clock()) from None
         if answer.status not in (httpx.codes.OK, httpx.codes.ACCEPTED) or answer.coding:
             answered = error_in(answer)
@@ -290,16 +297,16 @@ class GatewayClient:
 
 
 class _Inquiry:
-    """What became of a submission: every word that was heard, and what they amount to."""
+    """Finds out what became of a submission, from every answer about it."""
 
     def __init__(self, question: Callable[[], _Word]) -> None:
         self._question = question
         self._word: _Word | None = None
         self._left = RECEIPT_ATTEMPTS
         self.error: SealmatchError | None = None
-        """What came last in place of a word."""
+        """The last error that came instead of a state."""
         self._answered: SealmatchError | None = None
-        """What answered the submission in place of a word."""
+        """The error that answered the submission instead of a state."""
 
     @property
     def state(self) -> str | None:
@@ -307,17 +314,22 @@ class _Inquiry:
 
     @property
     def settled(self) -> bool:
-        """Whether the gateway has said how it ended."""
+        """Whether the gateway has said how the session ended."""
         return self.state in ("DECIDED", "FAILED")
 
     def hand_in(self, submission: Callable[[], _Word]) -> None:
-        """Send the submission. That it was not taken before says nothing any more."""
+        """Send the submission. An earlier state, which said that it was not taken, counts no
+        more."""
         self._word = None
         self._hear(submission)
         self._answered = self.error
 
     def ask(self, *, once: bool = False) -> None:
-        """Ask until it is settled, or open, or patience ends. ``once``: until there is a word."""
+        """Ask until the session has ended, is still open, or the attempts are used up.
+
+        Args:
+            once: stop at the first state.
+        """
         silent = 0
         while silent < RECOVERY_ATTEMPTS and self._left > 0:
             self._left -= 1
@@ -328,7 +340,7 @@ class _Inquiry:
             time.sleep(RECOVERY_PAUSE_SECONDS)
 
     def _hear(self, question: Callable[[], _Word]) -> None:
-        """Take an answer. A recorded decision does not go away, whatever is said later."""
+        """Take an answer. A recorded decision stays recorded, whatever is said later."""
         try:
             word = question()
         except SealmatchError as error:
@@ -339,7 +351,7 @@ class _Inquiry:
             self._word = word
 
     def decided(self, session: SessionId) -> tuple[Verification, int]:
-        """The outcome, and how many bytes told it.
+        """The outcome, and the size of the answer that told it, in bytes.
 
         Raises:
             ReceiptPending, NoDecision, NotTaken, OutcomeUnknown: see the module.
@@ -363,7 +375,7 @@ class _Inquiry:
 
 
 def _no_decision(answered: SealmatchError | None) -> NoDecision:
-    """Without a decision, for the reason that the answer to the submission gave."""
+    """The error for a session without a decision. The answer to the submission gives the reason."""
     match answered:
         case NoAnswer() | None:
             return SubmissionFailed(
@@ -383,7 +395,7 @@ def _because(error: SealmatchError | None) -> str:
 
 
 def _word(content: bytes, session: SessionId) -> _Word:
-    """Raises ``MalformedMessage`` unless this is the state of this session."""
+    """The state in an answer. Raises ``MalformedMessage`` unless it is that of this session."""
     body = json_object(content)
     state = body.get("state")
     if body.get("sessionId") != session.hex() or state not in _STATES:
@@ -408,7 +420,7 @@ def _verification(body: dict[str, Any]) -> Verification:
 
 
 def _received(response: httpx.Response, limit: int) -> Answer:
-    """Raises ``MalformedMessage`` for an answer that is too long."""
+    """The answer as it arrived. Raises ``MalformedMessage`` if it is too long."""
     given = response.headers
     kind, coding = given.get("content-type", ""), given.get("content-encoding", "").lower()
     if coding not in ("", "identity"):  # 32 KB of zstd can be a gigabyte

@@ -1,14 +1,15 @@
 """What a counter remembers of its own mismatches, to explain a refusal that gives no reason.
 
-Some mismatches in a row lock a document for a while, and the refusals that follow look like all
-others: a reason on the wire would tell strangers about people. But a counter that was itself
-answered ``NO_MATCH`` so often knows why. So it is the counter that keeps what it was told, and
-explains. It learns nothing: mismatches at other counters stay unknown to it, and the rule is the
-operator's published one.
+Some mismatches in a row lock a document for a while. The refusals that follow look like all others,
+because a reason on the wire would tell strangers about people. But a counter that was itself
+answered ``NO_MATCH`` so often knows the reason. So the counter keeps what it was told, and
+explains. It learns nothing new: mismatches at other counters stay unknown to it, and the operator
+has published the rule.
 
-The file must not tell which document was read, so it names documents as the issuer's file does: by
-one of 4096 groups under the site salt (``gateway.issuer.caps``). What can go wrong by that is a
-refusal with a wrong explanation. A match removes its group; the rest goes after a day.
+The file must not tell which document was read. So it names documents as the issuer's file does, by
+one of 4096 groups under the site salt (``gateway.issuer.caps``). At worst, a document of the same
+group gives a refusal a wrong explanation. A match removes the rows of its group. Other rows are
+removed after a day.
 """
 
 import time
@@ -39,19 +40,20 @@ class LockRule:
     """The authority's rule, as its operator published it."""
 
     mismatches: int = 3
-    """In a row within a day; 0: not known, and nothing is explained."""
+    """In a row, within a day. 0: not known, and nothing is explained."""
     seconds: int = 3600
-    """From the last of them."""
+    """Length of the lock, from the last mismatch."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a document stands at this counter."""
+    """A document's mismatches in a row at this counter, and its lock if any."""
 
     in_a_row: int
     rule: LockRule
     until: int | None = None
-    """When its lock ends, in seconds since 1970 and not before the authority's; None: no lock."""
+    """When its lock ends, in seconds since 1970; no earlier than the authority's lock. None: no
+    lock."""
 
     def __str__(self) -> str:
         if self.until is not None:
@@ -64,7 +66,7 @@ class Standing:
 
 
 class SubjectLocked(SubmissionRefused):
-    """Refused, and by what this counter remembers the document is locked."""
+    """Refused, and this counter remembers mismatches that lock the document."""
 
     def __init__(self, standing: Standing) -> None:
         super().__init__(f"the gateway refuses: {standing}")
@@ -72,7 +74,7 @@ class SubjectLocked(SubmissionRefused):
 
 
 class Mismatches:
-    """The file. Several processes may use it at once."""
+    """The file of mismatches. Several processes may use it at once."""
 
     def __init__(self, path: Path, site_salt: bytes, rule: LockRule) -> None:
         """Open or create the file.
@@ -85,7 +87,7 @@ class Mismatches:
         self._ledger = Ledger.create(path, _SCHEMA, "the file of mismatches")
 
     def note(self, subject: Subject, now: int, *, matched: bool) -> Standing:
-        """Remember an outcome, and say how the document stands now. Raises ``Unavailable``."""
+        """Remember an outcome and return the document's standing. Raises ``Unavailable``."""
         group, minute = group_of(subject, self._site_salt), -(-now // _MINUTE)
         with self._ledger.transaction() as connection:
             connection.execute("DELETE FROM mismatches WHERE minute <= ?", (minute - _DAY // 60,))
@@ -100,7 +102,7 @@ class Mismatches:
         return self.standing(subject, now)
 
     def standing(self, subject: Subject, now: int) -> Standing:
-        """How the document stands. Raises ``Unavailable``."""
+        """The document's standing now. Raises ``Unavailable``."""
         group = group_of(subject, self._site_salt)
         query = (
             "SELECT coalesce(sum(count), 0), coalesce(max(minute), 0) FROM mismatches "

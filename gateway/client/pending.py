@@ -1,7 +1,8 @@
-"""What a counter keeps while it does not know the outcome of a submission that it has sent.
+"""What a counter keeps of a submission until it knows the outcome.
 
-Written before the submission leaves, because afterwards an outcome may exist that cannot be asked
-for twice: the answer may be lost, the witnesses of the log may be away, somebody may press Ctrl-C.
+It is written before the submission leaves. From then on there may be an outcome, and the same
+submission is never decided again. The answer may be lost, the witnesses of the log may be away, or
+somebody may press Ctrl-C.
 """
 
 from pydantic import Field
@@ -24,7 +25,7 @@ class PendingReceipt(Message):
     opening: SignedBytes = Field(repr=False)
     """The subscriber's encoded ``Opening``, to be handed over with the receipt."""
     sent_at: UnixTime
-    """When the submission was sent last."""
+    """When the submission was last sent."""
 
     def require_own(self, answer: Verification, verified: VerifiedReceipt) -> None:
         """Raise ``Refused`` unless a verified receipt is about this very submission."""
@@ -36,7 +37,7 @@ class PendingReceipt(Message):
 
 
 def require_about(assertion: Digest, answer: Verification, verified: VerifiedReceipt) -> None:
-    """Raise ``Refused`` unless a verified receipt says what the gateway answered, and is about the
+    """Raise ``Refused`` unless a verified receipt agrees with the gateway's answer and is about the
     submission that the device signed in this assertion."""
     decision, statement = verified.decision.message, verified.statement.message
     about_this = (

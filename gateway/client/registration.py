@@ -3,13 +3,13 @@
 1. Ask the gateway for a session.
 2. Check the offer: the pinned authority signed this key for this session; the policy is for the
    model in use and one that this client accepts; the liveness challenge is for this session.
-3. Capture the live face, in answer to the challenge. Where that fails, nothing has been sent.
-4. The issuer checks the offer by itself and hands over a sealed template.
-5. Encrypt probe and action vector, seal them to the gateway, sign the submission assertion, hand in
-   all.
-6. Check the receipt as a stranger would, and that it is about this very submission.
+3. Capture the live face, in answer to the challenge. If that fails, nothing was submitted.
+4. The issuer checks the offer itself and hands over a sealed template.
+5. Encrypt probe and action vector, seal them to the gateway, sign the submission assertion, and
+   submit everything.
+6. Verify the receipt as any stranger could, and check that it is about this very submission.
 
-Nothing about the person is sent before step 2 passed, and nothing that shows a face at all.
+Before step 2 has passed, only the session request is sent. Nothing that shows a face is ever sent.
 """
 
 import time
@@ -74,7 +74,11 @@ Live = Callable[[Challenge | None], Captured]
 
 
 def still(probe: NDArray[np.floating], language: Language = "en") -> Live:
-    """A photograph in the place of a live capture: it answers no challenge."""
+    """Use a photograph in the place of a live capture. It answers no challenge.
+
+    Args:
+        probe: unit embedding of the photograph, shape (d,), d <= 512.
+    """
 
     def capture(challenge: Challenge | None) -> Captured:
         if challenge is not None and challenge.required:
@@ -89,7 +93,7 @@ def still(probe: NDArray[np.floating], language: Language = "en") -> Live:
 
 @dataclass(frozen=True)
 class CounterIdentity:
-    """The device and who uses it, where."""
+    """The device, the agent who uses it, and the outlet where it is."""
 
     device: SigningKey
     agent: PartyId
@@ -98,7 +102,7 @@ class CounterIdentity:
 
 @dataclass
 class Measurements:
-    """Milliseconds per stage and bytes per message, as they were."""
+    """Milliseconds per stage and bytes per message, as measured."""
 
     timings_ms: dict[str, float] = field(default_factory=dict)
     bytes_sent: dict[str, int] = field(default_factory=dict)
@@ -126,7 +130,7 @@ class Registration:
     measured: Measurements
     liveness: LivenessResult
     standing: Standing | None = None
-    """How many mismatches in a row the document has at this counter, if it remembers."""
+    """The document's mismatches in a row at this counter, if the counter remembers them."""
 
 
 class RegistrationClient:
@@ -165,16 +169,17 @@ class RegistrationClient:
         Args:
             template: unit embedding of the portrait, shape (d,), d <= 512.
             live: the capture, or the unit embedding of a photograph in its place.
-            before_sending: keeps what is needed to fetch the receipt if no answer comes; called
-                each time before the submission leaves.
+            before_sending: keeps what is needed to fetch the receipt if no answer comes. It is
+                called each time before the submission leaves.
 
         Raises:
-            Inconclusive: the live capture led to nothing; nothing was sent.
+            Inconclusive: the live capture has no usable result; nothing was submitted.
             LivenessNotPossible: too many kinds of action are excluded for this gateway.
-            Refused: the session key or policy is not the expected one, or the gateway refuses a
-                session; nothing was sent. Or the receipt is about something else.
+            Refused: session key, policy or challenge is not the expected one, the gateway refuses a
+                session, or the issuer refuses the document; nothing was submitted. Or the receipt
+                is about another submission.
             ReceiptInvalid: the receipt does not verify.
-            NoDecision: the gateway says that it decided nothing; ``SubjectLocked`` among them.
+            NoDecision: the gateway says that it decided nothing. ``SubjectLocked`` is one of these.
             ReceiptPending, OutcomeUnknown: an outcome exists or may exist; fetch it later.
             Unavailable, GatewayError, MalformedMessage: as ``GatewayClient.open_session``.
         """
@@ -249,7 +254,7 @@ class RegistrationClient:
         return offer
 
     def _check(self, offer: SessionOffer, nonce: Nonce) -> VerifiedSessionKey:
-        """Step 2. Raises ``Refused`` or ``MalformedMessage``: nothing must be sent then."""
+        """Step 2. Raises ``Refused`` or ``MalformedMessage``: then nothing may be submitted."""
         key = verify_session_key(
             offer.grant,
             offer.public_key,
@@ -324,7 +329,8 @@ class RegistrationClient:
     def _submit(
         self, session: SessionId, body: bytes, keep: Callable[[], None], subject: Subject
     ) -> tuple[Verification, Exchange]:
-        """As the gateway's client; a refusal is explained if this counter knows why."""
+        """Submit through the gateway's client. Explain a refusal if this counter knows the
+        reason."""
         try:
             return self._gateway.submit(session, body, keep)
         except SubmissionRefused:
@@ -336,7 +342,8 @@ class RegistrationClient:
             raise
 
     def _remember(self, subject: Subject, outcome: Outcome) -> Standing | None:
-        """Note a checked outcome. A file that fails explains less, and stops nothing."""
+        """Note a checked outcome. If the file fails, only explanations are missing; nothing
+        stops."""
         with suppress(Unavailable):
             if self._mismatches is not None:
                 matched = outcome == "MATCH"

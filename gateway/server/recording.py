@@ -1,8 +1,8 @@
 """What a decision leaves behind, in one transaction: record, log entry, session's end and counters.
 
 While the authority decides, other sessions are recorded and parties suspended. So three conditions
-that held before the authority was asked are checked once more here, under locks that keep them true
-until the end (``store.locks``):
+that held before the authority was asked are checked once more here. Locks and a constraint keep
+them true until the end (``store.locks``):
 
 - The activation has no record. This holds for matches and mismatches.
 - The parties are enrolled. So in the log no record of a party comes after its suspension.
