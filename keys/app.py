@@ -74,5 +74,5 @@ def application(authority: Authority, refusal_ms: int) -> FastAPI:
     async def concluded(request: Request) -> Response:
         return await signed.answer(request, AuditResult, service.conclude)
 
-    add_health(app, "/v1/health")
+    add_health(app, "/v1/health", authority.health)
     return app

@@ -126,5 +126,9 @@ class AuditLedger:
             )
             return done.rowcount
 
+    def check(self) -> None:
+        """Raise ``Unavailable`` if no demand could be noted now."""
+        self._ledger.check()
+
     def close(self) -> None:
         self._ledger.close()

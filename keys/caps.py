@@ -112,6 +112,10 @@ class AttemptCaps:
             )
             crash.reach("authority-outcome-written")
 
+    def check(self) -> None:
+        """Raise ``Unavailable`` if no attempt could be counted now."""
+        self._ledger.check()
+
     def close(self) -> None:
         self._ledger.close()
 

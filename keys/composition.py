@@ -7,8 +7,10 @@ know only ``Authority``.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.host.clock import unix_time
+from gateway.host.health import Health, require_room_on_disk
 from gateway.host.lifetime import Lifetime
 from gateway.host.signed import SignedRequests
 from gateway.wire.requests import NonceMemory
@@ -31,6 +33,7 @@ class Authority:
     service: AuthorityService
     gateways: SignedRequests
     sessions: SessionTable
+    health: Health
     lifetime: Lifetime
 
 
@@ -79,4 +82,13 @@ def compose(
         )
         nonces = NonceMemory(since=clock())
         gateways = SignedRequests(trust.gateway_by_key_id, nonces, clock, settings.public_hosts)
-        return Authority(service, gateways, sessions, lifetime)
+        health = Health(
+            {
+                "attempt counters": caps.check,
+                "audits": audits.check,
+                "trust list": trust.head,
+                "disk": partial(require_room_on_disk, settings.data_dir),
+            },
+            log,
+        )
+        return Authority(service, gateways, sessions, health, lifetime)

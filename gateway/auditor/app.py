@@ -49,5 +49,5 @@ def application(auditor: Auditor) -> FastAPI:
     async def audit(request: Request) -> Response:
         return await signed.answer(request, AuditRequest, service.audit)
 
-    add_health(app, "/v1/health")
+    add_health(app, "/v1/health", auditor.health)
     return app

@@ -4,6 +4,7 @@
 are repeated. The routes know only ``Auditor``.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,9 +15,12 @@ from gateway.auditor.repetition import RepetitionWorkers
 from gateway.auditor.service import AuditorService
 from gateway.auditor.verification import Auditing, Repeat
 from gateway.host.clock import unix_time
+from gateway.host.health import Health
 from gateway.host.lifetime import Lifetime
 from gateway.host.signed import SignedRequests
 from gateway.wire.requests import NonceMemory
+
+log = logging.getLogger("sealmatch.auditor")
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Auditor:
 
     service: AuditorService
     gateways: SignedRequests
+    health: Health
     lifetime: Lifetime
 
 
@@ -61,4 +66,5 @@ def compose(
         # answered them, and what it counted of a demand's repetitions is gone.
         nonces = NonceMemory(since=clock())
         gateways = SignedRequests(register.gateway_by_key_id, nonces, clock, settings.public_hosts)
-        return Auditor(service, gateways, lifetime)
+        health = Health({"list of parties": register.parties}, log)
+        return Auditor(service, gateways, health, lifetime)

@@ -5,6 +5,7 @@ Nothing here is a message; those are in ``gateway.wire``, the only package of ou
 At the edge of the network:
 
 application  one error table, no framework pages
+health       whether a server can do its work, for supervisors
 http         body limits, correlation, problem bodies
 signed       who sent a request, and the route that serves it
 cli          what the operator commands have in common

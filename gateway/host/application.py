@@ -21,8 +21,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.host.health import Health
 from gateway.host.http import EdgeHeaders, json_response, problem_response
 from gateway.wire import errors
+
+_NOT_WELL = errors.problem_for(errors.Unavailable("the server cannot do its work now"))
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -71,22 +74,25 @@ def new_application(
     return app
 
 
-class Health(BaseModel):
-    """The server answers."""
+class HealthAnswer(BaseModel):
+    """The server can do its work."""
 
     status: Literal["ok"] = Field(description="Always the same.")
 
 
-def add_health(app: FastAPI, path: str, **described: Any) -> None:
-    """Let a supervisor ask whether the server answers.
+def add_health(app: FastAPI, path: str, health: Health, **described: Any) -> None:
+    """Let a supervisor ask whether the server can do its work: 200, or 503.
 
     Args:
         described: what FastAPI is told of the route.
     """
 
     @app.get(path, **described)
-    async def health() -> Response:
-        return json_response(Health(status="ok").model_dump())
+    async def answer() -> Response:
+        if await health.is_well():
+            return json_response(HealthAnswer(status="ok").model_dump())
+        # Not raised: the operator's log has the reason once, and no line for every question.
+        return problem_response(_NOT_WELL)
 
 
 @asynccontextmanager

@@ -122,7 +122,7 @@ def application(gateway: Gateway, refusal_ms: int, *, openapi: bool = False) -> 
 
         return json_response(session_answer(await run_in_threadpool(work)).body())
 
-    add_health(app, "/health", **GET_HEALTH.route)
+    add_health(app, "/health", gateway.health, **GET_HEALTH.route)
     if openapi:
         described = document(app)
 

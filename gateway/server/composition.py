@@ -4,13 +4,16 @@
 know only ``Gateway``, so a test can serve one with a service of its own (``dataclasses.replace``).
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 import sqlalchemy as sa
 
 from gateway.host.clock import unix_time
+from gateway.host.health import Check, Health, require_room_on_disk
 from gateway.host.lifetime import Lifetime
 from gateway.host.signed import SignedRequests
 from gateway.host.tls import ClientTls
@@ -65,6 +68,7 @@ class Gateway:
     readers: SignedRequests | None
     """Who may read the log; None: anybody."""
     published: PublishedLog
+    health: Health
     lifetime: Lifetime
 
 
@@ -119,7 +123,13 @@ def compose(
 
         devices, readers = enrolled(parties.device_by_key_id), enrolled(parties.reader_by_key_id)
         public = settings.log_read == "public"
-        return Gateway(service, devices, None if public else readers, log.published, lifetime)
+        checks: dict[str, Check] = {"storage": database.check, "log": log.publication.check}
+        if database.dialect == "sqlite":  # a PostgreSQL server's disk is looked at by a write alone
+            checks["disk"] = partial(require_room_on_disk, settings.data_dir)
+        health = Health(checks, logging.getLogger("sealmatch.gateway"))
+        return Gateway(
+            service, devices, None if public else readers, log.published, health, lifetime
+        )
 
 
 def _transport(seconds: float, tls: ClientTls | None) -> httpx.Client:

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
-from gateway.host.application import Health
+from gateway.host.application import HealthAnswer
 from gateway.host.http import CBOR, CORRELATOR, JSON
 from gateway.server.answers import SessionDecided, SessionPending, SessionStatus
 from gateway.server.schemas import camara, message_schemas, reference
@@ -83,9 +83,9 @@ _WHEN: Final[Mapping[str, str]] = {
     "FACE_VERIFICATION.LIVENESS_NOT_POSSIBLE": "So many kinds of action were excluded that fewer "
     "than three are left, and this gateway does not go on without a liveness check.",
     "INTERNAL": "A fault of the server's own; nothing was stored.",
-    "UNAVAILABLE": "Authority or storage do not answer, the session's key is gone, the server has "
-    "just started, or there are too many sessions. Try again later; after a submission ask for the "
-    "session's state first.",
+    "UNAVAILABLE": "Authority or storage do not answer, there is no room on the disk, the "
+    "session's key is gone, the server has just started, or there are too many sessions. Try again "
+    "later; after a submission ask for the session's state first.",
 }
 
 _CORRELATOR_SCHEMA: Final = {
@@ -246,9 +246,12 @@ GET_SESSION: Final = Operation(
 GET_HEALTH: Final = Operation(
     "getHealth",
     "Health",
-    "Ask whether the gateway answers",
-    "For a supervisor. It says nothing of authority and storage.",
-    {200: ("It does.", Health)},
+    "Ask whether the gateway can do its work",
+    "For a supervisor: its storage takes a write, there is room on its disk, its log goes on. Why "
+    "not, only the operator's log says. The answer is some seconds old at most. It says nothing of "
+    "the authority.",
+    {200: ("It can.", HealthAnswer)},
+    (errors.Unavailable,),
     signed=False,
 )
 OPERATIONS: Final = (CREATE_SESSION, SUBMIT, GET_SESSION, GET_HEALTH)

@@ -16,6 +16,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.store import sessions
 from gateway.store.connecting import make_engine
 from gateway.wire.errors import Unavailable
 
@@ -78,6 +79,11 @@ class Database:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
+
+    def check(self) -> None:
+        """Raise ``Unavailable`` unless what a registration writes could be written, durably."""
+        with self.transaction() as connection:
+            sessions.try_to_write(connection, 0)
 
     @property
     def dialect(self) -> str:

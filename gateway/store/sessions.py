@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from gateway.store.schema import consent_texts, sessions
 from gateway.wire.errors import SessionConflict
-from gateway.wire.ids import Digest, PartyId, RecordId, SessionId
+from gateway.wire.ids import Digest, PartyId, RecordId, SessionId, new_session_id
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,13 @@ def move_session(
     )
     if changed.rowcount != 1:
         raise SessionConflict("the session is in another state")
+
+
+def try_to_write(connection: sa.Connection, now: int) -> None:
+    """Do what a registration begins with, and undo it: a session comes and goes."""
+    row = SessionRow(new_session_id(), "TRIED", "", "", "", 0, Digest(bytes(32)), now, now)
+    add_session(connection, row)
+    connection.execute(sessions.delete().where(sessions.c.session_id == row.session_id))
 
 
 def prolong_session(connection: sa.Connection, session: SessionId, until: int) -> None:

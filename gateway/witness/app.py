@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
@@ -20,6 +21,7 @@ from starlette.responses import Response
 
 from gateway.host.application import add_health, new_application
 from gateway.host.clock import unix_time
+from gateway.host.health import Health, require_room_on_disk
 from gateway.host.http import bounded_body
 from gateway.translog.witnessing import MAX_REQUEST_BYTES, SizeConflict
 from gateway.witness.config import WitnessSettings
@@ -45,6 +47,15 @@ def create_app(settings: WitnessSettings, clock: Callable[[], int] = unix_time) 
     logs = KnownLogs(settings.logs_file)
     memory = WitnessMemory(settings.memory_file)
     witness = Witness(read_keys(settings).signers, logs, memory, clock)
+    health = Health(
+        {
+            "memory": memory.check,
+            "known logs": logs.policy,
+            "clock": witness.check_clock,
+            "disk": partial(require_room_on_disk, settings.data_dir),
+        },
+        log,
+    )
     rate = RateLimit(settings.requests_per_second, settings.burst)
 
     @asynccontextmanager
@@ -75,5 +86,5 @@ def create_app(settings: WitnessSettings, clock: Callable[[], int] = unix_time) 
         admit(request)
         return Response(await run_in_threadpool(witness.latest, origin_hash), media_type=TEXT)
 
-    add_health(app, "/health")
+    add_health(app, "/health", health)
     return app

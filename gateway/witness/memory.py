@@ -102,6 +102,16 @@ class WitnessMemory:
             rows = connection.execute("SELECT origin, checkpoint FROM cosigned")
             return [(str(origin), bytes(checkpoint)) for origin, checkpoint in rows]
 
+    def latest_time(self) -> int:
+        """The latest time of a cosignature; 0 before the first. Raises ``Unavailable``."""
+        with self._ledger.reading() as connection:
+            (at,) = connection.execute("SELECT coalesce(max(at), 0) FROM cosigned").fetchone()
+            return int(at)
+
+    def check(self) -> None:
+        """Raise ``Unavailable`` if nothing could be remembered now, and so nothing cosigned."""
+        self._ledger.check()
+
     def close(self) -> None:
         self._ledger.close()
 

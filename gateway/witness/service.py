@@ -89,8 +89,15 @@ class Witness:
                 return checkpoint
         raise UnknownLog("no checkpoint of this log was cosigned here")
 
+    def check_clock(self) -> None:
+        """Raise ``Unavailable`` if the clock is too far behind to sign for every log."""
+        self._not_before(self._memory.latest_time())
+
     def _time(self, remembered: Remembered) -> int:
+        return self._not_before(remembered.time)
+
+    def _not_before(self, signed: int) -> int:
         now = self._clock()
-        if now < remembered.time - CLOCK_BACK_SECONDS:
+        if now < signed - CLOCK_BACK_SECONDS:
             raise Unavailable("the witness's clock is behind what it signed last")
-        return max(now, remembered.time)
+        return max(now, signed)

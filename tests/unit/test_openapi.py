@@ -1,7 +1,9 @@
 """``/openapi.json`` says what the gateway answers, in the shape that CAMARA asks for."""
 
 import asyncio
+import itertools
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +20,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing.jsonschema import DRAFT202012
 
 from gateway.host.clock import unix_time
+from gateway.host.health import Health
 from gateway.host.http import CBOR, json_response
 from gateway.server.answers import session_answer
 from gateway.server.app import application, create_app
@@ -29,7 +32,7 @@ from gateway.server.service import SessionView
 from gateway.server.sessions import SessionState
 from gateway.wire import cbor, errors
 from gateway.wire.cose import SigningKey
-from gateway.wire.errors import SealmatchError
+from gateway.wire.errors import SealmatchError, Unavailable
 from gateway.wire.ids import RecordId, SessionId, new_session_id
 from gateway.wire.liveness import Exclusion
 from gateway.wire.message import Message
@@ -72,8 +75,24 @@ class Site(World):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, liveness=LivenessPolicy(mode="optional"))
         settings = settings_in(directory)
-        gateway = replace(compose(settings), service=self.service)
+        self._full = False
+        # Each look comes a minute after the one before: none is still fresh.
+        health = Health(
+            {"disk": self._disk}, logging.getLogger(), itertools.count(step=60).__next__
+        )
+        gateway = replace(compose(settings), service=self.service, health=health)
         self.app = application(gateway, 0, openapi=True)
+
+    def _disk(self) -> None:
+        if self._full:
+            raise Unavailable("full")
+
+    def unwell(self, act: Callable[[], httpx.Response]) -> httpx.Response:
+        self._full = True
+        try:
+            return act()
+        finally:
+            self._full = False
 
     @cached_property
     def document(self) -> Json:
@@ -374,6 +393,11 @@ LONG = bytes(SessionRequest.max_bytes + 1)
 
 ANSWERS: dict[str, tuple[str, tuple[int, str], Callable[[Site], httpx.Response]]] = {
     "health": ("getHealth", (200, ""), lambda s: ask(s.app, "GET", "/health")),
+    "health, no room on the disk": (
+        "getHealth",
+        (503, "UNAVAILABLE"),
+        lambda s: s.unwell(lambda: ask(s.app, "GET", "/health")),
+    ),
     "health, another method": (
         "getHealth",
         (405, "METHOD_NOT_ALLOWED"),

@@ -349,6 +349,7 @@ def test_every_query_compiles_for_postgresql() -> None:
     sessions.find_session(connection, bytes(16))
     sessions.move_session(connection, bytes(16), "OPEN", "EVALUATING", submission_digest=KEY)
     sessions.prolong_session(connection, bytes(16), 9)
+    sessions.try_to_write(connection, 9)
     sessions.remove_expired_sessions(connection, 5)
     records.add_record(connection, record)
     records.find_record(connection, bytes(16))
