@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from gateway.documents import mrz
-from gateway.documents.encodings import decoded
+from gateway.documents.encodings import MAX_BYTES, decoded
 from gateway.documents.kinds import KINDS
 from gateway.documents.reading import (
     Document,
@@ -26,7 +26,6 @@ from gateway.proofs.trust import TrustFile
 from gateway.wire.number import UnusableNumber
 from gateway.wire.subject import Subject
 
-_TEXT_BYTES = 4096
 _ZONE_LINES = 3
 
 
@@ -106,13 +105,11 @@ def read_text(name: str) -> str:
         UnusableNumber: more than 4 KiB, or in an unusable encoding; the text names the file.
     """
     if name == "-":
-        content = sys.stdin.buffer.read(_TEXT_BYTES + 1)
+        content = sys.stdin.buffer.read(MAX_BYTES + 1)
     else:
         with Path(name).open("rb") as file:
-            content = file.read(_TEXT_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     try:
-        if len(content) > _TEXT_BYTES:
-            raise UnusableNumber(f"there are more than {_TEXT_BYTES} bytes")
         return decoded(content).strip()
     except UnusableNumber as error:
         source = "standard input" if name == "-" else name
@@ -136,7 +133,7 @@ def _text(name: str, asked: str, lines: int) -> str:
     print(f"{asked}: ", end="", file=sys.stderr, flush=True)
     typed: list[str] = []
     while len(typed) < lines and not mrz.is_whole(typed):
-        line = sys.stdin.readline().strip()
+        line = decoded(sys.stdin.buffer.readline(MAX_BYTES)).strip()
         if not line:
             break
         typed.append(line)

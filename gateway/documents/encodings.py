@@ -10,6 +10,9 @@ from typing import Final
 
 from gateway.wire.number import UnusableNumber, normal_form
 
+MAX_BYTES: Final = 4096
+"""Of a file that holds a number, a machine-readable zone or an order."""
+
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins with the mark of UTF-16
@@ -33,8 +36,11 @@ def decoded(content: bytes) -> str:
     """The text of a file, without its mark.
 
     Raises:
-        UnusableNumber: in another encoding; the text says in which it reads as a number.
+        UnusableNumber: more than 4 KiB, or in another encoding; the text says in which it reads as
+            a number.
     """
+    if len(content) > MAX_BYTES:
+        raise UnusableNumber(f"there are more than {MAX_BYTES} bytes")
     mark, encoding = next(
         ((mark, name) for mark, name in _MARKS if content.startswith(mark)),
         (b"", _unmarked(content)),

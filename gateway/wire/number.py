@@ -18,6 +18,8 @@ from gateway.wire.errors import SealmatchError
 
 MIN_CHARACTERS: Final = 4
 MAX_CHARACTERS: Final = 40
+_WRITTEN: Final = 512
+"""Characters of the text that is looked at."""
 
 _NUMBER = re.compile(rf"[0-9A-Z]{{{MIN_CHARACTERS},{MAX_CHARACTERS}}}")
 _SEPARATORS = re.compile(r"[\s\-./<]+")
@@ -56,6 +58,8 @@ def normal_form(text: str) -> str:
     Raises:
         UnusableNumber: not one number; the text says why, and where.
     """
+    if len(text) > _WRITTEN:
+        raise UnusableNumber("this is too long to be one document number")
     written = _ENDS.sub("", text)
     _require_one(written)
     plain = _plain(written)

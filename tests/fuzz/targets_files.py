@@ -36,7 +36,8 @@ from gateway.vision.manifest import (
     shipped_manifest_bytes,
 )
 from gateway.wire.admin import ChainKeys
-from gateway.wire.subject import DOCUMENT_TYPES, Subject, activation_commitment  # type: ignore[attr-defined]
+from gateway.wire.ids import DOCUMENT_TYPES
+from gateway.wire.subject import Subject, activation_commitment
 from keys import trust_file
 from keys.config import AuthoritySettings
 from tests.fuzz import trees

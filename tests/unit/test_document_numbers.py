@@ -319,3 +319,8 @@ def test_any_text_is_a_document_or_refused(kind: str, text: str) -> None:
     again = read_number(kind, document.subject.number, TODAY)
     assert again == document
     assert document.subject.number not in repr(document)
+
+
+@pytest.mark.parametrize("text", [" " * 513, f"AB700001{' ' * 505}", "9" * 100_000])
+def test_a_text_that_is_too_long_is_not_looked_at(text: str) -> None:
+    assert "too long" in refusal("other", text)
