@@ -121,6 +121,9 @@ def subject_document() -> Document:
         ("id-card", "l01x00t47"),
         ("residence-permit", "ＡＢ１２"),
         ("driving-licence", "straße12"),
+        ("travel-permit", "\u200eh1038\u20117877"),
+        ("id-card", "A123456（3）"),
+        ("other", "１٢३4-five"),
     )
     custody = Custody(AUTHORITY, MemoryMacKey(parties.PEPPER))
     cases = []
