@@ -112,9 +112,18 @@ def _list(_: argparse.Namespace, settings: GatewaySettings) -> int:
 
 def _attempts(_: argparse.Namespace, settings: GatewaySettings) -> int:
     with _database(settings) as database, database.transaction() as connection:
-        for day, measure, total in totals.liveness_totals(connection):
-            at = datetime.datetime.fromtimestamp(day * _DAY, datetime.UTC)
-            print(f"{at:%Y-%m-%d}\t{measure}\t{total}")
+        return _print_totals(totals.liveness_totals(connection))
+
+
+def _outcomes(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    with _database(settings) as database, database.transaction() as connection:
+        return _print_totals(totals.outcome_totals(connection))
+
+
+def _print_totals(rows: list[tuple[int, str, int]]) -> int:
+    for day, what, total in rows:
+        at = datetime.datetime.fromtimestamp(day * _DAY, datetime.UTC)
+        print(f"{at:%Y-%m-%d}\t{what}\t{total}")
     return 0
 
 
@@ -164,6 +173,7 @@ def command() -> OperatorCommand[GatewaySettings]:
     several.add_argument("file", type=Path, help="lines of kind, name and, if it has one, key")
     own.add("list", _list, "list enrolled parties")
     own.add("attempts", _attempts, "daily totals of liveness checks: passed, attempts, reasons")
+    own.add("outcomes", _outcomes, "daily totals of sessions: outcomes, and how the others ended")
     own.add("history", _history, "list what operators did, signatures checked")
     return own
 

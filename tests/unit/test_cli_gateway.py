@@ -11,6 +11,9 @@ from gateway.host import keystore
 from gateway.host.keystore import KEYSTORE_FILE
 from gateway.server.cli import main
 from gateway.server.config import GatewaySettings
+from gateway.server.recording import UNRECORDED
+from gateway.store import totals
+from gateway.store.database import Database
 from gateway.wire.cose import SigningKey
 from tests.support.sealed import CHEAP, passphrase_file
 
@@ -122,6 +125,24 @@ def test_enrol_suspend_and_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("enrol", "device", "counter-1", KEY) == 0
     assert run("list") == 0
     assert f"device\tcounter-1\tactive\t{KEY}" in capsys.readouterr().out
+
+
+def test_outcomes_are_listed_by_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("init") == 0
+    capsys.readouterr()
+    assert run("outcomes") == 0
+    assert capsys.readouterr().out == ""
+    database = Database(f"sqlite:///{tmp_path / 'gateway' / 'gateway.sqlite3'}")
+    with database.transaction() as connection:
+        for now, outcome in ((86_400, "MATCH"), (0, UNRECORDED), (1, UNRECORDED), (0, "EXPIRED")):
+            totals.count_outcome(connection, outcome, now)
+    database.close()
+    assert run("outcomes") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1970-01-01\tEXPIRED\t1",
+        "1970-01-01\tUNRECORDED\t2",
+        "1970-01-02\tMATCH\t1",
+    ]
 
 
 def test_enrol_with_another_key_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -356,6 +356,7 @@ def test_every_query_compiles_for_postgresql() -> None:
     totals.count_outcome(connection, "MATCH", 5)
     totals.count_liveness(connection, {"attempts": 2}, 5)
     totals.liveness_totals(connection)
+    totals.outcome_totals(connection)
     parties.enrol_party(connection, "device", "d", KEY)
     parties.add_admin_action(connection, b"action")
     parties.list_admin_actions(connection)
