@@ -14,15 +14,16 @@ from pathlib import Path
 from gateway.documents import mrz
 from gateway.documents.encodings import MAX_BYTES, decoded
 from gateway.documents.kinds import KINDS
+from gateway.documents.policy import DocumentPolicy
 from gateway.documents.reading import (
     Document,
     kind_named,
     read_number,
     read_zone,
-    require_current,
     subject_of_zone,
 )
-from gateway.proofs.trust import TrustFile
+from gateway.proofs.trust import TrustFile, UnusableTrustFile
+from gateway.wire.errors import CallerMisuse
 from gateway.wire.number import UnusableNumber
 from gateway.wire.subject import Subject
 
@@ -92,10 +93,16 @@ def require_accepted(document: Document, trust: TrustFile, today: datetime.date)
     """Check a document against the policy of the trust file's counter, if it names one.
 
     Raises:
-        ExpiredDocument: it has expired, and the counter's days of grace are over.
+        DocumentNotAccepted: of another kind, not read as it must be, or expired for too long.
+        UnusableTrustFile: the policy names a kind of document that is not known.
     """
-    if trust.counter is not None:
-        require_current(document, today, trust.counter.expired_grace_days)
+    if trust.counter is None:
+        return
+    try:
+        policy = DocumentPolicy(trust.counter.documents, trust.counter.expired_grace_days)
+    except CallerMisuse as error:
+        raise UnusableTrustFile(f"counter.documents: {error}") from None
+    policy.require(document, today)
 
 
 def read_text(name: str) -> str:

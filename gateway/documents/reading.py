@@ -1,21 +1,12 @@
-"""From what was typed or read to a document: its kind, its subject, its date of expiry.
-
-An expired document is refused by the counter's policy, which may grant days of grace. The date of
-expiry is known from a machine-readable zone alone; with a number that is typed, the agent looks.
-"""
+"""From what was typed or read to a document: its kind, its subject, its date of expiry."""
 
 import datetime
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.documents import mrz
 from gateway.documents.kinds import KINDS, Kind, require_form
-from gateway.wire.errors import Refused
 from gateway.wire.number import UnusableNumber
 from gateway.wire.subject import Subject
-
-
-class ExpiredDocument(Refused):
-    """The document is not valid any more, and the days of grace are over."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +17,8 @@ class Document:
     subject: Subject
     expires: datetime.date | None = field(repr=False)
     """Its last valid day; None: not known, or the document states none."""
+    from_zone: bool
+    """Whether its machine-readable zone was read; otherwise its number was typed."""
 
 
 def kind_named(name: str) -> Kind:
@@ -44,7 +37,7 @@ def read_number(kind: str, text: str, today: datetime.date) -> Document:
     known = kind_named(kind)
     subject = Subject.of(known.document_type, text)
     require_form(known, subject.number, today)
-    return Document(known.name, subject, None)
+    return Document(known.name, subject, None, from_zone=False)
 
 
 def read_zone(text: str, today: datetime.date, kind: str | None = None) -> Document:
@@ -60,7 +53,7 @@ def read_zone(text: str, today: datetime.date, kind: str | None = None) -> Docum
     """
     named, zone = _zone_of(text, kind)
     document = read_number(named.name, zone.number, today)
-    return Document(document.kind, document.subject, zone.expires(today))
+    return replace(document, expires=zone.expires(today), from_zone=True)
 
 
 def subject_of_zone(text: str, kind: str | None = None) -> Subject:
@@ -80,18 +73,3 @@ def _zone_of(text: str, kind: str | None) -> tuple[Kind, mrz.Zone]:
             + ", unlike the kind of document that is given"
         )
     return named, zone
-
-
-def require_current(document: Document, today: datetime.date, grace_days: int | None) -> None:
-    """Check the date of expiry, if one is known. A document is valid throughout that day.
-
-    Args:
-        grace_days: for how long after it the counter accepts a document; None: for ever.
-
-    Raises:
-        ExpiredDocument: the days of grace are over.
-    """
-    if document.expires is None or grace_days is None:
-        return
-    if (today - document.expires).days > grace_days:
-        raise ExpiredDocument("the document has expired")

@@ -85,6 +85,9 @@ class CounterFiles(_Part):
     """Where its issuer counts how often it reads a document; no key."""
     assertions_per_document: Annotated[int, Field(ge=1, le=1000)] = 10
     """In 24 hours."""
+    documents: dict[str, Literal["mrz", "any"]] | None = None
+    """Kinds of document that are accepted: by their machine-readable zone, or in any way. None:
+    every kind, in any way."""
     expired_grace_days: Annotated[int, Field(ge=0, le=3650)] | None = 0
     """For how long after its date of expiry a document is accepted, where the date is known (from
     a machine-readable zone). None: the counter does not look at it."""

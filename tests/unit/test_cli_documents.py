@@ -127,7 +127,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     def started(*arguments: str, stdin: str = "", **policy: Any) -> tuple[int, dict[str, Any]]:
         trust = content()
-        del trust["counter"]["expiredGraceDays"]
+        del trust["counter"]["expiredGraceDays"], trust["counter"]["documents"]
         trust["counter"] |= policy
         (tmp_path / "trust.json").write_text(json.dumps(trust))
         monkeypatch.setattr("sys.stdin", Stdin(stdin.encode(), terminal=False))
@@ -157,6 +157,28 @@ def test_an_expired_document_is_refused_before_anything_else_is_read(
     assert told["outcome"] == ("REFUSED" if status == REFUSED else "FAILED")
     assert reason in told["reason"]
     assert "7654321" not in json.dumps(told)
+
+
+ONLY = {"documents": {"passport": "mrz", "hk-id": "any"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "typed", "policy", "outcome", "reason"),
+    [(("--id-type", "other", "--id-number-file", "-"), "A1234563", ONLY, "REFUSED",
+      "accepts no other, but: passport, hk-id"),
+     (("--id-type", "passport", "--id-number-file", "-"), "X7654321", ONLY, "REFUSED", "(MRZ)"),
+     (("--id-type", "hk-id", "--id-number-file", "-"), "A123456(3)", ONLY, "FAILED", "no-portrait"),
+     (("--mrz", "-"), passport("X7654321"), ONLY, "FAILED", "no-portrait"),
+     (("--mrz", "-"), CARD, ONLY, "REFUSED", "accepts no id-card"),
+     (("--mrz", "-"), passport("X7654321"), {"documents": {"visa": "any"}}, "FAILED",
+      "counter.documents: unknown kinds of document: visa")],
+)  # fmt: skip
+def test_a_counter_accepts_the_kinds_that_its_policy_names(
+    run: Run, given: tuple[str, ...], typed: str, policy: dict[str, Any], outcome: str, reason: str
+) -> None:
+    _, told = run(*given, stdin=typed, **policy)
+    assert told["outcome"] == outcome
+    assert reason in told["reason"]
 
 
 def test_a_number_that_its_document_cannot_have_is_a_failure_that_says_why(run: Run) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.documents import mrz
 from gateway.documents.mrz import UnusableZone
-from gateway.documents.reading import ExpiredDocument, read_number, read_zone, require_current
+from gateway.documents.policy import DocumentNotAccepted, DocumentPolicy
+from gateway.documents.reading import read_number, read_zone
 from gateway.documents.reading import subject_of_zone as subject_of
 from gateway.wire.number import UnusableNumber
 from gateway.wire.subject import Subject
@@ -302,10 +303,10 @@ def test_an_expired_document_is_refused_after_the_days_of_grace(
 ) -> None:
     document = read_zone(passport("X1234567", expiry=expiry), today)
     if accepted:
-        require_current(document, today, grace)
+        DocumentPolicy(expired_grace_days=grace).require(document, today)
     else:
-        with pytest.raises(ExpiredDocument) as caught:
-            require_current(document, today, grace)
+        with pytest.raises(DocumentNotAccepted) as caught:
+            DocumentPolicy(expired_grace_days=grace).require(document, today)
         assert caught.value.detail == "the document has expired"
 
 
@@ -316,7 +317,7 @@ def test_a_day_that_the_century_does_not_have_is_refused() -> None:
 
 
 def test_a_number_that_is_typed_tells_no_date() -> None:
-    require_current(read_number("passport", "X1234567", TODAY), TODAY, 0)
+    DocumentPolicy().require(read_number("passport", "X1234567", TODAY), TODAY)
 
 
 @given(st.text(ALPHABET + "\n <é\u2028", max_size=100))

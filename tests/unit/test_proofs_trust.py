@@ -47,6 +47,7 @@ def content() -> dict[str, Any]:
             "mismatchesFile": "mismatches",
             "mismatchesToLock": 4,
             "lockSeconds": 600,
+            "documents": {"passport": "mrz", "hk-id": "any"},
             "expiredGraceDays": 30,
             "agent": "agent-4",
             "outlet": "outlet-2",
