@@ -10,10 +10,11 @@ from pathlib import Path
 from gateway.cli import receipt_fetch, receipt_verify
 from gateway.cli.outputs import PUBLIC, about, read_bounded, reserve
 from gateway.proofs.checker import checker_page
-from gateway.proofs.printable import WORDINGS, printable_page
+from gateway.proofs.printable import printable_page
 from gateway.proofs.transparent import transparent_statement
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
+from gateway.proofs.wordings import WORDINGS
 from gateway.wire.proof import Receipt
 
 

@@ -8,8 +8,9 @@ import datetime
 from collections.abc import Collection, Iterator
 from typing import Final
 
+from gateway.proofs.findings import Finding, State
 from gateway.proofs.requirements import REQUIREMENTS, Requirement
-from gateway.proofs.verify import STEPS, Finding, State, VerifiedReceipt
+from gateway.proofs.verify import STEPS, VerifiedReceipt
 from gateway.wire.liveness import LivenessResult
 from gateway.wire.quality import FaceQuality
 

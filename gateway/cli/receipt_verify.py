@@ -29,6 +29,8 @@ from gateway.cli.subject import (
     subject_of,
 )
 from gateway.proofs import openings
+from gateway.proofs.findings import Finding
+from gateway.proofs.openings import OwnActivation
 from gateway.proofs.requirements import (
     REQUIREMENTS,
     Requirement,
@@ -38,8 +40,6 @@ from gateway.proofs.requirements import (
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import (
     STEPS,
-    Finding,
-    OwnActivation,
     ReceiptInvalid,
     VerifiedReceipt,
     verify_receipt,

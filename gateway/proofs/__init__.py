@@ -2,6 +2,9 @@
 
 statement  the gateway's signed statement around the authority's decision
 trust      what a verifier pins
-verify     the numbered checks of a receipt
+openings   what shows that a receipt is about a document, or about a number or order
+verify     the numbered checks of a receipt; findings says what each may come to
+requirements  what a verifier requires of a receipt that is valid
 transparent, checker, printable   a receipt for other tools, for a browser, and on paper
+wordings   the words on paper, in each language; those of the browser stand in page/
 """

@@ -2,7 +2,8 @@
 
 A subscriber opens it in a browser, drops the receipt on it and reads the verdict. Its content
 security policy admits its own script and style by their hashes and nothing else: the page can reach
-no network. It does the checks of ``gateway.proofs.verify`` except those that need an opening.
+no network. It does the checks of ``gateway.proofs.verify``, by the same numbers, and says what it
+found in every language of ``LANGUAGES``. An opening that is given to it stays in it.
 """
 
 import base64
@@ -16,9 +17,12 @@ from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import STEPS
 from gateway.translog.note import NoteKey
 from gateway.translog.policy import TrustPolicy
+from gateway.wire.ids import DOCUMENT_TYPES
 
-_SCRIPTS = ("encoding.js", "signatures.js", "log.js", "verify.js", "page.js")
-_NEEDS_OPENING = ("subject opens", "activation opens")
+LANGUAGES = ("en", "zh", "es")
+_TEXTS = tuple(f"text-{language}.js" for language in LANGUAGES)
+_CHECKS = ("encoding.js", "signatures.js", "log.js", "verify.js", "openings.js")
+_SCRIPTS = (*_CHECKS, *_TEXTS, "page.js")
 
 
 def checker_page(trust: TrustFile) -> str:
@@ -44,11 +48,8 @@ def _hash(content: str) -> str:
 
 def _embedded(trust: TrustFile) -> str:
     """The pins as JSON that no ``</script>`` can leave."""
-    return json.dumps({"trust": _pins(trust), "steps": _steps()}).replace("<", "\\u003c")
-
-
-def _steps() -> dict[int, str]:
-    return {number: name for number, name in STEPS.items() if name not in _NEEDS_OPENING}
+    embedded = {"trust": _pins(trust), "steps": STEPS, "documents": DOCUMENT_TYPES}
+    return json.dumps(embedded).replace("<", "\\u003c")
 
 
 def _pins(trust: TrustFile) -> dict[str, Any]:

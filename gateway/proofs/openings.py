@@ -10,6 +10,7 @@ half.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from gateway.wire import cbor
@@ -32,6 +33,14 @@ _KINDS: Final[dict[str, str]] = {
     "activationSalt": _ACTIVATIONS,
 }
 """By a key that the others do not have; the order counts."""
+
+
+@dataclass(frozen=True)
+class OwnActivation:
+    """The number or order that a verifier is about to activate, and what opens the commitment."""
+
+    reference: str = field(repr=False)
+    opening: AnyActivationOpening
 
 
 def subscribers_opening(encoded: bytes) -> Opening:

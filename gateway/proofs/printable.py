@@ -7,15 +7,19 @@ digest of the statement, and the place in the log. It holds nothing that the pag
 
 import datetime
 import html
-from dataclasses import dataclass
+from collections.abc import Iterable
 from importlib.resources import files
 from string import Template
 from typing import Final
 
 import segno
 
+from gateway.proofs.findings import State
 from gateway.proofs.verify import VerifiedReceipt
+from gateway.proofs.wordings import WORDINGS, Wording
 from gateway.translog.verification import LoggedEntry
+from gateway.wire import cose
+from gateway.wire.audit import AuditReport
 
 _STYLE: Final = """
 @page { size: A4; margin: 18mm }
@@ -24,88 +28,25 @@ header { display: flex; justify-content: space-between; gap: 8mm; align-items: f
 h1 { font-size: 20pt; line-height: 1.2; margin: 0 0 2mm }
 .outcome { border: 1.5pt solid #000; border-radius: 3mm; padding: 4mm 5mm; margin: 5mm 0 }
 .outcome strong { font-size: 15pt; display: block }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 1mm 6mm; margin: 4mm 0 }
+dl { display: grid; grid-template-columns: fit-content(58mm) minmax(0, 1fr); gap: 1mm 6mm;
+  margin: 3mm 0 }
 dd { margin: 0; overflow-wrap: anywhere }
 h2 { font-size: 12pt; margin: 5mm 0 1mm }
 p { margin: 0 0 2mm }
 .quiet { font-size: 10pt }
+@media screen and (max-width: 30rem) {
+  body { margin: 4mm }
+  header { display: block }
+  dl { grid-template-columns: minmax(0, 1fr); gap: 0 }
+  dd { margin-bottom: 2mm }
+}
 svg { width: 34mm; height: 34mm; flex: none }
 """
 
 
-@dataclass(frozen=True)
-class Wording:
-    """The page's words in one language."""
-
-    title: str
-    about: str
-    match: str
-    match_explained: str
-    no_match: str
-    no_match_explained: str
-    labels: tuple[str, ...]
-    kept: str
-    kept_explained: str
-    check: str
-    check_explained: str
-
-
-WORDINGS: Final = {
-    "en": Wording(
-        "Receipt of an identity check",
-        "The face before the camera was compared with the portrait on the identity document. "
-        "Neither left the shop in readable form.",
-        "Passed",
-        "Both were found to be of the same person.",
-        "Not passed",
-        "They were not found to be of the same person. Ask for another attempt, or for a check "
-        "by a person.",
-        ("Decided", "Purpose", "Carrier's gateway", "Key authority", "Shop", "Person at the "
-         "counter", "Liveness check", "Record", "Digest of the statement", "Place in the log"),
-        "What is kept",
-        "This statement and keyed hashes, until the retention ends. No photograph, no measurement "
-        "of your face, no document number.",
-        "How to check it",
-        "Keep the receipt's file. The check page of the carrier or regulator, or the command "
-        "\u201csealmatch receipt verify\u201d, checks its signatures without a network. The code "
-        "above names the receipt; it proves nothing by itself.",
-    ),
-    "zh": Wording(
-        "身份核验凭证",
-        "镜头前的人脸已与证件照片比对。两者均未以可读形式离开门店。",
-        "通过",
-        "二者被认定为同一人。",
-        "未通过",
-        "未能认定二者为同一人。您可以要求再试一次，或改由人工核验。",
-        ("判定时间", "用途", "运营商网关", "密钥机构", "门店", "经办人", "活体检测", "记录",
-         "声明摘要", "日志中的位置"),
-        "保存了什么",
-        "在保存期内仅保存本声明和带密钥的哈希值。不保存照片、面部数据或证件号码。",
-        "如何核验",
-        "请保留凭证文件。运营商或监管机构的核验页面，或命令 sealmatch receipt verify，"
-        "无需联网即可核验签名。上方二维码只标识本凭证，本身不构成证明。",
-    ),
-    "es": Wording(
-        "Recibo de una verificación de identidad",
-        "Se comparó el rostro ante la cámara con el retrato del documento de identidad. Ninguno "
-        "salió de la tienda en forma legible.",
-        "Superada",
-        "Ambos son de la misma persona.",
-        "No superada",
-        "No se confirmó que sean de la misma persona. Pida otro intento o que le atienda una "
-        "persona.",
-        ("Decidido", "Finalidad", "Pasarela del operador", "Autoridad de claves", "Tienda",
-         "Persona que atendió", "Prueba de vida", "Registro", "Resumen de la declaración",
-         "Lugar en el registro público"),
-        "Qué se conserva",
-        "Esta declaración y códigos con clave, hasta que acabe el plazo de conservación. Ninguna "
-        "fotografía, ninguna medida de su rostro, ningún número de documento.",
-        "Cómo comprobarlo",
-        "Conserve el archivo del recibo. La página de comprobación del operador o del regulador, "
-        "o la orden \u00absealmatch receipt verify\u00bb, comprueban sus firmas sin red. El código "
-        "de arriba identifica el recibo; por sí solo no prueba nada.",
-    ),
-}  # fmt: skip
+_MARKS: Final = {"done": "\u2713", "failed": "\u2717"}
+_NO_MARK: Final = "\u25cb"
+"""Neither done nor failed: it did not take place, or nobody checked it."""
 
 
 def printable_page(verified: VerifiedReceipt, language: str = "en") -> str:
@@ -116,8 +57,8 @@ def printable_page(verified: VerifiedReceipt, language: str = "en") -> str:
     """
     words = WORDINGS[language]
     passed = verified.decision.message.outcome == "MATCH"
-    values = _values(verified)
-    rows = zip(words.labels, values, strict=True)
+    rows = zip(words.rows, _rows(verified, words), strict=True)
+    checks = zip(words.checks, _checks(verified, words), strict=True)
     return Template(_template()).substitute(
         language=language,
         style=_STYLE,
@@ -125,7 +66,9 @@ def printable_page(verified: VerifiedReceipt, language: str = "en") -> str:
         about=words.about,
         outcome=words.match if passed else words.no_match,
         explained=words.match_explained if passed else words.no_match_explained,
-        rows="".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in rows),
+        rows=_listed(rows),
+        shown=words.shown,
+        checks=_listed(checks),
         kept=words.kept,
         kept_explained=words.kept_explained,
         check=words.check,
@@ -143,21 +86,68 @@ def reference(verified: VerifiedReceipt) -> str:
     )
 
 
-def _values(verified: VerifiedReceipt) -> list[str]:
+def _listed(rows: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in rows)
+
+
+def _rows(verified: VerifiedReceipt, words: Wording) -> list[str]:
     stated = verified.statement.message
     decided = datetime.datetime.fromtimestamp(stated.decided_at_minute, datetime.UTC)
     return [
         f"{decided:%Y-%m-%d %H:%M} UTC",
-        stated.purpose,
+        words.values.get(stated.purpose, stated.purpose),
         stated.gateway,
         stated.authority,
         stated.outlet,
         stated.agent,
-        stated.liveness.outcome,
         stated.record_id.hex(),
         verified.statement.digest.hex(),
         _place(verified.logged),
     ]
+
+
+def _checks(verified: VerifiedReceipt, words: Wording) -> list[str]:
+    """What each of ``CHECKS`` came to: a tick for nothing that did not take place."""
+    stated = verified.statement.message
+    outcome = verified.decision.message.outcome
+    cosigned = "" if verified.logged is None else ", ".join(verified.logged.witnessed.cosigned)
+    quality = next(
+        (
+            one.outcome
+            for one in (stated.portrait_quality, stated.live_quality)
+            if one.outcome != "passed"
+        ),
+        "passed",
+    )
+    origin = "" if verified.logged is None else verified.logged.witnessed.checkpoint.origin
+    return [
+        f"{_MARKS['done' if outcome == 'MATCH' else 'failed']} {words.values[outcome]}",
+        _said(stated.liveness.outcome, words),
+        _said(quality, words),
+        _state(verified.log, origin, words),
+        _state(verified.witnesses, cosigned, words),
+        _state(verified.audit, _auditor(verified), words),
+    ]
+
+
+def _said(outcome: str, words: Wording) -> str:
+    mark = _MARKS["done"] if outcome == "passed" else _NO_MARK
+    return f"{mark} {words.values[outcome]}"
+
+
+def _state(state: State, done: str, words: Wording) -> str:
+    match state:
+        case State.DONE:
+            return f"{_MARKS['done']} {done}"
+        case State.NOT_PERFORMED:
+            return f"{_NO_MARK} {words.not_performed}"
+        case State.NOT_CHECKED:
+            return f"{_NO_MARK} {words.not_checked}"
+
+
+def _auditor(verified: VerifiedReceipt) -> str:
+    audit = verified.statement.message.audit
+    return "" if audit is None else cose.peek(audit, AuditReport).auditor
 
 
 def _place(logged: LoggedEntry | None) -> str:

@@ -9,7 +9,8 @@ activates nothing.
 from collections.abc import Callable, Collection
 from typing import Final, Literal, get_args
 
-from gateway.proofs.verify import State, VerifiedReceipt
+from gateway.proofs.findings import State
+from gateway.proofs.verify import VerifiedReceipt
 from gateway.wire.errors import SealmatchError
 
 Requirement = Literal["match", "liveness", "quality", "witness", "audit"]

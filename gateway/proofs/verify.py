@@ -25,11 +25,11 @@ nobody may take "no witness", "no audit" or "no liveness check" for a check that
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.proofs.openings import AnyActivationOpening
+from gateway.proofs.findings import Finding, State
+from gateway.proofs.openings import AnyActivationOpening, OwnActivation
 from gateway.proofs.trust import TrustFile
 from gateway.translog.policy import TrustPolicy
 from gateway.translog.proof import LogProof
@@ -70,35 +70,6 @@ class ReceiptInvalid(SealmatchError):
         super().__init__(f"step {step} ({STEPS[step]}): {reason}")
         self.step = step
         self.reason = reason
-
-
-class State(StrEnum):
-    """What became of a check."""
-
-    DONE = "done"
-    NOT_PERFORMED = "not-performed"
-    """It did not take place when the decision was made."""
-    NOT_CHECKED = "not-checked"
-    """It may have taken place; this verifier was given nothing to check it with."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a step found."""
-
-    text: str
-    state: State = State.DONE
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True)
-class OwnActivation:
-    """The number or order that a verifier is about to activate, and what opens the commitment."""
-
-    reference: str = field(repr=False)
-    opening: AnyActivationOpening
 
 
 @dataclass(frozen=True)

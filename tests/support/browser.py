@@ -5,11 +5,13 @@ Driver and browser keep their files in the run's directory and end with the run 
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -82,9 +84,10 @@ class Browser:
     def open(self, page: Path) -> None:
         self._post("/url", {"url": page.as_uri()})
 
-    def upload(self, selector: str, file: Path) -> None:
-        """Choose a file, as a person does in the dialogue."""
-        self._post(f"/element/{self._find(selector)}/value", {"text": str(file)})
+    def upload(self, selector: str, *files: Path) -> None:
+        """Choose files, as a person does in the dialogue."""
+        chosen = "\n".join(map(str, files))
+        self._post(f"/element/{self._find(selector)}/value", {"text": chosen})
 
     def text(self, selector: str) -> str:
         """The text that is visible."""
@@ -97,6 +100,35 @@ class Browser:
             assert time.monotonic() < end, f"{selector} stays empty"
             time.sleep(0.05)
         return text
+
+    def choose(self, selector: str, value: str) -> None:
+        """Choose in a list, as a person does."""
+        self.run(
+            "const list = document.querySelector(arguments[0]); list.value = arguments[1];"
+            "list.dispatchEvent(new Event('change'));",
+            selector,
+            value,
+        )
+
+    def click(self, selector: str) -> None:
+        self._post(f"/element/{self._find(selector)}/click", {})
+
+    def screen(self, width: int, height: int) -> None:
+        """Have a screen of this size, in CSS pixels; no window is as narrow as a telephone's."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        command = {"cmd": "Emulation.setDeviceMetricsOverride", "params": size}
+        self._post("/goog/cdp/execute", command)
+
+    def picture(self) -> bytes:
+        """The whole page as PNG."""
+        command = {"cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": True}}
+        return base64.b64decode(self._post("/goog/cdp/execute", command)["data"])
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "the page does not come to it"
+            time.sleep(0.02)
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Run a script in the page; a promise is waited for."""

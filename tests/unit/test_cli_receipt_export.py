@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -12,13 +13,17 @@ import pytest
 
 from gateway.cli import NOT_VALID
 from gateway.main import main
-from gateway.proofs.printable import WORDINGS, printable_page, reference
+from gateway.proofs.printable import printable_page, reference
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import verify_receipt
+from gateway.proofs.wordings import CHECKS, ROWS, WORDINGS, Wording
 from gateway.translog.cose_receipt import sign_root
+from gateway.wire.evaluation import Outcome
+from gateway.wire.liveness import LivenessOutcome
 from gateway.wire.proof import Receipt
+from gateway.wire.quality import QualityOutcome
 from tests.support.parties import SUBJECT
-from tests.support.receipts import HONEST, LOG, OPENING, receipt
+from tests.support.receipts import FULL, FULL_TRUST, HONEST, LOG, OPENING, receipt, trust
 
 SIGNED = LOG.proof(Receipt.decode(HONEST).statement)
 LOGGED = receipt(
@@ -59,6 +64,42 @@ def test_a_refusal_is_not_printed_as_a_match() -> None:
     page = printable_page(refused)
     assert WORDINGS["en"].no_match_explained in page
     assert WORDINGS["en"].match_explained not in page
+
+
+def ticked(page: str) -> list[str]:
+    return re.findall(r"<dt>([^<]*)</dt><dd>\u2713", page)
+
+
+@pytest.mark.parametrize("words", WORDINGS.values(), ids=WORDINGS)
+def test_paper_ticks_nothing_that_did_not_take_place(words: Wording) -> None:
+    language = next(name for name, one in WORDINGS.items() if one is words)
+    assert (len(words.rows), len(words.checks)) == (len(ROWS), len(CHECKS))
+    comparison, liveness, quality, log, *_ = words.checks
+    everything = printable_page(verify_receipt(FULL, FULL_TRUST), language)
+    assert ticked(everything) == list(words.checks)
+    alone = printable_page(verify_receipt(LOGGED, LOG.trusted()), language)
+    assert ticked(alone) == [comparison, quality, log]
+    assert alone.count(f"\u25cb {words.not_performed}") == 3, "liveness, witnesses, audit"
+    nobody = printable_page(verify_receipt(FULL, trust()), language)
+    assert ticked(nobody) == [comparison, liveness, quality]
+    assert nobody.count(words.not_checked) == 3
+    refused = verify_receipt(receipt(decision={"outcome": "NO_MATCH"}), TRUST_WITHOUT_LOG)
+    assert ticked(printable_page(refused, language)) == [quality]
+
+
+def test_paper_has_words_for_every_value_in_every_language() -> None:
+    english = WORDINGS["en"]
+    for words in WORDINGS.values():
+        assert words.values.keys() == english.values.keys()
+        assert {*get_args(Outcome), *get_args(LivenessOutcome), *get_args(QualityOutcome)} <= set(
+            words.values
+        )
+        if words is not english:
+            assert not set(words.values.values()) & set(english.values.values())
+            assert not set(words.rows + words.checks) & set(english.rows + english.checks)
+    told = str(vars(WORDINGS["es"]))
+    assert "hashes con clave" in told
+    assert "p\u00fablico" not in told, "the log is closed"
 
 
 def test_the_page_holds_nothing_of_the_opening(tmp_path: Path) -> None:

@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from gateway.proofs.findings import Finding, State
+from gateway.proofs.openings import OwnActivation
 from gateway.proofs.statement import Circumstances, entry_digest, make_receipt, make_statement
 from gateway.proofs.verify import (
     STEPS,
-    Finding,
-    OwnActivation,
     ReceiptInvalid,
-    State,
     VerifiedReceipt,
     verify_receipt,
 )

@@ -1,7 +1,14 @@
 "use strict";
 // Bytes, base64, deterministic CBOR, text: each value has one encoding, and no other is read.
 
-class Invalid extends Error {}
+// A check that fails: why, by a code that every language has words for (text-*.js).
+class Invalid extends Error {
+  constructor(code, values = {}) {
+    super(code);
+    this.code = code;
+    this.values = values;
+  }
+}
 
 const hex = (bytes) => Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
 const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
@@ -24,7 +31,7 @@ function text(bytes) {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw new Invalid("not UTF-8");
+    throw new Invalid("malformed");
   }
 }
 
@@ -35,9 +42,9 @@ function fromBase64(encoded) {
   try {
     bytes = Uint8Array.from(atob(encoded), (c) => c.charCodeAt(0));
   } catch {
-    throw new Invalid("not base64");
+    throw new Invalid("malformed");
   }
-  if (toBase64(bytes) !== encoded) throw new Invalid("not base64 in its one form");
+  if (toBase64(bytes) !== encoded) throw new Invalid("malformed");
   return bytes;
 }
 
@@ -54,28 +61,28 @@ class Cbor {
   static decode(bytes) {
     const reader = new Cbor(bytes);
     const value = reader.item(0);
-    if (reader.at !== bytes.length) throw new Invalid("bytes after the end");
+    if (reader.at !== bytes.length) throw new Invalid("malformed");
     return value;
   }
 
   take(count) {
-    if (this.at + count > this.bytes.length) throw new Invalid("it ends too early");
+    if (this.at + count > this.bytes.length) throw new Invalid("cut-short");
     this.at += count;
     return this.bytes.subarray(this.at - count, this.at);
   }
 
   number(short) {
     if (short < 24) return short;
-    if (short > 27) throw new Invalid("not deterministic CBOR");
+    if (short > 27) throw new Invalid("malformed");
     const size = 1 << (short - 24);
     const value = this.take(size).reduce((sum, byte) => sum * 256 + byte, 0);
     const least = size === 1 ? 24 : 2 ** (4 * size);
-    if (value < least || !Number.isSafeInteger(value)) throw new Invalid("not deterministic CBOR");
+    if (value < least || !Number.isSafeInteger(value)) throw new Invalid("malformed");
     return value;
   }
 
   item(depth) {
-    if (depth > MAX_DEPTH) throw new Invalid("nested too deeply");
+    if (depth > MAX_DEPTH) throw new Invalid("malformed");
     const first = this.take(1)[0];
     const short = first & 31;
     switch (first >> 5) {
@@ -91,7 +98,7 @@ class Cbor {
 
   simple(first) {
     const known = { 0xf4: false, 0xf5: true, 0xf6: null };
-    if (!(first in known)) throw new Invalid("a value of an unknown type");
+    if (!(first in known)) throw new Invalid("malformed");
     return known[first];
   }
 
@@ -108,7 +115,7 @@ class Cbor {
       const start = this.at;
       const key = this.item(depth + 1);
       const encoded = this.bytes.subarray(start, this.at);
-      if (before !== null && !ordered(before, encoded)) throw new Invalid("not deterministic CBOR");
+      if (before !== null && !ordered(before, encoded)) throw new Invalid("malformed");
       before = encoded;
       map.set(key, this.item(depth + 1));
     }
@@ -123,7 +130,7 @@ function ordered(a, b) {
 
 function message(bytes) {
   const map = Cbor.decode(bytes);
-  if (!(map instanceof Map) || map.get("version") !== 1) throw new Invalid("not a message of version 1");
+  if (!(map instanceof Map) || map.get("version") !== 1) throw new Invalid("malformed");
   return map;
 }
 

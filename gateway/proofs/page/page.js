@@ -1,109 +1,126 @@
 // What the subscriber sees.
 
-const TEXTS = {
-  en: {
-    name: "English",
-    title: "Check a receipt",
-    about: "This page checks the receipt of an identity check on your own device. It sends nothing anywhere and works without a network.",
-    drop: "Drop the receipt here",
-    choose: "or choose the file",
-    details: "What was checked",
-    limits: "The receipt shows what was signed, by whom, and for which inputs. It contains no photograph, no number and nothing about your face.",
-    pins: "Signatures that count here: {gateways}; {authorities}.",
-    valid: "The receipt is genuine",
-    invalid: "The receipt is NOT valid",
-    MATCH: "The check passed: the face before the camera and the portrait on the document were found to be of the same person.",
-    NO_MATCH: "The check did not pass: the face before the camera and the portrait on the document were not found to be of the same person.",
-    failed: "Check {step} failed: {reason}.",
-    unusable: "This browser cannot check the signatures. Use a current version of Chrome, Edge, Firefox or Safari.",
-    unreadable: "The file could not be read.",
-    facts: ["Decided", "Purpose", "Carrier's gateway", "Key authority", "Shop", "Liveness check", "Record", "Place in the log", "Repeated by"],
-  },
-  zh: {
-    name: "中文",
-    title: "核验凭证",
-    about: "本页面在您自己的设备上核验身份验证凭证，不向任何地方发送数据，断网也可使用。",
-    drop: "将凭证文件拖到这里",
-    choose: "或选择文件",
-    details: "核验了哪些内容",
-    limits: "凭证说明了谁针对哪些输入签署了什么。其中不含照片、号码，也不含任何面部信息。",
-    pins: "此处认可的签名方：{gateways}；{authorities}。",
-    valid: "凭证真实有效",
-    invalid: "凭证无效",
-    MATCH: "验证通过：镜头前的人与证件照片为同一人。",
-    NO_MATCH: "验证未通过：未能确认镜头前的人与证件照片为同一人。",
-    failed: "第 {step} 项核验失败：{reason}。",
-    unusable: "此浏览器无法核验签名，请使用最新版 Chrome、Edge、Firefox 或 Safari。",
-    unreadable: "无法读取该文件。",
-    facts: ["判定时间", "用途", "运营商网关", "密钥机构", "门店", "活体检测", "记录", "日志中的位置", "复核方"],
-  },
-  es: {
-    name: "Español",
-    title: "Comprobar un recibo",
-    about: "Esta página comprueba en su propio dispositivo el recibo de una verificación de identidad. No envía nada y funciona sin red.",
-    drop: "Suelte aquí el recibo",
-    choose: "o elija el archivo",
-    details: "Qué se ha comprobado",
-    limits: "El recibo muestra qué se firmó, quién lo firmó y para qué datos de entrada. No contiene fotografías, números ni nada sobre su rostro.",
-    pins: "Firmas que valen aquí: {gateways}; {authorities}.",
-    valid: "El recibo es auténtico",
-    invalid: "El recibo NO es válido",
-    MATCH: "Verificación superada: la persona ante la cámara y la del documento son la misma.",
-    NO_MATCH: "Verificación no superada: no se ha confirmado que la persona ante la cámara sea la del documento.",
-    failed: "Falló la comprobación {step}: {reason}.",
-    unusable: "Este navegador no puede comprobar las firmas. Use una versión actual de Chrome, Edge, Firefox o Safari.",
-    unreadable: "No se ha podido leer el archivo.",
-    facts: ["Decidido", "Finalidad", "Pasarela del operador", "Autoridad de claves", "Tienda", "Prueba de vida", "Registro", "Lugar en el registro público", "Repetido por"],
-  },
-};
-
-const { trust: TRUST, steps: STEPS } = JSON.parse(document.getElementById("trust").textContent);
+const { trust: TRUST, steps: STEPS, documents: DOCUMENTS } = JSON.parse(document.getElementById("trust").textContent);
 const NUMBERS = Object.fromEntries(Object.entries(STEPS).map(([number, name]) => [name, Number(number)]));
 const at = (id) => document.getElementById(id);
 let texts = TEXTS.en;
+
+// The receipt that was read: what its checks found, or which one failed, and what openings showed.
 let shown = null;
 
 const fill = (template, values) => template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const names = (parties) => [...new Set(parties.map((one) => one.party))].join(", ");
+const word = (value) => texts.values[value] ?? value;
+const reason = ({ code, values }) => fill(texts.reasons[code], values);
+const said = (finding) => (finding.code === undefined ? word(finding.text) : fill(texts.found[finding.code], finding.values));
 
 function speak(language) {
   texts = TEXTS[language];
   document.documentElement.lang = language;
-  for (const element of document.querySelectorAll("[data-text]")) element.textContent = texts[element.dataset.text];
+  document.title = texts.page.title;
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = texts.page[element.dataset.text];
+  at("language").setAttribute("aria-label", texts.language);
   at("pins").textContent = fill(texts.pins, { gateways: names(TRUST.gateways), authorities: names(TRUST.authorities) });
-  if (shown) show(shown);
+  const type = at("type").value;
+  at("type").replaceChildren(...DOCUMENTS.map((one) => new Option(word(one), one)));
+  if (type) at("type").value = type;
+  if (shown) show();
 }
 
-function show(result) {
-  shown = result;
-  const valid = result.failure === null;
+function show() {
+  const { failure, checked } = shown;
+  const outcome = failure ? null : checked.decision.get("outcome");
+  const [headline, plain] = failure ? [texts.invalid, explain(failure)] : texts[outcome];
   at("verdict").hidden = false;
-  at("verdict").className = valid ? "valid" : "invalid";
-  at("headline").textContent = valid ? texts.valid : texts.invalid;
-  at("plain").textContent = valid ? texts[result.checked.decision.get("outcome")] : explain(result.failure);
-  at("facts").replaceChildren(...(valid ? facts(result.checked) : []));
-  at("steps").replaceChildren(...Object.keys(STEPS).map((number) => stepLine(Number(number), result)));
+  at("verdict").className = `box ${failure ? "invalid" : outcome === "MATCH" ? "passed" : "refused"}`;
+  at("headline").textContent = headline;
+  at("plain").textContent = plain;
+  at("receipt").hidden = failure !== null;
+  at("details").hidden = false;
+  at("facts").replaceChildren(...(failure ? [] : facts(checked)));
+  at("items").replaceChildren(...(failure ? [] : items(checked).map(itemLine)));
+  at("steps").replaceChildren(...Object.keys(STEPS).map((number) => stepLine(Number(number))));
+  at("document").hidden = shown.opening === null || !shown.opening.has("subjectSalt");
+  showFit("subject");
+  showFit("activation");
 }
 
 function explain(failure) {
-  return failure.text ? texts[failure.text] : fill(texts.failed, failure);
+  if (failure.text) return texts[failure.text];
+  return fill(texts.failed, { step: failure.step, name: texts.steps[STEPS[failure.step]], reason: reason(failure) });
 }
 
-function facts({ statement, logged, audited }) {
+function facts({ statement, logged }) {
   const minute = new Date(statement.get("decidedAtMinute") * 1000).toISOString().slice(0, 16).replace("T", " ");
-  const place = logged ? `${logged.index + 1} / ${logged.size} (${logged.origin})` : "\u2013";
-  const values = [
-    `${minute} UTC`, statement.get("purpose"), statement.get("gateway"), statement.get("authority"),
-    statement.get("outlet"), statement.get("liveness").get("outcome"), hex(statement.get("recordId")), place, audited ?? "\u2013",
-  ];
-  return values.flatMap((value, i) => [element("dt", texts.facts[i]), element("dd", value)]);
+  const values = {
+    decided: `${minute} UTC`, purpose: word(statement.get("purpose")), gateway: statement.get("gateway"),
+    authority: statement.get("authority"), outlet: statement.get("outlet"), record: hex(statement.get("recordId")),
+    place: logged ? `${logged.index + 1} / ${logged.size} (${logged.origin})` : null,
+  };
+  const known = Object.entries(values).filter(([, value]) => value !== null);
+  return known.flatMap(([name, value]) => [element("dt", texts.facts[name]), element("dd", value)]);
 }
 
-function stepLine(number, { passed, failure }) {
-  const found = passed.get(number);
-  const line = element("li", `${number}. ${STEPS[number]}${found === undefined ? "" : `: ${found}`}`);
-  if (found === undefined) line.className = failure && failure.step === number ? "failed" : "skipped";
+// What the receipt shows, and what it does not: [name, state, words].
+function items({ statement, decision, logged, witnesses, audit }) {
+  const outcome = decision.get("outcome");
+  const log = logged ? plainly(logged.origin) : found("no-log-pinned", {}, NOT_CHECKED);
+  const fits = ["subject", "activation"].map((name) => {
+    const fit = shown.fits[name];
+    if (fit === null) return [name, NOT_CHECKED, texts.found["no-opening"]];
+    return fit.failure ? [name, "failed", reason(fit.failure)] : [name, DONE, texts.found["by-opening"]];
+  });
+  return [
+    ["comparison", outcome === "MATCH" ? DONE : "failed", word(outcome)],
+    ["liveness", ...liveness(statement.get("liveness"))],
+    ["quality", ...quality(statement)],
+    ...[["log", log], ["witnesses", witnesses], ["audit", audit]].map(([name, finding]) => [name, finding.state, said(finding)]),
+    ...fits,
+  ];
+}
+
+function liveness(stated) {
+  const outcome = stated.get("outcome");
+  const asked = stated.get("asked").map(word).join(", ");
+  return [outcome === "passed" ? DONE : NOT_PERFORMED, word(outcome) + (asked && ` (${asked})`)];
+}
+
+function quality(statement) {
+  const outcomes = ["portraitQuality", "liveQuality"].map((name) => statement.get(name).get("outcome"));
+  const other = outcomes.find((outcome) => outcome !== "passed");
+  return other === undefined ? [DONE, word("passed")] : [NOT_PERFORMED, word(other)];
+}
+
+function itemLine([name, state, words]) {
+  const line = element("li", "");
+  line.className = state;
+  line.append(element("b", texts.items[name]), texts.colon, marked(state, words));
   return line;
+}
+
+// A finding in words; what was not checked, and what did not take place, says so first.
+function marked(state, words) {
+  const mark = texts.marks[state];
+  return mark === undefined || mark === words ? words : `${mark} \u2013 ${words}`;
+}
+
+function stepLine(number) {
+  const { passed, failure } = shown;
+  const finding = passed.get(number);
+  const name = texts.steps[STEPS[number]];
+  const state = finding ? finding.state : failure && failure.step === number ? "failed" : "skipped";
+  const words = finding ? texts.colon + marked(state, said(finding)) : "";
+  const line = element("li", `${number}. ${name}${words}`);
+  line.className = state;
+  return line;
+}
+
+function showFit(name) {
+  const fit = shown.fits[name], box = at(`fits-${name}`);
+  box.hidden = fit === null;
+  if (fit === null) return;
+  box.className = `box ${fit.failure ? "invalid" : "passed"}`;
+  box.textContent = fit.failure ? fill(texts.fitsNot, { reason: reason(fit.failure) }) : fill(texts.fits[name], fit);
 }
 
 function element(name, content) {
@@ -112,18 +129,82 @@ function element(name, content) {
   return made;
 }
 
-async function read(file) {
+async function readReceipt(bytes) {
   const passed = new Map();
   let failure = null, checked = null;
-  at("verdict").hidden = true; // never beside a file that it is not about
   try {
-    if (file.size > MAX_BYTES) throw { step: 1, reason: "too long for a receipt" };
-    const bytes = new Uint8Array(await file.arrayBuffer());
-    checked = await verifyReceipt(bytes, TRUST, NUMBERS, (number, found) => passed.set(number, found));
+    checked = await verifyReceipt(bytes, TRUST, NUMBERS, (number, finding) => passed.set(number, finding));
   } catch (error) {
-    failure = typeof error.step === "number" ? error : { text: error.name === "NotReadableError" ? "unreadable" : "unusable" };
+    failure = typeof error.step === "number" ? error : { text: "unusable" };
   }
-  show({ passed, failure, checked });
+  const none = failure ? [] : [NUMBERS["subject opens"], NUMBERS["activation opens"]];
+  for (const step of none) passed.set(step, found("no-opening", {}, NOT_CHECKED));
+  shown = { passed, failure, checked, opening: null, fits: { subject: null, activation: null } };
+}
+
+async function readOpeningFor(bytes) {
+  shown.fits = { subject: null, activation: null };
+  shown.opening = null;
+  await fit("activation", "activation opens", "about-activation", async () => {
+    const opening = readOpening(bytes);
+    await checkActivation(shown.checked.statement, opening);
+    shown.opening = opening;
+    return opening.get("activationReference");
+  });
+  shown.passed.set(NUMBERS["subject opens"], found("no-opening", {}, NOT_CHECKED));
+}
+
+async function fit(name, step, code, run) {
+  const number = NUMBERS[step];
+  try {
+    shown.fits[name] = { failure: null, reference: await run() };
+    shown.passed.set(number, found(code));
+  } catch (error) {
+    if (!(error instanceof Invalid)) throw error;
+    shown.fits[name] = { failure: error };
+    shown.passed.set(number, found("no-opening", {}, NOT_CHECKED));
+  }
+}
+
+// Files in any order: the receipt first, then what opens it.
+async function read(files) {
+  if (!files.length) return;
+  try {
+    const contents = await Promise.all(files.map(bytesOf));
+    const openings = contents.filter((bytes) => ["subscriber", "activation"].includes(kindOf(bytes)));
+    const receipts = contents.filter((bytes) => !openings.includes(bytes));
+    if (receipts.length || shown === null || shown.failure) {
+      for (const id of ["verdict", "receipt", "details"]) at(id).hidden = true; // never beside a file that it is not about
+      await readReceipt(receipts[0] ?? openings[0]);
+    }
+    if (!shown.failure) for (const bytes of preferred(openings)) await readOpeningFor(bytes);
+    show();
+  } catch (error) {
+    shown = { passed: new Map(), failure: { text: error.name === "NotReadableError" ? "unreadable" : "unusable" }, checked: null, opening: null, fits: { subject: null, activation: null } };
+    show();
+  }
+}
+
+// Of several openings the subscriber's, which opens both.
+const preferred = (openings) => [...openings].sort((a, b) => (kindOf(b) === "subscriber") - (kindOf(a) === "subscriber")).slice(0, 1);
+
+async function bytesOf(file) {
+  if (file.size > MAX_BYTES) return new Uint8Array(MAX_BYTES + 1);
+  return new Uint8Array(await file.arrayBuffer());
+}
+
+async function checkDocument() {
+  const { checked, opening } = shown;
+  await fit("subject", "subject opens", "about-document", () => checkSubject(checked.statement, opening, at("type").value, at("number").value));
+  show();
+}
+
+function takesFiles(input, target) {
+  input.addEventListener("change", () => {
+    read(Array.from(input.files));
+    input.value = ""; // choosing the same file again reads it again
+  });
+  return target;
 }
 
 function start() {
@@ -131,17 +212,17 @@ function start() {
   for (const [code, { name }] of Object.entries(TEXTS)) choice.append(new Option(name, code));
   choice.value = Object.keys(TEXTS).find((code) => navigator.language.startsWith(code)) ?? "en";
   choice.addEventListener("change", () => speak(choice.value));
-  at("file").addEventListener("change", ({ target }) => {
-    if (target.files[0]) read(target.files[0]);
-    target.value = ""; // choosing the same file again reads it again
-  });
-  const drop = at("drop");
+  const zones = [takesFiles(at("file"), at("drop")), takesFiles(at("opening"), at("drop-opening"))];
   for (const kind of ["dragover", "dragleave", "drop"])
     addEventListener(kind, (event) => {
       event.preventDefault();
-      drop.classList.toggle("over", kind === "dragover");
-      if (kind === "drop" && event.dataTransfer.files[0]) read(event.dataTransfer.files[0]);
+      for (const zone of zones) zone.classList.toggle("over", kind === "dragover");
+      if (kind === "drop") read(Array.from(event.dataTransfer.files));
     });
+  at("document").addEventListener("submit", (event) => {
+    event.preventDefault();
+    checkDocument();
+  });
   speak(choice.value);
 }
 

@@ -9,14 +9,14 @@ async function ed25519(publicKey, signature, data) {
 }
 
 function sign1(encoded) {
-  if (encoded[0] !== TAG_SIGN1) throw new Invalid("not a signed object");
+  if (encoded[0] !== TAG_SIGN1) throw new Invalid("malformed");
   const parts = Cbor.decode(encoded.subarray(1));
-  if (!Array.isArray(parts) || parts.length !== 4) throw new Invalid("not a signed object");
+  if (!Array.isArray(parts) || parts.length !== 4) throw new Invalid("malformed");
   const [head, unprotected, payload, signature] = parts;
   if (!(head instanceof Uint8Array && payload instanceof Uint8Array && signature instanceof Uint8Array))
-    throw new Invalid("not a signed object");
+    throw new Invalid("malformed");
   if (!(unprotected instanceof Map) || unprotected.size !== 0)
-    throw new Invalid("a signed object with unsigned headers");
+    throw new Invalid("unsigned-header");
   return { head, payload, signature, headers: Cbor.decode(head), fields: message(payload) };
 }
 
@@ -25,19 +25,19 @@ function sign1(encoded) {
 async function verifiedBy(encoded, type, keys, claims = new Map()) {
   const object = sign1(encoded);
   if (object.headers.get(HEADER_TYP) !== `application/vnd.sealmatch.${type}+cbor`)
-    throw new Invalid("a signature of another type");
+    throw new Invalid("signature-type");
   if (object.headers.get(HEADER_ALG) !== ALG_EDDSA || object.headers.size !== (claims.size ? 4 : 3))
-    throw new Invalid("a signature of another algorithm");
+    throw new Invalid("signature-algorithm");
   const claimed = claims.size ? object.headers.get(HEADER_CWT_CLAIMS) : claims;
   if (!(claimed instanceof Map) || claimed.size !== claims.size || [...claims].some(([k, v]) => claimed.get(k) !== v))
-    throw new Invalid("other claims than its fields");
+    throw new Invalid("signature-claims");
   const named = object.headers.get(HEADER_KID);
   for (const key of keys.map(unhex)) {
     if (!equal(await sha256(key), named)) continue;
     if (await ed25519(key, object.signature, toBeSigned(object))) return object.fields;
-    throw new Invalid("the signature does not verify");
+    throw new Invalid("bad-signature");
   }
-  throw new Invalid("signed with a key that is not pinned");
+  throw new Invalid("key-not-pinned");
 }
 
 const toBeSigned = ({ head, payload }) =>
