@@ -16,6 +16,7 @@ from gateway.store.database import Database
 from gateway.wire import cbor
 from gateway.wire.dealing import DEALING_BYTES
 from gateway.wire.polynomials import FRESH_BYTES, PUBLIC_KEY_BYTES
+from gateway.wire.proof import Opening
 from tests.support.commands import (
     INCONCLUSIVE,
     MATCH,
@@ -65,11 +66,19 @@ def test_a_match_and_what_json_says(
     opening = Path(f"{receipt}.opening")
     assert stat.S_IMODE(opening.stat().st_mode) == 0o600
     assert ORDER.encode() in opening.read_bytes()
+    carriers = Path(f"{receipt}.activation")
+    assert stat.S_IMODE(carriers.stat().st_mode) == 0o600
+    assert ORDER.encode() in carriers.read_bytes()
+    salt = Opening.decode(opening.read_bytes()).subject_salt
+    assert salt not in carriers.read_bytes(), "it opens no document"
+    verify = ("receipt", "verify", receipt, "--trust", deployment.directories.trust)
+    assert sealmatch(*verify, "--activation-file", order).returncode == MATCH
     for secret in (PLAIN, NUMBER, ORDER):
         assert secret.encode() not in receipt.read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "order",
         "receipt.cbor",
+        "receipt.cbor.activation",
         "receipt.cbor.opening",
     ]
 
@@ -81,7 +90,7 @@ def test_no_match_is_status_3_and_has_a_receipt(
     done = register(deployment, photographs.portrait, photographs.stranger, receipt, "--json")
     report(done, NO_MATCH, "NO_MATCH")
     checked = sealmatch("receipt", "verify", receipt, "--trust", deployment.directories.trust)
-    assert checked.returncode == 0
+    assert checked.returncode == NO_MATCH, "verify && activate: no"
     assert "NO_MATCH" in checked.stdout
 
 
