@@ -8,6 +8,7 @@ their own: ``register`` 3 no match and 4 inconclusive.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from gateway.vision.errors import VisionError
 from gateway.wire.errors import Refused, SealmatchError
 
 INTERRUPTED = 130
+NOBODY_READS = 141
+"""What a shell says of a program that wrote to a closed pipe."""
 _LAB = "gateway.lab"
 
 
@@ -78,8 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        options = _parser(given).parse_args(given)
-        return int(options.run(options))
+        return _run(_parser(given).parse_args(given))
     except KeyboardInterrupt:
         return INTERRUPTED
     except VisionError as error:
@@ -89,7 +91,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SealmatchError as error:
         return _fail(str(error), FAILURE)
     except OSError as error:
-        return _fail(f"{error.filename or 'system'}: {error.strerror}", FAILURE)
+        reason = error.strerror or type(error).__name__
+        return _fail(f"{error.filename or 'system'}: {reason}", FAILURE)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run a command, and see that somebody reads what it prints."""
+    try:
+        status = int(options.run(options))
+        sys.stdout.flush()
+    except BrokenPipeError:  # ``| head`` has seen enough: no error, and no success either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOBODY_READS
+    return status
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:

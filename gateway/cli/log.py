@@ -14,16 +14,12 @@ import datetime
 import fcntl
 import json
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 
-import httpx
-
-from gateway.cli.outputs import PUBLIC, reserve
-from gateway.client.transport import gateway_transport
+from gateway.cli.log_http import HttpLog, reader_transport
+from gateway.cli.outputs import PUBLIC, about, read_bounded, reason_of, reserve, to_a_reader
 from gateway.host.clock import unix_time
 from gateway.host.keyfile import create_signing_key, load_signing_key
 from gateway.inspection.log_reader import (
@@ -41,13 +37,10 @@ from gateway.proofs.verify import verify_receipt
 from gateway.translog.policy import NO_QUORUM
 from gateway.translog.proof import LogProof
 from gateway.translog.verification import Window
-from gateway.wire.cose import SigningKey
 from gateway.wire.errors import CallerMisuse, Refused, Unavailable
 from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
-from gateway.wire.requests import host_of, sign_request
 
-TIMEOUT_SECONDS = 30
 DISAGREES = 3
 _SHOWN_EVERY = 1 << 14
 _CLOCKS = 300
@@ -69,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--key", type=Path, metavar="FILE", help="the reader's key, of new-key")
     check.add_argument(
         "--max-age",
-        type=int,
+        type=_seconds,
         metavar="SECONDS",
         help="fail unless the quorum cosigned the checkpoint so recently: a log may stand still "
         "for one reader alone",
@@ -83,7 +76,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run_new_key(options: argparse.Namespace) -> int:
     """Make a reader's key."""
-    print(create_signing_key(options.out, "reader").public.raw.hex())
+    key = create_signing_key(options.out, "reader").public.raw.hex()
+    with to_a_reader():
+        print(key)
     return 0
 
 
@@ -91,14 +86,14 @@ def run(options: argparse.Namespace) -> int:
     """Read and report; remember only what agreed. One reader of a state at a time."""
     trust = TrustFile.read(options.trust)
     if trust.log is None:
-        raise UnusableTrustFile("the trust file pins no log")
+        raise UnusableTrustFile(f"{options.trust}: the trust file pins no log")
     if options.max_age is not None and trust.log.quorum == NO_QUORUM:
         raise CallerMisuse("--max-age needs witnesses: nobody vouches for the time of this log")
     receipts = [_logged(path, trust) for path in options.receipt]
     key = None if options.key is None else load_signing_key(options.key, "reader")
     now = unix_time()
     window = None if options.max_age is None else Window(now - options.max_age, now + _CLOCKS)
-    with _alone(options.state), _transport(options.trust, trust) as transport:
+    with _alone(options.state), reader_transport(options.trust, trust) as transport:
         seen = _seen(options.state)
         source = LogSource(HttpLog(transport, options.url or _log_of(trust), key).fetch)
         try:
@@ -108,62 +103,16 @@ def run(options: argparse.Namespace) -> int:
         if options.state is not None:
             with reserve(options.state, PUBLIC) as state:
                 state.write(bytes(reading.seen))
-    _report(options, reading)
+    with to_a_reader():
+        _report(options, reading)
     return 0
 
 
-class HttpLog:
-    """A log over HTTP; requests are signed where the reader has a key."""
-
-    def __init__(self, transport: httpx.Client, url: str, key: SigningKey | None) -> None:
-        self._transport = transport
-        self._url = url.rstrip("/")
-        self._key = key
-
-    def fetch(self, path: str, limit: int) -> bytes | None:
-        """What is at a path, or None.
-
-        Raises:
-            Refused: the gateway lets this reader read nothing.
-            Unavailable: no answer, an unusable one, or one longer than ``limit``.
-        """
-        headers = {"accept-encoding": "identity"}
-        try:
-            url = httpx.URL(f"{self._url}/{path}")
-            if self._key is not None:
-                host = host_of(self._url)
-                headers |= sign_request("GET", host, url.path, b"", self._key, unix_time())
-            with self._transport.stream("GET", url, headers=headers) as response:
-                content = _bounded(response, limit)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unavailable(f"the log does not answer ({type(error).__name__})") from None
-        if response.status_code == httpx.codes.NOT_FOUND:
-            return None
-        if response.status_code in (httpx.codes.FORBIDDEN, httpx.codes.UNAUTHORIZED):
-            raise Refused("the gateway lets enrolled readers read: see new-key, and --key")
-        if response.status_code != httpx.codes.OK:
-            raise Unavailable(f"the log answers with status {response.status_code}")
-        return content
-
-
-def _bounded(response: httpx.Response, limit: int) -> bytes:
-    if "content-encoding" in response.headers:
-        raise Unavailable("the log's answer is in a content coding")
-    content, until = bytearray(), time.monotonic() + TIMEOUT_SECONDS
-    for chunk in response.iter_raw():
-        content += chunk
-        if len(content) > limit:
-            raise Unavailable("the log's answer is too long")
-        if time.monotonic() > until:
-            raise Unavailable("the log's answer does not end")
-    return bytes(content)
-
-
-def _transport(path: Path, trust: TrustFile) -> httpx.Client:
-    transport = gateway_transport(path, trust, TIMEOUT_SECONDS)
-    # A gateway must not mark a reader, nor fill its memory: no cookie is ever kept.
-    transport.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return transport
+def _seconds(text: str) -> int:
+    seconds = int(text)
+    if seconds <= 0:
+        raise ValueError
+    return seconds
 
 
 def _log_of(trust: TrustFile) -> str:
@@ -189,21 +138,22 @@ def _alone(state: Path | None) -> Iterator[None]:
 
 
 def _seen(path: Path | None) -> Seen | None:
-    """What an earlier reading remembered. Raises ``MalformedMessage``, ``OSError``."""
+    """What an earlier reading remembered. Raises ``UnusableFile``, ``OSError``."""
     if path is None or not path.exists():
         return None
-    with path.open("rb") as file:
-        return Seen.parse(file.read(MAX_SEEN_BYTES + 1))
+    content = read_bounded(path, MAX_SEEN_BYTES)
+    with about(path):
+        return Seen.parse(content)
 
 
 def _logged(path: Path, trust: TrustFile) -> LoggedReceipt:
-    """A receipt's place in the log. Raises ``ReceiptInvalid``, ``Refused``."""
-    with path.open("rb") as file:
-        encoded = file.read(Receipt.max_bytes + 1)
-    verify_receipt(encoded, trust)
-    receipt = Receipt.decode(encoded)
-    if receipt.log_proof is None:
-        raise Refused(f"{path.name} has no log proof")
+    """A receipt's place in the log. Raises ``UnusableFile``, ``OSError``."""
+    encoded = read_bounded(path, Receipt.max_bytes)
+    with about(path):
+        verify_receipt(encoded, trust)
+        receipt = Receipt.decode(encoded)
+        if receipt.log_proof is None:
+            raise Refused("the receipt has no log proof")
     proof = LogProof.parse(receipt.log_proof)
     entry = digest_of(receipt.statement)
     return LoggedReceipt(path.name, entry, proof.index, proof.signed.checkpoint)
@@ -217,20 +167,23 @@ def _tell(done: int, size: int) -> None:
 def _disagrees(options: argparse.Namespace, error: LogDisagrees) -> int:
     """Say which step failed; then keep the signed checkpoint that was shown, as evidence."""
     if not options.json:
-        for step in range(1, error.step):
-            print(f"ok    {step}. {STEPS[step]}")
-        print(f"FAIL  {error}")
+        with to_a_reader():
+            for step in range(1, error.step):
+                print(f"ok    {step}. {STEPS[step]}")
+            print(f"FAIL  {error}")
         print("The log does NOT agree.", file=sys.stderr)
     evidence = None
     try:
         evidence = _keep_evidence(options.state, error.evidence)
     except OSError as fault:
-        print(f"sealmatch: the evidence cannot be kept: {fault.strerror}", file=sys.stderr)
+        print(f"sealmatch: the evidence cannot be kept: {reason_of(fault)}", file=sys.stderr)
     if options.json:
         report = {"agrees": False, "step": error.step, "reason": error.reason, "evidence": evidence}
-        print(json.dumps(report))
+        with to_a_reader():
+            print(json.dumps(report))
     elif evidence is not None:
-        print(f"the signed checkpoint that was shown: {evidence}")
+        with to_a_reader():
+            print(f"the signed checkpoint that was shown: {evidence}")
     return DISAGREES
 
 
