@@ -44,7 +44,7 @@ def count_liveness(connection: sa.Connection, counts: Mapping[str, int], now: in
 def outcome_totals(connection: sa.Connection) -> list[tuple[int, str, int]]:
     """Day (since 1970-01-01), outcome and count, oldest first."""
     query = outcome_counters.select().order_by(outcome_counters.c.day, outcome_counters.c.outcome)
-    return [(row.day, row.outcome, row.count) for row in connection.execute(query)]
+    return [(day, outcome, int(count)) for day, outcome, count in connection.execute(query)]
 
 
 def liveness_totals(connection: sa.Connection) -> list[tuple[int, str, int]]:

@@ -169,7 +169,7 @@ def test_an_activation_has_one_record_however_fast_the_second_is(world: World) -
     assert world.counters() == {"NO_MATCH": 1, "UNRECORDED": 1}
 
 
-@pytest.mark.parametrize("kind", ["device", "issuer", "agent", "outlet"])
+@pytest.mark.parametrize("kind", ["issuer", "agent"])
 def test_no_record_comes_after_a_suspension(world: World, kind: Any) -> None:
     """Suspended while the authority decides: the log would show it, for ever, in that order."""
     opened = world.open()
