@@ -7,6 +7,7 @@ While a party rotates its key, it stands here twice, with the old key and the ne
 counts.
 """
 
+import codecs
 import json
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -22,6 +23,8 @@ from gateway.wire.ids import PartyId
 from gateway.wire.sealing import PUBLIC_BYTES, SealingPublicKey
 
 _MAX_BYTES = 256 * 1024
+_MAX_FAULTS = 5
+"""What is told of a file; more would hide the first."""
 
 HexKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -121,19 +124,22 @@ class TrustFile(_Part):
         """Read and check a trust file.
 
         Raises:
-            UnusableTrustFile: unreadable or not valid; the text names the fields.
+            UnusableTrustFile: unreadable or not valid; the text names the file, and of the fields
+                what is wrong with each.
         """
         try:
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
         except OSError as error:
-            raise UnusableTrustFile(f"{path}: {error.strerror}") from None
+            reason = error.strerror or type(error).__name__
+            raise UnusableTrustFile(f"{path}: {reason}") from None
         if len(content) > _MAX_BYTES:
-            raise UnusableTrustFile(f"{path} is too large to be a trust file")
+            raise UnusableTrustFile(f"{path}: it is too large to be a trust file")
         try:
-            return cls.model_validate_json(content)
+            return cls.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
         except ValidationError as error:
-            fields = sorted({_place(e) for e in error.errors()})
-            raise UnusableTrustFile(f"{path}: check {', '.join(fields[:5])}") from None
+            faults = sorted({_fault(e) for e in error.errors()})
+            raise UnusableTrustFile(f"{path}: {'; '.join(faults[:_MAX_FAULTS])}") from None
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(self.model_dump(by_alias=True), indent=2) + "\n")
@@ -192,11 +198,20 @@ class TrustFile(_Part):
         return self
 
 
-def _place(error: ErrorDetails) -> str:
-    """The field, or what is wrong with the whole: that text is our own."""
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    return ".".join(map(str, error["loc"])) or "JSON"
+def _fault(error: ErrorDetails) -> str:
+    """A field and what is wrong with it, or with the whole. No text repeats a value."""
+    place = ".".join(map(str, error["loc"]))
+    match error["type"]:
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case "json_invalid":
+            return f"it is not JSON in UTF-8: {error['ctx']['error']}"
+        case "missing":
+            return f"{place} is missing"
+        case "extra_forbidden":
+            return f"{place} is no field of a trust file"
+    told = error["msg"][:1].lower() + error["msg"][1:]
+    return f"{place}: {told}" if place else "it is no JSON object"
 
 
 P = TypeVar("P", PinnedGateway, PinnedAuthority, PinnedAuditor)

@@ -143,8 +143,27 @@ def test_a_missing_field_is_named(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"version": 1'])
 def test_what_is_no_trust_file_is_said(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(UnusableTrustFile, match=r"trust\.json: check JSON"):
+    with pytest.raises(UnusableTrustFile, match=r"trust\.json: it is no(t)? JSON"):
         read(tmp_path, data)
+
+
+def test_each_fault_says_what_is_wrong(tmp_path: Path) -> None:
+    whole = content()
+    del whole["policies"]
+    whole["note"] = 1
+    whole["gateways"][0]["publicKey"] = KEY[:-1]
+    with pytest.raises(UnusableTrustFile) as caught:
+        read(tmp_path, whole)
+    told = str(caught.value)
+    assert told.startswith(f"{tmp_path}/trust.json: ")
+    assert "policies is missing" in told
+    assert "note is no field of a trust file" in told
+    assert "gateways.0.publicKey: string should match pattern '^[0-9a-f]{64}$'" in told
+    assert KEY[:-1] not in told
+
+
+def test_an_editors_mark_at_the_beginning_is_no_fault(tmp_path: Path) -> None:
+    assert read(tmp_path, b"\xef\xbb\xbf" + json.dumps(content()).encode()).version == 1
 
 
 def test_a_missing_or_unreadable_file_is_said(tmp_path: Path) -> None:
