@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.cli.pack import add_pack_argument, gateway_settings, model_of, open_pack
+from gateway.cli.receipt_report import step_line
 from gateway.cli.register import embed
 from gateway.client.counter import counter_session
 from gateway.client.registration import Measurements, Occasion, Registration
@@ -164,7 +165,7 @@ def _demonstrate(
         verified = verify_receipt(result.receipt, deployment.trust, result.opening, DOCUMENT)
     screen.say("\nThe last receipt, verified offline as a stranger would:")
     for step, found in verified.notes.items():
-        screen.say(f"  ok  {step}. {found}")
+        screen.say(f"  {step_line(step, found)}")
     screen.result["receipt"] = {"valid": True, "record": result.record_id.hex()}
     _show_checkpoint(result.receipt, screen)
     _show_stored(tables.stored(deployment.directories), screen)
