@@ -30,6 +30,7 @@ from gateway.wire.errors import (
 from gateway.wire.requests import WINDOW
 
 _NOT_POSSIBLE: Final = answered_as(LivenessNotPossible)[1]
+_INVALID: Final = answered_as(MalformedMessage)[1]
 _NOT_YET_VALID, _EXPIRED = 9, 10
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 
@@ -80,6 +81,8 @@ def error_in(answer: Answer) -> SealmatchError:
             return NoSuchSession(f"the gateway answered 404 {code}: {message}")
     if code == _NOT_POSSIBLE:
         return LivenessNotPossible(message)
+    if code == _INVALID:
+        message += " (altered on the way, or this client is of another version)"
     return GatewayError(f"the gateway answered {answer.status} {code}: {message}")
 
 

@@ -35,6 +35,7 @@ from gateway.client.answers import (
     Answer,
     GatewayError,
     NoAnswer,
+    NoSuchSession,
     NotTheGateway,
     error_in,
     json_object,
@@ -165,7 +166,10 @@ class GatewayClient:
             except NotTheGateway:
                 pass
             time.sleep(RECOVERY_PAUSE_SECONDS)
-        return self._open(request.encode())
+        try:
+            return self._open(request.encode())
+        except Refused as error:
+            raise self._narrowed(error) from None
 
     def submit(
         self,
@@ -223,6 +227,19 @@ class GatewayClient:
         """
         exchange = self._send("GET", f"{BASE}/{session.hex()}", b"", _ANSWER_BYTES)
         return json_object(exchange.content)
+
+    def _narrowed(self, refused: Refused) -> Refused:
+        """A refused opening, told apart from a device or clock that the gateway does not accept."""
+        try:
+            self.status(SessionId(bytes(16)))
+        except NoSuchSession:
+            return Refused(
+                f"{refused.detail} a session, though it takes this counter's other requests: it "
+                "does not know the reader or the consent text, or a proxy sends requests twice"
+            )
+        except SealmatchError:
+            pass
+        return refused
 
     def _open(self, request: bytes) -> tuple[SessionOffer, Exchange]:
         offers: list[SessionOffer] = []

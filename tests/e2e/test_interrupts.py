@@ -210,8 +210,5 @@ def test_register_interrupted_leaves_nothing(tmp_path: Path, sent: signal.Signal
             finish(process, children)
     assert gone(children)
     assert "Traceback" not in said
-    assert process.returncode in ((130,) if sent == signal.SIGINT else (143, 130, -signal.SIGTERM))
-    if sent == signal.SIGINT:
-        assert list(out.iterdir()) == []
-    else:  # a reserved place may stay behind, hidden, but never a receipt
-        assert not (out / "receipt").exists()
+    assert process.returncode == (130 if sent == signal.SIGINT else 143)
+    assert list(out.iterdir()) == []

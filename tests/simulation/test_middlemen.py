@@ -32,8 +32,10 @@ from gateway.client.gateway_client import (
 from gateway.client.mismatches import LockRule, Mismatches, SubjectLocked
 from gateway.client.registration import Registration
 from gateway.wire.errors import Refused, SealmatchError
+from gateway.wire.ids import SessionId
 from gateway.wire.requests import WINDOW
 from keys.caps import CapLimits
+from tests.support.drafts import session_request
 from tests.support.samples import Clock, new_number, occasion, pair
 from tests.support.world import World
 
@@ -185,6 +187,21 @@ def test_a_session_is_asked_for_again(shop: Shop, name: str) -> None:
     well: Middleman = lambda deliver: deliver()  # noqa: E731
     shop.on_questions = itertools.chain([AFTER_THE_DECISION[name]], itertools.repeat(well))
     assert shop.register(*pair(0.7)).outcome == "MATCH"
+
+
+def test_a_proxy_that_sends_everything_twice_is_suspected(shop: Shop) -> None:
+    """The control: a device that is not enrolled is refused without a word more."""
+    well: Middleman = lambda deliver: deliver()  # noqa: E731
+    shop.on_questions = itertools.chain([repeated, repeated, well])
+    with pytest.raises(Refused) as ended:
+        shop.register(*pair(0.7))
+    assert "a proxy sends requests twice" in ended.value.detail
+    shop.pass_on()
+    stranger = type(shop.counter.device).generate("device")
+    client = GatewayClient(shop.gateway_client._transport, "http://gateway", stranger, shop.mock)
+    with pytest.raises(Refused) as ended:
+        client.open_session(session_request(shop.counter))
+    assert ended.value.detail == "the gateway refuses"
 
 
 def kept(shop: Shop, receipt: Path) -> Registration:
@@ -382,5 +399,5 @@ def test_a_refusal_that_has_another_reason_names_no_clock(shop: Shop, tmp_path: 
     for middleman in (slow, undated):
         shop.on_questions = itertools.repeat(middleman)
         with pytest.raises(Refused) as ended:
-            client.fetch(gateway_client.SessionId(bytes(16)))
+            client.fetch(SessionId(bytes(16)))
         assert type(ended.value) is Refused
