@@ -16,7 +16,8 @@ service because of somebody else, and its clients can still ask for outcomes tha
 
 import asyncio
 import logging
-import shutil
+import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -82,13 +83,17 @@ class Health:
 
 
 def require_room_on_disk(directory: Path) -> None:
-    """Raise ``Unavailable`` if a directory's disk is as good as full."""
+    """Raise ``Unavailable`` if a directory's disk is as good as full, or over its owner's quota.
+
+    The room is taken, in a file without a name, and given back: what a disk says is free need not
+    be this account's to take.
+    """
     try:
-        free = shutil.disk_usage(directory).free
-    except OSError:
-        raise Unavailable("the data directory cannot be read") from None
-    if free < MIN_FREE_BYTES:
-        raise Unavailable("the disk of the data directory is full")
+        with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+            os.posix_fallocate(file.fileno(), 0, MIN_FREE_BYTES)
+    except OSError as error:
+        what = f"the data directory takes no file of {MIN_FREE_BYTES >> 20} MiB"
+        raise Unavailable(f"{what}: {error.strerror}") from None
 
 
 def _fault(name: str, check: Check) -> str | None:

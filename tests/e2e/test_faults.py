@@ -251,8 +251,9 @@ def test_a_full_disk_before_a_session(deployment: Observed, counter: Counter) ->
     with full_disk(deployment.servers[GATEWAY].process.pid, deployment.directories.gateway):
         with pytest.raises(Unavailable):
             counter.register(TEMPLATE, PROBE)
-        assert counter.http.get("/health").status_code == 200
+        until(lambda: counter.http.get("/health").status_code == 503)
     assert record_count(deployment) == before
+    until(lambda: counter.http.get("/health").status_code == 200)
 
 
 def test_a_full_disk_when_the_record_is_written(deployment: Observed, counter: Counter) -> None:

@@ -14,7 +14,7 @@ from tests.support.counter import Counter
 from tests.support.observation import assert_problem
 from tests.support.observed import Observed, honest
 from tests.support.postgres import PostgresServer
-from tests.support.processes import PATIENCE, free_port_pair
+from tests.support.processes import PATIENCE, free_port_pair, until
 from tests.support.reviving import GATEWAY, revive
 from tests.support.samples import ATTEMPTS, PRODUCTS, SHARES, pair
 from tests.support.steps import Steps
@@ -101,10 +101,11 @@ def test_a_database_that_stops_while_the_authority_works(
         assert_problem(counter.submit(opened, submission), 503)
         with pytest.raises(Unavailable):
             counter.register(*pair(0.7))
-        assert counter.http.get("/health").status_code == 200
+        until(lambda: counter.http.get("/health").status_code == 503)
     finally:
         deployment.proxy.behaviour = honest
         postgresql.start()
+    until(lambda: counter.http.get("/health").status_code == 200)
     assert rows(url, "SELECT record_id FROM records") == before
     assert outcomes(url) == counted
     assert_problem(counter.submit(opened, submission), 404, 409)

@@ -131,9 +131,11 @@ def test_a_disk_that_is_nearly_full_is_told(
     """SQLite may still write over an old journal, and the next registration has no room."""
     ask = asked(name, tmp_path)
     assert ask() == 200
+    before = [one.name for one in tmp_path.iterdir()]
     monkeypatch.setattr(health, "MIN_FREE_BYTES", 2**62)
     assert ask() == 503
-    assert "not healthy: disk: the disk of the data directory is full" in caplog.text
+    assert "not healthy: disk: the data directory takes no file of" in caplog.text
+    assert [one.name for one in tmp_path.iterdir()] == before
 
 
 def test_a_gateway_on_postgresql_needs_a_database_that_can_be_written(
