@@ -118,6 +118,11 @@ def run(options: argparse.Namespace) -> int:
             details["pending"] = str(pending_path(options.receipt))
             details.setdefault("advice", "fetch the receipt later: sealmatch receipt fetch")
         return _report(options, status, outcome, **details)
+    except (KeyboardInterrupt, SystemExit):
+        if pending_path(options.receipt).exists():
+            told = "the outcome is not known; fetch it: sealmatch receipt fetch"
+            print(f"{pending_path(options.receipt)}: {told}", file=sys.stderr)
+        raise
     status = MATCH if result.outcome == "MATCH" else NO_MATCH
     return _report(
         options,

@@ -385,6 +385,11 @@ class _Inquiry:
                 raise NotTaken(f"the gateway has not taken the submission{why}")
             case _Word(state="EVALUATING"):
                 raise OutcomeUnknown("the submission is being evaluated; ask again: receipt fetch")
+        if isinstance(self.error, NoSuchSession):
+            raise OutcomeUnknown(
+                "the gateway no longer knows the session: whether it was decided stands in its "
+                f"records alone; ask its operator, for session {session.hex()}"
+            )
         raise OutcomeUnknown(
             f"nobody says what became of the submission{_because(self.error or self._answered)}; "
             "ask later: receipt fetch"

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.cli import REFUSED, register
 from gateway.cli.outputs import pending_path
 from gateway.cli.pending import kept_while_unsettled, known_to_end, read_pending
 from gateway.client import gateway_client
@@ -29,6 +30,7 @@ from gateway.client.gateway_client import (
     SubmissionFailed,
     SubmissionRefused,
 )
+from gateway.client.liveness.prompts import text
 from gateway.client.mismatches import LockRule, Mismatches, SubjectLocked
 from gateway.client.registration import Registration
 from gateway.wire.errors import Refused, SealmatchError
@@ -332,6 +334,10 @@ def test_a_lock_is_explained_by_the_counter_that_saw_it_and_by_nobody_else(
         assert told.standing.until is not None
         assert last + caps.lock_seconds <= told.standing.until < last + caps.lock_seconds + 120
         knowing_got = shop.carried[-2]
+        status, outcome, details = register._ending(told, "zh")
+        assert (status, outcome) == (REFUSED, "REFUSED")
+        assert "3 mismatches in a row lock this document until" in str(details["reason"])
+        assert details["advice"] == text("advice-locked", "zh")
         shop.client._mismatches = other
         told = refused(shop, out / "r", number)
         assert type(told) is SubmissionRefused

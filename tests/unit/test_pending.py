@@ -232,6 +232,7 @@ def test_a_gateway_that_says_this_and_that_holds_nobody_for_ever(
     with pytest.raises(raises) as ended:
         client(cycle(answers), asked).submit(SESSION, b"submission")
     assert type(ended.value) is raises
+    assert (SESSION.hex() in str(ended.value)) == (answers == [404]), "what the operator looks for"
     most = gateway_client.RECEIPT_ATTEMPTS + gateway_client.SUBMISSIONS
     assert len(asked) <= most
     assert asked.count("POST") <= gateway_client.SUBMISSIONS
