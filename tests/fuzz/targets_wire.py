@@ -10,6 +10,7 @@ from typing import Any, Final
 from unittest import mock
 
 from gateway.he.session_key import ExpectedSession, verify_session_key
+from gateway.proofs import openings
 from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
 from gateway.proofs.verify import verify_receipt
 from gateway.server.liveness import assess
@@ -349,13 +350,18 @@ def _parse_receipt(data: bytes) -> None:
 
 def _parse_opening(data: bytes) -> None:
     """An opening beside a receipt: an honest receipt unless the input brings its own."""
-    opening, receipt = unframe(data, 2)
-    verify_receipt(receipt or _receipts()[0], trust(), Opening.decode(opening), parties.SUBJECT)
+    encoded, receipt = unframe(data, 2)
+    check = partial(verify_receipt, receipt or _receipts()[0], trust())
+    opening = openings.activation_opening(encoded)
+    if isinstance(opening, Opening):
+        check(opening, parties.SUBJECT)
+    check(activation=openings.OwnActivation(golden.ACTIVATION, opening))
 
 
 def _opening_seeds() -> list[bytes]:
-    opening = golden.MESSAGES["opening"][0].encode()
-    return [*[frame(opening, b"")] * 5, frame(opening, Receipt.encode(_receipt_message()))]
+    both = [golden.MESSAGES[name][0].encode() for name in ("opening", "activation-opening")]
+    alone = [frame(opening, b"") for opening in both] * 3
+    return [*alone, *(frame(opening, _receipt_message().encode()) for opening in both)]
 
 
 def _receipt_message() -> Receipt:
