@@ -213,8 +213,10 @@ def test_a_receipt_that_came_late_is_fetched_by_its_own_counter(
     capsys.readouterr()
     assert main(fetch) == 0
     assert capsys.readouterr().out == "MATCH\n"
-    verify_receipt(receipt.read_bytes(), site.trust)
     assert Path(f"{receipt}.opening").read_bytes() == pending[0].opening
+    stated = verify_receipt(receipt.read_bytes(), site.trust).statement.message
+    carriers = Path(f"{receipt}.activation").read_bytes()
+    assert carriers == opening.of_activation(stated.record_id).encode()
     assert not kept.exists()
     kept.write_bytes(pending[1].encode())
     assert main(fetch) == 3
