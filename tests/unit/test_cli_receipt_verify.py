@@ -6,16 +6,20 @@ import contextlib
 import io
 import json
 import os
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import gateway.cli.register
 from gateway.main import main
 from gateway.proofs.trust import TrustFile
 from gateway.wire import cbor
+from gateway.wire.liveness import not_performed
 from tests.support.parties import SUBJECT
 from tests.support.receipts import (
     FULL,
@@ -255,6 +259,33 @@ def test_the_activations_opening_opens_no_document(tmp_path: Path) -> None:
         tmp_path, HONEST, "--opening", tmp_path / "o", *document, *both, stdin=SUBJECT.number
     )
     assert foreign.status == NOT_VALID, "its own order, and not the one in the opening"
+
+
+def test_the_counter_writes_an_opening_for_each_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ``register`` leaves beside the receipt is what ``verify`` looks for there."""
+    done = SimpleNamespace(
+        outcome="MATCH",
+        record_id=golden.RECORD_ID,
+        receipt=HONEST,
+        opening=OPENING,
+        liveness=not_performed(),
+        submission=SimpleNamespace(liveness_evidence=None),
+        standing=None,
+    )
+    monkeypatch.setattr(gateway.cli.register, "_register", lambda *_: done)
+    trust().write(tmp_path / "trust.json")
+    files = ["--trust", f"{tmp_path}/trust.json", "--receipt", f"{tmp_path}/r"]
+    pictures = ["--id-portrait", "x", "--live", "y", "--id-type", "passport", "--id-number", "x"]
+    assert main(["register", *files, *pictures]) == MET
+    (tmp_path / "order").write_text(golden.ACTIVATION)
+    order = ("--activation-file", tmp_path / "order")
+    assert run("verify", tmp_path / "r", "--trust", tmp_path / "trust.json", *order).status == MET
+    carriers = tmp_path / "r.activation"
+    assert carriers.read_bytes() == ACTIVATION.encode()
+    for private in (carriers, tmp_path / "r.opening"):
+        assert stat.S_IMODE(private.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
