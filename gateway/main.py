@@ -4,7 +4,8 @@
 needs, and nothing of another command.
 
 Exit status: 0 done (or match), 1 failure, 2 usage, 5 refused, 130 interrupted. Some commands add
-their own: ``register`` 3 no match and 4 inconclusive.
+their own: ``register`` 3 no match and 4 inconclusive, ``receipt verify`` 3 valid and not what is
+required, and 6 not valid. 141: nobody reads what is printed.
 """
 
 import argparse
