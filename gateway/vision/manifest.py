@@ -86,14 +86,14 @@ class Manifest(_Part):
         values = self.model_dump(mode="json", exclude_none=True)
         return json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
 
-
-def shipped_manifest_bytes(pack_id: str) -> bytes:
-    """The file shipped in ``packs/`` for ``pack_id``. Raises ModelPackMissing if there is none."""
     @property
     def digest(self) -> bytes:
         """SHA-256 of the canonical bytes, 32 bytes."""
         return hashlib.sha256(self.canonical).digest()
 
+
+def shipped_manifest_bytes(pack_id: str) -> bytes:
+    """The file shipped in ``packs/`` for ``pack_id``. Raises ModelPackMissing if there is none."""
     shipped = resources.files("gateway.vision") / "packs" / f"{pack_id}.json"
     if not shipped.is_file():
         raise ModelPackMissing(f"no manifest is shipped for {pack_id}")

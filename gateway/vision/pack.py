@@ -28,12 +28,12 @@ from gateway.vision.manifest import (
     parse_manifest,
     shipped_manifest,
 )
-from gateway.vision.quality.profile import MAX_PROFILE_BYTES, QualityProfile, profile_for
+from gateway.vision.quality_profile import MAX_PROFILE_BYTES, QualityProfile, profile_for
 
 MANIFEST = "manifest.json"
-
 QUALITY = "quality.json"
 """The quality profile of a pack that the user supplies; those of known packs are shipped."""
+
 NON_COMMERCIAL = (
     "NON-COMMERCIAL RESEARCH ONLY: insightface publishes its model packs (buffalo_l, antelopev2 "
     "and others) for non-commercial research. Any other use needs a licence from insightface."
@@ -46,9 +46,9 @@ class ModelPack:
 
     directory: Path
     manifest: Manifest = field(repr=False)
-    _contents: dict[str, bytes] = field(repr=False)
     quality: QualityProfile = field(repr=False)
     """What a picture must be like to be embedded with this pack."""
+    _contents: dict[str, bytes] = field(repr=False)
 
     @property
     def digest(self) -> bytes:

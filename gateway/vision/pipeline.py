@@ -5,11 +5,16 @@ take somebody else's face for the customer's. A face counts as a rival when its 
 ``RIVAL_HEIGHT`` times as tall as the tallest one. In 85 LFW photographs the subject is not the
 tallest face; there the subject's box was never below 0.74 of the tallest, so all are refused.
 
+No vector leaves this module of a picture that the quality gate refuses: poor faces of strangers
+look alike (``quality``). A photograph whose face does not stand upright is turned by right angles,
+as a camera without EXIF leaves it; the first position that passes the gate is taken.
+
 Vectors stay in memory and never enter a ``repr``.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +23,17 @@ from gateway.vision.errors import (
     FaceTooSmall,
     ModelPackCorrupt,
     NoFaceFound,
+    PoorPicture,
     SeveralFacesFound,
     UnreadableImage,
 )
 from gateway.vision.geometry import BgrImage, Box, DetectedFace, FaceEmbedder, FaceFinder, Points
 from gateway.vision.manifest import INSIGHTFACE
 from gateway.vision.pack import ModelPack
+
+if TYPE_CHECKING:
+    from gateway.vision.quality.gate import QualityGate
+    from gateway.vision.quality.measures import Measures
 
 UnitVector = npt.NDArray[np.float32]
 """Shape (d,), float32, Euclidean length 1, read-only; d <= 512."""
@@ -35,6 +45,9 @@ more genuine pair in a hundred is missed, at 27 px twelve more (cosine 0.341).""
 
 Selection = Literal["only", "central"]
 
+_QUARTER_TURNS = (1, 3, 2)
+"""Counter-clockwise, in the order in which a picture that is not upright is tried."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceEmbedding:
@@ -44,17 +57,28 @@ class FaceEmbedding:
     box: Box = field(repr=False)
     five: Points = field(repr=False)
     inter_ocular_px: float
+    quarter_turns: int = 0
+    """How often the picture was turned counter-clockwise by 90 degrees; box and points are of the
+    turned picture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """A face before the gate judges it: the model's raw vector and what was measured."""
+
+    raw: npt.NDArray[np.float32] = field(repr=False)
+    measured: "Measures" = field(repr=False)
 
 
 class FacePipeline:
-    """Detection, alignment and embedding with one model pack. Costs some 12 ms per face.
+    """Detection, alignment, quality gate and embedding with one model pack: some 15 ms per face.
 
     Raises ModelPackMissing or ModelPackCorrupt for a pack without the models of its recipe.
     """
 
     def __init__(self, pack: ModelPack) -> None:
         self._dimension = pack.manifest.dimension
-        self._finder, self._embedder = _parts(pack)
+        self._finder, self._embedder, self._gate = _parts(pack)
 
     def faces(self, image: BgrImage) -> list[DetectedFace]:
         """Every face of the image, background included, tallest first; possibly none.
@@ -71,23 +95,52 @@ class FacePipeline:
         It exists for benchmarks such as LFW, where the subject is always in the middle. A
         registration must use "only".
 
-        Raises NoFaceFound, SeveralFacesFound, FaceTooSmall, UnreadableImage for an array that is
-        no colour image, and ModelPackCorrupt as ``embed_face``.
+        Raises NoFaceFound, SeveralFacesFound, FaceTooSmall, PoorPicture, UnreadableImage for an
+        array that is no colour image, and ModelPackCorrupt as ``embed_face``.
         """
+        try:
+            return self._embed(image, select)
+        except (NoFaceFound, PoorPicture) as refused:
+            upright = self._upright(image, select)
+            if upright is None:
+                raise refused from None
+            return upright
+
+    def _embed(self, image: BgrImage, select: Selection) -> FaceEmbedding:
         faces = self.faces(image)
         face = _central(faces, image) if select == "central" else only_face(faces)
         if face.box.height < MIN_FACE_HEIGHT_PX:
             raise FaceTooSmall
         return self.embed_face(image, face)
 
+    def _upright(self, image: BgrImage, select: Selection) -> FaceEmbedding | None:
+        """The face after quarter turns of the picture, if it passes the gate in one position."""
+        for turns in _QUARTER_TURNS:
+            with suppress(NoFaceFound, SeveralFacesFound, FaceTooSmall, PoorPicture):
+                found = self._embed(np.ascontiguousarray(np.rot90(image, turns)), select)
+                return replace(found, quarter_turns=turns)
+        return None
+
     def embed_face(self, image: BgrImage, face: DetectedFace) -> FaceEmbedding:
         """The embedding of a face that was already found in ``image``, e.g. a video frame.
 
-        Raises NoFaceFound if the model gives no usable vector, and ModelPackCorrupt if the vector
-        does not have the manifest's dimension.
+        Raises PoorPicture if the quality gate refuses the face, NoFaceFound if the model gives no
+        usable vector, and ModelPackCorrupt if the vector does not have the manifest's dimension.
         """
-        vector = _unit(self._embedder.raw_vector(image, face), self._dimension)
+        examined = self.examine(image, face)
+        vector = _unit(examined.raw, self._dimension)
+        self._gate.require(examined.measured)
         return FaceEmbedding(vector, face.box, face.five, face.inter_ocular_px)
+
+    def examine(self, image: BgrImage, face: DetectedFace) -> Examined:
+        """What the gate judges. For ``embed_face``, and for measurements of the gate itself."""
+        raw = self._embedder.raw_vector(image, face)
+        return Examined(raw, self._gate.measure(image, face, raw))
+
+    @property
+    def gate(self) -> "QualityGate":
+        """What every vector passed."""
+        return self._gate
 
 
 def only_face(faces: list[DetectedFace]) -> DetectedFace:
@@ -109,8 +162,10 @@ def _central(faces: list[DetectedFace], image: BgrImage) -> DetectedFace:
     return min(faces, key=lambda face: float(np.linalg.norm(np.array(face.box.centre) - middle)))
 
 
-def _parts(pack: ModelPack) -> tuple[FaceFinder, FaceEmbedder]:
-    """The recipe's finder and embedder, imported only when a pack is used."""
+def _parts(pack: ModelPack) -> "tuple[FaceFinder, FaceEmbedder, QualityGate]":
+    """The recipe's finder, embedder and gate, imported only when a pack is used."""
+    from gateway.vision.quality.gate import QualityGate  # noqa: PLC0415 - loads OpenCV
+
     if pack.manifest.recipe == INSIGHTFACE:
         from gateway.vision.insightface_zoo import (  # noqa: PLC0415 - heavy, and seldom wanted
             ZooFaceEmbedder,
@@ -119,11 +174,12 @@ def _parts(pack: ModelPack) -> tuple[FaceFinder, FaceEmbedder]:
         )
 
         models = zoo_models(pack)
-        return ZooFaceFinder(models), ZooFaceEmbedder(models)
+        return ZooFaceFinder(models), ZooFaceEmbedder(models), QualityGate(pack.quality, None)
     from gateway.vision.embedder import ArcFaceEmbedder  # noqa: PLC0415 - loads OpenCV
     from gateway.vision.landmarks import LandmarkedFaceFinder  # noqa: PLC0415
 
-    return LandmarkedFaceFinder(pack), ArcFaceEmbedder(pack)
+    finder = LandmarkedFaceFinder(pack)
+    return finder, ArcFaceEmbedder(pack), QualityGate(pack.quality, finder.landmarks)
 
 
 def _check_image(image: BgrImage) -> None:

@@ -18,6 +18,7 @@ from gateway.client.liveness.measured import Detectors, Inconclusive, Measured, 
 from gateway.client.liveness.prompts import ADVICE, Language, text
 from gateway.client.liveness.runner import CaptureState, ChallengeRunner, Progress
 from gateway.client.liveness.sources import Frame
+from gateway.vision.errors import PoorPicture
 from gateway.vision.geometry import BgrImage
 from gateway.vision.pipeline import UnitVector
 from gateway.wire.ids import Digest
@@ -59,6 +60,8 @@ class _Vectors:
     quality: float = 0.0
     passive: list[float] = field(default_factory=list)
     timed: list[tuple[int, UnitVector]] = field(default_factory=list)
+    refused: PoorPicture | None = None
+    """Why the quality gate kept the last poor frame from being embedded."""
 
 
 M = TypeVar("M", bound=Measured)
@@ -119,6 +122,8 @@ class LiveCapture(Generic[M]):
         transcript = runner.transcript(self._model_digest, totals(), score)
         action = _action_vector(vectors.timed, runner.traces, runner.first_ms)
         if vectors.frontal is None or action is None:
+            if vectors.refused is not None:
+                raise Inconclusive(str(vectors.refused), vectors.refused.advice, "face-lost")
             raise self._inconclusive("face-lost")
         return Captured(vectors.frontal, action, transcript)
 
@@ -138,6 +143,8 @@ class LiveCapture(Generic[M]):
                 break
             if frame.at_ms > PORTRAIT_WAIT_MS:
                 break
+        if vectors.frontal is None and vectors.refused is not None:
+            raise Inconclusive(str(vectors.refused), vectors.refused.advice)
         if vectors.frontal is None:
             raise Inconclusive("no frame shows a face", text("look-straight", self._language))
         return Captured(vectors.frontal)
@@ -168,7 +175,11 @@ def _look(
     due = timed and (not vectors.timed or measured.at_ms - vectors.timed[-1][0] >= EMBED_EVERY_MS)
     if not better and not due:
         return
-    vector = meter.embed(image, face)
+    try:
+        vector = meter.embed(image, face)
+    except PoorPicture as refused:
+        vectors.refused = refused
+        return
     if due:
         vectors.timed.append((measured.at_ms, vector))
     if better:

@@ -7,6 +7,7 @@ memory.
 
 import numpy as np
 
+from gateway.vision.errors import PoorPicture
 from gateway.vision.geometry import BgrImage, Box, DetectedFace
 from gateway.vision.landmarks import LandmarkFinder
 from gateway.vision.liveness import measurement
@@ -54,8 +55,7 @@ class LivenessMeter:
         points = _points(face)
         continuous, look = self._track.follow(at_ms, points)
         if look:
-            same = self._track.identify(at_ms, self.embed(image, found))
-            continuous = continuous and same
+            continuous = self._same(image, found, at_ms) and continuous
         if not continuous:
             self._appearance.reset()
         left, right = self._eyes.closed(image, points)
@@ -88,6 +88,14 @@ class LivenessMeter:
         Raises as ``FacePipeline.embed_face``.
         """
         return self._vision.embed_face(image, face).vector
+
+    def _same(self, image: BgrImage, face: DetectedFace, at_ms: int) -> bool:
+        """Whether this is the tracked person, or cannot be told yet: the frame is too poor."""
+        try:
+            vector = self.embed(image, face)
+        except PoorPicture:
+            return self._track.unsure(at_ms)
+        return self._track.identify(at_ms, vector)
 
     def passive_score(self, image: BgrImage, face: DetectedFace) -> float | None:
         """Advisory probability that the face is alive; None if too little around it is visible."""

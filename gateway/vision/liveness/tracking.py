@@ -26,6 +26,8 @@ from gateway.vision.pipeline import UnitVector
 SAME_PERSON_COSINE = 0.5
 SAMPLE_EVERY_MS = 250
 MAX_GAP_MS = 400
+MAX_UNSURE_MS = 600
+"""Since the person was last identified, while no frame is good enough to embed."""
 
 # Eye distances between two frames. The fastest head in the clips: 0.8 in 40 ms, 2.0 in 240 ms.
 _REACH, _REACH_PER_MS, _REACH_AT_MOST = 0.5, 0.02, 2.5
@@ -43,6 +45,7 @@ class FaceTrack:
         self._points: Points | None = None
         self._seen_ms = self._sampled_ms = 0
         self._sum: npt.NDArray[np.float64] | None = None
+        self._owed = False
 
     def pick(self, faces: Sequence[DetectedFace]) -> DetectedFace | None:
         """The face nearest to where the tracked one was, or the tallest if none is tracked.
@@ -75,7 +78,7 @@ class FaceTrack:
         if last is None or not 0 <= passed <= MAX_GAP_MS or _out_of_reach(last, points, passed):
             self._sum = None
             return False, True
-        due = at_ms - self._sampled_ms >= SAMPLE_EVERY_MS
+        due = self._owed or at_ms - self._sampled_ms >= SAMPLE_EVERY_MS
         return True, due or passed > _LONG_STEP_MS or _jumped(last, points)
 
     def identify(self, at_ms: int, vector: UnitVector) -> bool:
@@ -83,13 +86,25 @@ class FaceTrack:
 
         ``vector``: shape (d,), unit length.
         """
-        known, self._sampled_ms = self._sum, at_ms
+        known, self._sampled_ms, self._owed = self._sum, at_ms, False
         if known is None:
             self._sum = vector.astype(np.float64)
             return True
         same = float(known @ vector) >= SAME_PERSON_COSINE * float(np.linalg.norm(known))
         self._sum = known + vector if same else vector.astype(np.float64)
         return same
+
+    def unsure(self, at_ms: int) -> bool:
+        """The face should be identified, but this frame is too poor to embed.
+
+        The next frame that is good enough is compared, whenever it comes. Returns whether the track
+        goes on until then; after ``MAX_UNSURE_MS`` a new one starts.
+        """
+        self._owed = True
+        if self._sum is None or at_ms - self._sampled_ms <= MAX_UNSURE_MS:
+            return True
+        self._sum = None
+        return False
 
 
 def _middle(points: Points) -> npt.NDArray[np.floating]:

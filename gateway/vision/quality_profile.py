@@ -5,7 +5,7 @@ faces. So a profile names the manifest that it was calibrated for, and its own d
 statements. A pack without a profile of its own gets ``uncalibrated``: the limits of the picture
 alone, which keep out the worst and promise nothing (``docs/MODELS.md``).
 
-A profile holds no face. The directions of its ``clouds`` are means over hundreds of people each.
+A profile holds no face: its directions and weights are statistics over hundreds of people each.
 """
 
 import base64
@@ -18,7 +18,14 @@ from typing import Annotated, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from gateway.vision.errors import ModelPackCorrupt
 
@@ -36,63 +43,104 @@ class _Part(BaseModel):
 
 
 class Limit(_Part):
-    """What a measure must lie within, both ends included; null for no limit on that side.
-
-    Between ``doubt_least`` and ``doubt_most`` a picture is as most are. A value outside is no
-    ground for refusal, but it explains one: it tells which advice to give.
-    """
+    """What a measure must lie within, both ends included; null for no limit on that side."""
 
     least: float | None = None
     most: float | None = None
-    doubt_least: float | None = None
-    doubt_most: float | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        ends = [self.least, self.doubt_least, self.doubt_most, self.most]
-        known = [end for end in ends if end is not None]
-        if known != sorted(known):
+        if self.least is not None and self.most is not None and self.least > self.most:
             raise ValueError("the ends are out of order")
         return self
 
-    def holds(self, value: float) -> bool:
-        """Whether ``value`` lies within; never for a value that is not a number."""
-        return (self.least is None or value >= self.least) and (
-            self.most is None or value <= self.most
-        )
 
-    def usual(self, value: float) -> bool:
-        """Whether ``value`` is as most pictures have it."""
-        return (self.doubt_least is None or value >= self.doubt_least) and (
-            self.doubt_most is None or value <= self.doubt_most
-        )
+def _packed(encoded: str) -> npt.NDArray[np.float32]:
+    """Base64 of little-endian float16."""
+    try:
+        values = np.frombuffer(base64.b64decode(encoded, validate=True), "<f2")
+    except (binascii.Error, ValueError):
+        raise ValueError("not packed numbers") from None
+    if not np.isfinite(values).all() or len(values) == 0:
+        raise ValueError("not finite numbers")
+    return values.astype(np.float32)
 
 
-class Cloud(_Part):
-    """Where the embeddings of one kind of poor face lie, and how near is too near."""
+def pack_numbers(values: npt.ArrayLike) -> str:
+    """Base64 of little-endian float16."""
+    return base64.b64encode(np.asarray(values, "<f2").tobytes()).decode()
 
-    kind: Annotated[str, Field(pattern=r"^[a-z][a-z-]{0,31}$")]
-    direction: Annotated[str, Field(max_length=2048)]
-    """Base64 of signed bytes, one for each dimension; the length is of no meaning."""
-    most: Annotated[float, Field(gt=-1, le=1)]
-    """Largest cosine that passes."""
+
+_Packed = Annotated[
+    str, Field(max_length=4096), AfterValidator(lambda text: (_packed(text), text)[1])
+]
+_Kind = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+class Direction(_Part):
+    """A direction in a space of embeddings (d values) or of aligned landmarks (136)."""
+
+    name: _Kind
+    values: _Packed
 
     @cached_property
     def vector(self) -> npt.NDArray[np.float32]:
-        """Unit length, shape (d,)."""
-        signed = np.frombuffer(base64.b64decode(self.direction), np.int8).astype(np.float64)
-        return np.asarray(signed / np.linalg.norm(signed), np.float32)
+        return _packed(self.values)
 
-    @field_validator("direction")
-    @classmethod
-    def _decodes(cls, value: str) -> str:
-        try:
-            signed = base64.b64decode(value, validate=True)
-        except binascii.Error:
-            raise ValueError("not base64") from None
-        if not any(signed):
-            raise ValueError("no direction")
-        return value
+
+class Shape(_Part):
+    """Aligned landmarks: their mean over good pictures, and how faces differ from it."""
+
+    mean: _Packed
+    """x, y of the 68 points in turn, pixels of the aligned image."""
+    directions: Annotated[list[Direction], Field(max_length=64)]
+
+    @cached_property
+    def centre(self) -> npt.NDArray[np.float32]:
+        return _packed(self.mean)
+
+
+class Scale(_Part):
+    """How a feature is brought to mean 0 and deviation 1 over good pictures."""
+
+    name: _Kind
+    mean: float
+    deviation: Annotated[float, Field(gt=0)]
+
+
+class Detector(_Part):
+    """A linear discriminant of good pictures against one kind of poor ones."""
+
+    kind: _Kind
+    finding: _Kind
+    """What a refused person is told: ``PoorPicture.what``."""
+    weights: _Packed
+    """One for each feature."""
+    most: float
+    """Largest weighted sum that passes."""
+
+
+class Discriminants(_Part):
+    """Features in order, and the detectors that weigh them."""
+
+    clip: Annotated[float, Field(gt=0)]
+    """Scaled features are cut off here, on both sides."""
+    clouds: Annotated[list[Direction], Field(max_length=64)]
+    """Where embeddings of poor faces lie, seen from the mean of good ones."""
+    shape: Shape | None
+    features: Annotated[list[Scale], Field(min_length=1, max_length=512)]
+    detectors: Annotated[list[Detector], Field(min_length=1, max_length=128)]
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if any(len(_packed(one.weights)) != len(self.features) for one in self.detectors):
+            raise ValueError("a detector has not one weight for each feature")
+        return self
+
+    @cached_property
+    def weights(self) -> npt.NDArray[np.float32]:
+        """Shape (detectors, features)."""
+        return np.stack([_packed(one.weights) for one in self.detectors])
 
 
 class QualityProfile(_Part):
@@ -104,7 +152,8 @@ class QualityProfile(_Part):
     """SHA-256 of the manifest that it was calibrated for; null for the limits without a model."""
     calibration: _Text
     limits: Annotated[dict[str, Limit], Field(max_length=64)]
-    clouds: Annotated[list[Cloud], Field(max_length=64)] = []
+    """What no picture may exceed, whatever else it is like."""
+    discriminants: Discriminants | None = None
 
     @property
     def digest(self) -> bytes:
