@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.guardian import guarded
+from tests.support.in_memory import temporary_files_in_memory
 from tests.support.postgres import postgresql
 
 __all__ = ["postgresql"]
@@ -25,6 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    temporary_files_in_memory()
     run = ExitStack()
     run.enter_context(guarded())
     config.add_cleanup(run.close)
