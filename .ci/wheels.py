@@ -27,7 +27,7 @@ AUTHORITY = "sealmatch-authority"
 AUTHORITY_PACKAGES = ("keys", "gateway/host", "gateway/he", "gateway/wire")
 AUTHORITY_FILES = ("gateway/__init__.py", "gateway/py.typed", "LICENSE", "README.md")
 
-SHIPPED_EXTRAS = ("gateway", "client", "pkcs11", "postgresql")
+SHIPPED_EXTRAS = ("gateway", "client", "reader", "pkcs11", "postgresql")
 """Of ``pyproject.toml``; the others are for building and testing."""
 
 BIN = Path(sys.executable).parent

@@ -28,10 +28,11 @@ _LAB = "gateway.lab"
 
 @dataclass(frozen=True)
 class Command:
-    """Where a command is, and what ``--help`` says of it."""
+    """Where a command is, what ``--help`` says of it, and which extras bring what it imports."""
 
     module: str
     summary: str
+    extras: str = ""
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Load the command's module and let it add the command's arguments.
@@ -49,29 +50,43 @@ class Command:
             ) from None
         module.configure(parser)
 
+    def lacks(self, name: str, error: ModuleNotFoundError) -> SealmatchError:
+        """What to install for a command of this name. Raises the error if no extra brings it."""
+        from gateway.host.installed import NotInstalled  # noqa: PLC0415  --help loads nothing
+
+        return NotInstalled.of(error, f"sealmatch {name}", self.extras)
+
 
 class NoLaboratory(SealmatchError):
     """The laboratory's commands (attacks, measurements, demonstrations) are not installed here."""
 
 
+_COUNTER, _READER, _EVERYTHING = "client", "reader", "client,gateway"
+"""Extras of ``pyproject.toml``."""
+
 COMMANDS: Final[dict[str, Command]] = {
-    "demo": Command("gateway.lab.demo.cli", "watch a registration"),
-    "up": Command("gateway.lab.deployment.cli", "run both servers here until Ctrl-C"),
-    "register": Command("gateway.cli.register", "verify one person against one document"),
+    "demo": Command("gateway.lab.demo.cli", "watch a registration", _EVERYTHING),
+    "up": Command("gateway.lab.deployment.cli", "run both servers here until Ctrl-C", _EVERYTHING),
+    "register": Command("gateway.cli.register", "verify one person against one document", _COUNTER),
     "attempts": Command("gateway.cli.attempts", "attempts and time that liveness checks took"),
-    "receipt": Command("gateway.cli.receipt", "check a receipt"),
-    "log": Command("gateway.cli.log", "follow a transparency log"),
-    "reconcile": Command("gateway.cli.reconcile", "compare activations with receipts"),
-    "models": Command("gateway.cli.models", "fetch, check and list face model packs"),
-    "bench": Command("gateway.lab.bench.cli", "measure"),
-    "evaluate": Command("gateway.lab.evaluation.cli", "measure against labelled recordings"),
+    "receipt": Command("gateway.cli.receipt", "check a receipt", _READER),
+    "log": Command("gateway.cli.log", "follow a transparency log", _READER),
+    "reconcile": Command("gateway.cli.reconcile", "compare activations with receipts", "gateway"),
+    "models": Command("gateway.cli.models", "fetch, check and list face model packs", _COUNTER),
+    "bench": Command("gateway.lab.bench.cli", "measure", _EVERYTHING),
+    "evaluate": Command(
+        "gateway.lab.evaluation.cli", "measure against labelled recordings", _EVERYTHING
+    ),
     "attack": Command(
-        "gateway.lab.attack.cli", "play the attackers against a live local deployment"
+        "gateway.lab.attack.cli",
+        "play the attackers against a live local deployment",
+        _EVERYTHING,
     ),
     "auditor": Command("gateway.auditor.cli", "repeat evaluations"),
     "probe-authority": Command(
         "gateway.cli.probe_authority",
         "run registrations with known answers, to catch a lying key authority",
+        _COUNTER,
     ),
     "dev-ca": Command("gateway.cli.devca", "make a development CA and certificates"),
     "witness": Command("gateway.witness.cli", "run a witness of transparency logs"),
@@ -82,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        return _run(_parser(given).parse_args(given))
+        return _with_what_is_installed(given)
     except KeyboardInterrupt:
         return INTERRUPTED
     except VisionError as error:
@@ -94,6 +109,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         return _fail(f"{error.filename or 'system'}: {reason}", FAILURE)
+
+
+def _with_what_is_installed(given: Sequence[str]) -> int:
+    """Run a command; where a package is missing, say what to install."""
+    if "--version" in given:
+        from gateway.host.installed import version_line  # noqa: PLC0415  --help loads nothing
+
+        print(version_line("sealmatch"))
+        return 0
+    try:
+        return _run(_parser(given).parse_args(given))
+    except ModuleNotFoundError as error:
+        name = _chosen(given) or ""
+        if name not in COMMANDS:
+            raise
+        raise COMMANDS[name].lacks(name, error) from None
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -112,13 +143,18 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sealmatch", description="Face verification in which no server sees a face."
     )
+    parser.add_argument("--version", action="store_true", help="print it, and end")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    chosen = next((word for word in given if not word.startswith("-")), None)
+    chosen = _chosen(given)
     for name, command in COMMANDS.items():
         own = commands.add_parser(name, help=command.summary)
         if name == chosen:
             command.configure(own)
     return parser
+
+
+def _chosen(given: Sequence[str]) -> str | None:
+    return next((word for word in given if not word.startswith("-")), None)
 
 
 def _fail(text: str, status: int) -> int:

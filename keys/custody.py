@@ -13,7 +13,7 @@ Protocol, sections 2, 6 and 11.
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from gateway.host.keyfile import KeyFileError
+from gateway.host.installed import NotInstalled
 from gateway.host.sealed_keys import keystore_passphrase
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
@@ -120,6 +120,6 @@ def open_vault(settings: AuthoritySettings, *, new: bool = False) -> Vault:
 def _open_token(settings: AuthoritySettings) -> Vault:
     try:
         from keys.token_vault import open_token  # noqa: PLC0415  an optional extra
-    except ImportError:
-        raise KeyFileError("keys in a token need the extra sealmatch[pkcs11]") from None
+    except ModuleNotFoundError as error:
+        raise NotInstalled.of(error, "a token with keys", "pkcs11") from None
     return open_token(settings)

@@ -10,7 +10,6 @@ from pathlib import Path
 from gateway.cli import receipt_fetch, receipt_verify
 from gateway.cli.outputs import PUBLIC, about, read_bounded, reserve
 from gateway.proofs.checker import checker_page
-from gateway.proofs.printable import printable_page
 from gateway.proofs.transparent import transparent_statement
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
@@ -54,6 +53,8 @@ def run_export(options: argparse.Namespace) -> int:
     except ReceiptInvalid as error:
         return receipt_verify.not_valid(options, error)
     if options.format == "html":
+        from gateway.proofs.printable import printable_page  # noqa: PLC0415  draws QR codes
+
         content = printable_page(verified, options.language).encode()
     else:
         with about(options.receipt):

@@ -29,5 +29,6 @@ watched      a file that is read again when it has changed
 ledger       a small SQLite file whose units of work are durable or did not happen
 isolation    worker processes, for what touches a peer's words
 clock        the present, in seconds
+installed    the product's version, and what to install where a package is missing
 crash        named points at which tests kill a process
 """

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from gateway.host import memory
+from gateway.host.installed import VersionAction
 from gateway.host.server_settings import HostSettings
 from gateway.host.serving import operator_log, serve
 from gateway.wire.errors import CallerMisuse, SealmatchError
@@ -60,6 +61,7 @@ class OperatorCommand(Generic[S]):
         self._parser.description = description
         self._parser.epilog = "Settings (file, then environment):\n\n" + settings.describe()
         self._parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        self._parser.add_argument("--version", action=VersionAction)
         self._parser.add_argument(
             "--config", type=Path, metavar="FILE", help="TOML file of settings"
         )

@@ -20,6 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from gateway.host.installed import NotInstalled
 from gateway.host.passphrase import obtain
 from gateway.host.settings import BadConfiguration
 from gateway.host.tls import ClientTls, is_loopback
@@ -103,8 +104,8 @@ def _postgresql(url: sa.URL) -> sa.Engine:
             pool_pre_ping=True,  # the server may have been restarted since
             pool_timeout=LOCK_SECONDS,
         )
-    except ModuleNotFoundError:
-        raise BadConfiguration("install the extra `postgresql` for this database") from None
+    except ModuleNotFoundError as error:
+        raise NotInstalled.of(error, "this database", "postgresql") from None
     event.listen(engine, "connect", _set_up_postgresql)
     return engine
 
