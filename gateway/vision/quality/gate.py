@@ -2,11 +2,12 @@
 
 Rules:
 
-- A measure outside its limit is a refusal, whatever the others say. The first in the order of
-  ``_REASONS`` is named: what explains the others stands before them.
-- Then linear discriminants weigh all measures, the embedding's own among them: its norm before
+- A measure outside its limit is a refusal, whatever the others say. What a person can see and mend
+  is named first: light and sharpness.
+- Linear discriminants weigh all measures, the embedding's own among them: its norm before
   normalising, and how near it lies to where the embeddings of each kind of poor face lie. Each
-  looks for one kind; the one that is most exceeded is named.
+  looks for one kind; the one that is most exceeded is named. What no detector looks for, limits
+  on geometry and on the embedding catch last.
 - No value leaves this module.
 """
 
@@ -72,24 +73,26 @@ class _Reason:
     above: type[PoorPicture]
 
 
-_REASONS: Final = (
+_PLAIN: Final = (
     _Reason("roll", NotUpright, NotUpright),
     _Reason("luminance-mean", TooDark, TooBright),
     _Reason("under-exposure", TooDark, TooDark),
     _Reason("over-exposure", TooBright, TooBright),
     _Reason("luminance-deviation", TooFlat, TooBright),
     _Reason("dynamic-range", TooFlat, TooFlat),
-    _Reason("eyes-darker", WrongColours, FaceCovered),
     _Reason("colour-a", WrongColours, WrongColours),
     _Reason("colour-b", WrongColours, WrongColours),
     _Reason("grain", OutOfFocus, PictureGrainy),
     _Reason("sharpness", OutOfFocus, PictureGrainy),
+)
+_LAST: Final = (
     _Reason("turn", FaceAverted, FaceAverted),
     _Reason("nose", FaceAverted, FaceAverted),
     _Reason("aspect", PictureDistorted, PictureDistorted),
     _Reason("slant", PictureDistorted, PictureDistorted),
     _Reason("unrest", FaceCovered, FaceCovered),
     _Reason("misfit", PictureDistorted, PictureDistorted),
+    _Reason("eyes-darker", WrongColours, FaceCovered),
     _Reason("embedding-norm", FaceUnclear, FaceUnclear),
 )
 
@@ -106,7 +109,7 @@ class QualityGate:
         self._landmarks = landmarks
         found = profile.discriminants.detectors if profile.discriminants else []
         if (
-            not profile.limits.keys() <= {reason.measure for reason in _REASONS}
+            not profile.limits.keys() <= {reason.measure for reason in (*_PLAIN, *_LAST)}
             or not {detector.finding for detector in found} <= FINDINGS.keys()
         ):
             raise ModelPackCorrupt("the quality profile speaks of unknown measures or findings")
@@ -136,12 +139,13 @@ class QualityGate:
             PoorPicture: the subclass says what is wrong.
             ModelPackCorrupt: the profile needs a measure that this pack's models do not give.
         """
-        self._require_limits(measured)
+        self._require_limits(_PLAIN, measured)
         if self._discriminants is not None:
             _require_unsuspicious(self._discriminants, measured)
+        self._require_limits(_LAST, measured)
 
-    def _require_limits(self, measured: Measures) -> None:
-        for reason in _REASONS:
+    def _require_limits(self, reasons: tuple[_Reason, ...], measured: Measures) -> None:
+        for reason in reasons:
             limit, value = self._limits.get(reason.measure), measured.get(reason.measure)
             if limit is None or value is None:
                 continue
