@@ -22,7 +22,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 import gateway.store.database
 from gateway.store import locks, parties, records, sessions, totals
-from gateway.store.database import Database
+from gateway.store.database import Database, newest_version
 from gateway.store.locks import hold_register, hold_subject
 from gateway.store.schema import metadata
 from gateway.wire.admin import PartyKind
@@ -40,6 +40,23 @@ def test_migration_from_nothing_gives_the_tables_of_the_data_map(database: Datab
     assert found.pop("alembic_version") == {"version_num"}
     assert found == DATA_MAP
     database.migrate()  # again: nothing to do
+
+
+def test_a_database_that_is_up_to_date_is_not_migrated(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one at another version is, also where this software does not know that version."""
+    from alembic import command
+    from alembic.util import CommandError
+
+    assert newest_version() == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "upgrade", lambda *_: 1 / 0)
+        database.migrate()
+    with database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(CommandError, match="9999"):
+        database.migrate()
 
 
 def test_a_migration_that_is_cut_short_leaves_nothing(
