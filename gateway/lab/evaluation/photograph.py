@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from gateway.vision.geometry import BgrImage, DetectedFace, Points
+from gateway.vision.pipeline import FacePipeline, UnitVector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +29,28 @@ class Photograph:
         if self.face.landmarks is None:
             raise TypeError("degradations need a finder with 68 landmarks")
         return self.face.landmarks
+
+
+def middle_face(vision: FacePipeline, image: BgrImage) -> DetectedFace | None:
+    """The face nearest to the middle, which is the subject in Labeled Faces in the Wild."""
+    middle = np.array(image.shape[1::-1]) / 2
+    return min(
+        vision.faces(image),
+        key=lambda face: float(np.hypot(*(np.array(face.box.centre) - middle))),
+        default=None,
+    )
+
+
+def ungated(vision: FacePipeline, image: BgrImage) -> UnitVector | None:
+    """The middle face as the model sees it, whatever the quality gate says. For measurements alone.
+
+    Shape (d,), float32, unit length; None where there is no face.
+    """
+    face = middle_face(vision, image)
+    if face is None:
+        return None
+    raw = vision.examine(image, face).raw.astype(np.float64)
+    return np.asarray(raw / np.linalg.norm(raw), np.float32)
 
 
 def jpeg_of(image: BgrImage, most: int) -> BgrImage:

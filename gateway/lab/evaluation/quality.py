@@ -15,7 +15,7 @@ import numpy as np
 from gateway.cli.pack import FALSE_MATCH_RATE
 from gateway.lab.attack.photograph.album import people as photographs_of
 from gateway.lab.evaluation.degradations import DEGRADATIONS, Degradation
-from gateway.lab.evaluation.photograph import Photograph
+from gateway.lab.evaluation.photograph import Photograph, middle_face, ungated
 from gateway.lab.evaluation.quality_figures import (
     Count,
     QualityFigures,
@@ -94,18 +94,16 @@ def _degraded(
 ) -> Iterator[Taken]:
     """Every degradation of one photograph; nothing where it shows no face as it is."""
     image = decode_image(path.read_bytes())
-    faces = vision.faces(image)
-    if not faces:
+    face = middle_face(vision, image)
+    if face is None:
         return
-    middle = np.array(image.shape[1::-1]) / 2
-    face = min(faces, key=lambda one: float(np.hypot(*(np.array(one.box.centre) - middle))))
     photograph = Photograph(image, face)
     for row, (kind, strength) in enumerate(variants):
         yield _taken(vision, kind.degrade(photograph, strength), person, row)
 
 
 def _taken(vision: FacePipeline, image: BgrImage, person: int, row: int) -> Taken:
-    return Taken(person, row, _ungated(vision, image), _passed(vision, image))
+    return Taken(person, row, ungated(vision, image), _passed(vision, image))
 
 
 def _passed(vision: FacePipeline, image: BgrImage) -> UnitVector | None:
@@ -114,17 +112,6 @@ def _passed(vision: FacePipeline, image: BgrImage) -> UnitVector | None:
         return vision.embed(image, select="central").vector
     except VisionError:
         return None
-
-
-def _ungated(vision: FacePipeline, image: BgrImage) -> UnitVector | None:
-    """The middle face as it lies, whatever the gate says of it. For comparison alone."""
-    faces = vision.faces(image)
-    if not faces:
-        return None
-    middle = np.array(image.shape[1::-1]) / 2
-    face = min(faces, key=lambda one: float(np.hypot(*(np.array(one.box.centre) - middle))))
-    raw = vision.examine(image, face).raw
-    return np.asarray(raw / np.linalg.norm(raw), np.float32)
 
 
 def _figures(
