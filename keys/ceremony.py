@@ -5,14 +5,17 @@ change from its next start on, because it unseals its keys once and keeps no pas
 ``gateway.host.keyring``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+from gateway.host.directories import new_directory
 from gateway.host.keyfile import exclusive, require_absent
-from gateway.host.keyring import PepperRing, SealingRing, SigningRing
-from gateway.host.serving import existing_directory
+from gateway.host.keyring import HeldKey, HeldSecret, PepperRing, SealingRing, SigningRing
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.errors import SealmatchError
 from keys.config import AuthoritySettings
 from keys.custody import open_vault, within_overlaps
 from keys.trust import TrustList
@@ -20,20 +23,23 @@ from keys.vault import AuthorityKeys, Vault, record_file
 
 
 def initialise(settings: AuthoritySettings, now: int) -> AuthorityKeys:
-    """Draw signing key, sealing key and pepper.
+    """Draw signing key, sealing key and pepper. Nothing is left behind if that fails.
 
     Raises:
         KeyFileError: there are keys already, or no passphrase.
     """
-    with exclusive(existing_directory(settings.data_dir)):
+    with new_directory(settings.data_dir), exclusive(settings.data_dir):
         record = record_file(settings)
         require_absent(record)  # before a passphrase is asked for
-        with open_vault(settings, new=True) as vault:
+        with open_vault(settings, new=True) as vault, _forgotten_without(record, vault) as drawn:
+            drawn.append(signing := vault.draw_key(now))
+            drawn.append(pepper := vault.draw_pepper(now))
+            drawn.append(sealing := vault.draw_sealing(now))
             keys = AuthorityKeys(
                 party=settings.party,
-                signing=SigningRing(current=vault.draw_key(now)),
-                peppers=PepperRing(current=vault.draw_pepper(now)),
-                sealing=SealingRing(current=vault.draw_sealing(now)),
+                signing=SigningRing(current=signing),
+                peppers=PepperRing(current=pepper),
+                sealing=SealingRing(current=sealing),
             )
             vault.create(keys)
             return keys
@@ -152,6 +158,20 @@ def describe(keys: AuthorityKeys, now: int) -> dict[str, Any]:
         "sealingKeys": keys.sealing.describe(now),
         "peppers": keys.peppers.describe(now),
     }
+
+
+@contextmanager
+def _forgotten_without(record: Path, vault: Vault) -> Iterator[list[HeldKey | HeldSecret]]:
+    """What the block draws is destroyed if it fails before there is a record that names it."""
+    drawn: list[HeldKey | HeldSecret] = []
+    try:
+        yield drawn
+    except BaseException:
+        if not record.exists():
+            for one in drawn:
+                with suppress(SealmatchError):
+                    vault.forget(one.held)
+        raise
 
 
 def _change(

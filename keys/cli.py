@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(_: argparse.Namespace, settings: AuthoritySettings) -> int:
     from keys.app import create_app  # noqa: PLC0415  the other commands start without FastAPI
 
-    return run_server("authority", create_app, settings)
+    return run_server("authority", create_app, settings, settings.data_dir)
 
 
 def _init(_: argparse.Namespace, settings: AuthoritySettings) -> int:

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _serve(_: argparse.Namespace, settings: AuditorSettings) -> int:
     from gateway.auditor.app import create_app  # noqa: PLC0415  the others start without FastAPI
 
-    return run_server("auditor", create_app, settings)
+    return run_server("auditor", create_app, settings, settings.data_dir)
 
 
 def _init(_: argparse.Namespace, settings: AuditorSettings) -> int:

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from gateway.host.directories import existing_directory
 from gateway.host.keyfile import create_secret
-from gateway.host.serving import existing_directory
 
 _CA_DAYS, _LEAF_DAYS = 365, 90
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from types import FrameType
 
 import uvicorn
 
@@ -13,6 +14,11 @@ class AnnouncedServer(uvicorn.Server):
         """``announce``: name, host and port of the line on stdout."""
         super().__init__(config)
         self._announce = announce
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal ends the server in order; any further one hastens that."""
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

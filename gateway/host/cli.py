@@ -1,22 +1,25 @@
 """What the servers' operator commands have in common: settings, key ceremonies, exit status.
 
-Exit status: 0 done, 1 failure with a line on stderr, 2 usage.
+Exit status: 0 done, 1 failure with a line on stderr, 2 usage, 130 Ctrl-C.
 """
 
 import argparse
 import contextlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from gateway.host import memory
+from gateway.host.directories import occupied, require_private
+from gateway.host.ending import INTERRUPTED, Terminated, terminated_as_interrupted
 from gateway.host.installed import VersionAction
 from gateway.host.server_settings import HostSettings
-from gateway.host.serving import operator_log, serve
+from gateway.host.serving import bind, operator_log, serve
 from gateway.wire.errors import CallerMisuse, SealmatchError
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     Subcommands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _MAX_TABLE_BYTES = 16 * 2**20
+_PRIVATE: Final = 0o077
+"""Files that a library makes for a server are its owner's alone."""
 
 S = TypeVar("S", bound=HostSettings)
 
@@ -109,12 +114,16 @@ class OperatorCommand(Generic[S]):
         """Run one command and return its exit status."""
         options = self._parser.parse_args(arguments)
         try:
-            return int(options.run(options))
+            with terminated_as_interrupted():
+                return int(options.run(options))
         except FAILURES as error:
             print(self._failure(error), file=sys.stderr)
             return 1
+        except Terminated:
+            signal.raise_signal(signal.SIGTERM)
+            raise
         except KeyboardInterrupt:
-            return 0
+            return INTERRUPTED
 
     def output(self, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
         """Run one command as a part of another program, and return what it prints.
@@ -136,6 +145,7 @@ class OperatorCommand(Generic[S]):
 
     def _run(self, run: "Run[S]", options: argparse.Namespace) -> int:
         settings = self._read(options, os.environ)
+        os.umask(_PRIVATE)
         memory.protect("off", inspectable=settings.inspectable)
         return run(options, settings)
 
@@ -149,17 +159,31 @@ class OperatorCommand(Generic[S]):
         return self._settings.read(options.config, {**environment, **own})
 
 
-def run_server(name: str, create_app: "Callable[[S], ASGIApp]", settings: S) -> int:
+def run_server(
+    name: str,
+    create_app: "Callable[[S], ASGIApp]",
+    settings: S,
+    directory: Path,
+    *,
+    shared: bool = False,
+) -> int:
     """Serve until Ctrl-C, with the operator's log on stderr.
 
+    Args:
+        directory: the server's data directory.
+        shared: whether several servers may work in it.
+
     Raises:
-        TlsMisconfigured: before any key is opened.
-        SealmatchError: the application, or the address, cannot be had.
+        TlsMisconfigured, UnusableDirectory, InUse, CannotListen: before any key is opened.
+        SealmatchError: the application cannot be had.
     """
     operator_log()
     memory.protect(settings.lock_memory, inspectable=settings.inspectable)
     tls = settings.tls
-    serve(create_app(settings), name, settings.host, settings.port, tls)
+    require_private(directory)
+    alone = contextlib.nullcontext() if shared else occupied(directory, name)
+    with alone, bind(settings.host, settings.port) as listener:
+        serve(create_app(settings), name, listener, tls)
     return 0
 
 

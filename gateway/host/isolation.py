@@ -1,4 +1,4 @@
-"""Homomorphic work on a peer's input runs in processes that may die.
+"""Work on strangers' input runs in processes that may die: homomorphic work, decoders of pictures.
 
 The canonical decoder admits no malformed word. But SEAL, which works on the words, is C++ fed by
 strangers. So this work happens in worker processes that have limits on memory and time and no core
@@ -22,12 +22,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import ModuleType
 from typing import Any, Final, Protocol, TypeVar
 
 from gateway.host.memory import protect, without_caches
+from gateway.host.python import safe_path
 from gateway.wire import cbor
 from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused, Unavailable
 
@@ -148,8 +150,10 @@ class Worker:
             daemon=True,
             name="sealmatch-worker",
         )
-        with _without_our_command(), without_caches():
-            self._process.start()
+        with _without_our_command(), without_caches(), safe_path():
+            resource_tracker.ensure_running()  # it unblocks signals, once
+            with _without_interrupts():
+                self._process.start()
         theirs.close()
         if not self._pipe.poll(_START_SECONDS) or self._pipe.recv_bytes(_ANSWER_BYTES) != b"ready":
             self.stop()
@@ -228,6 +232,19 @@ def _without_our_command() -> Iterator[None]:
             sys.modules["__main__"] = ours
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """A process started within this context is never reached by Ctrl-C, its parent's affair.
+
+    From its first moment on: it inherits what this thread blocks. Our own comes afterwards.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _answer(data: bytes) -> tuple[str, Any]:
     """Status and value. Raises ``ValueError`` for a failure, or for what no worker of ours says."""
     answer = cbor.decode(data)
@@ -245,7 +262,6 @@ def _answer(data: bytes) -> tuple[str, Any]:
 
 def _main(pipe: Connection, workshop: str, memory_bytes: int) -> None:
     """The worker's loop. It ends when the parent's end of the pipe does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     protect("off")
     module, _, function = workshop.partition(":")
     shop = getattr(importlib.import_module(module), function)()

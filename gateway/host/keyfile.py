@@ -44,7 +44,11 @@ def create_secret(path: Path, secret: bytes) -> None:
             os.link(temporary, path)  # unlike a rename, fails where a key exists already
         except FileExistsError:
             raise _exists(path) from None
-        _sync(path.parent)
+        try:
+            _sync(path.parent)
+        except OSError:
+            path.unlink()
+            raise
 
 
 def require_absent(path: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
+from gateway.host.directories import private_file
 from gateway.wire.errors import Unavailable
 
 BUSY_SECONDS = 5
@@ -21,12 +22,14 @@ def connect(path: Path, mode: Literal["rw", "rwc"], *pragmas: str) -> sqlite3.Co
     """Open a file; its transactions begin and end where the caller says.
 
     Args:
-        mode: ``rwc`` makes the file if it is missing.
+        mode: ``rwc`` makes the file if it is missing, its owner's alone from the first moment.
         pragmas: besides the truncated journal.
 
     Raises:
-        sqlite3.Error: it cannot be opened.
+        sqlite3.Error, OSError: it cannot be opened.
     """
+    if mode == "rwc" or path.exists():
+        private_file(path)
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -57,7 +60,6 @@ class Ledger:
         """
         try:
             connection = connect(path, "rwc", "synchronous=FULL", "secure_delete=ON")
-            path.chmod(0o600)
             connection.executescript(schema)
         except (sqlite3.Error, OSError):
             raise Unavailable(f"{name} cannot be opened") from None

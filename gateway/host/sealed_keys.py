@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from gateway.host.directories import new_directory
 from gateway.host.keyfile import exclusive, require_absent
 from gateway.host.keystore import (
     KEYSTORE_FILE,
@@ -19,7 +20,6 @@ from gateway.host.keystore import (
 )
 from gateway.host.passphrase import obtain
 from gateway.host.server_settings import HostSettings
-from gateway.host.serving import existing_directory
 from gateway.wire.message import Message
 from gateway.wire.secret import wipe
 
@@ -41,17 +41,24 @@ class SealedKeys(Generic[M]):
         self._settings = settings
         self._opened = opened
 
-    def create(self, draw: Callable[[], M]) -> M:
-        """Draw keys into a new keystore.
+    def create(self, draw: Callable[[], M], undo: Callable[[], object] = lambda: None) -> M:
+        """Draw keys into a new keystore. Nothing is left behind if that fails.
+
+        Args:
+            undo: clears away what ``draw`` made besides the keys, also half of it.
 
         Raises:
             KeyFileError: there is one already, or no passphrase.
         """
-        with exclusive(existing_directory(self._directory)):
+        with new_directory(self._directory), exclusive(self._directory):
             require_absent(self._file)  # before a passphrase is asked for
             with self._passphrase(new=True) as passphrase:
-                keys = draw()
-                create_keystore(self._file, keys, passphrase, self._settings.keystore_cost)
+                try:
+                    keys = draw()
+                    create_keystore(self._file, keys, passphrase, self._settings.keystore_cost)
+                except BaseException:
+                    undo()
+                    raise
                 return keys
 
     def read(self) -> M:

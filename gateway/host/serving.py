@@ -1,16 +1,18 @@
 """Running a server until Ctrl-C or SIGTERM: one way for all, with a line on stdout when ready.
 
-The line is printed when the server answers: a program that reads it can connect at once.
+The line is printed when the server answers: a program that reads it can connect at once. The
+address is taken first, so that one in use is said before a passphrase is asked for.
 Access logs are off: they would keep who asked when. Core dumps are switched off.
 """
 
+import errno
 import logging
 import resource
 import socket
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.host.holders import advice_on
 from gateway.host.tls import ServerTls
 from gateway.wire.errors import SealmatchError
 
@@ -40,15 +42,16 @@ def bind(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        advice = f"; {advice_on(port)}" if error.errno == errno.EADDRINUSE else ""
+        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}{advice}") from None
     return listener
 
 
-def serve(app: "ASGIApp", name: str, host: str, port: int, tls: ServerTls | None) -> None:
-    """Serve until told to stop.
+def serve(app: "ASGIApp", name: str, listener: socket.socket, tls: ServerTls | None) -> None:
+    """Serve on a listening socket until told to stop; a second signal hastens that.
 
     Raises:
-        CannotListen: the address cannot be bound.
+        CannotListen: the application did not start.
         TlsMisconfigured: certificate or key cannot be used.
     """
     import uvicorn  # noqa: PLC0415  operator commands start without a web server
@@ -57,7 +60,6 @@ def serve(app: "ASGIApp", name: str, host: str, port: int, tls: ServerTls | None
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     context = None if tls is None else tls.context()
-    listener = bind(host, port)
     server = AnnouncedServer(
         uvicorn.Config(
             app,
@@ -71,8 +73,7 @@ def serve(app: "ASGIApp", name: str, host: str, port: int, tls: ServerTls | None
         ),
         (name, *listener.getsockname()[:2]),
     )
-    with listener:
-        server.run(sockets=[listener])
+    server.run(sockets=[listener])
     if not server.started:
         raise CannotListen(f"the {name} could not start; see its log")
 
@@ -84,9 +85,3 @@ def operator_log(level: int = logging.INFO) -> None:
     )
     for noisy in ("uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-def existing_directory(path: Path) -> Path:
-    """Make a private directory if it is not there."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path

@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(_: argparse.Namespace, settings: GatewaySettings) -> int:
     from gateway.server.app import create_app  # noqa: PLC0415  loads the HE engine
 
-    return run_server("gateway", create_app, settings)
+    shared = settings.database_url is not None  # PostgreSQL keeps several gateways apart
+    return run_server("gateway", create_app, settings, settings.data_dir, shared=shared)
 
 
 def _init(_: argparse.Namespace, settings: GatewaySettings) -> int:

@@ -20,6 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from gateway.host.directories import private_file
 from gateway.host.installed import NotInstalled
 from gateway.host.passphrase import obtain
 from gateway.host.settings import BadConfiguration
@@ -39,6 +40,9 @@ _SQLITE_PRAGMAS = (
     f"busy_timeout={LOCK_SECONDS * 1000}",
 )
 """Durable commits; deleted content is overwritten, not merely unlinked."""
+
+_BESIDE = ("-wal", "-shm", "-journal")
+"""SQLite's own files beside a database."""
 
 _POSTGRESQL_SETTINGS = (
     f"SET lock_timeout = '{LOCK_SECONDS}s'",
@@ -74,8 +78,20 @@ def make_engine(url: str) -> sa.Engine:
 
 def _sqlite(url: sa.URL) -> sa.Engine:
     engine = sa.create_engine(url, hide_parameters=True)
+    event.listen(engine, "do_connect", _keep_private)
     event.listen(engine, "connect", _set_up_sqlite)
     return engine
+
+
+def _keep_private(
+    _dialect: Any, _record: Any, arguments: list[Any], _options: dict[str, Any]
+) -> None:
+    """The database's file is its owner's alone before SQLite opens it; what SQLite puts beside it
+    gets the same mode."""
+    name = str(arguments[0])
+    if name not in ("", ":memory:") and not name.startswith("file:"):
+        for path in (Path(name), *filter(Path.exists, (Path(f"{name}{end}") for end in _BESIDE))):
+            private_file(path)
 
 
 def _set_up_sqlite(

@@ -46,7 +46,7 @@ def _add_log(options: argparse.Namespace, settings: WitnessSettings) -> int:
 def _serve(_: argparse.Namespace, settings: WitnessSettings) -> int:
     from gateway.witness.app import create_app  # noqa: PLC0415  the others start without FastAPI
 
-    return run_server("witness", create_app, settings)
+    return run_server("witness", create_app, settings, settings.data_dir)
 
 
 def _print(held: custody.WitnessKeys) -> int:

@@ -40,7 +40,7 @@ class WitnessKeys(Message):
 
 
 def initialise(settings: WitnessSettings, name: str, now: int) -> WitnessKeys:
-    """Draw both keys into a new keystore, and create an empty memory.
+    """Draw both keys into a new keystore, and create an empty memory. If it fails, neither is left.
 
     Raises:
         MalformedMessage: a key may not have this name.
@@ -48,6 +48,7 @@ def initialise(settings: WitnessSettings, name: str, now: int) -> WitnessKeys:
         Unavailable: the memory cannot be made.
     """
     check_name(name)
+    remembered = settings.memory_file.exists()
 
     def draw() -> WitnessKeys:
         keys = WitnessKeys(
@@ -59,7 +60,11 @@ def initialise(settings: WitnessSettings, name: str, now: int) -> WitnessKeys:
         create_memory(settings.memory_file)  # before the keys: without it no server starts
         return keys
 
-    return _keystore(settings).create(draw)
+    def undo() -> None:
+        if not remembered:
+            settings.memory_file.unlink(missing_ok=True)
+
+    return _keystore(settings).create(draw, undo)
 
 
 def read_keys(settings: WitnessSettings) -> WitnessKeys:

@@ -41,7 +41,6 @@ def create_memory(path: Path) -> None:
     try:
         connection = _connect(path, "rwc")
         try:
-            path.chmod(0o600)
             connection.execute(_SCHEMA)
         finally:
             connection.close()
@@ -61,7 +60,7 @@ class WitnessMemory:
         try:
             connection = _connect(path, "rw")
             connection.execute("SELECT origin, size, root, at, checkpoint FROM cosigned")
-        except sqlite3.Error:
+        except (sqlite3.Error, OSError):
             raise Unavailable(
                 "the witness's memory is missing or damaged; without it, it must not cosign"
             ) from None

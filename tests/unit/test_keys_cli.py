@@ -110,7 +110,7 @@ def test_without_keys_nothing_is_shown_or_served(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     assert run(tmp_path, command) == 1
-    assert "keystore.sealed cannot be read" in capsys.readouterr().err
+    assert "cannot be read: No such file" in capsys.readouterr().err
 
 
 def test_data_dir_is_required_and_named(capsys: pytest.CaptureFixture[str]) -> None:

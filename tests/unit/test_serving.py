@@ -15,7 +15,7 @@ SLOW_TO_START = """
 import asyncio
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
-from gateway.host.serving import serve
+from gateway.host.serving import bind, serve
 
 @asynccontextmanager
 async def lifespan(_):
@@ -28,7 +28,7 @@ app = FastAPI(lifespan=lifespan)
 def root():
     return "here"
 
-serve(app, "slow", "127.0.0.1", 0, None)
+serve(app, "slow", bind("127.0.0.1", 0), None)
 """
 
 

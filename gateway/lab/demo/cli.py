@@ -17,7 +17,7 @@ from gateway.cli.receipt_report import step_line
 from gateway.cli.register import embed
 from gateway.client.counter import counter_session
 from gateway.client.registration import Measurements, Occasion, Registration
-from gateway.host.serving import existing_directory
+from gateway.host.directories import existing_directory
 from gateway.lab.demo import tables
 from gateway.lab.demo.tables import Stored
 from gateway.lab.deployment.cli import add_audit_argument

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from gateway.cli.pack import add_pack_argument, gateway_settings, model_of, open_pack
-from gateway.host.serving import existing_directory
+from gateway.host.directories import existing_directory
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.lab.deployment.servers import terminate_as_interrupt
 

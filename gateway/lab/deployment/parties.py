@@ -20,9 +20,9 @@ from gateway.auditor import cli as auditor_cli
 from gateway.auditor.register import Enrolled, Register
 from gateway.cli import devca
 from gateway.host.cli import CommandFailed, OperatorCommand
+from gateway.host.directories import existing_directory
 from gateway.host.keyfile import create_secret, create_signing_key, load_signing_key
 from gateway.host.keystore import KEYSTORE_FILE
-from gateway.host.serving import existing_directory
 from gateway.issuer.issuer import Model
 from gateway.lab.deployment.servers import DeploymentFailed, Directories, Server, run_command
 from gateway.proofs.trust import CounterFiles, PinnedAuditor, PinnedAuthority, PinnedGateway
