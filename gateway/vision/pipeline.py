@@ -12,6 +12,7 @@ as a camera without EXIF leaves it; the first position that passes the gate is t
 Vectors stay in memory and never enter a ``repr``.
 """
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
@@ -42,6 +43,12 @@ RIVAL_HEIGHT = 0.7  # fraction of the tallest face's box height
 MIN_FACE_HEIGHT_PX = 50.0
 """Box height. LFW pictures that are shrunk until faces are 52 px tall match as before. At 40 px one
 more genuine pair in a hundred is missed, at 27 px twelve more (cosine 0.341)."""
+
+UNCALIBRATED = (
+    "this model pack has no calibrated quality gate: poor pictures of two strangers may match, and "
+    "a gateway refuses its counters unless its operator says otherwise"
+)
+_LOG = logging.getLogger(__name__)
 
 Selection = Literal["only", "central"]
 
@@ -77,6 +84,8 @@ class FacePipeline:
     """
 
     def __init__(self, pack: ModelPack) -> None:
+        if not pack.quality.calibrated:
+            _LOG.warning(UNCALIBRATED)
         self._dimension = pack.manifest.dimension
         self._finder, self._embedder, self._gate = _parts(pack)
 
@@ -107,7 +116,7 @@ class FacePipeline:
             return upright
 
     def _embed(self, image: BgrImage, select: Selection) -> FaceEmbedding:
-        faces = self.faces(image)
+        faces = self.faces(image) or self._finder.find_closely(image)
         face = _central(faces, image) if select == "central" else only_face(faces)
         if face.box.height < MIN_FACE_HEIGHT_PX:
             raise FaceTooSmall
