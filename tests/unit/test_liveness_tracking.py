@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gateway.vision.geometry import Box, DetectedFace
 from gateway.vision.liveness.tracking import (
     MAX_GAP_MS,
+    MAX_UNSURE_MS,
     SAME_PERSON_COSINE,
     SAMPLE_EVERY_MS,
     FaceTrack,
@@ -45,6 +46,32 @@ def test_another_person_in_the_same_place_is_noticed_within_a_quarter_of_a_secon
     broken = later.index(False)
     assert broken * FRAME_MS <= SAMPLE_EVERY_MS
     assert all(later[broken + 1 :])  # the newcomer's own track
+
+
+def test_a_face_too_poor_to_embed_is_compared_in_the_first_good_frame() -> None:
+    """Nobody slips in behind a blur: the comparison is owed, and made at once."""
+    track = FaceTrack()
+    _feed(track, 0, _still(), SOMEBODY)
+    last = SAMPLE_EVERY_MS // FRAME_MS
+    for n in range(1, last + 1):
+        assert _feed(track, FRAME_MS * n, _still(), SOMEBODY)
+    at_ms = (last + 1) * FRAME_MS
+    assert track.follow(at_ms, _still()) == (True, True)
+    assert track.unsure(at_ms)
+    assert track.follow(at_ms + FRAME_MS, _still()) == (True, True)
+    assert not track.identify(at_ms + FRAME_MS, SOMEBODY_ELSE)
+    assert track.follow(at_ms + 2 * FRAME_MS, _still()) == (True, False)  # the newcomer's track
+
+
+def test_a_face_that_stays_too_poor_ends_its_track() -> None:
+    track, going_on = FaceTrack(), []
+    _feed(track, 0, _still(), SOMEBODY)
+    for at_ms in range(FRAME_MS, 2 * MAX_UNSURE_MS, FRAME_MS):
+        _, look = track.follow(at_ms, _still())
+        if look:
+            going_on.append((at_ms, track.unsure(at_ms)))
+    ended = next(at_ms for at_ms, continues in going_on if not continues)
+    assert MAX_UNSURE_MS < ended <= MAX_UNSURE_MS + FRAME_MS
 
 
 @pytest.mark.parametrize("change", [{"shift": (0.6, 0.0)}, {"distance": 6.9}, {"yaw": 25.0}])

@@ -9,12 +9,16 @@ import re
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+import gateway
 from gateway.cli.pack import model_of
+from gateway.client.liveness.capture import LiveCapture
+from gateway.client.liveness.measured import Inconclusive
 from gateway.lab.evaluation.degradations import DEGRADATIONS
 from gateway.lab.evaluation.photograph import Photograph
 from gateway.lab.evaluation.quality_figures import Count, pairs_alike, pairs_otherwise
@@ -38,7 +42,9 @@ from gateway.vision.pipeline import FacePipeline, UnitVector
 from gateway.vision.quality.gate import FINDINGS, QualityGate
 from gateway.vision.quality_profile import Limit, QualityProfile, parse_profile, uncalibrated
 from tests.faces_data import pipeline
+from tests.support.liveness import MODEL_DIGEST, TOTALS, Puppet
 from tests.support.packs import toy_manifest
+from tests.vectors.golden import CHALLENGE
 
 THRESHOLD = 0.419
 KINDS = {one.name: one for one in DEGRADATIONS}
@@ -189,6 +195,46 @@ def test_a_frame_of_a_video_passes_the_same_gate(
         vision.embed_face(blurred, people[0].face)
     assert isinstance(caught.value, OutOfFocus)
     assert vision.embed_face(people[0].image, people[0].face).vector.shape == (512,)
+
+
+class _Blurred(Puppet):
+    """A person whose frames are out of focus after the first ``good``."""
+
+    good = 0
+    embedded = 0
+
+    def embed(self, image: Any, face: Any) -> Any:
+        self.embedded += 1
+        if self.embedded > self.good:
+            raise OutOfFocus
+        return super().embed(image, face)
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_poor_frames_are_never_embedded_and_the_person_is_told_why(good: int) -> None:
+    person = _Blurred()
+    person.good = good
+    capture: LiveCapture[Any] = LiveCapture(
+        lambda: person, lambda: person, MODEL_DIGEST, person.show
+    )
+    with pytest.raises(Inconclusive, match="not sharp") as caught:
+        capture.run(person.frames(), CHALLENGE, lambda: TOTALS)
+    assert caught.value.advice == OutOfFocus.advice
+    assert person.embedded > good
+    if good == 0:
+        with pytest.raises(Inconclusive, match="not sharp"):
+            capture.portrait(_Blurred().frames())
+
+
+def test_only_the_pipeline_makes_vectors_and_only_measurements_look_behind_the_gate() -> None:
+    root = Path(gateway.__file__).parent
+    for path in root.rglob("*.py"):
+        text = path.read_text()
+        inside = path.relative_to(root).as_posix()
+        if ".raw_vector(" in text:
+            assert inside == "vision/pipeline.py"
+        if ".examine(" in text:
+            assert inside in ("vision/pipeline.py", "lab/evaluation/photograph.py")
 
 
 # The attack
