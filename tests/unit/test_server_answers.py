@@ -5,7 +5,6 @@ answers, or does not, the session is over, and nothing is kept.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,10 +255,11 @@ def test_step_10_without_the_authoritys_nonce_nothing_is_evaluated(
     assert PRODUCTS not in asked(world)
 
 
-def test_step_11_a_subject_without_room_gets_no_evaluation(world: World) -> None:
+def test_step_11_a_subject_without_room_gets_no_evaluation(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     document = occasion()
-    limits = world.service._limits
-    world.service._limits = replace(limits, activations_per_subject=1)
+    monkeypatch.setattr(world.service._recorder, "_activations", 1)
     assert world.client.register(TEMPLATE, PROBE, document).outcome == "MATCH"
     world.asked.clear()
     with pytest.raises(Refused):
