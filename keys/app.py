@@ -39,11 +39,16 @@ def create_app(
     secrets: SecretSource | None = None,
 ) -> FastAPI:
     """The application that the settings describe. Raises as ``compose``."""
-    return application(compose(settings, clock, secrets), settings.refusal_ms)
+    authority = compose(settings, clock, secrets)
+    return application(authority, settings.refusal_ms, audits=settings.audit_one_in > 0)
 
 
-def application(authority: Authority, refusal_ms: int) -> FastAPI:
-    """The routes over an authority."""
+def application(authority: Authority, refusal_ms: int, *, audits: bool = False) -> FastAPI:
+    """The routes over an authority.
+
+    Args:
+        audits: whether audits are demanded. Health says so, for gateways that have no auditor.
+    """
     service, signed = authority.service, authority.gateways
 
     @asynccontextmanager
@@ -74,5 +79,5 @@ def application(authority: Authority, refusal_ms: int) -> FastAPI:
     async def concluded(request: Request) -> Response:
         return await signed.answer(request, AuditResult, service.conclude)
 
-    add_health(app, "/v1/health", authority.health)
+    add_health(app, "/v1/health", authority.health, {"audits": audits})
     return app

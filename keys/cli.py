@@ -6,16 +6,18 @@ Exit status: 0 done, 1 failure, 2 usage.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from gateway.host.checking import Check
 from gateway.host.cli import OperatorCommand, run_server
 from gateway.host.clock import unix_time
+from gateway.host.fingerprint import fingerprint
 from gateway.wire.errors import CallerMisuse
 from keys import ceremony, enrolment
 from keys.audits import AuditLedger
 from keys.config import AuthoritySettings
-from keys.trust_file import KINDS
+from keys.trust_file import KINDS, Enrolled
 from keys.vault import AuthorityKeys
 
 
@@ -57,11 +59,19 @@ def _rotate_sealing(options: argparse.Namespace, settings: AuthoritySettings) ->
 def _enrol(options: argparse.Namespace, settings: AuthoritySettings) -> int:
     party = enrolment.party_of(options.kind, options.party, options.public_key)
     enrolment.enrol(settings, [party], unix_time(), overlap=options.overlap)
-    return 0
+    return _say_enrolled([party])
 
 
 def _enrol_all(options: argparse.Namespace, settings: AuthoritySettings) -> int:
-    enrolment.enrol(settings, enrolment.read_parties(options.file), unix_time())
+    parties = enrolment.read_parties(options.file)
+    enrolment.enrol(settings, parties, unix_time())
+    return _say_enrolled(parties)
+
+
+def _say_enrolled(parties: Iterable[Enrolled]) -> int:
+    for one in parties:
+        compare = fingerprint(one.verify_key.raw)
+        print(f"enrolled: {one.kind} {one.party}; compare by voice: {compare}", file=sys.stderr)
     return 0
 
 
@@ -102,6 +112,12 @@ def _ledger(settings: AuthoritySettings) -> AuditLedger:
     return AuditLedger(settings.audits_file, settings.audit_unanswered, unix_time)
 
 
+def _checks(settings: AuthoritySettings) -> Iterable[Check]:
+    from keys.checking import checks  # noqa: PLC0415  the other commands start without FastAPI
+
+    return checks(settings)
+
+
 def _print_public(keys: AuthorityKeys) -> int:
     print(json.dumps(ceremony.describe(keys, unix_time())))
     return 0
@@ -130,6 +146,7 @@ def _command() -> OperatorCommand[AuthoritySettings]:
         secret.add_argument(
             "--drop-previous", action="store_true", help="draw none; end the overlap now"
         )
+    command.add_check(_checks)
     _add_enrolment(command)
     verbs = command.group("audits", "demands for audits that were never answered")
     command.add("list", _audits, "count them by gateway", verbs)

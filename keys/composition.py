@@ -12,6 +12,7 @@ from functools import partial
 from gateway.host.clock import unix_time
 from gateway.host.health import Health, require_room_on_disk
 from gateway.host.lifetime import Lifetime
+from gateway.host.settings import BadConfiguration
 from gateway.host.signed import SignedRequests
 from gateway.wire.requests import NonceMemory
 from keys import custody
@@ -50,12 +51,14 @@ def compose(
     Raises:
         KeyFileError: the authority's keys are missing, damaged or open to others.
         TrustListDamaged: the trust list does not follow from its signed history.
+        BadConfiguration: audits are demanded, and no auditor is enrolled.
         Unavailable: the ledger of audits or the file of attempt counters cannot be opened.
     """
     with Lifetime.building() as lifetime:
         own = custody.open_custody(settings, clock())
         trust = TrustList(settings.trust_file, own.chain_keys)
         log.info("trust list: %d actions, head %s", len(trust.history()), trust.head().hex())
+        require_auditor(settings, trust)
         audits = AuditLedger(settings.audits_file, settings.audits.unanswered, clock)
         lifetime.closing(audits)
         caps = lifetime.closing(AttemptCaps(settings.caps_file, settings.caps, clock))
@@ -92,3 +95,17 @@ def compose(
             log,
         )
         return Authority(service, gateways, sessions, health, lifetime)
+
+
+def require_auditor(settings: AuthoritySettings, trust: TrustList) -> None:
+    """Check that what the settings demand can be had.
+
+    Raises:
+        BadConfiguration: audits are demanded, and no auditor is enrolled. At the first demand a
+            person at a counter would look refused.
+    """
+    if settings.audit_one_in and not any(one.kind == "auditor" for one in trust.parties()):
+        raise BadConfiguration(
+            f"audit_one_in is {settings.audit_one_in}, and no auditor is enrolled: enrol one, or "
+            "set audit_one_in = 0"
+        )

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from gateway.auditor import custody
+from gateway.auditor.checking import checks
 from gateway.auditor.config import AuditorSettings
 from gateway.auditor.register import KINDS, Enrolled, Register
 from gateway.host.cli import OperatorCommand, run_server
@@ -93,6 +94,7 @@ def command(parser: argparse.ArgumentParser | None = None) -> OperatorCommand[Au
     enrol.add_argument("public_key", help=text)
     suspend.add_argument("public_key", nargs="?", help=text)
     own.add("list", _list, "list the accepted parties")
+    own.add_check(checks)
     return own
 
 

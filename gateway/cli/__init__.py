@@ -1,9 +1,11 @@
 """Users' commands, one module each; ``gateway.main`` finds them and loads the one that is chosen.
 
-register  ``sealmatch register``: the counter; live, pack, pending, subject, outputs serve it
+register  ``sealmatch register``: the counter; live, consenting, pack, pending, subject and outputs
+          serve it
+counter   ``sealmatch counter``: sets a counter up: keys, enrolment, trust file
 attempts  ``sealmatch attempts``: the counter's own totals of liveness checks
-receipt   ``sealmatch receipt``: the subscriber, or a stranger; its verbs are in receipt_verify (whose
-          words are in receipt_report) and receipt_fetch
+receipt   ``sealmatch receipt``: the subscriber, or a stranger; its verbs are in receipt_verify
+          (whose words are in receipt_report) and receipt_fetch
 log       ``sealmatch log``: a regulator, or any enrolled reader; log_http serves it
 reconcile ``sealmatch reconcile``: the carrier's reviser
 probe_authority  ``sealmatch probe-authority``: registrations with known answers

@@ -9,9 +9,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from gateway.vision.errors import ModelPackMissing, VisionError
+from gateway.cli.pack import ACTION_FALSE_MATCH_RATE, FALSE_MATCH_RATE
+from gateway.vision.errors import ModelPackMissing, ModelPackUncalibrated, VisionError
 from gateway.vision.fetch import fetch_default_pack
-from gateway.vision.manifest import DEFAULT_PACK_ID
+from gateway.vision.manifest import DEFAULT_PACK_ID, Manifest, shipped_manifest
 from gateway.vision.pack import ModelPack, default_pack_directory, load_pack, models_directory
 from gateway.vision.pipeline import FacePipeline
 
@@ -20,7 +21,7 @@ EXIT_FAILURE = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add ``models`` and its three actions; each sets ``run(args) -> exit status``."""
+    """Add ``models`` and its actions; each sets ``run(args) -> exit status``."""
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
 
     fetch = actions.add_parser("fetch", help="obtain the default pack, by npm or from a file")
@@ -44,6 +45,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     packs = actions.add_parser("list", help="list the packs on this machine")
     packs.set_defaults(run=run_list)
+
+    settings = actions.add_parser(
+        "settings", help="print what a gateway's configuration says of a pack (TOML)"
+    )
+    settings.add_argument(
+        "--pack", type=Path, metavar="DIR", help="a pack's directory (default: the default pack)"
+    )
+    settings.set_defaults(run=run_settings)
 
 
 def run_fetch(args: argparse.Namespace) -> int:
@@ -76,6 +85,31 @@ def run_check(args: argparse.Namespace) -> int:
     print(f"calibrated  {pack.manifest.calibration}")
     _print_licence(pack)
     return EXIT_OK
+
+
+def run_settings(args: argparse.Namespace) -> int:
+    """Four lines of TOML. Of the default pack they are known without fetching it."""
+    shipped = shipped_manifest(DEFAULT_PACK_ID) if args.pack is None else None
+    try:
+        manifest = shipped or load_pack(args.pack or default_pack_directory()).manifest
+        cosines = {
+            "threshold_cosine": _cosine(manifest, FALSE_MATCH_RATE),
+            "action_cosine": _cosine(manifest, ACTION_FALSE_MATCH_RATE),
+        }
+    except VisionError as error:
+        return _fail(error)
+    print(f'model_id = "{manifest.id}/{manifest.embedder}"')
+    print(f'model_digest = "{manifest.digest.hex()}"')
+    for name, cosine in cosines.items():
+        print(f'{name} = "{cosine:.3f}"')
+    return EXIT_OK
+
+
+def _cosine(manifest: Manifest, rate: float) -> float:
+    for threshold in manifest.thresholds:
+        if threshold.fmr == rate:
+            return threshold.cosine
+    raise ModelPackUncalibrated(f"{manifest.id} states no threshold for FMR {rate:g}")
 
 
 def run_list(_: argparse.Namespace) -> int:

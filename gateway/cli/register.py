@@ -1,6 +1,7 @@
 """``sealmatch register``: one registration at the counter.
 
 Exit status: 0 match, 3 no match, 4 inconclusive (with the reason), 5 refused, 1 failure, 2 usage.
+The consent text that the receipt will name is shown first, and the person asked to agree.
 With moving pictures, the person is asked for a few movements (liveness). Photographs, frames,
 vectors and the document number stay in memory. Written are the receipt and, beside it with mode
 0600, the subscriber's opening and the activation's (RECEIPT.activation), which is for the carrier's
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.cli import FAILURE, INCONCLUSIVE, MATCH, NO_MATCH, REFUSED
+from gateway.cli.consenting import add_consent_argument, agreed
 from gateway.cli.live import add_live_arguments, moving
 from gateway.cli.outputs import (
     PRIVATE,
@@ -37,6 +39,7 @@ from gateway.cli.subject import (
     require_accepted,
     require_kind,
 )
+from gateway.client.consent import NotAgreed
 from gateway.client.counter import counter_line, counter_session
 from gateway.client.gateway_client import NotTaken, OutcomeUnknown, ReceiptPending
 from gateway.client.liveness.measured import Inconclusive
@@ -67,6 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_subject_arguments(parser, required=True)
     parser.add_argument("--id-portrait", type=Path, required=True, metavar="FILE")
     add_live_arguments(parser)
+    add_consent_argument(parser)
     parser.add_argument("--receipt", type=Path, required=True, metavar="FILE")
     parser.add_argument(
         "--opening",
@@ -114,6 +118,7 @@ def run(options: argparse.Namespace) -> int:
             receipt.write(result.receipt)
     except (SealmatchError, VisionError, OSError) as error:
         status, outcome, details = _ending(error, options.language)
+        details |= _reference(measured)
         if pending_path(options.receipt).exists():
             details["pending"] = str(pending_path(options.receipt))
             details.setdefault("advice", "fetch the receipt later: sealmatch receipt fetch")
@@ -134,9 +139,15 @@ def run(options: argparse.Namespace) -> int:
         opening=str(opening_path(options)),
         activationOpening=str(activation_path(options)),
         liveness=_liveness(result),
+        **_reference(measured),
         timingsMs=measured.timings_ms,
         bytes=measured.bytes_sent,
     )
+
+
+def _reference(measured: Measurements) -> dict[str, object]:
+    """What to tell the operators, who find it in the logs of gateway and authority."""
+    return {} if measured.reference is None else {"reference": measured.reference}
 
 
 def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, object]]:
@@ -161,6 +172,9 @@ def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, o
             status = INCONCLUSIVE
             details["advice"] = error.advice
             details["liveness"] = {"outcome": "not-completed", "reason": error.reason}
+        case NotAgreed():
+            status = INCONCLUSIVE
+            details["advice"] = error.advice
         case LivenessNotPossible():
             status = INCONCLUSIVE
             details["advice"] = text("advice-not-possible", language)
@@ -187,6 +201,7 @@ def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -
     )
     trust = TrustFile.read(options.trust)
     require_accepted(document, trust, today)
+    consent_version = agreed(options, trust)
     portrait = options.id_portrait.read_bytes()
     source = open_source(options.live, options.frame_rate)
     with measured.stage("loadModels"):
@@ -195,7 +210,13 @@ def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -
     template = embed(vision, portrait, "portraitEmbedding", measured)
     live, attempts = _live(options, source, pack, vision, measured)
     session = counter_session(options.trust, trust, model_of(pack))
-    occasion = Occasion(document.subject, reference, exclusions=tuple(options.exclude))
+    occasion = Occasion(
+        document.subject,
+        reference,
+        consent_text_version=consent_version,
+        language=options.language,
+        exclusions=tuple(options.exclude),
+    )
     with session.transport:
         return tried(
             lambda: session.client.register(template, live, occasion, measured, keep), attempts

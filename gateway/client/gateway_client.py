@@ -24,6 +24,7 @@ attacker who can only disturb the connection cannot.
 import base64
 import binascii
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
@@ -44,7 +45,7 @@ from gateway.client.answers import (
     silence,
     unreadable,
 )
-from gateway.host.http import CBOR
+from gateway.host.http import CBOR, CORRELATOR
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused, SealmatchError, Unavailable
 from gateway.wire.evaluation import Outcome
@@ -147,6 +148,16 @@ class GatewayClient:
         self._host = host_of(base_url)
         self._device = device
         self._clock = clock
+        self._reference = str(uuid.uuid4())
+
+    def new_reference(self) -> str:
+        """Begin a registration: draw what its requests carry (``x-correlator``), and return it.
+
+        It is random and means nothing. Gateway and authority write it into their logs beside the
+        reason of a refusal, and an answer tells no more than before.
+        """
+        self._reference = str(uuid.uuid4())
+        return self._reference
 
     def open_session(self, request: SessionRequest) -> tuple[SessionOffer, Exchange]:
         """Open a session.
@@ -285,7 +296,7 @@ class GatewayClient:
         """
         before = self._clock()
         headers = sign_request(method, self._host, path, body, self._device, before)
-        headers["accept-encoding"] = "identity"
+        headers |= {"accept-encoding": "identity", CORRELATOR: self._reference}
         if body:
             headers["content-type"] = CBOR
         try:

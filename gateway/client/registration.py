@@ -106,6 +106,8 @@ class Measurements:
 
     timings_ms: dict[str, float] = field(default_factory=dict)
     bytes_sent: dict[str, int] = field(default_factory=dict)
+    reference: str | None = None
+    """Under which gateway and authority log a refusal; None: nothing was asked of them yet."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -184,6 +186,7 @@ class RegistrationClient:
             Unavailable, GatewayError, MalformedMessage: as ``GatewayClient.open_session``.
         """
         measured = measured or Measurements()
+        measured.reference = self._gateway.new_reference()
         nonce = new_nonce()
         with measured.stage("session"):
             offer = self._open(nonce, occasion, measured)

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Literal
 
@@ -80,17 +80,24 @@ class HealthAnswer(BaseModel):
     status: Literal["ok"] = Field(description="Always the same.")
 
 
-def add_health(app: FastAPI, path: str, health: Health, **described: Any) -> None:
+def add_health(
+    app: FastAPI,
+    path: str,
+    health: Health,
+    told: Mapping[str, bool] | None = None,
+    **described: Any,
+) -> None:
     """Let a supervisor ask whether the server can do its work: 200, or 503.
 
     Args:
+        told: what a well server says besides; nothing in it is secret.
         described: what FastAPI is told of the route.
     """
 
     @app.get(path, **described)
     async def answer() -> Response:
         if await health.is_well():
-            return json_response(HealthAnswer(status="ok").model_dump())
+            return json_response({**HealthAnswer(status="ok").model_dump(), **(told or {})})
         # Not raised: the operator's log has the reason once, and no line for every question.
         return problem_response(_NOT_WELL)
 

@@ -9,7 +9,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -24,6 +24,8 @@ from gateway.wire.errors import CallerMisuse, SealmatchError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+    from gateway.host.checking import Check
 
     Subcommands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -92,6 +94,13 @@ class OperatorCommand(Generic[S]):
         """Subcommands below a word."""
         parser = self._commands.add_parser(name, help=text)
         return parser.add_subparsers(required=True, metavar="VERB")
+
+    def add_check(self, checks: "Callable[[S], Iterable[Check]]") -> None:
+        """``check-config``: try what the settings say, and change nothing."""
+        from gateway.host.checking import report  # noqa: PLC0415  for this command alone
+
+        text = "try what settings and files say, line by line; nothing is changed"
+        self.add("check-config", lambda _, settings: report(checks(settings)), text)
 
     def add_keys(
         self, making: str, showing: str, init: "Run[S]", show: "Run[S]", rotate_signing: "Run[S]"
@@ -198,12 +207,23 @@ def read_table(file: Path) -> list[tuple[int, list[str]]]:
         CallerMisuse: too long, or not text.
         OSError: unreadable.
     """
-    with file.open("rb") as opened:
-        content = opened.read(_MAX_TABLE_BYTES + 1)
-    if len(content) > _MAX_TABLE_BYTES:
-        raise CallerMisuse(f"{file.name} is too long")
+    content = read_bytes(file, _MAX_TABLE_BYTES)
     try:
         lines = content.decode().splitlines()
     except UnicodeDecodeError:
         raise CallerMisuse(f"{file.name} is not a text") from None
     return [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def read_bytes(file: Path, limit: int) -> bytes:
+    """A file's content.
+
+    Raises:
+        CallerMisuse: longer than ``limit`` bytes.
+        OSError: unreadable.
+    """
+    with file.open("rb") as opened:
+        content = opened.read(limit + 1)
+    if len(content) > limit:
+        raise CallerMisuse(f"{file.name} is too long")
+    return content

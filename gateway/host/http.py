@@ -10,6 +10,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -21,6 +22,8 @@ from gateway.wire.errors import BodyTooLarge, MalformedMessage, Problem, Unsuppo
 CBOR: Final = "application/cbor"
 JSON: Final = "application/json"
 CORRELATOR: Final = "x-correlator"
+
+_answered_now: ContextVar[str | None] = ContextVar("correlator", default=None)
 
 _CORRELATOR_FORM = re.compile(r"[a-zA-Z0-9\-_:;./<>{}]{1,256}")
 _UUID_FORM = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -87,6 +90,7 @@ class EdgeHeaders:
         state = scope.setdefault("state", {})
         state["correlator"] = correlator if _UUID_FORM.fullmatch(correlator) else "-"
         state["arrived"] = time.monotonic()
+        _answered_now.set(correlator if _UUID_FORM.fullmatch(correlator) else None)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -96,6 +100,15 @@ class EdgeHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def correlation() -> dict[str, str]:
+    """The header that a server sends on to its peers while it answers a request.
+
+    So one reference stands in the logs of all of them. It is a UUID, or it is not sent on.
+    """
+    correlator = _answered_now.get()
+    return {} if correlator is None else {CORRELATOR: correlator}
 
 
 def _correlator(scope: Scope) -> str:

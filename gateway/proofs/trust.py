@@ -41,6 +41,7 @@ class _Part(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
 
@@ -48,8 +49,11 @@ class _PinnedServer(_Part):
     """A party that signs, and to which messages are sealed."""
 
     party: PartyId
+    """Its enrolment name, under which it signs."""
     url: str
+    """Where it is reached, as it stands in the server's ``public_urls``."""
     public_key: HexKey
+    """Ed25519, in hexadecimal: ``publicKey`` of the server's ``keys show``."""
     sealing_key: Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * PUBLIC_BYTES}}}$")]
     """ML-KEM-768 + X25519, in hexadecimal."""
 
@@ -72,18 +76,27 @@ class PinnedAuthority(_PinnedServer):
 
 
 class PinnedAuditor(_Part):
+    """An auditor, whose countersignatures count."""
+
     party: PartyId
+    """Its enrolment name, under which it signs."""
     public_key: HexKey
+    """Ed25519, in hexadecimal: ``publicKey`` of its ``keys show``."""
 
 
 class CounterFiles(_Part):
     """An enrolled registration counter: names, and files of its own, relative to this one."""
 
     device: PartyId
+    """Enrolment name of the device, at the gateway, the authority and the auditor."""
     device_key_file: str
+    """The device's private key, 32 bytes; mode 0600, like the two below."""
     issuer: PartyId
+    """Enrolment name of the document reader, at the same three."""
     issuer_key_file: str
+    """The reader's private key."""
     site_salt_file: str
+    """The site's secret, under which document numbers become keyed hashes."""
     assertions_file: str = "assertions.sqlite3"
     """Where its issuer counts how often it reads a document; no key."""
     assertions_per_document: Annotated[int, Field(ge=1, le=1000)] = 10
@@ -100,24 +113,41 @@ class CounterFiles(_Part):
     """The authority's ``failures_to_lock``, told to the counter; 0: locks are not explained."""
     lock_seconds: Annotated[int, Field(ge=0, le=86_400)] = 3600
     """The authority's setting of this name."""
+    consent_file: str | None = None
+    """The consent texts that are shown, as the gateway exported them. None: no person can be
+    registered; registrations with known answers can."""
+    consent_digest: HexKey | None = None
+    """SHA-256 of the consent texts, as ``consent export`` and ``consent list`` print it."""
     agent: PartyId
+    """Pseudonym of the person who works here, enrolled at the gateway."""
     outlet: PartyId
+    """Pseudonym of the shop, enrolled at the gateway."""
 
 
 class TrustFile(_Part):
     """The pinned parties of one deployment."""
 
     version: Literal[1] = 1
+    """Of this format."""
     gateways: Annotated[list[PinnedGateway], Field(min_length=1)]
+    """A counter uses the first one."""
     authorities: Annotated[list[PinnedAuthority], Field(min_length=1)]
+    """A counter uses the first one."""
     policies: list[HexKey]
     """SHA-256 of the match policies that a verifier accepts."""
     log_policy: Annotated[list[str], Field(max_length=256)] | None = None
     """Lines of a C2SP ``tlog-policy``: the logs and witnesses that a receipt's log proof needs.
     None: the verifier does not ask whether a statement was logged."""
     counter: CounterFiles | None = None
+    """Of a counter's own file; a verifier's has none."""
     auditors: list[PinnedAuditor] = []
     """Whose countersignatures a verifier checks."""
+
+    @classmethod
+    def schema_document(cls) -> bytes:
+        """The JSON Schema of trust files, as ``docs/trust.schema.json`` publishes it."""
+        schema = cls.model_json_schema(by_alias=True)
+        return json.dumps(schema, indent=2, sort_keys=True).encode() + b"\n"
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -141,8 +171,12 @@ class TrustFile(_Part):
             faults = sorted({_fault(e) for e in error.errors()})
             raise UnusableTrustFile(f"{path}: {'; '.join(faults[:_MAX_FAULTS])}") from None
 
+    def encode(self) -> bytes:
+        """The file's content."""
+        return json.dumps(self.model_dump(by_alias=True), indent=2).encode() + b"\n"
+
     def write(self, path: Path) -> None:
-        path.write_text(json.dumps(self.model_dump(by_alias=True), indent=2) + "\n")
+        path.write_bytes(self.encode())
 
     def gateway(self, party: PartyId) -> PinnedGateway:
         """The gateway of this name; of two entries, the first. Raises ``UnusableTrustFile``."""

@@ -7,6 +7,7 @@ auditor's report goes to the authority. Any fault ends the session without an ou
 authority has made none.
 """
 
+import logging
 from dataclasses import dataclass, field
 
 from gateway.he.evaluation import Inputs
@@ -15,9 +16,11 @@ from gateway.server.evaluation import Evaluating
 from gateway.wire import cose
 from gateway.wire.audit import AuditDemand, AuditReport, AuditRequest, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
-from gateway.wire.errors import MalformedMessage, Refused
+from gateway.wire.errors import MalformedMessage, Refused, Unavailable
 from gateway.wire.evaluation import AttemptNonce, PerLane
 from gateway.wire.sealing import SealingPublicKey
+
+log = logging.getLogger("sealmatch.gateway")
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,15 @@ def have_repeated(
         held: the evaluation as the gateway knows it.
 
     Raises:
-        Refused: the authority did not sign the demand, the demand is about another evaluation,
-            there is no auditor, the auditor refuses, or its report is about something else. In the
-            first three cases nothing was handed over.
-        Unavailable: the auditor does not answer.
+        Refused: the authority did not sign the demand, the demand is about another evaluation, the
+            auditor refuses, or its report is about something else. In the first two cases nothing
+            was handed over.
+        Unavailable: the auditor does not answer, or none is set.
     """
     demanded = _demand(demand, held, authority)
     if auditor is None:
-        raise Refused("the authority demands an audit, and no auditor is set")
+        log.error("the key authority demands an audit, and no auditor is set: see auditor_url")
+        raise Unavailable("the gateway cannot finish this now; its operator's log says why")
     response = auditor.client.audit(
         AuditRequest(
             demand=demand,

@@ -13,7 +13,7 @@ from typing import ClassVar, TypeVar
 
 import httpx
 
-from gateway.host.http import CBOR
+from gateway.host.http import CBOR, correlation
 from gateway.wire.audit import AuditRequest, AuditResponse, AuditResult
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
@@ -80,7 +80,7 @@ class _Peer:
 
     def _post(self, path: str, body: bytes, limit: int) -> httpx.Response:
         headers = sign_request("POST", self._host, path, body, self._key, self._clock())
-        headers["content-type"] = CBOR
+        headers |= {"content-type": CBOR, **correlation()}
         headers["accept-encoding"] = "identity"
         headers["content-length"] = str(len(body))
         # An iterator gives the body only once. httpx keeps request and answer in a reference cycle,

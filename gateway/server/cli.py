@@ -8,12 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from gateway.host.cli import OperatorCommand, read_table, run_server
+from gateway.host.cli import OperatorCommand, read_bytes, read_table, run_server
 from gateway.host.clock import unix_time
-from gateway.server import custody, register
+from gateway.host.fingerprint import fingerprint
+from gateway.proofs.consent import MAX_BYTES, ConsentTexts
+from gateway.server import consent, custody, register
+from gateway.server.checking import checks
 from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
 from gateway.store import parties, totals
+from gateway.store.consents import StoredVersion
 from gateway.store.database import Database
 from gateway.wire.errors import CallerMisuse
 
@@ -28,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(_: argparse.Namespace, settings: GatewaySettings) -> int:
     from gateway.server.app import create_app  # noqa: PLC0415  loads the HE engine
+    from gateway.server.peers import require_auditor  # noqa: PLC0415  only a server asks
 
+    if (unknown := require_auditor(settings)) is not None:
+        print(f"sealmatch-gateway: {unknown}", file=sys.stderr)
     shared = settings.database_url is not None  # PostgreSQL keeps several gateways apart
     return run_server("gateway", create_app, settings, settings.data_dir, shared=shared)
 
@@ -87,6 +94,9 @@ def _enrol_entries(entries: list[register.Entry], settings: GatewaySettings) -> 
     signing, _ = custody.open_keys(settings)
     with _database(settings) as database:
         register.enrol(database, entries, signing, unix_time())
+    for kind, party, key in entries:
+        compare = "" if key is None else f"; compare by voice: {fingerprint(key)}"
+        print(f"enrolled: {kind} {party}{compare}", file=sys.stderr)
     return 0
 
 
@@ -125,6 +135,50 @@ def _print_totals(rows: list[tuple[int, str, int]]) -> int:
     for day, what, total in rows:
         at = datetime.datetime.fromtimestamp(day * _DAY, datetime.UTC)
         print(f"{at:%Y-%m-%d}\t{what}\t{total}")
+    return 0
+
+
+def _consent_list(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    with _database(settings) as database:
+        for one in consent.listed(database):
+            period = "no period" if one.retention_days is None else f"{one.retention_days} days"
+            languages = ",".join(sorted(one.texts))
+            print(f"{one.version}\t{one.state}\t{period}\t{languages}\t{_consent_digest(one)}")
+    return 0
+
+
+def _consent_digest(stored: StoredVersion) -> str:
+    try:
+        return consent.exported(stored).digest.hex()
+    except CallerMisuse:
+        return "not for counters"
+
+
+def _consent_draft(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    return _write_consent(consent.draft(options.number, settings.retention_days))
+
+
+def _consent_add(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    added = ConsentTexts.decode(read_bytes(options.file, MAX_BYTES))
+    with _database(settings) as database:
+        consent.add(database, added, settings.retention_days)
+    print(f"consent text version {added.version}, digest {added.digest.hex()}", file=sys.stderr)
+    return 0
+
+
+def _consent_export(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    with _database(settings) as database:
+        return _write_consent(consent.export(database, options.number))
+
+
+def _write_consent(texts: ConsentTexts) -> int:
+    print(texts.encode().decode(), end="")
+    return 0
+
+
+def _consent_retire(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    with _database(settings) as database:
+        consent.retire(database, options.number)
     return 0
 
 
@@ -176,7 +230,21 @@ def command() -> OperatorCommand[GatewaySettings]:
     own.add("attempts", _attempts, "daily totals of liveness checks: passed, attempts, reasons")
     own.add("outcomes", _outcomes, "daily totals of sessions: outcomes, and how the others ended")
     own.add("history", _history, "list what operators did, signatures checked")
+    _add_consent(own)
+    own.add_check(checks)
     return own
+
+
+def _add_consent(own: OperatorCommand[GatewaySettings]) -> None:
+    verbs = own.group("consent", "the texts that people are shown before the camera opens")
+    draft = own.add("draft", _consent_draft, "print texts to begin with; they are yours", verbs)
+    adding = "register a version from a file as draft prints it; it never changes"
+    own.add("add", _consent_add, adding, verbs).add_argument("file", type=Path)
+    own.add("list", _consent_list, "versions, states, periods, languages and digests", verbs)
+    export = own.add("export", _consent_export, "print a version, for the counters", verbs)
+    retire = own.add("retire", _consent_retire, "no new registration under a version", verbs)
+    for verb in (draft, export, retire):
+        verb.add_argument("number", type=int, metavar="VERSION")
 
 
 if __name__ == "__main__":

@@ -46,10 +46,9 @@ class Transports:
     @classmethod
     def of(cls, settings: GatewaySettings) -> "Transports":
         """Clients over the network, as the settings say. Raises ``TlsMisconfigured``."""
-        auditor_tls = None if settings.auditor_ca is None else ClientTls(settings.auditor_ca)
         return cls(
             _transport(settings.authority_seconds, settings.authority_tls),
-            _transport(settings.auditor_seconds, auditor_tls),
+            _transport(settings.auditor_seconds, settings.auditor_tls),
             httpx.Client(trust_env=False),
         )
 

@@ -232,3 +232,8 @@ class GatewaySettings(HeServerSettings):
         return ClientTls(
             self.authority_ca, self.authority_client_certificate, self.authority_client_key
         )
+
+    @property
+    def auditor_tls(self) -> ClientTls | None:
+        """How the gateway checks the auditor's certificate."""
+        return None if self.auditor_ca is None else ClientTls(self.auditor_ca)

@@ -35,7 +35,7 @@ from gateway.server.verification import (
     check_submission,
     decide,
 )
-from gateway.store import parties, records, sessions, totals
+from gateway.store import consents, parties, records, sessions, totals
 from gateway.store.database import Database
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import (
@@ -236,8 +236,8 @@ class GatewayService:
         challenge."""
         with self._database.transaction() as connection:
             parties.party_key(connection, "issuer", request.issuer)
-            if not sessions.has_consent_text(connection, request.consent_text_version):
-                raise Refused("unknown consent text")
+            if not consents.is_active(connection, request.consent_text_version):
+                raise Refused("unknown or retired consent text")
         crash.reach("gateway-session-allowed")
         opened, public_key = self._obtain_key(request)
         crash.reach("gateway-key-received")

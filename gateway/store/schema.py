@@ -75,8 +75,21 @@ consent_texts = Table(
     Column("text_version", Integer, nullable=False),
     Column("language", String(3), nullable=False),
     Column("text", String(4000), nullable=False),
+    Column("without_face", String(1000)),
     PrimaryKeyConstraint("text_version", "language"),
 )
+"""What people were shown. A version never changes. ``without_face`` says how to register without
+one."""
+
+consent_versions = Table(
+    "consent_versions",
+    metadata,
+    Column("text_version", Integer, primary_key=True, autoincrement=False),
+    Column("retention_days", Integer),
+    Column("state", String(16), nullable=False),
+)
+"""``active``, or ``retired``: no new session may name it. ``retention_days`` is what the texts'
+readers are told; null for the first version, which does not say."""
 
 admin_actions = Table(
     "admin_actions",

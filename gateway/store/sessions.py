@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from gateway.store.schema import consent_texts, sessions
+from gateway.store.schema import sessions
 from gateway.wire.errors import SessionConflict
 from gateway.wire.ids import Digest, PartyId, RecordId, SessionId, new_session_id
 
@@ -73,8 +73,3 @@ def remove_expired_sessions(connection: sa.Connection, now: int) -> list[str]:
     """Remove expired sessions; return the state of each."""
     gone = sessions.delete().where(sessions.c.expires_at <= now).returning(sessions.c.state)
     return list(connection.execute(gone).scalars())
-
-
-def has_consent_text(connection: sa.Connection, version: int) -> bool:
-    query = sa.select(sa.exists().where(consent_texts.c.text_version == version))
-    return bool(connection.execute(query).scalar())

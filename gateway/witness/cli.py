@@ -16,6 +16,7 @@ from gateway.host.cli import OperatorCommand, run_server
 from gateway.host.clock import unix_time
 from gateway.translog.note import NoteKey
 from gateway.witness import custody
+from gateway.witness.checking import checks
 from gateway.witness.config import WitnessSettings
 from gateway.witness.logs import KnownLogs
 
@@ -69,6 +70,7 @@ def command(parser: argparse.ArgumentParser | None = None) -> OperatorCommand[Wi
     add_log = own.add("add-log", _add_log, "cosign for a log; a running server takes notice")
     add_log.add_argument("vkey", help="the log's verifier key")
     own.add("serve", _serve, "serve until Ctrl-C")
+    own.add_check(checks)
     return own
 
 

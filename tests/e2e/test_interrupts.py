@@ -193,7 +193,7 @@ def test_register_interrupted_leaves_nothing(tmp_path: Path, sent: signal.Signal
         gateways = [trust.gateways[0].model_copy(update={"url": url})]
         trust.model_copy(update={"gateways": gateways}).write(state / "trust.json")
         process = start(
-            *("register", "--trust", state / "trust.json"),
+            *("register", "--trust", state / "trust.json", "--consent-shown"),
             *("--id-type", "passport", "--id-number", "AB12345"),
             *("--id-portrait", tmp_path / "portrait", "--live", tmp_path / "live"),
             *("--receipt", out / "receipt"),

@@ -106,6 +106,7 @@ def test_a_clip_without_the_actions_is_status_4_with_advice_and_leaves_nothing(
     done = sealmatch(
         "register",
         *("--trust", deployment.directories.trust, "--language", "es", "--json"),
+        "--consent-shown",
         *("--id-type", "passport", "--id-number-file", "-"),
         *("--id-portrait", photographs.portrait, "--live", clip("lp_s13"), "--receipt", receipt),
         stdin="LIVE00042",
@@ -132,7 +133,7 @@ def test_a_photograph_is_status_4_where_liveness_is_required(
     before = record_count(deployment)
     done = sealmatch(
         "register",
-        *("--trust", deployment.directories.trust, "--json"),
+        *("--trust", deployment.directories.trust, "--json", "--consent-shown"),
         *("--id-type", "passport", "--id-number-file", "-"),
         *("--id-portrait", photographs.portrait, "--live", photographs.live),
         *("--receipt", tmp_path / "receipt"),

@@ -65,7 +65,7 @@ def register(
         "register",
         *("--trust", trust or deployment.directories.trust),
         *("--id-type", "passport", *number),
-        *("--id-portrait", portrait, "--live", live, "--receipt", receipt),
+        *("--id-portrait", portrait, "--live", live, "--receipt", receipt, "--consent-shown"),
         *more,
         stdin=stdin or f"{NUMBER}{next(_numbers)}",
         limits=limits,

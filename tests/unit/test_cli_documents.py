@@ -13,6 +13,7 @@ import pytest
 from gateway.cli import register, subject
 from gateway.documents.reading import Document
 from gateway.main import main
+from gateway.server.consent import draft
 from gateway.wire.number import UnusableNumber
 from gateway.wire.subject import Subject
 from tests.unit.test_mrz import CARD, PASSPORT, passport
@@ -129,12 +130,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         trust = content()
         del trust["counter"]["expiredGraceDays"], trust["counter"]["documents"]
         trust["counter"] |= policy
+        texts = draft(2, 180)
+        trust["counter"] |= {"consentFile": "consent", "consentDigest": texts.digest.hex()}
+        (tmp_path / "consent").write_bytes(texts.encode())
         (tmp_path / "trust.json").write_text(json.dumps(trust))
         monkeypatch.setattr("sys.stdin", Stdin(stdin.encode(), terminal=False))
         files = {"trust": "trust.json", "id-portrait": "no-portrait", "live": "no-live.jpg",
                  "receipt": "receipt"}  # fmt: skip
         given = [part for name, file in files.items() for part in (f"--{name}", tmp_path / file)]
-        status = main(["register", *arguments, *map(str, given), "--json"])
+        status = main(["register", *arguments, *map(str, given), "--json", "--consent-shown"])
         out, err = capsys.readouterr()
         assert err == ""
         return status, json.loads(out)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from gateway.host.installed import NotInstalled
 from gateway.host.keyfile import KeyFileError, create_secret
 from gateway.host.settings import BadConfiguration
 from gateway.host.tls import TlsMisconfigured
@@ -56,7 +57,7 @@ def test_a_ca_that_cannot_be_read_is_an_error() -> None:
 
 def test_without_the_driver_the_operator_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pg8000", None)
-    with pytest.raises(BadConfiguration, match="extra `postgresql`"):
+    with pytest.raises(NotInstalled, match=r"needs pg8000, .*'\.\[postgresql\]'"):
         make_engine("postgresql://user@localhost/x")
 
 
@@ -220,7 +221,7 @@ def test_a_conflict_does_not_put_values_into_the_log(
     """PostgreSQL's message repeats the key."""
     database = Database(postgresql.new_database())
     database.migrate()
-    text = sa.text("INSERT INTO consent_texts VALUES (1, 'en', 'canary-value')")
+    text = sa.text("INSERT INTO consent_texts VALUES (1, 'en', 'canary-value', NULL)")
     with pytest.raises(Unavailable), database.transaction() as connection:
         connection.execute(text)
     database.close()

@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import gateway.store.database
-from gateway.store import locks, parties, records, sessions, totals
+from gateway.store import consents, locks, parties, records, sessions, totals
 from gateway.store.database import Database, newest_version
 from gateway.store.locks import hold_register, hold_subject
 from gateway.store.schema import metadata
@@ -213,8 +213,18 @@ def test_liveness_totals_add_up_by_day(database: Database) -> None:
 
 def test_only_texts_that_exist_can_be_consented_to(database: Database) -> None:
     with database.transaction() as connection:
-        assert sessions.has_consent_text(connection, 1)
-        assert not sessions.has_consent_text(connection, 2)
+        assert consents.is_active(connection, 1)
+        assert not consents.is_active(connection, 2)
+        text = consents.StoredText("what happens", "another way")
+        second = consents.StoredVersion(2, 30, "active", {"en": text, "es": text})
+        consents.add(connection, second)
+        assert consents.is_active(connection, 2)
+        assert consents.versions(connection)[1:] == [second]
+        consents.retire(connection, 2)
+        assert not consents.is_active(connection, 2)
+        assert consents.versions(connection)[1:] == [second._replace(state="retired")]
+        with pytest.raises(SessionConflict, match="never changes"):
+            consents.add(connection, second)
 
 
 RECORD = records.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 5)
@@ -395,7 +405,11 @@ def test_every_query_compiles_for_postgresql() -> None:
     parties.device_by_key_id(connection, KEY)
     parties.reader_by_key_id(connection, KEY)
     parties.list_parties(connection)
-    sessions.has_consent_text(connection, 1)
+    consents.is_active(connection, 1)
+    consents.add(connection, consents.StoredVersion(2, 180, "active", {}))
+    consents.versions(connection)
+    with pytest.raises(SessionConflict):
+        consents.retire(connection, 3)
     text = "\n".join(connection.statements)
     assert "ON CONFLICT (day, outcome) DO UPDATE SET count = (outcome_counters.count +" in text
     assert "ON CONFLICT (day, measure) DO UPDATE SET total = (liveness_counters.total +" in text
@@ -409,7 +423,7 @@ def test_every_function_of_the_repositories_is_compiled_above() -> None:
 
     functions = {
         f"{module.__name__.rpartition('.')[2]}.{name}"
-        for module in (locks, parties, records, sessions, totals)
+        for module in (consents, locks, parties, records, sessions, totals)
         for name, value in vars(module).items()
         if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
     }

@@ -15,6 +15,7 @@ from gateway.lab.deployment.parties import (
     AGENT,
     AUDITOR,
     AUTHORITY,
+    CONSENT_FILE,
     GATEWAY,
     OUTLET,
     AuditorParty,
@@ -130,12 +131,14 @@ class LocalDeployment:
 
     def _write_trust(self, authority_port: int, gateway_port: int) -> None:
         shown = self.gateway.keys.shown
+        consent = self.gateway.consent()
+        (self.directories.root / CONSENT_FILE).write_bytes(consent.encode())
         self.trust = TrustFile(
             gateways=self.gateway.pinned(gateway_port),
             authorities=self.authority.pinned(authority_port),
             auditors=[] if self.auditor is None else self.auditor.pinned(),
             policies=[shown["policyDigest"]],
             log_policy=shown["logPolicy"],
-            counter=self.counter.described(),
+            counter=self.counter.described(consent),
         )
         self.trust.write(self.directories.trust)

@@ -25,6 +25,7 @@ from gateway.host.keyfile import create_secret, create_signing_key, load_signing
 from gateway.host.keystore import KEYSTORE_FILE
 from gateway.issuer.issuer import Model
 from gateway.lab.deployment.servers import DeploymentFailed, Directories, Server, run_command
+from gateway.proofs.consent import ConsentTexts
 from gateway.proofs.trust import CounterFiles, PinnedAuditor, PinnedAuthority, PinnedGateway
 from gateway.server import cli as gateway_cli
 
@@ -35,6 +36,8 @@ AUDITOR, READER = "demo-auditor", "demo-reader"
 
 
 AGENT, OUTLET = "demo-agent", "demo-outlet"
+
+CONSENT_FILE, CONSENT_VERSION = "consent.json", 2
 
 
 @dataclass(frozen=True)
@@ -284,6 +287,16 @@ class GatewayParty(ServerParty):
             pinned["auditor_ca"] = str(self._certificates.ca)
         self.settings = pinned | self.settings
 
+    def consent(self) -> ConsentTexts:
+        """The texts that people are shown; on first use the draft is registered as they are."""
+        number = str(CONSENT_VERSION)
+        registered = [line.split()[0] for line in self.operate("consent", "list").splitlines()]
+        if number not in registered:
+            file = existing_directory(self._operator) / CONSENT_FILE
+            file.write_text(self.operate("consent", "draft", number))
+            self.operate("consent", "add", str(file))
+        return ConsentTexts.decode(self.operate("consent", "export", number).encode())
+
     def pinned(self, port: int) -> list[PinnedGateway]:
         """The gateway as counters and verifiers of receipts pin it, one entry per key."""
         return [
@@ -338,7 +351,7 @@ class CounterParty:
             for kind, name in (("device", DEVICE), ("issuer", ISSUER))
         ]
 
-    def described(self) -> CounterFiles:
+    def described(self, consent: ConsentTexts) -> CounterFiles:
         """Its part of the trust file."""
         name = self._directory.name
         return CounterFiles(
@@ -349,6 +362,8 @@ class CounterParty:
             site_salt_file=f"{name}/site-salt.key",
             assertions_file=f"{name}/assertions.sqlite3",
             mismatches_file=f"{name}/mismatches.sqlite3",
+            consent_file=CONSENT_FILE,
+            consent_digest=consent.digest.hex(),
             agent=AGENT,
             outlet=OUTLET,
         )

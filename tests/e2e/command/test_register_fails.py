@@ -222,7 +222,7 @@ def test_an_earlier_registration_that_is_not_settled_is_not_replaced(
     pending.write_bytes(left.encode())
     states = session_states(deployment)
     command = ["register", "--trust", str(deployment.directories.trust), "--json"]
-    command += ["--id-type", "passport", "--id-number", "L01X00T99"]
+    command += ["--id-type", "passport", "--id-number", "L01X00T99", "--consent-shown"]
     command += ["--id-portrait", str(missing), "--live", str(missing)]
     assert main([*command, "--receipt", str(tmp_path / "r")]) == FAILURE
     reason = json.loads(capsys.readouterr().out)["reason"]

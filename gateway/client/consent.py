@@ -1,0 +1,70 @@
+"""What the person at the counter is told before the camera opens, and is asked to agree to.
+
+The text comes from the file that the trust file pins, so it is the very text whose version the
+gateway registered and the receipt names. For how long the record is kept and how to register
+without a face stand below it.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from gateway.client.liveness.prompts import Language
+from gateway.proofs.consent import ConsentText, ConsentTexts
+from gateway.proofs.trust import TrustFile, UnusableTrustFile
+from gateway.wire.errors import MalformedMessage, SealmatchError
+from gateway.wire.ids import Digest
+
+_KEPT: Final[dict[Language, str]] = {
+    "en": "The record is kept for {} days.",
+    "zh": "记录保存 {} 天。",
+    "es": "El registro se conserva {} días.",
+}
+
+
+class NotAgreed(SealmatchError):
+    """The person did not agree, or could not be asked. Nothing was captured."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(what)
+        self.advice = advice
+
+
+def pinned_texts(trust_path: Path, trust: TrustFile) -> ConsentTexts:
+    """The consent texts that this counter shows.
+
+    Raises:
+        UnusableTrustFile: it pins none, or the file beside it is another.
+    """
+    counter = trust.counter
+    if counter is None:
+        raise UnusableTrustFile("the trust file names no enrolled counter to register with")
+    if counter.consent_file is None or counter.consent_digest is None:
+        raise UnusableTrustFile(
+            f"{trust_path}: it pins no consent texts (consentFile, consentDigest): ask the "
+            "gateway's operator for its consent export"
+        )
+    digest = Digest(bytes.fromhex(counter.consent_digest))
+    try:
+        return ConsentTexts.read(trust_path.parent / counter.consent_file, digest)
+    except MalformedMessage as error:
+        raise UnusableTrustFile(str(error)) from None
+
+
+def text_in(texts: ConsentTexts, language: Language) -> ConsentText:
+    """The text in a language. Raises ``UnusableTrustFile`` if there is none."""
+    shown = texts.texts.get(language)
+    if shown is None:
+        there = ", ".join(sorted(texts.texts))
+        raise UnusableTrustFile(
+            f"version {texts.version} of the consent texts has no text in {language}; it has: "
+            f"{there}"
+        )
+    return shown
+
+
+def to_be_read(texts: ConsentTexts, language: Language) -> str:
+    """Everything that the person reads, or is read. Raises as ``text_in``."""
+    shown = text_in(texts, language)
+    return "\n\n".join(
+        (shown.text, _KEPT[language].format(texts.retention_days), shown.without_face)
+    )

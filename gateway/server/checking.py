@@ -1,0 +1,126 @@
+"""``sealmatch-gateway check-config``: what is tried beside what all servers try."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.host import checking
+from gateway.host.checking import CannotTell, Check, host_checks
+from gateway.host.clock import unix_time
+from gateway.host.settings import BadConfiguration
+from gateway.server import consent, custody, peers
+from gateway.server.config import GatewaySettings
+from gateway.server.policy import default_policy
+from gateway.store import consents
+from gateway.store.database import Database, newest_version
+from gateway.translog.policy import TrustPolicy
+from gateway.wire.errors import CallerMisuse, Unavailable
+
+_SESSION_KEYS, _AUDITS = "/v1/session-keys", "/v1/audits"
+
+
+def checks(settings: GatewaySettings) -> Iterator[Check]:
+    """Everything that can be tried without a change. A peer gets two questions that change
+    nothing."""
+    yield from host_checks(settings, settings.data_dir)
+    yield Check("keys", lambda: checking.opened(settings, lambda: custody.read_keys(settings)))
+    yield Check("match policy", lambda: f"digest {default_policy(settings).digest.hex()}")
+    yield Check("liveness", lambda: f"{settings.liveness_policy.mode}")
+    yield Check("log_witnesses", lambda: _witnesses(settings))
+    yield Check("database", lambda: _database(settings))
+    yield Check("consent texts", lambda: _consent(settings))
+    yield Check("auditor", lambda: "set" if settings.auditor else "none")
+    yield Check("authority", lambda: _authority(settings))
+    yield Check("authority knows this gateway", lambda: _known(settings, _SESSION_KEYS))
+    if settings.auditor_url is not None:
+        yield Check("auditor knows this gateway", lambda: _known(settings, _AUDITS))
+
+
+def _witnesses(settings: GatewaySettings) -> str:
+    if settings.log_witnesses is None:
+        return "none"
+    return f"{len(TrustPolicy.parse(settings.log_witnesses.read_bytes()).witnesses)}"
+
+
+def _authority(settings: GatewaySettings) -> str:
+    with peers.transport_to(settings.authority_tls) as client:
+        demanded = peers.audits_demanded(client, settings.authority_url)
+    if demanded and settings.auditor is None:
+        raise BadConfiguration(peers.NO_AUDITOR)
+    if demanded is None:
+        return "well; does not say whether it demands audits"
+    return f"well; demands {'audits' if demanded else 'no audits'}"
+
+
+def _known(settings: GatewaySettings, path: str) -> None:
+    checking.opened(settings, lambda: None)
+    key, _ = custody.open_keys(settings)
+    audits = path == _AUDITS
+    url = settings.auditor_url if audits else settings.authority_url
+    with peers.transport_to(settings.auditor_tls if audits else settings.authority_tls) as client:
+        peers.require_known(client, url or "", path, key, unix_time())
+
+
+def _database(settings: GatewaySettings) -> str:
+    with _reading(settings) as connection:
+        version = _version(connection)
+    newest = newest_version()
+    return f"schema {version}" if version == newest else f"schema {version}; migrated at the start"
+
+
+def _consent(settings: GatewaySettings) -> str:
+    with _reading(settings) as connection:
+        if _version(connection) != newest_version():
+            raise CannotTell("the database is migrated at the start")
+        active = [one for one in consents.versions(connection) if one.state == "active"]
+    shown, short = [], []
+    for one in active:
+        try:
+            texts = consent.exported(one)
+        except CallerMisuse:
+            continue
+        shown.append(one.version)
+        if texts.retention_days < settings.retention_days:
+            short.append(str(one.version))
+    if short:
+        raise BadConfiguration(
+            f"version {', '.join(short)} says a shorter period than retention_days: add another "
+            "version, and retire it"
+        )
+    if not shown:
+        raise BadConfiguration(
+            "no version says for how long records are kept and how to register without a face: "
+            "consent draft, consent add"
+        )
+    return f"version {', '.join(map(str, shown))}"
+
+
+def _version(connection: sa.Connection) -> str:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        raise CannotTell("it has no schema yet: that is made at the start")
+    return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
+
+
+@contextmanager
+def _reading(settings: GatewaySettings) -> Iterator[sa.Connection]:
+    """A connection for reading. An SQLite file is not even opened for writing."""
+    url = sa.make_url(settings.database)
+    if url.get_backend_name() != "sqlite":
+        with closing(Database(settings.database)) as database, database.transaction() as connection:
+            yield connection
+        return
+    path = Path(url.database or "")
+    checking.require_file(path, "it is made at the start")
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True))
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise Unavailable(f"it cannot be read: {type(error).__name__}") from None
+    finally:
+        engine.dispose()
