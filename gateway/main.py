@@ -17,10 +17,10 @@ from importlib import import_module
 from typing import Final
 
 from gateway.cli import FAILURE, REFUSED
+from gateway.host.ending import INTERRUPTED, ignore_interrupts, interrupted_at_once
 from gateway.vision.errors import VisionError
 from gateway.wire.errors import Refused, SealmatchError
 
-INTERRUPTED = 130
 NOBODY_READS = 141
 """What a shell says of a program that wrote to a closed pipe."""
 _LAB = "gateway.lab"
@@ -110,6 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         return _fail(f"{error.filename or 'system'}: {reason}", FAILURE)
+    finally:
+        if arguments is None:
+            ignore_interrupts()  # what is left to do is the interpreter's own
 
 
 def _with_what_is_installed(given: Sequence[str]) -> int:
@@ -120,7 +123,9 @@ def _with_what_is_installed(given: Sequence[str]) -> int:
         print(version_line("sealmatch"))
         return 0
     try:
-        return _run(_parser(given).parse_args(given))
+        with interrupted_at_once():
+            options = _parser(given).parse_args(given)
+        return _run(options)
     except ModuleNotFoundError as error:
         name = _chosen(given) or ""
         if name not in COMMANDS:

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from gateway.host import memory
 from gateway.host.directories import occupied, require_private
-from gateway.host.ending import INTERRUPTED, Terminated, terminated_as_interrupted
+from gateway.host.ending import (
+    INTERRUPTED,
+    Terminated,
+    ignore_interrupts,
+    terminated_as_interrupted,
+)
 from gateway.host.installed import VersionAction
 from gateway.host.server_settings import HostSettings
 from gateway.host.serving import bind, operator_log, serve
@@ -133,6 +138,9 @@ class OperatorCommand(Generic[S]):
             raise
         except KeyboardInterrupt:
             return INTERRUPTED
+        finally:
+            if arguments is None:
+                ignore_interrupts()
 
     def output(self, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
         """Run one command as a part of another program, and return what it prints.

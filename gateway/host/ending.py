@@ -23,7 +23,7 @@ class Terminated(KeyboardInterrupt):
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
     """Within the block SIGTERM raises ``Terminated``, in the thread that gets signals."""
-    if threading.current_thread() is not threading.main_thread():
+    if not _gets_signals():
         yield
         return
     before = signal.signal(signal.SIGTERM, _terminate)
@@ -40,7 +40,8 @@ def interrupted_at_once() -> Iterator[None]:
     While modules load, an exception from nowhere could also be reported and then forgotten. A
     Ctrl-C that is ignored, as in a shell's background jobs, stays so.
     """
-    if (before := signal.getsignal(signal.SIGINT)) is not signal.default_int_handler:
+    before = signal.getsignal(signal.SIGINT)
+    if not _gets_signals() or before is not signal.default_int_handler:
         yield
         return
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
@@ -48,6 +49,16 @@ def interrupted_at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def ignore_interrupts() -> None:
+    """From now on Ctrl-C does nothing: the process is ending already, with nothing to tell."""
+    if _gets_signals():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _gets_signals() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:

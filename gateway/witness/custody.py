@@ -17,7 +17,7 @@ from gateway.translog.note import Kind, NoteSigner, check_name
 from gateway.wire.ids import UnixTime
 from gateway.wire.message import Message
 from gateway.witness.config import WitnessSettings
-from gateway.witness.memory import create_memory
+from gateway.witness.memory import create_memory, forget_memory
 
 Seed = Annotated[bytes, Field(min_length=SEED_BYTES, max_length=SEED_BYTES)]
 
@@ -62,7 +62,7 @@ def initialise(settings: WitnessSettings, name: str, now: int) -> WitnessKeys:
 
     def undo() -> None:
         if not remembered:
-            settings.memory_file.unlink(missing_ok=True)
+            forget_memory(settings.memory_file)
 
     return _keystore(settings).create(draw, undo)
 

@@ -48,6 +48,12 @@ def create_memory(path: Path) -> None:
         raise Unavailable("the witness's memory cannot be made") from None
 
 
+def forget_memory(path: Path) -> None:
+    """Remove a memory that was just made, before it remembered anything."""
+    for one in (path, Path(f"{path}-journal")):
+        one.unlink(missing_ok=True)
+
+
 class WitnessMemory:
     """The memory of a running witness. Thread-safe."""
 

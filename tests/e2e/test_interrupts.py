@@ -24,6 +24,7 @@ from tests.support.processes import (
     alive,
     children_of,
     command_environment,
+    descendants,
     free_port_pair,
     gone,
 )
@@ -79,29 +80,56 @@ def finish(process: subprocess.Popen[Any], pids: list[int]) -> None:
 
 
 @pytest.mark.pack
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_up_ends_with_its_servers(tmp_path: Path, sent: signal.Signals) -> None:
-    """Even when it has no time to stop them."""
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ((signal.SIGINT, signal.SIGINT, signal.SIGINT), 130),
+        ((signal.SIGTERM,), 143),
+        ((signal.SIGKILL,), -signal.SIGKILL),
+    ],
+)
+def test_up_ends_with_its_servers(
+    tmp_path: Path, sent: tuple[signal.Signals, ...], status: int
+) -> None:
+    """Even when it has no time to stop them, or less and less of it."""
     pipeline()  # skips without a pack
-    process, servers = start_up(tmp_path / "state", "--port", "0"), []
+    state = tmp_path / "state"
+    process, started = start_up(state, "--port", "0"), []
     try:
         said = read_until(process, "Ctrl-C stops both.")
-        servers = children_of(process.pid)
-        assert len(servers) == 2
+        started = descendants(process.pid)
+        assert len(children_of(process.pid)) == 2
         assert "trust.json" in said
-        process.send_signal(sent)
-        assert process.wait(PATIENCE) == (-sent if sent == signal.SIGKILL else 0)
-        assert gone(servers), "servers outlived the command"
+        if len(sent) > 1:
+            another_up_is_refused(state, process.pid)
+        for one in sent:
+            process.send_signal(one)
+        said, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == status
+        assert "Traceback" not in said
+        assert gone(started), "servers or their workers outlived the command"
     finally:
-        finish(process, servers)
+        finish(process, started)
+
+
+def another_up_is_refused(state: Path, pid: int) -> None:
+    """At once, with the first one's number; the trust file stays as it is."""
+    trust = (state / "trust.json").read_bytes()
+    process = start_up(state, "--port", "0")
+    try:
+        said, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        finish(process, [])
+    assert process.returncode == 1
+    assert f"in use by process {pid} " in said
+    assert f"kill {pid}" in said
+    assert (state / "trust.json").read_bytes() == trust
 
 
 @pytest.mark.pack
-@pytest.mark.parametrize(
-    ("sent", "delay"), [(signal.SIGINT, 0.0), (signal.SIGTERM, 0.0), (signal.SIGTERM, 0.4)]
-)
-def test_up_interrupted_while_it_starts(tmp_path: Path, sent: signal.Signals, delay: float) -> None:
-    """At once when the first server was started, and a little later."""
+@pytest.mark.parametrize(("times", "delay"), [(1, 0.0), (2, 0.0), (3, 0.4)])
+def test_up_interrupted_while_it_starts(tmp_path: Path, times: int, delay: float) -> None:
+    """At once when the first server was started, and a little later; once or more often."""
     pipeline()
     process, seen = start_up(tmp_path / "state", "--port", "0"), set()
     try:
@@ -115,8 +143,11 @@ def test_up_interrupted_while_it_starts(tmp_path: Path, sent: signal.Signals, de
             seen |= set(children_of(process.pid))
             time.sleep(0.01)
         seen |= set(children_of(process.pid))
-        process.send_signal(sent)
-        process.wait(PATIENCE)
+        for _ in range(times):
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        said, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130
+        assert "Traceback" not in said
         assert gone(sorted(seen)), "servers outlived the command"
     finally:
         finish(process, sorted(seen))
@@ -154,7 +185,9 @@ def test_a_port_in_use_is_said(tmp_path: Path, offset: int) -> None:
             finish(process, [])
     assert process.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port + offset}" in said
+    assert f"process {os.getpid()} " in said, "whose it is"
     assert "Traceback" not in said
+    assert not (tmp_path / "state" / "authority").exists(), "it is said before keys are made"
 
 
 @pytest.mark.pack

@@ -15,7 +15,7 @@ from pathlib import Path
 from gateway.lab.attack.catalogue import ATTACKERS, DEFENCES, attackers_stopped_by
 from gateway.lab.attack.deployment import Site
 from gateway.lab.attack.report import AttackReport
-from gateway.lab.deployment.servers import terminate_as_interrupt
+from gateway.lab.deployment.interrupts import orderly_end
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     names = _chosen(options)
     with (
-        terminate_as_interrupt(),
+        orderly_end(),
         tempfile.TemporaryDirectory(prefix="sealmatch-attack-") as work,
         Site(Path(work)) as site,
     ):

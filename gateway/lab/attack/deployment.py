@@ -5,11 +5,11 @@ Keys and enrolments are made once and copied, because each disabled defence need
 
 import json
 import shutil
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from gateway.host.python import python
 from gateway.issuer.issuer import Model
 from gateway.lab.attack.weakened import OF_THE_POLICY
 from gateway.lab.deployment.local import LocalDeployment
@@ -67,15 +67,14 @@ class Ground(LocalDeployment):
         if "inspectable" in gateway_settings:  # all servers, or none
             for party in self.parties:
                 party.settings["inspectable"] = gateway_settings["inspectable"]
-        python = [sys.executable, "-m"]
         if disabled is not None:
             for party in (self.authority, self.gateway):
-                party.program = [*python, "gateway.lab.attack.weakened", disabled, party.module]
+                party.program = python("-m", "gateway.lab.attack.weakened", disabled, party.module)
         if disabled in OF_THE_POLICY:  # the counter must pin the weakened gateway's own policy
             self.gateway.operating = self.gateway.program
         if authority is not None:
             seen = str(self.directories.root / SEEN_BY_THE_AUTHORITY)
-            self.authority.program = [*python, *authority.split(), seen, self.authority.module]
+            self.authority.program = python("-m", *authority.split(), seen, self.authority.module)
 
     def gateway_settings(self) -> GatewaySettings:
         """The gateway's settings, for the attacker who runs the gateway."""

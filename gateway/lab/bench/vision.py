@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from gateway.host.python import python
 from gateway.vision.pack import ModelPack, default_pack_directory, load_pack
 
 _WIDTH, _HEIGHT = 1280, 720
@@ -83,7 +84,7 @@ def _first_advice_ms(image: Any) -> float:
 
     encoded = cv2.imencode(".jpg", image)[1].tobytes()
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", _FIRST], input=encoded, check=True)  # noqa: S603
+    subprocess.run(python("-c", _FIRST), input=encoded, check=True)  # noqa: S603
     return 1000 * (time.perf_counter() - began)
 
 

@@ -21,8 +21,8 @@ from gateway.host.directories import existing_directory
 from gateway.lab.demo import tables
 from gateway.lab.demo.tables import Stored
 from gateway.lab.deployment.cli import add_audit_argument
+from gateway.lab.deployment.interrupts import orderly_end
 from gateway.lab.deployment.local import LocalDeployment
-from gateway.lab.deployment.servers import terminate_as_interrupt
 from gateway.lab.deployment.wiretap import Wiretap
 from gateway.proofs.verify import verify_receipt
 from gateway.translog.proof import LogProof
@@ -117,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
     pack = open_pack(options.pack)
     vision = FacePipeline(pack)
     pairs = _pairs(options, vision, screen)
-    with terminate_as_interrupt(), _state(options.state_dir) as directory:
+    with orderly_end(), _state(options.state_dir) as directory:
         done = _demonstrate(directory, pack, vision, pairs, screen, options.audit_one_in)
     screen.say("All servers stopped.")
     if options.json:

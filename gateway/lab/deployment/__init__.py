@@ -5,5 +5,6 @@ local     starts and enrols the parties, in order
 parties   what each party has: keys, settings, its operator's commands
 servers   one server process: where it keeps what, how it starts and ends
 attached  lets a server end with the process that started it
+interrupts  Ctrl-C and SIGTERM: an orderly end, which a second one hastens
 wiretap   an observer on the line to a server
 """

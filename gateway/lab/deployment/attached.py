@@ -2,7 +2,8 @@
 
 ``python -m gateway.lab.deployment.attached MODULE ARGUMENT...``, with a pipe as standard input. The
 pipe ends when the process at its other end does, even by SIGKILL. Then the module gets SIGTERM, as
-from an operator. Ten seconds later the process ends in any case.
+from an operator. A few seconds later the process ends in any case: whoever started it is gone, and
+may want its port and its directory again.
 """
 
 import os
@@ -12,7 +13,7 @@ import sys
 import threading
 import time
 
-_STOP_SECONDS = 10
+STOP_SECONDS = 3
 
 
 def main() -> None:
@@ -26,7 +27,7 @@ def _end_with_the_starter() -> None:
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_STOP_SECONDS)
+    time.sleep(STOP_SECONDS)
     os._exit(1)
 
 

@@ -4,16 +4,18 @@ With ``--audit-one-in N`` an auditor runs as a third server.
 """
 
 import argparse
+import signal
 import time
 from pathlib import Path
 
 from gateway.cli.pack import add_pack_argument, gateway_settings, model_of, open_pack
-from gateway.host.directories import existing_directory
+from gateway.lab.deployment.interrupts import Interrupts, orderly_end
 from gateway.lab.deployment.local import LocalDeployment
-from gateway.lab.deployment.servers import terminate_as_interrupt
 
 _POLL_SECONDS = 0.5
 _DEFAULT_PORT = 8470
+_SIGNALLED = 128
+"""Added to a signal's number, it is the exit status that shells have for it."""
 MAX_ONE_IN = 1_000_000
 
 
@@ -54,30 +56,43 @@ def _count(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Start the servers, print where they are, and wait for Ctrl-C or the end of one of them."""
+    """Start the servers, print where they are, and wait for a signal or the end of one of them.
+
+    Ctrl-C gives exit status 130, SIGTERM 143. A second signal stops the servers without patience.
+    """
+    with orderly_end() as interrupts:
+        try:
+            return _run(options, interrupts)
+        except KeyboardInterrupt:
+            print("stopped", flush=True)
+            return _SIGNALLED + (interrupts.first or signal.SIGINT)
+
+
+def _run(options: argparse.Namespace, interrupts: Interrupts) -> int:
     pack = open_pack(options.pack)
     deployment = LocalDeployment(
-        existing_directory(options.state_dir),
+        options.state_dir,
         model_of(pack),
         options.port,
         tls=options.tls,
         audit_one_in=options.audit_one_in,
         **gateway_settings(pack),
     )
-    try:
-        with terminate_as_interrupt(), deployment:
-            trust = deployment.trust
-            print(f"gateway        {trust.gateways[0].url}")
-            print(f"key authority  {trust.authorities[0].url}")
-            print(f"trust file     {deployment.directories.trust}")
-            print(f"log reader     {deployment.directories.reader_key}")
-            if options.audit_one_in:
-                print(f"auditor        of one evaluation in {options.audit_one_in}")
-            print(f"Ctrl-C stops {'all three' if options.audit_one_in else 'both'}.", flush=True)
-            while all(server.process.poll() is None for server in deployment.servers):
-                time.sleep(_POLL_SECONDS)
-            print("a server ended by itself; see its server.log")
-            return 1
-    except KeyboardInterrupt:
-        print("stopped")
-        return 0
+    with deployment:
+        _tell(deployment, options.audit_one_in)
+        while all(server.process.poll() is None for server in deployment.servers):
+            interrupts.check()
+            time.sleep(_POLL_SECONDS)
+        print("a server ended by itself; see its server.log")
+        return 1
+
+
+def _tell(deployment: LocalDeployment, audit_one_in: int) -> None:
+    trust = deployment.trust
+    print(f"gateway        {trust.gateways[0].url}")
+    print(f"key authority  {trust.authorities[0].url}")
+    print(f"trust file     {deployment.directories.trust}")
+    print(f"log reader     {deployment.directories.reader_key}")
+    if audit_one_in:
+        print(f"auditor        of one evaluation in {audit_one_in}")
+    print(f"Ctrl-C stops {'all three' if audit_one_in else 'both'}.", flush=True)

@@ -7,10 +7,15 @@ keys (device and issuer) lie beside ``trust.json``. The passphrases of the serve
 outside the servers' directories, so a thief of a directory gets sealed files only.
 """
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
+from gateway.host.directories import await_unoccupied, existing_directory, occupied
+from gateway.host.serving import bind
 from gateway.issuer.issuer import Model
+from gateway.lab.deployment import attached
+from gateway.lab.deployment.interrupts import undisturbed
 from gateway.lab.deployment.parties import (
     AGENT,
     AUDITOR,
@@ -31,8 +36,13 @@ from gateway.lab.deployment.servers import Directories, Server
 from gateway.proofs.trust import TrustFile
 
 
+_ORPHAN_SECONDS: Final = 2 * attached.STOP_SECONDS
+"""Time in which the servers of a deployment end whose process was killed."""
+
+
 class LocalDeployment:
-    """The servers of a deployment. They run within the ``with`` block."""
+    """The servers of a deployment. They run within the ``with`` block, and the directory is its own
+    as long."""
 
     def __init__(
         self,
@@ -66,18 +76,27 @@ class LocalDeployment:
         self.counter = CounterParty(places)
         self.reader = ReaderParty(places)
         self.trust: TrustFile
+        self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        try:
+        """
+        Raises:
+            UnusableDirectory, InUse, CannotListen: before any key is made.
+            DeploymentFailed: a server does not start, or an operator command fails.
+        """
+        with self._held as held:
+            root = existing_directory(self.directories.root)
+            held.enter_context(occupied(root, "sealmatch"))
+            self._require_room()
+            held.callback(self.stop)
             self.prepare()
             self._start()
-        except BaseException:
-            self.stop()
-            raise
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        with undisturbed():
+            self._held.close()
 
     @property
     def parties(self) -> tuple[ServerParty, ...]:
@@ -91,12 +110,14 @@ class LocalDeployment:
         return tuple(party.server for party in self.parties if party.server is not None)
 
     def stop(self) -> None:
-        """Stop the servers, the gateway first."""
-        for party in reversed(self.parties):
-            party.stop()
+        """Stop the servers, the gateway first. A signal meanwhile hastens it."""
+        with undisturbed():
+            for party in reversed(self.parties):
+                party.stop()
 
     def prepare(self) -> None:
         """Draw keys, or read those that exist, and let each operator pin the others."""
+        existing_directory(self.directories.root)
         if self._certificates is not None:
             self._certificates.prepare()
         self.gateway.pin_authority(self.authority.name, self.authority.keys)
@@ -105,6 +126,13 @@ class LocalDeployment:
     def authority_url(self, port: int) -> str:
         """Where the gateway finds the authority; a demonstration puts an observer in between."""
         return self.authority.url(port)
+
+    def _require_room(self) -> None:
+        """Each server's directory and port must be free, or become so in a moment."""
+        for party in self.parties:
+            await_unoccupied(party.directory, _ORPHAN_SECONDS)
+        for port in filter(None, (int(party.settings["port"]) for party in self.parties)):
+            bind("127.0.0.1", port).close()
 
     def _start(self) -> None:
         for party in self.parties:

@@ -9,7 +9,7 @@ its own.
 import json
 import os
 import secrets
-import sys
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +23,9 @@ from gateway.host.cli import CommandFailed, OperatorCommand
 from gateway.host.directories import existing_directory
 from gateway.host.keyfile import create_secret, create_signing_key, load_signing_key
 from gateway.host.keystore import KEYSTORE_FILE
+from gateway.host.python import python
 from gateway.issuer.issuer import Model
+from gateway.lab.deployment.interrupts import undisturbed
 from gateway.lab.deployment.servers import DeploymentFailed, Directories, Server, run_command
 from gateway.proofs.consent import ConsentTexts
 from gateway.proofs.trust import CounterFiles, PinnedAuditor, PinnedAuthority, PinnedGateway
@@ -80,8 +82,12 @@ class Certificates:
         self._directory = directory
 
     def prepare(self) -> None:
-        if not self.ca.exists():
-            devca.make(self._directory, ["127.0.0.1", "localhost"])
+        """Make all of them, or take those that are there: never some."""
+        if not self._directory.exists():
+            half = self._directory.with_name(f"{self._directory.name}.new")
+            shutil.rmtree(half, ignore_errors=True)
+            devca.make(half, ["127.0.0.1", "localhost"])
+            half.rename(self._directory)
 
     @property
     def ca(self) -> Path:
@@ -138,7 +144,7 @@ class ServerParty:
             "passphrase_file": str(self._operator / f"{self.role}.passphrase"),
             **(certificates.of_server(self.role, mutual=self.mutual) if certificates else {}),
         }
-        self.program: Sequence[str] = [sys.executable, "-m", self.module]
+        self.program: Sequence[str] = python("-m", self.module)
         self.operating: Sequence[str] | None = None
         self.server: Server | None = None
         self.is_new = False
@@ -189,7 +195,8 @@ class ServerParty:
 
     def launch(self) -> None:
         """Start the process; ``ready`` waits for it."""
-        self.server = Server([*self.program, "serve"], self.directory, **self.environment())
+        with undisturbed():
+            self.server = Server([*self.program, "serve"], self.directory, **self.environment())
 
     def ready(self) -> int:
         """Wait until it listens and return its port. Raises ``DeploymentFailed``."""
@@ -340,12 +347,11 @@ class CounterParty:
 
     @cached_property
     def parties(self) -> list[Party]:
-        """Device and issuer; their keys are drawn on first use."""
+        """Device and issuer; keys that are not there yet are drawn."""
         directory = existing_directory(self._directory)
-        if not (directory / "site-salt.key").exists():
-            create_signing_key(directory / "device.key", DEVICE)
-            create_signing_key(directory / "issuer.key", ISSUER)
-            create_secret(directory / "site-salt.key", secrets.token_bytes(32))
+        for file in ("device.key", "issuer.key", "site-salt.key"):
+            if not (directory / file).exists():
+                create_secret(directory / file, secrets.token_bytes(32))
         return [
             Party(kind, name, load_signing_key(directory / f"{kind}.key", name).public.raw.hex())
             for kind, name in (("device", DEVICE), ("issuer", ISSUER))

@@ -4,18 +4,21 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from gateway.host.directories import private_file
+from gateway.lab.deployment.interrupts import undisturbed
 from gateway.wire.errors import SealmatchError
 
 TRUST_FILE = "trust.json"
 
 
 _STOP_SECONDS = 10
+_POLL_SECONDS = 0.05
 
 
 class DeploymentFailed(SealmatchError):
@@ -70,12 +73,13 @@ class Server:
     """
 
     def __init__(self, command: Sequence[str], directory: Path, **settings: str) -> None:
-        """``command``: Python, ``-m``, a module, and its arguments."""
-        python, option, *module_and_arguments = command
+        """``command``: Python, its options, ``-m``, a module, and the module's arguments."""
+        at = command.index("-m") + 1
         self._log_path = directory / "server.log"
+        private_file(self._log_path)
         self._log: IO[bytes] = self._log_path.open("ab")
         self.process = subprocess.Popen(  # noqa: S603  our own modules
-            [python, option, "gateway.lab.deployment.attached", *module_and_arguments],
+            [*command[:at], "gateway.lab.deployment.attached", *command[at:]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -97,17 +101,8 @@ class Server:
         return int(json.loads(line)["port"])
 
     def stop(self) -> None:
-        """End the process with SIGTERM and, if it does not end, with SIGKILL."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
+        """End the process with SIGTERM and, if it does not end or somebody hastens it, SIGKILL."""
+        _end(self.process, signal.SIGTERM)
         self._log.close()
 
     def _last_words(self) -> str:
@@ -115,30 +110,47 @@ class Server:
         return lines[-1] if lines else "it left no message"
 
 
-@contextmanager
-def terminate_as_interrupt() -> Iterator[None]:
-    """Within the block SIGTERM acts like Ctrl-C, so that all servers are stopped."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def run_command(command: Sequence[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(  # noqa: S603  our own modules
-        command,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
+    """Run an operator command and return what it prints.
+
+    It sits in a session of its own, which Ctrl-C of a terminal does not reach. If this process is
+    interrupted, so is the command, which clears away what is half made.
+
+    Raises:
+        DeploymentFailed: it failed; the text is its last line.
+    """
+    process = None
+    try:
+        with undisturbed():
+            process = subprocess.Popen(  # noqa: S603  our own modules
+                command,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        printed, said = process.communicate()
+    except BaseException:
+        if process is not None:
+            _end(process, signal.SIGINT)
+        raise
+    if process.returncode:
+        lines = said.strip().splitlines()
         raise DeploymentFailed(lines[-1] if lines else "an operator command failed")
-    return done.stdout
+    return printed
+
+
+def _end(process: subprocess.Popen[Any], how: signal.Signals) -> None:
+    """Send a signal, and SIGKILL if the process does not end or somebody hastens it."""
+    with undisturbed() as interrupts:
+        process.send_signal(how)
+        until = time.monotonic() + _STOP_SECONDS
+        while process.poll() is None:
+            if interrupts.hasty or time.monotonic() > until:
+                process.kill()
+            time.sleep(_POLL_SECONDS)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()

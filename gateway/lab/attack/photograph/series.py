@@ -17,6 +17,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from gateway.host.python import safe_path
 from gateway.lab.attack.photograph.album import prints
 from gateway.lab.attack.photograph.moves import Anatomy, Draw
 from gateway.lab.attack.photograph.sheet import Print
@@ -138,6 +139,7 @@ def run(
             outcomes = trials(pack, photographs, count, seed)
         else:
             start = partial(_Worker.start, pack.directory)
+            stack.enter_context(safe_path())
             pool = stack.enter_context(get_context("spawn").Pool(jobs, start))
             tasks = _tasks(FacePipeline(pack), photographs, count, seed)
             outcomes = pool.imap_unordered(_Worker.play, tasks)
