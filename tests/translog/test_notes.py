@@ -169,6 +169,10 @@ def test_signatures_bind_checkpoint_key_and_time(kind: Kind) -> None:
     with pytest.raises(Refused):
         check_line(Checkpoint("other", checkpoint.size, checkpoint.root), line, key.key)
     with pytest.raises(Refused):
+        check_line(Checkpoint(checkpoint.origin, 6, checkpoint.root), line, key.key)
+    with pytest.raises(Refused):
+        check_line(Checkpoint(checkpoint.origin, 5, grown(6).checkpoint().root), line, key.key)
+    with pytest.raises(Refused):
         check_line(checkpoint, line, witness(2, kind).key)
     for place in range(0, len(line.signature), 61):
         altered = bytearray(line.signature)

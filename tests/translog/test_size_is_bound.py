@@ -13,7 +13,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from gateway.translog.tree import leaf_hash, node_hash, verify_consistency, verify_inclusion
+from gateway.translog.tree import (
+    EMPTY_ROOT,
+    leaf_hash,
+    node_hash,
+    verify_consistency,
+    verify_inclusion,
+)
 from gateway.wire.errors import Refused
 from tests.support.parties import fixed_bytes
 from tests.support.translog import grown, root_after, roots_after
@@ -122,6 +128,16 @@ def test_a_tree_is_not_extended_by_one_that_says_it_is_larger() -> None:
             verify_consistency(2, two, size, four, proof)
     with refused("too long"):
         verify_consistency(2, two, 4, four, [*proof, bytes(32)])
+
+
+def test_no_tree_extends_a_larger_one() -> None:
+    """Whatever the roots: a log that shrank is never consistent."""
+    for old, size, count in itertools.product(SIZES, range(9), LENGTHS):
+        if size < old:
+            for of_old, of_new in climbs_of_two(LEAF, PATH[:count]):
+                for root in (of_old, of_new, LEAF, EMPTY_ROOT):
+                    assert not consistent(old, of_old, size, root, PATH[:count])
+    verify_consistency(2, LEAF, 2, LEAF, [])
 
 
 def test_equal_sizes_and_the_empty_tree_take_no_proof() -> None:

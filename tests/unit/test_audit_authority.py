@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -378,6 +379,22 @@ def test_pending_demands_do_not_count_yet(authority: InProcessAuthority) -> None
     authority.open()
     for demand in demands:
         conclude(authority, report(demand))
+
+
+def test_a_report_settles_its_own_demand_and_the_operator_only_overdue_ones(
+    tmp_path: Path, clock: Clock
+) -> None:
+    with closing(AuditLedger(tmp_path / "audits.sqlite3", 3, clock)) as ledger:
+        ledger.demand("gateway", clock() + 1)
+        late = ledger.demand("gateway", clock() + 2)
+        ledger.demand("gateway", clock() + 9)
+        ledger.answered(late)
+        clock.now += 2
+        assert ledger.unanswered() == {"gateway": 1}, "the first one never came"
+        assert ledger.clear("gateway") == 1
+        assert ledger.unanswered() == {}
+        clock.now += 7
+        assert ledger.unanswered() == {"gateway": 1}, "it was still awaited, and so not cleared"
 
 
 def test_the_count_survives_a_restart(tmp_path: Path, clock: Clock) -> None:

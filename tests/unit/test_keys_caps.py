@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.ids import SubjectHandle
 from keys.caps import DAY, HOUR, AttemptCaps, CapLimits, CountedAttempt
-from tests.support.parties import Clock
+from tests.support.parties import Clock, refused
 from tests.support.processes import PATIENCE
 
 A, B = SubjectHandle(b"a" * 32), SubjectHandle(b"b" * 32)
@@ -79,9 +80,45 @@ def test_a_match_in_between_unlocks(caps: AttemptCaps) -> None:
     caps.conclude(caps.admit([A], "shop-1"), matched=False)
     caps.conclude(caps.admit([A], "shop-1"), matched=True)
     caps.conclude(caps.admit([A], "shop-1"), matched=False)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refused) as caught:
         caps.admit([A], "shop-1")
-    assert "cap" in refused.value.detail, "the cap, not the lock"
+    assert "cap" in caught.value.detail, "the cap, not the lock"
+
+
+def test_mismatches_hours_apart_lock_from_the_last_of_them(caps: AttemptCaps, clock: Clock) -> None:
+    caps.conclude(caps.admit([A], "shop-1"), matched=False)
+    clock.now += 5 * HOUR
+    caps.conclude(caps.admit([A], "shop-1"), matched=False)
+    clock.now += LIMITS.lock_seconds - 1
+    with refused("locked"):
+        caps.admit([A], "shop-1")
+    clock.now += 1
+    caps.admit([A], "shop-1")
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["a-match", "an-old-lock"])
+def test_the_latest_mismatches_lock_whatever_came_before(
+    path: Path, clock: Clock, before: bool
+) -> None:
+    """A lock that has passed, or a match, does not hide the mismatches after it."""
+    caps = AttemptCaps(path, replace(LIMITS, subject_decisions=100), clock)
+    for _ in range(LIMITS.failures_to_lock):
+        caps.conclude(caps.admit([A], "shop-1"), matched=before)
+    clock.now += 2 * HOUR
+    caps.admit([A], "shop-1")  # no outcome: no lock, and no end of one
+    for _ in range(LIMITS.failures_to_lock if before else 1):
+        caps.conclude(caps.admit([A], "shop-1"), matched=False)
+    clock.now += LIMITS.lock_seconds - 1
+    with refused("locked"):
+        caps.admit([A], "shop-1")
+    clock.now += 1
+    caps.conclude(caps.admit([A], "shop-1"), matched=True)
+    caps.admit([A], "shop-1")
+
+
+def test_one_mismatch_locks_nobody(caps: AttemptCaps) -> None:
+    caps.conclude(caps.admit([A], "shop-1"), matched=False)
+    caps.admit([A], "shop-1")
 
 
 def test_attempts_survive_a_restart(caps: AttemptCaps, path: Path, clock: Clock) -> None:
@@ -97,6 +134,15 @@ def test_attempts_under_a_former_handle_count(caps: AttemptCaps) -> None:
         caps.admit([A], "shop-1")
     with pytest.raises(Refused):
         caps.admit([B, A], "shop-1")
+
+
+def test_attempts_are_filed_under_the_handle_that_stays(caps: AttemptCaps) -> None:
+    """Those of the time when both handles count are still there when the former one is gone."""
+    for _ in range(LIMITS.subject_decisions):
+        caps.admit([B, A], "shop-1")
+    with pytest.raises(Refused):
+        caps.admit([B], "shop-1")
+    caps.admit([A], "shop-2")
 
 
 def test_a_refused_attempt_is_not_counted(caps: AttemptCaps, clock: Clock) -> None:

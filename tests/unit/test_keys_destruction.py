@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from gateway.he.session_key import UniformHalf
 from gateway.wire import cose
 from gateway.wire.errors import (
     CallerMisuse,
+    Refused,
     SealmatchError,
     SessionNotFound,
     Unavailable,
@@ -119,6 +121,55 @@ def test_a_decryption_that_fails_is_the_last_one(
     for product in (any_product(), any_product(8)):
         with pytest.raises(Unavailable, match="open another"):
             ask_values(opened, padded_product=product)
+
+
+@pytest.fixture
+def made(authority: InProcessAuthority) -> list[Any]:
+    """Every secret key that the authority makes from here on."""
+    secrets: list[Any] = []
+    make = authority.service._make_secret
+
+    def spy(uniform: UniformHalf) -> Any:
+        secret, half = make(uniform)
+        secrets.append(secret)
+        return secret, half
+
+    authority.service._make_secret = spy  # type: ignore[assignment]
+    return secrets
+
+
+def test_the_key_of_a_session_that_is_not_taken_in_is_destroyed(
+    authority: InProcessAuthority, made: list[Any]
+) -> None:
+    """The id is in use by another request, or there is no room."""
+    authority.open()
+    with pytest.raises(Refused):
+        authority.open(client_nonce=bytes(32))
+    authority.table._limit = 1
+    with pytest.raises(Unavailable):
+        authority.open(session=bytes(16))
+    assert [repr(secret) for secret in made] == [
+        "SessionSecret(held)",
+        *["SessionSecret(destroyed)"] * 2,
+    ]
+
+
+def test_of_two_keys_for_one_request_the_later_is_destroyed(
+    authority: InProcessAuthority, made: list[Any]
+) -> None:
+    """As when the same request is served in another thread while the key is drawn."""
+    make, request = authority.service._make_secret, session_key_request()
+    first: list[bytes] = []
+
+    def overtaken(uniform: UniformHalf) -> Any:
+        authority.service._make_secret = make
+        first.append(authority.service.open_session(request, GATEWAY.public))
+        return make(uniform)
+
+    authority.service._make_secret = overtaken
+    assert authority.service.open_session(request, GATEWAY.public) == first[0]
+    assert [repr(secret) for secret in made] == ["SessionSecret(held)", "SessionSecret(destroyed)"]
+    assert held(authority).secret is made[0]
 
 
 # --- the dealing ---------------------------------------------------------------------------------

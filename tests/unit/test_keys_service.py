@@ -286,6 +286,10 @@ FAULTS: dict[str, tuple[Change, str]] = {
         "submission assertion: template",
     ),
     "model": (in_submission(model_digest=bytes(32)), "model"),
+    "model-of-both": (
+        lambda o: {"policy": o.policy.model_copy(update={"model_digest": bytes(32)}).encode()},
+        "model",
+    ),
 }
 
 

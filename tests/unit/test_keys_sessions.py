@@ -112,6 +112,7 @@ def test_a_session_in_use_at_its_expiry_may_get_more_time(clock: Clock) -> None:
     with table.locked(A) as held:
         clock.now = NOW + 300
         assert table.expire() == 1
+        assert table.find(A) is None, "at this moment it has expired for everybody else"
         held.demanded = demand(NOW + 360)
         assert table.expire() == 1
     clock.now = NOW + 359

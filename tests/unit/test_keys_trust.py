@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,25 @@ def test_two_keys_overlap_while_a_party_rotates(path: Path) -> None:
         found.remove("gateway", GATEWAY.party, GATEWAY.public.raw.hex())
     found.remove("gateway", GATEWAY.party)
     assert trusting(path).parties() == []
+
+
+def test_a_key_has_one_name(path: Path) -> None:
+    """A device under two names would have the caps of both."""
+    found = trusting(path)
+    same = replace(DEVICE, party="device-of-another-name")
+    with pytest.raises(CallerMisuse, match="another name"):
+        found.add("device", DEVICE, same)  # both at once
+    assert found.parties() == [], "all or none"
+    found.add("device", DEVICE)
+    with pytest.raises(CallerMisuse, match="another name"):
+        found.add("device", same)  # later
+    other = parties.fixed_key("device-18")
+    found.add("device", other)
+    borrowed = replace(DEVICE, party=other.party)
+    with pytest.raises(CallerMisuse, match="another name"):
+        found.add("device", borrowed, overlap=True)
+    assert found.key("device", other.party) == other.public
+    found.add("issuer", same)  # the control: in another role a key is another party's
 
 
 def test_replaced_in_one_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

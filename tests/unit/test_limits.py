@@ -1,5 +1,6 @@
 """Caps at the authority and activations per document, through all parties in memory."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from gateway.server.service import GatewayRules
 from gateway.wire.errors import Refused, SealmatchError
 from keys.caps import CapLimits
-from tests.support.samples import Clock, occasion, pair
+from tests.support.drafts import ciphertexts, draft
+from tests.support.samples import ATTEMPTS, Clock, occasion, pair
 from tests.support.world import NO_CAPS, NO_LIMITS, World
 
 DAY = 24 * 3600
@@ -71,3 +73,22 @@ def test_a_suspended_agent_or_outlet_registers_nobody(tmp_path: Path, kind: str)
             parties.suspend_party(connection, kind, kind)
         assert outcomes(world, "AB123456", 1) == ["REFUSED"]
         assert len(world.rows("records")) == 1
+        assert attempts(world) == 1, "and costs nobody an attempt"
+
+
+def attempts(world: World) -> int:
+    """How many attempts the authority was asked to count."""
+    return sum(path == ATTEMPTS for path, _ in world.asked)
+
+
+def test_an_activation_that_has_its_record_costs_no_further_attempt(tmp_path: Path) -> None:
+    with World(tmp_path, caps=NO_CAPS) as world:
+        for expected in (1, 1):
+            opened = world.open()
+            bodies = ciphertexts(opened, *pair(0.1))
+            made = {"activation_commitment": bytes(32)}
+            submission = draft(world.counter, opened, *bodies, world.clock(), made=made)
+            with suppress(Refused):
+                world.submit(opened, submission)
+            assert attempts(world) == expected
+        assert world.counters() == {"NO_MATCH": 1, "FAILED": 1}

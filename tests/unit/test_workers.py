@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.he.engine import EngineName
+from gateway.he.engine import EngineName, default_engine
 from gateway.he.evaluation import Inputs
 from gateway.host.isolation import WorkerLimits
 from gateway.server.evaluation import EvaluationWorkers
@@ -20,7 +20,7 @@ from gateway.wire.errors import MalformedMessage, SessionNotFound, Unavailable
 from gateway.wire.evaluation import DecisionResponse, MaskedValues, ProductRequest, SharesRequest
 from gateway.wire.ids import Nonce
 from gateway.wire.polynomials import PaddedProduct
-from keys.workers import SecretWorkers
+from keys.workers import KeyWorkshop, SecretWorkers
 from tests.support.asking import ask_attempt, ask_values, decision_of, nonce_of
 from tests.support.parties import (
     GATEWAY,
@@ -134,6 +134,23 @@ def test_a_destroyed_key_is_gone_from_the_worker(
     assert isolated.table.expire() == 0
     with pytest.raises(Unavailable):
         secret.answer(PaddedProduct.decode(any_product()), 7, DEALING)
+
+
+def test_within_a_worker_a_key_that_is_not_used_is_overwritten() -> None:
+    """And a worker holds nothing of sessions that have ended in either way."""
+    workshop = KeyWorkshop(default_engine())
+    for name in (b"used", b"unused"):
+        workshop.make(name, bytes(32))
+    held = dict(workshop._held)
+    unused = held[b"unused"]._secret
+    assert unused is not None
+    assert unused.any()
+    workshop.answer(b"used", any_product(), 7, DEALING.encoded)
+    workshop.destroy(b"unused")
+    assert not unused.any()
+    assert [repr(one) for one in held.values()] == ["SessionSecret(destroyed)"] * 2
+    assert workshop._held == {}
+    workshop.destroy(b"unused")
 
 
 # --- evaluations ---------------------------------------------------------------------------------
