@@ -82,6 +82,12 @@ def _configure_quality(kinds: "argparse._SubParsersAction[argparse.ArgumentParse
     quality.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="this degradation alone"
     )
+    quality.add_argument(
+        "--search",
+        type=_positive,
+        metavar="N",
+        help="instead: N recipes of up to three degradations, looking for what passes and matches",
+    )
     quality.add_argument("--seed", type=int, default=1, metavar="S", help="of the order of people")
     quality.add_argument("--pack", type=Path, metavar="DIR", help="model pack")
     quality.add_argument("--json", action="store_true", help="print one JSON object")

@@ -1,8 +1,10 @@
 """What ``sealmatch evaluate quality`` prints: a table for people, an object for programs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.lab.evaluation.quality_figures import MOST_REFUSED, Count, QualityFigures, Row
+from gateway.lab.evaluation.quality_search import Tried
 
 _HEADER = (
     "degradation          strength           passes   gate off     both so (95 % interval)"
@@ -51,6 +53,15 @@ def _with_counts(count: Count) -> str:
     return (
         f"{count.rate:.1e} ({interval.low:.1e} to {interval.high:.1e}), "
         f"{count.hits:,} of {count.trials:,}."
+    )
+
+
+def search_table(found: Sequence[Tried]) -> str:
+    """The best recipes of a search, on people that it did not climb on."""
+    return "\n".join(
+        f"{one.matches} of {one.pairs} pairs match, {one.passed} pictures pass: "
+        + ", then ".join(f"{step.name} {step.strength:.3g} {step.kind.unit}" for step in one.recipe)
+        for one in found
     )
 
 
