@@ -10,6 +10,7 @@ a template. Vectors stay in memory; only rates are printed. Takes some minutes.
 import random
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from gateway.he.frame import probe_signs, template_values
 from gateway.vision import demo_faces
+from gateway.vision.errors import PoorPicture
 from gateway.vision.geometry import BgrImage, Box
 from gateway.vision.images import decode_image
 from gateway.vision.liveness import ActionDetectors, ActionEvent, FrameMeasurement
@@ -61,12 +63,13 @@ def watch(path: Path, vision: FacePipeline) -> Clip:
         clip.events += detectors.feed(measured)
         if measured.face is None:
             continue
-        clip.vectors[at_ms] = meter.embed(image, measured.face).astype(np.float64)
-        if frontal(measured) and at_ms - last >= 2 * APART_MS:
-            last = at_ms
-            chip = demo_faces.chip_portrait(around(image, measured.face.box))
-            vector = vision.embed(decode_image(chip), select="central").vector
-            clip.portraits[at_ms] = vector.astype(np.float64)
+        with suppress(PoorPicture):  # as a capture does: what the gate refuses is not embedded
+            clip.vectors[at_ms] = meter.embed(image, measured.face).astype(np.float64)
+            if frontal(measured) and at_ms - last >= 2 * APART_MS:
+                last = at_ms
+                chip = demo_faces.chip_portrait(around(image, measured.face.box))
+                vector = vision.embed(decode_image(chip), select="central").vector
+                clip.portraits[at_ms] = vector.astype(np.float64)
     return clip
 
 
