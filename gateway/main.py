@@ -18,6 +18,7 @@ from typing import Final
 
 from gateway.cli import FAILURE, REFUSED
 from gateway.host.ending import INTERRUPTED, ignore_interrupts, interrupted_at_once
+from gateway.host.terminal import show_what_can_be_shown
 from gateway.vision.errors import VisionError
 from gateway.wire.errors import Refused, SealmatchError
 
@@ -96,6 +97,7 @@ COMMANDS: Final[dict[str, Command]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    show_what_can_be_shown()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         return _with_what_is_installed(given)

@@ -16,7 +16,7 @@ from gateway.client.liveness.capture import Captured, LiveCapture
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import LANGUAGES, Language, text
 from gateway.client.liveness.runner import CaptureState, Progress
-from gateway.client.liveness.sources import SEQUENCE_RATE, FrameSource
+from gateway.client.liveness.sources import SEQUENCE_RATE, FrameSource, PassedOver
 from gateway.client.registration import Live
 from gateway.vision.liveness import ActionDetectors, FrameMeasurement
 from gateway.vision.pack import ModelPack
@@ -68,7 +68,7 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=SEQUENCE_RATE,
         metavar="N",
-        help=f"frames a second of an image sequence (default: {SEQUENCE_RATE:.0f})",
+        help=f"frames a second of pictures without times (default: {SEQUENCE_RATE:.0f})",
     )
 
 
@@ -100,6 +100,11 @@ class Screen:
         transcript = captured.transcript
         if transcript is not None and challenge.doubts(transcript.passive):
             self._say(text("passive-warning", self.language))
+
+    def tell_of(self, passed: PassedOver) -> None:
+        """Tell the operator what the source left out."""
+        if passed:
+            print(f"passed over: {passed}", file=self.out, flush=True)
 
     def _say(self, words: str) -> None:
         self._said = words
@@ -133,6 +138,12 @@ def moving(
     )
 
     def run(challenge: Challenge | None) -> Captured:
+        try:
+            return captured_from(challenge)
+        finally:
+            screen.tell_of(source.passed)
+
+    def captured_from(challenge: Challenge | None) -> Captured:
         if challenge is None or not challenge.actions:
             return capture.portrait(source.frames())
         customer = counting.begin(int(clock()))

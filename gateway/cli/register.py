@@ -46,6 +46,7 @@ from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import Language, text
 from gateway.client.liveness.sources import FrameSource, open_source
 from gateway.client.mismatches import SubjectLocked
+from gateway.client.pictures import PictureReader, naming, photograph_bytes
 from gateway.client.registration import (
     Live,
     Measurements,
@@ -56,7 +57,6 @@ from gateway.client.registration import (
 from gateway.host.clock import unix_time
 from gateway.proofs.trust import TrustFile
 from gateway.vision.errors import ModelPackError, VisionError
-from gateway.vision.images import decode_image
 from gateway.vision.pack import ModelPack
 from gateway.vision.pipeline import FacePipeline, UnitVector
 from gateway.wire.errors import LivenessNotPossible, Refused, SealmatchError
@@ -202,12 +202,14 @@ def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -
     trust = TrustFile.read(options.trust)
     require_accepted(document, trust, today)
     consent_version = agreed(options, trust)
-    portrait = options.id_portrait.read_bytes()
+    with naming(str(options.id_portrait)):
+        portrait = photograph_bytes(options.id_portrait)
     source = open_source(options.live, options.frame_rate)
     with measured.stage("loadModels"):
         pack = open_pack(options.pack)
         vision = FacePipeline(pack)
-    template = embed(vision, portrait, "portraitEmbedding", measured)
+    with naming(str(options.id_portrait)):
+        template = embed(vision, portrait, "portraitEmbedding", measured)
     live, attempts = _live(options, source, pack, vision, measured)
     session = counter_session(options.trust, trust, model_of(pack))
     occasion = Occasion(
@@ -248,7 +250,8 @@ def _live(
 ) -> tuple[Live, int]:
     """The capture, and how often it may be tried: every try opens a session of its own."""
     if isinstance(source, bytes):
-        probe = embed(vision, source, "liveEmbedding", measured)
+        with naming(options.live):
+            probe = embed(vision, source, "liveEmbedding", measured)
         return still(probe, options.language), 1
     attempts = options.attempts if source.live else 1
     return moving(source, pack, vision, options.language), attempts
@@ -278,8 +281,8 @@ def _liveness(result: Registration) -> dict[str, object]:
 
 def embed(vision: FacePipeline, image: bytes, stage: str, measured: Measurements) -> UnitVector:
     """The unit embedding of the one face in an encoded image. Raises ``VisionError``."""
-    with measured.stage(stage):
-        return vision.embed(decode_image(image)).vector
+    with measured.stage(stage), PictureReader() as pictures:
+        return vision.embed(pictures.read(image)).vector
 
 
 def _report(options: argparse.Namespace, status: int, outcome: str, **details: object) -> int:

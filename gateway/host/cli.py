@@ -25,6 +25,7 @@ from gateway.host.ending import (
 from gateway.host.installed import VersionAction
 from gateway.host.server_settings import HostSettings
 from gateway.host.serving import bind, operator_log, serve
+from gateway.host.terminal import show_what_can_be_shown
 from gateway.wire.errors import CallerMisuse, SealmatchError
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class OperatorCommand(Generic[S]):
 
     def main(self, arguments: Sequence[str] | None) -> int:
         """Run one command and return its exit status."""
+        show_what_can_be_shown()
         options = self._parser.parse_args(arguments)
         try:
             with terminated_as_interrupted():

@@ -9,14 +9,19 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from gateway.vision.geometry import BgrImage, Box
 from gateway.vision.pack import ModelPack
 from gateway.vision.runtime import session
+from gateway.vision.tiles import Tile, is_whole, looks
 
 MIN_SCORE = 0.65
 NMS_OVERLAP = 0.4
 _VIEW = (320, 240)  # width, height in pixels
+
+_Corners = npt.NDArray[np.float64]
+_Scores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,33 @@ class FaceDetector:
 
     def detect(self, image: BgrImage) -> list[Detection]:
         """Every face with a score of at least ``MIN_SCORE``, tallest first; possibly none."""
+        return _suppress(*self._look(image))
+
+    def detect_closely(self, image: BgrImage) -> list[Detection]:
+        """The same in parts of the picture, which show smaller faces: some 60 times the cost."""
+        height, width = image.shape[:2]
+        for tiles in looks(width, height):
+            parts = [self._look_into(image, tile) for tile in tiles]
+            found = _suppress(*map(np.concatenate, zip(*parts, strict=True)))
+            if found:
+                return found
+        return []
+
+    def _look(self, image: BgrImage) -> tuple[_Corners, _Scores]:
+        """Boxes (left, top, right, bottom) in pixels, and their scores; they may overlap."""
         height, width = image.shape[:2]
         scores, boxes = self._session.run(None, {"input": _view(image)})
         keep = scores[0, :, 1] >= MIN_SCORE
         corners = boxes[0][keep] * np.array([width, height, width, height], np.float32)
-        detections = _suppress(corners.astype(np.float64), scores[0, keep, 1])
-        return sorted(detections, key=lambda found: -found.box.height)
+        return corners.astype(np.float64), scores[0, keep, 1]
+
+    def _look_into(self, image: BgrImage, tile: Tile) -> tuple[_Corners, _Scores]:
+        """The boxes that lie whole in the tile, in pixels of the picture."""
+        height, width = image.shape[:2]
+        corners, scores = self._look(image[tile.top : tile.bottom, tile.left : tile.right])
+        corners += (tile.left, tile.top, tile.left, tile.top)
+        whole = np.array([is_whole(tile, width, height, tuple(box)) for box in corners], bool)
+        return corners[whole], scores[whole]
 
 
 def _view(image: BgrImage) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -52,14 +78,12 @@ def _view(image: BgrImage) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.ascontiguousarray(rgb.transpose(2, 0, 1)[np.newaxis])
 
 
-def _suppress(
-    corners: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    scores: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
-) -> list[Detection]:
-    """Non-maximum suppression. OpenCV takes boxes as (x, y, width, height)."""
+def _suppress(corners: _Corners, scores: _Scores) -> list[Detection]:
+    """Non-maximum suppression, tallest first. OpenCV takes boxes as (x, y, width, height)."""
     sized = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
     kept = cv2.dnn.NMSBoxes(sized.tolist(), scores.tolist(), MIN_SCORE, NMS_OVERLAP)
-    return [
+    found = [
         Detection(Box(*map(float, corners[i])), float(scores[i]))
         for i in np.asarray(kept, np.intp).ravel()
     ]
+    return sorted(found, key=lambda one: -one.box.height)

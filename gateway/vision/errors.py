@@ -49,7 +49,10 @@ class UnreadableImage(VisionError):
 class NoFaceFound(VisionError):
     """No face was detected."""
 
-    advice = "Face the camera in even light, with the whole head in the picture and upright."
+    advice = (
+        "Face the camera in even light, with the whole head in the picture and upright; crop a "
+        "scanned page to the portrait."
+    )
 
     def __init__(self, message: str = "no face was found in the image") -> None:
         super().__init__(message)

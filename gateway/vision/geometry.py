@@ -71,6 +71,9 @@ class FaceFinder(Protocol):
     def find(self, image: BgrImage) -> list[DetectedFace]:
         """Faces by box height, tallest first; empty when there is none."""
 
+    def find_closely(self, image: BgrImage) -> list[DetectedFace]:
+        """The same for a photograph in which ``find`` sees nothing: smaller faces, slower."""
+
 
 class FaceEmbedder(Protocol):
     """Turns one face of an image into the model's raw, not yet normalised vector."""

@@ -71,6 +71,10 @@ class ZooFaceFinder:
         ]
         return sorted(faces, key=lambda face: -face.box.height)
 
+    def find_closely(self, image: BgrImage) -> list[DetectedFace]:  # noqa: ARG002
+        """None: the view of this detector is large enough for pages."""
+        return []
+
 
 class ZooFaceEmbedder:
     """insightface's recognition model on the aligned face; it swaps the channels to RGB itself.

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gateway.vision.detector import FaceDetector
+from gateway.vision.detector import Detection, FaceDetector
 from gateway.vision.geometry import BgrImage, Box, DetectedFace, Points
 from gateway.vision.pack import ModelPack
 from gateway.vision.runtime import session
@@ -58,8 +58,15 @@ class LandmarkedFaceFinder:
 
     def find(self, image: BgrImage) -> list[DetectedFace]:
         """Every face with its points, tallest box first; possibly none."""
+        return self._with_points(image, self.detector.detect(image))
+
+    def find_closely(self, image: BgrImage) -> list[DetectedFace]:
+        """Faces that are too small for ``find``."""
+        return self._with_points(image, self.detector.detect_closely(image))
+
+    def _with_points(self, image: BgrImage, found: list[Detection]) -> list[DetectedFace]:
         faces = []
-        for detection in self.detector.detect(image):
+        for detection in found:
             points = self.landmarks.landmarks(image, detection.box)
             faces.append(DetectedFace(detection.box, detection.score, five_points(points), points))
         return faces
