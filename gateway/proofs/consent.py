@@ -26,7 +26,9 @@ LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 
 def _printable(length: int) -> object:
     # Line breaks are welcome; other control characters could repaint a terminal.
-    pattern = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*\S[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$"
+    pattern = (
+        r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x09\x0b-\x1f\x7f-\x9f]*$"
+    )
     return StringConstraints(max_length=length, pattern=pattern)
 
 

@@ -115,7 +115,9 @@ def _reading(settings: GatewaySettings) -> Iterator[sa.Connection]:
         return
     path = Path(url.database or "")
     checking.require_file(path, "it is made at the start")
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+    # Without a journal nobody has it open. Then no lock is needed, and no file appears beside it.
+    alone = not path.with_name(f"{path.name}-wal").exists()
+    uri = f"{path.absolute().as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
     engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True))
     try:
         with engine.connect() as connection:
