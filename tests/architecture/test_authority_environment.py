@@ -59,7 +59,10 @@ def environment(tmp_path: Path) -> dict[str, str]:
     passphrase = tmp_path / "passphrase"
     passphrase.touch(mode=0o600)
     passphrase.write_text("correct horse battery staple\n")
-    named = {"SEALMATCH_AUTHORITY_PASSPHRASE_FILE": str(passphrase)}
+    named = {
+        "SEALMATCH_AUTHORITY_PASSPHRASE_FILE": str(passphrase),
+        "SEALMATCH_AUTHORITY_AUDIT_ONE_IN": "0",
+    }
     return kept | named | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
 
 

@@ -98,10 +98,15 @@ def test_an_honest_gateway_passes(tmp_path: Path, who: Any, outcome: str) -> Non
         assert record.outcome == outcome
 
 
-def test_without_an_auditor_audited_sessions_fail_closed(tmp_path: Path) -> None:
+def test_without_an_auditor_audited_sessions_fail_closed_and_the_log_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody looks refused: it is the operator's fault, and the operator is told."""
     with World(tmp_path, audits=ALL_AUDITED, auditor=False) as world:
-        with pytest.raises(SealmatchError):
+        with pytest.raises(SealmatchError) as caught:
             world.register(*GENUINE)
+        assert not isinstance(caught.value, Refused)
+        assert "no auditor is set: see auditor_url" in caplog.text
         assert world.rows("records") == []
         assert world.audited == []
 
