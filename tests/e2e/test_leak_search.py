@@ -18,7 +18,6 @@ from gateway.host.clock import unix_time
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.lab.leaks import canaries
 from gateway.lab.leaks.canaries import Canary
-from gateway.lab.leaks.processes import swap_devices
 from gateway.lab.leaks.search import LeakSearch
 from gateway.vision.errors import VisionError
 from gateway.vision.images import decode_image
@@ -146,9 +145,3 @@ def test_nothing_of_a_photograph_reaches_a_server(planted: Planted) -> None:
     report = search_files(search, planted.deployment, planted.started)
     report += search_servers(search, planted.deployment)
     report.require_nothing()
-
-
-def test_swap_is_reported_with_the_result() -> None:
-    """Nothing can be claimed of pages on a swap device; a run on a machine with one says so."""
-    if swap_devices():
-        pytest.skip(f"swap is on ({', '.join(swap_devices())}): only memory was searched")

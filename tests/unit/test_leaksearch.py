@@ -421,9 +421,34 @@ def test_short_canaries_are_refused() -> None:
             make()
 
 
-def test_swap_is_reported() -> None:
-    """Nothing can be claimed of pages on a swap device; whoever reports must say so."""
+SWAPS = """Filename\t\t\t\tType\t\tSize\tUsed\tPriority
+/dev/zram0                              partition\t4194300\t0\t100
+/var/swap                               file\t\t1048572\t512\t-2
+"""
+
+
+def test_swap_devices_are_those_of_the_kernels_table(tmp_path: Path) -> None:
+    table = tmp_path / "swaps"
+    table.write_text(SWAPS)
+    assert swap_devices(table) == ["/dev/zram0", "/var/swap"]
+    table.write_text(SWAPS.splitlines()[0])
+    assert swap_devices(table) == []
     assert len(swap_devices()) == len(Path("/proc/swaps").read_text().splitlines()) - 1
+
+
+@pytest.mark.parametrize("devices", [[], ["/dev/zram0", "/var/swap"]])
+def test_a_search_of_memory_says_that_swap_was_not_searched(
+    search: LeakSearch, monkeypatch: pytest.MonkeyPatch, devices: list[str]
+) -> None:
+    """Nothing can be claimed of pages on a swap device."""
+    monkeypatch.setattr("gateway.lab.leaks.search.swap_devices", lambda: devices)
+    with subprocess.Popen(["sleep", "60"]) as child:
+        try:
+            report = search.process(child.pid, "server")
+        finally:
+            child.kill()
+    assert report.bytes_searched
+    assert report.skipped == tuple(f"server pages on {one}" for one in devices)
 
 
 def test_findings_sort_and_show() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.host.serving import bind
+from gateway.host.serving import CannotListen, bind
 from gateway.host.signed import SignedRequests
 from gateway.server import app as server_app
 from gateway.server.config import GatewaySettings
@@ -127,6 +127,22 @@ def test_a_fault_of_our_own_is_500_without_detail(
 
 
 def test_a_bound_socket_takes_connections() -> None:
-    """The server says that it is ready right after ``bind``; a client may connect from then on."""
+    """The server says that it is ready right after ``bind``: who connects then is served later."""
     with bind("127.0.0.1", 0) as listener:
-        socket.create_connection(listener.getsockname(), timeout=PATIENCE).close()
+        with socket.create_connection(listener.getsockname(), timeout=PATIENCE) as client:
+            client.sendall(b"early")
+            listener.settimeout(PATIENCE)
+            accepted, sender = listener.accept()
+            with accepted:
+                assert sender == client.getsockname()
+                assert accepted.recv(16) == b"early"
+        with pytest.raises(CannotListen, match="cannot listen on 127"):
+            bind(*listener.getsockname())
+
+
+def test_a_socket_that_does_not_listen_takes_none() -> None:
+    """The control: an address that is only taken refuses."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(taken.getsockname(), timeout=PATIENCE)

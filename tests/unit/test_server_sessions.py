@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from gateway.he.session_key import SessionKey
 from gateway.proofs.verify import verify_receipt
 from gateway.server.service import RECEIPT_SECONDS
-from gateway.server.sessions import OpenSessions, SessionState
+from gateway.server.sessions import OpenSession, OpenSessions, SessionState
 from gateway.store import sessions, totals
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey
@@ -145,6 +146,20 @@ def test_a_session_is_taken_once(world: World) -> None:
     assert world.sessions.take(opened.session).session_id == opened.session
     with pytest.raises(SessionNotFound):
         world.sessions.take(opened.session)
+
+
+def test_a_session_is_taken_before_its_expiry_and_not_at_it(world: World, clock: Clock) -> None:
+    """Whether or not somebody has looked for expired ones since."""
+    first, second, third = world.open(), world.open(), world.open()
+    clock.now = first.key.grant.message.expires_at - 1
+    assert world.sessions.take(first.session).session_id == first.session
+    clock.now += 1
+    with pytest.raises(SessionNotFound):
+        world.sessions.take(second.session)
+    third_only = OpenSessions(1, clock)
+    with third_only.opening() as keep:
+        keep(OpenSession(third.key.grant, third.key.public_key))
+    assert third_only.peek(third.session) is None
 
 
 def test_another_devices_session_is_not_found(world: World) -> None:
@@ -434,6 +449,38 @@ def test_a_fault_of_the_gateways_own_ends_the_session(
         world.submit(opened, honest(world, opened))
     assert world.state(opened) == "FAILED"
     assert world.counters() == {"FAILED": 1}
+
+
+def test_a_commit_whose_answer_was_lost_is_told_as_what_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record is there, so the client is told so; an activation serves for one record only."""
+    writing = world.database.writing
+
+    @contextmanager
+    def cut_off() -> Iterator[Any]:
+        with writing() as connection:
+            yield connection
+        raise Unavailable("as a connection that breaks after the commit")
+
+    opened = world.open()
+    submission = honest(world, opened)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.database, "writing", cut_off)
+        assert world.submit(opened, submission).outcome == "MATCH"
+    assert world.counters() == {"MATCH": 1}
+
+    @contextmanager
+    def undone() -> Iterator[Any]:
+        raise Unavailable("as a database that is gone")
+        yield
+
+    opened = world.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(world.database, "writing", undone)
+        with pytest.raises(Unavailable):
+            world.submit(opened, honest(world, opened))
+    assert len(world.rows("records")) == 1
 
 
 def test_a_lost_answer_is_asked_for_again_and_costs_nothing(

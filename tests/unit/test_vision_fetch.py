@@ -1,6 +1,7 @@
 """Fetching: nothing unchecked is written, and nothing is ever half there. No network."""
 
 import errno
+import gzip
 import hashlib
 import io
 import json
@@ -107,7 +108,8 @@ def test_a_wrong_tarball_writes_nothing(published: Published, damage: str) -> No
     else:
         bodies = {"altered": altered, "longer": whole + b"\0", "shorter": whole[:-1]}
         published.tarball.write_bytes(bodies[damage])
-    with pytest.raises(ModelPackFetchFailed):
+    reason = "cannot read" if damage == "absent" else "its SHA-256 differs"
+    with pytest.raises(ModelPackFetchFailed, match=reason):
         fetch_default_pack(published.destination, published.tarball)
     assert _nothing_left(published)
 
@@ -119,6 +121,38 @@ def test_a_member_other_than_pinned_writes_nothing(published: Published) -> None
     with pytest.raises(ModelPackCorrupt, match=r"b\.onnx"):
         fetch_default_pack(published.destination, published.tarball)
     assert _nothing_left(published)
+
+
+def _damaged(part: str) -> bytes:
+    """A tarball that is damaged inside: in its compression, at its end, or in a header."""
+    whole = _tarball(FILES)
+    if part == "compression":
+        return whole[:40] + bytes([whole[40] ^ 0xFF]) + whole[41:]
+    if part == "end":
+        return whole[: len(whole) // 2]
+    plain = bytearray(gzip.decompress(whole))
+    second = plain.index(b"package/model/b.onnx")
+    header = plain[second : second + 512]
+    header[124:136] = b"\xff" * 12 if part == "negative size" else b"77777777777\0"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    plain[second : second + 512] = header
+    return gzip.compress(bytes(plain))
+
+
+@pytest.mark.parametrize("part", ["compression", "end", "negative size", "endless member"])
+def test_a_tarball_damaged_inside_writes_nothing(published: Published, part: str) -> None:
+    """Its hash is the pinned one, so that nothing but reading it finds the damage."""
+    archive = _damaged(part)
+    published.tarball.write_bytes(archive)
+    published.pin(archive, FILES)
+    with pytest.raises(ModelPackFetchFailed, match="lacks a model file or is damaged"):
+        fetch_default_pack(published.destination, published.tarball)
+    assert _nothing_left(published)
+    whole = _tarball(FILES)
+    published.tarball.write_bytes(whole)
+    published.pin(whole, FILES)
+    assert fetch_default_pack(published.destination, published.tarball), "the control"
 
 
 def test_a_tarball_without_a_member_or_no_tarball_at_all(published: Published) -> None:

@@ -82,6 +82,19 @@ def test_each_covered_part_counts(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    [PATH + "?a=b", PATH + "#a", "", "v1/session-keys", "@other.example/v1", ":80/v1", PATH + " ",
+     PATH + "\n", PATH + "\u00e4"],
+)  # fmt: skip
+def test_a_path_that_is_signed_as_another_is_refused(path: str) -> None:
+    """A server that serves ``/x?a`` must not take the signature over ``/x`` for it."""
+    headers = headers_of()
+    with refused("path that cannot be signed"):
+        verify(headers, path=path)
+    assert verify(headers) == GATEWAY.public
+
+
+@pytest.mark.parametrize(
     ("url", "host"),
     [
         ("http://authority.example", "authority.example"),

@@ -29,9 +29,9 @@ class Region:
     name: str
 
 
-def swap_devices() -> list[str]:
+def swap_devices(table: Path = Path("/proc/swaps")) -> list[str]:
     """Where this machine may write memory to disk; empty where it has no swap."""
-    lines = Path("/proc/swaps").read_text().splitlines()
+    lines = table.read_text().splitlines()
     return [line.split()[0] for line in lines[1:]]
 
 

@@ -33,6 +33,7 @@ from gateway.lab.leaks.processes import (
     looking_into,
     read_memory,
     regions_of,
+    swap_devices,
 )
 
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  a place to search, not to write
@@ -142,13 +143,14 @@ class LeakSearch:
     def memory(self, pid: int, name: str) -> LeakReport:
         """Search the memory that a process can have written. Offsets are addresses.
 
-        Pages that are mapped unchanged from files on disk (programs, libraries) are left out.
+        Pages that are mapped unchanged from files on disk (programs, libraries) are left out. Where
+        the machine has swap, the report says that it was not searched.
 
         Raises:
             CannotSearch: the process is gone, or only its owner with the right to trace it, or
                 root, may read its memory.
         """
-        progress = _Progress()
+        progress = _Progress(skipped=[f"{name} pages on {one}" for one in swap_devices()])
         with looking_into(pid), Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
             descriptor = memory.fileno()
             for region in regions_of(pid):
