@@ -6,7 +6,7 @@ recording that knows of no prompt. ``transcript_for`` is an honest answer to any
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from gateway.client.liveness.capture import Captured, LiveCapture
 from gateway.client.liveness.prompts import ASK
 from gateway.client.liveness.runner import CaptureState, Progress
 from gateway.client.liveness.sources import Frame
+from gateway.vision.errors import OutOfFocus
 from gateway.vision.geometry import Box, DetectedFace
 from gateway.vision.liveness import FrameMeasurement
 from gateway.wire.ids import Digest, digest_of
@@ -81,6 +82,13 @@ class Puppet:
     eyes_px: float = 80.0
     blink_every_ms: int | None = None
     score: float | None = 0.9
+    alter: Callable[[FrameMeasurement], FrameMeasurement] = lambda measured: measured
+    """What an impairment, a camera or a room makes of each measurement."""
+    step_ms: int = STEP_MS
+    poor_during: ActionKind | None = None
+    """From half a second before this action to half a second after it, no frame can be embedded."""
+    recognised: Callable[[ActionKind], bool] = lambda _kind: True
+    """Whether the detectors find an action of this kind."""
     shown: list[Progress] = field(default_factory=list)
     _planned: list[Seen] = field(default_factory=list)
     _told: set[int] = field(default_factory=set)
@@ -97,19 +105,19 @@ class Puppet:
     # What LiveCapture needs
 
     def frames(self) -> Iterator[Frame]:
-        for at_ms in range(0, self.length_ms, STEP_MS):
+        for at_ms in range(0, self.length_ms, self.step_ms):
             self._now = at_ms
             yield Frame(np.zeros((2, 2, 3), np.uint8), at_ms)
 
     def measure(self, _image: Any, at_ms: int) -> FrameMeasurement:
         if _within(at_ms, self.missing):
-            return FrameMeasurement(at_ms, 0, None, continuous=at_ms > 0)
+            return FrameMeasurement(at_ms, 0, None, exposure=0.5, continuous=at_ms > 0)
         levels = {"turn": 0.3 if at_ms < self.turned_until_ms else 0.0, "eyes_closed": 0.03}
         for action in self._planned:
             height = _height(action, at_ms)
             if height > 0:
                 levels |= {k: v * height for k, v in _PEAK[action.kind].items()}
-        return FrameMeasurement(
+        measured = FrameMeasurement(
             at_ms,
             2 if _within(at_ms, self.crowd) else 1,
             a_face(self.eyes_px),
@@ -119,9 +127,21 @@ class Puppet:
             sharpness=10.0,
             exposure=0.1 if _within(at_ms, self.dark) else 0.5,
             continuous=at_ms > 0 and at_ms not in self.cuts,
+            pitch=0.55,
+            each_closed=(levels["eyes_closed"], levels["eyes_closed"]),
+            eyes_contrast=0.65,
+            mouth_contrast=0.55,
+            finding="good" if at_ms % 240 == 0 else None,
         )
+        return self.alter(measured)
 
     def embed(self, _image: Any, _face: Any) -> Any:
+        if any(
+            action.kind == self.poor_during
+            and action.start_ms - 500 <= self._now <= action.end_ms + 500
+            for action in self._planned
+        ):
+            raise OutOfFocus
         acting = any(_height(action, self._now) > 0 for action in self._planned)
         return self.action_face if acting and self.action_face is not None else self.face
 
@@ -129,7 +149,10 @@ class Puppet:
         return self.score
 
     def feed(self, frame: Any) -> list[Seen]:
-        ended = [a for a in self._planned if a.end_ms == frame.at_ms]
+        since = frame.at_ms - self.step_ms
+        ended = [
+            a for a in self._planned if since < a.end_ms <= frame.at_ms and self.recognised(a.kind)
+        ]
         return sorted(ended, key=lambda action: action.start_ms)
 
     def show(self, progress: Progress) -> None:

@@ -91,7 +91,10 @@ def test_a_photograph_before_the_camera_is_told_and_counted(
     run, out = person(Puppet(recording=()), book, monkeypatch, "es")
     with pytest.raises(Inconclusive) as caught:
         run(challenge())
-    assert caught.value.advice == "Inténtelo de nuevo; hay tiempo para cada movimiento."
+    assert caught.value.advice == (
+        "No se ha visto que los ojos se cierren: cierre los dos un momento. Si no es posible, "
+        "empiece de nuevo con --exclude blink=cannot-perform."
+    )
     assert out.getvalue().splitlines()[-2] == "No ha funcionado"
     assert book.read().reasons == {"time-ran-out": 1}
     puppet = Puppet()
@@ -159,7 +162,7 @@ def test_how_a_registration_ends_without_a_decision() -> None:
     assert details["liveness"] == {"outcome": "not-completed", "reason": "wrong-action"}
     status, outcome, details = register._ending(LivenessNotPossible("too few"), "zh")
     assert (status, outcome) == (4, "INCONCLUSIVE")
-    assert details["advice"] == "可用的动作太少，请改用其他方式办理。"
+    assert details["advice"] == "可用的动作太少，请要求办理不做人脸核验的登记。"
     assert register._ending(Refused("why"), "en")[:2] == (5, "REFUSED")
     status, outcome, details = register._ending(FileNotFoundError(2, "No such file", "x"), "en")
     assert (status, outcome, details["reason"]) == (1, "FAILED", "x: No such file")

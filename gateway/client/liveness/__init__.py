@@ -4,6 +4,7 @@ sources   photographs, video files, image sequences, cameras; nothing is written
 measured  the types of a measured frame and of a detected action
 runner    the challenge as a state machine over measurements; pure
 capture   frames through meter, runner and embedder
+diagnosis why an attempt failed, from its measurements alone
 prompts   what the person reads, in three languages
 attempts  how many attempts were needed, in totals
 """

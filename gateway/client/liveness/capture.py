@@ -8,12 +8,20 @@ A frame is measured, perhaps embedded, and dropped. Only embeddings with their t
 until the end. No image is kept, and none is ever written.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from gateway.client.liveness.diagnosis import (
+    Attempt,
+    Cause,
+    Diagnostician,
+    advice,
+    of_refusal,
+    too_slow,
+)
 from gateway.client.liveness.measured import Detectors, Inconclusive, Measured, Meter
 from gateway.client.liveness.prompts import ADVICE, Language, text
 from gateway.client.liveness.runner import CaptureState, ChallengeRunner, Progress
@@ -23,6 +31,7 @@ from gateway.vision.geometry import BgrImage
 from gateway.vision.pipeline import UnitVector
 from gateway.wire.ids import Digest
 from gateway.wire.liveness import (
+    ActionKind,
     ActionTrace,
     AttemptReason,
     AttemptTotals,
@@ -36,7 +45,9 @@ EMBED_EVERY_MS = 80
 PORTRAIT_MS, PORTRAIT_WAIT_MS = 2_000, 15_000
 """Without a challenge: how long to look for a better frontal frame, and for a first one."""
 NEAR_MS = 200
-"""An action without an embedded frame of its own takes the nearest one within this time."""
+"""An action without an embedded frame of its own takes the nearest one, no further from it."""
+MAX_INTERVAL_MS = 200
+"""The gateway takes no transcript with a longer median time between frames."""
 _BETTER = 1.1
 """Factor by which a frontal frame must be better to replace the best one: each one is embedded."""
 
@@ -68,7 +79,8 @@ M = TypeVar("M", bound=Measured)
 
 
 class LiveCapture(Generic[M]):
-    """Runs challenges over frames. Each capture has a meter and detectors of its own."""
+    """Runs challenges over frames of one customer, one attempt after the other. Each attempt has a
+    meter and detectors of its own."""
 
     def __init__(
         self,
@@ -77,12 +89,17 @@ class LiveCapture(Generic[M]):
         model_digest: Digest,
         show: Callable[[Progress], None],
         language: Language = "en",
+        *,
+        mirrored: bool = False,
     ) -> None:
+        """``mirrored``: the source shows people as a mirror does; each frame is turned back."""
         self._new_meter = new_meter
         self._new_detectors = new_detectors
         self._model_digest = model_digest
         self._show = show
         self._language = language
+        self._mirrored = mirrored
+        self._diagnostician = Diagnostician()
 
     def run(
         self,
@@ -99,62 +116,93 @@ class LiveCapture(Generic[M]):
             Inconclusive: with the reason and advice; nothing can be submitted.
         """
         meter, detectors = self._new_meter(), self._new_detectors()
-        runner, vectors = ChallengeRunner(challenge), _Vectors()
+        runner, vectors, attempt = ChallengeRunner(challenge), _Vectors(), Attempt()
+        excluded = {one.kind for one in challenge.excluded}
         progress = Progress(CaptureState.SETTLING, 0, "hold-still")
-        for frame in frames:
+        for frame in self._unmirrored(frames):
             measured = meter.measure(frame.image, frame.at_ms)
+            attempt.frames.append(measured)
             progress = runner.feed(measured, detectors.feed(measured))
             if not measured.continuous and not runner.asking:
                 vectors = _Vectors()  # another face: the kept vectors are not of this one
             passive = challenge.passive != "off"
-            _look(meter, frame.image, measured, vectors, passive=passive, timed=runner.asking)
+            quality = _frontal_quality(measured, excluded)
+            _look(meter, frame.image, measured, vectors, quality, passive, timed=runner.asking)
             self._show(progress)
             if progress.over:
                 break
         else:
             progress = runner.end()
             self._show(progress)
+        attempt = replace(
+            attempt,
+            awaited=runner.awaited,
+            asked_ms=runner.asked_ms,
+            wrong=runner.wrong,
+            turned=any(trace.kind.startswith("turn") for trace in runner.traces),
+        )
         if progress.state is CaptureState.FAILED:
-            raise self._inconclusive(progress.reason or "interrupted")
+            reason = progress.reason or "interrupted"
+            raise self._inconclusive(reason, self._diagnostician.cause(attempt, reason), excluded)
         score = None if not vectors.passive else round(100 * float(np.median(vectors.passive)))
         if not challenge.satisfied_by(score):
             raise self._inconclusive("passive-check")
         transcript = runner.transcript(self._model_digest, totals(), score)
+        if too_slow(transcript.frame_times, MAX_INTERVAL_MS):
+            raise self._inconclusive("interrupted", Cause("why-few-views"))
         action = _action_vector(vectors.timed, runner.traces, runner.first_ms)
         if vectors.frontal is None or action is None:
-            if vectors.refused is not None:
-                raise Inconclusive(str(vectors.refused), vectors.refused.advice, "face-lost")
-            raise self._inconclusive("face-lost")
+            cause = self._diagnostician.cause(attempt, "face-lost")
+            raise self._inconclusive("face-lost", cause or _refusal(vectors), excluded)
         return Captured(vectors.frontal, action, transcript)
 
-    def portrait(self, frames: Iterable[Frame]) -> Captured:
+    def portrait(self, frames: Iterable[Frame], excluded: Collection[ActionKind] = ()) -> Captured:
         """The best frontal frame of the first seconds, without a challenge.
+
+        Args:
+            excluded: what the person cannot do. Who cannot blink may have closed eyes.
 
         Raises:
             Inconclusive: no frame shows one frontal face.
         """
-        meter, vectors, first_ms = self._new_meter(), _Vectors(), None
-        for frame in frames:
+        meter, vectors, first_ms, attempt = self._new_meter(), _Vectors(), None, Attempt()
+        for frame in self._unmirrored(frames):
             measured = meter.measure(frame.image, frame.at_ms)
-            _look(meter, frame.image, measured, vectors, passive=False, timed=False)
+            attempt.frames.append(measured)
+            quality = _frontal_quality(measured, excluded)
+            _look(meter, frame.image, measured, vectors, quality, passive=False, timed=False)
             if vectors.frontal is not None and first_ms is None:
                 first_ms = frame.at_ms
             if frame.at_ms - (frame.at_ms if first_ms is None else first_ms) > PORTRAIT_MS:
                 break
             if frame.at_ms > PORTRAIT_WAIT_MS:
                 break
-        if vectors.frontal is None and vectors.refused is not None:
-            raise Inconclusive(str(vectors.refused), vectors.refused.advice)
         if vectors.frontal is None:
-            raise Inconclusive("no frame shows a face", text("look-straight", self._language))
+            cause = self._diagnostician.cause(attempt, None) or _refusal(vectors)
+            said, exclude = advice(cause or Cause("look-straight"), excluded, self._language)
+            raise Inconclusive("no frame shows one frontal face", said, exclude=exclude)
         return Captured(vectors.frontal)
 
-    def _inconclusive(self, reason: AttemptReason) -> Inconclusive:
-        return Inconclusive(
-            f"the liveness check was not completed ({reason})",
-            text(ADVICE[reason], self._language),
-            reason,
-        )
+    def _unmirrored(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            image = np.ascontiguousarray(frame.image[:, ::-1]) if self._mirrored else frame.image
+            yield Frame(image, frame.at_ms)
+
+    def _inconclusive(
+        self,
+        reason: AttemptReason,
+        cause: Cause | None = None,
+        excluded: Collection[ActionKind] = (),
+    ) -> Inconclusive:
+        message = f"the liveness check was not completed ({reason})"
+        if cause is None:
+            return Inconclusive(message, text(ADVICE[reason], self._language), reason)
+        said, exclude = advice(cause, excluded, self._language)
+        return Inconclusive(message, said, reason, exclude)
+
+
+def _refusal(vectors: _Vectors) -> Cause | None:
+    return None if vectors.refused is None else of_refusal(vectors.refused.what)
 
 
 def _look(
@@ -162,15 +210,18 @@ def _look(
     image: BgrImage,
     measured: Measured,
     vectors: _Vectors,
-    *,
+    quality: float,
     passive: bool,
+    *,
     timed: bool,
 ) -> None:
-    """Embed the frame if it is the best frontal one so far, or if an embedding is due."""
+    """Embed the frame if it is the best frontal one so far, or if an embedding is due.
+
+    ``quality``: as ``_frontal_quality``.
+    """
     face = measured.face
     if face is None or measured.faces != 1:
         return
-    quality = _frontal_quality(measured)
     better = quality > _BETTER * vectors.quality
     due = timed and (not vectors.timed or measured.at_ms - vectors.timed[-1][0] >= EMBED_EVERY_MS)
     if not better and not due:
@@ -189,11 +240,11 @@ def _look(
             vectors.passive.append(score)
 
 
-def _frontal_quality(frame: Measured) -> float:
+def _frontal_quality(frame: Measured, excluded: Collection[ActionKind]) -> float:
     """Sharpness of a frame that could be the probe; 0 for one that could not."""
     frontal = (
         abs(frame.turn) <= _PROBE_TURN
-        and frame.eyes_closed <= _PROBE_CLOSED
+        and (frame.eyes_closed <= _PROBE_CLOSED or "blink" in excluded)
         and frame.mouth_open <= _PROBE_MOUTH
     )
     return frame.sharpness if frontal else 0.0
@@ -202,19 +253,25 @@ def _frontal_quality(frame: Measured) -> float:
 def _action_vector(
     timed: list[tuple[int, UnitVector]], traces: tuple[ActionTrace, ...], first_ms: int
 ) -> UnitVector | None:
-    """Normalised mean of the embeddings within the actions. None if the first action has none."""
+    """Normalised mean of the embeddings within the actions. None if any action has none.
+
+    Whoever does only one of the actions must be in the mean: an action that could not be embedded
+    could be another person's.
+    """
     chosen: list[UnitVector] = []
     for trace in traces:
-        start, end = trace.start_ms + first_ms, trace.end_ms + first_ms
-        own = [vector for at, vector in timed if start <= at <= end]
-        chosen += own or _nearest(timed, trace.peak_ms + first_ms)
-        if not chosen:
+        own = _of_action(timed, trace.start_ms + first_ms, trace.end_ms + first_ms)
+        if not own:
             return None
+        chosen += own
     mean = np.mean(np.asarray(chosen, np.float64), axis=0)
     length = float(np.linalg.norm(mean))
     return None if length == 0.0 else np.asarray(mean / length, np.float32)
 
 
-def _nearest(timed: list[tuple[int, UnitVector]], at_ms: int) -> list[UnitVector]:
-    near = [(abs(at - at_ms), vector) for at, vector in timed if abs(at - at_ms) <= NEAR_MS]
-    return [min(near, key=lambda pair: pair[0])[1]] if near else []
+def _of_action(timed: list[tuple[int, UnitVector]], start: int, end: int) -> list[UnitVector]:
+    """The embeddings between two times, or the nearest one."""
+    away = [(max(start - at, at - end, 0), vector) for at, vector in timed]
+    own = [vector for distance, vector in away if distance == 0]
+    near = [pair for pair in away if pair[0] <= NEAR_MS]
+    return own or ([min(near, key=lambda pair: pair[0])[1]] if near else [])

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from gateway.vision.geometry import BgrImage, DetectedFace
 from gateway.vision.pipeline import UnitVector
 from gateway.wire.errors import SealmatchError
-from gateway.wire.liveness import ActionKind, AttemptReason
+from gateway.wire.liveness import ActionKind, AttemptReason, Exclusion
 
 
 class Measured(Protocol):
@@ -28,8 +28,16 @@ class Measured(Protocol):
         """Offset of the nose along the eyes' axis, in eye distances; positive = subject's left."""
 
     @property
+    def pitch(self) -> float:
+        """Where the nose's tip lies between eyes (0) and lip (1): more as the head bows."""
+
+    @property
     def eyes_closed(self) -> float:
         """0 open to 1 closed."""
+
+    @property
+    def each_closed(self) -> tuple[float, float]:
+        """The same for each eye."""
 
     @property
     def mouth_open(self) -> float:
@@ -39,7 +47,23 @@ class Measured(Protocol):
     def sharpness(self) -> float: ...
     @property
     def exposure(self) -> float:
-        """Mean brightness of the face, 0 to 1."""
+        """Mean brightness of the face, 0 to 1; without a face, of the picture."""
+
+    @property
+    def eyes_contrast(self) -> float:
+        """Of both eyes, over the face's: tinted glasses have little."""
+
+    @property
+    def mouth_contrast(self) -> float:
+        """Of the lips, over the face's: a mask has little."""
+
+    @property
+    def finding(self) -> str | None:
+        """What the quality gate said: "good", a word of ``gateway.vision.errors``, or nothing."""
+
+    @property
+    def upright_turns(self) -> int:
+        """Quarter turns after which the picture shows a good face; 0 also where none was tried."""
 
     @property
     def continuous(self) -> bool:
@@ -79,9 +103,19 @@ class Detectors(Protocol[Taken_contra]):
 
 
 class Inconclusive(SealmatchError):
-    """The capture gave nothing that can be submitted. ``advice`` is for the person."""
+    """The capture gave nothing that can be submitted. ``advice`` is for the person.
 
-    def __init__(self, message: str, advice: str, reason: AttemptReason | None = None) -> None:
+    ``exclude``: the action that another attempt may leave out, if the person cannot do it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        advice: str,
+        reason: AttemptReason | None = None,
+        exclude: Exclusion | None = None,
+    ) -> None:
         super().__init__(message)
         self.advice = advice
         self.reason = reason
+        self.exclude = exclude

@@ -18,6 +18,15 @@ MessageId = Literal[
     "advice-time-ran-out", "advice-wrong-action", "advice-face-lost", "advice-several-faces",
     "advice-face-changed", "advice-recording-ended", "advice-passive-check", "advice-interrupted",
     "advice-use-camera", "advice-not-possible", "advice-locked",
+    "why-sideways", "why-upside-down", "why-distorted", "why-few-views", "why-dark", "why-bright",
+    "why-not-sharp", "why-flat", "why-grainy", "why-colours", "why-unclear",
+    "why-averted", "why-from-above", "why-from-below",
+    "why-face-covered", "why-eyes-covered", "why-mouth-covered",
+    "why-eyes-shut", "why-eyes-stay-open", "why-one-eye", "why-blink-unclear",
+    "why-mouth-still", "why-mouth-little", "why-mouth-unclear",
+    "why-head-still", "why-head-little", "why-turn-unclear", "why-several-unseen",
+    "why-other-side", "why-mirrored",
+    "otherwise-exclude", "otherwise-without-face",
 ]  # fmt: skip
 MESSAGE_IDS: Final[tuple[MessageId, ...]] = get_args(MessageId)
 
@@ -65,8 +74,50 @@ _CATALOGUE: Final[dict[Language, dict[MessageId, str]]] = {
         "advice-passive-check": "Use a live person before the camera, in even light.",
         "advice-interrupted": "Start again when the person is ready.",
         "advice-use-camera": "This gateway asks for movements: use a camera, not a photograph.",
-        "advice-not-possible": "Too few movements are left to ask for: register in another way.",
+        "advice-not-possible": "Too few movements are left to ask for: ask for the registration "
+        "without a face check.",
         "advice-locked": "Try again when the lock has ended, with sharp and upright pictures.",
+        "why-sideways": "The camera's picture lies on its side: set the camera upright.",
+        "why-upside-down": "The camera's picture is upside down: turn the camera round.",
+        "why-distorted": "The picture is stretched or slanted: set the camera straight before the "
+        "face, and to its own picture format.",
+        "why-few-views": "The camera gives too few pictures a second: more light helps, or another "
+        "camera, or closing other programs.",
+        "why-dark": "The face is too dark: bring light to its front; no lamp or window behind it.",
+        "why-bright": "The face is too bright: turn the lamp away, or move out of the sun.",
+        "why-not-sharp": "The face is not sharp: wipe the lens, come closer and hold still.",
+        "why-flat": "The face has too little contrast: wipe the lens, and avoid light from behind.",
+        "why-grainy": "The picture is too grainy: more light helps, or another camera.",
+        "why-colours": "The colours are not natural: switch off coloured light and filters.",
+        "why-unclear": "The face cannot be seen clearly: try even light, and nothing on the face.",
+        "why-averted": "The face is turned away too far: look straight into the camera.",
+        "why-from-above": "The camera looks down on the face: lower it to the height of the eyes.",
+        "why-from-below": "The camera looks up at the face: raise it to the height of the eyes.",
+        "why-face-covered": "Part of the face is covered: keep it free of mask, scarf, hair, hands "
+        "and dark glasses.",
+        "why-eyes-covered": "The eyes are hidden, as behind tinted glasses: take the glasses off.",
+        "why-mouth-covered": "The mouth is covered: take off what covers it.",
+        "why-eyes-shut": "The eyes were not seen open: open them, and look at the camera.",
+        "why-eyes-stay-open": "The eyes were not seen to close: close both for a moment.",
+        "why-one-eye": "Only one eye was seen to move: close both together, then open them.",
+        "why-blink-unclear": "Both eyes moved, but no clear blink was seen: close them for half a "
+        "second, and hold the head still.",
+        "why-mouth-still": "The mouth was not seen to open: open it wide, then close it.",
+        "why-mouth-little": "The mouth opened only a little: open it wider.",
+        "why-mouth-unclear": "The mouth moved, but could not be seen clearly: hold the head still, "
+        "in even light.",
+        "why-head-still": "The head was not seen to turn: turn it slowly to the side asked for.",
+        "why-head-little": "The head turned only a little: turn it further.",
+        "why-turn-unclear": "The head moved, but no clear turn was seen: look straight first, then "
+        "turn slowly, without tilting.",
+        "why-several-unseen": "Several of the movements were not seen, or hardly.",
+        "why-other-side": "The head turned to the other side. If it turned as asked, the camera "
+        "mirrors its picture: start again with --mirrored (or, if that is set, without it).",
+        "why-mirrored": "Every turn was seen on the other side: the camera mirrors its picture. "
+        "Start again with --mirrored (or, if that is set, without it).",
+        "otherwise-exclude": "If this cannot be done, start again with --exclude {}.",
+        "otherwise-without-face": "If this cannot be done, ask for the registration without a face "
+        "check.",
     },
     "zh": {
         "hold-still": "请看着镜头，保持不动",
@@ -94,8 +145,42 @@ _CATALOGUE: Final[dict[Language, dict[MessageId, str]]] = {
         "advice-passive-check": "请让本人在均匀的光线下面对镜头。",
         "advice-interrupted": "准备好后请重新开始。",
         "advice-use-camera": "本网关要求做动作，请使用摄像头，不要使用照片。",
-        "advice-not-possible": "可用的动作太少，请改用其他方式办理。",
+        "advice-not-possible": "可用的动作太少，请要求办理不做人脸核验的登记。",
         "advice-locked": "请等锁定时间结束后，再用清晰、端正的照片重试。",
+        "why-sideways": "摄像头画面是横倒的，请把摄像头摆正。",
+        "why-upside-down": "摄像头画面上下颠倒，请把摄像头转过来。",
+        "why-distorted": "画面被拉伸或倾斜，请把摄像头正对脸部，并使用摄像头原本的画面比例。",
+        "why-few-views": "摄像头每秒的画面太少，请增加光线、换一个摄像头，或关闭其他程序。",
+        "why-dark": "脸部太暗，请让光线照在脸的正面，不要背对灯或窗户。",
+        "why-bright": "脸部太亮，请移开灯光，或避开阳光。",
+        "why-not-sharp": "脸部不清晰，请擦净镜头，靠近一点，不要晃动。",
+        "why-flat": "脸部对比度太低，请擦净镜头，避免逆光。",
+        "why-grainy": "画面噪点太多，请增加光线，或换一个摄像头。",
+        "why-colours": "画面颜色不自然，请关闭彩色灯光和滤镜。",
+        "why-unclear": "看不清脸部，请使用均匀的光线，脸上不要有遮挡。",
+        "why-averted": "脸偏得太多，请正对镜头。",
+        "why-from-above": "摄像头是从上往下拍的，请把它降到与眼睛同高。",
+        "why-from-below": "摄像头是从下往上拍的，请把它升到与眼睛同高。",
+        "why-face-covered": "脸的一部分被遮住了，请取下口罩、围巾、深色眼镜，移开头发和手。",
+        "why-eyes-covered": "眼睛被遮住了（例如有色眼镜），请摘下眼镜。",
+        "why-mouth-covered": "嘴部被遮住了，请取下遮挡物。",
+        "why-eyes-shut": "没有看到眼睛睁开，请睁开眼睛看着镜头。",
+        "why-eyes-stay-open": "没有看到眼睛闭上，请双眼闭一下。",
+        "why-one-eye": "只看到一只眼睛在动，请双眼同时闭上，再睁开。",
+        "why-blink-unclear": "双眼动了，但没有看清眨眼，请闭眼半秒钟，头不要动。",
+        "why-mouth-still": "没有看到嘴张开，请张大嘴巴，再闭上。",
+        "why-mouth-little": "嘴张得太小，请再张大一些。",
+        "why-mouth-unclear": "嘴动了，但看不清楚，请在均匀的光线下保持头部不动。",
+        "why-head-still": "没有看到转头，请向要求的一侧慢慢转头。",
+        "why-head-little": "转头幅度太小，请再多转一些。",
+        "why-turn-unclear": "头动了，但没有看清转头，请先正视镜头，再慢慢转头，不要歪头。",
+        "why-several-unseen": "有好几个动作没有看到，或几乎看不出来。",
+        "why-other-side": "看到头转向了另一侧。如果确实是按要求转的，说明摄像头画面是镜像的："
+        "请加上 --mirrored 重新开始（如已加上，则请去掉）。",
+        "why-mirrored": "每次转头都看到转向了另一侧，说明摄像头画面是镜像的："
+        "请加上 --mirrored 重新开始（如已加上，则请去掉）。",
+        "otherwise-exclude": "如果做不到，请加上 --exclude {} 重新开始。",
+        "otherwise-without-face": "如果做不到，请要求办理不做人脸核验的登记。",
     },
     "es": {
         "hold-still": "Mire a la cámara y no se mueva",
@@ -123,8 +208,52 @@ _CATALOGUE: Final[dict[Language, dict[MessageId, str]]] = {
         "advice-passive-check": "La persona misma debe estar ante la cámara, con luz uniforme.",
         "advice-interrupted": "Empiece de nuevo cuando la persona esté lista.",
         "advice-use-camera": "Esta pasarela pide movimientos: use una cámara, no una foto.",
-        "advice-not-possible": "Quedan muy pocos movimientos: haga el registro de otro modo.",
+        "advice-not-possible": "Quedan muy pocos movimientos: pida el registro sin comprobación "
+        "facial.",
         "advice-locked": "Inténtelo de nuevo al terminar el bloqueo, con fotos nítidas y derechas.",
+        "why-sideways": "La imagen de la cámara está de lado: ponga la cámara derecha.",
+        "why-upside-down": "La imagen de la cámara está al revés: dele la vuelta a la cámara.",
+        "why-distorted": "La imagen está estirada o inclinada: ponga la cámara recta ante la cara "
+        "y con su propio formato de imagen.",
+        "why-few-views": "La cámara da muy pocas imágenes por segundo: ayuda tener más luz, usar "
+        "otra cámara o cerrar otros programas.",
+        "why-dark": "La cara está demasiado oscura: ilumínela de frente, sin lámpara ni ventana "
+        "detrás.",
+        "why-bright": "La cara está demasiado iluminada: aparte la lámpara o evite el sol.",
+        "why-not-sharp": "La cara no se ve nítida: limpie la lente, acérquese y no se mueva.",
+        "why-flat": "La cara tiene poco contraste: limpie la lente y evite el contraluz.",
+        "why-grainy": "La imagen tiene demasiado ruido: ayuda tener más luz o usar otra cámara.",
+        "why-colours": "Los colores no son naturales: apague las luces de color y los filtros.",
+        "why-unclear": "La cara no se ve con claridad: busque luz uniforme y nada sobre la cara.",
+        "why-averted": "La cara está demasiado girada: mire directamente a la cámara.",
+        "why-from-above": "La cámara mira la cara desde arriba: bájela a la altura de los ojos.",
+        "why-from-below": "La cámara mira la cara desde abajo: súbala a la altura de los ojos.",
+        "why-face-covered": "Parte de la cara está tapada: retire mascarilla, bufanda, gafas "
+        "oscuras, pelo y manos.",
+        "why-eyes-covered": "Los ojos no se ven, como tras unas gafas tintadas: quítese las gafas.",
+        "why-mouth-covered": "La boca está tapada: retire lo que la tapa.",
+        "why-eyes-shut": "No se han visto los ojos abiertos: ábralos y mire a la cámara.",
+        "why-eyes-stay-open": "No se ha visto que los ojos se cierren: cierre los dos un momento.",
+        "why-one-eye": "Solo se ha visto mover un ojo: cierre los dos a la vez y ábralos.",
+        "why-blink-unclear": "Los dos ojos se han movido, pero no se ha visto un parpadeo claro: "
+        "ciérrelos medio segundo, con la cabeza quieta.",
+        "why-mouth-still": "No se ha visto que la boca se abra: ábrala bien y ciérrela.",
+        "why-mouth-little": "La boca se ha abierto muy poco: ábrala más.",
+        "why-mouth-unclear": "La boca se ha movido, pero no se ve con claridad: no mueva la "
+        "cabeza, y con luz uniforme.",
+        "why-head-still": "No se ha visto girar la cabeza: gírela despacio hacia el lado pedido.",
+        "why-head-little": "La cabeza ha girado muy poco: gírela más.",
+        "why-turn-unclear": "La cabeza se ha movido, pero no se ha visto un giro claro: mire "
+        "primero de frente y gire despacio, sin inclinarla.",
+        "why-several-unseen": "Varios de los movimientos no se han visto, o apenas.",
+        "why-other-side": "La cabeza ha girado hacia el otro lado. Si ha girado como se pedía, la "
+        "cámara invierte la imagen como un espejo: empiece de nuevo con --mirrored (o sin esa "
+        "opción, si ya está puesta).",
+        "why-mirrored": "Todos los giros se han visto hacia el otro lado: la cámara invierte la "
+        "imagen como un espejo. Empiece de nuevo con --mirrored (o sin esa opción, si ya está "
+        "puesta).",
+        "otherwise-exclude": "Si no es posible, empiece de nuevo con --exclude {}.",
+        "otherwise-without-face": "Si no es posible, pida el registro sin comprobación facial.",
     },
 }
 

@@ -38,7 +38,8 @@ REACTION_MS = 100
 MAX_GAP_MS = 700
 """Longest stretch without exactly one face once actions are asked for; the gateway allows 1000."""
 FRONTAL_TURN = 0.12
-"""About 15 degrees. The first action is asked for only when the person looks at the camera."""
+"""About 11 degrees (``gateway.vision.liveness.measurement.turn``). The first action is asked for
+only when the person looks at the camera."""
 PATIENCE_MS = 5_000
 """After so long without the action, the person is told to do it more clearly."""
 
@@ -46,6 +47,8 @@ REST_MS = 1_000
 """Time before an action, over which its measurement at rest is taken."""
 
 DARK, BRIGHT = 0.18, 0.92
+DARK_ROOM = 0.08
+"""Mean brightness of a picture without a face, in which none could be seen."""
 FAR_PX = 32.0
 """Least distance between the eyes. Below it, a closing eye changes by about one pixel."""
 
@@ -104,6 +107,27 @@ class ChallengeRunner:
         self._asked: Measured | None = None
         self._traces: list[ActionTrace] = []
         self._reason: AttemptReason | None = None
+        self._wrong: ActionKind | None = None
+
+    @property
+    def awaited(self) -> ActionKind | None:
+        """The action that is asked for and was not seen yet."""
+        done = len(self._traces)
+        return self._challenge.actions[done] if self.asking and done < self._length else None
+
+    @property
+    def asked_ms(self) -> int | None:
+        """When ``awaited`` was asked for, in the source's own time."""
+        return None if self._asked is None else self._asked.at_ms
+
+    @property
+    def wrong(self) -> ActionKind | None:
+        """The action that was seen in place of ``awaited``, and ended the attempt."""
+        return self._wrong
+
+    @property
+    def _length(self) -> int:
+        return len(self._challenge.actions)
 
     @property
     def traces(self) -> tuple[ActionTrace, ...]:
@@ -166,7 +190,7 @@ class ChallengeRunner:
     def _state(self) -> CaptureState:
         if self._reason is not None:
             return CaptureState.FAILED
-        if len(self._traces) == len(self._challenge.actions):
+        if len(self._traces) == self._length:
             return CaptureState.PASSED
         return CaptureState.SETTLING if self._asked is None else CaptureState.ASKING
 
@@ -206,7 +230,7 @@ class ChallengeRunner:
                 if self._state is CaptureState.PASSED:
                     return
             elif action.kind != "blink":
-                self._reason = "wrong-action"
+                self._reason, self._wrong = "wrong-action", action.kind
                 return
 
     def _trace(self, action: Action, asked: Measured) -> ActionTrace:
@@ -278,7 +302,7 @@ def _frontal(frame: Measured) -> bool:
 def _hindrance(frame: Measured) -> MessageId | None:
     """Advice about what makes this frame unusable, or None."""
     if frame.faces == 0 or frame.face is None:
-        return "no-face"
+        return "no-face" if frame.exposure >= DARK_ROOM else "too-dark"
     if frame.faces > 1:
         return "several-faces"
     if frame.face.inter_ocular_px < FAR_PX:

@@ -43,6 +43,7 @@ _FRONT = np.array(
 _Patch = tuple[int, int, int, int]  # left, top, width, height in the view
 _EYES = ((19, 33, 22, 14), (55, 33, 22, 14))
 _MOUTH = ((32, 66, 32, 34),)
+_LIPS = ((38, 72, 20, 14),)
 _SEARCH = 7  # pixels: a fifth of the eye distance
 
 _FACE = np.zeros((_HEIGHT, _WIDTH), np.uint8)
@@ -151,6 +152,22 @@ def aligned_view(image: BgrImage, landmarks: Points) -> Grey:
         matrix[:, :2] *= factor
     view = cv2.warpAffine(grey, matrix, (_WIDTH, _HEIGHT), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(view, np.uint8)
+
+
+def contrasts(view: Grey) -> tuple[float, float]:
+    """Contrast of the eyes and of the lips: deviation of their grey levels over the whole face's.
+
+    Tinted glasses and masks are smooth. In the clips, the eyes of uncovered faces have 0.5 and more
+    and the lips 0.33; behind glasses that take 60 % of the light eyes have 0.28 and less, and lips
+    behind a plain mask 0.12.
+    """
+    levels = view.astype(np.float32)
+    whole = float(levels[_FACE > 0].std()) + 1.0
+    eyes, mouth = (
+        float(np.mean([levels[y : y + h, x : x + w].std() for x, y, w, h in patches])) / whole
+        for patches in (_EYES, _LIPS)
+    )
+    return eyes, mouth
 
 
 def _eyes_differ(past: Grey, now: Grey) -> float:

@@ -5,13 +5,15 @@ where none was seen. The embedder runs when ``tracking`` asks for it. Images and
 memory.
 """
 
+from contextlib import suppress
+
 import numpy as np
 
-from gateway.vision.errors import PoorPicture
+from gateway.vision.errors import FaceTooSmall, NoFaceFound, PoorPicture, SeveralFacesFound
 from gateway.vision.geometry import BgrImage, Box, DetectedFace
 from gateway.vision.landmarks import LandmarkFinder
 from gateway.vision.liveness import measurement
-from gateway.vision.liveness.appearance import Appearance, aligned_view
+from gateway.vision.liveness.appearance import Appearance, aligned_view, contrasts
 from gateway.vision.liveness.eyes import EyeStateModel
 from gateway.vision.liveness.landmarks import steady_landmarks
 from gateway.vision.liveness.measurement import FrameMeasurement
@@ -25,6 +27,11 @@ _SEVERAL = 2
 _SURROUNDINGS_SHARE = 0.8
 """Share of the square for ``fr_liveness`` that must lie in the image. With black borders the model
 calls living people spoofs."""
+
+GOOD = "good"
+"""The finding of a frame that the quality gate let through."""
+_TURN_AFTER_MS, _TURN_EVERY_MS = 500, 1500
+"""Without a good face: how long until the picture is turned to look for one, and how often."""
 
 
 class LivenessMeter:
@@ -40,6 +47,7 @@ class LivenessMeter:
         self._passive = PassiveLiveness(pack)
         self._track = FaceTrack()
         self._appearance = Appearance()
+        self._turn_at_ms: int | None = None
 
     def measure(self, image: BgrImage, at_ms: int) -> FrameMeasurement:
         """One frame, shape (height, width, 3), uint8, BGR, taken ``at_ms`` after any fixed moment.
@@ -50,18 +58,29 @@ class LivenessMeter:
         faces = _could_be_meant(self._vision.faces(image))
         found = self._track.pick(faces)
         if found is None:
-            return FrameMeasurement(at_ms, 0, None, continuous=self._track.lose(at_ms))
+            return FrameMeasurement(
+                at_ms,
+                0,
+                None,
+                exposure=float(np.mean(image)) / 255,
+                continuous=self._track.lose(at_ms),
+                upright_turns=self._upright_turns(image, at_ms, good=False),
+            )
         face = self._steadied(image, found)
         points = _points(face)
         continuous, look = self._track.follow(at_ms, points)
+        finding = None
         if look:
-            continuous = self._same(image, found, at_ms) and continuous
+            same, finding = self._same(image, found, at_ms)
+            continuous = same and continuous
         if not continuous:
             self._appearance.reset()
-        left, right = self._eyes.closed(image, points)
-        closed = min(left, right)
+        each_closed = self._eyes.closed(image, points)
+        closed = min(each_closed)
         mouth, turn = measurement.mouth_open(points), measurement.turn(points)
-        changes = self._appearance.observe(at_ms, aligned_view(image, points), closed, mouth, turn)
+        view = aligned_view(image, points)
+        changes = self._appearance.observe(at_ms, view, closed, mouth, turn)
+        eyes_contrast, mouth_contrast = contrasts(view)
         sharpness, exposure = sharpness_and_exposure(image, found.five)
         return FrameMeasurement(
             at_ms=at_ms,
@@ -80,6 +99,13 @@ class LivenessMeter:
             mouth_changed=changes.mouth,
             turned_changed=changes.turned,
             breadth=measurement.breadth(points),
+            each_closed=each_closed,
+            eyes_contrast=eyes_contrast,
+            mouth_contrast=mouth_contrast,
+            finding=finding,
+            upright_turns=0
+            if finding is None
+            else self._upright_turns(image, at_ms, good=finding == GOOD),
         )
 
     def embed(self, image: BgrImage, face: DetectedFace) -> UnitVector:
@@ -89,13 +115,27 @@ class LivenessMeter:
         """
         return self._vision.embed_face(image, face).vector
 
-    def _same(self, image: BgrImage, face: DetectedFace, at_ms: int) -> bool:
-        """Whether this is the tracked person, or cannot be told yet: the frame is too poor."""
+    def _same(self, image: BgrImage, face: DetectedFace, at_ms: int) -> tuple[bool, str]:
+        """Whether this is the tracked person, or cannot be told yet: the frame is too poor. And
+        what the quality gate found."""
         try:
             vector = self.embed(image, face)
-        except PoorPicture:
-            return self._track.unsure(at_ms)
-        return self._track.identify(at_ms, vector)
+        except PoorPicture as refused:
+            return self._track.unsure(at_ms), refused.what
+        return self._track.identify(at_ms, vector), GOOD
+
+    def _upright_turns(self, image: BgrImage, at_ms: int, *, good: bool) -> int:
+        """Whether the picture lies on its side or upside down, where no good face was seen in it
+        for a while: as ``FrameMeasurement.upright_turns``."""
+        if good or self._turn_at_ms is None:
+            self._turn_at_ms = None if good else at_ms + _TURN_AFTER_MS
+            return 0
+        if at_ms < self._turn_at_ms:
+            return 0
+        self._turn_at_ms = at_ms + _TURN_EVERY_MS
+        with suppress(NoFaceFound, SeveralFacesFound, FaceTooSmall, PoorPicture):
+            return self._vision.embed(image).quarter_turns
+        return 0
 
     def passive_score(self, image: BgrImage, face: DetectedFace) -> float | None:
         """Advisory probability that the face is alive; None if too little around it is visible."""
