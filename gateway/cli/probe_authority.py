@@ -15,9 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
+from gateway.client.consent import pinned_texts
 from gateway.client.counter import counter_session
 from gateway.client.liveness.capture import Captured
-from gateway.client.registration import Live, Occasion, RegistrationClient, still
+from gateway.client.registration import (
+    CONSENT_TEXT_VERSION,
+    Live,
+    Occasion,
+    RegistrationClient,
+    still,
+)
 from gateway.inspection.known_answers import CONFIDENCE, KnownAnswer, draw, rate_excluded
 from gateway.proofs.trust import TrustFile
 from gateway.wire.liveness import Challenge
@@ -51,7 +58,9 @@ def run(options: argparse.Namespace) -> int:
     trust = TrustFile.read(options.trust)
     session = counter_session(options.trust, trust, model_of(open_pack(options.pack)))
     with session.transport:
-        wrong = probe(session.client, options.sessions, options.over * 60)
+        wrong = probe(
+            session.client, options.sessions, options.over * 60, _consent(options.trust, trust)
+        )
     if options.json:
         excluded = round(rate_excluded(options.sessions), 4)
         found: dict[str, object] = {"sessions": options.sessions, "wrongAnswers": wrong}
@@ -61,7 +70,19 @@ def run(options: argparse.Namespace) -> int:
     return WRONG if wrong else 0
 
 
-def probe(client: RegistrationClient, sessions: int, seconds: float) -> int:
+def _consent(path: Path, trust: TrustFile) -> int:
+    """The version that this counter's registrations name. Nobody is shown it here."""
+    if trust.counter is None or trust.counter.consent_file is None:
+        return CONSENT_TEXT_VERSION
+    return pinned_texts(path, trust).version
+
+
+def probe(
+    client: RegistrationClient,
+    sessions: int,
+    seconds: float,
+    consent_version: int = CONSENT_TEXT_VERSION,
+) -> int:
     """Register ``sessions`` times and return how many answers were wrong.
 
     Raises:
@@ -75,7 +96,7 @@ def probe(client: RegistrationClient, sessions: int, seconds: float) -> int:
     for number, moment in enumerate(moments):
         time.sleep(max(0.0, start + moment - time.monotonic()))
         known = draw(number, policy)
-        done = client.register(known.template, _capture(known), _occasion())
+        done = client.register(known.template, _capture(known), _occasion(consent_version))
         policy = MatchPolicy.decode(done.offer.policy)
         wrong += done.outcome != known.expected(policy)
     return wrong
@@ -91,10 +112,11 @@ def _capture(known: KnownAnswer) -> Live:
     return capture
 
 
-def _occasion() -> Occasion:
+def _occasion(consent_version: int) -> Occasion:
     """A document that nobody has, and an order that nobody placed."""
     subject = Subject.of("passport", f"P{secrets.randbelow(10**9):09}")
-    return Occasion(subject, f"order-{secrets.token_hex(8)}")
+    order = f"order-{secrets.token_hex(8)}"
+    return Occasion(subject, order, consent_text_version=consent_version)
 
 
 def _verdict(sessions: int, wrong: int) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import uuid
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -14,6 +15,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from gateway.client.answers import NoSuchSession
+from gateway.client.gateway_client import GatewayClient
 from gateway.host import application
 from gateway.host import keystore as keystores
 from gateway.host.settings import BadConfiguration
@@ -23,7 +26,8 @@ from gateway.server import peers
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.wire.cose import SigningKey
-from gateway.wire.errors import Refused
+from gateway.wire.errors import Refused, SessionNotFound, problem_for
+from gateway.wire.ids import SessionId
 from keys import cli as authority_cli
 from tests.support.parties import DEVICE, session_key_request
 from tests.support.processes import free_ports
@@ -225,6 +229,26 @@ def test_texts_that_promise_too_little_or_are_none_are_not_taken(
     assert gateway("consent", "draft", "3") == 0
     (tmp_path / "f").write_text(json.dumps(json.loads(capsys.readouterr().out) | change))
     assert gateway("consent", "add", str(tmp_path / "f")) == 1
+
+
+def test_each_registration_has_a_reference_of_its_own() -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["x-correlator"])
+        return httpx.Response(404, json=problem_for(SessionNotFound("none")).body())
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as line:
+        client = GatewayClient(line, "http://gateway", DEVICE, lambda: 5)
+        references = []
+        for questions in (2, 1):
+            references += [client.new_reference()] * questions
+            for _ in range(questions):
+                with pytest.raises(NoSuchSession):
+                    client.status(SessionId(bytes(16)))
+    assert seen == references
+    assert len(set(seen)) == 2
+    assert all(str(uuid.UUID(one)) == one for one in seen)
 
 
 def sent(app: ASGIApp, request: httpx.Request) -> httpx.Response:
