@@ -72,7 +72,7 @@ class FaceFinder(Protocol):
         """Faces by box height, tallest first; empty when there is none."""
 
     def find_closely(self, image: BgrImage) -> list[DetectedFace]:
-        """The same for a photograph in which ``find`` sees nothing: smaller faces, slower."""
+        """The same with faces that are too small for ``find``; slower, for photographs."""
 
 
 class FaceEmbedder(Protocol):

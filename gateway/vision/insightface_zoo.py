@@ -71,9 +71,9 @@ class ZooFaceFinder:
         ]
         return sorted(faces, key=lambda face: -face.box.height)
 
-    def find_closely(self, image: BgrImage) -> list[DetectedFace]:  # noqa: ARG002
-        """None: the view of this detector is large enough for pages."""
-        return []
+    def find_closely(self, image: BgrImage) -> list[DetectedFace]:
+        """The same as ``find``: the view of this detector is large enough for pages."""
+        return self.find(image)
 
 
 class ZooFaceEmbedder:

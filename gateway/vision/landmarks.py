@@ -61,7 +61,7 @@ class LandmarkedFaceFinder:
         return self._with_points(image, self.detector.detect(image))
 
     def find_closely(self, image: BgrImage) -> list[DetectedFace]:
-        """Faces that are too small for ``find``."""
+        """The same, with faces that are too small for ``find``: for photographs, not for frames."""
         return self._with_points(image, self.detector.detect_closely(image))
 
     def _with_points(self, image: BgrImage, found: list[Detection]) -> list[DetectedFace]:

@@ -31,6 +31,7 @@ from gateway.vision.errors import (
 from gateway.vision.geometry import BgrImage, Box, DetectedFace, FaceEmbedder, FaceFinder, Points
 from gateway.vision.manifest import INSIGHTFACE
 from gateway.vision.pack import ModelPack
+from gateway.vision.tiles import SURE
 
 if TYPE_CHECKING:
     from gateway.vision.quality.gate import QualityGate
@@ -116,7 +117,9 @@ class FacePipeline:
             return upright
 
     def _embed(self, image: BgrImage, select: Selection) -> FaceEmbedding:
-        faces = self.faces(image) or self._finder.find_closely(image)
+        faces = self.faces(image)
+        if not faces or faces[0].box.height < SURE * image.shape[0]:
+            faces = self._finder.find_closely(image)  # a rival as small may have been missed
         face = _central(faces, image) if select == "central" else only_face(faces)
         if face.box.height < MIN_FACE_HEIGHT_PX:
             raise FaceTooSmall

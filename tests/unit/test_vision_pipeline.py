@@ -141,6 +141,25 @@ def test_a_face_of_few_pixels_is_refused(vision: FacePipeline) -> None:
 
 
 @pytest.mark.pack
+def test_a_small_face_on_a_scanned_page_is_found(vision: FacePipeline) -> None:
+    """120 pixels on an A4 page at 300 dpi, which the first look does not see; and only that one."""
+    crop = demo_faces.people(vision)[0]
+    scale = 120 / vision.faces(crop)[0].box.height
+    small = cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    page = np.full((3508, 2480, 3), 225, np.uint8)
+    for top, left in ((1100, 800), (20, 2200)):
+        scan = page.copy()
+        scan[top : top + small.shape[0], left : left + small.shape[1]] = small
+        assert vision.faces(scan) == []
+        found = vision.embed(scan)
+        assert left < found.box.centre[0] < left + small.shape[1]
+        assert float(found.vector @ vision.embed(crop).vector) > 0.6
+    scan[500 : 500 + small.shape[0], 300 : 300 + small.shape[1]] = small
+    with pytest.raises(SeveralFacesFound):
+        vision.embed(scan)
+
+
+@pytest.mark.pack
 def test_an_embedding_is_repeatable_and_shy(vision: FacePipeline) -> None:
     crop = demo_faces.people(vision)[0]
     first, second = vision.embed(crop), vision.embed(crop.copy())
