@@ -263,7 +263,7 @@ def test_a_unit_that_counts_before_it_writes_is_alone(database: Database, alone:
     both_have_counted = threading.Barrier(2)
 
     def take_the_place(number: int) -> bool:
-        own = bytes([number]) * 32
+        own = bytes([0x80 + number]) * 32  # its lock comes before that of the shared handle
         with (database.writing if alone else database.transaction)() as connection:
             if alone:
                 hold_subject(connection, [own, KEY])
@@ -408,8 +408,7 @@ def test_every_query_compiles_for_postgresql() -> None:
     consents.is_active(connection, 1)
     consents.add(connection, consents.StoredVersion(2, 180, "active", {}))
     consents.versions(connection)
-    with pytest.raises(SessionConflict):
-        consents.retire(connection, 3)
+    consents.retire(connection, 3)
     text = "\n".join(connection.statements)
     assert "ON CONFLICT (day, outcome) DO UPDATE SET count = (outcome_counters.count +" in text
     assert "ON CONFLICT (day, measure) DO UPDATE SET total = (liveness_counters.total +" in text
