@@ -174,7 +174,7 @@ def test_the_ready_line_means_that_connections_are_taken(
 ) -> None:
     """A program that reads the line may connect at once, without trying again."""
     _, address = serving
-    assert json.loads(get(f"{address}/v1/health", patience=0)) == {"status": "ok"}
+    assert json.loads(get(f"{address}/v1/health", patience=0)) == {"status": "ok", "audits": False}
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
@@ -182,7 +182,7 @@ def test_serve_answers_and_ends(
     serving: tuple[subprocess.Popen[str], str], stop: signal.Signals
 ) -> None:
     process, address = serving
-    assert json.loads(get(f"{address}/v1/health")) == {"status": "ok"}
+    assert json.loads(get(f"{address}/v1/health")) == {"status": "ok", "audits": False}
     process.send_signal(stop)
     _, log = process.communicate(timeout=PATIENCE)
     # uvicorn shuts down in order, then lets the signal have its usual effect.
