@@ -329,6 +329,18 @@ FAULTS: dict[str, tuple[Change, str]] = {
         lambda c: c.but(template_assertion=c.request.submission_assertion),
         "template assertion is not",
     ),
+    "5 another submission assertion of the same device": (
+        lambda c: c.but(
+            submission_assertion=signed_again(
+                c,
+                SubmissionAssertion,
+                c.request.submission_assertion,
+                c.world.counter.device,
+                agent="another",
+            )
+        ),
+        "submission assertion is not",
+    ),
     "5 template assertion by a stranger": (
         lambda c: forged(c, "template_assertion", TemplateAssertion, stranger("issuer")),
         "TemplateAssertion: not signed",
@@ -481,6 +493,27 @@ def test_evaluated_is_the_decision_without_its_outcome(case: Case) -> None:
 
 
 # --- how often -----------------------------------------------------------------------------------
+
+
+def test_the_seed_is_overwritten_whatever_the_checks_find(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[bytearray] = []
+    faulty = case.with_secret(template=other_words(case.parts.template))
+    split = AuditSecret.split
+
+    def seen(secret: bytes) -> AuditSecret:
+        parts = split(secret)
+        seeds.append(parts.seed)
+        assert any(parts.seed)
+        return parts
+
+    monkeypatch.setattr(AuditSecret, "split", seen)
+    with refused("template is not"):
+        case.audit(faulty)
+    assert case.audit()
+    assert len(seeds) >= 2
+    assert not any(any(seed) for seed in seeds)
 
 
 def test_a_demand_is_repeated_a_few_times_only(case: Case) -> None:

@@ -28,7 +28,7 @@ from gateway.wire.liveness import (
 from gateway.wire.session import SessionOffer
 from tests.support.drafts import Opened, ciphertexts, draft
 from tests.support.liveness import Puppet, transcript_for
-from tests.support.parties import SESSION, fixed_bytes
+from tests.support.parties import SESSION, fixed_bytes, refused
 from tests.support.samples import MODEL, SESSIONS, Clock, occasion, pair
 from tests.support.world import World
 
@@ -358,6 +358,21 @@ def test_a_transcript_never_passes_for_another_session(world: World, clock: Cloc
             world.submit(other, submission(world, other, forged.encode()))
         assert "liveness challenge" in caught.value.detail
     assert len(world.rows("records")) == 1
+
+
+def test_a_transcript_takes_no_longer_than_the_session_is_old(world: World, clock: Clock) -> None:
+    """Handed in at once, it says what has not yet happened."""
+    for waited, refusal in ((1, "elapsed time"), (10, None)):
+        opened = world.open()
+        clock.now += waited
+        transcript = transcript_for(Challenge.decode(opened.offer.challenge or b""), MODEL.digest)
+        assert 4_000 < transcript.frame_times[-1] < 10_000
+        made = submission(world, opened, transcript.encode())
+        if refusal is None:
+            assert world.submit(opened, made).outcome
+            continue
+        with refused(f"liveness {refusal}"):
+            world.submit(opened, made)
 
 
 def test_a_required_transcript_that_is_missing_is_refused(world: World, clock: Clock) -> None:

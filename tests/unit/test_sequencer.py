@@ -277,6 +277,7 @@ def test_a_database_that_went_back_is_not_continued(database: Database) -> None:
     queue(database, 50, 1)
     with pytest.raises(LogHalted):
         one.step()
+    assert checkpoints(database) == [], "not even a root is fixed"
 
 
 @pytest.mark.parametrize(

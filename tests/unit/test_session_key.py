@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gateway.he import ring
-from gateway.he.engine import default_engine
+from gateway.he.engine import KEY_BLOCKS, default_engine
 from gateway.he.engines import make_engine
 from gateway.he.session_key import (
     ExpectedSession,
@@ -262,9 +262,12 @@ def test_what_was_exported_is_overwritten_where_the_key_is_not_finished(
         exports.append(exported(what))
         return exports[-1]
 
+    overwritten: list[object] = []
     monkeypatch.setattr(engine, "exported", seen)
+    monkeypatch.setattr(engine, "overwrite_pool", overwritten.append)
     monkeypatch.setattr("keys.authority.read_words", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         SessionSecret.make(engine, UNIFORM)
     assert len(exports) == 2
     assert not any(any(buffer) for buffer in exports)
+    assert overwritten == [KEY_BLOCKS], "what SEAL's own pool still holds"
