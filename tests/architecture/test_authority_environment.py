@@ -185,7 +185,7 @@ def test_serve_answers_and_ends(
     assert json.loads(get(f"{address}/v1/health")) == {"status": "ok", "audits": False}
     process.send_signal(stop)
     _, log = process.communicate(timeout=PATIENCE)
-    # Ctrl-C ends as in a shell; after SIGTERM the signal has its usual effect, once all is in order.
+    # Ctrl-C ends as in a shell. SIGTERM has its usual effect, once all is in order.
     assert process.returncode == (130 if stop == signal.SIGINT else -stop)
     assert "Traceback" not in log
     assert "Application shutdown complete" in log
