@@ -12,12 +12,15 @@ cli          what the operator commands have in common
 serving      running until Ctrl-C, ready line, operator's log
 lifetime     what a server opens, starts and stops, in order
 announced    how a server says that it listens
+ending       what Ctrl-C and SIGTERM do to a command
+holders      who listens on a port, for messages
 tls          certificates; required off loopback
 
 Configuration and secrets at rest and in memory:
 
 settings     file and environment, every field documented
 server_settings    the settings that all servers have
+directories  private, and one process's at a time
 keyfile      one secret per file, its owner's alone, whole or not at all
 keystore     secrets sealed under a passphrase
 sealed_keys  the operator's ceremonies on those
@@ -28,6 +31,7 @@ memory       core dumps, locks, overwriting
 watched      a file that is read again when it has changed
 ledger       a small SQLite file whose units of work are durable or did not happen
 isolation    worker processes, for what touches a peer's words
+python       how Python is started: without the current directory
 clock        the present, in seconds
 installed    the product's version, and what to install where a package is missing
 crash        named points at which tests kill a process

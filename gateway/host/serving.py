@@ -53,6 +53,7 @@ def serve(app: "ASGIApp", name: str, listener: socket.socket, tls: ServerTls | N
     Raises:
         CannotListen: the application did not start.
         TlsMisconfigured: certificate or key cannot be used.
+        KeyboardInterrupt: Ctrl-C ended it; it has stopped in order.
     """
     import uvicorn  # noqa: PLC0415  operator commands start without a web server
 
@@ -74,6 +75,8 @@ def serve(app: "ASGIApp", name: str, listener: socket.socket, tls: ServerTls | N
         (name, *listener.getsockname()[:2]),
     )
     server.run(sockets=[listener])
+    if server.interrupted:
+        raise KeyboardInterrupt  # while it runs, asyncio keeps it to itself
     if not server.started:
         raise CannotListen(f"the {name} could not start; see its log")
 

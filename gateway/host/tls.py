@@ -30,6 +30,7 @@ class ServerTls:
         try:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.minimum_version = ssl.TLSVersion.TLSv1_3
+            _require_hidden(self.key)
             context.load_cert_chain(self.certificate, self.key, _no_passphrase)
             if self.client_ca is not None:
                 context.load_verify_locations(self.client_ca)
@@ -53,10 +54,17 @@ class ClientTls:
             context = ssl.create_default_context(cafile=str(self.ca))
             context.minimum_version = ssl.TLSVersion.TLSv1_3
             if self.certificate is not None:
+                _require_hidden(self.key or self.certificate)
                 context.load_cert_chain(self.certificate, self.key, _no_passphrase)
         except (OSError, ssl.SSLError) as error:
             raise TlsMisconfigured(f"TLS certificate or key: {error.strerror}") from None
         return context
+
+
+def _require_hidden(key: Path) -> None:
+    """A group may read it, as systems share their certificates. Raises ``TlsMisconfigured``."""
+    if key.stat().st_mode & 0o007:
+        raise TlsMisconfigured(f"TLS key open to everybody; mend it by: chmod o= {key}")
 
 
 def _no_passphrase() -> str:

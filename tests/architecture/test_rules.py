@@ -91,3 +91,14 @@ def test_random_values_never_come_from_numpy_or_random() -> None:
     pattern = re.compile(r"np\.random|numpy\.random|^import random|^from random", re.MULTILINE)
     users = {p for p in SOURCES if p not in ATTACKS and pattern.search(p.read_text())}
     assert users <= allowed, users - allowed
+
+
+def test_python_is_started_without_the_current_directory() -> None:
+    """One module knows how; what a library starts is started within its ``safe_path``."""
+    python = ROOT / "gateway" / "host" / "python.py"
+    named = {path: names_used(path) for path in SOURCES}
+    assert {path for path, names in named.items() if "executable" in names} == {python}
+    starters = {path for path, names in named.items() if names & {"get_context", "Process", "Pool"}}
+    assert ROOT / "gateway" / "host" / "isolation.py" in starters
+    starters -= set(ROOT.glob("gateway/store/migrations/**/*.py"))  # another library's word
+    assert {path for path in starters if "safe_path" not in named[path]} == set()

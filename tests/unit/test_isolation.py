@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,9 @@ class Shop:
     def knows_as_main(self, name: str) -> bool:
         return hasattr(sys.modules["__main__"], name)
 
+    def may_load_from_the_current_directory(self) -> bool:
+        return not sys.flags.safe_path
+
     def grow(self) -> int:
         return len(bytearray(3 * GIBI))
 
@@ -79,6 +83,21 @@ def test_expected_errors_pass_and_the_worker_stays(
         with pytest.raises(error):
             worker.call(method)
         assert worker.pid == pid
+
+
+def test_a_worker_is_out_of_reach(pool: WorkerPool) -> None:
+    """Of Ctrl-C, from its first moment on, and of what lies in the server's current directory."""
+    with pool.on(0) as worker:
+        pid = worker.pid
+        assert pid is not None
+        masks = dict(
+            line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        )
+        assert int(masks["SigBlk"], 16) >> (signal.SIGINT - 1) & 1
+        os.kill(pid, signal.SIGINT)
+        assert not worker.call("may_load_from_the_current_directory")
+        assert worker.pid == pid
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "ours is as before"
 
 
 def test_a_worker_that_hangs_is_replaced() -> None:

@@ -30,3 +30,17 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked(tmp_path: Path) -> None
     ):
         with pytest.raises(TlsMisconfigured, match="encrypted key"):
             unusable.context()
+
+
+def test_a_key_that_everybody_can_read_is_refused(tmp_path: Path) -> None:
+    """With what mends it. A group may read it."""
+    devca.make(tmp_path, ["127.0.0.1"])
+    certificate, key = tmp_path / "authority.pem", tmp_path / "authority.key"
+    ends = (ServerTls(certificate, key), ClientTls(tmp_path / "ca.pem", certificate, key))
+    key.chmod(0o644)
+    for end in ends:
+        with pytest.raises(TlsMisconfigured, match=f"open to everybody.*chmod o= {key}$"):
+            end.context()
+    key.chmod(0o640)
+    for end in ends:
+        end.context()

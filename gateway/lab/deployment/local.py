@@ -35,7 +35,6 @@ from gateway.lab.deployment.parties import (
 from gateway.lab.deployment.servers import Directories, Server
 from gateway.proofs.trust import TrustFile
 
-
 _ORPHAN_SECONDS: Final = 2 * attached.STOP_SECONDS
 """Time in which the servers of a deployment end whose process was killed."""
 
