@@ -89,8 +89,10 @@ def test_a_device_that_is_not_enrolled_is_status_5(
     done = register(
         deployment, photographs.portrait, photographs.live, tmp_path / "r", "--json", trust=trust
     )
-    report(done, REFUSED, "REFUSED")
+    reference = report(done, REFUSED, "REFUSED")["reference"]
     assert session_states(deployment) == states
+    logged = (deployment.directories.gateway / "server.log").read_text()
+    assert f"{reference} PERMISSION_DENIED" in logged, "the operator finds what the counter shows"
 
 
 @pytest.mark.parametrize(
