@@ -7,7 +7,7 @@ result. Attempts are counted in one local file of totals.
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -70,6 +70,11 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"frames a second of pictures without times (default: {SEQUENCE_RATE:.0f})",
     )
+    parser.add_argument(
+        "--mirrored",
+        action="store_true",
+        help="the camera shows people as a mirror does: turn its pictures back",
+    )
 
 
 def _exclusion(argument: str) -> Exclusion:
@@ -118,8 +123,14 @@ def moving(
     language: Language,
     book: AttemptBook | None = None,
     clock: Callable[[], float] = time.time,
+    *,
+    exclusions: Sequence[Exclusion] = (),
+    mirrored: bool = False,
 ) -> Live:
     """A capture that answers the challenge it is given, from these frames.
+
+    ``exclusions``: what the person cannot do, where no challenge names it. ``mirrored``: as in
+    ``LiveCapture``.
 
     Raises (when it runs):
         Inconclusive: the challenge was not completed.
@@ -135,6 +146,7 @@ def moving(
         Digest(pack.digest),
         screen.show,
         language,
+        mirrored=mirrored,
     )
 
     def run(challenge: Challenge | None) -> Captured:
@@ -145,7 +157,7 @@ def moving(
 
     def captured_from(challenge: Challenge | None) -> Captured:
         if challenge is None or not challenge.actions:
-            return capture.portrait(source.frames())
+            return capture.portrait(source.frames(), [one.kind for one in exclusions])
         customer = counting.begin(int(clock()))
         try:
             captured = capture.run(

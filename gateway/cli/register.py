@@ -172,6 +172,8 @@ def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, o
             status = INCONCLUSIVE
             details["advice"] = error.advice
             details["liveness"] = {"outcome": "not-completed", "reason": error.reason}
+            if error.exclude is not None:
+                details["mayExclude"] = f"{error.exclude.kind}={error.exclude.reason}"
         case NotAgreed():
             status = INCONCLUSIVE
             details["advice"] = error.advice
@@ -254,7 +256,15 @@ def _live(
             probe = embed(vision, source, "liveEmbedding", measured)
         return still(probe, options.language), 1
     attempts = options.attempts if source.live else 1
-    return moving(source, pack, vision, options.language), attempts
+    live = moving(
+        source,
+        pack,
+        vision,
+        options.language,
+        exclusions=options.exclude,
+        mirrored=options.mirrored,
+    )
+    return live, attempts
 
 
 def _mismatches(result: Registration) -> dict[str, object]:

@@ -16,7 +16,7 @@ from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.sources import Frame, PassedOver
 from gateway.vision.liveness import meter
 from gateway.wire.errors import LivenessNotPossible, Refused
-from gateway.wire.liveness import Challenge
+from gateway.wire.liveness import Challenge, Exclusion
 from tests.support.liveness import MODEL_DIGEST, Puppet
 from tests.unit.test_liveness_runner import challenge
 
@@ -160,6 +160,10 @@ def test_how_a_registration_ends_without_a_decision() -> None:
     status, outcome, details = register._ending(Inconclusive("no", "do this", "wrong-action"), "en")
     assert (status, outcome) == (4, "INCONCLUSIVE")
     assert details["liveness"] == {"outcome": "not-completed", "reason": "wrong-action"}
+    assert "mayExclude" not in details
+    glass_eye = Exclusion(kind="blink", reason="cannot-perform")
+    error = Inconclusive("no", "do this", "time-ran-out", glass_eye)
+    assert register._ending(error, "en")[2]["mayExclude"] == "blink=cannot-perform"
     status, outcome, details = register._ending(LivenessNotPossible("too few"), "zh")
     assert (status, outcome) == (4, "INCONCLUSIVE")
     assert details["advice"] == "可用的动作太少，请要求办理不做人脸核验的登记。"
