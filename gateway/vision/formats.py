@@ -158,10 +158,9 @@ def _of_transport_stream(head: bytes) -> Format | None:
     return None
 
 
-_MARKER: Final = re.compile(rb"\xff([^\x00\xff])")
+_MARKER: Final = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
+"""Markers; those without a length (TEM, restarts) are part of what lies between."""
 _PADDING: Final = re.compile(rb"[\0\r\n]*")
-_ALONE: Final = frozenset({0x01, *range(0xD0, 0xD8)})
-"""Markers without a length: TEM and the restart markers."""
 _FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOI, _EOI, _APP2 = 0xD8, 0xD9, 0xE2
 
@@ -191,8 +190,6 @@ def jpeg_at(data: bytes, start: int) -> JpegSpan | None:
             return JpegSpan(at, size, None, announces)
         if marker == _SOI:  # the next picture begins before this one ended
             return JpegSpan(None, size, found.start(), announces)
-        if marker in _ALONE:
-            continue
         if marker in _FRAME_HEADERS:
             size = data[at + 3 : at + 7]
         announces = announces or (marker == _APP2 and data[at + 2 : at + 6] == b"MPF\0")

@@ -88,7 +88,9 @@ def wrong_format(found: Format) -> UnreadableImage:
 def upright(picture: Image.Image) -> Image.Image:
     """The picture turned as its EXIF orientation says; as it is where EXIF is damaged."""
     try:
-        return ImageOps.exif_transpose(picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ImageOps.exif_transpose(picture)
     except Exception:  # noqa: BLE001 - of a directory of hostile bytes; the picture itself is whole
         return picture
 

@@ -14,6 +14,7 @@ from tests.fuzz import (
     targets_he,
     targets_http,
     targets_log,
+    targets_pictures,
     targets_reader,
     targets_secrets,
     targets_wire,
@@ -40,6 +41,7 @@ def all_targets() -> dict[str, Target]:
         targets_answers,
         targets_log,
         targets_reader,
+        targets_pictures,
     )
     for target in (target for module in modules for target in module.targets()):
         if target.name in found:

@@ -127,6 +127,7 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "gateway-settings": (BadConfiguration,),
     "authority-settings": (BadConfiguration,),
     "image": (UnreadableImage,),
+    "portrait-record": (UnreadableImage,),
     "pack-manifest": (ModelPackCorrupt,),
     "signed-note": (MalformedMessage, BodyTooLarge),
     "checkpoint": (MalformedMessage, BodyTooLarge),

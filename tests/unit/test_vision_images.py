@@ -4,6 +4,7 @@ import contextlib
 import io
 import random
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -146,6 +147,10 @@ def test_a_jpeg_that_lacks_more_is_named(options: dict[str, object], share: floa
 
 
 def test_a_damaged_exif_directory_costs_no_photograph() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for exif in (b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x12", b"Exif\0\0II*\0\x08\0\0\0\x01"):
+            assert decode_image(_encoded(_gradient(), "JPEG", exif=exif)).shape == (48, 64, 3)
     encoded = _encoded(_gradient(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12")
     assert decode_image(encoded).shape == (48, 64, 3)
 

@@ -1,6 +1,7 @@
 """Liveness at the counter: frames in, a probe, an action vector and a transcript out.
 
-sources   photographs, video files, image sequences, cameras; nothing is written
+sources   what --live names: photographs, recordings, cameras; frames, videos, sequences, camera and
+          opencv serve it; nothing is written
 measured  the types of a measured frame and of a detected action
 runner    the challenge as a state machine over measurements; pure
 capture   frames through meter, runner and embedder
