@@ -35,6 +35,7 @@ from gateway.witness import custody as witness
 from gateway.witness.config import WitnessSettings
 from keys import ceremony
 from keys.config import AuthoritySettings
+from keys.vault import AuthorityKeys, SealedVault
 from tests.support.sealed import no_settings, passphrase_file
 
 HOLD = """
@@ -268,3 +269,36 @@ def test_only_what_was_made_is_removed(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), new_directory(tmp_path / "a"):
         raise ZeroDivisionError
     assert (tmp_path / "a" / "kept").exists()
+
+
+def test_a_vault_forgets_what_no_record_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a token it would stay for ever. Once there is a record, all of it stays."""
+    no_settings(monkeypatch)
+    forgotten: list[bytes] = []
+    monkeypatch.setattr(SealedVault, "forget", lambda _, held: forgotten.append(held))
+    settings = AuthoritySettings(
+        data_dir=tmp_path / "data", passphrase_file=passphrase_file(tmp_path)
+    )
+    drawn: list[bytes] = []
+    create = SealedVault.create
+
+    def interrupted_after(vault: SealedVault, keys: AuthorityKeys) -> None:
+        drawn.extend(keys.all_held())
+        create(vault, keys)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as failing:
+        failing.setattr(
+            SealedVault, "create", lambda _, keys: drawn.extend(keys.all_held()) or 1 / 0
+        )
+        with pytest.raises(ZeroDivisionError):
+            ceremony.initialise(settings, 0)
+    assert sorted(forgotten) == sorted(drawn)
+    assert len(drawn) == 3
+    monkeypatch.setattr(SealedVault, "create", interrupted_after)
+    with pytest.raises(KeyboardInterrupt):
+        ceremony.initialise(settings, 0)
+    assert len(forgotten) == 3
+    assert ceremony.read_keys(settings).all_held() == set(drawn[3:])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -149,6 +150,35 @@ def test_ctrl_c_while_modules_load_is_quiet(tmp_path: Path) -> None:
         said[name] = run_command([sys.executable, "-c", code, str(path)], {}).split()
     assert said["guarded"] == [str(INTERRUPTED), "False", "False"]
     assert said["control"] == ["0", "True", "True"]
+
+
+LOADING = """
+import importlib, importlib.abc, signal, sys
+
+class CtrlC(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[2]:
+            print("loading", flush=True)
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, CtrlC())
+sys.exit(importlib.import_module(sys.argv[1]).main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "loaded"),
+    [
+        ("keys.__main__", "keys.cli"),
+        ("gateway.server.command", "gateway.server.cli"),
+        ("gateway.auditor.__main__", "gateway.auditor.cli"),
+        ("gateway.witness.__main__", "gateway.witness.cli"),
+    ],
+)
+def test_ctrl_c_while_a_server_loads_is_quiet(command: str, loaded: str) -> None:
+    called = [sys.executable, "-c", LOADING, command, loaded]
+    done = subprocess.run(called, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "loading\n", "")
 
 
 @pytest.fixture
