@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ import pytest
 from gateway.client import gateway_client
 from gateway.client.answers import NotTheGateway
 from gateway.client.gateway_client import OutcomeUnknown
+from gateway.client.pending import require_about
 from gateway.he.session_key import SessionKey
 from gateway.issuer.issuer import SessionToServe
 from gateway.proofs.verify import ReceiptInvalid
@@ -266,6 +268,15 @@ def test_the_receipt_of_another_registration_is_refused(world: World) -> None:
     world.register(TEMPLATE, PROBE)
     with pytest.raises((ReceiptInvalid, Refused)):
         world.register(TEMPLATE, PROBE)
+
+
+def test_a_receipt_about_another_submission_is_refused(world: World) -> None:
+    """Though its openings and its outcome fit: a device may submit one order twice."""
+    done = world.register(TEMPLATE, PROBE)
+    answer: Any = SimpleNamespace(outcome=done.outcome, record_id=done.record_id)
+    require_about(digest_of(done.submission.submission_assertion), answer, done.verified)
+    with pytest.raises(Refused):
+        require_about(digest_of(b"another assertion"), answer, done.verified)
 
 
 @pytest.fixture

@@ -141,6 +141,35 @@ def test_what_was_fixed_is_signed_again_and_nothing_else_of_that_size(
     assert SignedCheckpoint.parse(first.note).checkpoint.root == fixed.root
 
 
+def test_who_is_elected_again_finishes_what_another_began(database: Database) -> None:
+    """With nothing else in the queue: an unsigned batch does not wait for the next entry."""
+    first, log = sequencer(database), PublishedLog(database)
+    queue(database, 0, 1)
+    first.step()
+    first.resign()
+    queue(database, 1, 2)
+    assert die("sequencer-batch-committed", sequencer(database))
+    assert SignedCheckpoint.parse(log.checkpoint() or b"").checkpoint.size == 1
+    first.step()
+    assert SignedCheckpoint.parse(log.checkpoint() or b"").checkpoint.size == 3
+    assert_whole(database, 3)
+
+
+def test_no_smaller_tree_is_signed_than_was_signed_before(database: Database) -> None:
+    """An old database came back, with a batch that nobody had signed yet."""
+    one = sequencer(database)
+    queue(database, 0, 3)
+    one.step()
+    one.resign()
+    with database.transaction() as connection:
+        connection.execute(schema.log_checkpoints.delete())
+        store.fix_checkpoint(connection, 2, bytes(32))
+    with pytest.raises(LogHalted):
+        one.step()
+    (fixed,) = checkpoints(database)
+    assert fixed.note is None
+
+
 def test_nothing_is_seen_before_it_is_signed(
     database: Database,
 ) -> None:
