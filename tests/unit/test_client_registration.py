@@ -3,6 +3,7 @@
 The gateway here is the real one, whose answers are altered on their way to the client.
 """
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -26,6 +27,7 @@ from gateway.wire.errors import MalformedMessage, Refused, SealmatchError, Unava
 from gateway.wire.ids import digest_of
 from gateway.wire.policy import LanePolicy, MatchPolicy
 from gateway.wire.polynomials import FRESH_BYTES, SessionKeyHalf
+from gateway.wire.proof import Receipt, Statement
 from gateway.wire.sealing import Sealed
 from gateway.wire.session import SessionGrant, SessionOffer
 from gateway.wire.subject import Subject
@@ -268,6 +270,24 @@ def test_the_receipt_of_another_registration_is_refused(world: World) -> None:
     world.register(TEMPLATE, PROBE)
     with pytest.raises((ReceiptInvalid, Refused)):
         world.register(TEMPLATE, PROBE)
+
+
+@pytest.mark.parametrize("field", ["subject_commitment", "activation_commitment"])
+def test_a_statement_that_the_opening_does_not_open_is_refused(world: World, field: str) -> None:
+    """The gateway signs another document or order; the subscriber could never show the receipt."""
+
+    def another(body: dict[str, Any]) -> dict[str, Any]:
+        padded = body["receipt"] + "=" * (-len(body["receipt"]) % 4)
+        receipt = Receipt.decode(base64.urlsafe_b64decode(padded))
+        stated = cose.peek(receipt.statement, Statement).model_copy(update={field: bytes(32)})
+        signed = cose.sign(stated, world.service._identity.signing)
+        encoded = receipt.model_copy(update={"statement": signed.encoded}).encode()
+        return {**body, "receipt": base64.urlsafe_b64encode(encoded).rstrip(b"=").decode()}
+
+    answering(world, another)
+    with pytest.raises(ReceiptInvalid) as caught:
+        world.register(TEMPLATE, PROBE)
+    assert caught.value.step == (10 if field == "subject_commitment" else 11)
 
 
 def test_a_receipt_about_another_submission_is_refused(world: World) -> None:

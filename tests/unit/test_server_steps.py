@@ -78,6 +78,9 @@ FAULTS: dict[str, Fault] = {
     "3 session of the submission assertion": Fault("session is", {"made": {"session": bytes(16)}}),
     "3 key of the template assertion": Fault("key is not", {"issued": {"key_id": OTHER}}),
     "3 key of the submission assertion": Fault("key is not", {"made": {"key_id": OTHER}}),
+    "3 key of both assertions": Fault(
+        "key is not", {"issued": {"key_id": OTHER}, "made": {"key_id": OTHER}}
+    ),
     "3 issuer's name": Fault("parties is not", {"issued": {"issuer": "another"}}),
     "3 device's name": Fault("parties is not", {"made": {"device": "another"}}),
     "4 another template assertion": Fault(
