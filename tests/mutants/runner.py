@@ -22,8 +22,8 @@ from tests.mutants.catalogue import CatalogueError, Mutant
 
 Verdict = Literal["killed", "SURVIVED", "error"]
 
-_LEFT_OUT: Final = (".git", ".venv", ".*_cache", ".hypothesis", ".import_linter_cache", "dist",
-                    "build", "node_modules")  # fmt: skip
+_LEFT_OUT: Final = (".*", "__pycache__", "dist", "build", "*.egg-info", "node_modules")
+"""Of the copy: nothing that other programs write meanwhile, and no compiled modules."""
 _PASSED, _FAILED = 0, 1
 """Exit statuses of pytest; all others mean that it did not get that far."""
 
@@ -50,7 +50,7 @@ class Copy:
         self.root = directory
         self._seconds = seconds
         self._times = itertools.count(1)
-        shutil.copytree(root, directory, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        shutil.copytree(root, directory, symlinks=True, ignore=shutil.ignore_patterns(*_LEFT_OUT))
         self._environment = os.environ | {"PYTHONPATH": str(directory)}
         self._check_imports()
 
