@@ -225,6 +225,10 @@ def test_who_cannot_do_several_movements_is_told_so() -> None:
 
 def test_closed_eyes_do_for_the_probe_of_who_cannot_open_them() -> None:
     blind = Puppet(alter=always(each_closed=(0.9, 0.9), eyes_closed=0.9))
+    slow = replace(blind, step_ms=200)
+    with pytest.raises(Inconclusive) as unseen_open:
+        captures(slow).portrait(slow.frames())
+    assert unseen_open.value.advice.startswith(text("why-eyes-shut", "en")), "not the camera's rate"
     excluded = (Exclusion(kind="blink", reason="cannot-perform"),)
     assert blind.capture(challenge("open-mouth", "turn-left", excluded=excluded)).transcript
     error = failing(replace(blind, _planned=[], _told=set()), "open-mouth", "turn-left")

@@ -127,7 +127,7 @@ class Diagnostician:
         """
         if reason in _UNEXPLAINED:
             return None
-        found = _of_the_picture(attempt)
+        found = _of_the_picture(attempt, moves=reason is not None)
         if found is not None:
             return found
         if reason == "wrong-action":
@@ -190,14 +190,15 @@ def too_slow(times: Sequence[int], limit_ms: int = SLOW_MS) -> bool:
 # The picture
 
 
-def _of_the_picture(attempt: Attempt) -> Cause | None:
+def _of_the_picture(attempt: Attempt, *, moves: bool) -> Cause | None:
+    """``moves``: whether movements were asked for, which a slow camera misses."""
     if len(attempt.frames) < _FEW:
         return None
     judged = [frame.finding for frame in attempt.frames if frame.finding is not None]
     poor = [finding for finding in judged if finding in _FINDINGS]
     refused = len(poor) > _REFUSED * len(judged)
     found = _position(attempt.frames) if refused or not judged else None
-    found = found or _light_and_rate(attempt.frames, attempt.faces)
+    found = found or _light_and_rate(attempt.frames, attempt.faces, moves=moves)
     if found is None and refused and attempt.faces:
         found = _refused(attempt.faces, poor)
     return None if found is None else Cause(found)
@@ -210,12 +211,14 @@ def _position(frames: list[Measured]) -> MessageId | None:
     return "why-upside-down" if turns.most_common(1)[0][0] == _HALF_TURN else "why-sideways"
 
 
-def _light_and_rate(frames: list[Measured], faces: list[Measured]) -> MessageId | None:
+def _light_and_rate(
+    frames: list[Measured], faces: list[Measured], *, moves: bool
+) -> MessageId | None:
     if _mostly(frames, _dark):
         return "why-dark"
     if _mostly(faces, lambda frame: frame.exposure > BRIGHT):
         return "why-bright"
-    if too_slow([frame.at_ms for frame in frames]):
+    if moves and too_slow([frame.at_ms for frame in frames]):
         return "why-few-views"
     return "come-closer" if _mostly(faces, _far) else None
 
