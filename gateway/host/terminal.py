@@ -2,6 +2,7 @@
 
 import io
 import sys
+from contextlib import suppress
 
 
 def show_what_can_be_shown() -> None:
@@ -12,4 +13,5 @@ def show_what_can_be_shown() -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            with suppress(OSError):  # what was printed before cannot be written: said by the next
+                stream.reconfigure(errors="replace")

@@ -186,6 +186,7 @@ def _tls_seeds() -> tuple[bytes, ...]:
 
 def _prepare_tls(scratch: Path) -> Parse:
     certificate, key, ca = (scratch / name for name in ("server.pem", "server.key", "ca.pem"))
+    key.touch(mode=0o600)  # a key that everybody can read is not looked at
 
     def parse(data: bytes) -> None:
         for path, part in zip((certificate, key, ca), unframe(data, 3), strict=True):

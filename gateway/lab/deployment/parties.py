@@ -21,7 +21,7 @@ from gateway.auditor.register import Enrolled, Register
 from gateway.cli import devca
 from gateway.host.cli import CommandFailed, OperatorCommand
 from gateway.host.directories import existing_directory
-from gateway.host.keyfile import create_secret, create_signing_key, load_signing_key
+from gateway.host.keyfile import create_secret, create_signing_key, load_signing_key, write_private
 from gateway.host.keystore import KEYSTORE_FILE
 from gateway.host.python import python
 from gateway.issuer.issuer import Model
@@ -300,7 +300,7 @@ class GatewayParty(ServerParty):
         registered = [line.split()[0] for line in self.operate("consent", "list").splitlines()]
         if number not in registered:
             file = existing_directory(self._operator) / CONSENT_FILE
-            file.write_text(self.operate("consent", "draft", number))
+            write_private(file, self.operate("consent", "draft", number).encode())
             self.operate("consent", "add", str(file))
         return ConsentTexts.decode(self.operate("consent", "export", number).encode())
 
