@@ -126,7 +126,7 @@ PEOPLE: list[tuple[str, ActionKind, Any, Change, int, MessageId]] = [
 def test_what_the_meter_measures_names_the_cause(
     vision, action: ActionKind, clip: Any, change: Change, every: int, why: MessageId
 ) -> None:
-    seen = frames(*clip, change, every)
+    seen = frames(clip[0], clip[1], change, every)
     with pytest.raises(Inconclusive) as caught:
         captures(vision).run(seen, challenge(action, start_ms=0), lambda: TOTALS)
     assert caught.value.advice.startswith(text(why, "en"))
