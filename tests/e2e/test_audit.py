@@ -76,7 +76,7 @@ def test_the_auditor_keeps_nothing(deployment: Strict, counter: Counter) -> None
     assert counter.register(*GENUINE).verified.audited
     after = {p.name: p.stat().st_size for p in deployment.directories.auditor.rglob("*")}
     assert after == before
-    assert set(after) == {"keystore.sealed", "parties.json", "server.log"}
+    assert set(after) == {"keystore.sealed", "parties.json", "process.lock", "server.log"}
 
 
 def test_a_gateway_that_leaves_demands_is_stopped_and_let_in_again(

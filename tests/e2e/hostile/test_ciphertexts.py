@@ -164,13 +164,13 @@ DEALINGS: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("name", DEALINGS)
 @pytest.mark.parametrize("party", [GATEWAY, AUTHORITY])
 def test_a_malformed_dealing(deployment: Observed, counter: Counter, party: int, name: str) -> None:
-    """A dishonest issuer's: asserted as it is, sealed as it is."""
+    """A dishonest issuer's: asserted as it is, sealed as it is. The authority says no reason."""
     opened = counter.open()
     dealings = deal(token_bytes)
     dealings[party].__dict__["encoded"] = DEALINGS[name](dealings[party].encoded)
     submission = counter.honest_submission(opened, dealings=dealings)
-    assert_problem(counter.submit(opened, submission), 400)
-    assert session_state(deployment, opened.session) == "FAILED"
+    status = 400 if party == GATEWAY else 403
+    assert_problem(counter.submit(opened, submission), status)
     assert session_state(deployment, opened.session) == "FAILED"
 
 
