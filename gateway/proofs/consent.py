@@ -14,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.alias_generators import to_camel
 
 from gateway.wire.errors import MalformedMessage
-from gateway.wire.ids import Digest
-from gateway.wire.session import ConsentTextVersion
+from gateway.wire.ids import ConsentTextVersion, Digest
 
 MAX_BYTES: Final = 128 * 1024
 MAX_TEXT: Final = 4000

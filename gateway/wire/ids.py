@@ -24,6 +24,7 @@ DIGEST_BYTES: Final = 32
 _16 = Field(min_length=16, max_length=16)
 _32 = Field(min_length=32, max_length=32)
 
+ConsentTextVersion = Annotated[int, Field(ge=1, lt=2**31)]
 SessionIdField = Annotated[SessionId, _16]
 RecordIdField = Annotated[RecordId, _16]
 NonceField = Annotated[Nonce, _32]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from gateway.wire.ids import (
     CommitmentField,
+    ConsentTextVersion,
     DigestField,
     ModelId,
     PartyId,
@@ -19,7 +20,7 @@ from gateway.wire.liveness import LivenessResult
 from gateway.wire.message import CLAIM_ISSUER, CLAIM_SUBJECT, SMALL, Message
 from gateway.wire.policy import PolicyAssurance
 from gateway.wire.quality import FaceQuality
-from gateway.wire.session import ConsentTextVersion, MaybeSignedBytes, SessionScope, SignedBytes
+from gateway.wire.session import MaybeSignedBytes, SessionScope, SignedBytes
 
 MINUTE = 60
 

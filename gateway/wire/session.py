@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from gateway.wire.ids import (
+    ConsentTextVersion,
     KeyIdField,
     NonceField,
     PartyId,
@@ -21,7 +22,6 @@ from gateway.wire.liveness import Exclusions, require_distinct
 from gateway.wire.message import SMALL, Message
 from gateway.wire.polynomials import PUBLIC_KEY_BYTES
 
-ConsentTextVersion = Annotated[int, Field(ge=1, lt=2**31)]
 PublicKeyBytes = Annotated[
     bytes, Field(min_length=PUBLIC_KEY_BYTES, max_length=PUBLIC_KEY_BYTES, repr=False)
 ]

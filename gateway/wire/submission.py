@@ -7,6 +7,7 @@ from pydantic import Field
 from gateway.wire.evaluation import SealedDealingBytes
 from gateway.wire.ids import (
     CommitmentField,
+    ConsentTextVersion,
     DigestField,
     DocumentType,
     KeyIdField,
@@ -22,7 +23,7 @@ from gateway.wire.liveness import EVIDENCE_BYTES
 from gateway.wire.message import SMALL, Message
 from gateway.wire.quality import FaceQuality
 from gateway.wire.sealing import SEALED_PROBE_BYTES, SEALED_TEMPLATE_BYTES
-from gateway.wire.session import ConsentTextVersion, SignedBytes
+from gateway.wire.session import SignedBytes
 
 
 class TemplateAssertion(Message):

@@ -223,8 +223,8 @@ def test_every_route_is_described_and_every_described_route_exists(site: Site) -
 
 
 def test_it_is_served_only_where_the_settings_say_so(tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
-    (tmp_path / "other").mkdir()
+    (tmp_path / "one").mkdir(mode=0o700)
+    (tmp_path / "other").mkdir(mode=0o700)
     silent = create_app(settings_in(tmp_path / "one"))
     assert ask(silent, "GET", "/openapi.json").status_code == 404
     open_one = create_app(settings_in(tmp_path / "other", openapi=True))
