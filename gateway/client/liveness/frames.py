@@ -79,3 +79,23 @@ class Paced:
             if ahead > 0:
                 self.sleep(ahead)
             yield frame
+
+
+class Recording:
+    """A source that can be played again: what it left out is counted anew each time."""
+
+    live = False
+
+    def __init__(self, pace: Paced | None, foreign_files: int = 0) -> None:
+        self._pace = pace or Paced()
+        self._foreign_files = foreign_files
+        self.passed = PassedOver(files=foreign_files)
+
+    def frames(self) -> Iterator[Frame]:
+        """Raises ``UnreadableImage`` if there is no video, or ``MAX_FAILURES`` pictures in a row
+        cannot be read."""
+        self.passed = PassedOver(files=self._foreign_files)
+        return self._pace.play(self._read())
+
+    def _read(self) -> Iterator[Frame]:
+        raise NotImplementedError

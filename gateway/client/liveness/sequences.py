@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from gateway.client.liveness.frames import MAX_FAILURES, RATES, Frame, Paced, PassedOver
+from gateway.client.liveness.frames import MAX_FAILURES, RATES, Frame, Paced, PassedOver, Recording
 from gateway.client.pictures import PictureReader, naming, photograph_bytes
 from gateway.vision import formats
 from gateway.vision.errors import UnreadableImage
@@ -29,10 +29,8 @@ def natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
     return key, path.name
 
 
-class ImageSequence:
+class ImageSequence(Recording):
     """Images that were taken one after the other."""
-
-    live = False
 
     def __init__(self, paths: Iterable[Path], rate: float, pace: Paced | None = None) -> None:
         """
@@ -50,14 +48,7 @@ class ImageSequence:
                 "no file there is a picture" if every else "there is no file",
                 "Name a directory or a pattern of JPEG or PNG files.",
             )
-        self._foreign = len(every) - len(self._paths)
-        self._pace = pace or Paced()
-        self.passed = PassedOver(files=self._foreign)
-
-    def frames(self) -> Iterator[Frame]:
-        """Raises ``UnreadableImage`` when ``MAX_FAILURES`` pictures in a row cannot be read."""
-        self.passed = PassedOver(files=self._foreign)
-        return self._pace.play(self._read())
+        super().__init__(pace, foreign_files=len(every) - len(self._paths))
 
     def _read(self) -> Iterator[Frame]:
         with PictureReader() as reader:
@@ -65,22 +56,14 @@ class ImageSequence:
             yield from _numbered(reads, self._step, self.passed)
 
 
-class MjpegFile:
+class MjpegFile(Recording):
     """A file of JPEG pictures one behind the other, which states no times."""
-
-    live = False
 
     def __init__(self, path: Path, rate: float, pace: Paced | None = None) -> None:
         """As ``ImageSequence``."""
         self._step = _step(rate)
         self._path = path
-        self._pace = pace or Paced()
-        self.passed = PassedOver()
-
-    def frames(self) -> Iterator[Frame]:
-        """Raises ``UnreadableImage`` when ``MAX_FAILURES`` pictures in a row cannot be read."""
-        self.passed = PassedOver()
-        return self._pace.play(self._read())
+        super().__init__(pace)
 
     def _read(self) -> Iterator[Frame]:
         with naming(str(self._path)):

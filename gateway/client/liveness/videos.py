@@ -4,26 +4,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from gateway.client.liveness.frames import MAX_FAILURES, Frame, Paced, PassedOver
+from gateway.client.liveness.frames import MAX_FAILURES, Frame, Paced, Recording
 from gateway.client.liveness.opencv import Capture
 from gateway.client.pictures import naming
 from gateway.vision.errors import UnreadableImage
 
 
-class VideoFile:
+class VideoFile(Recording):
     """A recorded video."""
-
-    live = False
 
     def __init__(self, path: Path, pace: Paced | None = None) -> None:
         self._path = path
-        self._pace = pace or Paced()
-        self.passed = PassedOver()
-
-    def frames(self) -> Iterator[Frame]:
-        """Raises ``UnreadableImage`` for a file that holds no video."""
-        self.passed = PassedOver()
-        return self._pace.play(self._read())
+        super().__init__(pace)
 
     def _read(self) -> Iterator[Frame]:
         with naming(str(self._path)), closing(Capture(self._path)) as video:
