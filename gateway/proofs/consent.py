@@ -10,9 +10,9 @@ import json
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints, ValidationError
 
+from gateway.proofs.edited import MAX_FAULTS, EditedPart
 from gateway.wire.errors import MalformedMessage
 from gateway.wire.ids import ConsentTextVersion, Digest
 
@@ -31,18 +31,7 @@ def _printable(length: int) -> object:
     return StringConstraints(max_length=length, pattern=pattern)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        hide_input_in_errors=True,
-    )
-
-
-class ConsentText(_Part):
+class ConsentText(EditedPart):
     """What is shown in one language."""
 
     text: Annotated[str, _printable(MAX_TEXT)]
@@ -50,7 +39,7 @@ class ConsentText(_Part):
     """How the person can register without showing a face."""
 
 
-class ConsentTexts(_Part):
+class ConsentTexts(EditedPart):
     """One version in all its languages."""
 
     version: ConsentTextVersion
@@ -67,8 +56,10 @@ class ConsentTexts(_Part):
             return cls.model_validate_json(content)
         except ValidationError as error:
             places = {".".join(map(str, one["loc"])) for one in error.errors()}
-            named = ", ".join(sorted(filter(None, places))[:5]) or "it is not JSON in UTF-8"
-            raise MalformedMessage(f"no consent texts: {named}") from None
+            named = ", ".join(sorted(filter(None, places))[:MAX_FAULTS])
+            raise MalformedMessage(
+                f"no consent texts: {named or 'it is not JSON in UTF-8'}"
+            ) from None
 
     @classmethod
     def read(cls, path: Path, digest: Digest) -> "ConsentTexts":

@@ -12,10 +12,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from gateway.proofs.edited import MAX_FAULTS, EditedPart
 from gateway.translog.policy import TrustPolicy
 from gateway.wire.cose import MAX_KEYS, VerifyKey
 from gateway.wire.errors import BodyTooLarge, MalformedMessage, SealmatchError
@@ -23,8 +23,6 @@ from gateway.wire.ids import PartyId
 from gateway.wire.sealing import PUBLIC_BYTES, SealingPublicKey
 
 _MAX_BYTES = 256 * 1024
-_MAX_FAULTS = 5
-"""What is told of a file; more would hide the first."""
 
 HexKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -33,19 +31,7 @@ class UnusableTrustFile(SealmatchError):
     """The trust file is missing, not valid, or does not pin a party that is needed."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-    )
-
-
-class _PinnedServer(_Part):
+class _PinnedServer(EditedPart):
     """A party that signs, and to which messages are sealed."""
 
     party: PartyId
@@ -75,7 +61,7 @@ class PinnedAuthority(_PinnedServer):
     """Clients and issuers do not connect to the authority; the gateway does."""
 
 
-class PinnedAuditor(_Part):
+class PinnedAuditor(EditedPart):
     """An auditor, whose countersignatures count."""
 
     party: PartyId
@@ -84,7 +70,7 @@ class PinnedAuditor(_Part):
     """Ed25519, in hexadecimal: ``publicKey`` of its ``keys show``."""
 
 
-class CounterFiles(_Part):
+class CounterFiles(EditedPart):
     """An enrolled registration counter: names, and files of its own, relative to this one."""
 
     device: PartyId
@@ -124,7 +110,7 @@ class CounterFiles(_Part):
     """Pseudonym of the shop, enrolled at the gateway."""
 
 
-class TrustFile(_Part):
+class TrustFile(EditedPart):
     """The pinned parties of one deployment."""
 
     version: Literal[1] = 1
@@ -140,7 +126,7 @@ class TrustFile(_Part):
     None: the verifier does not ask whether a statement was logged."""
     counter: CounterFiles | None = None
     """Of a counter's own file; a verifier's has none."""
-    auditors: list[PinnedAuditor] = []
+    auditors: list[PinnedAuditor] = Field(default=[])
     """Whose countersignatures a verifier checks."""
 
     @classmethod
@@ -169,7 +155,7 @@ class TrustFile(_Part):
             return cls.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
         except ValidationError as error:
             faults = sorted({_fault(e) for e in error.errors()})
-            raise UnusableTrustFile(f"{path}: {'; '.join(faults[:_MAX_FAULTS])}") from None
+            raise UnusableTrustFile(f"{path}: {'; '.join(faults[:MAX_FAULTS])}") from None
 
     def encode(self) -> bytes:
         """The file's content."""
