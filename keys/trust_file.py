@@ -291,10 +291,8 @@ def _left_enrolled(actions: tuple[AdminAction, ...]) -> dict[tuple[str, str], li
     held: dict[tuple[str, str], list[KeyId]] = {}
     for action in actions:
         keys = held.setdefault((action.kind, action.party), [])
-        if action.verb == "clear-audits":
-            continue
         if action.verb == "suspend":
             keys[:] = [] if action.key_id is None else [k for k in keys if k != action.key_id]
-        elif action.key_id is not None and action.key_id not in keys:
+        elif action.verb == "enrol" and action.key_id is not None and action.key_id not in keys:
             keys.append(action.key_id)
     return {name: keys for name, keys in held.items() if keys}

@@ -26,7 +26,7 @@ from gateway.host.installed import VersionAction
 from gateway.host.server_settings import HostSettings
 from gateway.host.serving import bind, operator_log, serve
 from gateway.host.terminal import show_what_can_be_shown
-from gateway.wire.errors import CallerMisuse, SealmatchError
+from gateway.wire.errors import CallerMisuse, Refused, SealmatchError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -169,7 +169,8 @@ class OperatorCommand(Generic[S]):
         return run(options, settings)
 
     def _failure(self, error: Exception) -> str:
-        return f"{self._prog}: {error}"
+        # An operator is told why; only a peer is not.
+        return f"{self._prog}: {error.detail if isinstance(error, Refused) else error}"
 
     def _read(self, options: argparse.Namespace, environment: Mapping[str, str]) -> S:
         given = {name: getattr(options, name) for name in self._overriding}

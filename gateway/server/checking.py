@@ -12,10 +12,10 @@ from gateway.host import checking
 from gateway.host.checking import CannotTell, Check, host_checks
 from gateway.host.clock import unix_time
 from gateway.host.settings import BadConfiguration
-from gateway.server import consent, custody, peers
+from gateway.server import consent, custody, peers, register
 from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
-from gateway.store import consents
+from gateway.store import consents, parties
 from gateway.store.database import Database, newest_version
 from gateway.translog.policy import TrustPolicy
 from gateway.wire.errors import CallerMisuse, Unavailable
@@ -33,6 +33,7 @@ def checks(settings: GatewaySettings) -> Iterator[Check]:
     yield Check("log_witnesses", lambda: _witnesses(settings))
     yield Check("database", lambda: _database(settings))
     yield Check("consent texts", lambda: _consent(settings))
+    yield Check("consent texts are as signed", lambda: _as_signed(settings))
     yield Check("auditor", lambda: "set" if settings.auditor else "none")
     yield Check("authority", lambda: _authority(settings))
     yield Check("authority knows this gateway", lambda: _known(settings, _SESSION_KEYS))
@@ -97,6 +98,17 @@ def _consent(settings: GatewaySettings) -> str:
             "consent draft, consent add"
         )
     return f"version {', '.join(map(str, shown))}"
+
+
+def _as_signed(settings: GatewaySettings) -> None:
+    checking.opened(settings, lambda: None)
+    keys = custody.read_keys(settings).chain_keys
+    with _reading(settings) as connection:
+        if _version(connection) != newest_version():
+            raise CannotTell("the database is migrated at the start")
+        actions = register.checked(parties.list_admin_actions(connection), keys)
+        for one in consents.versions(connection):
+            consent.require_as_signed(one, actions)
 
 
 def _version(connection: sa.Connection) -> str:

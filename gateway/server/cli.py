@@ -19,7 +19,8 @@ from gateway.server.policy import default_policy
 from gateway.store import parties, totals
 from gateway.store.consents import StoredVersion
 from gateway.store.database import Database
-from gateway.wire.errors import CallerMisuse
+from gateway.wire.admin import AdminAction
+from gateway.wire.errors import CallerMisuse, MalformedMessage
 
 _KEY_DIGITS = 64
 _DAY = 24 * 3600
@@ -109,9 +110,13 @@ def _suspend(options: argparse.Namespace, settings: GatewaySettings) -> int:
 
 def _history(_: argparse.Namespace, settings: GatewaySettings) -> int:
     with _database(settings) as database:
-        for action in register.history(database, custody.read_keys(settings).chain_keys):
+        for action in _actions(database, settings):
             print(action.line())
     return 0
+
+
+def _actions(database: Database, settings: GatewaySettings) -> tuple[AdminAction, ...]:
+    return register.history(database, custody.read_keys(settings).chain_keys)
 
 
 def _list(_: argparse.Namespace, settings: GatewaySettings) -> int:
@@ -139,12 +144,20 @@ def _print_totals(rows: list[tuple[int, str, int]]) -> int:
 
 
 def _consent_list(_: argparse.Namespace, settings: GatewaySettings) -> int:
+    wrong = []
     with _database(settings) as database:
+        actions = _actions(database, settings)
         for one in consent.listed(database):
+            try:
+                consent.require_as_signed(one, actions)
+            except consent.NotAsSigned as error:
+                wrong.append(str(error))
             period = "no period" if one.retention_days is None else f"{one.retention_days} days"
             languages = ",".join(sorted(one.texts))
             print(f"{one.version}\t{one.state}\t{period}\t{languages}\t{_consent_digest(one)}")
-    return 0
+    for what in wrong:
+        print(f"sealmatch-gateway: {what}", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 def _consent_digest(stored: StoredVersion) -> str:
@@ -159,16 +172,21 @@ def _consent_draft(options: argparse.Namespace, settings: GatewaySettings) -> in
 
 
 def _consent_add(options: argparse.Namespace, settings: GatewaySettings) -> int:
-    added = ConsentTexts.decode(read_bytes(options.file, MAX_BYTES))
+    try:
+        added = ConsentTexts.decode(read_bytes(options.file, MAX_BYTES))
+    except MalformedMessage as error:
+        raise CallerMisuse(f"{options.file}: {error}") from None
+    signing, _ = custody.open_keys(settings)
     with _database(settings) as database:
-        consent.add(database, added, settings.retention_days)
+        consent.add(database, added, settings.retention_days, signing, unix_time())
     print(f"consent text version {added.version}, digest {added.digest.hex()}", file=sys.stderr)
     return 0
 
 
 def _consent_export(options: argparse.Namespace, settings: GatewaySettings) -> int:
     with _database(settings) as database:
-        return _write_consent(consent.export(database, options.number))
+        actions = _actions(database, settings)
+        return _write_consent(consent.export(database, options.number, actions))
 
 
 def _write_consent(texts: ConsentTexts) -> int:
@@ -177,8 +195,9 @@ def _write_consent(texts: ConsentTexts) -> int:
 
 
 def _consent_retire(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    signing, _ = custody.open_keys(settings)
     with _database(settings) as database:
-        consent.retire(database, options.number)
+        consent.retire(database, options.number, signing, unix_time())
     return 0
 
 

@@ -3,15 +3,30 @@
 A version is registered whole, with the period for which records are kept and the way without a
 face, and never changes afterwards. Nobody may be told less than what is true: a version whose
 period is shorter than the gateway's retention is not taken.
+
+To add and to retire a version are signed actions of the operator, and entries of the log. An
+``add`` names the SHA-256 of the file that counters show from. So whoever can write the database,
+but not sign, cannot put another text under a version's number: ``require_as_signed`` notices it.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from gateway.proofs.consent import ConsentText, ConsentTexts
+from gateway.server.register import record
 from gateway.store import consents
 from gateway.store.consents import StoredText, StoredVersion
 from gateway.store.database import Database
-from gateway.wire.errors import CallerMisuse
+from gateway.store.locks import hold_register
+from gateway.wire.admin import AdminAction, Concerned
+from gateway.wire.cose import SigningKey
+from gateway.wire.errors import CallerMisuse, SealmatchError
+from gateway.wire.ids import Digest, KeyId
+
+
+class NotAsSigned(SealmatchError):
+    """A stored version is not the one whose addition, or retirement, the operator signed."""
+
 
 DRAFT: Final = {
     "en": ConsentText(
@@ -44,8 +59,10 @@ def draft(version: int, retention_days: int) -> ConsentTexts:
     return ConsentTexts(version=version, retention_days=retention_days, texts=DRAFT)
 
 
-def add(database: Database, added: ConsentTexts, retention_days: int) -> None:
-    """Register a version.
+def add(
+    database: Database, added: ConsentTexts, retention_days: int, key: SigningKey, now: int
+) -> None:
+    """Register a version, and sign that.
 
     Args:
         retention_days: for how long this gateway keeps records.
@@ -62,16 +79,44 @@ def add(database: Database, added: ConsentTexts, retention_days: int) -> None:
     stored = {
         language: StoredText(one.text, one.without_face) for language, one in added.texts.items()
     }
+    version = StoredVersion(added.version, added.retention_days, "active", stored)
     with database.writing() as connection:
-        consents.add(
-            connection, StoredVersion(added.version, added.retention_days, "active", stored)
+        hold_register(connection)
+        consents.add(connection, version)
+        record(connection, "add", Concerned.text(added.version, added.digest), key, now)
+
+
+def retire(database: Database, version: int, key: SigningKey, now: int) -> None:
+    """Let no new session name a version, and sign that; nothing is done twice.
+
+    Raises:
+        SessionConflict: there is no such version.
+    """
+    with database.writing() as connection:
+        hold_register(connection)
+        if consents.retire(connection, version):
+            (one,) = (one for one in consents.versions(connection) if one.version == version)
+            record(connection, "retire", Concerned.text(version, _digest(one)), key, now)
+
+
+def require_as_signed(stored: StoredVersion, actions: Iterable[AdminAction]) -> None:
+    """Check a version against the operators' actions, whose signatures were checked.
+
+    Raises:
+        NotAsSigned: another text, none that was ever added, or one that was retired and is active.
+    """
+    number = str(stored.version)
+    about = [one for one in actions if one.kind == "consent-text" and one.party == number]
+    added = [one.key_id for one in about if one.verb == "add"]
+    digest = _digest(stored)
+    if added != ([] if digest is None else [KeyId(digest)]):
+        what = "are not those that were registered" if added else "were never registered"
+        raise NotAsSigned(
+            f"the texts of version {number} {what} (history): export none of them; add another "
+            "version, and retire this one"
         )
-
-
-def retire(database: Database, version: int) -> None:
-    """Let no new session name a version. Raises ``SessionConflict`` for one that is not there."""
-    with database.writing() as connection:
-        consents.retire(connection, version)
+    if stored.state == "active" and any(one.verb == "retire" for one in about):
+        raise NotAsSigned(f"version {number} was retired (history), and is active: retire it again")
 
 
 def listed(database: Database) -> list[StoredVersion]:
@@ -80,16 +125,26 @@ def listed(database: Database) -> list[StoredVersion]:
         return consents.versions(connection)
 
 
-def export(database: Database, version: int) -> ConsentTexts:
+def export(database: Database, version: int, actions: Iterable[AdminAction]) -> ConsentTexts:
     """A version as counters show it.
 
     Raises:
         CallerMisuse: there is no such version, or it says neither period nor way without a face.
+        NotAsSigned: as ``require_as_signed``.
     """
     for one in listed(database):
         if one.version == version:
+            require_as_signed(one, actions)
             return exported(one)
     raise CallerMisuse(f"there is no consent text of version {version}")
+
+
+def _digest(stored: StoredVersion) -> Digest | None:
+    """Of the file that counters show from; None: this version has none."""
+    try:
+        return exported(stored).digest
+    except CallerMisuse:
+        return None
 
 
 def exported(stored: StoredVersion) -> ConsentTexts:

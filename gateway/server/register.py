@@ -1,4 +1,4 @@
-"""The gateway's register of parties, and the signed record of who changed it.
+"""The gateway's register of parties, and the signed record of what operators did.
 
 One transaction writes a change, its signed record and the record's entry in the log's queue. So
 there is no change without a record. Each record names the one before. So operators change the
@@ -6,7 +6,7 @@ register one after the other: the second one waits.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from gateway.wire.admin import (
     ChainKeys,
     Concerned,
     PartyKind,
+    Verb,
     next_action,
     verify_chain,
 )
@@ -76,8 +77,15 @@ def suspend(database: Database, kind: PartyKind, party: PartyId, key: SigningKey
     with database.writing() as connection:
         hold_register(connection)
         parties.suspend_party(connection, kind, party)
-        before = parties.last_admin_action(connection)
-        _add(connection, next_action(before, "suspend", Concerned(kind, party), key, now))
+        record(connection, "suspend", Concerned(kind, party), key, now)
+
+
+def record(
+    connection: sa.Connection, verb: Verb, concerned: Concerned, key: SigningKey, now: int
+) -> None:
+    """Sign what the caller's transaction does, which holds the register."""
+    before = parties.last_admin_action(connection)
+    _add(connection, next_action(before, verb, concerned, key, now))
 
 
 def history(database: Database, keys: ChainKeys) -> tuple[AdminAction, ...]:
@@ -88,6 +96,11 @@ def history(database: Database, keys: ChainKeys) -> tuple[AdminAction, ...]:
     """
     with database.transaction() as connection:
         actions = parties.list_admin_actions(connection)
+    return checked(actions, keys)
+
+
+def checked(actions: Sequence[bytes], keys: ChainKeys) -> tuple[AdminAction, ...]:
+    """Signed actions, oldest first, read and checked. Raises as ``history``."""
     return verify_chain(actions, keys).actions
 
 

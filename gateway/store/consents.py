@@ -53,19 +53,22 @@ def add(connection: sa.Connection, added: StoredVersion) -> None:
         )
 
 
-def retire(connection: sa.Connection, version: int) -> None:
+def retire(connection: sa.Connection, version: int) -> bool:
     """Let no new session name a version. Its texts stay.
+
+    Returns:
+        Whether anything changed.
 
     Raises:
         SessionConflict: there is no such version.
     """
-    done = connection.execute(
-        consent_versions.update()
-        .where(consent_versions.c.text_version == version)
-        .values(state="retired")
-    )
-    if not done.rowcount:
+    one = consent_versions.c.text_version == version
+    active = consent_versions.update().where(one, consent_versions.c.state != "retired")
+    if connection.execute(active.values(state="retired")).rowcount:
+        return True
+    if not connection.execute(sa.select(sa.exists().where(one))).scalar():
         raise SessionConflict(f"there is no consent text of version {version}")
+    return False
 
 
 def is_active(connection: sa.Connection, version: int) -> bool:

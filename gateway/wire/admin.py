@@ -1,4 +1,5 @@
-"""What operators do to a server, signed and chained: enrolments, suspensions, changes of its key.
+"""What operators do to a server, signed and chained: enrolments, suspensions, changes of its key,
+consent texts that are added and retired.
 
 1. Each action is one signed object of this server and names the digest of the one before.
 2. Where the key that it names is known, that key's signature holds.
@@ -13,23 +14,27 @@ the head.
 """
 
 import datetime
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
 from gateway.wire.cose import SigningKey, VerifyKey, named_key, peek, sign, verify
 from gateway.wire.errors import Refused
 from gateway.wire.ids import Digest, DigestField, KeyId, KeyIdField, PartyId, UnixTime, digest_of
 from gateway.wire.message import Message
 
-Verb = Literal["enrol", "suspend", "clear-audits"]
-"""``clear-audits``: at the authority, a gateway's unanswered demands were forgotten."""
+Verb = Literal["enrol", "suspend", "clear-audits", "add", "retire"]
+"""``clear-audits``: at the authority, a gateway's unanswered demands were forgotten. ``add`` and
+``retire``: a consent text at the gateway."""
 PartyKind = Literal[
     "gateway", "device", "issuer", "agent", "outlet", "authority", "witness", "auditor"
 ]
 """Every kind of party. A register says which of them it holds: its ``KINDS``."""
+ActionKind = Literal[PartyKind, "consent-text"]
+"""What an action can be about."""
 
 
 def held_by(kinds: Sequence[PartyKind]) -> AfterValidator:
@@ -44,6 +49,7 @@ def held_by(kinds: Sequence[PartyKind]) -> AfterValidator:
 
 
 NO_PREVIOUS: Final = Digest(bytes(32))
+_VERSION: Final = re.compile("[1-9][0-9]{0,9}")
 
 
 class AdminAction(Message):
@@ -51,16 +57,29 @@ class AdminAction(Message):
 
     server: PartyId
     verb: Verb
-    kind: PartyKind
+    kind: ActionKind
     party: PartyId
+    """A party's name. Of a consent text: its version in decimal."""
     key_id: KeyIdField | None
-    """SHA-256 of the public key. None: the party has none, or all of its keys are suspended."""
+    """SHA-256 of the public key. None: the party has none, or all of its keys are suspended. Of a
+    consent text: SHA-256 of the file that counters show from. None: a text of no such file."""
     at: UnixTime
     previous: DigestField
     """Digest of the signed action before this one; 32 zero bytes for the first."""
 
+    @model_validator(mode="after")
+    def _of_this_kind(self) -> Self:
+        """Consent texts are added and retired, and nothing else is."""
+        if (self.kind == "consent-text") != (self.verb in ("add", "retire")):
+            raise ValueError("nothing that is done to this kind")
+        if self.verb == "add" and self.key_id is None:
+            raise ValueError("a text that is added has a digest")
+        if self.kind == "consent-text" and not _VERSION.fullmatch(self.party):
+            raise ValueError("a consent text has a version")
+        return self
+
     def line(self) -> str:
-        """For an operator: time, what was done to whom, and the key's id."""
+        """For an operator: time, what was done to whom, and the key's id or the text's digest."""
         at = datetime.datetime.fromtimestamp(self.at, datetime.UTC)
         key = "" if self.key_id is None else self.key_id.hex()
         return f"{at:%Y-%m-%d %H:%M:%S}\t{self.verb}\t{self.kind}\t{self.party}\t{key}"
@@ -99,9 +118,9 @@ class Chain:
 
 
 class Concerned(NamedTuple):
-    """The party that an action is about."""
+    """The party, or the consent text, that an action is about."""
 
-    kind: PartyKind
+    kind: ActionKind
     party: PartyId
     key_id: KeyId | None = None
     """None: it has no key, or the action is about all of its keys."""
@@ -109,6 +128,11 @@ class Concerned(NamedTuple):
     @classmethod
     def with_key(cls, kind: PartyKind, key: VerifyKey) -> Self:
         return cls(kind, key.party, key.key_id)
+
+    @classmethod
+    def text(cls, version: int, digest: Digest | None) -> Self:
+        """A consent text. ``digest``: of its file; None: it has none that counters show."""
+        return cls("consent-text", str(version), None if digest is None else KeyId(digest))
 
 
 def next_action(

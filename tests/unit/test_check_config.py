@@ -3,9 +3,10 @@
 import asyncio
 import json
 import logging
+import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -99,6 +100,33 @@ def test_a_gateway_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert told["consent texts"] == ("right", "version 2")
     assert told["match policy"][1].startswith("digest ")
     assert {p.name: p.read_bytes() for p in (tmp_path / "gateway").iterdir()} == held
+
+
+def test_a_text_that_nobody_signed_is_named_and_not_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gateway("init") == 0
+    add_consent(tmp_path, capsys)
+    assert gateway("consent", "retire", "1") == 0
+    capsys.readouterr()
+    assert gateway("history") == 0
+    acts = [line.split("\t")[1:4] for line in capsys.readouterr().out.splitlines()]
+    assert acts == [["add", "consent-text", "2"], ["retire", "consent-text", "1"]]
+    assert gateway("consent", "list") == gateway("consent", "export", "2") == 0
+    gateway("check-config")
+    assert lines(capsys)["consent texts are as signed"] == ("right", "")
+    with closing(sqlite3.connect(tmp_path / "gateway" / "gateway.sqlite3")) as connection:
+        connection.execute("UPDATE consent_texts SET text = 'Smile.' WHERE text_version = 2")
+        connection.commit()
+    capsys.readouterr()
+    for words in (("consent", "list"), ("consent", "export", "2")):
+        assert gateway(*words) == 1
+        told = capsys.readouterr()
+        assert "version 2 are not those that were registered" in told.err
+        assert "Smile" not in told.out + told.err
+    assert gateway("check-config") == 1
+    verdict, detail = lines(capsys)["consent texts are as signed"]
+    assert (verdict, "version 2" in detail) == ("WRONG", True)
 
 
 def test_what_is_wrong_is_named(
