@@ -6,9 +6,10 @@ that has shown it itself (``sealmatch counter consent`` prints it) says ``--cons
 
 import argparse
 import sys
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.client.consent import NotAgreed, pinned_texts, text_in, to_be_read
+from gateway.proofs.consent import ConsentText
 from gateway.proofs.trust import TrustFile
 
 YES: Final = "yes"
@@ -24,8 +25,15 @@ def add_consent_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def agreed(options: argparse.Namespace, trust: TrustFile) -> int:
-    """Have the person agree, and return the version of the text.
+class Agreed(NamedTuple):
+    """The text that was shown, and its version."""
+
+    version: int
+    shown: ConsentText
+
+
+def agreed(options: argparse.Namespace, trust: TrustFile) -> Agreed:
+    """Have the person agree, and return what was agreed to.
 
     Raises:
         UnusableTrustFile: there is no text that could be shown in this language.
@@ -33,8 +41,9 @@ def agreed(options: argparse.Namespace, trust: TrustFile) -> int:
     """
     texts = pinned_texts(options.trust, trust)
     shown = text_in(texts, options.language)
+    told = Agreed(texts.version, shown)
     if options.consent_shown:
-        return texts.version
+        return told
     if not sys.stdin.isatty():
         raise NotAgreed(
             "nobody can be asked here whether the person agrees to the consent text",
@@ -44,4 +53,4 @@ def agreed(options: argparse.Namespace, trust: TrustFile) -> int:
     print(f"Does the person agree? Type {YES}: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline(_LONGEST).strip().casefold() != YES:
         raise NotAgreed("the person did not agree; no camera was opened", shown.without_face)
-    return texts.version
+    return told

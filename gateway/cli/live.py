@@ -126,11 +126,13 @@ def moving(
     *,
     exclusions: Sequence[Exclusion] = (),
     mirrored: bool = False,
+    without_face: str = "",
+    tell: Callable[[PassedOver], None] = lambda _passed: None,
 ) -> Live:
     """A capture that answers the challenge it is given, from these frames.
 
-    ``exclusions``: what the person cannot do, where no challenge names it. ``mirrored``: as in
-    ``LiveCapture``.
+    ``exclusions``: what the person cannot do, where no challenge names it. ``mirrored``,
+    ``without_face``: as in ``LiveCapture``. ``tell``: called with what the source left out.
 
     Raises (when it runs):
         Inconclusive: the challenge was not completed.
@@ -147,6 +149,7 @@ def moving(
         screen.show,
         language,
         mirrored=mirrored,
+        without_face=without_face,
     )
 
     def run(challenge: Challenge | None) -> Captured:
@@ -154,6 +157,7 @@ def moving(
             return captured_from(challenge)
         finally:
             screen.tell_of(source.passed)
+            tell(source.passed)
 
     def captured_from(challenge: Challenge | None) -> Captured:
         if challenge is None or not challenge.actions:

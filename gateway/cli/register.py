@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.cli import FAILURE, INCONCLUSIVE, MATCH, NO_MATCH, REFUSED
-from gateway.cli.consenting import add_consent_argument, agreed
+from gateway.cli.consenting import Agreed, add_consent_argument, agreed
 from gateway.cli.live import add_live_arguments, moving
 from gateway.cli.outputs import (
     PRIVATE,
@@ -39,6 +39,7 @@ from gateway.cli.subject import (
     require_accepted,
     require_kind,
 )
+from gateway.client.advice import advice_on
 from gateway.client.consent import NotAgreed
 from gateway.client.counter import counter_line, counter_session
 from gateway.client.gateway_client import NotTaken, OutcomeUnknown, ReceiptPending
@@ -118,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
             receipt.write(result.receipt)
     except (SealmatchError, VisionError, OSError) as error:
         status, outcome, details = _ending(error, options.language)
-        details |= _reference(measured)
+        details |= _passed_over(measured) | _reference(measured)
         if pending_path(options.receipt).exists():
             details["pending"] = str(pending_path(options.receipt))
             details.setdefault("advice", "fetch the receipt later: sealmatch receipt fetch")
@@ -139,10 +140,16 @@ def run(options: argparse.Namespace) -> int:
         opening=str(opening_path(options)),
         activationOpening=str(activation_path(options)),
         liveness=_liveness(result),
+        **_passed_over(measured),
         **_reference(measured),
         timingsMs=measured.timings_ms,
         bytes=measured.bytes_sent,
     )
+
+
+def _passed_over(measured: Measurements) -> dict[str, object]:
+    """What was left out of the live pictures, for the operator."""
+    return {"passedOver": measured.passed_over.counts} if measured.passed_over else {}
 
 
 def _reference(measured: Measurements) -> dict[str, object]:
@@ -167,11 +174,12 @@ def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, o
             details["advice"] = error.advice
         case VisionError():
             status = INCONCLUSIVE
-            details["advice"] = error.advice
+            details["advice"] = advice_on(error, language)
         case Inconclusive():
             status = INCONCLUSIVE
             details["advice"] = error.advice
-            details["liveness"] = {"outcome": "not-completed", "reason": error.reason}
+            ended = {} if error.reason is None else {"reason": error.reason}
+            details["liveness"] = {"outcome": "not-completed", **ended}
             if error.exclude is not None:
                 details["mayExclude"] = f"{error.exclude.kind}={error.exclude.reason}"
         case NotAgreed():
@@ -179,7 +187,8 @@ def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, o
             details["advice"] = error.advice
         case LivenessNotPossible():
             status = INCONCLUSIVE
-            details["advice"] = text("advice-not-possible", language)
+            way = getattr(error, "__notes__", [])
+            details["advice"] = " ".join((text("advice-not-possible", language), *way))
         case Refused():
             status = REFUSED
             details["reason"] = error.detail
@@ -203,7 +212,7 @@ def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -
     )
     trust = TrustFile.read(options.trust)
     require_accepted(document, trust, today)
-    consent_version = agreed(options, trust)
+    consent = agreed(options, trust)
     with naming(str(options.id_portrait)):
         portrait = photograph_bytes(options.id_portrait)
     source = open_source(options.live, options.frame_rate)
@@ -212,19 +221,23 @@ def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -
         vision = FacePipeline(pack)
     with naming(str(options.id_portrait)):
         template = embed(vision, portrait, "portraitEmbedding", measured)
-    live, attempts = _live(options, source, pack, vision, measured)
+    live, attempts = _live(options, source, pack, vision, measured, consent)
     session = counter_session(options.trust, trust, model_of(pack))
     occasion = Occasion(
         document.subject,
         reference,
-        consent_text_version=consent_version,
+        consent_text_version=consent.version,
         language=options.language,
         exclusions=tuple(options.exclude),
     )
     with session.transport:
-        return tried(
-            lambda: session.client.register(template, live, occasion, measured, keep), attempts
-        )
+        try:
+            return tried(
+                lambda: session.client.register(template, live, occasion, measured, keep), attempts
+            )
+        except LivenessNotPossible as error:
+            error.add_note(consent.shown.without_face)
+            raise
 
 
 def tried(register: Callable[[], Registration], attempts: int) -> Registration:
@@ -249,6 +262,7 @@ def _live(
     pack: ModelPack,
     vision: FacePipeline,
     measured: Measurements,
+    consent: Agreed,
 ) -> tuple[Live, int]:
     """The capture, and how often it may be tried: every try opens a session of its own."""
     if isinstance(source, bytes):
@@ -263,6 +277,8 @@ def _live(
         options.language,
         exclusions=options.exclude,
         mirrored=options.mirrored,
+        without_face=consent.shown.without_face,
+        tell=measured.keep_passed_over,
     )
     return live, attempts
 

@@ -27,6 +27,7 @@ from gateway.client.gateway_client import (
     Verification,
 )
 from gateway.client.liveness.capture import Captured
+from gateway.client.liveness.frames import PassedOver
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import Language, text
 from gateway.client.mismatches import Mismatches, Standing, SubjectLocked
@@ -106,8 +107,13 @@ class Measurements:
 
     timings_ms: dict[str, float] = field(default_factory=dict)
     bytes_sent: dict[str, int] = field(default_factory=dict)
+    passed_over: PassedOver = field(default_factory=PassedOver)
+    """What the live source left out in the last attempt. It goes to no server."""
     reference: str | None = None
     """Under which gateway and authority log a refusal; None: nothing was asked of them yet."""
+
+    def keep_passed_over(self, passed: PassedOver) -> None:
+        self.passed_over = passed
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

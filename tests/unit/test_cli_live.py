@@ -14,6 +14,7 @@ from gateway.client.liveness.attempts import AttemptBook
 from gateway.client.liveness.capture import Captured
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.sources import Frame, PassedOver
+from gateway.client.registration import Measurements
 from gateway.vision.liveness import meter
 from gateway.wire.errors import LivenessNotPossible, Refused
 from gateway.wire.liveness import Challenge, Exclusion
@@ -83,6 +84,21 @@ def test_the_person_reads_each_prompt_once_and_in_order(
         "passed over: 1 unreadable frame",
     ]
     assert book.read().attempts_to_success == {"1": 1}
+
+
+def test_what_was_passed_over_is_told_to_programs_too(
+    book: AttemptBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    puppet, told = Puppet(), Measurements()
+    person(puppet, book, monkeypatch)
+    source: Any = Source(puppet)
+    pack: Any = Pack()
+    vision: Any = None
+    run = moving(source, pack, vision, "en", book, lambda: NOW, tell=told.keep_passed_over)
+    assert register._passed_over(told) == {}
+    run(challenge("turn-left", "blink", "open-mouth"))
+    assert register._passed_over(told) == {"passedOver": {"unreadableFrames": 1}}
+    assert PassedOver(0, 2).counts == {"foreignFiles": 2}
 
 
 def test_a_photograph_before_the_camera_is_told_and_counted(
@@ -167,6 +183,12 @@ def test_how_a_registration_ends_without_a_decision() -> None:
     status, outcome, details = register._ending(LivenessNotPossible("too few"), "zh")
     assert (status, outcome) == (4, "INCONCLUSIVE")
     assert details["advice"] == "可用的动作太少，请要求办理不做人脸核验的登记。"
+    error = LivenessNotPossible("too few")
+    error.add_note("请要求使用其他方式。")
+    assert str(register._ending(error, "zh")[2]["advice"]).endswith("登记。 请要求使用其他方式。")
+    assert register._ending(Inconclusive("no", "x"), "en")[2]["liveness"] == {
+        "outcome": "not-completed"
+    }
     assert register._ending(Refused("why"), "en")[:2] == (5, "REFUSED")
     status, outcome, details = register._ending(FileNotFoundError(2, "No such file", "x"), "en")
     assert (status, outcome, details["reason"]) == (1, "FAILED", "x: No such file")

@@ -206,7 +206,7 @@ class Terminal:
 
 def ask(trust: Path, language: str = "en", *, shown: bool = False) -> int:
     options = argparse.Namespace(trust=trust, language=language, consent_shown=shown)
-    return agreed(options, TrustFile.read(trust))
+    return agreed(options, TrustFile.read(trust)).version
 
 
 @pytest.mark.parametrize("language", ["en", "zh", "es"])

@@ -145,6 +145,11 @@ def test_with_nothing_left_the_way_without_a_face_is_offered_by_name(language: L
     assert error.advice.startswith(text("why-head-still", language))
     assert error.advice.endswith(text("otherwise-without-face", language))
     assert error.exclude is None
+    quoting = captures(puppet, language=language, without_face="Ask at desk 2.")
+    told = attempt(quoting, puppet, "turn-left", excluded=excluded).advice
+    assert told.removesuffix("Ask at desk 2.").strip() == error.advice
+    left = attempt(quoting, puppet, "turn-left").advice
+    assert "desk 2" not in left, "the control: an exclusion is left"
 
 
 @pytest.mark.parametrize(
@@ -248,7 +253,11 @@ def test_the_dark_is_named_while_nobody_can_be_seen() -> None:
 
 
 def captures(
-    puppet: Puppet, language: Language = "en", *, other_side: bool = False
+    puppet: Puppet,
+    language: Language = "en",
+    *,
+    other_side: bool = False,
+    without_face: str = "",
 ) -> LiveCapture[FrameMeasurement]:
     """One customer's attempts, by a person whose turns may be seen on the other side."""
 
@@ -258,7 +267,14 @@ def captures(
             return [replace(one, kind=swap.get(one.kind, one.kind)) for one in puppet.feed(frame)]
 
     detectors: Any = Swapped() if other_side else puppet
-    return LiveCapture(lambda: puppet, lambda: detectors, MODEL_DIGEST, puppet.show, language)
+    return LiveCapture(
+        lambda: puppet,
+        lambda: detectors,
+        MODEL_DIGEST,
+        puppet.show,
+        language,
+        without_face=without_face,
+    )
 
 
 def attempt(

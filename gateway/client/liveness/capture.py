@@ -36,6 +36,7 @@ from gateway.wire.liveness import (
     AttemptReason,
     AttemptTotals,
     Challenge,
+    Exclusion,
     LivenessTranscript,
 )
 
@@ -91,14 +92,21 @@ class LiveCapture(Generic[M]):
         language: Language = "en",
         *,
         mirrored: bool = False,
+        without_face: str = "",
     ) -> None:
-        """``mirrored``: the source shows people as a mirror does; each frame is turned back."""
+        """
+        Args:
+            mirrored: the source shows people as a mirror does; each frame is turned back.
+            without_face: how to register without a face, as the consent text says it. It is quoted
+                where that way is named.
+        """
         self._new_meter = new_meter
         self._new_detectors = new_detectors
         self._model_digest = model_digest
         self._show = show
         self._language = language
         self._mirrored = mirrored
+        self._without_face = without_face
         self._diagnostician = Diagnostician()
 
     def run(
@@ -179,7 +187,7 @@ class LiveCapture(Generic[M]):
                 break
         if vectors.frontal is None:
             cause = self._diagnostician.cause(attempt, None) or _refusal(vectors)
-            said, exclude = advice(cause or Cause("look-straight"), excluded, self._language)
+            said, exclude = self._advice(cause or Cause("look-straight"), excluded)
             raise Inconclusive("no frame shows one frontal face", said, exclude=exclude)
         return Captured(vectors.frontal)
 
@@ -197,8 +205,13 @@ class LiveCapture(Generic[M]):
         message = f"the liveness check was not completed ({reason})"
         if cause is None:
             return Inconclusive(message, text(ADVICE[reason], self._language), reason)
-        said, exclude = advice(cause, excluded, self._language)
+        said, exclude = self._advice(cause, excluded)
         return Inconclusive(message, said, reason, exclude)
+
+    def _advice(
+        self, cause: Cause, excluded: Collection[ActionKind]
+    ) -> tuple[str, Exclusion | None]:
+        return advice(cause, excluded, self._language, self._without_face)
 
 
 def _refusal(vectors: _Vectors) -> Cause | None:

@@ -60,6 +60,7 @@ _FINDINGS: Final[dict[str, MessageId]] = {
     "covered": "why-face-covered",
     "averted": "why-averted",
     "distorted": "why-distorted",
+    "edited": "why-edited",
     "unclear": "why-unclear",
 }
 _OF_THE_PERSON: Final = frozenset(
@@ -162,12 +163,13 @@ def of_refusal(finding: str) -> Cause:
 
 
 def advice(
-    cause: Cause, excluded: Collection[ActionKind], language: Language
+    cause: Cause, excluded: Collection[ActionKind], language: Language, without_face: str = ""
 ) -> tuple[str, Exclusion | None]:
     """What the person reads: the cause, what helps, and what to do if that is impossible.
 
     Args:
         excluded: what is left out already.
+        without_face: how to register without a face, in this language; quoted where that is named.
 
     Returns:
         The text, and the exclusion that it names.
@@ -178,7 +180,7 @@ def advice(
         named = f"{left_out.kind}={left_out.reason}"
         said.append(text("otherwise-exclude", language).format(named))
     elif cause.excusable is not None or cause.why in _OF_THE_PERSON:
-        said.append(text("otherwise-without-face", language))
+        said += [text("otherwise-without-face", language), *filter(None, (without_face,))]
     return ("" if language == "zh" else " ").join(said), left_out
 
 

@@ -36,6 +36,15 @@ class PassedOver:
     files: int = 0
     """Files of a folder that are no pictures."""
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was left out, for programs; empty if nothing was."""
+        return {
+            name: count
+            for name, count in (("unreadableFrames", self.frames), ("foreignFiles", self.files))
+            if count
+        }
+
     def __str__(self) -> str:
         parts = [(self.frames, "unreadable frame"), (self.files, "file that is no picture")]
         said = [f"{n} {_plural(what) if n > 1 else what}" for n, what in parts if n]
