@@ -25,6 +25,9 @@ from gateway.wire.ids import PartyId
 from gateway.wire.secret import wipe
 
 _HALF_WRITTEN: Final = ".new-"
+_HEX: Final = b"0123456789abcdefABCDEF"
+_LONGEST_KEY: Final = 4096
+"""Bytes that are read of a file that should hold a bare key: enough to say what it is instead."""
 
 
 class KeyFileError(SealmatchError):
@@ -111,14 +114,29 @@ def read_secret(path: Path, length: int) -> bytes:
     """
     try:
         status = path.stat()
-        secret = path.read_bytes()
+        with path.open("rb") as file:
+            secret = file.read(_LONGEST_KEY)
     except OSError as error:
         raise KeyFileError(f"{path.name} cannot be read: {error.strerror}") from None
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise KeyFileError(f"{path.name} is open to others; set its mode to 0600")
     if len(secret) != length:
-        raise KeyFileError(f"{path.name} does not hold a key of this kind")
+        raise KeyFileError(f"{path.name} {_no_key(secret, length)}")
     return secret
+
+
+def _no_key(content: bytes, length: int) -> str:
+    """What is wrong with a file that should hold a key of ``length`` bytes. It says nothing of what
+    the bytes are."""
+    own = f"the {length} bytes of a key and nothing else"
+    if not content:
+        return f"is empty; it should hold {own}"
+    if content.startswith(b"-----BEGIN"):
+        return f"is in PEM; it should hold {own}"
+    if len(content.strip()) == 2 * length and not content.strip().strip(_HEX):
+        return f"holds hexadecimal digits; it should hold {own}"
+    more = " or more" if len(content) == _LONGEST_KEY else ""
+    return f"holds {len(content)} bytes{more}; it should hold {own}"
 
 
 def create_signing_key(path: Path, party: PartyId) -> SigningKey:

@@ -7,6 +7,7 @@ the weights.
 
 import hashlib
 import json
+import re
 from importlib import resources
 from typing import Annotated, Final, Literal
 
@@ -22,7 +23,9 @@ MAX_MODEL_ID = 64  # characters; the length that signed statements allow
 FACEPLUGIN: Final = "faceplugin-two-pass/1"
 INSIGHTFACE: Final = "insightface-model-zoo/1"
 
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+MODEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MOST_FILES: Final = 64
+_Name = Annotated[str, Field(pattern=f"^{MODEL_NAME.pattern}$")]
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Text = Annotated[str, Field(max_length=2000)]
 
@@ -74,7 +77,7 @@ class Manifest(_Part):
     embedder: _Name
     dimension: Annotated[int, Field(ge=64, le=512)]
     preprocessing: _Text
-    files: Annotated[dict[_Name, PinnedFile], Field(min_length=1, max_length=64)]
+    files: Annotated[dict[_Name, PinnedFile], Field(min_length=1, max_length=MOST_FILES)]
     source: Source | None = None
     licence: Licence
     calibration: _Text

@@ -21,6 +21,8 @@ from gateway.vision.manifest import (
     INSIGHTFACE,
     MAX_MANIFEST_BYTES,
     MAX_MODEL_BYTES,
+    MODEL_NAME,
+    MOST_FILES,
     Licence,
     Manifest,
     PinnedFile,
@@ -100,7 +102,8 @@ def load_pack(directory: Path) -> ModelPack:
     manifest does not name are never opened.
 
     Raises ModelPackMissing (there is no pack, or a file is absent or unreadable) and
-    ModelPackCorrupt (a malformed manifest, or one that differs from what is shipped or pinned).
+    ModelPackCorrupt (a malformed manifest, or one that differs from what is shipped or pinned; a
+    model file that no manifest could name).
     """
     path = directory / MANIFEST
     if path.is_file():
@@ -126,6 +129,19 @@ def _describe(directory: Path) -> Manifest:
     if not files:
         raise ModelPackMissing(f"no model pack at {directory}")
     name = re.sub(r"[^A-Za-z0-9._-]", "-", directory.resolve().name)[:32]
+    pins = {path.name: _pin(path) for path in files}
+    for path in files:
+        if not MODEL_NAME.fullmatch(path.name):
+            raise ModelPackCorrupt(
+                f"{path.name!a}: a model file's name has at most 64 letters, digits, dots, hyphens "
+                "and underscores, and begins with a letter or digit",
+                "Rename the file, or move it elsewhere.",
+            )
+    if len(files) > MOST_FILES:
+        raise ModelPackCorrupt(
+            f"there are {len(files)} model files, and a pack has at most {MOST_FILES}",
+            "Leave only the models of one pack in the directory.",
+        )
     return Manifest(
         format="sealmatch-model-pack/1",
         id=f"user-{name}",
@@ -134,7 +150,7 @@ def _describe(directory: Path) -> Manifest:
         embedder="recognition",
         dimension=512,
         preprocessing="as insightface's model_zoo decides from the model's shape",
-        files={path.name: _pin(path) for path in files},
+        files=pins,
         licence=Licence(stated="not stated by the directory", warnings=[NON_COMMERCIAL]),
         calibration="none: measure on your own population and write a manifest with thresholds",
         thresholds=[],
@@ -142,7 +158,10 @@ def _describe(directory: Path) -> Manifest:
 
 
 def _pin(path: Path) -> PinnedFile:
-    content = _read(path, MAX_MODEL_BYTES)
+    content = _read(path, MAX_MODEL_BYTES + 1)
+    if not 0 < len(content) <= MAX_MODEL_BYTES:
+        what = "is empty" if not content else f"is larger than {MAX_MODEL_BYTES // 2**20} MiB"
+        raise ModelPackCorrupt(f"{path.name!a} {what}", "Copy the model file again.")
     return PinnedFile(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 

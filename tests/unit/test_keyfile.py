@@ -86,9 +86,32 @@ def test_a_read_only_file_is_fine(tmp_path: Path) -> None:
 def test_another_length_is_refused(tmp_path: Path, length: int) -> None:
     path = tmp_path / "a.key"
     create_secret(path, SECRET)
-    with pytest.raises(KeyFileError, match="not hold a key") as caught:
+    with pytest.raises(KeyFileError, match=f"holds 32 bytes; .* the {length} bytes of") as caught:
         read_secret(path, length)
     assert "ssss" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "is empty"),
+        (b"-----BEGIN PRIVATE KEY-----\nMC4CAQ\n-----END PRIVATE KEY-----\n", "is in PEM"),
+        (b"5a" * 32 + b"\n", "holds hexadecimal digits"),
+        (b"5A" * 32, "holds hexadecimal digits"),
+        (b"5a" * 31, "holds 62 bytes"),
+        (SECRET + b"\n", "holds 33 bytes"),
+        (bytes(10_000), "holds 4096 bytes or more"),
+    ],
+)
+def test_what_is_in_a_keys_place_is_named_and_not_shown(
+    tmp_path: Path, content: bytes, why: str
+) -> None:
+    path = tmp_path / "device.key"
+    create_secret(path, content)
+    with pytest.raises(KeyFileError) as caught:
+        load_signing_key(path, "device")
+    told = str(caught.value)
+    assert told == f"device.key {why}; it should hold the 32 bytes of a key and nothing else"
 
 
 def test_missing_is_said_without_the_path(tmp_path: Path) -> None:

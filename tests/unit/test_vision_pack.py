@@ -141,6 +141,35 @@ def test_a_users_directory_of_models_carries_the_warning(tmp_path: Path) -> None
         pack.cosine_at_fmr(0.001)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("w600k r50.onnx", CONTENT, "has at most 64 letters"),
+        ("_net.onnx", CONTENT, "begins with a letter"),
+        (f"{'n' * 60}.onnx", CONTENT, "has at most 64 letters"),
+        ("模型.onnx", CONTENT, "has at most 64 letters"),
+        ("net.onnx", b"", "is empty"),
+    ],
+)
+def test_a_model_that_no_manifest_could_name_is_named(
+    tmp_path: Path, name: str, content: bytes, why: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelPackCorrupt, match=why) as caught:
+        load_pack(tmp_path)
+    assert ascii(name) in str(caught.value)
+    (tmp_path / name).rename(tmp_path / "good.txt")
+    (tmp_path / "good.onnx").write_bytes(CONTENT)
+    assert load_pack(tmp_path).content("good.onnx") == CONTENT
+
+
+def test_more_models_than_a_pack_has_are_counted(tmp_path: Path) -> None:
+    for number in range(65):
+        (tmp_path / f"{number}.onnx").write_bytes(CONTENT)
+    with pytest.raises(ModelPackCorrupt, match="65 model files"):
+        load_pack(tmp_path)
+
+
 def test_where_packs_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SEALMATCH_MODELS", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
