@@ -19,7 +19,7 @@ MessageId = Literal[
     "advice-face-changed", "advice-recording-ended", "advice-passive-check", "advice-interrupted",
     "advice-use-camera", "advice-not-possible", "advice-locked",
     "why-sideways", "why-upside-down", "why-distorted", "why-few-views", "why-dark", "why-bright",
-    "why-not-sharp", "why-flat", "why-grainy", "why-colours", "why-unclear",
+    "why-not-sharp", "why-flat", "why-grainy", "why-colours", "why-edited", "why-unclear",
     "why-averted", "why-from-above", "why-from-below",
     "why-face-covered", "why-eyes-covered", "why-mouth-covered",
     "why-eyes-shut", "why-eyes-stay-open", "why-one-eye", "why-blink-unclear",
@@ -81,6 +81,8 @@ _CATALOGUE: Final[dict[Language, dict[MessageId, str]]] = {
         "why-upside-down": "The camera's picture is upside down: turn the camera round.",
         "why-distorted": "The picture is stretched or slanted: set the camera straight before the "
         "face, and to its own picture format.",
+        "why-edited": "An effect seems to change the face: switch off beauty, portrait and other "
+        "effects of the camera.",
         "why-few-views": "The camera gives too few pictures a second: more light helps, or another "
         "camera, or closing other programs.",
         "why-dark": "The face is too dark: bring light to its front; no lamp or window behind it.",
@@ -150,6 +152,7 @@ _CATALOGUE: Final[dict[Language, dict[MessageId, str]]] = {
         "why-sideways": "摄像头画面是横倒的，请把摄像头摆正。",
         "why-upside-down": "摄像头画面上下颠倒，请把摄像头转过来。",
         "why-distorted": "画面被拉伸或倾斜，请把摄像头正对脸部，并使用摄像头原本的画面比例。",
+        "why-edited": "画面似乎经过特效处理，请关闭摄像头的美颜、人像等特效。",
         "why-few-views": "摄像头每秒的画面太少，请增加光线、换一个摄像头，或关闭其他程序。",
         "why-dark": "脸部太暗，请让光线照在脸的正面，不要背对灯或窗户。",
         "why-bright": "脸部太亮，请移开灯光，或避开阳光。",
@@ -215,6 +218,8 @@ _CATALOGUE: Final[dict[Language, dict[MessageId, str]]] = {
         "why-upside-down": "La imagen de la cámara está al revés: dele la vuelta a la cámara.",
         "why-distorted": "La imagen está estirada o inclinada: ponga la cámara recta ante la cara "
         "y con su propio formato de imagen.",
+        "why-edited": "Parece que un efecto cambia la cara: desactive los efectos de belleza, de "
+        "retrato y otros de la cámara.",
         "why-few-views": "La cámara da muy pocas imágenes por segundo: ayuda tener más luz, usar "
         "otra cámara o cerrar otros programas.",
         "why-dark": "La cara está demasiado oscura: ilumínela de frente, sin lámpara ni ventana "

@@ -26,6 +26,7 @@ from gateway.vision.errors import (
     NotUpright,
     OutOfFocus,
     PictureDistorted,
+    PictureEdited,
     PictureGrainy,
     PoorPicture,
     TooBright,
@@ -58,6 +59,7 @@ FINDINGS: Final = {
         FaceCovered,
         FaceAverted,
         PictureDistorted,
+        PictureEdited,
         FaceUnclear,
     )
 }
