@@ -16,6 +16,7 @@
     |   |-- FaceCovered            mask, dark glasses, hand, hair
     |   |-- FaceAverted            turned, raised or bowed too far
     |   |-- PictureDistorted       stretched, slanted, or taken at a steep angle
+    |   |-- PictureEdited          an effect or an editor changed the face
     |   `-- FaceUnclear            the embedding says so, and nothing in the picture says why
     `-- ModelPackError         the models are at fault, not the photograph
         |-- ModelPackMissing       nothing at the place where the pack should be
@@ -172,6 +173,14 @@ class PictureDistorted(PoorPicture):
     what = "distorted"
     message = "the picture of the face is distorted"
     advice = "Hold camera or scanner straight before the portrait, and do not stretch the picture."
+
+
+class PictureEdited(PoorPicture):
+    """The picture looks as if an effect or an editor changed the face."""
+
+    what = "edited"
+    message = "the face looks changed by an effect or an editor"
+    advice = "Switch off beauty, portrait and other effects; use the picture as it was taken."
 
 
 class FaceUnclear(PoorPicture):
