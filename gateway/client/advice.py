@@ -79,6 +79,10 @@ _OTHERWISE: Final[dict[str, dict[Language, str]]] = {
         "zh": "请把摄像头或扫描仪正对照片，不要拉伸画面。",
         "es": "Ponga la cámara o el escáner recto ante el retrato, y no estire la imagen.",
     },
+    "Switch off beauty, portrait and other effects; use the picture as it was taken.": {
+        "zh": "请关闭美颜、人像等特效，使用未经处理的原图。",
+        "es": "Desactive los efectos de belleza, de retrato y otros; use la foto tal como se tomó.",
+    },
     "Save it as an ordinary JPEG file, or set the camera to JPEG.": {
         "zh": "请另存为普通的 JPEG 文件，或把相机设置为 JPEG。",
         "es": "Guárdela como archivo JPEG corriente, o ponga la cámara en JPEG.",
