@@ -134,6 +134,8 @@ _OTHERWISE: Final[dict[str, dict[Language, str]]] = {
         "zh": "请检查连接线，并确认没有其他程序占用，然后重新开始。",
         "es": "Compruebe el cable y que ningún otro programa la use; después, empiece de nuevo.",
     },
+    "Check --live.": {"zh": "请检查 --live。", "es": "Revise --live."},
+    "Check --frame-rate.": {"zh": "请检查 --frame-rate。", "es": "Revise --frame-rate."},
     "Check --live, or try another.": {
         "zh": "请检查 --live，或换一个。",
         "es": "Revise --live, o pruebe con otro.",

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from pydantic import ValidationError
+
 from gateway.host import memory
 from gateway.host.directories import occupied, require_private
 from gateway.host.ending import (
@@ -45,6 +47,19 @@ Run = Callable[[argparse.Namespace, S], int]
 
 FAILURES = (SealmatchError, OSError, ValueError)
 """What an operator is told in one line."""
+
+
+def reason(error: Exception) -> str:
+    """What an operator is told of a failure: also why something is refused, which no peer is."""
+    match error:
+        case Refused():
+            return error.detail
+        case OSError(strerror=str(said)):
+            return said if error.filename is None else f"{error.filename}: {said}"
+        case ValidationError():
+            places = {".".join(map(str, one["loc"])) for one in error.errors()}
+            return f"not of the form that is asked for: {', '.join(sorted(places))}"
+    return str(error)
 
 
 class CommandFailed(SealmatchError):
@@ -169,8 +184,7 @@ class OperatorCommand(Generic[S]):
         return run(options, settings)
 
     def _failure(self, error: Exception) -> str:
-        # An operator is told why; only a peer is not.
-        return f"{self._prog}: {error.detail if isinstance(error, Refused) else error}"
+        return f"{self._prog}: {reason(error)}"
 
     def _read(self, options: argparse.Namespace, environment: Mapping[str, str]) -> S:
         given = {name: getattr(options, name) for name in self._overriding}
@@ -220,7 +234,7 @@ def read_table(file: Path) -> list[tuple[int, list[str]]]:
     """
     content = read_bytes(file, _MAX_TABLE_BYTES)
     try:
-        lines = content.decode().splitlines()
+        lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise CallerMisuse(f"{file.name} is not a text") from None
     return [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]

@@ -44,7 +44,7 @@ class Settings(BaseModel):
                 content = file.read_bytes()
                 if len(content) > _MAX_BYTES or content.count(b".") > _MAX_DOTS:
                     raise BadConfiguration(f"{file}: too long, or too many dots, for settings")
-                values = tomllib.loads(content.decode())
+                values = tomllib.loads(content.decode("utf-8-sig"))
             except OSError as error:
                 raise BadConfiguration(f"{file}: {error.strerror}") from None
             except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

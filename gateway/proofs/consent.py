@@ -5,6 +5,7 @@ as a file. The counter shows from this file and no other: its trust file pins th
 version says for how long the record is kept, and how to register without a face.
 """
 
+import codecs
 import hashlib
 import json
 from pathlib import Path
@@ -53,7 +54,7 @@ class ConsentTexts(EditedPart):
         if len(content) > MAX_BYTES:
             raise MalformedMessage("it is too long for consent texts")
         try:
-            return cls.model_validate_json(content)
+            return cls.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
         except ValidationError as error:
             places = {".".join(map(str, one["loc"])) for one in error.errors()}
             named = ", ".join(sorted(filter(None, places))[:MAX_FAULTS])

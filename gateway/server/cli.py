@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -21,6 +22,7 @@ from gateway.store.consents import StoredVersion
 from gateway.store.database import Database
 from gateway.wire.admin import AdminAction
 from gateway.wire.errors import CallerMisuse, MalformedMessage
+from gateway.wire.ids import MOST_VERSIONS
 
 _KEY_DIGITS = 64
 _DAY = 24 * 3600
@@ -203,9 +205,17 @@ def _consent_retire(options: argparse.Namespace, settings: GatewaySettings) -> i
 
 @contextmanager
 def _database(settings: GatewaySettings) -> Iterator[Database]:
+    if settings.database_url is None and not settings.data_dir.is_dir():
+        raise CallerMisuse(f"{settings.data_dir} does not exist: keys init makes it")
     with closing(Database(settings.database)) as database:
         database.migrate()
         yield database
+
+
+def _version(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,9}", text) or not int(text) < MOST_VERSIONS:
+        raise argparse.ArgumentTypeError("a version is a whole number from 1")
+    return int(text)
 
 
 def _public_key(text: str) -> str:
@@ -263,7 +273,7 @@ def _add_consent(own: OperatorCommand[GatewaySettings]) -> None:
     export = own.add("export", _consent_export, "print a version, for the counters", verbs)
     retire = own.add("retire", _consent_retire, "no new registration under a version", verbs)
     for verb in (draft, export, retire):
-        verb.add_argument("number", type=int, metavar="VERSION")
+        verb.add_argument("number", type=_version, metavar="VERSION")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ DIGEST_BYTES: Final = 32
 _16 = Field(min_length=16, max_length=16)
 _32 = Field(min_length=32, max_length=32)
 
-ConsentTextVersion = Annotated[int, Field(ge=1, lt=2**31)]
+MOST_VERSIONS: Final = 2**31
+"""Versions of consent texts, as databases keep them in 32 bits."""
+ConsentTextVersion = Annotated[int, Field(ge=1, lt=MOST_VERSIONS)]
 SessionIdField = Annotated[SessionId, _16]
 RecordIdField = Annotated[RecordId, _16]
 NonceField = Annotated[Nonce, _32]

@@ -127,6 +127,47 @@ def test_enrol_suspend_and_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"device\tcounter-1\tactive\t{KEY}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("version", ["0", "-1", "2147483648", "9" * 20, "1e3", "two"])
+@pytest.mark.parametrize("verb", ["draft", "export", "retire"])
+def test_a_version_that_no_text_can_have_is_wrong_usage(
+    verb: str, version: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("consent", verb, version)
+    assert caught.value.code == 2
+    assert "a version is a whole number" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_before_there_is_a_gateway_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("list",), ("consent", "list"), ("history",)):
+        assert run(*words) == 1
+        assert capsys.readouterr().err.endswith("gateway does not exist: keys init makes it\n")
+    assert run("init") == run("list") == 0
+
+
+def test_files_as_windows_saves_them_and_files_that_are_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("init") == 0
+    capsys.readouterr()
+    assert run("consent", "draft", "2") == 0
+    texts, file = "\ufeff" + capsys.readouterr().out, tmp_path / "file"
+    for words, content in (
+        (("enrol-all",), "\ufeffagent agent-1\r\n"),
+        (("consent", "add"), texts.replace("\n", "\r\n")),
+    ):
+        file.write_text(content, newline="")
+        assert run(*words, str(file)) == 0
+        capsys.readouterr()
+        for wrong, why in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
+            assert run(*words, str(wrong)) == 1
+            assert capsys.readouterr().err.startswith(f"sealmatch-gateway: {wrong}: {why}")
+    settings = tmp_path / "gateway.toml"
+    settings.write_text("\ufeffparty = 'gateway'\r\n", newline="")
+    assert run("--config", str(settings), "list") == 0
+    assert capsys.readouterr().out == "agent\tagent-1\tactive\t\n"
+
+
 def test_outcomes_are_listed_by_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("init") == 0
     capsys.readouterr()
