@@ -1,6 +1,11 @@
-"""The settings of every module's servers, and photographs for the product's command."""
+"""The settings of every module's servers, and photographs for the product's command.
+
+Servers start warm (``tests/support/warm.py``), but for modules with the mark ``cold``: those look
+into the memory or the descriptors of servers, or at how they start.
+"""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
@@ -9,12 +14,14 @@ from gateway.vision.pipeline import FacePipeline
 from tests.faces_data import pipeline
 from tests.support.commands import Photographs
 from tests.support.settings import inherited
+from tests.support.warm import warm_starts
 
 
 @pytest.fixture(scope="module", autouse=True)
-def lifted_caps() -> Iterator[None]:
+def lifted_caps(request: pytest.FixtureRequest) -> Iterator[None]:
     """The servers of a module inherit these settings."""
-    with inherited():
+    cold = request.node.get_closest_marker("cold") is not None
+    with inherited(), nullcontext() if cold else warm_starts():
         yield
 
 

@@ -33,7 +33,7 @@ from tests.support.observation import gateway_database, server_logs
 from tests.support.processes import PATIENCE
 from tests.support.samples import MODEL, occasion, pair
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.cold]
 
 NUMBER = "custody 7391"
 """One person almost throughout, so that handles can be compared; the cap of five a day is not

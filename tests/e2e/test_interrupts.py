@@ -30,7 +30,7 @@ from tests.support.processes import (
 )
 from tests.support.samples import PROBE, TEMPLATE
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.cold]
 
 
 SEALMATCH = Path(sys.executable).with_name("sealmatch")

@@ -23,7 +23,7 @@ from gateway.wire.sealing import Sealed
 from gateway.wire.subject import Subject
 from tests.support.leaks import SEARCHED_AT_LEAST, new_number
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.cold]
 
 AUTHORITY, AUDITOR, GATEWAY = range(3)
 PEOPLE = 2

@@ -29,7 +29,7 @@ from tests.support.drafts import ciphertexts, draft
 from tests.support.leaks import new_number, search_files, search_servers
 from tests.support.samples import MODEL, SESSIONS, Vector, pair
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.cold]
 
 
 @dataclass

@@ -21,7 +21,7 @@ from tests.support.leaks import LONG_LIVED, new_number, search_servers
 from tests.support.leaky import Leak, Reports
 from tests.support.samples import MODEL, pair
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.cold]
 
 
 GATEWAY_LEAKS = [

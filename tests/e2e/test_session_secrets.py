@@ -58,7 +58,7 @@ from tests.support.leaky import Reports
 from tests.support.observed import Observed
 from tests.support.samples import ATTEMPTS, PRODUCTS, SHARES, pair
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.cold]
 
 FACES = pair(0.7, seed=41)
 

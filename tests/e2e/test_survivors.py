@@ -18,7 +18,7 @@ import pytest
 from tests.support.postgres import _programs
 from tests.support.processes import PATIENCE, alive, children_of, gone
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.cold]
 
 ROOT = Path(__file__).parents[2]
 

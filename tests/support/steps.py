@@ -90,6 +90,13 @@ def _at(step: str) -> None:
             time.sleep(0.005)
 
 
+def follow_steps() -> None:
+    """For a process in which the crash points' module is loaded already."""
+    from gateway.host import crash
+
+    crash.install(_at)
+
+
 class _Finder:
     """Installs ``_at`` when the crash points' module is loaded."""
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 from unittest import mock
 
 import httpx
@@ -26,6 +26,7 @@ from tests.support.crashing import die_at
 from tests.support.parties import NOW
 from tests.support.sealed import CHEAP, passphrase_file
 from tests.support.translog import signer
+from tests.support.warm import FORKSERVER
 
 NAME = "witness.example/w1"
 
@@ -84,18 +85,6 @@ class Web:
         return asyncio.run(send())
 
 
-_servers: Final = multiprocessing.get_context("forkserver")
-_servers.set_forkserver_preload(
-    [
-        "tests.support.witnesses",
-        "uvicorn.lifespan.on",
-        "uvicorn.loops.auto",
-        "uvicorn.protocols.http.auto",
-        "uvicorn.protocols.websockets.auto",
-    ]
-)
-
-
 @contextmanager
 def running_witness(
     settings: WitnessSettings, crash_at: str | None = None
@@ -105,7 +94,7 @@ def running_witness(
     Processes are forked from one that has imported everything: a start takes no second.
     """
     reading, writing = multiprocessing.Pipe(duplex=False)
-    process = _servers.Process(target=_serve, args=(writing, settings, crash_at))
+    process = FORKSERVER.Process(target=_serve, args=(writing, settings, crash_at))
     process.start()
     writing.close()
     try:

@@ -17,7 +17,7 @@ from tests.support.attacks import BY_THE_COUNTER, recovers_nothing, succeeds, su
 
 NAMES = ("disk-thief",)
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.cold]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,6 +13,7 @@ from gateway.lab.deployment.local import LocalDeployment
 from gateway.vision.pipeline import FacePipeline
 from tests.support.counter import Counter
 from tests.support.settings import inherited
+from tests.support.warm import warm_starts
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,7 @@ def deployment(
     """One for all modules here. It outlives each of them, and so would the patched settings."""
     pack = open_pack(None)
     with contextlib.ExitStack() as stack:
-        with inherited():
+        with inherited(), warm_starts():
             root = tmp_path_factory.mktemp("command")
             local = LocalDeployment(root, model_of(pack), **gateway_settings(pack))
             started = stack.enter_context(local)
