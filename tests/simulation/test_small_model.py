@@ -169,8 +169,8 @@ def exact_zero_probability(model: Model, phase: int) -> Floats:
             shift = int(value) * phase * phase % q
             x = centred(np.arange(q) + shift, q)
             wrap = np.abs(x) / q
-            np.add.at(error, (x - value) % t, chance * density * (1 - wrap))
-            np.add.at(error, (x - np.sign(x) * q - value) % t, chance * density * wrap)
+            for place, weights in ((x, 1 - wrap), (x - np.sign(x) * q, wrap)):
+                error += np.bincount((place - value) % t, chance * density * weights, t)
         errors.append(error)
     j = np.arange(t)
     # D = D_0 + c D_1 = 0

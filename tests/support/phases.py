@@ -101,11 +101,10 @@ class PhaseModel:
         pads = stream.numbers("pad", 2)
         low, high = stream.flood("beta", N)
         polynomial = polynomial_of_slots(self._engine, slots).astype(np.int64)
-        values = low.astype(object) + (high.astype(object) << FLOOD_LOW_BITS)
-        pieces = np.stack([values >> start & (2**width - 1) for start, width in _PIECES])
+        pieces = _cut(low[self._places].astype(np.int64), high[self._places].astype(np.int64))
         drawn = Draws(
             rho=centred(polynomial, T)[self._places].astype(np.float64)[None],
-            beta=pieces[:, self._places].astype(np.float64)[:, None],
+            beta=pieces.astype(np.float64)[:, None],
             bound=2**FLOOD_BITS,
             omega=np.array([omega], dtype=object),
             pads=np.array([[pad * DATA_PRIMES[2] for pad in pads]], dtype=object),
@@ -121,9 +120,9 @@ class PhaseModel:
         shift = np.array([T * drawn.bound * total for total in self._sums], dtype=object)
         numbers = numbers - shift + drawn.omega[:, None] * np.array(self._template, dtype=object)
         lifted = centred(numbers + drawn.pads, Q) - centred(drawn.pads, Q)
-        at = [int(np.searchsorted(self._places, place)) for place in _ALWAYS]
-        rho = drawn.rho.astype(np.int64).astype(object)
-        own = np.stack([rho[:, at[0]], rho[:, at[1]] + rho[:, at[2]]], axis=1)
+        at = np.searchsorted(self._places, _ALWAYS)
+        rho = drawn.rho[:, at].astype(np.int64).astype(object)
+        own = np.stack([rho[:, 0], rho[:, 1] + rho[:, 2]], axis=1)
         middle, side = (lifted - own).T
         inverse = np.array([pow(int(value), -1, T) for value in drawn.omega], dtype=object)
         lanes = [(LANE * middle + sign * ring.LANE_FACTOR * side) * inverse % T for sign in (1, -1)]
@@ -178,6 +177,13 @@ def accepted(scores: np.ndarray, rule: LanePolicy) -> np.ndarray:
     """Which scores a lane accepts."""
     found: np.ndarray = (scores >= rule.lo) & (scores <= rule.hi)
     return found
+
+
+def _cut(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """``_PIECES`` of low + 2^36 high, shape (3, ...): each fits a machine word."""
+    (_, width), _, (last, _) = _PIECES
+    lowest = low | (high << FLOOD_LOW_BITS & (1 << last) - 1)
+    return np.stack([lowest & (1 << width) - 1, lowest >> width, high >> last - FLOOD_LOW_BITS])
 
 
 def _rows(phase: np.ndarray) -> np.ndarray:
