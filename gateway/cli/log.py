@@ -1,9 +1,11 @@
 """``sealmatch log``: a regulator, or any enrolled reader, follows a transparency log.
 
 ``check`` reads the log's entries, grows the tree from them, and compares it with the signed
-checkpoint, with what it saw the last time (``--state``), and with receipts (``--receipt``). What it
-remembers is small: the checkpoint and the tree's right edge. ``new-key`` makes the key with which a
-reader signs its requests, and prints what the gateway's operator enrols (``enrol auditor``).
+checkpoint, with what it saw the last time (``--state``), with receipts (``--receipt``), and with
+what operators did (``--actions``: who was enrolled, and which consent text stood, at what time).
+What it remembers is small: the checkpoint and the tree's right edge. ``new-key`` makes the key
+with which a reader signs its requests, and prints what the gateway's operator enrols (``enrol
+auditor``).
 
 Exit status: 0 the log agrees, 3 it does not (the failing step is named), 1 it does not answer, or
 another failure, 2 usage, 5 the gateway refuses.
@@ -14,7 +16,7 @@ import datetime
 import fcntl
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,12 +39,15 @@ from gateway.proofs.verify import verify_receipt
 from gateway.translog.policy import NO_QUORUM
 from gateway.translog.proof import LogProof
 from gateway.translog.verification import Window
+from gateway.wire.admin import AdminAction, Chain, ChainKeys, from_lines, verify_chain
 from gateway.wire.errors import CallerMisuse, Refused, Unavailable
 from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
 
 DISAGREES = 3
 _SHOWN_EVERY = 1 << 14
+_MAX_ACTIONS_BYTES = 1 << 26
+"""Room for a hundred thousand actions."""
 _CLOCKS = 300
 """Seconds by which a witness's clock may be ahead of ours."""
 
@@ -59,6 +64,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--url", help="where the log is (default: /log at the trust file's gateway)")
     check.add_argument("--state", type=Path, metavar="FILE", help="what was seen; kept up to date")
     check.add_argument("--receipt", type=Path, action="append", default=[], metavar="FILE")
+    check.add_argument(
+        "--actions",
+        type=Path,
+        metavar="FILE",
+        help="what operators did, as sealmatch-gateway history --signed prints it",
+    )
     check.add_argument("--key", type=Path, metavar="FILE", help="the reader's key, of new-key")
     check.add_argument(
         "--max-age",
@@ -90,6 +101,8 @@ def run(options: argparse.Namespace) -> int:
     if options.max_age is not None and trust.log.quorum == NO_QUORUM:
         raise CallerMisuse("--max-age needs witnesses: nobody vouches for the time of this log")
     receipts = [_logged(path, trust) for path in options.receipt]
+    chain = None if options.actions is None else _chain(options.actions, trust)
+    actions = () if chain is None else chain.digests
     key = None if options.key is None else load_signing_key(options.key, "reader")
     now = unix_time()
     window = None if options.max_age is None else Window(now - options.max_age, now + _CLOCKS)
@@ -97,14 +110,14 @@ def run(options: argparse.Namespace) -> int:
         seen = _seen(options.state)
         source = LogSource(HttpLog(transport, options.url or _log_of(trust), key).fetch)
         try:
-            reading = read_log(source, trust.log, seen, receipts, _tell, window)
+            reading = read_log(source, trust.log, seen, receipts, _tell, window, actions)
         except LogDisagrees as error:
             return _disagrees(options, error)
         if options.state is not None:
             with reserve(options.state, PUBLIC) as state:
                 state.write(bytes(reading.seen))
     with to_a_reader():
-        _report(options, reading)
+        _report(options, reading, () if chain is None else chain.actions)
     return 0
 
 
@@ -159,6 +172,15 @@ def _logged(path: Path, trust: TrustFile) -> LoggedReceipt:
     return LoggedReceipt(path.name, entry, proof.index, proof.signed.checkpoint)
 
 
+def _chain(path: Path, trust: TrustFile) -> Chain:
+    """Operators' actions, checked with the gateway's pinned keys. Raises as ``_logged``."""
+    content = read_bounded(path, _MAX_ACTIONS_BYTES)
+    party = trust.gateways[0].party
+    keys = tuple(one.verify_key for one in trust.gateways if one.party == party)
+    with about(path):
+        return verify_chain(from_lines(content), ChainKeys(keys))
+
+
 def _tell(done: int, size: int) -> None:
     if done % _SHOWN_EVERY == 0:
         print(f"  ... {done:,} of {size:,} entries", file=sys.stderr, flush=True)
@@ -198,7 +220,7 @@ def _keep_evidence(state: Path | None, note: bytes | None) -> str | None:
     return str(path)
 
 
-def _report(options: argparse.Namespace, reading: Reading) -> None:
+def _report(options: argparse.Namespace, reading: Reading, actions: Sequence[AdminAction]) -> None:
     of, cosigned = reading.witnessed.checkpoint, reading.witnessed.cosigned
     if options.json:
         report = {
@@ -209,6 +231,7 @@ def _report(options: argparse.Namespace, reading: Reading) -> None:
             "root": of.root.hex(),
             "cosigned": cosigned,
             "receipts": len(options.receipt),
+            "actions": [one.line().split("\t") for one in actions],
         }
         print(json.dumps(report))
         return
@@ -222,9 +245,13 @@ def _report(options: argparse.Namespace, reading: Reading) -> None:
         4: of.root.hex(),
         5: f"{len(options.receipt)}",
     }
+    if options.actions is not None:
+        found[6] = f"{len(actions)}"
     print(of.origin)
     for step, what in found.items():
         print(f"ok    {step}. {STEPS[step]}: {what}")
+    for action in actions:
+        print(f"      {action.line()}")
 
 
 def _shown(at: int) -> str:

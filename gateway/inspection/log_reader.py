@@ -10,6 +10,7 @@ one and with the root of the last reading. Steps:
 4. the entries lead to the checkpoint's root, and on the way to the root that was seen before
 5. every receipt at hand is of this tree, at its place (if the log shows somebody another tree, that
    person's receipts are of the other tree)
+6. every operators' action at hand is an entry, in their order
 
 Cost: all entries once, 34 bytes each; afterwards only the new ones.
 """
@@ -40,6 +41,7 @@ STEPS: Final = {
     3: "entries are hashes and nothing else",
     4: "entries lead to the signed root",
     5: "receipts are of this tree",
+    6: "operators' actions are in it",
 }
 MAX_BUNDLE_BYTES: Final = TILE_WIDTH * (2 + HASH_BYTES)
 """A full bundle of a log whose entries are hashes."""
@@ -156,12 +158,14 @@ def read_log(
     receipts: Sequence[LoggedReceipt] = (),
     tell: Callable[[int, int], None] = lambda _done, _size: None,
     window: Window | None = None,
+    actions: Sequence[Digest] = (),
 ) -> Reading:
     """Read a log up to its latest checkpoint.
 
     Args:
         seen: what an earlier reading remembered. Without receipts, only newer entries are read.
         receipts: verified ones. With any, all entries are read.
+        actions: digests of operators' signed actions, oldest first. The same.
         tell: called with the number of entries read so far, and the number of all.
         window: when the checkpoint must have been cosigned; None: at any time.
 
@@ -173,7 +177,8 @@ def read_log(
         note = source.checkpoint()
         witnessed = verify_checkpoint(note, policy, window)
     try:
-        frontier = _read_entries(source, witnessed.checkpoint, seen, receipts, tell)
+        places = _Places(_entries_to_meet(receipts), list(actions))
+        frontier = _read_entries(source, witnessed.checkpoint, seen, receipts, places, tell)
     except LogDisagrees as error:
         error.evidence = note
         raise
@@ -185,17 +190,24 @@ def _read_entries(
     claimed: Checkpoint,
     seen: Seen | None,
     receipts: Sequence[LoggedReceipt],
+    places: "_Places",
     tell: Callable[[int, int], None],
 ) -> Frontier:
-    """Steps 2 to 5."""
+    """Steps 2 to 6."""
     before = None if seen is None else seen.checkpoint
     if before is not None:
         _require_grown(before, claimed)
     roots = _roots_to_meet(claimed, before, receipts)
-    start = Frontier() if seen is None or receipts else seen.frontier
-    frontier = _grow(source, start, claimed.size, roots, _entries_to_meet(receipts), tell)
+    start = Frontier() if seen is None or receipts or places.actions else seen.frontier
+    given = len(places.actions)
+    frontier = _grow(source, start, claimed.size, roots, places, tell)
     if frontier.root != claimed.root:  # of an empty tree, no root was compared yet
         raise LogDisagrees(4, "they lead to another root")
+    if places.actions:
+        number = given - len(places.actions) + 1
+        raise LogDisagrees(
+            6, f"action {number} of {given} is not there after the one before it, or not yet"
+        )
     return frontier
 
 
@@ -229,6 +241,15 @@ def _roots_to_meet(
     return roots
 
 
+@dataclass
+class _Places:
+    """What must be met on the way through the entries."""
+
+    receipts: dict[int, list[LoggedReceipt]]
+    actions: list[Digest]
+    """Those that were not met yet."""
+
+
 def _entries_to_meet(receipts: Sequence[LoggedReceipt]) -> dict[int, list[LoggedReceipt]]:
     found: dict[int, list[LoggedReceipt]] = {}
     for one in receipts:
@@ -241,7 +262,7 @@ def _grow(
     frontier: Frontier,
     size: int,
     roots: Roots,
-    places: dict[int, list[LoggedReceipt]],
+    places: _Places,
     tell: Callable[[int, int], None],
 ) -> Frontier:
     """Append the entries up to ``size``. The root is compared at every size in ``roots``."""
@@ -259,12 +280,14 @@ def _grow(
     return frontier
 
 
-def _check_entry(entry: bytes, index: int, places: dict[int, list[LoggedReceipt]]) -> None:
+def _check_entry(entry: bytes, index: int, places: _Places) -> None:
     if len(entry) != HASH_BYTES:
         raise LogDisagrees(3, f"entry {index} has {len(entry)} bytes")
-    for one in places.get(index, []):
+    for one in places.receipts.get(index, []):
         if entry != one.entry:
             raise LogDisagrees(5, f"entry {index} is not that of {one.name}")
+    if places.actions and entry == places.actions[0]:
+        del places.actions[0]
 
 
 def _meet(roots: Roots, frontier: Frontier) -> None:

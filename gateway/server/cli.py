@@ -20,7 +20,7 @@ from gateway.server.policy import default_policy
 from gateway.store import parties, totals
 from gateway.store.consents import StoredVersion
 from gateway.store.database import Database
-from gateway.wire.admin import AdminAction
+from gateway.wire.admin import AdminAction, to_lines
 from gateway.wire.errors import CallerMisuse, MalformedMessage
 from gateway.wire.ids import MOST_VERSIONS
 
@@ -110,10 +110,14 @@ def _suspend(options: argparse.Namespace, settings: GatewaySettings) -> int:
     return 0
 
 
-def _history(_: argparse.Namespace, settings: GatewaySettings) -> int:
+def _history(options: argparse.Namespace, settings: GatewaySettings) -> int:
     with _database(settings) as database:
-        for action in _actions(database, settings):
-            print(action.line())
+        chain = register.chain(database, custody.read_keys(settings).chain_keys)
+    if options.signed:
+        print(to_lines(chain.encoded), end="")
+        return 0
+    for action in chain.actions:
+        print(action.line())
     return 0
 
 
@@ -258,7 +262,9 @@ def command() -> OperatorCommand[GatewaySettings]:
     own.add("list", _list, "list enrolled parties")
     own.add("attempts", _attempts, "daily totals of liveness checks: passed, attempts, reasons")
     own.add("outcomes", _outcomes, "daily totals of sessions: outcomes, and how the others ended")
-    own.add("history", _history, "list what operators did, signatures checked")
+    history = own.add("history", _history, "list what operators did, signatures checked")
+    signing = "print the signed actions themselves, for inspectors (sealmatch log check --actions)"
+    history.add_argument("--signed", action="store_true", help=signing)
     _add_consent(own)
     own.add_check(checks)
     return own

@@ -17,6 +17,7 @@ from gateway.store.database import Database
 from gateway.store.locks import hold_register
 from gateway.wire.admin import (
     AdminAction,
+    Chain,
     ChainKeys,
     Concerned,
     PartyKind,
@@ -94,9 +95,14 @@ def history(database: Database, keys: ChainKeys) -> tuple[AdminAction, ...]:
     Raises:
         Refused: an action was altered or dropped.
     """
+    return chain(database, keys).actions
+
+
+def chain(database: Database, keys: ChainKeys) -> Chain:
+    """The same with the signed bytes. Raises as ``history``."""
     with database.transaction() as connection:
         actions = parties.list_admin_actions(connection)
-    return checked(actions, keys)
+    return verify_chain(actions, keys)
 
 
 def checked(actions: Sequence[bytes], keys: ChainKeys) -> tuple[AdminAction, ...]:

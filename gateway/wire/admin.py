@@ -13,6 +13,7 @@ end was cut off. A reader who saw more (``after``) notices that, and so does an 
 the head.
 """
 
+import base64
 import datetime
 import re
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,7 @@ from typing import Final, Literal, NamedTuple, Self
 from pydantic import AfterValidator, model_validator
 
 from gateway.wire.cose import SigningKey, VerifyKey, named_key, peek, sign, verify
-from gateway.wire.errors import Refused
+from gateway.wire.errors import MalformedMessage, Refused
 from gateway.wire.ids import Digest, DigestField, KeyId, KeyIdField, PartyId, UnixTime, digest_of
 from gateway.wire.message import Message
 
@@ -112,6 +113,11 @@ class Chain:
     """Ids of the keys whose signature on the last action counts."""
 
     @property
+    def digests(self) -> tuple[Digest, ...]:
+        """Of the signed actions: their entries in a gateway's log."""
+        return tuple(map(digest_of, self.encoded))
+
+    @property
     def head(self) -> Digest:
         """Digest of the last signed action, which stands for all of them."""
         return digest_of(self.encoded[-1]) if self.encoded else NO_PREVIOUS
@@ -133,6 +139,23 @@ class Concerned(NamedTuple):
     def text(cls, version: int, digest: Digest | None) -> Self:
         """A consent text. ``digest``: of its file; None: it has none that counters show."""
         return cls("consent-text", str(version), None if digest is None else KeyId(digest))
+
+
+def to_lines(signed: Iterable[bytes]) -> str:
+    """Signed actions, oldest first, for an inspector: one to a line, in base64."""
+    return "".join(f"{base64.b64encode(one).decode()}\n" for one in signed)
+
+
+def from_lines(content: bytes) -> list[bytes]:
+    """What ``to_lines`` wrote; nothing is checked yet.
+
+    Raises:
+        MalformedMessage: a line is not base64.
+    """
+    try:
+        return [base64.b64decode(line, validate=True) for line in content.splitlines()]
+    except ValueError:
+        raise MalformedMessage("these are no signed actions, one to a line in base64") from None
 
 
 def next_action(

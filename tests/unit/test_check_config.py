@@ -26,7 +26,8 @@ from gateway.server import cli as gateway_cli
 from gateway.server import peers
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.config import GatewaySettings
-from gateway.wire.cose import SigningKey
+from gateway.wire.admin import AdminAction, from_lines
+from gateway.wire.cose import SigningKey, peek
 from gateway.wire.errors import Refused, SessionNotFound, problem_for
 from gateway.wire.ids import SessionId
 from keys import cli as authority_cli
@@ -112,6 +113,9 @@ def test_a_text_that_nobody_signed_is_named_and_not_exported(
     assert gateway("history") == 0
     acts = [line.split("\t")[1:4] for line in capsys.readouterr().out.splitlines()]
     assert acts == [["add", "consent-text", "2"], ["retire", "consent-text", "1"]]
+    assert gateway("history", "--signed") == 0
+    signed = from_lines(capsys.readouterr().out.encode())
+    assert [peek(one, AdminAction).verb for one in signed] == ["add", "retire"]
     assert gateway("consent", "list") == gateway("consent", "export", "2") == 0
     gateway("check-config")
     assert lines(capsys)["consent texts are as signed"] == ("right", "")

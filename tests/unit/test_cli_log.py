@@ -15,7 +15,10 @@ import gateway.cli.log
 from gateway.main import NOBODY_READS, main
 from gateway.translog.policy import TrustedLog, TrustPolicy
 from gateway.translog.tiles import Tile
+from gateway.wire.admin import Concerned, next_action, to_lines
+from gateway.wire.cose import SigningKey
 from gateway.wire.ids import digest_of
+from tests.support.parties import GATEWAY
 from tests.support.receipts import HONEST, trust
 from tests.support.translog import MemoryLog, signer
 
@@ -30,9 +33,9 @@ def reply(status: int, content: bytes = b"", kind: str = "text/plain") -> httpx.
     return httpx.Response(status, headers={"content-type": kind}, stream=stream)
 
 
-def honest() -> Answer:
+def honest(*entries: bytes) -> Answer:
     log = MemoryLog()
-    log.append(*(digest_of(f"entry {n}".encode()) for n in range(5)))
+    log.append(*(digest_of(f"entry {n}".encode()) for n in range(5)), *entries)
 
     def answer(request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/log/")
@@ -86,6 +89,40 @@ def test_what_answers_in_the_logs_place_is_no_log_that_lies(
     garbage = check(place, lambda _: reply(200, b"no checkpoint"))
     assert garbage == DISAGREES, "the control: what claims to be a checkpoint and is none"
     assert check(place, honest()) == 0
+
+
+def test_an_inspector_sees_which_text_stood_and_that_the_log_says_so(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Concerned.text(2, digest_of(b"consent.json"))
+    added = next_action(None, "add", text, GATEWAY, 1000)
+    retired = next_action(added, "retire", text, GATEWAY, 2000)
+    other = next_action(None, "add", Concerned.text(2, digest_of(b"another")), GATEWAY, 1000)
+    stranger = next_action(None, "add", text, SigningKey.generate(GATEWAY.party), 1000)
+    log, file = honest(digest_of(added), digest_of(retired)), place / "actions"
+
+    def told(*signed: bytes, options: tuple[str, ...] = ()) -> tuple[int, str]:
+        file.write_text(to_lines(signed))
+        status = check(place, log, "--actions", str(file), *options)
+        return status, "".join(capsys.readouterr())
+
+    status, said = told(added, retired)
+    assert status == 0
+    assert f"00:16:40\tadd\tconsent-text\t2\t{digest_of(b'consent.json').hex()}" in said
+    assert "ok    6. operators' actions are in it: 2" in said
+    status, said = told(added, retired, options=("--json",))
+    assert [one[1:4] for one in json.loads(said)["actions"]] == [
+        ["add", "consent-text", "2"],
+        ["retire", "consent-text", "2"],
+    ]
+    assert told(other)[0] == DISAGREES, "signed, and the log never had it"
+    status, said = told(stranger)
+    assert (status, "not signed by a key in force" in said) == (1, True)
+    file.write_text("enrol\tdevice\n")
+    assert check(place, log, "--actions", str(file)) == 1
+    assert f"{file}: these are no signed actions" in capsys.readouterr().err
+    assert check(place, log) == 0
+    assert "6." not in capsys.readouterr().out, "what was not checked gets no tick"
 
 
 def test_the_file_at_fault_is_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

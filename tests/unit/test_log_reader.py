@@ -203,6 +203,23 @@ def test_a_receipt_of_another_tree_is_step_5() -> None:
     assert read(shown, None, receipt(shown, 3, 200), receipt(shown, 3, 4)).before is None
 
 
+def test_actions_that_are_not_in_the_log_or_in_another_order_are_step_6() -> None:
+    log = log_of(300)
+    there = [Digest(log.entries[n]) for n in (0, 7, 256, 299)]
+    seen = read(log_of(280)).seen
+    assert read_log(Served(log).source, POLICY, seen, actions=there).before == 280
+    for wrong, number in (
+        ([entry(10_007)], 1),
+        ([*there[:2], entry(10_007), there[3]], 3),
+        ([there[1], there[0]], 2),
+        ([*there, there[3]], 5),
+        ([*there, entry(300)], 5),
+    ):
+        with pytest.raises(LogDisagrees, match=f"action {number} of {len(wrong)}") as failed:
+            read_log(Served(log).source, POLICY, actions=wrong)
+        assert failed.value.step == 6
+
+
 def test_a_log_that_does_not_answer_has_not_lied() -> None:
     def silent(path: str, data: bytes) -> bytes:
         if "entries" in path:
