@@ -257,7 +257,8 @@ class GatewayService:
             created_at=self._clock(),
             expires_at=opened.expires_at,
         )
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
+            consents.hold_active(connection, request.consent_text_version)  # it took a while
             sessions.add_session(connection, row)
         crash.reach("gateway-session-written")
         return opened, public_key, encoded

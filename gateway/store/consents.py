@@ -9,7 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from gateway.store.schema import consent_texts, consent_versions
-from gateway.wire.errors import SessionConflict
+from gateway.wire.errors import Refused, SessionConflict
 
 
 class StoredText(NamedTuple):
@@ -79,6 +79,19 @@ def is_active(connection: sa.Connection, version: int) -> bool:
         )
     )
     return bool(connection.execute(query).scalar())
+
+
+def hold_active(connection: sa.Connection, version: int) -> None:
+    """Check that a new session may name a version, and keep it so until this unit of work ends.
+
+    Raises:
+        Refused: it is unknown, or retired.
+    """
+    query = sa.select(consent_versions.c.text_version).where(
+        consent_versions.c.text_version == version, consent_versions.c.state == "active"
+    )
+    if connection.execute(query.with_for_update(read=True)).first() is None:
+        raise Refused("unknown or retired consent text")
 
 
 def versions(connection: sa.Connection) -> list[StoredVersion]:

@@ -7,7 +7,7 @@ writes. Each test has a control without the second check.
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ import sqlalchemy as sa
 
 from gateway.host import crash
 from gateway.proofs.verify import verify_receipt
-from gateway.server import register
+from gateway.server import consent, register
 from gateway.server.recording import Recorder
 from gateway.server.service import GatewayRules
-from gateway.store import parties
+from gateway.store import consents, parties
 from gateway.store.database import Database
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey
@@ -187,6 +187,26 @@ def test_no_record_comes_after_a_suspension(world: World, kind: Any) -> None:
     assert f"not enrolled: {kind} {kind}" in ended.value.detail
     assert world.rows("records") == []
     assert world.counters() == {"UNRECORDED": 1}
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_no_session_names_a_text_that_was_retired_while_its_key_was_made(
+    world: World, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """The log would show a retired text, and a decision under it that began afterwards."""
+
+    def retire(point: str) -> None:
+        if point == "gateway-key-received":
+            consent.retire(world.database, 1, OPERATORS, world.clock())
+
+    if not again:
+        monkeypatch.setattr(consents, "hold_active", lambda *_: None)
+    with hooked(retire), pytest.raises(Refused) if again else nullcontext():
+        world.open()
+    assert len(world.rows("sessions")) == (0 if again else 1)
+    with pytest.raises(Refused) as ended:
+        world.open()
+    assert ended.value.detail == "unknown or retired consent text"
 
 
 # Operators

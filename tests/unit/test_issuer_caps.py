@@ -92,6 +92,16 @@ def test_the_window_slides(caps: AssertionCaps) -> None:
     caps.admit(SUBJECT, freed + HOUR)
 
 
+@pytest.mark.parametrize("back", [HOUR, DAY, 30 * DAY])
+def test_a_clock_that_is_set_back_opens_no_cap(caps: AssertionCaps, back: int) -> None:
+    for _ in range(LIMIT):
+        caps.admit(SUBJECT, NOW)
+    with refused("readings a day"):
+        caps.admit(SUBJECT, NOW - back)
+    caps.admit(OTHER, NOW - back)
+    caps.admit(SUBJECT, NOW + DAY + HOUR)
+
+
 def test_type_and_number_make_a_document_however_they_are_written(caps: AssertionCaps) -> None:
     for written in ("X1234567", "x 123-4567", "X123 4567"):
         caps.admit(Subject.of("passport", written), NOW)

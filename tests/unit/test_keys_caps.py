@@ -216,6 +216,38 @@ def test_a_lock_holds_under_both_handles_while_a_pepper_is_replaced(caps: Attemp
     assert not concluded(caps, new, matched=True)
 
 
+@pytest.mark.parametrize("back", [1, HOUR, DAY, 30 * DAY])
+def test_a_clock_that_is_set_back_opens_no_cap_and_no_lock(
+    caps: AttemptCaps, clock: Clock, back: int
+) -> None:
+    for matched in (True, False, False):
+        assert concluded(caps, caps.admit([A], "shop-1"), matched=matched)
+    for number in range(LIMITS.device_decisions - LIMITS.subject_decisions - 1):
+        caps.admit([SubjectHandle(bytes([number]) * 32)], "shop-1")
+    under_way = caps.admit([B], "shop-1")
+    clock.now -= back
+    with refused("cap of the device"):
+        caps.admit([SubjectHandle(b"c" * 32)], "shop-1")
+    with refused("cap of the subject"):
+        caps.admit([A], "shop-2")
+    assert concluded(caps, under_way, matched=True), "the control: another subject"
+    clock.now += back + DAY
+    caps.admit([A], "shop-1")
+
+
+@pytest.mark.parametrize("back", [1, DAY])
+def test_a_lock_outlasts_a_clock_that_is_set_back(
+    caps: AttemptCaps, clock: Clock, back: int
+) -> None:
+    for _ in range(LIMITS.failures_to_lock):
+        concluded(caps, caps.admit([A], "shop-1"), matched=False)
+    clock.now -= back
+    with refused("locked"):
+        caps.admit([A], "shop-1")
+    clock.now += back + LIMITS.lock_seconds
+    caps.admit([A], "shop-1")
+
+
 def test_caps_are_not_passed_by_asking_at_once(path: Path, clock: Clock) -> None:
     """Two processes on one file, each with several threads."""
     several = [AttemptCaps(path, LIMITS, clock) for _ in range(2)]

@@ -406,6 +406,8 @@ def test_every_query_compiles_for_postgresql() -> None:
     parties.reader_by_key_id(connection, KEY)
     parties.list_parties(connection)
     consents.is_active(connection, 1)
+    with pytest.raises(Refused):
+        consents.hold_active(connection, 1)
     consents.add(connection, consents.StoredVersion(2, 180, "active", {}))
     consents.versions(connection)
     consents.retire(connection, 3)
