@@ -9,6 +9,7 @@ import numpy as np
 from gateway.he.randomness import seed_commitment
 from gateway.he.session_key import SessionKey, UniformHalf
 from gateway.wire import cose
+from gateway.wire.admin import NO_PREVIOUS, AdminAction
 from gateway.wire.audit import (
     AuditDemand,
     AuditReport,
@@ -29,6 +30,7 @@ from gateway.wire.evaluation import (
     SharesRequest,
     evaluation_digest,
 )
+from gateway.wire.ids import KeyId
 from gateway.wire.liveness import (
     ActionTrace,
     AttemptTotals,
@@ -348,7 +350,29 @@ HANDLES: Final = (
     fixed_bytes("handle of the former period"),
 )
 
+ADDED = AdminAction(
+    server=GATEWAY.party,
+    verb="add",
+    kind="consent-text",
+    party="2",
+    key_id=KeyId(fixed_bytes("digest of the consent texts")),
+    at=NOW,
+    previous=NO_PREVIOUS,
+)
+
 MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
+    "admin-action": (
+        ADDED.model_copy(
+            update={
+                "verb": "enrol",
+                "kind": "device",
+                "party": DEVICE.party,
+                "key_id": DEVICE.public.key_id,
+            }
+        ),
+        ADDED,
+        ADDED.model_copy(update={"verb": "retire", "party": "1", "key_id": None}),
+    ),
     "session-request": tuple(
         SessionRequest(
             profile=PROFILE,

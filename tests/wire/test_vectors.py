@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from gateway.wire import audit, cose, evaluation, liveness, policy, proof, session, submission
+from gateway.wire import (
+    admin,
+    audit,
+    cose,
+    evaluation,
+    liveness,
+    policy,
+    proof,
+    session,
+    submission,
+)
 from gateway.wire.audit import AuditSecret
 from gateway.wire.dealing import AUTHORITY, GATEWAY, Dealing
 from gateway.wire.errors import MalformedMessage
@@ -23,7 +33,7 @@ from tests.wire import notation, reference_cbor
 
 DECLARED: dict[str, type[Message]] = {
     name: value
-    for module in (session, submission, evaluation, audit, liveness, policy, proof)
+    for module in (session, submission, evaluation, audit, liveness, policy, proof, admin)
     for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, Message)
 }
