@@ -46,12 +46,11 @@ Hashes = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class _Windows:
-    """Windows of dull forms, all of one size: where each begins, and to which form it belongs."""
+    """Windows of dull forms, all of one size, and where each begins."""
 
     size: int
     hashes: Hashes
     places: Positions
-    owners: Positions
     table: NDArray[np.bool_]
     """Which hashes there may be, by their upper bits."""
     shift: np.uint64
@@ -92,17 +91,16 @@ class Matcher:
 
     def _windows(self, size: int, forms: list[int]) -> "_Windows":
         """The windows of this size that begin at any place of these forms, sorted by hash."""
-        hashes, places, owners = [], [], []
+        hashes, places = [], []
         for form in forms:
             data = self._arena[self._starts[form] : self._ends[form]]
             if data.size < size:
                 continue
-            own = _hashes(sliding_window_view(data, size), size)
+            own = _hashes_everywhere(data, size)
             hashes.append(own)
             places.append(np.arange(own.size) + self._starts[form])
-            owners.append(np.full(own.size, form))
         joined = np.concatenate(hashes)
-        order = np.argsort(joined, kind="stable")
+        order = np.argsort(joined)
         shift = _shift(joined.size)
         table = np.zeros(1 << (64 - int(shift)), dtype=np.bool_)
         table[(joined >> shift).view(np.int64)] = True
@@ -110,7 +108,6 @@ class Matcher:
             size,
             joined[order],
             np.concatenate(places)[order],
-            np.concatenate(owners)[order],
             table,
             shift,
         )
@@ -121,7 +118,7 @@ class Matcher:
         _, which, copies = np.unique(keys, return_inverse=True, return_counts=True)
         telling = (_different(windows) > _FEW_VALUES) & (copies[which] <= _COPIES)
         keys, places, owners = keys[telling], places[telling], owners[telling]
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys)
         self._keys, self._places, self._owners = keys[order], places[order], owners[order]
         self._shift = _shift(keys.size)
         self._table = np.zeros(1 << (64 - int(self._shift)), dtype=np.bool_)
@@ -162,7 +159,7 @@ class Matcher:
             for i in range(0, which.size, _BATCH):
                 at = which[i : i + _BATCH] * size
                 place = windows.places[found[i : i + _BATCH]]
-                owner = windows.owners[found[i : i + _BATCH]]
+                owner = np.searchsorted(self._ends, place, "right")
                 fragment = self._fragments[owner]
                 reach = int(fragment.max())
                 before, after = self._agreeing(block, at, place, owner, size, reach)
@@ -268,13 +265,29 @@ def _window(form: Form) -> int:
 
 def _hashes(windows: Bytes, size: int) -> Hashes:
     """A 64-bit hash of each row. Long arrays are hashed in parts, to bound the memory."""
-    factors = np.multiply.accumulate(np.full(size // _WORD, _MULTIPLIER | np.uint64(1)))
     parts = []
     for i in range(0, len(windows), _BATCH):
-        words = np.ascontiguousarray(windows[i : i + _BATCH]).view("<u8")
-        mixed = words ^ (words >> np.uint64(29))
-        parts.append((mixed * factors).sum(axis=1, dtype=np.uint64))
+        mixed = _mixed(np.ascontiguousarray(windows[i : i + _BATCH]).view("<u8"))
+        parts.append((mixed * _factors(size)).sum(axis=1, dtype=np.uint64))
     return np.concatenate([*parts, np.empty(0, np.uint64)])
+
+
+def _hashes_everywhere(data: Bytes, size: int) -> Hashes:
+    """The same hashes of the windows that begin at each place, each word mixed only once."""
+    mixed = _mixed(np.ascontiguousarray(sliding_window_view(data, _WORD)).view("<u8").reshape(-1))
+    hashes = np.zeros(data.size - size + 1, np.uint64)
+    for number, factor in enumerate(_factors(size)):
+        hashes += mixed[_WORD * number :][: hashes.size] * factor
+    return hashes
+
+
+def _mixed(words: Hashes) -> Hashes:
+    return words ^ (words >> np.uint64(29))
+
+
+def _factors(size: int) -> Hashes:
+    """One for each word of a window."""
+    return np.multiply.accumulate(np.full(size // _WORD, _MULTIPLIER | np.uint64(1)))
 
 
 def anchors(form: Form) -> Positions:
