@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from gateway.host.cli import read_table
 from gateway.host.keyfile import exclusive
-from gateway.wire.admin import PartyKind
+from gateway.wire.admin import PartyKind, no_entry
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.ids import PartyId
@@ -103,8 +103,7 @@ def party_of(kind: str, party: str, public_key: str) -> Enrolled:
     try:
         return Enrolled.model_validate(values)
     except ValidationError as error:
-        fields = ", ".join(sorted({str(e["loc"][0]).replace("_", " ") for e in error.errors()}))
-        raise CallerMisuse(f"check {fields}") from None
+        raise no_entry(error) from None
 
 
 @contextmanager

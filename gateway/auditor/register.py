@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gateway.host.keyfile import exclusive, write_private
 from gateway.host.watched import WatchedFile
-from gateway.wire.admin import PartyKind, held_by
+from gateway.wire.admin import PartyKind, held_by, no_entry
 from gateway.wire.cose import MAX_KEYS, VerifyKey
 from gateway.wire.errors import CallerMisuse, Refused
 from gateway.wire.ids import PartyId
@@ -37,8 +37,7 @@ class Enrolled(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            wrong = sorted({str(e["loc"][0]).replace("_", " ") for e in error.errors()})
-            raise CallerMisuse(f"check {', '.join(wrong)}") from None
+            raise no_entry(error) from None
 
 
 class _File(BaseModel):

@@ -20,10 +20,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, ValidationError, model_validator
 
 from gateway.wire.cose import SigningKey, VerifyKey, named_key, peek, sign, verify
-from gateway.wire.errors import MalformedMessage, Refused
+from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused
 from gateway.wire.ids import Digest, DigestField, KeyId, KeyIdField, PartyId, UnixTime, digest_of
 from gateway.wire.message import Message
 
@@ -47,6 +47,20 @@ def held_by(kinds: Sequence[PartyKind]) -> AfterValidator:
         return kind
 
     return AfterValidator(check)
+
+
+_FORMS: Final = {
+    "kind": "this register holds no parties of this kind",
+    "party": "a name has 1 to 63 lower-case letters, digits, dots and hyphens, the first a letter "
+    "or digit",
+    "public_key": "a public key is 64 lower-case hexadecimal digits",
+}
+
+
+def no_entry(error: ValidationError) -> CallerMisuse:
+    """What an operator is told of a party that cannot be enrolled."""
+    wrong = {str(one["loc"][0]) for one in error.errors()}
+    return CallerMisuse("; ".join(form for name, form in _FORMS.items() if name in wrong))
 
 
 NO_PREVIOUS: Final = Digest(bytes(32))
