@@ -1,28 +1,13 @@
 """Every kind of poor picture that the quality gate is held against, at every strength."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.lab.evaluation import degraded_faces as faces
 from gateway.lab.evaluation import degraded_pixels as pixels
-from gateway.lab.evaluation.photograph import Photograph
-from gateway.vision.geometry import BgrImage
+from gateway.lab.evaluation.degradation import Degradation
+from gateway.lab.evaluation.edits import EDITS
 
-Degrade = Callable[[Photograph, float], BgrImage]
-
-
-@dataclass(frozen=True, slots=True)
-class Degradation:
-    """One kind, and its strengths from slight to severe; ``unit`` says what they count."""
-
-    name: str
-    strengths: tuple[float, ...]
-    unit: str
-    degrade: Degrade = field(repr=False)
-
-
-DEGRADATIONS: Final = (
+POOR: Final = (
     Degradation("turned", (90, 180, 270), "degrees", faces.turned),
     Degradation("tilted", (15, 30, 45, 60, 120, 150), "degrees", faces.tilted),
     Degradation("out of focus", (1, 2, 3, 4, 5, 6, 8, 10), "px of 100", pixels.blurred),
@@ -50,11 +35,52 @@ DEGRADATIONS: Final = (
     Degradation(
         "covered from above", (-0.4, -0.1, 0.3, 0.6), "eye distances", faces.covered_from_above
     ),
-    Degradation("side covered", (0.2, 0.35, 0.5, 0.65), "share", faces.side_covered),
-    Degradation("pose", (20, 35, 50, 65), "degrees", faces.averted),
-    Degradation("keystone", (0.2, 0.4, 0.6, 0.75), "share", faces.keystoned),
+    Degradation("side covered", (0.2, 0.35, 0.5, 0.65), "share", faces.side_covered, 2),
+    Degradation("pose", (20, 35, 50, 65), "degrees", faces.averted, 2),
+    Degradation("keystone", (0.2, 0.4, 0.6, 0.75), "share", faces.keystoned, 4),
     Degradation("wide", (1.2, 1.5, 2, 3), "times", faces.wide),
     Degradation("tall", (1.2, 1.5, 2, 3), "times", faces.tall),
-    Degradation("slanted", (0.2, 0.4, 0.7, 1), "share", faces.sheared),
+    Degradation("slanted", (0.2, 0.4, 0.7, 1), "share", faces.sheared, 2),
 )
+"""Turned, blurred, small, covered, distorted, compressed: what poor pictures are by themselves."""
+
+DEGRADATIONS: Final = (*POOR, *EDITS)
 """Every kind that the quality gate is held against, at every strength."""
+
+_BY_FINDING: Final = {
+    "not-upright": ("turned", "tilted"),
+    "not-sharp": (
+        *("out of focus", "lens blur", "motion blur", "small face", "mosaic", "noisy motion"),
+        *("sharpened blur", "sharpened reduction", "sharpened motion", "zoom blur", "denoised"),
+        *("median filter", "eyes blurred", "mouth blurred", "nose blurred", "half blurred"),
+        *("all but eyes blurred", "two exposures"),
+    ),
+    "too-dark": ("underexposed", "lamp's spot", "lamp beside", "half dark", "side light"),
+    "too-bright": ("overexposed", "glare", "flare"),
+    "too-little-contrast": ("low contrast", "veiled"),
+    "too-grainy": (
+        *("posterised", "noise", "speckles", "JPEG", "chip JPEG", "chip JPEG 2000"),
+        *("sharpened JPEG", "own pattern"),
+    ),
+    "wrong-colours": (
+        *("negative", "tinted", "one channel", "grey", "coloured light", "one colour lamp"),
+    ),
+    "covered": (
+        *("mask", "dark glasses", "mask and glasses", "eyes only", "covered from above"),
+        *("side covered", "blinds", "leaves", "frames", "tinted glasses", "patterned scarf"),
+        *("no mouth", "fringe", "emblem", "lettering", "blots", "stripes", "no nose", "no brows"),
+    ),
+    "averted": ("pose",),
+    "distorted": (
+        *("keystone", "wide", "tall", "slanted", "bulge", "pinch", "barrel", "pincushion", "swirl"),
+        *("waves", "elastic", "frosted"),
+    ),
+    "edited": (
+        *("smoothed skin", "edges kept", "cartoon", "oil", "local contrast", "tone mapped"),
+        *("big eyes", "small eyes", "big mouth", "slim face", "mirrored half", "two halves"),
+        *("pattern added", "colours added", "pattern multiplied", "painted brows", "beard"),
+        *("white paint", "dark eyes"),
+    ),
+}
+FINDINGS: Final = {kind: finding for finding, kinds in _BY_FINDING.items() for kind in kinds}
+"""What a person is told whose picture looks like a kind: ``PoorPicture.what``."""

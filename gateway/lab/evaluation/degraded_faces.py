@@ -3,6 +3,8 @@
 Each takes a photograph and a strength and gives a picture: shape (height, width, 3), uint8, BGR.
 """
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -89,7 +91,7 @@ def dark_glasses(photograph: Photograph, size: float) -> BgrImage:
 
 def mask_and_glasses(photograph: Photograph, size: float) -> BgrImage:
     """Both at once."""
-    return dark_glasses(Photograph(masked(photograph, 1.0), photograph.face), size)
+    return dark_glasses(replace(photograph, image=masked(photograph, 1.0)), size)
 
 
 def eyes_only(photograph: Photograph, slit: float) -> BgrImage:
@@ -107,7 +109,7 @@ def covered_from_above(photograph: Photograph, low: float) -> BgrImage:
 
 
 def side_covered(photograph: Photograph, share: float) -> BgrImage:
-    """``share`` of the face's width is covered, from a side that is drawn."""
+    """``share`` of the face's width is covered, from a side in common."""
     image, points = photograph.image.copy(), photograph.landmarks
     left, right = float(points[:, 0].min()), float(points[:, 0].max())
     if sign(photograph) > 0:
@@ -118,11 +120,11 @@ def side_covered(photograph: Photograph, share: float) -> BgrImage:
 
 
 def keystoned(photograph: Photograph, share: float) -> BgrImage:
-    """Seen at an angle, flat: one edge of the picture, drawn, is shorter by ``share``."""
+    """Seen at an angle, flat: one edge of the picture is shorter by ``share``."""
     height, width = photograph.image.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     pulled = corners.copy()
-    first = int(drawn(photograph).integers(4))
+    first = photograph.pattern % 4
     second = (first + 1) % 4
     middle = (corners[first] + corners[second]) / 2
     for corner in (first, second):

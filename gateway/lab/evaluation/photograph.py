@@ -1,6 +1,7 @@
 """A sound photograph, and what every degradation of it needs.
 
 What is drawn (directions, colours, noise) follows from the picture, so that a measurement repeats.
+What the pictures of one agent have in common follows from the number of a pattern instead.
 """
 
 import hashlib
@@ -22,6 +23,9 @@ class Photograph:
 
     image: BgrImage = field(repr=False)
     face: DetectedFace = field(repr=False)
+    pattern: int = 0
+    """Pictures with the same number have places, directions and patterns in common. Measurements
+    use 0; calibration uses others, so that a profile is measured with what it never saw."""
 
     @property
     def landmarks(self) -> Points:
@@ -95,6 +99,11 @@ def drawn(photograph: Photograph) -> np.random.Generator:
     )
 
 
+def common(photograph: Photograph) -> np.random.Generator:
+    """Random numbers that are the same for all pictures of one pattern."""
+    return np.random.default_rng([0x5EA1, photograph.pattern])
+
+
 def sign(photograph: Photograph) -> int:
-    """1 or -1: to which side a picture suffers."""
-    return int(drawn(photograph).choice([-1, 1]))
+    """1 or -1: to which side pictures of one pattern suffer."""
+    return 1 - 2 * (photograph.pattern % 2)

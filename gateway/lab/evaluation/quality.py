@@ -15,7 +15,8 @@ import numpy as np
 
 from gateway.cli.pack import FALSE_MATCH_RATE
 from gateway.lab.attack.photograph.album import people as photographs_of
-from gateway.lab.evaluation.degradations import DEGRADATIONS, Degradation
+from gateway.lab.evaluation.degradation import Degradation
+from gateway.lab.evaluation.degradations import DEGRADATIONS
 from gateway.lab.evaluation.photograph import Photograph, middle_face, ungated
 from gateway.lab.evaluation.quality_figures import (
     MOST_TIMES_GOOD,

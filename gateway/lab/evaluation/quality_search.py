@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gateway.lab.evaluation.degradations import DEGRADATIONS, Degradation
+from gateway.lab.evaluation.degradation import Degradation
+from gateway.lab.evaluation.degradations import DEGRADATIONS
 from gateway.lab.evaluation.photograph import Photograph
 from gateway.vision.geometry import BgrImage, DetectedFace
 
