@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gateway.client import gateway_client
 from gateway.he import interval
 from gateway.he.evaluation import Evaluation, Inputs
 from gateway.lab import intervals
@@ -40,6 +41,12 @@ from tests.support.samples import AUDITS, SHARES, Clock
 from tests.support.world import ALL_AUDITED, NO_AUDITS, World
 
 CHEATS = DICTATING | SPOILING | WEAKENING
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A counter that is refused asks once more, and waits before that."""
+    monkeypatch.setattr(gateway_client, "RECOVERY_PAUSE_SECONDS", 0)
 
 
 @pytest.mark.parametrize("name", CHEATS)

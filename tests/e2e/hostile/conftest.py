@@ -9,20 +9,26 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.client import gateway_client
 from tests.support.counter import Counter
-from tests.support.observation import (
-    record_count,
-)
+from tests.support.observation import record_count
 from tests.support.observed import Observed, honest
 from tests.support.samples import PROBE, TEMPLATE
 from tests.support.settings import inherited
+from tests.support.warm import warm_starts
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A counter that is refused asks once more, and waits before that."""
+    monkeypatch.setattr(gateway_client, "RECOVERY_PAUSE_SECONDS", 0)
 
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     """One for all modules here. It outlives each of them, and so would the patched settings."""
     with contextlib.ExitStack() as stack:
-        with inherited():
+        with inherited(), warm_starts():
             root = tmp_path_factory.mktemp("hostile")
             started = stack.enter_context(Observed(root, authority_seconds="60"))
         yield started
