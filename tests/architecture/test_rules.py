@@ -59,7 +59,8 @@ def test_servers_are_weakened_by_the_attacks_alone() -> None:
     pattern = re.compile(r"gateway\.lab\.attack|SEALMATCH_(DISABLE|WEAK)")
     users = {path for path in SOURCES if pattern.search(path.read_text())}
     commands = ROOT / "gateway" / "main.py"  # knows the command by name
-    evaluation = {LAB / "evaluation" / f"{name}.py" for name in ("liveness", "quality", "tables")}
+    measuring = ("liveness", "quality", "quality_calibration", "tables")
+    evaluation = {LAB / "evaluation" / f"{name}.py" for name in measuring}
     assert ATTACKS & users
     assert users <= {commands} | evaluation | ATTACKS, users - evaluation - ATTACKS
 

@@ -5,25 +5,28 @@ figure of the threat model is measured by something that can fail.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from gateway.lab.attack.deployment import Site, prepare
 from tests.support.settings import inherited
+from tests.support.warm import warm_starts
 
 
 @pytest.fixture(scope="module", autouse=True)
-def lifted_caps() -> Iterator[None]:
+def lifted_caps(request: pytest.FixtureRequest) -> Iterator[None]:
     """Caps are a defence: here they stay."""
-    with inherited(caps=True):
+    cold = request.node.get_closest_marker("cold") is not None
+    with inherited(caps=True), nullcontext() if cold else warm_starts():
         yield
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Keys and enrolments, made once. They outlive each module, and so would patched settings."""
-    with inherited(caps=True):
+    with inherited(caps=True), warm_starts():
         return prepare(tmp_path_factory.mktemp("attacks") / "prepared")
 
 
