@@ -167,13 +167,13 @@ def test_thresholds_stop_matches_before_they_cost_good_photographs() -> None:
     vectors = np.tile(np.array([[1, 0]], np.float32), (30, 1))
     pairs = pairs_of(vectors, [[np.arange(30)]], 0.4)
     assert len(pairs.first) == 30 * 29 // 2
-    search = Search(good, good[:5], poor, pairs, bound=1e-4)
+    search = Search(good, good[:5], poor, pairs, 1e-4, np.ones(1))
     most = search.run(0.01, 2)
     assert np.isfinite(most[0])
     assert (poor[:, 0] > most[0]).mean() > 0.8
     assert (good > most).any(axis=1).mean() <= 0.01
     assert search.rates()[0].sum() == 0
-    free = Search(good, good[:5], poor, pairs, bound=1.0).run(0.01, 2)
+    free = Search(good, good[:5], poor, pairs, 1.0, np.ones(1)).run(0.01, 2)
     assert not np.isfinite(free).any()  # control: nothing is above the bound
 
 

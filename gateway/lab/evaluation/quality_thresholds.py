@@ -80,6 +80,7 @@ class Search:
         harmless: scores of pictures that should pass, as far as it is cheap.
         poor: scores (pictures, detectors), to which ``pairs`` refer.
         bound: false match rate that a row may have.
+        weights: how much each row's gain counts: shape (rows,).
     """
 
     good: Matrix = field(repr=False)
@@ -87,6 +88,7 @@ class Search:
     poor: Matrix = field(repr=False)
     pairs: Pairs = field(repr=False)
     bound: float
+    weights: Matrix = field(repr=False)
     most: Matrix = field(init=False)
 
     def __post_init__(self) -> None:
@@ -167,7 +169,7 @@ class Search:
     def _loss(self, passing: npt.NDArray[np.bool_], live: Indices) -> float:
         matches, trials = self._counts(passing, live)
         above = np.log((matches + 1) / (self.bound * trials + 1))
-        return float(np.maximum(above, 0).sum())
+        return float(self.weights @ np.maximum(above, 0))
 
     def _counts(self, passing: npt.NDArray[np.bool_], live: Indices) -> tuple[Matrix, Matrix]:
         pairs = self.pairs
