@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for, how property tests run, and the end of all processes."""
 
+import os
 import signal
 from contextlib import ExitStack
 
@@ -11,6 +12,8 @@ from tests.support.in_memory import temporary_files_in_memory
 from tests.support.postgres import postgresql
 
 __all__ = ["postgresql"]
+
+USUAL_UMASK = 0o022
 
 # No test fails because the machine is busy.
 settings.register_profile(
@@ -30,3 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     run = ExitStack()
     run.enter_context(guarded())
     config.add_cleanup(run.close)
+
+
+def pytest_runtest_logstart() -> None:
+    """No test depends on another's umask: operator commands set theirs, also in this process."""
+    os.umask(USUAL_UMASK)

@@ -165,7 +165,7 @@ class Witness:
     """A real witness behind an in-memory transport that a test may disturb."""
 
     def __init__(self, directory: Path, number: int) -> None:
-        directory.mkdir()
+        directory.mkdir(mode=0o700)
         self.settings = sealed_witness(directory)
         self.web = Web(create_witness(self.settings))
         self.trusted = TrustedWitness(
