@@ -31,7 +31,7 @@ lint: env
 	$(BIN)/lint-imports
 
 test: lint models
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=20
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20
 
 check: lint
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/wire tests/property \

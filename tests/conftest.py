@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for, how property tests run, and the end of all processes."""
 
+import ctypes
 import os
 import signal
 from contextlib import ExitStack
@@ -14,6 +15,8 @@ from tests.support.postgres import postgresql
 __all__ = ["postgresql"]
 
 USUAL_UMASK = 0o022
+M_PERTURB = -6
+"""Of glibc's ``mallopt``."""
 
 # No test fails because the machine is busy.
 settings.register_profile(
@@ -38,3 +41,4 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_logstart() -> None:
     """No test depends on another's umask: operator commands set theirs, also in this process."""
     os.umask(USUAL_UMASK)
+    ctypes.CDLL(None).mallopt(M_PERTURB, 0)

@@ -17,6 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -123,7 +124,25 @@ def _postgresql(url: sa.URL) -> sa.Engine:
     except ModuleNotFoundError as error:
         raise NotInstalled.of(error, "this database", "postgresql") from None
     event.listen(engine, "connect", _set_up_postgresql)
+    _notice_resets(engine.dialect)
     return engine
+
+
+def _notice_resets(dialect: sa.Dialect) -> None:
+    """A connection that the server reset is replaced before it is used, as a closed one is.
+
+    pg8000 lets the ``OSError`` of a reset through, and SQLAlchemy takes only the driver's own
+    errors for the end of a connection: a request would fail after a restart of the server.
+    """
+    ping = dialect.do_ping
+
+    def do_ping(connection: DBAPIConnection) -> bool:
+        try:
+            return ping(connection)
+        except OSError:
+            return False
+
+    dialect.do_ping = do_ping  # type: ignore[method-assign, assignment]
 
 
 def _connect_arguments(url: sa.URL) -> dict[str, Any]:

@@ -177,6 +177,6 @@ def _read(path: Path, limit: int) -> bytes:
     """At most ``limit`` bytes, so that a huge file in the wrong place does not fill memory."""
     try:
         with path.open("rb") as file:
-            return file.read(limit)
+            return file.read(min(limit, os.fstat(file.fileno()).st_size + 1))
     except OSError as error:
         raise ModelPackMissing(f"cannot read {path.name}: {error.strerror}") from None

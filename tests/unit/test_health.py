@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -20,7 +21,7 @@ from gateway.host.health import Health
 from gateway.sequencing.publication import SequencerThread
 from gateway.sequencing.sequencer import LogHalted
 from gateway.server import app as server_app
-from gateway.store import sessions
+from gateway.store import connecting, sessions
 from gateway.store.database import Database
 from gateway.wire.errors import Refused, Unavailable
 from gateway.witness.app import create_app as witness_app
@@ -159,6 +160,20 @@ def test_a_gateway_on_postgresql_needs_a_database_that_can_be_written(
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
     )
     assert ask() == 200
+
+
+def test_a_connection_that_was_reset_is_replaced() -> None:
+    """pg8000 lets the reset's own error through; others are the driver's, and stay errors."""
+    raised: list[Exception] = [ConnectionResetError(), ValueError()]
+
+    def ping(_: object) -> bool:
+        raise raised.pop(0)
+
+    dialect: Any = SimpleNamespace(do_ping=ping)
+    connecting._notice_resets(dialect)
+    assert dialect.do_ping(None) is False
+    with pytest.raises(ValueError):
+        dialect.do_ping(None)
 
 
 def test_looking_leaves_nothing_in_the_database(database: Database) -> None:
