@@ -164,7 +164,7 @@ def test_a_gateway_on_postgresql_needs_a_database_that_can_be_written(
 
 def test_a_connection_that_was_reset_is_replaced() -> None:
     """pg8000 lets the reset's own error through; others are the driver's, and stay errors."""
-    raised: list[Exception] = [ConnectionResetError(), ValueError()]
+    raised: list[Exception] = [ConnectionResetError(), RuntimeError()]
 
     def ping(_: object) -> bool:
         raise raised.pop(0)
@@ -172,7 +172,7 @@ def test_a_connection_that_was_reset_is_replaced() -> None:
     dialect: Any = SimpleNamespace(do_ping=ping)
     connecting._notice_resets(dialect)
     assert dialect.do_ping(None) is False
-    with pytest.raises(ValueError):
+    with pytest.raises(RuntimeError):
         dialect.do_ping(None)
 
 
