@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from gateway.host.clock import unix_time
 from gateway.proofs.verify import verify_receipt
 from gateway.wire.errors import Unavailable
 from tests.support.counter import Counter
@@ -235,6 +236,8 @@ def test_a_session_of_before_a_restart_is_told_apart_from_a_fault(
     first = counter.send("POST", path, body, headers=recorded)
     assert first.status_code == 200
     kill(deployment, GATEWAY)
+    sent = unix_time()
+    until(lambda: unix_time() > sent)  # signatures tell seconds, and a start may take less
     revive(deployment)
     counter.http.close()
     counter.http = type(counter.http)(base_url=counter.url, timeout=PATIENCE, trust_env=False)
