@@ -129,7 +129,6 @@ def _describe(directory: Path) -> Manifest:
     if not files:
         raise ModelPackMissing(f"no model pack at {directory}")
     name = re.sub(r"[^A-Za-z0-9._-]", "-", directory.resolve().name)[:32]
-    pins = {path.name: _pin(path) for path in files}
     for path in files:
         if not MODEL_NAME.fullmatch(path.name):
             raise ModelPackCorrupt(
@@ -142,6 +141,7 @@ def _describe(directory: Path) -> Manifest:
             f"there are {len(files)} model files, and a pack has at most {MOST_FILES}",
             "Leave only the models of one pack in the directory.",
         )
+    pins = {path.name: _pin(path) for path in files}
     return Manifest(
         format="sealmatch-model-pack/1",
         id=f"user-{name}",

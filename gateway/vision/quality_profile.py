@@ -142,6 +142,11 @@ class Discriminants(_Part):
         """Shape (detectors, features)."""
         return np.stack([_packed(one.weights) for one in self.detectors])
 
+    @cached_property
+    def most(self) -> npt.NDArray[np.float64]:
+        """Shape (detectors,)."""
+        return np.array([one.most for one in self.detectors])
+
 
 class QualityProfile(_Part):
     """The content of a profile's file; unknown fields are refused."""

@@ -5,7 +5,6 @@ into the memory or the descriptors of servers, or at how they start.
 """
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 import pytest
 
@@ -14,14 +13,13 @@ from gateway.vision.pipeline import FacePipeline
 from tests.faces_data import pipeline
 from tests.support.commands import Photographs
 from tests.support.settings import inherited
-from tests.support.warm import warm_starts
+from tests.support.warm import starts_of
 
 
 @pytest.fixture(scope="module", autouse=True)
 def lifted_caps(request: pytest.FixtureRequest) -> Iterator[None]:
     """The servers of a module inherit these settings."""
-    cold = request.node.get_closest_marker("cold") is not None
-    with inherited(), nullcontext() if cold else warm_starts():
+    with inherited(), starts_of(request):
         yield
 
 

@@ -28,11 +28,14 @@ from importlib.util import find_spec
 from multiprocessing import forkserver, reduction
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
 from gateway.lab.deployment import servers
 from tests.support.steps import FOLDER, follow_steps
+
+if TYPE_CHECKING:
+    import pytest  # servers that are forked do without it
 
 FORKSERVER: Final = multiprocessing.get_context("forkserver")
 _LOADED: Final = (
@@ -71,6 +74,12 @@ def warm_starts() -> Iterator[None]:
     )
     with patch.object(servers, "subprocess", instead):
         yield
+
+
+def starts_of(module: pytest.FixtureRequest) -> contextlib.AbstractContextManager[None]:
+    """How the servers of a test module start: warm, unless it is marked ``cold``."""
+    cold = module.node.get_closest_marker("cold") is not None
+    return contextlib.nullcontext() if cold else warm_starts()
 
 
 def _start(command: Sequence[str], *, env: Mapping[str, str], **how: Any) -> Any:

@@ -6,7 +6,6 @@ on people that it never saw. The attack uses a pattern that no calibration sees.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +24,9 @@ from gateway.vision.images import decode_image
 from gateway.vision.pack import ModelPack, default_pack_directory, load_pack
 from gateway.vision.pipeline import FacePipeline, UnitVector
 from gateway.vision.quality.gate import FINDINGS as KNOWN
-from gateway.vision.quality_profile import QualityProfile, parse_profile
+from gateway.vision.quality_profile import parse_profile
 from tests.faces_data import faces_directory, pipeline
+from tests.support.gates import matches, with_open_gate
 
 THRESHOLD = 0.419
 KINDS = {one.name: one for one in DEGRADATIONS}
@@ -55,22 +55,6 @@ def _embedded(vision: FacePipeline, images: Sequence[BgrImage]) -> list[UnitVect
         except VisionError:
             continue
     return vectors
-
-
-def _matches(vectors: Sequence[UnitVector]) -> int:
-    return sum(float(a @ b) >= THRESHOLD for a, b in combinations(vectors, 2))
-
-
-def _open(pack: ModelPack) -> FacePipeline:
-    """The control: a gate that forbids nothing."""
-    nothing = QualityProfile(
-        format="sealmatch-face-quality/1",
-        measures="face-quality/1",
-        pack=None,
-        calibration="none",
-        limits={},
-    )
-    return FacePipeline(replace(pack, quality=nothing))
 
 
 @pytest.mark.faces
@@ -105,7 +89,7 @@ def test_a_profile_is_made_by_one_command_which_goes_on_where_it_was(
     swollen = [KINDS["bulge"].degrade(one, 0.65) for one in strangers]
     assert len(_embedded(gated, [one.image for one in strangers])) >= 3
     assert len(_embedded(gated, swollen)) <= 1
-    assert len(_embedded(_open(pack), swollen)) == 5  # control
+    assert len(_embedded(with_open_gate(pack), swollen)) == 5  # control
 
 
 @pytest.mark.faces
@@ -116,12 +100,12 @@ def test_strangers_with_edited_pictures_do_not_match(pack: ModelPack) -> None:
         *(("bulge", 0.65), ("zoom blur", 0.35), ("sharpened motion", 17), ("eyes blurred", 1)),
         *(("lamp's spot", 0.55), ("elastic", 0.16), ("white paint", 0.9), ("big eyes", 0.65)),
     )
-    strangers, gated, ungated = _strangers(10), FacePipeline(pack), _open(pack)
+    strangers, gated, ungated = _strangers(10), FacePipeline(pack), with_open_gate(pack)
     stopped = through = 0
     for name, strength in recipes:
         edited = [KINDS[name].degrade(one, strength) for one in strangers]
-        through += _matches(_embedded(gated, edited))
-        stopped += _matches(_embedded(ungated, edited))
+        through += matches(_embedded(gated, edited), THRESHOLD)
+        stopped += matches(_embedded(ungated, edited), THRESHOLD)
     assert stopped >= 40  # control
     assert through <= 1
 

@@ -6,8 +6,6 @@ pipeline with a profile that forbids nothing: there the strangers match.
 
 import json
 import re
-from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +42,7 @@ from gateway.vision.pipeline import FacePipeline, UnitVector
 from gateway.vision.quality.gate import FINDINGS, QualityGate
 from gateway.vision.quality_profile import Limit, QualityProfile, parse_profile, uncalibrated
 from tests.faces_data import faces_directory, pipeline
+from tests.support.gates import matches, with_open_gate
 from tests.support.liveness import MODEL_DIGEST, TOTALS, Puppet
 from tests.support.packs import toy_manifest
 from tests.vectors.golden import CHALLENGE
@@ -65,15 +64,7 @@ def vision(pack: ModelPack) -> FacePipeline:
 
 @pytest.fixture(scope="module")
 def open_gate(pack: ModelPack) -> FacePipeline:
-    """The control: a profile without a limit."""
-    nothing = QualityProfile(
-        format="sealmatch-face-quality/1",
-        measures="face-quality/1",
-        pack=None,
-        calibration="none",
-        limits={},
-    )
-    return FacePipeline(replace(pack, quality=nothing))
+    return with_open_gate(pack)
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +84,6 @@ def _vectors(vision: FacePipeline, images: list[BgrImage]) -> tuple[list[UnitVec
     return vectors, refused
 
 
-def _matches(vectors: list[UnitVector]) -> int:
-    return sum(float(a @ b) >= THRESHOLD for a, b in combinations(vectors, 2))
-
-
 # Pictures of the field
 
 
@@ -112,8 +99,8 @@ def test_a_turned_picture_is_found_upright(
     assert float(found.vector @ upright.vector) > 0.99
     vectors, refused = _vectors(vision, turned)
     assert len(vectors) + len(refused) == 6
-    assert _matches(vectors) == 0
-    assert _matches(_vectors(open_gate, turned)[0]) > 0  # control
+    assert matches(vectors, THRESHOLD) == 0
+    assert matches(_vectors(open_gate, turned)[0], THRESHOLD) > 0  # control
 
 
 @pytest.mark.pack
@@ -173,8 +160,8 @@ def test_without_the_gate_the_same_strangers_match(
     strength: float,
 ) -> None:
     images = [KINDS[name].degrade(one, strength) for one in people]
-    assert _matches(_vectors(open_gate, images)[0]) >= 3
-    assert _matches(_vectors(vision, images)[0]) == 0
+    assert matches(_vectors(open_gate, images)[0], THRESHOLD) >= 3
+    assert matches(_vectors(vision, images)[0], THRESHOLD) == 0
 
 
 @pytest.mark.pack

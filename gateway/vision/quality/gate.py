@@ -183,7 +183,7 @@ def _require_unsuspicious(given: Discriminants, measured: Measures) -> None:
         ]
     )
     clipped = np.nan_to_num(np.clip(scaled, -given.clip, given.clip), nan=given.clip)
-    excess = given.weights @ clipped - np.array([detector.most for detector in given.detectors])
+    excess = given.weights @ clipped - given.most
     worst = int(np.argmax(excess))
     if not excess[worst] <= 0:
         raise FINDINGS[given.detectors[worst].finding]

@@ -5,21 +5,19 @@ figure of the threat model is measured by something that can fail.
 """
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from gateway.lab.attack.deployment import Site, prepare
 from tests.support.settings import inherited
-from tests.support.warm import warm_starts
+from tests.support.warm import starts_of, warm_starts
 
 
 @pytest.fixture(scope="module", autouse=True)
 def lifted_caps(request: pytest.FixtureRequest) -> Iterator[None]:
     """Caps are a defence: here they stay."""
-    cold = request.node.get_closest_marker("cold") is not None
-    with inherited(caps=True), nullcontext() if cold else warm_starts():
+    with inherited(caps=True), starts_of(request):
         yield
 
 
