@@ -3,7 +3,10 @@
 log_reader     follows the transparency log and remembers what it saw
 reconcile      compares activations with receipts, at the carrier
 known_answers  sessions whose outcome is known, to catch an authority that lies
+lines          what an inspection says: lines with verdicts, and on what each rests
+evidence       what it may look at, for reading only, and what goes into its bundle
+checks         one module for each group of lines
 
-It needs no server's code and no secret key. The commands are ``sealmatch log``, ``reconcile`` and
-``probe-authority``.
+It needs no server's code and no secret key. The commands are ``sealmatch inspect``, ``log``,
+``reconcile`` and ``probe-authority``.
 """

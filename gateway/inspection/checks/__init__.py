@@ -1,0 +1,10 @@
+"""The inspection's checks, one module for each group of lines, in the order of the report.
+
+A module has ``CHECKS``: a tuple of ``Check``. What is not listed here is not inspected.
+"""
+
+from typing import Final
+
+from gateway.inspection.lines import Check
+
+ALL: Final[tuple[Check, ...]] = ()

@@ -1,0 +1,145 @@
+"""What an inspection may look at, all of it for reading only.
+
+Two kinds of things are looked at:
+
+- what the inspector has access to: a database, directories, a log, files (``database``,
+  ``authority``, ``log``, ``paths``). What a check sees there rests on the inspector's access.
+- *exhibits*: bytes that go into the bundle, so that a second person repeats a line with them
+  (``read``). An exhibit is collected from the access when a check first asks for it. Offline it is
+  read from the bundle, by the same check. It holds no statement, handle or record id.
+
+What was not given raises ``NoAccess``, and the framework makes a line of that which never passes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from gateway.inspection.log_reader import LogSource
+from gateway.store.reading import ReadingDatabase
+from gateway.wire.errors import SealmatchError
+
+T = TypeVar("T")
+
+
+class NoAccess(SealmatchError):
+    """A check lacks what it needs; the text says what, and how to give it."""
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A file of the bundle, and how it is collected."""
+
+    name: str
+    """In the bundle: lower-case, ``schema.json``."""
+    collect: "Callable[[Evidence], bytes]"
+    """Raises ``NoAccess``, or what a source raises that does not answer."""
+    what: str
+    """For people: what it holds, and that nothing in it is personal."""
+
+
+class EarlierVisit(Protocol):
+    """The bundle of an earlier inspection."""
+
+    made_at: int
+    """Unix seconds."""
+
+    def read(self, name: str) -> bytes | None:
+        """An exhibit of that visit; None: it had none of this name."""
+
+
+@dataclass
+class Evidence:
+    """What one inspection may look at. None: it was not given."""
+
+    now: int
+    """Time of the inspection, Unix seconds. Offline: that of the bundle."""
+    database_given: ReadingDatabase | None = None
+    authority_given: Path | None = None
+    """The key authority's data directory."""
+    log_given: LogSource | None = None
+    trust_given: bytes | None = None
+    """The trust file, as published."""
+    paths: tuple[Path, ...] = ()
+    """Further files and directories: data directories, logs, backups, temporary places."""
+    since_given: EarlierVisit | None = None
+    activations_given: Path | None = None
+    """The carrier's list of activations, as ``sealmatch reconcile`` reads it."""
+    canary_given: Path | None = None
+    bundle: Mapping[str, bytes] | None = None
+    """Offline: the exhibits, by name. None: there is access, and exhibits are collected."""
+    exhibits: dict[str, bytes] = field(default_factory=dict)
+    """What was collected or read so far."""
+    descriptions: dict[str, str] = field(default_factory=dict)
+    _missing: dict[str, str] = field(default_factory=dict)
+
+    def read(self, exhibit: Exhibit) -> bytes:
+        """An exhibit's bytes; collected once, or read from the bundle.
+
+        Raises:
+            NoAccess: what it is collected from was not given, or the bundle has none.
+            Unavailable: its source does not answer.
+        """
+        name = exhibit.name
+        if name in self.exhibits:
+            return self.exhibits[name]
+        if name in self._missing:
+            raise NoAccess(self._missing[name])
+        try:
+            content = self._of_bundle(name) if self.bundle is not None else exhibit.collect(self)
+        except NoAccess as error:
+            self._missing[name] = str(error)
+            raise
+        self.exhibits[name] = content
+        self.descriptions[name] = exhibit.what
+        return content
+
+    @property
+    def database(self) -> ReadingDatabase:
+        """The gateway's database. Raises ``NoAccess``."""
+        return _given(self.database_given, "the gateway's database (--gateway-database)")
+
+    @property
+    def authority(self) -> Path:
+        """The authority's data directory. Raises ``NoAccess``."""
+        return _given(self.authority_given, "the authority's directory (--authority-data)")
+
+    @property
+    def log(self) -> LogSource:
+        """The log. Raises ``NoAccess``."""
+        return _given(self.log_given, "the log (--log)")
+
+    @property
+    def since(self) -> EarlierVisit:
+        """The bundle of the last visit. Raises ``NoAccess``."""
+        return _given(self.since_given, "the bundle of an earlier visit (--since)")
+
+    @property
+    def activations(self) -> Path:
+        """The carrier's list of activations. Raises ``NoAccess``."""
+        return _given(self.activations_given, "the carrier's activations (--activations)")
+
+    @property
+    def gateway_directory(self) -> Path | None:
+        """Where SQLite's file lies, and so the gateway's other files; None: PostgreSQL, or no
+        database given. With PostgreSQL the inspector names the directory with ``--paths``."""
+        given = self.database_given
+        return None if given is None or given.file is None else given.file.absolute().parent
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Every file and directory that may be looked at, without repetition."""
+        named = (self.gateway_directory, self.authority_given, *self.paths)
+        return tuple(dict.fromkeys(one for one in named if one is not None))
+
+    def _of_bundle(self, name: str) -> bytes:
+        if self.bundle is None or name not in self.bundle:
+            raise NoAccess(f"the bundle has no {name}")
+        return self.bundle[name]
+
+
+def _given(value: T | None, what: str) -> T:
+    if value is None:
+        raise NoAccess(f"not given: {what}")
+    return value
