@@ -2,7 +2,6 @@
 
 deployment  all servers of a deployment as processes on one machine (``sealmatch up``)
 attack      the attackers of the threat model, against such a deployment
-leaks       search for secrets that must not be there, in files, databases and memory
 evaluation  measurements against labelled recordings
 bench       CPU and bytes of a verification, an audit, the log, a video frame
 demo        watch a registration

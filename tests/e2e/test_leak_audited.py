@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from gateway.he.frame import probe_signs, template_values
+from gateway.inspection.leaks import canaries
+from gateway.inspection.leaks.canaries import Canary
+from gateway.inspection.leaks.search import LeakSearch
 from gateway.lab.attack.counter import Counter
 from gateway.lab.attack.deployment import Ground, Site
 from gateway.lab.attack.faces import another_picture, face
-from gateway.lab.leaks import canaries
-from gateway.lab.leaks.canaries import Canary
-from gateway.lab.leaks.search import LeakSearch
 from gateway.proofs.verify import verify_receipt
 from gateway.wire.polynomials import FRESH_BYTES, Ciphertext
 from gateway.wire.sealing import Sealed

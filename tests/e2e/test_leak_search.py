@@ -15,10 +15,10 @@ import pytest
 from gateway.client.registration import Occasion
 from gateway.he.frame import probe_signs, template_values
 from gateway.host.clock import unix_time
+from gateway.inspection.leaks import canaries
+from gateway.inspection.leaks.canaries import Canary
+from gateway.inspection.leaks.search import LeakSearch
 from gateway.lab.deployment.local import LocalDeployment
-from gateway.lab.leaks import canaries
-from gateway.lab.leaks.canaries import Canary
-from gateway.lab.leaks.search import LeakSearch
 from gateway.vision.errors import VisionError
 from gateway.vision.images import decode_image
 from gateway.wire.polynomials import Ciphertext

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gateway.inspection.leaks import canaries
+from gateway.inspection.leaks.findings import LeakFound, LeakReport
+from gateway.inspection.leaks.search import LeakSearch
 from gateway.lab.deployment.local import LocalDeployment
-from gateway.lab.leaks import canaries
-from gateway.lab.leaks.findings import LeakFound, LeakReport
-from gateway.lab.leaks.search import LeakSearch
 from tests.support import leaky
 from tests.support.counter import Counter
 from tests.support.leaks import LONG_LIVED, new_number, search_servers

@@ -25,11 +25,11 @@ from gateway.he.interval import deal
 from gateway.he.product import padded_score
 from gateway.he.randomness import SeedStream, keystream
 from gateway.host.clock import unix_time
+from gateway.inspection.leaks import canaries
+from gateway.inspection.leaks.canaries import Canary
+from gateway.inspection.leaks.findings import Allowed, LeakReport
+from gateway.inspection.leaks.search import LeakSearch
 from gateway.lab.attack.phases import multiply_slots
-from gateway.lab.leaks import canaries
-from gateway.lab.leaks.canaries import Canary
-from gateway.lab.leaks.findings import Allowed, LeakReport
-from gateway.lab.leaks.search import LeakSearch
 from gateway.wire import cose
 from gateway.wire.dealing import COMPARISON_SEED_BYTES, Dealing
 from gateway.wire.evaluation import (

@@ -2,9 +2,9 @@
 
 import secrets
 
+from gateway.inspection.leaks.findings import Allowed, LeakReport
+from gateway.inspection.leaks.search import LeakSearch
 from gateway.lab.deployment.local import LocalDeployment
-from gateway.lab.leaks.findings import Allowed, LeakReport
-from gateway.lab.leaks.search import LeakSearch
 
 SEARCHED_AT_LEAST = 50_000_000
 """Bytes of a server's memory: a search that saw less saw nothing."""

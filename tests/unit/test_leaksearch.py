@@ -21,11 +21,11 @@ import pytest
 from PIL import Image
 
 from gateway.he.frame import probe_signs, template_values
-from gateway.lab.leaks import canaries
-from gateway.lab.leaks.canaries import Canary
-from gateway.lab.leaks.findings import Allowed, Finding, LeakFound
-from gateway.lab.leaks.processes import CannotSearch, swap_devices
-from gateway.lab.leaks.search import LeakSearch
+from gateway.inspection.leaks import canaries
+from gateway.inspection.leaks.canaries import Canary
+from gateway.inspection.leaks.findings import Allowed, Finding, LeakFound
+from gateway.inspection.leaks.processes import CannotSearch, swap_devices
+from gateway.inspection.leaks.search import LeakSearch
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, N, T
@@ -381,7 +381,7 @@ class TestProcesses:
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
     def test_a_process_of_somebody_else(self, tmp_path: Path) -> None:
         program = (
-            "import os, sys; from gateway.lab.leaks.search import *; os.setuid(65534)\n"
+            "import os, sys; from gateway.inspection.leaks.search import *; os.setuid(65534)\n"
             "try: LeakSearch([]).memory(int(sys.argv[1]), 'other')\n"
             "except CannotSearch as error: print(error)"
         )
@@ -441,7 +441,7 @@ def test_a_search_of_memory_says_that_swap_was_not_searched(
     search: LeakSearch, monkeypatch: pytest.MonkeyPatch, devices: list[str]
 ) -> None:
     """Nothing can be claimed of pages on a swap device."""
-    monkeypatch.setattr("gateway.lab.leaks.search.swap_devices", lambda: devices)
+    monkeypatch.setattr("gateway.inspection.leaks.search.swap_devices", lambda: devices)
     with subprocess.Popen(["sleep", "60"]) as child:
         try:
             report = search.process(child.pid, "server")

@@ -1,8 +1,8 @@
 """Where a thief looks: every place that both servers can write, and their memory.
 
-The search is the product's own (``gateway.lab.leaks.search``), the one that its tests use. It looks
-for the numbers, faces, ciphertexts and dealings of registered people, and for the servers' keys, in
-every form in which software writes such things.
+The search is the product's own (``gateway.inspection.leaks``), the one that its tests and its
+inspectors use. It looks for the numbers, faces, ciphertexts and dealings of registered people, and
+for the servers' keys, in every form in which software writes such things.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.he.frame import probe_signs, template_values
+from gateway.inspection.leaks import canaries, findings
+from gateway.inspection.leaks.canaries import Canary
+from gateway.inspection.leaks.findings import Finding
+from gateway.inspection.leaks.processes import swap_devices
+from gateway.inspection.leaks.search import LeakSearch
 from gateway.lab.attack.deployment import Ground, data_directories
 from gateway.lab.attack.faces import Face
 from gateway.lab.attack.report import AttackBroken, AttackReport, Progress
 from gateway.lab.attack.spying_authority import authority_secrets
-from gateway.lab.leaks import canaries, findings
-from gateway.lab.leaks.canaries import Canary
-from gateway.lab.leaks.findings import Finding
-from gateway.lab.leaks.processes import swap_devices
-from gateway.lab.leaks.search import LeakSearch
 from gateway.wire.dealing import Dealing
 from gateway.wire.polynomials import Ciphertext, SessionKeyHalf
 from gateway.wire.subject import Subject

@@ -6,13 +6,13 @@ import time
 import pytest
 
 from gateway.he.frame import template_values
+from gateway.inspection.leaks.findings import LeakReport as Findings
 from gateway.lab.attack import thief_search
 from gateway.lab.attack.counter import Counter
 from gateway.lab.attack.deployment import Site
 from gateway.lab.attack.disk_thief import _registered
 from gateway.lab.attack.report import AttackReport
 from gateway.lab.attack.spying_authority import authority_secrets
-from gateway.lab.leaks.findings import LeakReport as Findings
 from tests.support.attacks import BY_THE_COUNTER, recovers_nothing, succeeds, successes
 
 NAMES = ("disk-thief",)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from gateway.lab.leaks.canaries import SHORTEST, Form
+from gateway.inspection.leaks.canaries import SHORTEST, Form
 
 _WORD: Final = 8
 _OFFSETS: Final = (0, 2, 4, 6)

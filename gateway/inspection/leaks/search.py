@@ -24,10 +24,10 @@ from typing import Final
 
 import numpy as np
 
-from gateway.lab.leaks.canaries import Canary, Form
-from gateway.lab.leaks.findings import Finding, LeakReport, without_repetition
-from gateway.lab.leaks.matcher import Matcher
-from gateway.lab.leaks.processes import (
+from gateway.inspection.leaks.canaries import Canary, Form
+from gateway.inspection.leaks.findings import Finding, LeakReport, without_repetition
+from gateway.inspection.leaks.matcher import Matcher
+from gateway.inspection.leaks.processes import (
     CannotSearch,
     children_of,
     looking_into,
