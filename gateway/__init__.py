@@ -51,6 +51,7 @@ Where things are
     proofs      statements, receipts, offline verification
     store       what the gateway keeps; the tables are in store/schema.py
     sequencing  how the log grows, is published and read
+    retention   what expires and when, and its removal: schedule, reaper, erasure, legal holds
     issuer      portrait -> signed, sealed template and dealings
     client      the counter: a registration, from a capture to a checked receipt
     server      the gateway's service: sessions, numbered verification steps, evaluation

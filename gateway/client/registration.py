@@ -40,6 +40,7 @@ from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import VerifiedReceipt, verify_receipt
 from gateway.wire import cose
 from gateway.wire.cose import Signed, SigningKey
+from gateway.wire.erasure import erasure_commitment, erasure_secret
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.evaluation import Outcome
 from gateway.wire.ids import Nonce, PartyId, RecordId, SessionId, digest_of, new_nonce
@@ -314,6 +315,9 @@ class RegistrationClient:
             consent_digest=consent.digest,
             activation_commitment=activation_commitment(
                 occasion.activation_reference, activation_salt
+            ),
+            erasure_commitment=erasure_commitment(
+                erasure_secret(issued.subject_salt, activation_salt)
             ),
             purpose=occasion.purpose,
             agent=self._counter.agent,

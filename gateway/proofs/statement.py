@@ -53,6 +53,7 @@ def make_statement(
             consent_text_version=given.consent.text_version,
             subject_commitment=given.template.subject_commitment,
             activation_commitment=given.submission.activation_commitment,
+            erasure_commitment=given.submission.erasure_commitment,
             decision=decision.encoded,
             audit=None if given.audit is None else given.audit.encoded,
         ),

@@ -37,6 +37,7 @@ from gateway.translog.verification import LoggedEntry, LogProofInvalid, verify_l
 from gateway.wire import cose
 from gateway.wire.audit import AuditReport, Evaluated
 from gateway.wire.cose import Signed
+from gateway.wire.erasure import erasure_commitment
 from gateway.wire.errors import Refused, SealmatchError
 from gateway.wire.evaluation import Decision
 from gateway.wire.ids import digest_of
@@ -161,6 +162,8 @@ def verify_receipt(
         activation = activation or OwnActivation(opening.activation_reference, opening)
     if activation is not None:
         _open_activation(stated, activation)
+        if opening is not None:
+            _require_erasable(stated, opening)
         done(11, "the receipt is about this activation")
     done(12, *_audited(stated, decision.message, trust))
     return VerifiedReceipt(statement, decision, logged, notes)
@@ -215,6 +218,11 @@ def _open_subject(statement: Statement, opening: Opening, subject: Subject | Non
         raise ReceiptInvalid(
             10, "the receipt is not about this document, or the opening is another"
         )
+
+
+def _require_erasable(statement: Statement, opening: Opening) -> None:
+    if erasure_commitment(opening.erasure_secret) != statement.erasure_commitment:
+        raise ReceiptInvalid(11, "with this opening the record could never be erased")
 
 
 def _open_activation(statement: Statement, own: OwnActivation) -> None:

@@ -30,7 +30,9 @@ from gateway.wire.errors import CallerMisuse
 from gateway.wire.ids import PARTY_PATTERN, PartyId, digest_of
 
 PARTY = re.compile(PARTY_PATTERN)
-KEYED = ("device", "issuer", "witness", "auditor")
+KEYED = ("device", "issuer", "witness", "auditor", "supervisor", "operator")
+MAY_BE_KEYED = ("agent",)
+"""An agent has a key who records registrations without a face."""
 
 
 class Entry(NamedTuple):
@@ -39,14 +41,17 @@ class Entry(NamedTuple):
     kind: PartyKind
     party: PartyId
     public_key: bytes | None
-    """Raw Ed25519 key, 32 bytes. Agents and outlets have none."""
+    """Raw Ed25519 key, 32 bytes. Outlets have none; agents may have one."""
 
     def check(self) -> None:
         """Raise ``CallerMisuse`` for a malformed name, and for a missing or superfluous key."""
         if not PARTY.fullmatch(self.party):
             raise CallerMisuse("a name has 1 to 63 lower-case letters, digits, dots and hyphens")
-        if (self.kind in KEYED) != (self.public_key is not None):
-            raise CallerMisuse("agents and outlets have no public key; all others have one")
+        keyed = self.public_key is not None
+        if self.kind not in MAY_BE_KEYED and (self.kind in KEYED) != keyed:
+            raise CallerMisuse(
+                "outlets have no public key, agents may have one, and all others have one"
+            )
 
 
 def enrol(database: Database, entries: Iterable[Entry], key: SigningKey, now: int) -> None:

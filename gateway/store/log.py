@@ -17,18 +17,27 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.store.schema import (
+    erasures,
     log_checkpoints,
     log_entries,
     log_head,
     log_pending,
     log_tiles,
     records,
+    withdrawals,
 )
 from gateway.wire.errors import SealmatchError
 from gateway.wire.ids import Digest, RecordId
 
-EntryKind = Literal["decision", "fallback", "erasure", "admin"]
+EntryKind = Literal["decision", "fallback", "erasure", "withdrawal", "admin"]
 
+_INDEXED: Final[dict[str, sa.Column[bytes]]] = {
+    "decision": records.c.record_id,
+    "fallback": records.c.record_id,
+    "erasure": erasures.c.erasure_id,
+    "withdrawal": withdrawals.c.withdrawal_id,
+}
+"""The rows that are told the index of their entry, by its kind."""
 _LOG: Final = 1
 """The one row of ``log_head``."""
 
@@ -70,7 +79,10 @@ class StoredCheckpoint:
 def append(
     connection: sa.Connection, kind: EntryKind, entry: Digest, record: RecordId | None = None
 ) -> None:
-    """Queue an entry, in the transaction that writes the signed object of which it is the hash."""
+    """Queue an entry, in the transaction that writes the signed object of which it is the hash.
+
+    ``record``: the row that is told its index, of the table in ``_INDEXED``.
+    """
     connection.execute(log_pending.insert().values(entry=entry, kind=kind, record_id=record))
 
 
@@ -131,15 +143,14 @@ def give_indexes(connection: sa.Connection, first: int, batch: Sequence[Pending]
         )
     )
     rows = connection.execute(
-        sa.select(log_pending.c.number, log_pending.c.record_id).where(
+        sa.select(log_pending.c.number, log_pending.c.kind, log_pending.c.record_id).where(
             queued, log_pending.c.record_id.is_not(None)
         )
     ).all()
     for row in rows:
+        key = _INDEXED[row.kind]
         connection.execute(
-            records.update()
-            .where(records.c.record_id == row.record_id)
-            .values(log_index=indexes[row.number])
+            key.table.update().where(key == row.record_id).values(log_index=indexes[row.number])
         )
     connection.execute(log_pending.delete().where(queued))
 

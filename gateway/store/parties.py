@@ -14,7 +14,10 @@ from gateway.wire.cose import VerifyKey
 from gateway.wire.errors import Refused, SessionConflict
 from gateway.wire.ids import KeyId, PartyId
 
-KINDS: Final[tuple[PartyKind, ...]] = ("device", "issuer", "agent", "outlet", "witness", "auditor")
+KINDS: Final[tuple[PartyKind, ...]] = (
+    *("device", "issuer", "agent", "outlet", "witness", "auditor"),
+    *("supervisor", "operator"),
+)
 
 
 def enrol_party(
@@ -30,14 +33,17 @@ def enrol_party(
     """
     held = _party(connection, kind, party)
     key_id = None if public_key is None else VerifyKey(party, public_key).key_id
+    new_key = key_id is not None and (held is None or held.public_key is None)
+    if new_key and _names_of(connection, kind, key_id):
+        raise SessionConflict(f"this key is enrolled under another name as {kind}")
     if held is None:
-        if key_id is not None and _names_of(connection, kind, key_id):
-            raise SessionConflict(f"this key is enrolled under another name as {kind}")
         connection.execute(
             parties.insert().values(
                 kind=kind, party=party, public_key=public_key, key_id=key_id, state="active"
             )
         )
+    elif new_key and kind == "agent":
+        _give_key(connection, party, public_key, key_id)
     elif held.public_key != public_key:
         raise SessionConflict(f"{kind} {party} is enrolled with another key")
     elif held.state == "active":
@@ -152,9 +158,17 @@ def _by_key_id(
     return None if row is None else VerifyKey(row.party, bytes(row.public_key))
 
 
-def _names_of(connection: sa.Connection, kind: PartyKind, key_id: KeyId) -> bool:
+def _names_of(connection: sa.Connection, kind: PartyKind, key_id: KeyId | None) -> bool:
     query = sa.select(sa.exists().where(parties.c.kind == kind, parties.c.key_id == key_id))
     return bool(connection.execute(query).scalar())
+
+
+def _give_key(
+    connection: sa.Connection, agent: PartyId, public_key: bytes | None, key_id: KeyId | None
+) -> None:
+    """An agent without a key gets one, and is active."""
+    one = parties.update().where(parties.c.kind == "agent", parties.c.party == agent)
+    connection.execute(one.values(public_key=public_key, key_id=key_id, state="active"))
 
 
 def _set_state(connection: sa.Connection, kind: PartyKind, party: PartyId, state: str) -> None:

@@ -44,7 +44,7 @@ records = Table(
     Column("kind", String(16), nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("policy_digest", LargeBinary(32), nullable=False),
-    Column("subject_handle", LargeBinary(32), nullable=False),
+    Column("subject_handle", LargeBinary(32)),
     Column("activation_commitment", LargeBinary(32), nullable=False, unique=True),
     Column("statement", LargeBinary, nullable=False),
     Column("log_index", BigInteger),
@@ -52,8 +52,84 @@ records = Table(
     Index("ix_records_subject_handle", "subject_handle"),
     Index("ix_records_expires_at", "expires_at"),
 )
-"""Keyed hashes and proofs. ``expires_at`` is when they are due for removal; nothing removes them
-yet."""
+"""Keyed hashes and proofs, until ``expires_at``. A registration without a face (``fallback``) has
+no handle: it has no session with the authority."""
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("consent_id", LargeBinary(16), primary_key=True),
+    Column("record_id", LargeBinary(16), nullable=False, unique=True),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("text_version", Integer, nullable=False),
+    Column("given_by", String(16), nullable=False),
+    Column("given_on", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_consents_expires_at", "expires_at"),
+)
+"""That somebody agreed to a version of the texts, for which record, and whether ``subject`` or
+``guardian`` did. ``digest`` is that of the salted consent record."""
+
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("withdrawal_id", LargeBinary(16), primary_key=True),
+    Column("mark", LargeBinary(32), nullable=False, unique=True),
+    Column("withdrawal", LargeBinary, nullable=False),
+    Column("log_index", BigInteger),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_withdrawals_expires_at", "expires_at"),
+)
+"""Signed: a consent was withdrawn. Whose it was, only the holder of the receipt can say."""
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("erasure_id", LargeBinary(16), primary_key=True),
+    Column("tombstone", LargeBinary(32), nullable=False, unique=True),
+    Column("erasure", LargeBinary, nullable=False),
+    Column("log_index", BigInteger),
+)
+"""Signed: a record is gone. Without the receipt nobody can say which one, or why. Kept as long as
+the log."""
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("hold_id", LargeBinary(16), primary_key=True),
+    Column("record_id", LargeBinary(16), nullable=False, unique=True),
+    Column("reason", String(40), nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("hold", LargeBinary, nullable=False),
+)
+"""Records that the law forbids to erase for now, each with its reason and end, signed."""
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", LargeBinary(16), primary_key=True),
+    Column("ordered", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+"""What one operator signed and a second one has not agreed to yet."""
+
+retention_schedules = Table(
+    "retention_schedules",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("adopted_at", BigInteger, nullable=False),
+)
+"""Schedules that were adopted; the last one is in force."""
+
+retention_runs = Table(
+    "retention_runs",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("report", LargeBinary, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+)
+"""Signed reports of the reaper: what it removed, held back and left."""
 
 parties = Table(
     "parties",
@@ -66,8 +142,8 @@ parties = Table(
     PrimaryKeyConstraint("kind", "party"),
     Index("ix_parties_key_id", "key_id"),
 )
-"""Enrolled parties: devices, issuers, witnesses and auditors with their public keys, agents and
-outlets by pseudonym."""
+"""Enrolled parties: devices, issuers, witnesses, auditors, supervisors and operators with their
+public keys, agents with or without one, outlets by pseudonym."""
 
 consent_texts = Table(
     "consent_texts",

@@ -27,15 +27,51 @@ from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused
 from gateway.wire.ids import Digest, DigestField, KeyId, KeyIdField, PartyId, UnixTime, digest_of
 from gateway.wire.message import Message
 
-Verb = Literal["enrol", "suspend", "clear-audits", "add", "retire"]
-"""``clear-audits``: at the authority, a gateway's unanswered demands were forgotten. ``add`` and
-``retire``: a consent text at the gateway."""
-PartyKind = Literal[
-    "gateway", "device", "issuer", "agent", "outlet", "authority", "witness", "auditor"
+Verb = Literal[
+    "enrol",
+    "suspend",
+    "clear-audits",
+    "add",
+    "retire",
+    "adopt",
+    "reap",
+    "scrub",
+    "hold",
+    "release",
+    "erase",
+    "disclose",
 ]
-"""Every kind of party. A register says which of them it holds: its ``KINDS``."""
-ActionKind = Literal[PartyKind, "consent-text"]
+"""``clear-audits``: at the authority, a gateway's unanswered demands were forgotten. The others are
+the gateway's: ``add`` and ``retire`` a consent text; ``adopt`` a retention schedule, ``reap`` what
+expired, ``scrub`` the bytes of what was deleted; ``hold`` and ``release`` a record; ``erase`` one
+by order of two operators; ``disclose`` a copy of what is kept about a subject."""
+PartyKind = Literal[
+    "gateway",
+    "device",
+    "issuer",
+    "agent",
+    "outlet",
+    "authority",
+    "witness",
+    "auditor",
+    "supervisor",
+    "operator",
+]
+"""Every kind of party. A register says which of them it holds: its ``KINDS``. A supervisor signs
+registrations without a face; two operators sign what one of them must not do alone."""
+ObjectKind = Literal["consent-text", "retention", "legal-hold", "order", "record-copy"]
+ActionKind = Literal[PartyKind, ObjectKind]
 """What an action can be about."""
+
+_DONE_TO: Final[dict[str, frozenset[str]]] = {
+    "consent-text": frozenset({"add", "retire"}),
+    "retention": frozenset({"adopt", "reap", "scrub"}),
+    "legal-hold": frozenset({"hold", "release"}),
+    "order": frozenset({"erase"}),
+    "record-copy": frozenset({"disclose"}),
+}
+"""What is done to each kind of object. Everything else is done to parties."""
+_TO_PARTIES: Final = frozenset({"enrol", "suspend", "clear-audits"})
 
 
 def held_by(kinds: Sequence[PartyKind]) -> AfterValidator:
@@ -74,21 +110,23 @@ class AdminAction(Message):
     verb: Verb
     kind: ActionKind
     party: PartyId
-    """A party's name. Of a consent text: its version in decimal."""
+    """A party's name. Of a consent text: its version in decimal. Of any other object: its number,
+    or its id in hexadecimal."""
     key_id: KeyIdField | None
     """SHA-256 of the public key. None: the party has none, or all of its keys are suspended. Of a
-    consent text: SHA-256 of the file that counters show from. None: a text of no such file."""
+    consent text: SHA-256 of the file that counters show from. None: a text of no such file. Of any
+    other object: SHA-256 of what was signed or adopted."""
     at: UnixTime
     previous: DigestField
     """Digest of the signed action before this one; 32 zero bytes for the first."""
 
     @model_validator(mode="after")
     def _of_this_kind(self) -> Self:
-        """Consent texts are added and retired, and nothing else is."""
-        if (self.kind == "consent-text") != (self.verb in ("add", "retire")):
+        """To each kind of object its own verbs, and a digest of what they are about."""
+        if self.verb not in _DONE_TO.get(self.kind, _TO_PARTIES):
             raise ValueError("nothing that is done to this kind")
-        if self.verb == "add" and self.key_id is None:
-            raise ValueError("a text that is added has a digest")
+        if self.verb not in ("retire", *_TO_PARTIES) and self.key_id is None:
+            raise ValueError("it is said by a digest what was done")
         if self.kind == "consent-text" and not _VERSION.fullmatch(self.party):
             raise ValueError("a consent text has a version")
         return self
@@ -148,6 +186,11 @@ class Concerned(NamedTuple):
     @classmethod
     def with_key(cls, kind: PartyKind, key: VerifyKey) -> Self:
         return cls(kind, key.party, key.key_id)
+
+    @classmethod
+    def object(cls, kind: ObjectKind, name: str, digest: Digest) -> Self:
+        """Anything that is no party: by its number or id, and what was signed or adopted."""
+        return cls(kind, name, KeyId(digest))
 
     @classmethod
     def text(cls, version: int, digest: Digest | None) -> Self:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gateway.wire.erasure import erasure_secret
 from gateway.wire.ids import (
     CommitmentField,
     ConsentTextVersion,
@@ -47,6 +48,8 @@ class Statement(SessionScope):
     consent_text_version: ConsentTextVersion
     subject_commitment: CommitmentField
     activation_commitment: CommitmentField
+    erasure_commitment: CommitmentField
+    """Who shows the secret behind it may have the record erased."""
     decision: SignedBytes
     audit: MaybeSignedBytes = Field(repr=False)
     """The auditor's signed report, where the authority demanded one."""
@@ -87,6 +90,11 @@ class Opening(Message):
     subject_salt: Salt = Field(repr=False)
     activation_salt: Salt = Field(repr=False)
     activation_reference: ActivationReference
+
+    @property
+    def erasure_secret(self) -> bytes:
+        """What the holder shows to have the record erased; it opens nothing."""
+        return erasure_secret(self.subject_salt, self.activation_salt)
 
     def of_activation(self, record_id: RecordId) -> ActivationOpening:
         """The part that the carrier is given, once the receipt's record is known."""

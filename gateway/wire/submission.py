@@ -1,8 +1,8 @@
 """What issuer and device sign, and the submission that carries it (protocol, section 8)."""
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gateway.wire.evaluation import SealedDealingBytes
 from gateway.wire.ids import (
@@ -57,6 +57,9 @@ class TemplateAssertion(Message):
     """When it was signed."""
 
 
+GivenBy = Literal["subject", "guardian"]
+
+
 class ConsentRecord(Message):
     """What the person agreed to, by the version of the text shown."""
 
@@ -71,6 +74,16 @@ class ConsentRecord(Message):
     salt: Salt = Field(repr=False)
     """Random. The record's digest stands in the statement; without the salt it would tell language
     and second."""
+    given_by: GivenBy = "subject"
+    """Who agreed: the person, or a guardian for a minor."""
+    guardian_commitment: CommitmentField | None = None
+    """Commitment to the guardian's document; null where the person agreed."""
+
+    @model_validator(mode="after")
+    def _of_guardian(self) -> Self:
+        if (self.given_by == "guardian") != (self.guardian_commitment is not None):
+            raise ValueError("a guardian is committed to, and nobody else")
+        return self
 
 
 class SubmissionAssertion(Message):
@@ -96,6 +109,8 @@ class SubmissionAssertion(Message):
     """SHA-256 of the consent record."""
     activation_commitment: CommitmentField
     """Commitment to what is activated. One serves for one record."""
+    erasure_commitment: CommitmentField
+    """Hash of what only the opening's holder can show, to have the record erased."""
     purpose: Purpose
     """As in the session request."""
     agent: PartyId

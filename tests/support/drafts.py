@@ -16,6 +16,7 @@ from gateway.issuer.issuer import Model
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.dealing import Dealing
+from gateway.wire.erasure import erasure_commitment
 from gateway.wire.ids import Nonce, PartyId, SessionId, digest_of, new_nonce
 from gateway.wire.profile import PROFILE
 from gateway.wire.sealing import Sealed, SealingPublicKey
@@ -169,6 +170,7 @@ def draft(
                 "liveness_evidence_digest": None,
                 "consent_digest": consent.digest,
                 "activation_commitment": activation_commitment(REFERENCE, new_salt()),
+                "erasure_commitment": erasure_commitment(new_salt()),
                 "purpose": "sim-activation",
                 "agent": "demo-agent",
                 "outlet": "demo-outlet",

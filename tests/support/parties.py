@@ -299,6 +299,7 @@ class OpenSession:
             "liveness_evidence_digest": None,
             "consent_digest": fixed_bytes("consent"),
             "activation_commitment": fixed_bytes("activation"),
+            "erasure_commitment": fixed_bytes("erasure lock"),
             "purpose": "sim-activation",
             "agent": "agent-4",
             "outlet": "outlet-2",

@@ -368,7 +368,7 @@ def test_a_file_of_parties_is_enrolled_all_or_none(
     good = f"device shop-1 {KEY}\nissuer reader-1 {OTHER_KEY}\n\nagent agent-1\n"
     for bad in (
         "device shop-2",
-        f"agent a-2 {KEY}",
+        f"outlet o-2 {KEY}",
         "witness w",
         f"device UP {KEY}",
         "outlet a b c",

@@ -19,6 +19,15 @@ from gateway.wire.audit import (
     Evaluated,
 )
 from gateway.wire.cose import Signed, SigningKey
+from gateway.wire.erasure import (
+    Erasure,
+    ErasureProof,
+    Withdrawal,
+    erasure_commitment,
+    erasure_secret,
+    tombstone,
+    withdrawal_mark,
+)
 from gateway.wire.evaluation import (
     AttemptAnswer,
     AttemptNonce,
@@ -143,6 +152,9 @@ CONSENT = ConsentRecord(
     given_at=NOW - 120,
     salt=fixed_bytes("consent-salt"),
 )
+CONSENT_OF_GUARDIAN = CONSENT.model_copy(
+    update={"given_by": "guardian", "guardian_commitment": fixed_bytes("guardian")}
+)
 
 _PARTIES = {
     "gateway": GATEWAY.party,
@@ -251,6 +263,7 @@ _SUBMISSION = {
     "quality": parties.QUALITY,
     "consent_digest": CONSENT.digest,
     "activation_commitment": activation_commitment(ACTIVATION, ACTIVATION_SALT),
+    "erasure_commitment": erasure_commitment(erasure_secret(SUBJECT_SALT, ACTIVATION_SALT)),
     "purpose": "sim-activation",
     "agent": "agent-4",
     "outlet": "outlet-2",
@@ -322,6 +335,7 @@ STATEMENT = Statement(
     consent_text_version=1,
     subject_commitment=TEMPLATE.subject_commitment,
     activation_commitment=SUBMISSION_ASSERTION.activation_commitment,
+    erasure_commitment=SUBMISSION_ASSERTION.erasure_commitment,
     decision=SIGNED_DECISION.encoded,
     audit=None,
 )
@@ -360,6 +374,22 @@ ADDED = AdminAction(
     previous=NO_PREVIOUS,
 )
 
+ERASURE = Erasure(
+    gateway=GATEWAY.party,
+    erasure_id=fixed_bytes("erasure")[:16],
+    tombstone=tombstone(SIGNED_STATEMENT.encoded),
+    erased_on=NOW // 86400,
+)
+SIGNED_ERASURE = cose.sign(ERASURE, GATEWAY)
+WITHDRAWAL = Withdrawal(
+    gateway=GATEWAY.party,
+    withdrawal_id=fixed_bytes("withdrawal")[:16],
+    mark=withdrawal_mark(SIGNED_STATEMENT.encoded),
+    consent_text_version=1,
+    withdrawn_on=NOW // 86400,
+)
+SIGNED_WITHDRAWAL = cose.sign(WITHDRAWAL, GATEWAY)
+
 MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
     "admin-action": (
         ADDED.model_copy(
@@ -372,6 +402,13 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
         ),
         ADDED,
         ADDED.model_copy(update={"verb": "retire", "party": "1", "key_id": None}),
+        ADDED.model_copy(update={"verb": "reap", "kind": "retention", "party": "12"}),
+    ),
+    "erasure": (ERASURE,),
+    "withdrawal": (WITHDRAWAL,),
+    "erasure-proof": (
+        ErasureProof(erasure=SIGNED_ERASURE.encoded, log_proof=None),
+        ErasureProof(erasure=SIGNED_ERASURE.encoded, log_proof=fixed_bytes("proof")),
     ),
     "session-request": tuple(
         SessionRequest(
@@ -400,7 +437,7 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
         parties.QUALITY.model_copy(update={"outcome": "uncalibrated"}),
     ),
     "template-assertion": (TEMPLATE,),
-    "consent-record": (CONSENT,),
+    "consent-record": (CONSENT, CONSENT_OF_GUARDIAN),
     "submission-assertion": (
         SUBMISSION_ASSERTION,
         SubmissionAssertion(**_SUBMISSION, liveness_evidence_digest=TRANSCRIPT.digest),
@@ -489,4 +526,6 @@ SIGNED: Final[dict[str, tuple[SigningKey, Signed[Any]]]] = {
     "audit-demand": (AUTHORITY, SIGNED_DEMAND),
     "audit-report": (AUDITOR, SIGNED_REPORT),
     "statement": (GATEWAY, SIGNED_STATEMENT),
+    "erasure": (GATEWAY, SIGNED_ERASURE),
+    "withdrawal": (GATEWAY, SIGNED_WITHDRAWAL),
 }

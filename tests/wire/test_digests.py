@@ -17,6 +17,7 @@ import pytest
 from gateway.wire import cbor
 from gateway.wire.audit import AuditDemand, AuditReport, Evaluated
 from gateway.wire.dealing import Dealing
+from gateway.wire.erasure import Erasure, Withdrawal
 from gateway.wire.evaluation import AttemptNonce, AttemptRequest, Decision, evaluation_digest
 from gateway.wire.ids import digest_of
 from gateway.wire.liveness import LivenessResult
@@ -66,6 +67,9 @@ BEHIND: dict[str, Covered] = {
     "subject_inner": Covered(256, "under the site salt; reaches no statement"),
     "subject_commitment": Covered(256, "of a salt, which the subscriber alone has"),
     "activation_commitment": Covered(256, "of a salt, which the subscriber alone has"),
+    "erasure_commitment": Covered(256, "of a secret that follows from two salts"),
+    "tombstone": Covered(128, "of a signed statement: its record id, and more"),
+    "mark": Covered(128, "of a signed statement: its record id, and more"),
     "consent_digest": Covered(256, "of a salt"),
     "liveness_evidence_digest": Covered(256, "of a transcript that names the challenge's nonce"),
     "evidence_digest": Covered(256, "of a transcript that names the challenge's nonce"),
@@ -84,6 +88,8 @@ SIGNED_KINDS: tuple[type[Message], ...] = (
     AuditReport,
     LivenessResult,
     Statement,
+    Erasure,
+    Withdrawal,
 )
 """What is signed, and what stands inside of it."""
 

@@ -12,6 +12,7 @@ from gateway.wire import (
     admin,
     audit,
     cose,
+    erasure,
     evaluation,
     liveness,
     policy,
@@ -33,7 +34,7 @@ from tests.wire import notation, reference_cbor
 
 DECLARED: dict[str, type[Message]] = {
     name: value
-    for module in (session, submission, evaluation, audit, liveness, policy, proof, admin)
+    for module in (session, submission, evaluation, audit, liveness, policy, proof, admin, erasure)
     for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, Message)
 }

@@ -22,6 +22,7 @@ from gateway.lab.attack.weakened import sealed_in_the_open
 from gateway.lab.deployment.wiretap import Tapped
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey
+from gateway.wire.erasure import erasure_commitment, erasure_secret
 from gateway.wire.errors import Refused
 from gateway.wire.ids import KeyId, Nonce, SessionId, digest_of, new_nonce
 from gateway.wire.policy import MatchPolicy
@@ -188,6 +189,7 @@ class Counter:
             liveness_evidence_digest=None,
             consent_digest=consent.digest,
             activation_commitment=activation_commitment(REFERENCE, salt),
+            erasure_commitment=erasure_commitment(erasure_secret(issued.subject_salt, salt)),
             purpose=SIM_ACTIVATION,
             agent=self.agent,
             outlet=self.outlet,

@@ -1,0 +1,82 @@
+"""Retention, erasure and registrations without a face: consents and withdrawals as records, what
+erased records leave, legal holds, operators' orders, retention schedules and runs."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("records") as batch:
+        batch.alter_column("subject_handle", existing_type=sa.LargeBinary(32), nullable=True)
+    op.create_table(
+        "consents",
+        sa.Column("consent_id", sa.LargeBinary(16), primary_key=True),
+        sa.Column("record_id", sa.LargeBinary(16), nullable=False, unique=True),
+        sa.Column("digest", sa.LargeBinary(32), nullable=False),
+        sa.Column("text_version", sa.Integer, nullable=False),
+        sa.Column("given_by", sa.String(16), nullable=False),
+        sa.Column("given_on", sa.Integer, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+    )
+    op.create_index("ix_consents_expires_at", "consents", ["expires_at"])
+    op.create_table(
+        "withdrawals",
+        sa.Column("withdrawal_id", sa.LargeBinary(16), primary_key=True),
+        sa.Column("mark", sa.LargeBinary(32), nullable=False, unique=True),
+        sa.Column("withdrawal", sa.LargeBinary, nullable=False),
+        sa.Column("log_index", sa.BigInteger),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+    )
+    op.create_index("ix_withdrawals_expires_at", "withdrawals", ["expires_at"])
+    op.create_table(
+        "erasures",
+        sa.Column("erasure_id", sa.LargeBinary(16), primary_key=True),
+        sa.Column("tombstone", sa.LargeBinary(32), nullable=False, unique=True),
+        sa.Column("erasure", sa.LargeBinary, nullable=False),
+        sa.Column("log_index", sa.BigInteger),
+    )
+    op.create_table(
+        "holds",
+        sa.Column("hold_id", sa.LargeBinary(16), primary_key=True),
+        sa.Column("record_id", sa.LargeBinary(16), nullable=False, unique=True),
+        sa.Column("reason", sa.String(40), nullable=False),
+        sa.Column("until", sa.BigInteger, nullable=False),
+        sa.Column("hold", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "orders",
+        sa.Column("order_id", sa.LargeBinary(16), primary_key=True),
+        sa.Column("ordered", sa.LargeBinary, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "retention_schedules",
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("content", sa.LargeBinary, nullable=False),
+        sa.Column("adopted_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "retention_runs",
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("report", sa.LargeBinary, nullable=False),
+        sa.Column("ended_at", sa.BigInteger, nullable=False),
+    )
+
+
+def downgrade() -> None:
+    for table in (
+        "retention_runs",
+        "retention_schedules",
+        "orders",
+        "holds",
+        "erasures",
+        "withdrawals",
+        "consents",
+    ):
+        op.drop_table(table)
+    op.execute("DELETE FROM records WHERE subject_handle IS NULL")
+    with op.batch_alter_table("records") as batch:
+        batch.alter_column("subject_handle", existing_type=sa.LargeBinary(32), nullable=False)
