@@ -23,7 +23,7 @@ class RecordRow:
     kind: str
     outcome: str
     policy_digest: Digest
-    subject_handle: SubjectHandle = field(repr=False)
+    subject_handle: SubjectHandle | None = field(repr=False)
     activation_commitment: Commitment
     statement: bytes = field(repr=False)
     expires_at: int
