@@ -11,6 +11,7 @@ verdict rests. Rules that hold for every line, whoever writes the check:
 ``judged`` applies them.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -154,14 +155,15 @@ def judged(
     repeat: str,
     basis: Basis | None = None,
     notes: Iterable[str] = (),
+    title: str | None = None,
 ) -> Line:
     """A line with the verdict that follows: violated if anything is wrong, passed if anything was
-    examined, and nothing examined otherwise."""
+    examined, and nothing examined otherwise. ``title``: of a check with several lines."""
     found = bounded(wrong)
     verdict = Verdict.VIOLATED if found else Verdict.PASSED if count > 0 else Verdict.NOTHING
     return Line(
         check=check.id,
-        title=check.title,
+        title=check.title if title is None else title,
         examined=examined,
         count=count,
         limit=limit,
@@ -198,3 +200,12 @@ def bounded(sentences: Iterable[str]) -> tuple[str, ...]:
         else:
             more += 1
     return (*kept, f"and {more:,} more") if more else tuple(kept)
+
+
+_SHOWN: Final = re.compile(r"[A-Za-z]{0,2}[0-9]{4,}|[^ -~]+")
+
+
+def shown_name(name: str) -> str:
+    """A name of a file, table or database as a report may show it: without what may be a number of
+    a document, and without writing that a terminal would not show."""
+    return _SHOWN.sub("#", name)[:80]

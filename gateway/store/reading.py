@@ -52,11 +52,7 @@ class ReadingDatabase:
         self._engine = _postgresql(url) if self.file is None else self._sqlite(self.file)
         try:
             self.connection = self._engine.connect()
-            if self.file is not None:
-                self.connection.exec_driver_sql("BEGIN")
-            self.connection.exec_driver_sql("SELECT 1")
-            if self.file is not None:  # SQLite takes its snapshot with the first page it reads
-                self.connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+            self._begin()
         except (SQLAlchemyError, OSError):
             self._engine.dispose()
             raise Unavailable("the database cannot be opened for reading") from None
@@ -81,9 +77,22 @@ class ReadingDatabase:
         """Whether a file that was read as one that does not change did not change."""
         return self._stamp is None or self.file is None or self._stamp == _stamp(self.file)
 
+    def again(self) -> None:
+        """Begin another snapshot: after an error PostgreSQL answers nothing in the present one."""
+        self.connection.rollback()
+        self._begin()
+
     def close(self) -> None:
         self.connection.close()
         self._engine.dispose()
+
+    def _begin(self) -> None:
+        """The snapshot is taken with the first page that is read."""
+        if self.file is None:
+            self.connection.exec_driver_sql("SELECT 1")
+        else:
+            self.connection.exec_driver_sql("BEGIN")
+            self.connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
 
     def _sqlite(self, file: Path) -> sa.Engine:
         if not file.is_file():
