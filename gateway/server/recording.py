@@ -125,6 +125,7 @@ class Recorder:
             subject_handle=verdict.subject_handles[0],
             activation_commitment=made.activation_commitment,
             statement=statement.encoded,
+            decided_at=statement.message.decided_at_minute,
             expires_at=statement.message.decided_at_minute + self._retention,
         )
         named: tuple[tuple[PartyKind, PartyId], ...] = (

@@ -26,6 +26,8 @@ class RecordRow:
     subject_handle: SubjectHandle | None = field(repr=False)
     activation_commitment: Commitment
     statement: bytes = field(repr=False)
+    decided_at: int
+    """As in the statement: cut to the minute."""
     expires_at: int
     log_index: int | None = None
 

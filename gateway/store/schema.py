@@ -48,11 +48,13 @@ records = Table(
     Column("activation_commitment", LargeBinary(32), nullable=False, unique=True),
     Column("statement", LargeBinary, nullable=False),
     Column("log_index", BigInteger),
+    Column("decided_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Index("ix_records_subject_handle", "subject_handle"),
     Index("ix_records_expires_at", "expires_at"),
 )
-"""Keyed hashes and proofs, until ``expires_at``. A registration without a face (``fallback``) has
+"""Keyed hashes and proofs, until ``expires_at``: ``decided_at``, which the statement has as well (cut
+to the minute), and the days of the retention schedule. A registration without a face (``fallback``) has
 no handle: it has no session with the authority."""
 
 consents = Table(
@@ -251,3 +253,30 @@ log_checkpoints = Table(
     Index("ix_log_checkpoints_published", "published", "size"),
 )
 """The one root of each size that is ever signed. ``note`` is null until it is signed."""
+
+log_halts = Table(
+    "log_halts",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("found_at", BigInteger, nullable=False),
+    Column("backup", LargeBinary(32)),
+    Column("backup_at", BigInteger),
+    Column("erasures_size", BigInteger),
+    Column("settled", String(16)),
+    Column("settled_at", BigInteger),
+)
+"""Times at which this database was restored from a ``backup`` (its digest), or was found to be older
+than what had been signed (null). ``erasures_size``: the log's size up to which erasures are known.
+While ``settled`` is null, nothing is signed; then ``resumed`` or ``begun``."""
+
+closed_logs = Table(
+    "closed_logs",
+    metadata,
+    Column("origin", String(255), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("keys", LargeBinary, nullable=False),
+    Column("checkpoint", LargeBinary, nullable=False),
+    Column("closed_at", BigInteger, nullable=False),
+)
+"""Logs that were closed for ever: the size from which the next log went on, their public keys (as
+lines of a C2SP ``tlog-policy``), and the newest checkpoint that anybody showed; empty: none."""

@@ -16,6 +16,7 @@ from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
 from tests.support.processes import PATIENCE
 from tests.support.sequencing import queue, sequencer
+from tests.vectors.golden import SIGNED_STATEMENT, STATEMENT
 
 
 def record(database: Database, number: int = 1) -> bytes:
@@ -32,6 +33,7 @@ def record(database: Database, number: int = 1) -> bytes:
                 subject_handle=bytes(32),
                 activation_commitment=digest_of(statement),
                 statement=statement,
+                decided_at=0,
                 expires_at=5,
             ),
         )
@@ -144,13 +146,13 @@ def test_a_halted_log_lets_nobody_begin(database: Database) -> None:
 
 
 def test_what_was_recorded_before_the_log_existed_becomes_its_entries(url: str) -> None:
-    """Migration 0003 on a database with records and actions."""
+    """Migrations 0003 and 0005 on a database with records and actions."""
     from alembic import command
     from alembic.config import Config
 
     from gateway.store.database import _MIGRATIONS
 
-    database = Database(url)
+    database, statement = Database(url), SIGNED_STATEMENT.encoded
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with database.transaction() as connection:
@@ -163,12 +165,13 @@ def test_what_was_recorded_before_the_log_existed_becomes_its_entries(url: str) 
                 " activation_commitment, statement, expires_at)"
                 " VALUES (:id, 'decision', 'MATCH', :d, :d, :d, :statement, 5)"
             ),
-            {"id": bytes(16), "d": bytes(32), "statement": b"statement"},
+            {"id": bytes(16), "d": bytes(32), "statement": statement},
         )
     database.migrate()
     sequencer(database).step()
     with database.transaction() as connection:
         held = store.entries(connection, 0, 5)
-    assert held == [digest_of(b"action"), digest_of(b"statement")]
-    assert row_of(database, bytes(16)).log_index == 1
+    assert held == [digest_of(b"action"), digest_of(statement)]
+    kept = row_of(database, bytes(16))
+    assert (kept.log_index, kept.decided_at) == (1, STATEMENT.decided_at_minute)
     database.close()

@@ -214,6 +214,7 @@ def place(tmp_path: Path) -> Path:
             subject_handle=fixed_bytes("handle"),
             activation_commitment=activation_commitment("+86 1", SALT),
             statement=statement(1, "+86 1"),
+            decided_at=0,
             expires_at=2**40,
         )
         add_record(connection, row)

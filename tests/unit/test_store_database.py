@@ -227,7 +227,7 @@ def test_only_texts_that_exist_can_be_consented_to(database: Database) -> None:
             consents.add(connection, second)
 
 
-RECORD = records.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 5)
+RECORD = records.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 0, 5)
 
 
 def test_a_record_id_is_used_once(database: Database) -> None:
@@ -371,7 +371,7 @@ class _Compiling:
 def test_every_query_compiles_for_postgresql() -> None:
     connection: Any = _Compiling()
     session = sessions.SessionRow(bytes(16), "OPEN", "d", "i", "p", 1, KEY, 1, 2)
-    record = records.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 5)
+    record = records.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 0, 5)
     sessions.add_session(connection, session)
     sessions.find_session(connection, bytes(16))
     sessions.move_session(connection, bytes(16), "OPEN", "EVALUATING", submission_digest=KEY)

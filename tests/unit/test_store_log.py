@@ -20,6 +20,7 @@ RECORD = RecordRow(
     subject_handle=SubjectHandle(bytes(32)),
     activation_commitment=Commitment(secrets.token_bytes(32)),
     statement=b"",
+    decided_at=0,
     expires_at=1,
     log_index=3,
 )

@@ -25,6 +25,7 @@ def match(handle: SubjectHandle, outcome: str = "MATCH", expires_at: int = END) 
         subject_handle=handle,
         activation_commitment=Commitment(secrets.token_bytes(32)),
         statement=b"",
+        decided_at=0,
         expires_at=expires_at,
     )
 

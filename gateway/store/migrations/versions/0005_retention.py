@@ -4,13 +4,36 @@ erased records leave, legal holds, operators' orders, retention schedules and ru
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.wire import cbor
+
 revision = "0005"
 down_revision = "0004"
 
 
+def _read_times() -> None:
+    """When each record was decided stands in its signed statement."""
+    records = sa.table(
+        "records", sa.column("record_id"), sa.column("statement"), sa.column("decided_at")
+    )
+    connection = op.get_bind()
+    if op.get_context().as_sql:
+        return  # only the statements are written: there are no rows to read
+    rows = connection.execute(sa.select(records.c.record_id, records.c.statement)).all()
+    for row in rows:
+        stated = cbor.decode(cbor.decode(bytes(row.statement)[1:])[2])
+        connection.execute(
+            records.update()
+            .where(records.c.record_id == row.record_id)
+            .values(decided_at=stated["decidedAtMinute"])
+        )
+
+
 def upgrade() -> None:
+    op.add_column("records", sa.Column("decided_at", sa.BigInteger))
+    _read_times()
     with op.batch_alter_table("records") as batch:
         batch.alter_column("subject_handle", existing_type=sa.LargeBinary(32), nullable=True)
+        batch.alter_column("decided_at", existing_type=sa.BigInteger, nullable=False)
     op.create_table(
         "consents",
         sa.Column("consent_id", sa.LargeBinary(16), primary_key=True),
@@ -80,3 +103,4 @@ def downgrade() -> None:
     op.execute("DELETE FROM records WHERE subject_handle IS NULL")
     with op.batch_alter_table("records") as batch:
         batch.alter_column("subject_handle", existing_type=sa.LargeBinary(32), nullable=False)
+        batch.drop_column("decided_at")
