@@ -147,6 +147,7 @@ def _command() -> OperatorCommand[AuthoritySettings]:
             "--drop-previous", action="store_true", help="draw none; end the overlap now"
         )
     command.add_check(_checks)
+    command.add_settings()
     _add_enrolment(command)
     verbs = command.group("audits", "demands for audits that were never answered")
     command.add("list", _audits, "count them by gateway", verbs)

@@ -24,7 +24,7 @@ from gateway.host.ending import (
     ignore_interrupts,
     terminated_as_interrupted,
 )
-from gateway.host.installed import VersionAction
+from gateway.host.installed import VersionAction, version
 from gateway.host.server_settings import HostSettings
 from gateway.host.serving import bind, operator_log, serve
 from gateway.host.terminal import show_what_can_be_shown
@@ -122,6 +122,17 @@ class OperatorCommand(Generic[S]):
 
         text = "try what settings and files say, line by line; nothing is changed"
         self.add("check-config", lambda _, settings: report(checks(settings)), text)
+
+    def add_settings(self) -> None:
+        """``settings``: the settings in force, for others to read."""
+        text = "print the settings in force as JSON, without secrets and paths"
+        self.add("settings", self._print_settings, text)
+
+    def _print_settings(self, _: argparse.Namespace, settings: S) -> int:
+        from gateway.host.in_force import in_force  # noqa: PLC0415  for this command alone
+
+        print(in_force(self._prog, version(), settings).encode().decode(), end="")
+        return 0
 
     def add_keys(
         self, making: str, showing: str, init: "Run[S]", show: "Run[S]", rotate_signing: "Run[S]"

@@ -30,6 +30,8 @@ class Settings(BaseModel):
 
     prefix: ClassVar[str]
     """Environment variables are ``PREFIX_FIELD`` in capitals."""
+    private: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose values are never printed, beside all paths."""
 
     @classmethod
     def read(cls, file: Path | None, environment: Mapping[str, str] = os.environ) -> Self:

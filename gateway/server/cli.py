@@ -267,6 +267,7 @@ def command() -> OperatorCommand[GatewaySettings]:
     history.add_argument("--signed", action="store_true", help=signing)
     _add_consent(own)
     own.add_check(checks)
+    own.add_settings()
     return own
 
 

@@ -23,6 +23,7 @@ class GatewaySettings(HeServerSettings):
     """``sealmatch-gateway serve --config FILE``; variables ``SEALMATCH_GATEWAY_...``."""
 
     prefix: ClassVar[str] = "sealmatch_gateway"
+    private: ClassVar[frozenset[str]] = frozenset({"database_url"})  # may name an account
 
     party: PartyId = Field(default="gateway", description="The gateway's enrolment name.")
     data_dir: Path = Field(description="Directory of the gateway's keys and SQLite database.")
