@@ -48,7 +48,7 @@ def create_secret(path: Path, secret: bytes) -> None:
         except FileExistsError:
             raise _exists(path) from None
         try:
-            _sync(path.parent)
+            sync_directory(path.parent)
         except OSError:
             path.unlink()
             raise
@@ -71,7 +71,7 @@ def replace_secret(path: Path, secret: bytes) -> None:
         raise KeyFileError(f"{path.name} does not exist")
     with _written(path, secret) as temporary:
         temporary.replace(path)
-        _sync(path.parent)
+        sync_directory(path.parent)
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -190,7 +190,7 @@ def _written(path: Path, secret: bytes) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
-def _sync(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Make a new directory entry last through a power failure."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from gateway.sequencing.guard import LogHalted
 from gateway.sequencing.reading import PublishedLog
-from gateway.sequencing.sequencer import LogHalted, Sequencer
+from gateway.sequencing.sequencer import Sequencer
 from gateway.store import log as stored_log
 from gateway.store import records
 from gateway.store.database import Database
+from gateway.store.halts import InDoubt
 from gateway.translog.tree import leaf_hash, verify_inclusion
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.ids import RecordId, digest_of
@@ -45,6 +47,7 @@ class SequencerThread:
         self._moved = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
         self._halted = False
+        self._doubt: str | None = None
 
     def start(self) -> None:
         self._thread.start()
@@ -58,8 +61,8 @@ class SequencerThread:
         self._sequencer.resign()
 
     def check(self) -> None:
-        """Raise ``LogHalted`` if nothing will be sequenced here any more."""
-        if self._halted:
+        """Raise ``LogHalted`` if nothing is sequenced here, now or for ever."""
+        if self._halted or self._doubt is not None:
             raise LogHalted("the log is halted; see the operator's log")
 
     def wait(self, seconds: float) -> None:
@@ -75,6 +78,10 @@ class SequencerThread:
             rest = self._period
             try:
                 self._sequencer.step()
+                self._settled()
+            except InDoubt as error:
+                self._note_doubt(str(error))
+                rest = self._pause
             except Unavailable as error:
                 log.warning("sequencer: %s", error)
                 rest = self._pause
@@ -87,6 +94,17 @@ class SequencerThread:
                 rest = self._pause
             self._tell()
             self._stopping.wait(rest)
+
+    def _note_doubt(self, why: str) -> None:
+        """Said once; an operator settles it, while this goes on to look."""
+        if self._doubt != why:
+            log.critical("the log is halted, no session is opened: %s", why)
+        self._doubt = why
+
+    def _settled(self) -> None:
+        if self._doubt is not None:
+            log.warning("the log goes on: an operator has settled what it was halted for")
+        self._doubt = None
 
     def _tell(self) -> None:
         with self._moved:

@@ -12,8 +12,8 @@ Rules:
   root is signed again, so no two checkpoints of this log ever disagree.
 - There is one sequencer at a time. Processes that believe they are elected meet at the head's row.
   Its epoch lets only the last elected one write. The election is for speed, the epoch for safety.
-- A tree that is smaller than one signed before, or whose edge does not give its root, is not
-  continued (``LogHalted``): somebody restored an old database. That needs a human.
+- A database that does not lead to what was signed before is not continued (``guard``), nor a tree
+  whose edge does not give its root. That needs a human.
 
 Protocol, section 10.
 """
@@ -24,6 +24,7 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 
 from gateway.host import crash
+from gateway.sequencing.guard import Guard, LogHalted, Unguarded
 from gateway.store import log as store
 from gateway.store.database import Database
 from gateway.store.log import Deposed, StoredCheckpoint
@@ -33,14 +34,10 @@ from gateway.translog.cosignature import sign_checkpoint
 from gateway.translog.note import NoteSigner
 from gateway.translog.tiles import TILE_HEIGHT, TILE_WIDTH
 from gateway.translog.tree import HASH_BYTES, Frontier, Node, leaf_hash
-from gateway.wire.errors import CallerMisuse, SealmatchError
+from gateway.wire.errors import CallerMisuse
 
 BATCH: Final = 1024
 """Entries that get their places in one transaction."""
-
-
-class LogHalted(SealmatchError):
-    """The stored log contradicts what was signed before; nothing is signed any more."""
 
 
 class Election(Protocol):
@@ -77,6 +74,9 @@ class NoWitnesses:
 
     needed = False
 
+    def latest(self) -> list[tuple[str, SignedCheckpoint]]:
+        return []
+
     def cosign(self, signed: SignedCheckpoint) -> SignedCheckpoint:
         return signed
 
@@ -102,11 +102,13 @@ class Sequencer:
         witnesses: Witnesses,
         clock: Callable[[], int],
         batch: int = BATCH,
+        guard: Guard | None = None,
     ) -> None:
         """Prepare.
 
         Args:
             signers: the log's keys, all of one name, which is the log's origin.
+            guard: keeps an older database from being continued; None: nothing does.
 
         Raises:
             CallerMisuse: keys of several names, or none.
@@ -120,6 +122,7 @@ class Sequencer:
         self._witnesses = witnesses
         self._clock = clock
         self._batch = batch
+        self._guard = guard or Unguarded()
         self._epoch: int | None = None
         self._unsigned = True
         self._signed_size = 0
@@ -133,7 +136,9 @@ class Sequencer:
         Raises:
             Unavailable: storage or witnesses do not answer; nothing is lost.
             OtherLog, LogHalted: this cannot go on.
+            InDoubt: this goes on when an operator has settled the matter.
         """
+        self._guard.look()
         if not self._elected():
             return False
         try:
@@ -155,7 +160,9 @@ class Sequencer:
             self._epoch = None
         elif self._epoch is None:
             with self._database.transaction() as connection:
-                self._epoch = store.elect(connection, self._origin)
+                epoch = store.elect(connection, self._origin)
+            self._guard.require_newest()  # an election later, somebody else may have signed more
+            self._epoch = epoch
             self._unsigned = True
         return self._epoch is not None
 
@@ -190,9 +197,11 @@ class Sequencer:
             fixed = store.unsigned(connection)
         for one in fixed:
             self._check_grows(one.size)
-            note = bytes(self._sign(one))
+            signed = self._sign(one)
+            note = bytes(signed)
             self._signed_size = one.size
             crash.reach("sequencer-checkpoint-signed")
+            self._guard.signed(signed)
             with self._database.transaction() as connection:
                 store.lock_head(connection, self._epoch or 0)
                 store.store_signature(

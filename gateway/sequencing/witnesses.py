@@ -8,6 +8,7 @@ we do not believe it. If the witness is right, the others will not cosign either
 published.
 """
 
+import hashlib
 import logging
 import threading
 import time
@@ -84,6 +85,40 @@ class WitnessClient:
             raise Unavailable(f"{len(lines)} witnesses cosigned, which is not enough")
         return signed.with_signatures(*lines.values())
 
+    def latest(self) -> list[tuple[str, SignedCheckpoint]]:
+        """By witness, the newest checkpoint that it cosigned; those that do not answer in time are
+        left out. Nothing in it is checked: who believes it looks for the log's own signature."""
+        until = time.monotonic() + self._seconds
+        asked = {
+            self._pool.submit(self._latest, one.url): one.name
+            for one in self._policy.witnesses
+            if one.url is not None
+        }
+        wait(asked, max(0, until - time.monotonic()))
+        found = []
+        for future, name in asked.items():
+            try:
+                signed = future.result(timeout=0)
+            except Exception as error:  # noqa: BLE001  one witness must not keep others from counting
+                log.warning("witness %s: its newest checkpoint: %s", name, type(error).__name__)
+                continue
+            if signed is not None:
+                found.append((name, signed))
+        return found
+
+    def _latest(self, url: str) -> SignedCheckpoint | None:
+        """What a witness cosigned last of this log (``tlog-witness``, for monitors); None:
+        nothing."""
+        origin = self._policy.logs[0].key.name.encode()
+        status, answer = self._exchange(
+            "GET", url, f"{hashlib.sha256(origin).hexdigest()}/checkpoint"
+        )
+        if status == httpx.codes.NOT_FOUND:
+            return None
+        if status != httpx.codes.OK:
+            raise Unavailable(f"it answered {status}")
+        return SignedCheckpoint.parse(answer)
+
     def close(self) -> None:
         """Ask nobody any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -134,11 +169,14 @@ class WitnessClient:
         proof = self._prove(old, signed.checkpoint.size) if old else ()
         lines = [f"old {old}", *map(to_base64, proof), "", ""]
         body = "\n".join(lines).encode() + bytes(signed)
+        return self._exchange("POST", url, "add-checkpoint", body)
+
+    def _exchange(self, method: str, url: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         content = bytearray()
         try:
             with self._transport.stream(
-                "POST",
-                f"{url.rstrip('/')}/add-checkpoint",
+                method,
+                f"{url.rstrip('/')}/{path}",
                 content=body,
                 headers={"accept-encoding": "identity"},
                 timeout=self._seconds,

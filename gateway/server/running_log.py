@@ -5,6 +5,7 @@ from collections.abc import Callable
 import httpx
 
 from gateway.sequencing.election import election_of
+from gateway.sequencing.guard import DatabaseGuard, Mark
 from gateway.sequencing.publication import Publication, SequencerThread
 from gateway.sequencing.reading import PublishedLog
 from gateway.sequencing.sequencer import Sequencer
@@ -41,12 +42,20 @@ class RunningLog:
             self.published.consistency,
             settings.witness_seconds,
         )
+        signers = held.log_signers(settings.origin)
         sequencer = Sequencer(
             database,
             election_of(database, settings.data_dir),
-            held.log_signers(settings.origin),
+            signers,
             self._witnesses,
             clock,
+            guard=DatabaseGuard(
+                database,
+                Mark(settings.data_dir),
+                [signer.key for signer in signers],
+                self._witnesses,
+                clock,
+            ),
         )
         self._thread = SequencerThread(sequencer, settings.log_batch_seconds)
         self.publication = Publication(database, self._thread, settings.log_wait_seconds)

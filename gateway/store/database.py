@@ -41,8 +41,8 @@ class Database:
         with self.writing() as connection:  # or SQLite's driver would commit each table by itself
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-            if _version(connection) != newest_version():
-                _upgrade(connection)
+            if version_of(connection) != newest_version():
+                upgrade(connection, "head")
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
@@ -52,9 +52,13 @@ class Database:
             Unavailable: the storage failed; nothing of this unit was kept, unless the answer to
                 the commit itself was lost.
         """
+        with self._unavailable(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _unavailable(self) -> Iterator[None]:
         try:
-            with self._engine.begin() as connection:
-                yield connection
+            yield
         except (SQLAlchemyError, OSError) as error:
             if isinstance(error, OSError):  # a connection broke; others probably did too
                 self._engine.dispose()
@@ -74,6 +78,23 @@ class Database:
         with self.transaction() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """One state of the database, for reading alone, while others go on writing.
+
+        SQLite keeps it in its write-ahead log; no second copy of the database is made anywhere.
+
+        Raises:
+            Unavailable: the storage failed.
+        """
+        with self._unavailable(), self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")  # its driver would begin at the first change
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
             yield connection
 
     def check(self) -> None:
@@ -97,10 +118,15 @@ class Database:
 
 def newest_version() -> str:
     """The revision of the last migration: the number with which its file's name begins."""
-    return max(path.name for path in _MIGRATIONS.glob("versions/*.py")).partition("_")[0]
+    return max(known_versions())
 
 
-def _version(connection: sa.Connection) -> str | None:
+def known_versions() -> frozenset[str]:
+    """The revisions of all migrations."""
+    return frozenset(path.name.partition("_")[0] for path in _MIGRATIONS.glob("versions/*.py"))
+
+
+def version_of(connection: sa.Connection) -> str | None:
     """The revision that the database is at; None is an empty one."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
@@ -110,15 +136,16 @@ def _version(connection: sa.Connection) -> str | None:
     return found
 
 
-def _upgrade(connection: sa.Connection) -> None:
-    """Run the missing migrations. Loading Alembic costs a fifth of a server's start."""
+def upgrade(connection: sa.Connection, revision: str) -> None:
+    """Run the missing migrations up to a revision, in the caller's transaction. Loading Alembic
+    costs a fifth of a server's start."""
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _reason(error: Exception) -> str:

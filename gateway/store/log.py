@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from gateway.store.halts import require_none
 from gateway.store.schema import (
     erasures,
     log_checkpoints,
@@ -108,11 +109,18 @@ def lock_head(connection: sa.Connection, epoch: int) -> Head:
 
     Raises:
         Deposed: another one was elected after ``epoch``.
+        InDoubt: an operator must settle first whether this database may be continued.
     """
     mine = sa.and_(log_head.c.log == _LOG, log_head.c.epoch == epoch)
     if connection.execute(log_head.update().where(mine).values(epoch=epoch)).rowcount != 1:
         raise Deposed("another sequencer was elected")
+    require_none(connection)
     return head(connection)
+
+
+def origin(connection: sa.Connection) -> str:
+    """The log's name; empty before the first election."""
+    return str(connection.execute(sa.select(log_head.c.origin)).scalar_one())
 
 
 def head(connection: sa.Connection) -> Head:

@@ -53,9 +53,9 @@ records = Table(
     Index("ix_records_subject_handle", "subject_handle"),
     Index("ix_records_expires_at", "expires_at"),
 )
-"""Keyed hashes and proofs, until ``expires_at``: ``decided_at``, which the statement has as well (cut
-to the minute), and the days of the retention schedule. A registration without a face (``fallback``) has
-no handle: it has no session with the authority."""
+"""Keyed hashes and proofs, until ``expires_at``: ``decided_at``, which the statement has as well
+(cut to the minute), and the days of the retention schedule. A registration without a face
+(``fallback``) has no handle: it has no session with the authority."""
 
 consents = Table(
     "consents",
@@ -132,6 +132,14 @@ retention_runs = Table(
     Column("ended_at", BigInteger, nullable=False),
 )
 """Signed reports of the reaper: what it removed, held back and left."""
+
+retention_totals = Table(
+    "retention_totals",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("removed", BigInteger, nullable=False),
+)
+"""How many rows of each kind the reaper removed so far, counted where they are removed."""
 
 parties = Table(
     "parties",
@@ -265,9 +273,9 @@ log_halts = Table(
     Column("settled", String(16)),
     Column("settled_at", BigInteger),
 )
-"""Times at which this database was restored from a ``backup`` (its digest), or was found to be older
-than what had been signed (null). ``erasures_size``: the log's size up to which erasures are known.
-While ``settled`` is null, nothing is signed; then ``resumed`` or ``begun``."""
+"""Times at which this database was restored from a ``backup`` (its digest), or was found to be
+older than what had been signed (null). ``erasures_size``: the log's size up to which erasures are
+known. While ``settled`` is null, nothing is signed; then ``resumed`` or ``begun``."""
 
 closed_logs = Table(
     "closed_logs",

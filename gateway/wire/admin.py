@@ -40,11 +40,17 @@ Verb = Literal[
     "release",
     "erase",
     "disclose",
+    "restore",
+    "resume",
+    "begin",
+    "close",
 ]
 """``clear-audits``: at the authority, a gateway's unanswered demands were forgotten. The others are
 the gateway's: ``add`` and ``retire`` a consent text; ``adopt`` a retention schedule, ``reap`` what
 expired, ``scrub`` the bytes of what was deleted; ``hold`` and ``release`` a record; ``erase`` one
-by order of two operators; ``disclose`` a copy of what is kept about a subject."""
+by order of two operators; ``disclose`` a copy of what is kept about a subject; ``restore`` the
+database from a backup, ``resume`` its log where it was, ``begin`` another log in its place. At the
+authority: ``restore`` the counters of attempts, ``close`` them because they were lost."""
 PartyKind = Literal[
     "gateway",
     "device",
@@ -59,7 +65,9 @@ PartyKind = Literal[
 ]
 """Every kind of party. A register says which of them it holds: its ``KINDS``. A supervisor signs
 registrations without a face; two operators sign what one of them must not do alone."""
-ObjectKind = Literal["consent-text", "retention", "legal-hold", "order", "record-copy"]
+ObjectKind = Literal[
+    "consent-text", "retention", "legal-hold", "order", "record-copy", "log", "caps"
+]
 ActionKind = Literal[PartyKind, ObjectKind]
 """What an action can be about."""
 
@@ -69,6 +77,8 @@ _DONE_TO: Final[dict[str, frozenset[str]]] = {
     "legal-hold": frozenset({"hold", "release"}),
     "order": frozenset({"erase"}),
     "record-copy": frozenset({"disclose"}),
+    "log": frozenset({"restore", "resume", "begin"}),
+    "caps": frozenset({"restore", "close"}),
 }
 """What is done to each kind of object. Everything else is done to parties."""
 _TO_PARTIES: Final = frozenset({"enrol", "suspend", "clear-audits"})
@@ -125,7 +135,7 @@ class AdminAction(Message):
         """To each kind of object its own verbs, and a digest of what they are about."""
         if self.verb not in _DONE_TO.get(self.kind, _TO_PARTIES):
             raise ValueError("nothing that is done to this kind")
-        if self.verb not in ("retire", *_TO_PARTIES) and self.key_id is None:
+        if self.verb not in ("retire", "close", *_TO_PARTIES) and self.key_id is None:
             raise ValueError("it is said by a digest what was done")
         if self.kind == "consent-text" and not _VERSION.fullmatch(self.party):
             raise ValueError("a consent text has a version")

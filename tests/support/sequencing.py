@@ -103,6 +103,9 @@ class Scripted:
         self.answers = False
         self.asked: list[int] = []
 
+    def latest(self) -> list[tuple[str, SignedCheckpoint]]:
+        return []
+
     def cosign(self, signed: SignedCheckpoint) -> SignedCheckpoint:
         from gateway.translog.cosignature import sign_checkpoint
 

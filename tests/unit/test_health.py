@@ -18,8 +18,8 @@ from gateway.auditor.config import AuditorSettings
 from gateway.auditor.repetition import repeat_here
 from gateway.host import health, keystore
 from gateway.host.health import Health
+from gateway.sequencing.guard import LogHalted
 from gateway.sequencing.publication import SequencerThread
-from gateway.sequencing.sequencer import LogHalted
 from gateway.server import app as server_app
 from gateway.store import connecting, sessions
 from gateway.store.database import Database

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
+from gateway.sequencing.guard import LogHalted
 from gateway.sequencing.publication import Inline, Publication, SequencerThread
-from gateway.sequencing.sequencer import LogHalted
 from gateway.store import log as store
 from gateway.store import records, schema
 from gateway.store.database import Database

@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.sequencing.election import DatabaseElection, FileElection
+from gateway.sequencing.guard import LogHalted
 from gateway.sequencing.reading import PublishedLog
-from gateway.sequencing.sequencer import LogHalted, Sequencer
+from gateway.sequencing.sequencer import Sequencer
 from gateway.store import log as store
 from gateway.store import schema
 from gateway.store.database import Database

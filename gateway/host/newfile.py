@@ -1,0 +1,63 @@
+"""A large new file of an operator's: whole or not there, its owner's alone, and never overwritten.
+
+It is written beside its name and put in its place at the end, when all of it is on the disk. What a
+killed run left beside the name is taken over by the next one.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from gateway.host import crash
+from gateway.host.keyfile import sync_directory
+from gateway.wire.errors import CallerMisuse
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears at ``path`` when the block ends, with mode 0600.
+
+    Raises:
+        CallerMisuse: there is such a file already, or another process is writing it.
+        OSError: no such directory, not writable, or the disk is full; nothing is left behind.
+    """
+    if path.exists() or path.is_symlink():
+        raise CallerMisuse(f"{path} exists already; it is not overwritten")
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        with _alone(beside) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                crash.reach("new-file-written")
+                _put(beside, path)
+            finally:
+                beside.unlink(missing_ok=True)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+@contextmanager
+def _alone(beside: Path) -> Iterator[BinaryIO]:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    with os.fdopen(os.open(beside, flags, 0o600), "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CallerMisuse(f"another process is writing {beside.name[1:-5]}") from None
+        os.fchmod(file.fileno(), 0o600)
+        file.truncate(0)
+        yield file
+
+
+def _put(beside: Path, path: Path) -> None:
+    try:
+        os.link(beside, path)  # unlike a rename, fails where a file has come to be meanwhile
+    except FileExistsError:
+        raise CallerMisuse(f"{path} exists already; it is not overwritten") from None
+    sync_directory(path.parent)
