@@ -162,6 +162,16 @@ def peek(encoded: bytes, kind: type[M]) -> M:
     return kind.decode(_split(encoded)[1])
 
 
+def claims_to_be(encoded: bytes, kind: type[Message]) -> bool:
+    """Whether a signed object names this type in its header. No signature is checked.
+
+    Raises:
+        MalformedMessage: not a COSE_Sign1 of our form.
+    """
+    header = cbor.decode(_split(encoded)[0])
+    return isinstance(header, dict) and header.get(HEADER_TYP) == media_type(kind)
+
+
 def named_key(encoded: bytes, kind: type[Message]) -> KeyId:
     """Id of the key that a message without claims names as its signer. No signature is checked.
 

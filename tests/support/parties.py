@@ -83,6 +83,7 @@ AUTHORITY = fixed_key("authority.example")
 AUDITOR = fixed_key("auditor.example")
 DEVICE = fixed_key("device-17")
 ISSUER = fixed_key("reader-17")
+AGENT, SUPERVISOR = fixed_key("agent-4"), fixed_key("supervisor-1")
 
 
 def stranger(party: str) -> SigningKey:

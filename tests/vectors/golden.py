@@ -39,6 +39,12 @@ from gateway.wire.evaluation import (
     SharesRequest,
     evaluation_digest,
 )
+from gateway.wire.fallback import (
+    FallbackApproval,
+    FallbackAssertion,
+    FallbackRequest,
+    FallbackStatement,
+)
 from gateway.wire.ids import KeyId
 from gateway.wire.liveness import (
     ActionTrace,
@@ -87,7 +93,17 @@ from gateway.wire.submission import (
 from keys.custody import Custody
 from keys.vault import MemoryMacKey
 from tests.support import parties
-from tests.support.parties import AUDITOR, AUTHORITY, DEVICE, GATEWAY, ISSUER, NOW, fixed_bytes
+from tests.support.parties import (
+    AGENT,
+    AUDITOR,
+    AUTHORITY,
+    DEVICE,
+    GATEWAY,
+    ISSUER,
+    NOW,
+    SUPERVISOR,
+    fixed_bytes,
+)
 from tests.wire import notation
 
 CONSTANTS: Final = {"A": 6364136223846793005, "B": 1442695040888963407, "C": 3037000499976049}
@@ -390,6 +406,45 @@ WITHDRAWAL = Withdrawal(
 )
 SIGNED_WITHDRAWAL = cose.sign(WITHDRAWAL, GATEWAY)
 
+_FALLBACK = {
+    "gateway": GATEWAY.party,
+    "device": DEVICE.party,
+    "agent": AGENT.party,
+    "supervisor": SUPERVISOR.party,
+    "outlet": "outlet-2",
+    "purpose": "sim-activation",
+    "reason": "declined",
+    "means": ("document-in-person", "existing-account"),
+    "consent_text_version": 1,
+    "subject_commitment": TEMPLATE.subject_commitment,
+    "activation_commitment": activation_commitment(ACTIVATION, ACTIVATION_SALT),
+    "erasure_commitment": erasure_commitment(erasure_secret(SUBJECT_SALT, ACTIVATION_SALT)),
+}
+FALLBACK_ASSERTION = FallbackAssertion(
+    **_FALLBACK,
+    assertion_id=fixed_bytes("fallback assertion")[:16],
+    asserted_at_minute=NOW - NOW % 60,
+)
+SIGNED_FALLBACK_ASSERTION = cose.sign(FALLBACK_ASSERTION, AGENT)
+FALLBACK_APPROVAL = FallbackApproval(
+    gateway=GATEWAY.party,
+    supervisor=SUPERVISOR.party,
+    assertion_digest=SIGNED_FALLBACK_ASSERTION.digest,
+    approved_at_minute=NOW - NOW % 60,
+)
+SIGNED_FALLBACK_APPROVAL = cose.sign(FALLBACK_APPROVAL, SUPERVISOR)
+FALLBACK_STATEMENT = FallbackStatement(
+    **_FALLBACK,
+    record_id=RECORD_ID,
+    kind="fallback",
+    recorded_at_minute=NOW - NOW % 60,
+    agent_key=AGENT.public.raw,
+    supervisor_key=SUPERVISOR.public.raw,
+    assertion=SIGNED_FALLBACK_ASSERTION.encoded,
+    approval=SIGNED_FALLBACK_APPROVAL.encoded,
+)
+SIGNED_FALLBACK_STATEMENT = cose.sign(FALLBACK_STATEMENT, GATEWAY)
+
 MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
     "admin-action": (
         ADDED.model_copy(
@@ -410,6 +465,20 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
         ErasureProof(erasure=SIGNED_ERASURE.encoded, log_proof=None),
         ErasureProof(erasure=SIGNED_ERASURE.encoded, log_proof=fixed_bytes("proof")),
     ),
+    "fallback-assertion": (
+        FALLBACK_ASSERTION,
+        FALLBACK_ASSERTION.model_copy(
+            update={"reason": "not-possible", "means": ("document-in-person",)}
+        ),
+    ),
+    "fallback-approval": (FALLBACK_APPROVAL,),
+    "fallback-request": (
+        FallbackRequest(
+            assertion=SIGNED_FALLBACK_ASSERTION.encoded,
+            approval=SIGNED_FALLBACK_APPROVAL.encoded,
+        ),
+    ),
+    "fallback-statement": (FALLBACK_STATEMENT,),
     "session-request": tuple(
         SessionRequest(
             profile=PROFILE,
@@ -528,4 +597,7 @@ SIGNED: Final[dict[str, tuple[SigningKey, Signed[Any]]]] = {
     "statement": (GATEWAY, SIGNED_STATEMENT),
     "erasure": (GATEWAY, SIGNED_ERASURE),
     "withdrawal": (GATEWAY, SIGNED_WITHDRAWAL),
+    "fallback-assertion": (AGENT, SIGNED_FALLBACK_ASSERTION),
+    "fallback-approval": (SUPERVISOR, SIGNED_FALLBACK_APPROVAL),
+    "fallback-statement": (GATEWAY, SIGNED_FALLBACK_STATEMENT),
 }

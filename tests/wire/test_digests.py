@@ -19,6 +19,7 @@ from gateway.wire.audit import AuditDemand, AuditReport, Evaluated
 from gateway.wire.dealing import Dealing
 from gateway.wire.erasure import Erasure, Withdrawal
 from gateway.wire.evaluation import AttemptNonce, AttemptRequest, Decision, evaluation_digest
+from gateway.wire.fallback import FallbackApproval, FallbackAssertion, FallbackStatement
 from gateway.wire.ids import digest_of
 from gateway.wire.liveness import LivenessResult
 from gateway.wire.message import Message
@@ -75,6 +76,9 @@ BEHIND: dict[str, Covered] = {
     "evidence_digest": Covered(256, "of a transcript that names the challenge's nonce"),
     "demand_digest": Covered(256, "of a demand with a nonce"),
     "evaluated_digest": PUBLIC,
+    "assertion_digest": Covered(128, "of a signed assertion: its id, and two salted commitments"),
+    "agent_key": PUBLIC,
+    "supervisor_key": PUBLIC,
 }
 
 SIGNED_KINDS: tuple[type[Message], ...] = (
@@ -90,6 +94,9 @@ SIGNED_KINDS: tuple[type[Message], ...] = (
     Statement,
     Erasure,
     Withdrawal,
+    FallbackAssertion,
+    FallbackApproval,
+    FallbackStatement,
 )
 """What is signed, and what stands inside of it."""
 
@@ -130,7 +137,8 @@ def test_no_other_signed_field_is_as_long_as_a_short_digest() -> None:
                     continue
                 for name, value in message:
                     if isinstance(value, bytes) and len(value) not in {16, DIGEST_BYTES}:
-                        assert name in {"decision", "audit"}, name  # whole signed objects
+                        whole = {"decision", "audit", "assertion", "approval"}
+                        assert name in whole, name  # signed objects
 
 
 # --- the guess -----------------------------------------------------------------------------------

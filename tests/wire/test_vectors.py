@@ -14,6 +14,7 @@ from gateway.wire import (
     cose,
     erasure,
     evaluation,
+    fallback,
     liveness,
     policy,
     proof,
@@ -34,7 +35,10 @@ from tests.wire import notation, reference_cbor
 
 DECLARED: dict[str, type[Message]] = {
     name: value
-    for module in (session, submission, evaluation, audit, liveness, policy, proof, admin, erasure)
+    for module in (
+        *(session, submission, evaluation, audit, liveness, policy, proof, admin, erasure),
+        fallback,
+    )
     for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, Message)
 }
@@ -95,7 +99,7 @@ def test_signed_object_from_its_parts(name: str) -> None:
 
     payload = bytes.fromhex(document["payload"])
     header = {1: -8, 4: key_id, 16: document["type"]}
-    if name == "statement":  # RFC 9597: issuer and subject
+    if name in ("statement", "fallback-statement"):  # RFC 9597: issuer and subject
         fields = reference_cbor.decode(payload)
         header[15] = {1: fields["gateway"], 2: fields["recordId"].hex()}
     protected = reference_cbor.encode(header)
