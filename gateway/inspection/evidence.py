@@ -42,8 +42,15 @@ class Exhibit:
 class EarlierVisit(Protocol):
     """The bundle of an earlier inspection."""
 
-    made_at: int
-    """Unix seconds."""
+    @property
+    def made_at(self) -> int:
+        """Unix seconds."""
+        ...
+
+    @property
+    def manifest_digest(self) -> bytes:
+        """What stands for the whole bundle."""
+        ...
 
     def read(self, name: str) -> bytes | None:
         """An exhibit of that visit; None: it had none of this name."""

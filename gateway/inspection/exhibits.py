@@ -102,11 +102,25 @@ def _entries(evidence: Evidence) -> bytes:
     return bytes(content)
 
 
+def _pending(evidence: Evidence) -> bytes:
+    """Entries of the database that the checkpoint does not cover yet, in their order."""
+    size = SignedCheckpoint.parse(evidence.read(CHECKPOINT)).checkpoint.size
+    held, queued = schema.log_entries.c, schema.log_pending.c
+    given = sa.select(held.entry).where(held.log_index >= size).order_by(held.log_index)
+    waiting = sa.select(queued.entry).order_by(queued.number)
+    found = [*table_rows(evidence, given), *table_rows(evidence, waiting)]
+    return b"".join(bytes(row.entry) for row in found if len(row.entry) == HASH_BYTES)
+
+
 CHECKPOINT: Final = Exhibit(
     "log/checkpoint", _checkpoint, "the log's signed checkpoint, with its cosignatures"
 )
 ENTRIES: Final = Exhibit(
     "log/entries", _entries, "the log's entries, 32 bytes each: hashes of signed objects"
+)
+
+PENDING: Final = Exhibit(
+    "log/pending", _pending, "entries that wait for the next checkpoint, 32 bytes each"
 )
 
 

@@ -5,7 +5,11 @@ A module has ``CHECKS``: a tuple of ``Check``. What is not listed here is not in
 
 from typing import Final
 
-from gateway.inspection.checks import data_map
+from gateway.inspection.checks import data_map, log, visit
 from gateway.inspection.lines import Check
 
-ALL: Final[tuple[Check, ...]] = (*data_map.CHECKS,)
+ALL: Final[tuple[Check, ...]] = (
+    *data_map.CHECKS,
+    *log.CHECKS,
+    *visit.CHECKS,
+)
