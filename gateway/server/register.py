@@ -90,8 +90,7 @@ def record(
     connection: sa.Connection, verb: Verb, concerned: Concerned, key: SigningKey, now: int
 ) -> None:
     """Sign what the caller's transaction does, which holds the register."""
-    before = parties.last_admin_action(connection)
-    _add(connection, next_action(before, verb, concerned, key, now))
+    parties.record_action(connection, verb, concerned, key, now)
 
 
 def history(database: Database, keys: ChainKeys) -> tuple[AdminAction, ...]:

@@ -8,11 +8,12 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from gateway.store.log import append
 from gateway.store.schema import admin_actions, parties
-from gateway.wire.admin import PartyKind
-from gateway.wire.cose import VerifyKey
+from gateway.wire.admin import Concerned, PartyKind, Verb, next_action
+from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused, SessionConflict
-from gateway.wire.ids import KeyId, PartyId
+from gateway.wire.ids import KeyId, PartyId, digest_of
 
 KINDS: Final[tuple[PartyKind, ...]] = (
     *("device", "issuer", "agent", "outlet", "witness", "auditor"),
@@ -124,6 +125,16 @@ def add_admin_action(connection: sa.Connection, action: bytes) -> None:
     query = sa.select(sa.func.coalesce(sa.func.max(admin_actions.c.number), 0))
     number = int(connection.execute(query).scalar_one()) + 1
     connection.execute(admin_actions.insert().values(number=number, action=action))
+
+
+def record_action(
+    connection: sa.Connection, verb: Verb, concerned: Concerned, key: SigningKey, now: int
+) -> None:
+    """Sign what the caller's transaction does, as the next action and entry of the log. The caller
+    holds the register."""
+    action = next_action(last_admin_action(connection), verb, concerned, key, now)
+    add_admin_action(connection, action)
+    append(connection, "admin", digest_of(action))
 
 
 def last_admin_action(connection: sa.Connection) -> bytes | None:
