@@ -73,6 +73,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "attempts": Command("gateway.cli.attempts", "attempts and time that liveness checks took"),
     "receipt": Command("gateway.cli.receipt", "check a receipt", _READER),
     "log": Command("gateway.cli.log", "follow a transparency log", _READER),
+    "inspect": Command(
+        "gateway.cli.inspect", "show line by line what a deployment keeps", "gateway"
+    ),
     "reconcile": Command("gateway.cli.reconcile", "compare activations with receipts", "gateway"),
     "models": Command("gateway.cli.models", "fetch, check and list face model packs", _COUNTER),
     "bench": Command("gateway.lab.bench.cli", "measure", _EVERYTHING),

@@ -11,7 +11,8 @@ Two kinds of things are looked at:
 What was not given raises ``NoAccess``, and the framework makes a line of that which never passes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -144,6 +145,13 @@ class Evidence:
         if self.bundle is None or name not in self.bundle:
             raise NoAccess(f"the bundle has no {name}")
         return self.bundle[name]
+
+
+@contextmanager
+def opened(url: str) -> Iterator[ReadingDatabase]:
+    """The gateway's database, for reading only. Raises as ``ReadingDatabase``."""
+    with closing(ReadingDatabase(url)) as database:
+        yield database
 
 
 def _given(value: T | None, what: str) -> T:
