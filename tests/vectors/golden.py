@@ -104,6 +104,7 @@ from tests.support.parties import (
     SUPERVISOR,
     fixed_bytes,
 )
+from tests.vectors import ordered
 from tests.wire import notation
 
 CONSTANTS: Final = {"A": 6364136223846793005, "B": 1442695040888963407, "C": 3037000499976049}
@@ -584,7 +585,7 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
             activation_reference=ACTIVATION,
         ),
     ),
-}
+} | ordered.MESSAGES
 
 SIGNED: Final[dict[str, tuple[SigningKey, Signed[Any]]]] = {
     "session-grant": (AUTHORITY, SIGNED_GRANT),
@@ -600,4 +601,4 @@ SIGNED: Final[dict[str, tuple[SigningKey, Signed[Any]]]] = {
     "fallback-assertion": (AGENT, SIGNED_FALLBACK_ASSERTION),
     "fallback-approval": (SUPERVISOR, SIGNED_FALLBACK_APPROVAL),
     "fallback-statement": (GATEWAY, SIGNED_FALLBACK_STATEMENT),
-}
+} | ordered.SIGNED

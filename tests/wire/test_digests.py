@@ -23,6 +23,7 @@ from gateway.wire.fallback import FallbackApproval, FallbackAssertion, FallbackS
 from gateway.wire.ids import digest_of
 from gateway.wire.liveness import LivenessResult
 from gateway.wire.message import Message
+from gateway.wire.orders import Agreement, ErasureOrder, Hold, ReleaseOrder
 from gateway.wire.proof import Statement
 from gateway.wire.session import SessionGrant
 from gateway.wire.subject import activation_commitment
@@ -77,6 +78,8 @@ BEHIND: dict[str, Covered] = {
     "demand_digest": Covered(256, "of a demand with a nonce"),
     "evaluated_digest": PUBLIC,
     "assertion_digest": Covered(128, "of a signed assertion: its id, and two salted commitments"),
+    "salt": DRAWN,
+    "order": Covered(256, "of a signed order: its salt"),
     "agent_key": PUBLIC,
     "supervisor_key": PUBLIC,
 }
@@ -97,6 +100,10 @@ SIGNED_KINDS: tuple[type[Message], ...] = (
     FallbackAssertion,
     FallbackApproval,
     FallbackStatement,
+    ErasureOrder,
+    ReleaseOrder,
+    Agreement,
+    Hold,
 )
 """What is signed, and what stands inside of it."""
 

@@ -16,6 +16,7 @@ from gateway.wire import (
     evaluation,
     fallback,
     liveness,
+    orders,
     policy,
     proof,
     session,
@@ -38,6 +39,7 @@ DECLARED: dict[str, type[Message]] = {
     for module in (
         *(session, submission, evaluation, audit, liveness, policy, proof, admin, erasure),
         fallback,
+        orders,
     )
     for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, Message)
