@@ -1,4 +1,5 @@
-"""Legal holds as they are stored. Each function works inside a transaction that its caller opened."""
+"""Legal holds as they are stored. Each function works inside a transaction that its caller
+opened."""
 
 from dataclasses import dataclass, field
 
