@@ -5,8 +5,7 @@ import datetime
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.host.cli import OperatorCommand, read_bytes, read_table, run_server
@@ -16,6 +15,7 @@ from gateway.proofs.consent import MAX_BYTES, ConsentTexts
 from gateway.server import consent, custody, register
 from gateway.server.checking import checks
 from gateway.server.config import GatewaySettings
+from gateway.server.opened import opened_database as _database
 from gateway.server.policy import default_policy
 from gateway.store import parties, totals
 from gateway.store.consents import StoredVersion
@@ -205,15 +205,6 @@ def _consent_retire(options: argparse.Namespace, settings: GatewaySettings) -> i
     with _database(settings) as database:
         consent.retire(database, options.number, signing, unix_time())
     return 0
-
-
-@contextmanager
-def _database(settings: GatewaySettings) -> Iterator[Database]:
-    if settings.database_url is None and not settings.data_dir.is_dir():
-        raise CallerMisuse(f"{settings.data_dir} does not exist: keys init makes it")
-    with closing(Database(settings.database)) as database:
-        database.migrate()
-        yield database
 
 
 def _version(text: str) -> int:
