@@ -1,4 +1,5 @@
-"""What a decision leaves behind, in one transaction: record, log entry, session's end and counters.
+"""What a decision leaves behind, in one transaction: record, consent, log entry, session's end and
+counters.
 
 While the authority decides, other sessions are recorded and parties suspended. So three conditions
 that held before the authority was asked are checked once more here. Locks and a constraint keep
@@ -16,25 +17,25 @@ is true, whatever happens here. ADR 28.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import sqlalchemy as sa
 
 from gateway.host import crash
 from gateway.proofs.statement import Circumstances, make_statement
+from gateway.retention.adoption import expires_at
 from gateway.server.sessions import SECONDS_OF_A_STEP, SessionState, move_session
 from gateway.server.verification import DecidedSubmission
 from gateway.store import log as stored_log
 from gateway.store import parties, records, sessions, totals
+from gateway.store.consent_records import ConsentRow, add_consent
 from gateway.store.database import Database
 from gateway.store.locks import hold_subject
 from gateway.wire.admin import PartyKind
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.ids import PartyId, SubjectHandle, digest_of, new_record_id
-
-_DAY: Final = 24 * 3600
 
 UNRECORDED: Final = "UNRECORDED"
 """Counted like an outcome: decided, but not recorded because a condition no longer held."""
@@ -46,6 +47,7 @@ class Decided:
 
     session: sessions.SessionRow
     record: records.RecordRow
+    consent: ConsentRow
     handles: tuple[SubjectHandle, ...] = field(repr=False)
     """All of the subject's handles."""
     parties: tuple[tuple[PartyKind, PartyId], ...]
@@ -67,7 +69,7 @@ class Recorder:
         """``activations``: live activations that one document may have."""
         self._database = database
         self._key = key
-        self._retention = retention_days * _DAY
+        self._retention_days = retention_days
         self._activations = activations
 
     def require_room(self, handles: Sequence[SubjectHandle], now: int) -> None:
@@ -126,7 +128,7 @@ class Recorder:
             activation_commitment=made.activation_commitment,
             statement=statement.encoded,
             decided_at=statement.message.decided_at_minute,
-            expires_at=statement.message.decided_at_minute + self._retention,
+            expires_at=0,  # known in the transaction that writes it
         )
         named: tuple[tuple[PartyKind, PartyId], ...] = (
             ("device", session.device),
@@ -134,7 +136,8 @@ class Recorder:
             ("agent", made.agent),
             ("outlet", made.outlet),
         )
-        return Decided(session, row, verdict.subject_handles, named, liveness, now)
+        consent = ConsentRow.of(given.consent, record_id, row.expires_at)
+        return Decided(session, row, consent, verdict.subject_handles, named, liveness, now)
 
     def _write(self, decided: Decided) -> Refused | None:
         """Write everything and return None; or write only the session's end and return the
@@ -142,7 +145,9 @@ class Recorder:
         with self._database.writing() as connection:
             try:
                 self._require_still(connection, decided)
+                decided = self._dated(connection, decided)
                 records.add_record(connection, decided.record)
+                add_consent(connection, decided.consent)
             except Refused as error:
                 _end_unrecorded(connection, decided)
                 return error
@@ -157,6 +162,12 @@ class Recorder:
         parties.hold_parties(connection, decided.parties)
         if decided.record.outcome == "MATCH":
             records.require_room(connection, decided.handles, self._activations, decided.now)
+
+    def _dated(self, connection: sa.Connection, decided: Decided) -> Decided:
+        """The same with the time at which the record is due, by the schedule in force."""
+        row = decided.record
+        due = expires_at(connection, "decision", row.decided_at, self._retention_days)
+        return replace(decided, record=replace(row, expires_at=due))
 
     def _is_recorded(self, decided: Decided) -> bool:
         """Whether a commit took place although its answer was lost. Raises ``Unavailable``."""
