@@ -61,6 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     reading = "print what a person reads before the camera opens"
     consent = _verb(verbs, "consent", run_consent, reading)
     consent.add_argument("--language", choices=LANGUAGES, default="en", help="default: en")
+    consent.add_argument("--guardian", action="store_true", help="as a minor's guardian reads it")
 
 
 def _add_pin(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -164,7 +165,8 @@ def run_pin(options: argparse.Namespace) -> int:
 def run_consent(options: argparse.Namespace) -> int:
     """Print the pinned text, for a program that shows it itself."""
     path = options.dir / TRUST
-    print(to_be_read(pinned_texts(path, TrustFile.read(path)), options.language))
+    texts = pinned_texts(path, TrustFile.read(path))
+    print(to_be_read(texts, options.language, guardian=options.guardian))
     return 0
 
 

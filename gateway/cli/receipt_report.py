@@ -13,6 +13,7 @@ from gateway.proofs.requirements import REQUIREMENTS, Requirement
 from gateway.proofs.verify import STEPS, VerifiedReceipt
 from gateway.wire.liveness import LivenessResult
 from gateway.wire.quality import FaceQuality
+from gateway.wire.submission import ConsentRecord
 
 _MARKS: Final = {State.DONE: "ok", State.NOT_PERFORMED: "none", State.NOT_CHECKED: "?"}
 _SUBJECT_STEP, _ACTIVATION_STEP = 10, 11
@@ -51,11 +52,20 @@ def summary(verified: VerifiedReceipt) -> Iterator[tuple[str, object]]:
     yield "live pictures", _quality(statement.live_quality)
     yield "liveness", _liveness(statement.liveness)
     yield "consent text", f"version {statement.consent_text_version}"
+    if verified.consent is not None:
+        yield "consent", _consent(verified.consent)
     yield "log", _log(verified.notes)
     yield "witnesses", verified.notes.get(8, "not checked, the trust file pins no log")
     yield "audit", verified.notes[12]
     yield "document", _about(verified, _SUBJECT_STEP)
     yield "activation", _about(verified, _ACTIVATION_STEP)
+
+
+def _consent(consent: ConsentRecord) -> str:
+    """Who agreed: the receipt alone does not say it."""
+    who = "the person" if consent.given_by == "subject" else "a guardian in the person's place"
+    at = datetime.datetime.fromtimestamp(consent.given_at, datetime.UTC)
+    return f"given by {who}, {at:%Y-%m-%d %H:%M} UTC, shown in {consent.language}"
 
 
 def _quality(quality: FaceQuality) -> str:
@@ -115,6 +125,7 @@ def as_json(
             "excluded": {one.kind: one.reason for one in liveness.excluded},
         },
         "consentTextVersion": statement.consent_text_version,
+        "consent": _consent_json(verified.consent),
         "log": _log_json(verified),
         "witnesses": {"state": verified.witnesses, "names": _witnesses(verified)},
         "audit": {"state": verified.audit, "found": str(notes[12])},
@@ -125,6 +136,12 @@ def as_json(
             for step, found in notes.items()
         ],
     }
+
+
+def _consent_json(consent: ConsentRecord | None) -> dict[str, object]:
+    if consent is None:
+        return {"state": State.NOT_CHECKED}
+    return {"state": State.DONE, "givenBy": consent.given_by, "language": consent.language}
 
 
 def _state_of(verified: VerifiedReceipt, step: int) -> State:

@@ -20,6 +20,11 @@ from pathlib import Path
 from typing import Final
 
 from gateway.cli import FAILURE, MATCH, NO_MATCH, NOT_VALID
+from gateway.cli.guardian import (
+    add_guardian_document,
+    guardian_named,
+    require_guardian_usage,
+)
 from gateway.cli.outputs import about, activation_path, read_bounded, reason_of, to_a_reader
 from gateway.cli.receipt_report import as_json, evaluated, step_line, summary
 from gateway.cli.subject import (
@@ -61,6 +66,7 @@ class Given:
     opening: Opening | None
     subject: Subject | None
     activation: OwnActivation | None
+    guardian: Subject | None
 
 
 def add_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -95,6 +101,7 @@ def add_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="the subscriber's: show that the receipt is about a document",
     )
     add_subject_arguments(verify, required=False)
+    add_guardian_document(verify)
     verify.add_argument("--json", action="store_true", help="print one JSON object")
     verify.set_defaults(run=run, parser=verify)
 
@@ -127,6 +134,7 @@ def run(options: argparse.Namespace) -> int:
             given.subject,
             (lambda _step, _found: None) if options.json else _print_step,
             activation=given.activation,
+            guardian=given.guardian,
         )
     except ReceiptInvalid as error:
         return not_valid(options, error)
@@ -140,6 +148,9 @@ def run(options: argparse.Namespace) -> int:
 def _check_usage(options: argparse.Namespace) -> None:
     if bool(options.opening) != names_document(options):
         options.parser.error("--opening goes with --id-type and --id-number-file, or with --mrz")
+    require_guardian_usage(options.parser, options)
+    if not options.opening and (options.guardian_id_type or options.guardian_mrz):
+        options.parser.error("a guardian is shown by the subscriber's opening alone: --opening")
     if options.activation_opening and not options.activation_file:
         options.parser.error(
             "--activation-opening goes with --activation-file: an opening shows something only "
@@ -155,17 +166,17 @@ def _read(options: argparse.Namespace) -> Given:
     encoded = read_bounded(options.receipt, Receipt.max_bytes)
     with about(options.receipt):
         _require_receipt(encoded)
-    opening = subject = activation = None
+    opening = subject = activation = guardian = None
     if options.opening:
         with about(options.opening):
             opening = openings.subscribers_opening(
                 read_bounded(options.opening, openings.MAX_BYTES)
             )
-        subject = subject_of(options)
+        subject, guardian = subject_of(options), guardian_named(options)
     if options.activation_file:
         own = _activation_opening(options, opening)
         activation = OwnActivation(read_text(options.activation_file), own)
-    return Given(trust, encoded, opening, subject, activation)
+    return Given(trust, encoded, opening, subject, activation, guardian)
 
 
 def _activation_opening(

@@ -1,7 +1,8 @@
 """``sealmatch register``: one registration at the counter.
 
 Exit status: 0 match, 3 no match, 4 inconclusive (with the reason), 5 refused, 1 failure, 2 usage.
-The consent text that the receipt will name is shown first, and the person asked to agree.
+The consent text that the receipt will name is shown first, and the person asked to agree; for a
+minor a guardian, whose document is given as well, or no camera opens.
 With moving pictures, the person is asked for a few movements (liveness). Photographs, frames,
 vectors and the document number stay in memory. Written are the receipt and, beside it with mode
 0600, the subscriber's opening and the activation's (RECEIPT.activation), which is for the carrier's
@@ -20,6 +21,11 @@ from pathlib import Path
 
 from gateway.cli import FAILURE, INCONCLUSIVE, MATCH, NO_MATCH, REFUSED
 from gateway.cli.consenting import Agreed, add_consent_argument, agreed
+from gateway.cli.guardian import (
+    add_guardian_arguments,
+    guardianship,
+    require_guardian_usage,
+)
 from gateway.cli.live import add_live_arguments, moving
 from gateway.cli.outputs import (
     PRIVATE,
@@ -69,6 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--trust", type=Path, required=True, metavar="FILE")
     add_subject_arguments(parser, required=True)
+    add_guardian_arguments(parser)
     parser.add_argument("--id-portrait", type=Path, required=True, metavar="FILE")
     add_live_arguments(parser)
     add_consent_argument(parser)
@@ -101,6 +108,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Register and report."""
     require_kind(options.parser, options)
+    require_guardian_usage(options.parser, options)
     measured = Measurements()
     try:
         settle_earlier(
@@ -212,7 +220,8 @@ def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -
     )
     trust = TrustFile.read(options.trust)
     require_accepted(document, trust, today)
-    consent = agreed(options, trust)
+    who = guardianship(options, document, trust, today)
+    consent = agreed(options, trust, who)
     with naming(str(options.id_portrait)):
         portrait = photograph_bytes(options.id_portrait)
     source = open_source(options.live, options.frame_rate)
@@ -229,6 +238,7 @@ def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -
         consent_text_version=consent.version,
         language=options.language,
         exclusions=tuple(options.exclude),
+        guardian=who.guardian,
     )
     with session.transport:
         try:

@@ -20,6 +20,16 @@ _KEPT: Final[dict[Language, str]] = {
     "es": "El registro se conserva {} días.",
 }
 
+_TO_GUARDIAN: Final[dict[Language, str]] = {
+    "en": "To the parent or guardian: this is about the minor for whom you are here. You decide in "
+    "their place. Below, \u201cyou\u201d is the minor.",
+    "zh": "致父母或其他监护人：以下内容涉及您所陪同的未成年人，由您代为决定。"
+    "下文中的“您”指该未成年人。",
+    "es": "Para la madre, el padre o quien ejerza la tutela: se trata de la persona menor de edad "
+    "a la que usted acompaña. Usted decide en su lugar. A continuación, \u00abusted\u00bb es la "
+    "persona menor.",
+}
+
 
 class NotAgreed(SealmatchError):
     """The person did not agree, or could not be asked. Nothing was captured."""
@@ -62,9 +72,9 @@ def text_in(texts: ConsentTexts, language: Language) -> ConsentText:
     return shown
 
 
-def to_be_read(texts: ConsentTexts, language: Language) -> str:
-    """Everything that the person reads, or is read. Raises as ``text_in``."""
+def to_be_read(texts: ConsentTexts, language: Language, *, guardian: bool = False) -> str:
+    """Everything that the person, or the ``guardian``, reads or is read. Raises as ``text_in``."""
     shown = text_in(texts, language)
-    return "\n\n".join(
-        (shown.text, _KEPT[language].format(texts.retention_days), shown.without_face)
-    )
+    addressed = (_TO_GUARDIAN[language],) if guardian else ()
+    kept = _KEPT[language].format(texts.retention_days)
+    return "\n\n".join((*addressed, shown.text, kept, shown.without_face))

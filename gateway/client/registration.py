@@ -50,7 +50,7 @@ from gateway.wire.profile import PROFILE
 from gateway.wire.proof import Opening
 from gateway.wire.sealing import Sealed
 from gateway.wire.session import SessionOffer, SessionRequest
-from gateway.wire.subject import Subject, activation_commitment, new_salt
+from gateway.wire.subject import Subject, activation_commitment, guardian_salt, new_salt
 from gateway.wire.submission import ConsentRecord, Submission, SubmissionAssertion
 
 SIM_ACTIVATION = "sim-activation"
@@ -69,6 +69,8 @@ class Occasion:
     """Of the consent text."""
     exclusions: tuple[Exclusion, ...] = ()
     """Kinds of action that this person is not asked for."""
+    guardian: Subject | None = field(default=None, repr=False)
+    """The document of the guardian who agreed in a minor's place."""
 
 
 Live = Callable[[Challenge | None], Captured]
@@ -216,6 +218,7 @@ class RegistrationClient:
             subject_salt=issued.subject_salt,
             activation_salt=salt,
             activation_reference=occasion.activation_reference,
+            consent=submission.consent.encode(),
         )
         with measured.stage("verification"):
             body, session = submission.encode(), key.grant.message.session
@@ -292,7 +295,7 @@ class RegistrationClient:
         occasion: Occasion,
         activation_salt: bytes,
     ) -> tuple[Submission, Signed[SubmissionAssertion]]:
-        now = self._clock()
+        now, guardian = self._clock(), occasion.guardian
         grant = key.grant.message
         ciphertext = encrypt_probe(self._engine, key, captured.probe, captured.action)
         evidence = None if captured.transcript is None else captured.transcript.encode()
@@ -302,6 +305,10 @@ class RegistrationClient:
             purpose=occasion.purpose,
             given_at=now,
             salt=new_salt(),
+            given_by="subject" if guardian is None else "guardian",
+            guardian_commitment=None
+            if guardian is None
+            else guardian.commitment(guardian_salt(issued.subject_salt)),
         )
         assertion = SubmissionAssertion(
             session=grant.session,

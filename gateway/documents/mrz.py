@@ -93,7 +93,7 @@ class UnusableZone(UnusableNumber):
 
 @dataclass(frozen=True)
 class Zone:
-    """What a zone says of its document. Names and date of birth are checked and not kept."""
+    """What a zone says of its document. Names are checked and not kept."""
 
     form: Form
     code: str
@@ -102,6 +102,27 @@ class Zone:
     """As it stands there: a filler within it is a space or a dash on the page."""
     expiry: str = field(repr=False)
     """Two digits each of year, month and day; or fillers."""
+    birth: str = field(repr=False)
+    """The same; parts may be unknown. It is read for an age, and then dropped."""
+
+    def age(self, today: datetime.date) -> int | None:
+        """How old the holder is at least, in whole years; None: the zone does not tell the year.
+
+        Two digits of a year fit two people, a hundred years apart: it is the younger one. An
+        unknown month or day is taken for the last one. So nobody is taken for older than they are.
+        """
+        year, month, day = _parts(self.birth)
+        if FILLER in year:
+            return None
+        born = (
+            today.year - (today.year - int(year)) % 100,
+            int(month) if FILLER not in month else 12,
+            int(day) if FILLER not in day else 31,
+        )
+        years = today.year - born[0] - ((today.month, today.day) < born[1:])
+        if years < 0 and FILLER in self.birth:
+            return 0  # perhaps born this year
+        return years if years >= 0 else years + 100
 
     def expires(self, today: datetime.date) -> datetime.date | None:
         """The last day on which the document is valid; None: the zone states none.
@@ -131,7 +152,8 @@ def parse(text: str) -> Zone:
     number = _number(form, fields)  # 5. check digits
     _require_digits(form, "".join(lines), fields)
     _require_dates(fields)  # 6. dates that can be
-    return Zone(form, fields["document code"].rstrip(FILLER), number, fields["date of expiry"])
+    code, birth = fields["document code"].rstrip(FILLER), fields["date of birth"]
+    return Zone(form, code, number, fields["date of expiry"], birth)
 
 
 def is_whole(lines: Sequence[str]) -> bool:

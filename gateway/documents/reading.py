@@ -1,4 +1,5 @@
-"""From what was typed or read to a document: its kind, its subject, its date of expiry."""
+"""From what was typed or read to a document: its kind, its subject, its date of expiry, and how old
+its holder is."""
 
 import datetime
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ class Document:
     """Its last valid day; None: not known, or the document states none."""
     from_zone: bool
     """Whether its machine-readable zone was read; otherwise its number was typed."""
+    age: int | None = field(default=None, repr=False)
+    """Of its holder, in whole years, at least; None: not known. It stays at the counter."""
 
 
 def kind_named(name: str) -> Kind:
@@ -53,7 +56,7 @@ def read_zone(text: str, today: datetime.date, kind: str | None = None) -> Docum
     """
     named, zone = _zone_of(text, kind)
     document = read_number(named.name, zone.number, today)
-    return replace(document, expires=zone.expires(today), from_zone=True)
+    return replace(document, expires=zone.expires(today), from_zone=True, age=zone.age(today))
 
 
 def subject_of_zone(text: str, kind: str | None = None) -> Subject:

@@ -70,6 +70,15 @@ class PinnedAuditor(EditedPart):
     """Ed25519, in hexadecimal: ``publicKey`` of its ``keys show``."""
 
 
+class PinnedSupervisor(EditedPart):
+    """A supervisor, whose approvals of registrations without a face count."""
+
+    party: PartyId
+    """Its pseudonym, under which it signs."""
+    public_key: HexKey
+    """Ed25519, in hexadecimal: as ``fallback new-key`` prints it."""
+
+
 class CounterFiles(EditedPart):
     """An enrolled registration counter: names, and files of its own, relative to this one."""
 
@@ -104,8 +113,16 @@ class CounterFiles(EditedPart):
     registered; registrations with known answers can."""
     consent_digest: HexKey | None = None
     """SHA-256 of the consent texts, as ``consent export`` and ``consent list`` print it."""
+    guardian_below_age: Annotated[int, Field(ge=1, le=25)] | None = None
+    """Below this age a guardian agrees in the person's place. It counts where a machine-readable
+    zone tells the age; otherwise the agent says ``--minor``. None: nobody's age is looked at."""
     agent: PartyId
     """Pseudonym of the person who works here, enrolled at the gateway."""
+    agent_key_file: str | None = None
+    """The agent's private key, with which registrations without a face are signed. None: whoever
+    signs one names the file."""
+    supervisor: PartyId | None = None
+    """Pseudonym of the other person who approves them. None: whoever asks names the supervisor."""
     outlet: PartyId
     """Pseudonym of the shop, enrolled at the gateway."""
 
@@ -128,6 +145,8 @@ class TrustFile(EditedPart):
     """Of a counter's own file; a verifier's has none."""
     auditors: list[PinnedAuditor] = Field(default=[])
     """Whose countersignatures a verifier checks."""
+    supervisors: list[PinnedSupervisor] = Field(default=[])
+    """Whose approvals count. Empty: those of everybody whom the gateway has enrolled."""
 
     @classmethod
     def schema_document(cls) -> bytes:
@@ -191,6 +210,11 @@ class TrustFile(EditedPart):
         named = _named(self.auditors, party, "auditor")
         return VerifyKey.pinned(party, [one.public_key for one in named])
 
+    def supervisor_key(self, party: PartyId) -> VerifyKey:
+        """The key, or both keys, under which a supervisor signs. Raises ``UnusableTrustFile``."""
+        named = _named(self.supervisors, party, "supervisor")
+        return VerifyKey.pinned(party, [one.public_key for one in named])
+
     @property
     def log(self) -> TrustPolicy | None:
         """The policy for log proofs. Raises ``UnusableTrustFile``."""
@@ -211,7 +235,7 @@ class TrustFile(EditedPart):
 
     @model_validator(mode="after")
     def _two_entries_at_most(self) -> Self:
-        for pinned in (self.gateways, self.authorities, self.auditors):
+        for pinned in (self.gateways, self.authorities, self.auditors, self.supervisors):
             names = [one.party for one in pinned]
             if any(names.count(name) > MAX_KEYS for name in names):
                 raise ValueError("a party is listed more than twice")
@@ -234,7 +258,7 @@ def _fault(error: ErrorDetails) -> str:
     return f"{place}: {told}" if place else "it is no JSON object"
 
 
-P = TypeVar("P", PinnedGateway, PinnedAuthority, PinnedAuditor)
+P = TypeVar("P", PinnedGateway, PinnedAuthority, PinnedAuditor, PinnedSupervisor)
 
 
 def _named(pinned: list[P], party: PartyId, role: str) -> list[P]:

@@ -11,7 +11,8 @@ The steps, in order; the numbers stand beside the code:
 7. A log that the verifier pins signed the proof's checkpoint.
 8. As many of the pinned witnesses cosigned it as the verifier's policy wants.
 9. The statement's digest stands in that log.
-10. With the subscriber's opening: the subject commitment opens to the given document.
+10. With the subscriber's opening: the subject commitment opens to the given document, and the
+    consent in the opening is the one whose digest the statement has.
 11. With an opening: the activation commitment opens to the activated number or order; to the
     verifier's own one, where the verifier names it.
 12. The audit: an auditor that the verifier pins repeated this decision's evaluation. If no audit
@@ -26,7 +27,7 @@ nobody may take "no witness", "no audit" or "no liveness check" for a check that
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from gateway.proofs.findings import Finding, State
 from gateway.proofs.openings import AnyActivationOpening, OwnActivation
@@ -40,10 +41,12 @@ from gateway.wire.cose import Signed
 from gateway.wire.erasure import erasure_commitment
 from gateway.wire.errors import Refused, SealmatchError
 from gateway.wire.evaluation import Decision
+from gateway.wire.fallback import FallbackStatement
 from gateway.wire.ids import digest_of
 from gateway.wire.profile import LANES
 from gateway.wire.proof import ActivationOpening, Opening, Receipt, Statement
-from gateway.wire.subject import Subject, activation_commitment
+from gateway.wire.subject import Subject, activation_commitment, guardian_salt
+from gateway.wire.submission import ConsentRecord
 
 STEPS = {
     1: "receipt is well-formed",
@@ -60,6 +63,8 @@ STEPS = {
     12: "audit",
 }
 
+AnyStatement = Statement | FallbackStatement
+
 _LOG_STEPS = {1: 6, 2: 7, 3: 8, 4: 8, 5: 9}
 """Where a step of ``gateway.translog.verification`` stands among the steps of a receipt."""
 
@@ -67,10 +72,17 @@ _LOG_STEPS = {1: 6, 2: 7, 3: 8, 4: 8, 5: 9}
 class ReceiptInvalid(SealmatchError):
     """A step failed. ``step`` is its number in ``STEPS``."""
 
+    steps: ClassVar[dict[int, str]] = STEPS
+
     def __init__(self, step: int, reason: str) -> None:
-        super().__init__(f"step {step} ({STEPS[step]}): {reason}")
+        super().__init__(f"step {step} ({self.steps[step]}): {reason}")
         self.step = step
         self.reason = reason
+
+    @property
+    def name(self) -> str:
+        """What the step is about."""
+        return self.steps[self.step]
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,8 @@ class VerifiedReceipt:
     """Where the log holds it; None if the verifier pins no log."""
     notes: dict[int, Finding]
     """Steps that passed, by number, with what each found."""
+    consent: ConsentRecord | None = None
+    """What was agreed to and by whom; None without the subscriber's opening."""
 
     @property
     def audited(self) -> bool:
@@ -118,6 +132,7 @@ def verify_receipt(
     progress: Callable[[int, Finding], None] = lambda _step, _found: None,
     *,
     activation: OwnActivation | None = None,
+    guardian: Subject | None = None,
 ) -> VerifiedReceipt:
     """Check a receipt against what the verifier pins.
 
@@ -126,6 +141,7 @@ def verify_receipt(
         progress: called with each step that passed and what it found.
         activation: what the receipt must be about; of the number or order in ``opening`` nothing
             is asked then.
+        guardian: who must have agreed in the subject's place; with an opening alone.
 
     Raises:
         ReceiptInvalid: names the first step that fails.
@@ -136,15 +152,15 @@ def verify_receipt(
         notes[step] = Finding(found, state)
         progress(step, notes[step])
 
-    with _step(1):
+    with step_named(1):
         receipt = Receipt.decode(encoded)
         stated = cose.peek(receipt.statement, Statement)
     done(1, f"record {stated.record_id.hex()}")
-    with _step(2):
+    with step_named(2):
         gateway_key = trust.gateway_key(stated.gateway)
         statement = cose.verify(receipt.statement, Statement, gateway_key)
     done(2, stated.gateway)
-    with _step(3):
+    with step_named(3):
         authority_key = trust.authority_key(stated.authority)
         decision = cose.verify(stated.decision, Decision, authority_key)
     done(3, stated.authority)
@@ -155,18 +171,18 @@ def verify_receipt(
     if decision.message.lanes != LANES:
         raise ReceiptInvalid(5, "the decision is not about all lanes of the policy")
     done(5, stated.policy_assurance)
-    logged = _logged(receipt, trust.log, done)
+    logged = check_log(receipt, trust.log, done)
+    consent = None
     if opening is not None:
-        _open_subject(stated, opening, subject)
+        check_subject(stated, opening, subject)
+        consent = _open_consent(stated, opening, guardian)
         done(10, "the receipt is about this document")
         activation = activation or OwnActivation(opening.activation_reference, opening)
     if activation is not None:
-        _open_activation(stated, activation)
-        if opening is not None:
-            _require_erasable(stated, opening)
+        check_activation(stated, activation, opening)
         done(11, "the receipt is about this activation")
     done(12, *_audited(stated, decision.message, trust))
-    return VerifiedReceipt(statement, decision, logged, notes)
+    return VerifiedReceipt(statement, decision, logged, notes, consent)
 
 
 def _agree(statement: Statement, decision: Decision) -> None:
@@ -176,20 +192,22 @@ def _agree(statement: Statement, decision: Decision) -> None:
             raise ReceiptInvalid(4, f"they name another {name.replace('_', ' ')}")
 
 
-class _Done(Protocol):
+class Done(Protocol):
+    """Notes a step that passed."""
+
     def __call__(self, step: int, found: str, state: State = State.DONE) -> None: ...
 
 
-def _logged(receipt: Receipt, policy: TrustPolicy | None, done: _Done) -> LoggedEntry | None:
-    """Steps 6 to 9."""
+def check_log(receipt: Receipt, policy: TrustPolicy | None, done: Done) -> LoggedEntry | None:
+    """Steps 6 to 9. Raises ``ReceiptInvalid``."""
     if policy is None:
-        with _step(6):
+        with step_named(6):
             found = "none" if receipt.log_proof is None else _size_of(receipt.log_proof)
         done(6, f"{found}; not checked, the trust file pins no log", State.NOT_CHECKED)
         return None
     if receipt.log_proof is None:
         raise ReceiptInvalid(6, "the receipt has none, and the trust file pins a log")
-    with _step(6):
+    with step_named(6):
         done(6, _size_of(receipt.log_proof))
     try:
         logged = verify_log_proof(receipt.log_proof, digest_of(receipt.statement), policy)
@@ -213,23 +231,48 @@ def _size_of(log_proof: bytes) -> str:
     return f"{len(bytes(LogProof.parse(log_proof)))} bytes"
 
 
-def _open_subject(statement: Statement, opening: Opening, subject: Subject | None) -> None:
+def check_subject(statement: AnyStatement, opening: Opening, subject: Subject | None) -> None:
+    """Step 10. Raises ``ReceiptInvalid``."""
     if subject is None or subject.commitment(opening.subject_salt) != statement.subject_commitment:
         raise ReceiptInvalid(
             10, "the receipt is not about this document, or the opening is another"
         )
 
 
-def _require_erasable(statement: Statement, opening: Opening) -> None:
+def _open_consent(
+    statement: Statement, opening: Opening, guardian: Subject | None
+) -> ConsentRecord | None:
+    with step_named(10):
+        consent = opening.consented
+    if consent is not None and consent.digest != statement.consent_digest:
+        raise ReceiptInvalid(10, "the opening has another consent than the one that was given")
+    if guardian is not None:
+        claimed = guardian.commitment(guardian_salt(opening.subject_salt))
+        if consent is None or consent.guardian_commitment != claimed:
+            raise ReceiptInvalid(10, "this is not the guardian who agreed")
+    return consent
+
+
+def _require_erasable(statement: AnyStatement, opening: Opening) -> None:
     if erasure_commitment(opening.erasure_secret) != statement.erasure_commitment:
         raise ReceiptInvalid(11, "with this opening the record could never be erased")
 
 
-def _open_activation(statement: Statement, own: OwnActivation) -> None:
+def check_activation(
+    statement: AnyStatement, own: OwnActivation, subscribers: Opening | None
+) -> None:
+    """Step 11. With the subscriber's opening the record can be erased, too. Raises
+    ``ReceiptInvalid``."""
+    _open_activation(statement, own)
+    if subscribers is not None:
+        _require_erasable(statement, subscribers)
+
+
+def _open_activation(statement: AnyStatement, own: OwnActivation) -> None:
     opening = own.opening
     if isinstance(opening, ActivationOpening) and opening.record_id != statement.record_id:
         raise ReceiptInvalid(11, "the opening is that of another receipt")
-    with _step(11):
+    with step_named(11):
         if _commits(statement, own.reference, opening):
             return
         opens = _commits(statement, opening.activation_reference, opening)
@@ -238,7 +281,7 @@ def _open_activation(statement: Statement, own: OwnActivation) -> None:
     raise ReceiptInvalid(11, "the opening is that of another receipt, or altered")
 
 
-def _commits(statement: Statement, reference: str, opening: AnyActivationOpening) -> bool:
+def _commits(statement: AnyStatement, reference: str, opening: AnyActivationOpening) -> bool:
     claimed = activation_commitment(reference, opening.activation_salt)
     return claimed == statement.activation_commitment
 
@@ -246,7 +289,7 @@ def _commits(statement: Statement, reference: str, opening: AnyActivationOpening
 def _audited(statement: Statement, decision: Decision, trust: TrustFile) -> tuple[str, State]:
     if statement.audit is None:
         return "none: this evaluation was not audited", State.NOT_PERFORMED
-    with _step(12):
+    with step_named(12):
         stated = cose.peek(statement.audit, AuditReport)
         if not trust.auditors:
             told = f"not checked: {stated.auditor} countersigned, and no auditor is pinned"
@@ -259,9 +302,12 @@ def _audited(statement: Statement, decision: Decision, trust: TrustFile) -> tupl
 
 
 @contextmanager
-def _step(number: int) -> Iterator[None]:
+def step_named(number: int) -> Iterator[None]:
+    """Errors inside are failures of this step. Raises ``ReceiptInvalid``."""
     try:
         yield
+    except ReceiptInvalid:
+        raise
     except Refused as error:
         raise ReceiptInvalid(number, error.detail) from None
     except SealmatchError as error:

@@ -22,6 +22,7 @@ from gateway.wire.message import CLAIM_ISSUER, CLAIM_SUBJECT, SMALL, Message
 from gateway.wire.policy import PolicyAssurance
 from gateway.wire.quality import FaceQuality
 from gateway.wire.session import MaybeSignedBytes, SessionScope, SignedBytes
+from gateway.wire.submission import ConsentRecord
 
 MINUTE = 60
 
@@ -90,11 +91,21 @@ class Opening(Message):
     subject_salt: Salt = Field(repr=False)
     activation_salt: Salt = Field(repr=False)
     activation_reference: ActivationReference
+    consent: Annotated[bytes, Field(min_length=1, max_length=1024)] | None = Field(
+        default=None, repr=False
+    )
+    """An encoded ConsentRecord: what was agreed to, by whom, and when. The statement has its digest
+    alone. Null where no face was to be shown."""
 
     @property
     def erasure_secret(self) -> bytes:
         """What the holder shows to have the record erased; it opens nothing."""
         return erasure_secret(self.subject_salt, self.activation_salt)
+
+    @property
+    def consented(self) -> ConsentRecord | None:
+        """What was agreed to, if it is here. Raises ``MalformedMessage``."""
+        return None if self.consent is None else ConsentRecord.decode(self.consent)
 
     def of_activation(self, record_id: RecordId) -> ActivationOpening:
         """The part that the carrier is given, once the receipt's record is known."""

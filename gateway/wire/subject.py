@@ -6,7 +6,8 @@ The number never leaves the issuer. What leaves is
 - the *subject commitment*, SHA-256 over a label, a 32-byte random salt and the subject. The salt
   is an opening for the subscriber: without it a receipt lets nobody test a guess.
 
-The activation commitment hides the activated number or order in the same way.
+The activation commitment hides the activated number or order in the same way, and the guardian
+commitment the document of a guardian who agreed in a minor's place.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from gateway.wire.number import UnusableNumber, normal_form
 _SUBJECT_LABEL = b"sealmatch/subject/1"
 _SUBJECT_COMMITMENT_LABEL = b"sealmatch/subject-commitment/1"
 _ACTIVATION_COMMITMENT_LABEL = b"sealmatch/activation-commitment/1"
+_GUARDIAN_SALT_LABEL = b"sealmatch/guardian-salt/1"
 
 _BY_NAME: dict[str, DocumentType] = {name: name for name in DOCUMENT_TYPES}
 _REFERENCE_BYTES = 128
@@ -70,6 +72,12 @@ def activation_commitment(reference: str, salt: bytes) -> Commitment:
     if not 0 < len(encoded) <= _REFERENCE_BYTES:
         raise UnusableNumber("the activation reference must have 1 to 128 bytes")
     return _commit(_ACTIVATION_COMMITMENT_LABEL, salt, encoded)
+
+
+def guardian_salt(subject_salt: bytes) -> bytes:
+    """Under which a guardian's document is committed to, 32 bytes. It follows from the subject's
+    salt, so the one opening opens both, and it is another salt, so neither opens the other."""
+    return hashlib.sha256(_GUARDIAN_SALT_LABEL + b"\0" + subject_salt).digest()
 
 
 def new_salt() -> bytes:

@@ -70,6 +70,7 @@ def test_a_receipt_is_checked_without_the_counter(verb: list[str]) -> None:
             "receipt_fetch",
             "receipt_report",
             "receipt_verify",
+            "guardian",
             "outputs",
             "subject",
         )

@@ -446,6 +446,13 @@ FALLBACK_STATEMENT = FallbackStatement(
 )
 SIGNED_FALLBACK_STATEMENT = cose.sign(FALLBACK_STATEMENT, GATEWAY)
 
+OPENING = Opening(
+    subject_salt=SUBJECT_SALT,
+    activation_salt=ACTIVATION_SALT,
+    activation_reference=ACTIVATION,
+    consent=CONSENT.encode(),
+)
+
 MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
     "admin-action": (
         ADDED.model_copy(
@@ -579,11 +586,9 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
         ),
     ),
     "opening": (
-        Opening(
-            subject_salt=SUBJECT_SALT,
-            activation_salt=ACTIVATION_SALT,
-            activation_reference=ACTIVATION,
-        ),
+        OPENING,
+        OPENING.model_copy(update={"consent": CONSENT_OF_GUARDIAN.encode()}),
+        OPENING.model_copy(update={"consent": None}),
     ),
 } | ordered.MESSAGES
 

@@ -23,12 +23,15 @@ function kindOf(bytes) {
 function readOpening(bytes) {
   const fields = message(bytes);
   const [first, length] = fields.has("subjectSalt") ? ["subjectSalt", SALT_BYTES] : ["recordId", RECORD_BYTES];
-  const known = ["version", first, "activationSalt", "activationReference"];
+  const more = first === "subjectSalt" ? ["consent"] : [];
+  const known = ["version", first, "activationSalt", "activationReference", ...more];
   const isBytes = (name, count) => fields.get(name) instanceof Uint8Array && fields.get(name).length === count;
   const reference = fields.get("activationReference");
   if (fields.size !== known.length || !known.every((name) => fields.has(name))) throw new Invalid("not-an-opening");
   if (!isBytes(first, length) || !isBytes("activationSalt", SALT_BYTES)) throw new Invalid("not-an-opening");
   if (typeof reference !== "string" || !reference) throw new Invalid("not-an-opening");
+  const consent = fields.get("consent") ?? null;
+  if (consent !== null && !(consent instanceof Uint8Array)) throw new Invalid("not-an-opening");
   return fields;
 }
 
@@ -47,6 +50,8 @@ async function checkSubject(statement, opening, type, number) {
   const encoded = concat(utf8(SUBJECT), ZERO, prefixed(type), prefixed(plain));
   const claimed = await commitment(COMMITMENT_TO_SUBJECT, opening.get("subjectSalt"), encoded);
   if (!equal(claimed, statement.get("subjectCommitment"))) throw new Invalid("other-document");
+  const consent = opening.get("consent");
+  if (consent !== null && !equal(await sha256(consent), statement.get("consentDigest"))) throw new Invalid("other-opening");
 }
 
 const commitment = (label, salt, value) => sha256(utf8(label), ZERO, salt, value);
