@@ -5,12 +5,13 @@ same whether the period ended, the subject asked, or two operators ordered it: a
 (``gateway.wire.erasure``).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import sqlalchemy as sa
 
 from gateway.host import crash
-from gateway.store.erasures import ErasureRow, replace_record
+from gateway.store.erasures import ErasureRow, replace_records
 from gateway.store.records import RecordRow
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey
@@ -24,15 +25,28 @@ def erase(connection: sa.Connection, record: RecordRow, key: SigningKey, now: in
     """Delete a record and its consent, in the caller's transaction. Returns what is left.
 
     Raises:
-        SessionConflict: it is held, or gone already.
+        SessionConflict: it is held, or gone already. The transaction must not commit.
     """
+    (left,) = erase_all(connection, [record], key, now)
+    return left
+
+
+def erase_all(
+    connection: sa.Connection, leaving: Sequence[RecordRow], key: SigningKey, now: int
+) -> list[ErasureRow]:
+    """The same for several records. Raises as ``erase``."""
+    left = [_left_of(record, key, now) for record in leaving]
+    ids = [record.record_id for record in leaving]
+    replace_records(connection, list(zip(ids, left, strict=True)))
+    crash.reach("gateway-erasure-written")
+    return left
+
+
+def _left_of(record: RecordRow, key: SigningKey, now: int) -> ErasureRow:
     made = Erasure(
         gateway=key.party,
         erasure_id=new_record_id(),
         tombstone=tombstone(record.statement),
         erased_on=now // DAY,
     )
-    left = ErasureRow(made.erasure_id, made.tombstone, cose.sign(made, key).encoded)
-    replace_record(connection, record.record_id, left)
-    crash.reach("gateway-erasure-written")
-    return left
+    return ErasureRow(made.erasure_id, made.tombstone, cose.sign(made, key).encoded)

@@ -1,7 +1,6 @@
 """How the gateway's log grows and is read: the storage side of ``gateway.translog``.
 
 sequencer    entries get their places, the tree is fixed, signed, published
-election     which of several processes sequences
 witnesses    their cosignatures
 reading      published checkpoints, tiles and proofs
 publication  from a record to its receipt

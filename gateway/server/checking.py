@@ -12,6 +12,7 @@ from gateway.host import checking
 from gateway.host.checking import CannotTell, Check, host_checks
 from gateway.host.clock import unix_time
 from gateway.host.settings import BadConfiguration
+from gateway.retention.adoption import in_force
 from gateway.server import consent, custody, peers, register
 from gateway.server.config import GatewaySettings
 from gateway.server.policy import default_policy
@@ -78,6 +79,7 @@ def _consent(settings: GatewaySettings) -> str:
         if _version(connection) != newest_version():
             raise CannotTell("the database is migrated at the start")
         active = [one for one in consents.versions(connection) if one.state == "active"]
+        days = in_force(connection, settings.retention_days).schedule.records.days
     shown, short = [], []
     for one in active:
         try:
@@ -85,11 +87,11 @@ def _consent(settings: GatewaySettings) -> str:
         except CallerMisuse:
             continue
         shown.append(one.version)
-        if texts.retention_days < settings.retention_days:
+        if texts.retention_days < days:
             short.append(str(one.version))
     if short:
         raise BadConfiguration(
-            f"version {', '.join(short)} says a shorter period than retention_days: add another "
+            f"version {', '.join(short)} says a shorter period than {days} days: add another "
             "version, and retire it"
         )
     if not shown:

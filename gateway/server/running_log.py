@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import httpx
 
-from gateway.sequencing.election import election_of
 from gateway.sequencing.guard import DatabaseGuard, Mark
 from gateway.sequencing.publication import Publication, SequencerThread
 from gateway.sequencing.reading import PublishedLog
@@ -13,6 +12,7 @@ from gateway.sequencing.witnesses import WitnessClient
 from gateway.server.config import GatewaySettings
 from gateway.server.custody import GatewayKeys, log_policy
 from gateway.store.database import Database
+from gateway.store.election import election_of
 
 
 class RunningLog:

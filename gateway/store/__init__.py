@@ -4,7 +4,7 @@ schema        the tables
 connecting    connections to SQLite and PostgreSQL, with their limits on time
 locks         what a transaction keeps others from changing until it ends
 database      transactions, migrations, storage faults as ``Unavailable``
-parties, sessions, records, totals   the only queries
-log           the log's queries
+election      which of several processes does what one does for all
+parties, sessions, records, consents, totals, erasures, retention, log   the only queries
 migrations    alembic
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from gateway.store.log import append
+from gateway.store.log import append_all
 from gateway.store.records import RecordRow
 from gateway.store.schema import consents, erasures, holds, records
 from gateway.wire.errors import SessionConflict
@@ -24,19 +24,23 @@ class ErasureRow:
     log_index: int | None = None
 
 
-def replace_record(connection: sa.Connection, record: RecordId, left: ErasureRow) -> None:
-    """Delete a record and its consent; keep what is left, and queue its entry.
+def replace_records(
+    connection: sa.Connection, leaving: Sequence[tuple[RecordId, ErasureRow]]
+) -> None:
+    """Delete records and their consents; keep what is left of each, and queue its entry.
 
     Raises:
-        SessionConflict: it is held, or gone already. Nothing may be kept then.
+        SessionConflict: one is held, or gone already. The caller's transaction must not commit.
     """
-    held = sa.exists().where(holds.c.record_id == record)
-    gone = records.delete().where(records.c.record_id == record, ~held)
-    if connection.execute(gone).rowcount != 1:
+    ids = [record for record, _ in leaving]
+    held = sa.exists().where(holds.c.record_id == records.c.record_id)
+    gone = records.delete().where(records.c.record_id.in_(ids), ~held)
+    if connection.execute(gone).rowcount != len(ids):
         raise SessionConflict("the record is held, or gone already")
-    connection.execute(consents.delete().where(consents.c.record_id == record))
-    connection.execute(erasures.insert().values(**vars(left)))
-    append(connection, "erasure", digest_of(left.erasure), left.erasure_id)
+    connection.execute(consents.delete().where(consents.c.record_id.in_(ids)))
+    connection.execute(erasures.insert(), [vars(left) for _, left in leaving])
+    entries = [(digest_of(left.erasure), left.erasure_id) for _, left in leaving]
+    append_all(connection, "erasure", entries)
 
 
 def find_erasure(connection: sa.Connection, tombstone: Digest) -> ErasureRow | None:
@@ -45,8 +49,8 @@ def find_erasure(connection: sa.Connection, tombstone: Digest) -> ErasureRow | N
     return None if row is None else ErasureRow(**row._mapping)
 
 
-def expired_records(connection: sa.Connection, now: int, limit: int) -> list[RecordRow]:
-    """At most ``limit`` records that are due and not held, the oldest first.
+def expired_records(connection: sa.Connection, kind: str, now: int, limit: int) -> list[RecordRow]:
+    """At most ``limit`` records of a kind that are due and not held, the oldest first.
 
     Rows that another transaction removes at this moment are passed over (PostgreSQL); in SQLite
     there is no other one.
@@ -54,7 +58,7 @@ def expired_records(connection: sa.Connection, now: int, limit: int) -> list[Rec
     held = sa.exists().where(holds.c.record_id == records.c.record_id)
     query = (
         records.select()
-        .where(records.c.expires_at <= now, ~held)
+        .where(records.c.kind == kind, records.c.expires_at <= now, ~held)
         .order_by(records.c.expires_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -22,6 +22,7 @@ from gateway.wire.ids import SubjectHandle
 
 _SUBJECT: Final = 0x5EA1_0001
 _REGISTER: Final = 0x5EA1_0002
+_SCHEDULE: Final = 0x5EA1_0003
 """Kinds of lock: PostgreSQL's first number. The numbers of ``database`` and ``election`` are in
 another space, that of single 64-bit numbers."""
 
@@ -46,8 +47,21 @@ def hold_register(connection: sa.Connection) -> None:
     _hold(connection, _REGISTER, 0)
 
 
-def _hold(connection: sa.Connection, kind: int, name: int) -> None:
+def hold_schedule(connection: sa.Connection) -> None:
+    """Keep the retention schedule in force; others may hold it so as well. Raises as
+    ``hold_subject``."""
+    _hold(connection, _SCHEDULE, 0, "pg_advisory_xact_lock_shared")
+
+
+def change_schedule(connection: sa.Connection) -> None:
+    """Wait for those who hold the schedule, and keep others out. Raises as ``hold_subject``."""
+    _hold(connection, _SCHEDULE, 0)
+
+
+def _hold(
+    connection: sa.Connection, kind: int, name: int, function: str = "pg_advisory_xact_lock"
+) -> None:
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(kind, name)))
+        connection.execute(sa.select(getattr(sa.func, function)(kind, name)))
     elif not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
         raise CallerMisuse("what is read before a unit of work has begun may be old by its end")

@@ -87,6 +87,14 @@ def append(
     connection.execute(log_pending.insert().values(entry=entry, kind=kind, record_id=record))
 
 
+def append_all(
+    connection: sa.Connection, kind: EntryKind, entries: Sequence[tuple[Digest, RecordId]]
+) -> None:
+    """Queue several entries, each with the row that is told its index. As ``append``."""
+    rows = [{"entry": entry, "kind": kind, "record_id": row} for entry, row in entries]
+    connection.execute(log_pending.insert(), rows)
+
+
 def elect(connection: sa.Connection, origin: str) -> int:
     """Become the sequencer; return the new epoch.
 

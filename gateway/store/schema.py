@@ -141,6 +141,20 @@ retention_totals = Table(
 )
 """How many rows of each kind the reaper removed so far, counted where they are removed."""
 
+fallback_counts = Table(
+    "fallback_counts",
+    metadata,
+    Column("kind", String(16), nullable=False),
+    Column("party", String(63), nullable=False),
+    Column("hour", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    PrimaryKeyConstraint("kind", "party", "hour"),
+    Index("ix_fallback_counts_hour", "hour"),
+)
+"""How many registrations without a face an agent, a supervisor or a device recorded in an hour
+(since 1970-01-01). Apart from the records, so that an erasure gives no room back. Rows go when the
+hour after theirs has passed."""
+
 parties = Table(
     "parties",
     metadata,

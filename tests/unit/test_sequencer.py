@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from gateway.sequencing.election import DatabaseElection, FileElection
 from gateway.sequencing.guard import LogHalted
 from gateway.sequencing.reading import PublishedLog
 from gateway.sequencing.sequencer import Sequencer
 from gateway.store import log as store
 from gateway.store import schema
 from gateway.store.database import Database
+from gateway.store.election import DatabaseElection, FileElection
 from gateway.store.log import Deposed, OtherLog
 from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.cosignature import check_signed

@@ -70,6 +70,7 @@ from gateway.wire.profile import (
     T,
 )
 from gateway.wire.proof import ActivationOpening, Opening, Receipt, Statement
+from gateway.wire.retention import RUN_KINDS, RetentionRun, RunLine
 from gateway.wire.sealing import (
     SEALED_AUDIT_BYTES,
     SEALED_DEALING_BYTES,
@@ -406,6 +407,27 @@ WITHDRAWAL = Withdrawal(
     withdrawn_on=NOW // 86400,
 )
 SIGNED_WITHDRAWAL = cose.sign(WITHDRAWAL, GATEWAY)
+RUN = RetentionRun(
+    gateway=GATEWAY.party,
+    number=12,
+    schedule_digest=fixed_bytes("retention schedule"),
+    began_at=NOW,
+    ended_at=NOW + 2,
+    guard="kept",
+    lines=tuple(
+        RunLine(
+            kind=kind,
+            removed=place,
+            removed_in_all=place * 1000,
+            held=0,
+            overdue=0,
+            kept=place * 5000,
+            oldest=None if kind == "holds" else NOW + place,
+        )
+        for place, kind in enumerate(RUN_KINDS)
+    ),
+)
+SIGNED_RUN = cose.sign(RUN, GATEWAY)
 
 _FALLBACK = {
     "gateway": GATEWAY.party,
@@ -467,6 +489,8 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
         ADDED.model_copy(update={"verb": "retire", "party": "1", "key_id": None}),
         ADDED.model_copy(update={"verb": "reap", "kind": "retention", "party": "12"}),
     ),
+    "run-line": RUN.lines,
+    "retention-run": (RUN,),
     "erasure": (ERASURE,),
     "withdrawal": (WITHDRAWAL,),
     "erasure-proof": (
@@ -602,6 +626,7 @@ SIGNED: Final[dict[str, tuple[SigningKey, Signed[Any]]]] = {
     "audit-report": (AUDITOR, SIGNED_REPORT),
     "statement": (GATEWAY, SIGNED_STATEMENT),
     "erasure": (GATEWAY, SIGNED_ERASURE),
+    "retention-run": (GATEWAY, SIGNED_RUN),
     "withdrawal": (GATEWAY, SIGNED_WITHDRAWAL),
     "fallback-assertion": (AGENT, SIGNED_FALLBACK_ASSERTION),
     "fallback-approval": (SUPERVISOR, SIGNED_FALLBACK_APPROVAL),

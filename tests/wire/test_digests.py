@@ -25,6 +25,7 @@ from gateway.wire.liveness import LivenessResult
 from gateway.wire.message import Message
 from gateway.wire.orders import Agreement, ErasureOrder, Hold, ReleaseOrder
 from gateway.wire.proof import Statement
+from gateway.wire.retention import RetentionRun
 from gateway.wire.session import SessionGrant
 from gateway.wire.subject import activation_commitment
 from gateway.wire.submission import ConsentRecord, SubmissionAssertion, TemplateAssertion
@@ -77,6 +78,7 @@ BEHIND: dict[str, Covered] = {
     "evidence_digest": Covered(256, "of a transcript that names the challenge's nonce"),
     "demand_digest": Covered(256, "of a demand with a nonce"),
     "evaluated_digest": PUBLIC,
+    "schedule_digest": PUBLIC,
     "assertion_digest": Covered(128, "of a signed assertion: its id, and two salted commitments"),
     "salt": DRAWN,
     "order": Covered(256, "of a signed order: its salt"),
@@ -97,6 +99,7 @@ SIGNED_KINDS: tuple[type[Message], ...] = (
     Statement,
     Erasure,
     Withdrawal,
+    RetentionRun,
     FallbackAssertion,
     FallbackApproval,
     FallbackStatement,

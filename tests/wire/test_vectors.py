@@ -19,6 +19,7 @@ from gateway.wire import (
     orders,
     policy,
     proof,
+    retention,
     session,
     submission,
 )
@@ -40,6 +41,7 @@ DECLARED: dict[str, type[Message]] = {
         *(session, submission, evaluation, audit, liveness, policy, proof, admin, erasure),
         fallback,
         orders,
+        retention,
     )
     for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, Message)

@@ -76,6 +76,15 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger, nullable=False),
     )
     op.create_table(
+        "fallback_counts",
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("party", sa.String(63), nullable=False),
+        sa.Column("hour", sa.Integer, nullable=False),
+        sa.Column("count", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("kind", "party", "hour"),
+    )
+    op.create_index("ix_fallback_counts_hour", "fallback_counts", ["hour"])
+    op.create_table(
         "retention_schedules",
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("content", sa.LargeBinary, nullable=False),
@@ -87,10 +96,16 @@ def upgrade() -> None:
         sa.Column("report", sa.LargeBinary, nullable=False),
         sa.Column("ended_at", sa.BigInteger, nullable=False),
     )
+    op.create_table(
+        "retention_totals",
+        sa.Column("kind", sa.String(16), primary_key=True),
+        sa.Column("removed", sa.BigInteger, nullable=False),
+    )
 
 
 def downgrade() -> None:
     for table in (
+        "retention_totals",
         "retention_runs",
         "retention_schedules",
         "orders",

@@ -1,16 +1,18 @@
-"""Which of several gateway processes sequences the log: the database, or its file, decides.
+"""Which of several gateway processes does a task that one does for all: the database, or its file,
+decides. Tasks are sequencing the log, and removing what expired.
 
 PostgreSQL: a session-level advisory lock, held by a connection of its own, and gone with it. So it
 needs a connection to the server itself, not to a pool that shares sessions out by transaction.
 SQLite: a lock on a file beside the database, gone with the process. Both end with the process that
-holds them, at once and without clocks. Safety relies on neither. If a process was elected and does
-not know that it no longer is, the head's epoch stops it (``translog.lock_head``).
+holds them, at once and without clocks. Safety relies on neither. If a process was elected to
+sequence and does not know that it no longer is, the head's epoch stops it (``log.lock_head``).
+Records are removed under conditions that hold once only.
 """
 
 import fcntl
 import os
+from enum import Enum
 from pathlib import Path
-from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,8 +20,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.store.database import Database
 from gateway.wire.errors import Unavailable
 
-_LOCK: Final = 0x5EA1_106
-"""The name of our lock in PostgreSQL."""
+
+class Task(Enum):
+    """A task, with the names of its lock: a number in PostgreSQL, a file beside SQLite."""
+
+    SEQUENCING = 0x5EA1_106, "log.lock"
+    REAPING = 0x5EA1_107, "retention.lock"
+
+    @property
+    def number(self) -> int:
+        return self.value[0]
+
+    @property
+    def file(self) -> str:
+        return self.value[1]
 
 
 class FileElection:
@@ -54,8 +68,9 @@ class FileElection:
 class DatabaseElection:
     """Elects, of the processes on one PostgreSQL database, the one whose session holds the lock."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, task: Task = Task.SEQUENCING) -> None:
         self._database = database
+        self._task = task
         self._session: sa.Connection | None = None
 
     def won(self) -> bool:
@@ -65,7 +80,9 @@ class DatabaseElection:
                 self._session.execute(sa.select(1))  # a session that broke has lost the lock
                 return True
             session = self._database.session()
-            if session.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK))).scalar_one():
+            if session.execute(
+                sa.select(sa.func.pg_try_advisory_lock(self._task.number))
+            ).scalar_one():
                 self._session = session
                 return True
             session.close()
@@ -82,8 +99,10 @@ class DatabaseElection:
             session.close()
 
 
-def election_of(database: Database, directory: Path) -> FileElection | DatabaseElection:
-    """How a database's sequencer is elected; ``directory`` is that of a SQLite database."""
+def election_of(
+    database: Database, directory: Path, task: Task = Task.SEQUENCING
+) -> FileElection | DatabaseElection:
+    """How one process is elected for a task; ``directory`` is that of a SQLite database."""
     if database.dialect == "sqlite":
-        return FileElection(directory / "log.lock")
-    return DatabaseElection(database)
+        return FileElection(directory / task.file)
+    return DatabaseElection(database, task)
