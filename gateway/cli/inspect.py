@@ -19,12 +19,12 @@ not, 1 it is no bundle, or another failure.
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.cli import NO_MATCH
+from gateway.cli import NO_MATCH, inspect_assess, inspect_profiles
 from gateway.cli.inspect_report import print_lines, print_verification
 from gateway.cli.outputs import PUBLIC, ReservedFile, about, read_bounded, reserve, to_a_reader
 from gateway.host.clock import unix_time
@@ -34,9 +34,14 @@ from gateway.inspection.bundle import INSPECTOR, MAX_BYTES, make_bundle, read_bu
 from gateway.inspection.checks import ALL
 from gateway.inspection.evidence import Evidence, opened
 from gateway.inspection.inspection import inspect, tally
-from gateway.inspection.lines import Progress, Verdict
+from gateway.inspection.lines import Line, Progress, Verdict
 from gateway.inspection.log_reader import LogSource
 from gateway.inspection.log_sources import database_log, directory_log
+from gateway.inspection.profiles.evaluation import ProfileReport, evaluate
+from gateway.inspection.profiles.form import Profile
+from gateway.inspection.profiles.loading import load as load_profile
+from gateway.inspection.profiles.repeating import WHAT, exhibits_of
+from gateway.inspection.profiles.showing import report_text
 from gateway.inspection.verification import verify_bundle
 from gateway.proofs.trust import TrustFile
 from gateway.wire.cose import SigningKey, VerifyKey
@@ -66,6 +71,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     verify.add_argument("--json", action="store_true", help="print one JSON object")
     verify.set_defaults(run=run_verify)
+    inspect_profiles.add(verbs)
+    inspect_assess.add(verbs)
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -104,11 +111,19 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         "a log that enrolled readers read",
     )
     out.add_argument("--json", action="store_true", help="print the report as JSON")
+    out.add_argument(
+        "--profile",
+        action="append",
+        default=[],
+        metavar="NAME|FILE",
+        help="hold the lines against a law or guideline as well; `inspect profiles` lists them",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Inspect, print, and write what was asked for."""
     key = None if options.key is None else load_signing_key(options.key, "reader")
+    profiles = [load_profile(named) for named in options.profile]
     with ExitStack() as stack:
         files = {  # places are taken before hours of work, not after them
             name: stack.enter_context(reserve(path, PUBLIC))
@@ -119,13 +134,31 @@ def run(options: argparse.Namespace) -> int:
         lines = inspect(evidence, ALL, Progress(_tell))
         _require_unchanged(evidence)
         report = report_of(lines, evidence.now, version(), _inspected(options, evidence))
+        judged = _hold_against(profiles, lines, report, evidence)
         _write(files, report, evidence, key)
     with to_a_reader():
         if options.json:
             print(json.dumps(report, indent=1, sort_keys=True))
         else:
             print_lines(lines)
+            for one in judged:
+                print(f"\n{report_text(one)}", end="")
     return VIOLATED if tally(lines)[Verdict.VIOLATED] else 0
+
+
+def _hold_against(
+    profiles: Sequence[Profile],
+    lines: tuple[Line, ...],
+    report: dict[str, Any],
+    evidence: Evidence,
+) -> list[ProfileReport]:
+    """Judge the lines, and put judgements and profiles where the bundle has them."""
+    for name, content in exhibits_of(profiles).items():
+        evidence.exhibits[name], evidence.descriptions[name] = content, WHAT
+    judged = [evaluate(one, lines) for one in profiles]
+    if judged:
+        report["profiles"] = [one.as_json() for one in judged]
+    return judged
 
 
 def _write(

@@ -83,6 +83,12 @@ class Bundle:
         return tuple(map(Line.of_json, report["lines"]))
 
     @property
+    def profiles(self) -> Any:
+        """What the report says of profiles, as it stands there; None: nothing."""
+        report = decoded(self.files[REPORT])
+        return report.get("profiles") if isinstance(report, dict) else None
+
+    @property
     def signed(self) -> bool:
         return SIGNATURE in self.files
 

@@ -4,6 +4,7 @@
 2. The inspector's signature, where a key is given to check it with.
 3. The data map in it is the published one.
 4. Every line that rests on proof comes out again, word for word.
+5. What the report says of profiles follows from its lines and from the profiles in the bundle.
 
 What rests on access or on the operator's word cannot be repeated from a file. It is counted, and
 said.
@@ -18,6 +19,7 @@ from gateway.inspection.evidence import Evidence
 from gateway.inspection.found_schema import DATA_MAP
 from gateway.inspection.inspection import examined
 from gateway.inspection.lines import Basis, Check, Line, Progress, shown_name
+from gateway.inspection.profiles import repeating
 from gateway.wire.cose import VerifyKey
 from gateway.wire.errors import MalformedMessage, Refused
 
@@ -70,6 +72,7 @@ def verify_bundle(
     again = _repeated(bundle, checks, progress)
     proven = [one for one in lines if one.basis is Basis.PROVEN]
     differs += _differences(proven, again)
+    differs += repeating.differences(bundle.profiles, lines, bundle.read, tuple(bundle.exhibits))
     repeated = sum(a == b for a, b in zip(proven, again, strict=False))
     return Verification(lines, repeated, tuple(differs), signed_by)
 

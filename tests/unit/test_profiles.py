@@ -1,20 +1,30 @@
 """Profiles: each line has its source, a bad file is named with its line, and no judgement is better
 than its worst check."""
 
+import io
 import itertools
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.inspection import checks
-from gateway.inspection.lines import Basis, Line, Verdict
+from gateway.inspection.bundle import MANIFEST, REPORT, pack, read_bundle, unpack
+from gateway.inspection.exhibits import decoded, encoded
+from gateway.inspection.lines import Basis, Line, Progress, Verdict
 from gateway.inspection.profiles.evaluation import Judgement, evaluate
 from gateway.inspection.profiles.form import KNOWN_CHECKS, READ_AS
 from gateway.inspection.profiles.loading import BadProfile, load, shipped
+from gateway.inspection.profiles.repeating import exhibits_of
 from gateway.inspection.profiles.showing import profile_text, report_text
+from gateway.inspection.verification import verify_bundle
+from gateway.main import main
+from gateway.store.database import Database
+from gateway.wire.errors import CallerMisuse
 
 SHIPPED = (
     "china-face-recognition",
@@ -300,3 +310,108 @@ def test_a_report_says_what_and_never_what_was_found() -> None:
     assert found["judgement"] == "CONTRADICTED"
     assert found["source"]["kind"] == "press"
     assert "something is wrong" not in str(as_json)
+
+
+# Profiles in a bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """An inspection of an empty gateway, held against a shipped profile and one of one's own."""
+    folder = tmp_path_factory.mktemp("bundle")
+    text = HEAD + 'extends = "china-pipl"\n' + line("own-1", 'checks = ["data-map.tables"]')
+    own = written(folder, text)
+    url = f"sqlite:///{folder / 'gateway.sqlite3'}"
+    with closing(Database(url)) as database:
+        database.migrate()
+    out = folder / "bundle.tar"
+    with pytest.MonkeyPatch.context() as patch:
+        printed = io.StringIO()
+        patch.setattr("sys.stdout", printed)
+        profiles = ("--profile", "gdpr", "--profile", own)
+        main(["inspect", "--gateway-database", url, *profiles, "--out", str(out)])
+    return out, printed.getvalue()
+
+
+def verified(files: dict[str, bytes]) -> tuple[str, ...]:
+    """What differs about profiles in a bundle of these files, whose manifest somebody made anew."""
+    stated = {
+        name: {"sha256": sha256(content).hexdigest(), "bytes": len(content), "what": ""}
+        for name, content in files.items()
+        if name != MANIFEST
+    }
+    manifest = {**decoded(files[MANIFEST]), "files": stated}
+    again = read_bundle(pack({**files, MANIFEST: encoded(manifest)}))
+    differs = verify_bundle(again, checks.ALL, None, Progress()).differs
+    return tuple(one for one in differs if "profile" in one)
+
+
+def report_with(files: dict[str, bytes], **changes: object) -> dict[str, bytes]:
+    return {**files, REPORT: encoded({**decoded(files[REPORT]), **changes})}
+
+
+def test_an_inspection_is_held_against_profiles(bundle: tuple[Path, str]) -> None:
+    out, printed = bundle
+    assert "General Data Protection Regulation (gdpr, European Union" in printed
+    assert "own-1: " in printed
+    files = unpack(out.read_bytes())
+    carried = {name for name in files if name.startswith("evidence/profiles/")}
+    assert carried == {f"evidence/profiles/{name}.toml" for name in ("gdpr", "own", "china-pipl")}
+    told: Any = decoded(files[REPORT])
+    assert [one["name"] for one in told["profiles"]] == ["gdpr", "own"]
+    assert told["profiles"][1]["extends"] == ["china-pipl"]
+    assert verified(files) == ()
+
+
+def test_a_judgement_that_was_edited_is_found(bundle: tuple[Path, str]) -> None:
+    files = unpack(bundle[0].read_bytes())
+    told: Any = decoded(files[REPORT])
+    first = told["profiles"][0]["lines"][0]
+    assert first["judgement"] != "SUPPORTED"
+    first["judgement"] = "SUPPORTED"
+    edited = report_with(files, profiles=told["profiles"])
+    assert verified(edited) == (
+        "profile gdpr says something else than what follows from the lines",
+    )
+
+
+def test_a_profile_that_was_edited_or_taken_away_is_found(bundle: tuple[Path, str]) -> None:
+    files = unpack(bundle[0].read_bytes())
+    name = "evidence/profiles/own.toml"
+    softer = files[name].replace(b"Something is asked for.", b"Nothing is asked for.")
+    assert softer != files[name]
+    assert any("profile own says" in one for one in verified({**files, name: softer}))
+    without = {one: content for one, content in files.items() if one != name}
+    assert any("has no profiles/own.toml" in one for one in verified(without))
+    broken = verified({**files, name: b"name = 3"})
+    assert any("cannot be repeated: file 1: name" in one for one in broken)
+    base = {one: content for one, content in files.items() if "china-pipl" not in one}
+    assert any("has no profiles/china-pipl.toml" in one for one in verified(base))
+
+
+def test_a_profile_cannot_be_left_out_of_the_report(bundle: tuple[Path, str]) -> None:
+    files = unpack(bundle[0].read_bytes())
+    told: Any = decoded(files[REPORT])
+    (differs,) = verified(report_with(files, profiles=told["profiles"][1:]))
+    assert "profiles/gdpr.toml is in the bundle, and the report says nothing of it" in differs
+    for odd in ("gdpr", [3], [{"name": "../../etc/passwd", "extends": []}], [{"name": "gdpr"}], {}):
+        assert any(
+            "cannot be repeated" in one for one in verified(report_with(files, profiles=odd))
+        )
+
+
+def test_two_profiles_of_one_name_are_not_taken(tmp_path: Path) -> None:
+    one = load(written(tmp_path, HEAD + line()))
+    other = load(written(tmp_path, HEAD + line("own-2"), "other.toml"))
+    assert exhibits_of([one, one]) == {"profiles/own.toml": one.files[0]}
+    with pytest.raises(CallerMisuse, match="two different profiles of the name own"):
+        exhibits_of([one, other])
+
+
+def test_a_bad_profile_ends_the_command_before_anything_is_inspected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "bundle.tar"
+    assert main(["inspect", "--profile", "lex-romana", "--out", str(out)]) == 1
+    assert "there is no profile 'lex-romana'" in capsys.readouterr().err
+    assert not out.exists()

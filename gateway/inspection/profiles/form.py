@@ -8,7 +8,7 @@ a newspaper for the law.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Final, Literal, Self
 
@@ -76,7 +76,7 @@ def _says_so(notice: str) -> str:
 
 Text = Annotated[str, Field(min_length=1, max_length=1200), AfterValidator(_printable)]
 Texts = Annotated[tuple[Text, ...], Field(max_length=20, strict=False)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=30)]
 LineId = Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$", max_length=60)]
 Address = Annotated[Text, Field(pattern=r"^https?://[^\s<>\"]+$")]
 CheckId = Annotated[str, AfterValidator(_known)]
@@ -161,6 +161,8 @@ class Profile:
     digest: str
     """SHA-256 over its file and those of its bases, in hexadecimal: which text was held against the
     inspection."""
+    files: tuple[bytes, ...] = field(repr=False)
+    """Its file, and those of its bases."""
 
 
 def is_file(named: str) -> bool:

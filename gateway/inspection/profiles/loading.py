@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -34,49 +35,69 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(_SUFFIX) for name in found if name.endswith(_SUFFIX)))
 
 
+@dataclass(frozen=True)
+class _Link:
+    """One file on the way from a profile to its last base."""
+
+    shown: str
+    """Its name in error texts."""
+    content: bytes
+    read: ProfileFile
+
+
 def load(named: str) -> Profile:
     """A profile by its name, or by its file.
 
     Raises:
         BadProfile: none of this name, not readable, not of the form, or it extends itself.
     """
-    return _resolved(named, Path(), ())
+    return _joined(_chain(named, Path(), ()))
 
 
-def _resolved(named: str, beside: Path, chain: tuple[str, ...]) -> Profile:
-    """A profile and what it extends. ``chain``: the files on the way to it."""
-    place = _place(named, beside)
+def of_contents(contents: Sequence[bytes]) -> Profile:
+    """A profile of its file's content and those of its bases, as ``Profile.files`` has them.
+
+    Raises:
+        BadProfile: as ``load``.
+    """
+    links = tuple(
+        _Link(f"file {number}", content, parse(f"file {number}", content))
+        for number, content in enumerate(contents, 1)
+    )
+    if not links or any((one.read.extends is None) != (one is links[-1]) for one in links):
+        raise BadProfile("these files are not a profile and what it extends")
+    return _joined(links)
+
+
+def _chain(named: str, beside: Path, before: tuple[str, ...]) -> tuple[_Link, ...]:
+    """A profile's file, and those of its bases. ``before``: the files on the way to it."""
+    place = beside / named if is_file(named) else None
     shown = named if place is None else str(place)
     key = named if place is None else str(place.resolve())
-    if key in chain:
+    if key in before:
         raise BadProfile(f"{shown}: extends: a profile extends itself by way of this file")
-    if len(chain) > _MAX_BASES:
+    if len(before) > _MAX_BASES:
         raise BadProfile(f"{shown}: extends: more than {_MAX_BASES} profiles, one behind the other")
     content = _shipped_content(named) if place is None else _file_content(place)
-    read = parse(shown, content)
-    own = tuple(PlacedLine(read.name, one) for one in read.line)
-    if read.extends is None:
-        base = None
-        if read.without:
-            raise BadProfile(f"{shown}: without: it extends nothing that has lines")
-    else:
-        folder = Path() if place is None else place.parent
-        base = _resolved(read.extends, folder, (*chain, key))
-    return _joined(shown, read, own, base, content)
+    link = _Link(shown, content, parse(shown, content))
+    if link.read.extends is None:
+        return (link,)
+    folder = Path() if place is None else place.parent
+    return (link, *_chain(link.read.extends, folder, (*before, key)))
 
 
-def _joined(
-    shown: str,
-    read: ProfileFile,
-    own: tuple[PlacedLine, ...],
-    base: Profile | None,
-    content: bytes,
-) -> Profile:
+def _joined(links: Sequence[_Link]) -> Profile:
+    """A profile with all lines of its chain."""
+    link, *further = links
+    base = _joined(further) if further else None
+    shown, read = link.shown, link.read
+    if base is None and read.without:
+        raise BadProfile(f"{shown}: without: it extends nothing that has lines")
     kept = () if base is None else _without(shown, base.lines, read.without)
     bases = () if base is None else (base.name, *base.bases)
     if read.name in bases:
         raise BadProfile(f"{shown}: name: a profile that it extends has the same name")
-    lines = (*kept, *own)
+    lines = (*kept, *(PlacedLine(read.name, one) for one in read.line))
     seen: set[str] = set()
     for one in lines:
         if one.line.id in seen:
@@ -91,7 +112,8 @@ def _joined(
         notice=read.notice,
         bases=bases,
         lines=lines,
-        digest=sha256(sha256(content).digest() + below).hexdigest(),
+        digest=sha256(sha256(link.content).digest() + below).hexdigest(),
+        files=tuple(one.content for one in links),
     )
 
 
@@ -103,11 +125,6 @@ def _without(
         if left_out not in known:
             raise BadProfile(f"{shown}: without: nothing that it extends has the line {left_out}")
     return tuple(one for one in lines if one.line.id not in without)
-
-
-def _place(named: str, beside: Path) -> Path | None:
-    """The file that is meant; None: a profile that comes with the product."""
-    return beside / named if is_file(named) else None
 
 
 def _shipped_content(name: str) -> bytes:
