@@ -55,6 +55,7 @@ from gateway.wire.requests import WINDOW, host_of, sign_request
 from gateway.wire.session import SessionOffer, SessionRequest
 
 BASE = "/face-verification/v0.1/sessions"
+FALLBACKS = "/face-verification/v0.1/fallbacks"
 _ANSWER_BYTES = 8 * SMALL
 _STATES: Final = ("OPEN", "EVALUATING", "RECORDED", "DECIDED", "FAILED")
 
@@ -111,6 +112,15 @@ class Verification:
     outcome: Outcome
     record_id: RecordId
     receipt: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class FallbackAnswer:
+    """The answer to a registration without a face that is recorded."""
+
+    record_id: RecordId
+    receipt: bytes | None = field(repr=False)
+    """None: the log has not published its entry yet."""
 
 
 @dataclass(frozen=True)
@@ -229,6 +239,22 @@ class GatewayClient:
         if inquiry.state == "OPEN" and too_old:
             raise SubmissionFailed("the gateway never took the submission: there is no outcome")
         return inquiry.decided(session)[0]
+
+    def record_fallback(self, request: bytes) -> FallbackAnswer:
+        """Send a registration without a face once.
+
+        Raises:
+            As ``_send``; MalformedMessage for an answer that is not the documented one.
+        """
+        answers: list[FallbackAnswer] = []
+        self._send(
+            "POST",
+            FALLBACKS,
+            request,
+            _ANSWER_BYTES,
+            lambda content: answers.append(_fallback(content)),
+        )
+        return answers[0]
 
     def status(self, session: SessionId) -> dict[str, Any]:
         """State of a session, with outcome and receipt once decided.
@@ -438,16 +464,37 @@ def _word(content: bytes, session: SessionId) -> _Word:
 
 
 def _verification(body: dict[str, Any]) -> Verification:
-    outcome, record, receipt = (body.get(name) for name in ("outcome", "recordId", "receipt"))
-    if outcome not in ("MATCH", "NO_MATCH") or not isinstance(record, str):
+    outcome = body.get("outcome")
+    if outcome not in ("MATCH", "NO_MATCH"):
         raise MalformedMessage("the gateway's answer has no outcome")
+    return Verification(outcome, _record_id(body), _receipt(body))
+
+
+def _fallback(content: bytes) -> FallbackAnswer:
+    """Raises ``MalformedMessage``."""
+    body = json_object(content)
+    match body.get("state"), body.get("outcome"):
+        case "RECORDED", None:
+            return FallbackAnswer(_record_id(body), None)
+        case "PUBLISHED", "FALLBACK":
+            return FallbackAnswer(_record_id(body), _receipt(body))
+    raise MalformedMessage("the gateway's answer is not about a registration without a face")
+
+
+def _record_id(body: dict[str, Any]) -> RecordId:
+    record = body.get("recordId")
+    try:
+        return RecordId(bytes.fromhex(record if isinstance(record, str) else "-"))
+    except ValueError:
+        raise MalformedMessage("the gateway's answer names no record") from None
+
+
+def _receipt(body: dict[str, Any]) -> bytes:
+    receipt = body.get("receipt")
     if not isinstance(receipt, str):
         raise MalformedMessage("the gateway's answer has no receipt")
     try:
-        padded = receipt + "=" * (-len(receipt) % 4)
-        return Verification(
-            outcome, RecordId(bytes.fromhex(record)), base64.urlsafe_b64decode(padded)
-        )
+        return base64.urlsafe_b64decode(receipt + "=" * (-len(receipt) % 4))
     except (ValueError, binascii.Error):
         raise MalformedMessage("the gateway's answer has no receipt") from None
 

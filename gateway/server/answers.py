@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from gateway.server.fallback import FallbackView
 from gateway.server.service import SessionView
 from gateway.wire.evaluation import Outcome
 from gateway.wire.proof import Receipt
@@ -73,6 +74,33 @@ class SessionDecided(_Session):
     )
 
 
+class _Fallback(Answer):
+    record_id: Annotated[str, Field(pattern=_ID, max_length=32)] = Field(
+        description="The gateway's record of it."
+    )
+
+
+class FallbackRecorded(_Fallback):
+    """A registration without a face that is recorded, and has no receipt yet."""
+
+    state: Literal["RECORDED"] = Field(
+        description="The log has not published its entry yet; send the same request again."
+    )
+
+
+class FallbackPublished(_Fallback):
+    """A registration without a face with its receipt. It is no match: no face was compared."""
+
+    state: Literal["PUBLISHED"] = Field(description="Its entry is in the published log.")
+    outcome: Literal["FALLBACK"] = Field(description="Recorded by other means than a face.")
+    receipt: str = Field(
+        pattern=r"^[A-Za-z0-9_-]*$",
+        max_length=_RECEIPT_CHARACTERS,
+        description="The encoded receipt, in base64url without padding: the signed statement, with "
+        "what agent and supervisor signed, and the log's inclusion proof.",
+    )
+
+
 SessionStatus = Annotated[SessionPending | SessionDecided, Field(discriminator="state")]
 
 
@@ -90,6 +118,20 @@ def session_answer(view: SessionView) -> SessionPending | SessionDecided:
         | {
             "outcome": view.outcome,
             "record_id": view.record_id.hex(),
-            "receipt": base64.urlsafe_b64encode(view.receipt).rstrip(b"=").decode(),
+            "receipt": _base64(view.receipt),
         }
     )
+
+
+def fallback_answer(view: FallbackView) -> FallbackRecorded | FallbackPublished:
+    """The answer about a registration without a face."""
+    record = view.record_id.hex()
+    if view.receipt is None:
+        return FallbackRecorded(record_id=record, state="RECORDED")
+    return FallbackPublished(
+        record_id=record, state="PUBLISHED", outcome="FALLBACK", receipt=_base64(view.receipt)
+    )
+
+
+def _base64(receipt: bytes) -> str:
+    return base64.urlsafe_b64encode(receipt).rstrip(b"=").decode()

@@ -3,12 +3,13 @@
     POST /face-verification/v0.1/sessions                         SessionRequest -> SessionOffer
     POST /face-verification/v0.1/sessions/{sessionId}/submission  Submission -> outcome, receipt
     GET  /face-verification/v0.1/sessions/{sessionId}             state, outcome, receipt
+    POST /face-verification/v0.1/fallbacks                        FallbackRequest -> record, receipt
     GET  /log/checkpoint, /log/tile/...                           see ``log_routes``
     GET  /health
     GET  /openapi.json                                            if the settings say so
 
-An enrolled device signs every request about sessions (RFC 9421). Request bodies and the session
-offer are deterministic CBOR. Outcomes are JSON. Errors are JSON in the CAMARA form.
+An enrolled device signs every request about sessions and fallbacks (RFC 9421). Request bodies and
+the session offer are deterministic CBOR. Outcomes are JSON. Errors are JSON in the CAMARA form.
 """
 
 import logging
@@ -25,21 +26,24 @@ from starlette.responses import Response
 from gateway.host.application import add_health, new_application, swept
 from gateway.host.clock import unix_time
 from gateway.host.http import CBOR, bounded_body, cbor_response, json_response
-from gateway.server.answers import session_answer
+from gateway.server.answers import fallback_answer, session_answer
 from gateway.server.composition import Gateway, compose
 from gateway.server.config import GatewaySettings
+from gateway.server.fallback import FallbackView
 from gateway.server.log_routes import add_log_routes
 from gateway.server.openapi import (
     BASE,
     CREATE_SESSION,
     GET_HEALTH,
     GET_SESSION,
+    RECORD_FALLBACK,
     SUBMIT,
     document,
 )
 from gateway.server.service import SessionView
 from gateway.server.sessions import SessionState
 from gateway.wire.errors import SessionNotFound
+from gateway.wire.fallback import FallbackRequest
 from gateway.wire.ids import SessionId
 from gateway.wire.requests import verified_digest
 from gateway.wire.session import SessionRequest
@@ -75,12 +79,16 @@ def application(gateway: Gateway, refusal_ms: int, *, openapi: bool = False) -> 
         refusal_ms: as ``new_application``.
         openapi: whether ``/openapi.json`` is served.
     """
-    service, devices = gateway.service, gateway.devices
+    service, fallbacks, devices = gateway.service, gateway.fallbacks, gateway.devices
+
+    def sweep() -> None:
+        service.sweep()
+        fallbacks.sweep()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with gateway.lifetime.running():
-            async with swept(service.sweep, SWEEP_SECONDS):
+            async with swept(sweep, SWEEP_SECONDS):
                 yield
 
     app = new_application("Sealmatch gateway", "0.1", log, lifespan, refusal_ms)
@@ -121,6 +129,18 @@ def application(gateway: Gateway, refusal_ms: int, *, openapi: bool = False) -> 
             return service.status(_session(session_id), devices.sender(request, b""))
 
         return json_response(session_answer(await run_in_threadpool(work)).body())
+
+    @app.post(f"{BASE}/fallbacks", **RECORD_FALLBACK.route)
+    async def record_fallback(request: Request) -> Response:
+        body = await bounded_body(request, CBOR, FallbackRequest.max_bytes)
+
+        def work() -> FallbackView:
+            parsed = FallbackRequest.decode(body)
+            return fallbacks.record(parsed, devices.sender(request, body))
+
+        view = await run_in_threadpool(work)
+        status = 202 if view.receipt is None else 200
+        return json_response(fallback_answer(view).body(), status)
 
     add_health(app, "/health", gateway.health, **GET_HEALTH.route)
     if openapi:

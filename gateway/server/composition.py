@@ -17,18 +17,22 @@ from gateway.host.health import Check, Health, require_room_on_disk
 from gateway.host.lifetime import Lifetime
 from gateway.host.signed import SignedRequests
 from gateway.host.tls import ClientTls
+from gateway.retention.reaper import Reaper
+from gateway.retention.running import ReaperThread
 from gateway.sequencing.reading import PublishedLog
 from gateway.server import custody
 from gateway.server.audit import Auditor
 from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import EvaluationWorkers
+from gateway.server.fallback import FallbackRules, FallbackService
 from gateway.server.policy import default_policy
 from gateway.server.running_log import RunningLog
 from gateway.server.service import GatewayRules, GatewayService, Identity
 from gateway.server.sessions import OpenSessions
 from gateway.store import parties
 from gateway.store.database import Database
+from gateway.store.election import Task, election_of
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.requests import NonceMemory
 
@@ -63,6 +67,7 @@ class Gateway:
     """What the routes need, and what must run while they answer."""
 
     service: GatewayService
+    fallbacks: FallbackService
     devices: SignedRequests
     readers: SignedRequests | None
     """Who may read the log; None: anybody."""
@@ -94,6 +99,7 @@ def compose(
         )
         log = lifetime.closing(RunningLog(settings, held, database, reach.witnesses, clock))
         lifetime.starting(log)
+        lifetime.starting(_reaper(settings, database, held.signing_key, clock))
         service = GatewayService(
             identity,
             default_policy(settings),
@@ -111,6 +117,13 @@ def compose(
             clock,
             _auditor(settings, reach.auditor, identity.signing, clock),
         )
+        fallbacks = FallbackService(
+            identity.signing,
+            FallbackRules(settings.retention_days, settings.fallbacks_per_hour),
+            database,
+            log.publication,
+            clock,
+        )
         nonces = NonceMemory(since=clock())
 
         def enrolled(find: FindParty) -> SignedRequests:
@@ -127,8 +140,22 @@ def compose(
             checks["disk"] = partial(require_room_on_disk, settings.data_dir)
         health = Health(checks, logging.getLogger("sealmatch.gateway"))
         return Gateway(
-            service, devices, None if public else readers, log.published, health, lifetime
+            service,
+            fallbacks,
+            devices,
+            None if public else readers,
+            log.published,
+            health,
+            lifetime,
         )
+
+
+def _reaper(
+    settings: GatewaySettings, database: Database, key: SigningKey, clock: Callable[[], int]
+) -> ReaperThread:
+    election = election_of(database, settings.data_dir, Task.REAPING)
+    reaper = Reaper(database, election, key, settings.retention_days, clock)
+    return ReaperThread(reaper, database, settings.reap_seconds, clock, settings.scrub_hour)
 
 
 def _transport(seconds: float, tls: ClientTls | None) -> httpx.Client:

@@ -10,6 +10,7 @@ from gateway.host.server_settings import Port
 from gateway.host.settings import BadConfiguration
 from gateway.host.tls import ClientTls
 from gateway.server.liveness import MIN_KINDS, LivenessMode, LivenessPolicy
+from gateway.wire.admin import PartyKind
 from gateway.wire.cose import VerifyKey
 from gateway.wire.ids import Digest, ModelId, PartyId
 from gateway.wire.liveness import ACTION_KINDS, MAX_ACTIONS, MAX_LIMIT_MS, PassiveRule
@@ -135,8 +136,37 @@ class GatewaySettings(HeServerSettings):
     activations_per_subject: int = Field(
         default=5, ge=1, le=1000, description="Live activations that one document may have."
     )
+    fallbacks_per_agent: int = Field(
+        default=10,
+        ge=1,
+        le=10_000,
+        description="Registrations without a face that one agent may record in an hour.",
+    )
+    fallbacks_per_supervisor: int = Field(
+        default=30, ge=1, le=10_000, description="The same of one supervisor, who approves them."
+    )
+    fallbacks_per_device: int = Field(
+        default=20, ge=1, le=10_000, description="The same of one counter's device."
+    )
     retention_days: int = Field(
-        default=180, ge=1, le=3650, description="Days until a record expires."
+        default=180,
+        ge=1,
+        le=3650,
+        description="Days until a record expires, while no retention schedule was adopted.",
+    )
+    reap_seconds: int = Field(
+        default=3600,
+        ge=1,
+        le=86400,
+        description="Seconds from one removal of what is due to the next.",
+    )
+    scrub_hour: int | None = Field(
+        default=2,
+        ge=0,
+        le=23,
+        description="Hour (UTC) from which, once a day, the bytes of deleted rows are removed from "
+        "the database's files; registrations wait for seconds. Without it, an operator does it "
+        "(retention scrub).",
     )
     log_origin: str | None = Field(
         default=None,
@@ -197,6 +227,15 @@ class GatewaySettings(HeServerSettings):
             self.liveness_passive,
             self.liveness_passive_threshold,
         )
+
+    @property
+    def fallbacks_per_hour(self) -> dict[PartyKind, int]:
+        """How many registrations without a face each kind of party may record in an hour."""
+        return {
+            "agent": self.fallbacks_per_agent,
+            "supervisor": self.fallbacks_per_supervisor,
+            "device": self.fallbacks_per_device,
+        }
 
     @property
     def database(self) -> str:

@@ -18,10 +18,17 @@ from starlette.responses import Response
 
 from gateway.host.application import HealthAnswer
 from gateway.host.http import CBOR, CORRELATOR, JSON
-from gateway.server.answers import SessionDecided, SessionPending, SessionStatus
+from gateway.server.answers import (
+    FallbackPublished,
+    FallbackRecorded,
+    SessionDecided,
+    SessionPending,
+    SessionStatus,
+)
 from gateway.server.schemas import camara, message_schemas, reference
 from gateway.wire import errors
 from gateway.wire.errors import INTERNAL, METHOD_NOT_ALLOWED, SealmatchError
+from gateway.wire.fallback import FallbackRequest
 from gateway.wire.message import Message
 from gateway.wire.session import SessionOffer, SessionRequest
 from gateway.wire.submission import Submission
@@ -243,6 +250,27 @@ GET_SESSION: Final = Operation(
     {200: ("The session's state.", SessionStatus)},
     (errors.Refused, errors.SessionNotFound, errors.Unavailable),
 )
+RECORD_FALLBACK: Final = Operation(
+    "recordFallback",
+    "Fallbacks",
+    "Record a registration without a face",
+    "An agent asserts that the person was identified by other means, and a supervisor, who is "
+    "another person with another key, approves this assertion. No face is compared: the outcome is "
+    "never `MATCH`. The same assertion again gets the same record, so a request whose answer was "
+    "lost, or whose receipt was late, is sent again.",
+    {
+        200: ("It is recorded, and this is its receipt.", FallbackPublished),
+        202: ("It is recorded; the log has not published its entry yet.", FallbackRecorded),
+    },
+    (
+        errors.MalformedMessage,
+        errors.Refused,
+        errors.BodyTooLarge,
+        errors.UnsupportedMedia,
+        errors.Unavailable,
+    ),
+    FallbackRequest,
+)
 GET_HEALTH: Final = Operation(
     "getHealth",
     "Health",
@@ -254,7 +282,7 @@ GET_HEALTH: Final = Operation(
     (errors.Unavailable,),
     signed=False,
 )
-OPERATIONS: Final = (CREATE_SESSION, SUBMIT, GET_SESSION, GET_HEALTH)
+OPERATIONS: Final = (CREATE_SESSION, SUBMIT, GET_SESSION, RECORD_FALLBACK, GET_HEALTH)
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -270,6 +298,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         },
         tags=[
             {"name": "Sessions", "description": "One verification each."},
+            {"name": "Fallbacks", "description": "Registrations without a face."},
             {"name": "Health", "description": "Of the gateway."},
         ],
         external_docs={

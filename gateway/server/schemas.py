@@ -19,6 +19,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from gateway.wire.fallback import FallbackApproval, FallbackAssertion, FallbackRequest
 from gateway.wire.liveness import Challenge, LivenessTranscript
 from gateway.wire.message import Message
 from gateway.wire.policy import MatchPolicy
@@ -29,7 +30,12 @@ Schema = dict[str, Any]
 
 COMPONENTS: Final = "#/components/schemas/"
 
-BODIES: Final[tuple[type[Message], ...]] = (SessionRequest, SessionOffer, Submission)
+BODIES: Final[tuple[type[Message], ...]] = (
+    SessionRequest,
+    SessionOffer,
+    Submission,
+    FallbackRequest,
+)
 
 _ENCODED: Final[dict[tuple[type[Message], str], type[Message]]] = {
     (SessionOffer, "policy"): MatchPolicy,
@@ -42,6 +48,8 @@ _SIGNED: Final[dict[tuple[type[Message], str], type[Message]]] = {
     (SessionOffer, "grant"): SessionGrant,
     (Submission, "templateAssertion"): TemplateAssertion,
     (Submission, "submissionAssertion"): SubmissionAssertion,
+    (FallbackRequest, "assertion"): FallbackAssertion,
+    (FallbackRequest, "approval"): FallbackApproval,
 }
 """Fields whose byte string is a COSE_Sign1 over an encoded message."""
 

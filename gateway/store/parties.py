@@ -15,6 +15,9 @@ from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused, SessionConflict
 from gateway.wire.ids import KeyId, PartyId, digest_of
 
+_APART: Final[dict[PartyKind, PartyKind]] = {"agent": "supervisor", "supervisor": "agent"}
+"""Two people. One key must not be enrolled for both."""
+
 KINDS: Final[tuple[PartyKind, ...]] = (
     *("device", "issuer", "agent", "outlet", "witness", "auditor"),
     *("supervisor", "operator"),
@@ -30,13 +33,18 @@ def enrol_party(
         Whether anything changed.
 
     Raises:
-        SessionConflict: the name is taken by another key, or the key by another name.
+        SessionConflict: the name is taken by another key, or the key by another name; or an agent's
+            key is a supervisor's as well.
     """
     held = _party(connection, kind, party)
     key_id = None if public_key is None else VerifyKey(party, public_key).key_id
     new_key = key_id is not None and (held is None or held.public_key is None)
     if new_key and _names_of(connection, kind, key_id):
         raise SessionConflict(f"this key is enrolled under another name as {kind}")
+    if new_key and kind in _APART and _names_of(connection, _APART[kind], key_id):
+        raise SessionConflict(
+            f"this key is enrolled as {_APART[kind]}: agent and supervisor are two people"
+        )
     if held is None:
         connection.execute(
             parties.insert().values(

@@ -50,6 +50,13 @@ def find_record(connection: sa.Connection, record_id: RecordId) -> RecordRow | N
     return None if row is None else RecordRow(**row._mapping)
 
 
+def find_by_activation(connection: sa.Connection, commitment: Commitment) -> RecordRow | None:
+    """The record of an activation."""
+    query = records.select().where(records.c.activation_commitment == commitment)
+    row = connection.execute(query).first()
+    return None if row is None else RecordRow(**row._mapping)
+
+
 def all_records(connection: sa.Connection) -> list[RecordRow]:
     return [RecordRow(**row._mapping) for row in connection.execute(records.select())]
 

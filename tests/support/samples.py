@@ -21,7 +21,7 @@ QUALITY = FaceQuality(
     outcome="passed", measures="face-quality/1", profile_digest=digest_of(b"thresholds of no faces")
 )
 MODEL = Model("test/none", digest_of(b"a model of no faces"), QUALITY)
-SESSIONS = "/face-verification/v0.1/sessions"
+SESSIONS, FALLBACKS = "/face-verification/v0.1/sessions", "/face-verification/v0.1/fallbacks"
 SESSION_KEYS, ATTEMPTS = "/v1/session-keys", "/v1/attempts"
 PRODUCTS, SHARES, AUDITS = "/v1/padded-products", "/v1/shares", "/v1/audits"
 NUMBER, PLAIN_NUMBER = "QX-7391 ", "QX7391"

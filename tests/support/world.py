@@ -26,10 +26,12 @@ from gateway.issuer.issuer import Model, Pins, TemplateIssuer
 from gateway.proofs.trust import PinnedAuditor, PinnedAuthority, PinnedGateway, TrustFile
 from gateway.sequencing.publication import Inline, Publication
 from gateway.sequencing.sequencer import Alone, NoWitnesses, Sequencer
+from gateway.server.answers import fallback_answer, session_answer
 from gateway.server.audit import Auditor
 from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import Evaluating
+from gateway.server.fallback import FallbackRules, FallbackService
 from gateway.server.liveness import NO_LIVENESS, LivenessPolicy
 from gateway.server.policy import default_policy
 from gateway.server.service import GatewayRules, GatewayService, Identity
@@ -37,8 +39,10 @@ from gateway.server.sessions import OpenSessions
 from gateway.store import parties
 from gateway.store.database import Database
 from gateway.translog.note import Kind, NoteSigner
+from gateway.wire.admin import PartyKind
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import SealmatchError, Unavailable
+from gateway.wire.fallback import FallbackRequest
 from gateway.wire.ids import SessionId, digest_of
 from gateway.wire.liveness import Exclusion
 from gateway.wire.policy import MatchPolicy
@@ -55,6 +59,7 @@ from tests.support.drafts import CounterKeys, Opened, session_request, verified
 # All parties in one process
 from tests.support.peers import Peers, problem
 from tests.support.samples import (
+    FALLBACKS,
     MODEL,
     SESSIONS,
     Vector,
@@ -65,6 +70,7 @@ AlterGateway = Callable[[str, httpx.Response], httpx.Response]
 """Path and honest answer of the gateway -> what arrives at the client."""
 
 NO_LIMITS = GatewayRules(retention_days=180, activations_per_subject=10**6)
+NO_HURRY: dict[PartyKind, int] = dict.fromkeys(("agent", "supervisor", "device"), 10**6)
 NO_CAPS = CapLimits(10**6, 10**6, 10**6, 0)
 NO_AUDITS = AuditPolicy(one_in=0, seconds=60, unanswered=3)
 ALL_AUDITED = AuditPolicy(one_in=1, seconds=60, unanswered=3)
@@ -114,8 +120,12 @@ class World(Peers):
         with self.database.transaction() as connection:
             parties.enrol_party(connection, "device", "device", device.public.raw)
             parties.enrol_party(connection, "issuer", "issuer", issuer.public.raw)
-            for agent in ("agent", "demo-agent"):
-                parties.enrol_party(connection, "agent", agent, None)
+            self.agent_key, self.supervisor_key = map(SigningKey.generate, ("agent", "supervisor"))
+            parties.enrol_party(connection, "agent", "agent", self.agent_key.public.raw)
+            parties.enrol_party(connection, "agent", "demo-agent", None)
+            parties.enrol_party(
+                connection, "supervisor", "supervisor", self.supervisor_key.public.raw
+            )
             for outlet in ("outlet", "demo-outlet"):
                 parties.enrol_party(connection, "outlet", outlet, None)
         settings = GatewaySettings(
@@ -128,6 +138,14 @@ class World(Peers):
         self.sessions = OpenSessions(max_sessions, clock)
         self.log_signer = NoteSigner.from_seed("gateway/log", Kind.ED25519, secrets.token_bytes(32))
         self.sequencer = Sequencer(self.database, Alone(), [self.log_signer], NoWitnesses(), clock)
+        self.publication = Publication(self.database, Inline(self.sequencer), 60)
+        self.fallbacks = FallbackService(
+            gateway,
+            FallbackRules(limits.retention_days, NO_HURRY),
+            self.database,
+            self.publication,
+            clock,
+        )
         self.service = GatewayService(
             Identity(gateway, self.sealing, self.authority_key.public),
             self.policy,
@@ -141,7 +159,7 @@ class World(Peers):
             ),
             self.sessions,
             self.begin_evaluation,
-            Publication(self.database, Inline(self.sequencer), 60),
+            self.publication,
             clock,
             Auditor(
                 AuditorClient(
@@ -252,6 +270,11 @@ class World(Peers):
                 self.gateway_nonces,
                 self.clock(),
             )
+            if path == FALLBACKS:
+                found = self.fallbacks.record(FallbackRequest.decode(body), sender)
+                return httpx.Response(
+                    200 if found.receipt else 202, json=fallback_answer(found).body()
+                )
             if path == SESSIONS:
                 answer = self.service.open_session(SessionRequest.decode(body), sender)
                 return httpx.Response(200, content=answer.encode())
@@ -265,8 +288,6 @@ class World(Peers):
                 view = self.service.submit(session, parsed, digest_of(body), sender)
         except SealmatchError as error:
             return problem(error)
-        from gateway.server.answers import session_answer
-
         return httpx.Response(200, json=session_answer(view).body())
 
 
