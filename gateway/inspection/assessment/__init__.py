@@ -2,8 +2,10 @@
 
 document   what the draft consists of: sentences with their source, tables, and blanks
 facts      what it is made of: settings in force, schedule, register, data map, figures
-describing sections on what is done, kept, told and decided
+describing sections on what is done and kept
+justifying sections on why, on what people are told, and on errors
 weighing   sections on risks, rights and the operator's own conclusions
+drafting   all of them together
 markdown   the draft as Markdown
 html       the draft as one HTML page
 

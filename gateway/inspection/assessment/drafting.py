@@ -3,12 +3,13 @@
 from gateway.inspection.assessment.describing import described
 from gateway.inspection.assessment.document import Document, Part, Said, Section, Table
 from gateway.inspection.assessment.facts import Facts
+from gateway.inspection.assessment.justifying import justified
 from gateway.inspection.assessment.weighing import weighed
 
 
 def draft(facts: Facts) -> Document:
     """The draft: the same for the same facts."""
-    sections = (*described(facts), *weighed(facts), _made_of(facts))
+    sections = (*described(facts), *justified(facts), *weighed(facts), _made_of(facts))
     return Document("Impact assessment, draft", facts.made_on, sections)
 
 

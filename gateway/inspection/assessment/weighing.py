@@ -7,11 +7,11 @@ How likely and how grave a risk is for people, no program can say.
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from gateway.inspection.assessment.describing import DATA_MAP
 from gateway.inspection.assessment.document import Blank, Heading, Part, Said, Section
 from gateway.inspection.assessment.facts import Facts
 
 _MODEL: Final = "product (gateway/docs/THREAT_MODEL.md)"
-_MAP: Final = "data map of this version (gateway/inspection/data_map.toml)"
 
 
 def weighed(facts: Facts) -> tuple[Section, ...]:
@@ -58,7 +58,7 @@ def _risks(facts: Facts) -> Iterator[Part]:
 
 def _theft(facts: Facts) -> Iterator[Said]:
     yield Said(
-        "What lies on disk is keyed hashes, proofs and public keys, nothing biometric.", _MAP
+        "What lies on disk is keyed hashes, proofs and public keys, nothing biometric.", DATA_MAP
     )
     settings = facts.gateway
     if settings is None:
@@ -152,14 +152,16 @@ def _refused(facts: Facts) -> Iterator[Said]:
             f"for {facts.authority['lock_seconds']} seconds, whoever holds it.",
             facts.authority.source("failures_to_lock", "lock_seconds"),
         )
-    yield Said("Another way without a face can be recorded, signed by agent and supervisor.", _MAP)
+    yield Said(
+        "Another way without a face can be recorded, signed by agent and supervisor.", DATA_MAP
+    )
 
 
 def _followed(facts: Facts) -> Iterator[Said]:
     yield Said(
         "A document's handle is keyed by the authority's pepper and differs from carrier to "
         "carrier. Who has the database alone can test no guess.",
-        _MAP,
+        DATA_MAP,
     )
     settings, authority = facts.gateway, facts.authority
     if settings is not None:
@@ -220,7 +222,7 @@ def _rights() -> Iterator[Part]:
 
 
 def _conclusion() -> Iterator[Part]:
-    yield Said("This deployment stores the face information of nobody.", _MAP)
+    yield Said("By its data map this deployment stores the face information of nobody.", DATA_MAP)
     yield Blank(
         "How many people's face information the operator's other systems store, and whether this "
         "was filed (China: from 100,000 people on, within 30 working days)."
