@@ -109,8 +109,8 @@ def _kept(facts: Facts) -> Iterator[Part]:
             else:
                 named.append((whole, ", ".join(one.columns), one.about, one.kept))
     yield Said(
-        "By the published data map the databases of gateway and key authority have these tables and "
-        "columns about people or parties. Whether they keep to it, an inspection says.",
+        "By the published data map the databases of gateway and key authority have these tables "
+        "and columns about people or parties. Whether they keep to it, an inspection says.",
         DATA_MAP,
     )
     yield Table(("table", "columns", "about", "how long"), tuple(named), DATA_MAP)
