@@ -71,6 +71,16 @@ from gateway.wire.profile import (
 )
 from gateway.wire.proof import ActivationOpening, Opening, Receipt, Statement
 from gateway.wire.retention import RUN_KINDS, RetentionRun, RunLine
+from gateway.wire.rights import (
+    HeldUntil,
+    KeptColumn,
+    KeptRow,
+    SignedSubjectRequest,
+    SubjectAnswer,
+    SubjectCopy,
+    SubjectRequest,
+    WithdrawalProof,
+)
 from gateway.wire.sealing import (
     SEALED_AUDIT_BYTES,
     SEALED_DEALING_BYTES,
@@ -475,6 +485,42 @@ OPENING = Opening(
     consent=CONSENT.encode(),
 )
 
+SUBJECT_REQUEST = SubjectRequest(
+    gateway=GATEWAY.party,
+    device=DEVICE.party,
+    record_id=RECORD_ID,
+    wish="copy",
+    secret=OPENING.erasure_secret,
+    requested_at=NOW + 3600,
+)
+SIGNED_SUBJECT_REQUEST = cose.sign(SUBJECT_REQUEST, DEVICE)
+COLUMNS = (
+    KeptColumn(name="record_id", value=RECORD_ID),
+    KeptColumn(name="outcome", value="MATCH"),
+    KeptColumn(name="log_index", value=None),
+    KeptColumn(name="expires_at", value=NOW + 180 * 86400),
+)
+COPY = SubjectCopy(
+    gateway=GATEWAY.party,
+    copy_id=fixed_bytes("copy", 16),
+    request_digest=SIGNED_SUBJECT_REQUEST.digest,
+    made_at=NOW + 3601,
+    scope="document",
+    rows=(KeptRow(table="records", columns=COLUMNS),),
+    live_lines=2,
+    left_out=0,
+)
+HELD = HeldUntil(reason="court-order", until=NOW + 365 * 86400)
+ERASURE_PROOF = ErasureProof(erasure=SIGNED_ERASURE.encoded, log_proof=None)
+WITHDRAWAL_PROOF = WithdrawalProof(withdrawal=SIGNED_WITHDRAWAL.encoded, log_proof=None)
+
+
+def answered(wish: str, **done: Any) -> SubjectAnswer:
+    """An answer to a wish, with what was done."""
+    nothing = dict.fromkeys(("kept", "withdrawal", "erasure", "held"))
+    return SubjectAnswer(wish=wish, **{**nothing, **done})  # type: ignore[arg-type]
+
+
 MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
     "admin-action": (
         ADDED.model_copy(
@@ -614,6 +660,27 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
         OPENING.model_copy(update={"consent": CONSENT_OF_GUARDIAN.encode()}),
         OPENING.model_copy(update={"consent": None}),
     ),
+    "subject-request": (
+        SUBJECT_REQUEST,
+        SUBJECT_REQUEST.model_copy(update={"wish": "erase"}),
+        SUBJECT_REQUEST.model_copy(update={"wish": "withdraw"}),
+    ),
+    "signed-subject-request": (SignedSubjectRequest(request=SIGNED_SUBJECT_REQUEST.encoded),),
+    "kept-column": COLUMNS,
+    "kept-row": COPY.rows,
+    "subject-copy": (COPY, COPY.model_copy(update={"scope": "record", "live_lines": None})),
+    "held-until": (HELD,),
+    "withdrawal-proof": (
+        WITHDRAWAL_PROOF,
+        WITHDRAWAL_PROOF.model_copy(update={"log_proof": fixed_bytes("proof")}),
+    ),
+    "subject-answer": (
+        answered("copy", kept=COPY),
+        answered("erase", erasure=ERASURE_PROOF),
+        answered("erase", held=HELD),
+        answered("withdraw", withdrawal=WITHDRAWAL_PROOF, erasure=ERASURE_PROOF),
+        answered("withdraw", withdrawal=WITHDRAWAL_PROOF, held=HELD),
+    ),
 } | ordered.MESSAGES
 
 SIGNED: Final[dict[str, tuple[SigningKey, Signed[Any]]]] = {
@@ -628,6 +695,7 @@ SIGNED: Final[dict[str, tuple[SigningKey, Signed[Any]]]] = {
     "erasure": (GATEWAY, SIGNED_ERASURE),
     "retention-run": (GATEWAY, SIGNED_RUN),
     "withdrawal": (GATEWAY, SIGNED_WITHDRAWAL),
+    "subject-request": (DEVICE, SIGNED_SUBJECT_REQUEST),
     "fallback-assertion": (AGENT, SIGNED_FALLBACK_ASSERTION),
     "fallback-approval": (SUPERVISOR, SIGNED_FALLBACK_APPROVAL),
     "fallback-statement": (GATEWAY, SIGNED_FALLBACK_STATEMENT),

@@ -26,6 +26,7 @@ from gateway.wire.message import Message
 from gateway.wire.orders import Agreement, ErasureOrder, Hold, ReleaseOrder
 from gateway.wire.proof import Statement
 from gateway.wire.retention import RetentionRun
+from gateway.wire.rights import SubjectRequest
 from gateway.wire.session import SessionGrant
 from gateway.wire.subject import activation_commitment
 from gateway.wire.submission import ConsentRecord, SubmissionAssertion, TemplateAssertion
@@ -82,6 +83,7 @@ BEHIND: dict[str, Covered] = {
     "assertion_digest": Covered(128, "of a signed assertion: its id, and two salted commitments"),
     "salt": DRAWN,
     "order": Covered(256, "of a signed order: its salt"),
+    "secret": Covered(256, "of two salts, one of which the subscriber alone has"),
     "agent_key": PUBLIC,
     "supervisor_key": PUBLIC,
 }
@@ -107,6 +109,7 @@ SIGNED_KINDS: tuple[type[Message], ...] = (
     ReleaseOrder,
     Agreement,
     Hold,
+    SubjectRequest,
 )
 """What is signed, and what stands inside of it."""
 

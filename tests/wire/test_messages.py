@@ -129,6 +129,8 @@ def test_repr_of_what_carries_secrets_says_nothing() -> None:
     opening = MESSAGES["opening"][0]
     assert "151" not in repr(opening)
     assert "salt" not in repr(opening)
+    assert "secret" not in repr(MESSAGES["subject-request"][0])
+    assert "rows" not in repr(MESSAGES["subject-answer"][0])
     (assertion,) = MESSAGES["template-assertion"]
     assert "inner" not in repr(assertion)
     consent, _ = MESSAGES["consent-record"]

@@ -20,6 +20,7 @@ from gateway.wire import (
     policy,
     proof,
     retention,
+    rights,
     session,
     submission,
 )
@@ -42,6 +43,7 @@ DECLARED: dict[str, type[Message]] = {
         fallback,
         orders,
         retention,
+        rights,
     )
     for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, Message)
