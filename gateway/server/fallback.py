@@ -27,12 +27,13 @@ records; the caps of step 11 and the counter FALLBACK stand in its place (ADR 36
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import sqlalchemy as sa
 
 from gateway.host import crash
+from gateway.retention.adoption import expires_at
 from gateway.sequencing.publication import Publication
 from gateway.store import consents, fallbacks, parties, records, totals
 from gateway.store import log as stored_log
@@ -55,8 +56,7 @@ from gateway.wire.proof import MINUTE
 
 log = logging.getLogger("sealmatch.gateway")
 
-_DAY: Final = 24 * 3600
-ASSERTION_SECONDS: Final = _DAY
+ASSERTION_SECONDS: Final = 24 * 3600
 """By how much an assertion may be older than its approval."""
 OUTCOME: Final = "FALLBACK"
 """How these records are counted: never as a match."""
@@ -71,6 +71,7 @@ class FallbackRules:
     """What the operator sets."""
 
     retention_days: int
+    """While no retention schedule was adopted."""
     per_hour: Mapping[PartyKind, int]
     """How many one agent, supervisor or device may record in an hour."""
 
@@ -191,7 +192,7 @@ class FallbackService:
             activation_commitment=statement.activation_commitment,
             statement=cose.sign(statement, self._key).encoded,
             decided_at=statement.recorded_at_minute,
-            expires_at=statement.recorded_at_minute + self._rules.retention_days * _DAY,
+            expires_at=0,  # known in the transaction that writes it
         )
 
     def _write(self, row: RecordRow, asserted: FallbackAssertion, now: int) -> None:
@@ -207,7 +208,8 @@ class FallbackService:
             # 9: what the person was told
             consents.hold_active(connection, asserted.consent_text_version)
             # 10: one record for an activation
-            records.add_record(connection, row)
+            due = expires_at(connection, "fallback", row.decided_at, self._rules.retention_days)
+            records.add_record(connection, replace(row, expires_at=due))
             crash.reach("gateway-fallback-half-written")
             # 11: room
             limits = {one: self._rules.per_hour[one[0]] for one in named}

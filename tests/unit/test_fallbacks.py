@@ -261,6 +261,7 @@ REFUSED: dict[Callable[[Desk], FallbackRequest], str] = {
 }
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("make", REFUSED, ids=lambda make: make.__name__)
 def test_what_is_refused(world: World, desk: Desk, make: Callable[[Desk], FallbackRequest]) -> None:
     """Nothing is kept, and the sender learns nothing but that it is refused."""
@@ -271,7 +272,11 @@ def test_what_is_refused(world: World, desk: Desk, make: Callable[[Desk], Fallba
     desk.record()  # the control
 
 
-def test_refusals_are_all_alike_to_the_sender(world: World, desk: Desk) -> None:
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
+def test_refusals_are_all_alike_to_the_sender(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.client.fallback.RECOVERY_PAUSE_SECONDS", 0)
     answers = set()
     world.alter_gateway = lambda _path, answer: (
         answers.add((answer.status_code, answer.content)) or answer
