@@ -4,8 +4,8 @@ Every line says what was examined, how many, against which limit, with which res
 is proven, was seen with the inspector's own access, or rests on the operator's word. A line that
 examined nothing never passes. Nothing of the deployment is changed, and it may go on serving.
 
-    sealmatch inspect --gateway-database URL --authority-data DIR --log URL --trust trust.json \
-        --out bundle.tar --key inspector.key
+    sealmatch inspect --gateway-database URL --authority-data DIR --log URL --trust trust.json
+                      --paths DIR ... --out bundle.tar --key inspector.key
     sealmatch inspect verify bundle.tar --inspector-key HEX
 
 The bundle holds what a second person needs to repeat every proven line offline, and nothing
@@ -30,6 +30,7 @@ from gateway.cli.outputs import PUBLIC, ReservedFile, about, read_bounded, reser
 from gateway.host.clock import unix_time
 from gateway.host.installed import version
 from gateway.host.keyfile import load_signing_key
+from gateway.inspection import software, word
 from gateway.inspection.bundle import INSPECTOR, MAX_BYTES, make_bundle, read_bundle, report_of
 from gateway.inspection.checks import ALL
 from gateway.inspection.evidence import Evidence, opened
@@ -71,6 +72,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     verify.add_argument("--json", action="store_true", help="print one JSON object")
     verify.set_defaults(run=run_verify)
+    digest = verbs.add_parser("digest", help="print the SHA-256 of the software's files")
+    digest.add_argument("--installed", type=Path, metavar="DIR", help="default: this installation")
+    digest.set_defaults(run=run_digest)
     inspect_profiles.add(verbs)
     inspect_assess.add(verbs)
 
@@ -97,6 +101,21 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     given.add_argument("--since", type=Path, metavar="BUNDLE", help="of the last visit")
     given.add_argument(
         "--activations", type=Path, metavar="FILE", help="the carrier's list, CSV (see reconcile)"
+    )
+    given.add_argument(
+        "--word", type=Path, metavar="FILE", help="what the operator states, TOML (see INSPECTION)"
+    )
+    given.add_argument(
+        "--published",
+        type=Path,
+        metavar="FILE",
+        help="the published list of the software's files, as `inspect digest` prints it",
+    )
+    given.add_argument(
+        "--installed",
+        type=Path,
+        metavar="DIR",
+        help="where the serving software is installed (default: where this command runs from)",
     )
 
 
@@ -190,9 +209,16 @@ def _evidence(options: argparse.Namespace, key: SigningKey | None) -> Iterator[E
             paths=tuple(options.paths),
             since_given=None if options.since is None else _earlier(options.since),
             activations_given=options.activations,
+            word_given=_content(options.word, word.MAX_BYTES),
+            published_given=_content(options.published, software.MAX_BYTES),
+            installed=_directory(options.installed),
         )
         evidence.log_given = _log(options, evidence, key, stack)
         yield evidence
+
+
+def _content(path: Path | None, limit: int) -> bytes | None:
+    return None if path is None else read_bounded(path, limit)
 
 
 def _directory(path: Path | None) -> Path | None:
@@ -251,6 +277,8 @@ def _inspected(options: argparse.Namespace, evidence: Evidence) -> dict[str, obj
         "paths": len(evidence.paths),
         "since": evidence.since_given is not None,
         "activations": evidence.activations_given is not None,
+        "word": evidence.word_given is not None,
+        "published": evidence.published_given is not None,
     }
 
 
@@ -269,6 +297,14 @@ def run_verify(options: argparse.Namespace) -> int:
     with to_a_reader():
         print_verification(bundle, found, as_json=options.json)
     return 0 if found.agrees else VIOLATED
+
+
+def run_digest(options: argparse.Namespace) -> int:
+    """Print what a publisher publishes, and what an inspector compares."""
+    listed = software.to_list(software.installed_files(_directory(options.installed)))
+    with to_a_reader():
+        print(listed, end="")
+    return 0
 
 
 def _tell(text: str) -> None:

@@ -15,20 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from gateway.cli import NO_MATCH
-from gateway.cli.outputs import UnusableFile, about, read_bounded, reason_of, to_a_reader
-from gateway.inspection.reconcile import (
-    Activation,
-    Deviation,
-    NoOpening,
-    OpenFile,
-    read_activations,
-    reconcile,
-)
-from gateway.proofs import openings
+from gateway.cli.outputs import UnusableFile, about, to_a_reader
+from gateway.inspection.activations import opener
+from gateway.inspection.reconcile import Activation, Deviation, read_activations, reconcile
 from gateway.proofs.trust import TrustFile
 from gateway.store.database import Database
 from gateway.store.records import all_records
-from gateway.wire.errors import MalformedMessage, Unavailable
+from gateway.wire.errors import Unavailable
 from gateway.wire.ids import RecordId
 
 DEVIATIONS: Final = NO_MATCH
@@ -58,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     trust = TrustFile.read(options.trust)
     activations = _activations(options.activations)
     records = _records(options.database or _beside(options.trust))
-    found = reconcile(activations, records, trust)
+    found = reconcile(activations, records.items(), trust)
     with to_a_reader():
         if options.json:
             print(json.dumps({"deviations": [_as_json(one) for one in found]}))
@@ -72,20 +65,7 @@ def run(options: argparse.Namespace) -> int:
 def _activations(path: Path) -> list[Activation]:
     """Raises ``UnusableFile``, ``OSError``."""
     with about(path), path.open(encoding="utf-8-sig", newline="") as file:
-        return read_activations(file, _opener(path.parent))
-
-
-def _opener(directory: Path) -> OpenFile:
-    def open_file(name: str) -> openings.AnyActivationOpening:
-        try:
-            encoded = read_bounded(directory / name, openings.MAX_BYTES)
-            return openings.activation_opening(encoded)
-        except OSError as error:
-            raise NoOpening(reason_of(error)) from None
-        except (MalformedMessage, ValueError) as error:  # the latter: a name with a zero byte
-            raise NoOpening(f"{directory / name}: {error}") from None
-
-    return open_file
+        return read_activations(file, opener(path.parent))
 
 
 def _beside(trust: Path) -> str:

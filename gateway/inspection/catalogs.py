@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.store.reading import ReadingDatabase
 from gateway.wire.errors import Unavailable
 
-MAX_OBJECTS: Final = 5000
+MAX_OBJECTS: Final = 100_000
 """Of one kind; a gateway has some twenty tables."""
 
 Described = dict[str, Any]

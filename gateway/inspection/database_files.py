@@ -71,3 +71,8 @@ def is_copy(file: Path) -> bool:
         return False
     names = {name for name in names if not _INTERNAL.fullmatch(name)}
     return any(names and names <= set(tables) for tables in parse(published()).values())
+
+
+def is_backup(path: Path, kind: str) -> bool:
+    """Whether a file is a copy of one of our databases, or a dump that may be one."""
+    return kind in ("dump", "archive") or (kind == "sqlite" and is_copy(path))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from gateway.inspection.log_reader import LogSource
 from gateway.store.reading import ReadingDatabase
@@ -75,11 +75,21 @@ class Evidence:
     activations_given: Path | None = None
     """The carrier's list of activations, as ``sealmatch reconcile`` reads it."""
     canary_given: Path | None = None
+    word_given: bytes | None = None
+    """What the operator states about what cannot be seen (``word``)."""
+    published_given: bytes | None = None
+    """The published list of the software's files with their SHA-256."""
+    installed: Path | None = None
+    """Where the software is installed that serves; None: not given."""
     bundle: Mapping[str, bytes] | None = None
     """Offline: the exhibits, by name. None: there is access, and exhibits are collected."""
     exhibits: dict[str, bytes] = field(default_factory=dict)
     """What was collected or read so far."""
     descriptions: dict[str, str] = field(default_factory=dict)
+    """What each exhibit is, for the manifest."""
+    remembered: dict[str, Any] = field(default_factory=dict)
+    """What a pass over the database gave, for the checks that need the same pass. It goes into no
+    bundle."""
     _missing: dict[str, str] = field(default_factory=dict)
 
     def read(self, exhibit: Exhibit) -> bytes:
@@ -122,6 +132,13 @@ class Evidence:
     def since(self) -> EarlierVisit:
         """The bundle of the last visit. Raises ``NoAccess``."""
         return _given(self.since_given, "the bundle of an earlier visit (--since)")
+
+    def remember(self, name: str, make: "Callable[[], T]") -> T:
+        """What ``make`` gives, made once."""
+        if name not in self.remembered:
+            self.remembered[name] = make()
+        found: T = self.remembered[name]
+        return found
 
     @property
     def activations(self) -> Path:

@@ -7,8 +7,7 @@ records, both ways. It needs no document number.
 """
 
 import csv
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -137,21 +136,30 @@ def _hexadecimal(text: str, length: int, line: int, name: str) -> bytes:
 
 
 def reconcile(
-    activations: Sequence[Activation], records: Mapping[RecordId, bytes], trust: TrustFile
+    activations: Sequence[Activation], records: Iterable[tuple[RecordId, bytes]], trust: TrustFile
 ) -> list[Deviation]:
-    """Compare activations with signed statements, both ways.
+    """Compare activations with signed statements, both ways. Memory is bounded by the list.
 
     Args:
-        records: every statement that the gateway keeps, by the record that it is kept for.
+        records: every statement that the gateway keeps, with the record that it is kept for.
         trust: whose signatures and policies count. Of the log nothing is asked: the gateway keeps
             statements, not proofs.
     """
     pins = trust.model_copy(update={"log_policy": None})
-    kept = {record: _kept(record, statement, pins) for record, statement in records.items()}
-    uses = Counter(activation.record_id for activation in activations)
-    found = [_judge(one, kept.get(one.record_id), uses) for one in activations]
-    unused = [_judge_unused(record, of) for record, of in kept.items() if not uses[record]]
-    return [one for one in (*found, *unused) if one is not None]
+    by_record: dict[RecordId, list[Activation]] = {}
+    for activation in activations:
+        by_record.setdefault(activation.record_id, []).append(activation)
+    found: list[Deviation | None] = []
+    unused: list[Deviation | None] = []
+    met: set[RecordId] = set()
+    for record, statement in records:
+        kept, uses = _kept(record, statement, pins), by_record.get(record, [])
+        found += [_judge(one, kept, len(uses)) for one in uses]
+        unused += [] if uses else [_judge_unused(record, kept)]
+        met |= {record} if uses else set()
+    found += [_judge(one, None, 1) for one in activations if one.record_id not in met]
+    listed = sorted((one for one in found if one is not None), key=lambda one: one.line or 0)
+    return [*listed, *(one for one in unused if one is not None)]
 
 
 _Kept = VerifiedReceipt | str
@@ -170,7 +178,7 @@ def _kept(record: RecordId, statement: bytes, pins: TrustFile) -> _Kept:
     return verified
 
 
-def _judge(activation: Activation, kept: _Kept | None, uses: Counter[RecordId]) -> Deviation | None:
+def _judge(activation: Activation, kept: _Kept | None, uses: int) -> Deviation | None:
     def found(what: Discrepancy, detail: str | None = None) -> Deviation:
         return Deviation(what, activation.record_id, activation.line, detail)
 
@@ -181,7 +189,7 @@ def _judge(activation: Activation, kept: _Kept | None, uses: Counter[RecordId]) 
             return found(Discrepancy.INVALID_RECEIPT, kept)
     if not _is_match(kept):
         return found(Discrepancy.NOT_A_MATCH)
-    if uses[activation.record_id] > 1:
+    if uses > 1:
         return found(Discrepancy.USED_TWICE)
     if activation.salt is None:
         return found(Discrepancy.NO_OPENING, activation.fault)

@@ -50,7 +50,7 @@ def activation(number: int, reference: str) -> Activation:
 
 def deviations(activations: list[Activation], statements: dict[int, bytes]) -> list[Deviation]:
     kept = {record(number): encoded for number, encoded in statements.items()}
-    return reconcile(activations, kept, trust())
+    return reconcile(activations, kept.items(), trust())
 
 
 def findings(activations: list[Activation], statements: dict[int, bytes]) -> list[Discrepancy]:

@@ -5,11 +5,23 @@ A module has ``CHECKS``: a tuple of ``Check``. What is not listed here is not in
 
 from typing import Final
 
-from gateway.inspection.checks import data_map, log, visit
+from gateway.inspection.checks import (
+    data_map,
+    installation,
+    keys,
+    log,
+    operation,
+    parties,
+    visit,
+)
 from gateway.inspection.lines import Check
 
 ALL: Final[tuple[Check, ...]] = (
     *data_map.CHECKS,
     *log.CHECKS,
     *visit.CHECKS,
+    *parties.CHECKS,
+    *keys.CHECKS,
+    *operation.CHECKS,
+    *installation.CHECKS,
 )
