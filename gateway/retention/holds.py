@@ -38,7 +38,7 @@ def place(connection: sa.Connection, hold: Signed[Hold], key: SigningKey, now: i
         SessionConflict: no such record, or it is held for as long or longer.
     """
     message = hold.message
-    if not stored.keep_record(connection, message.record_id):
+    if not stored.keep_records(connection, [message.record_id]):
         raise SessionConflict("there is no such record: unknown, expired or erased")
     before = stored.hold_of(connection, message.record_id)
     if before is not None and before.until >= message.until:

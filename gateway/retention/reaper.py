@@ -19,6 +19,7 @@ from typing import Final, Literal, Protocol
 from gateway.host import crash
 from gateway.retention.adoption import in_force
 from gateway.retention.erasure import DAY, erase_all
+from gateway.retention.holds import remove_ended
 from gateway.retention.schedule import Adopted, RetentionSchedule
 from gateway.retention.scrub import Scrubbed, scrub
 from gateway.store import erasures, retention
@@ -191,6 +192,9 @@ class Reaper:
                 if found:
                     erase_all(connection, found, self._key, now)
                 removed = len(found)
+            elif kind == "holds":
+                hold_register(connection)  # each end is an action of the history
+                removed = remove_ended(connection, self._key, now, limit)
             else:
                 days = days_of(plan.adopted.schedule, kind)
                 removed = retention.remove_due(connection, kind, days, now, limit)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from gateway.store.holds import keep_records
 from gateway.store.log import append_all
+from gateway.store.orders import forget_orders_about
 from gateway.store.records import RecordRow
 from gateway.store.schema import consents, erasures, holds, records
 from gateway.wire.errors import SessionConflict
@@ -27,17 +29,21 @@ class ErasureRow:
 def replace_records(
     connection: sa.Connection, leaving: Sequence[tuple[RecordId, ErasureRow]]
 ) -> None:
-    """Delete records and their consents; keep what is left of each, and queue its entry.
+    """Delete records, their consents and orders about them; keep what is left of each, and queue
+    its entry. Rows are locked before it is asked whether they are held: whoever places a hold at
+    this moment has done so by then, or finds no record.
 
     Raises:
         SessionConflict: one is held, or gone already. The caller's transaction must not commit.
     """
     ids = [record for record, _ in leaving]
+    keep_records(connection, ids)
     held = sa.exists().where(holds.c.record_id == records.c.record_id)
     gone = records.delete().where(records.c.record_id.in_(ids), ~held)
     if connection.execute(gone).rowcount != len(ids):
         raise SessionConflict("the record is held, or gone already")
     connection.execute(consents.delete().where(consents.c.record_id.in_(ids)))
+    forget_orders_about(connection, ids)
     connection.execute(erasures.insert(), [vars(left) for _, left in leaving])
     entries = [(digest_of(left.erasure), left.erasure_id) for _, left in leaving]
     append_all(connection, "erasure", entries)

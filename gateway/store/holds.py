@@ -1,6 +1,7 @@
 """Legal holds as they are stored. Each function works inside a transaction that its caller
 opened."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -22,13 +23,13 @@ class HoldRow:
     """A signed ``Hold``, which says the same."""
 
 
-def keep_record(connection: sa.Connection, record_id: RecordId) -> bool:
-    """Keep others from removing a record until this transaction ends; whether there is one.
+def keep_records(connection: sa.Connection, wanted: Sequence[RecordId]) -> int:
+    """Keep others from removing records until this transaction ends; how many there are.
 
-    Whoever removes it at this moment is waited for, and then there is none.
+    Whoever removes one at this moment is waited for, and then there is none.
     """
-    query = sa.select(records.c.record_id).where(records.c.record_id == record_id)
-    return connection.execute(query.with_for_update()).first() is not None
+    query = sa.select(records.c.record_id).where(records.c.record_id.in_(wanted))
+    return len(connection.execute(query.order_by("record_id").with_for_update()).all())
 
 
 def add_hold(connection: sa.Connection, row: HoldRow) -> None:

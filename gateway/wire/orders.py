@@ -18,7 +18,7 @@ not even somebody who has the operator's key can say of which record they were.
 """
 
 from collections.abc import Callable
-from typing import Final, Literal, NamedTuple, Self, TypeVar, get_args
+from typing import Final, Literal, NamedTuple, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -124,8 +124,6 @@ class Hold(Message):
             raise ValueError("a hold ends, and within two years")
         return self
 
-
-O = TypeVar("O", bound=Order)  # noqa: E741  an order
 
 Enrolled = Callable[[PartyId], VerifyKey]
 """An operator's name -> the key under which the operator is enrolled and active at this moment.
