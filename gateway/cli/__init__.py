@@ -7,7 +7,8 @@ attempts  ``sealmatch attempts``: the counter's own totals of liveness checks
 receipt   ``sealmatch receipt``: the subscriber, or a stranger; its verbs are in receipt_verify
           (whose words are in receipt_report) and receipt_fetch
 log       ``sealmatch log``: a regulator, or any enrolled reader; log_http serves it
-inspect   ``sealmatch inspect``: an inspector; inspect_report prints what it found
+inspect   ``sealmatch inspect``: an inspector; inspect_report prints what it found; further verbs
+          are in inspect_profiles and inspect_assess
 reconcile ``sealmatch reconcile``: the carrier's reviser
 probe_authority  ``sealmatch probe-authority``: registrations with known answers
 models    ``sealmatch models``: face model packs

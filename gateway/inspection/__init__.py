@@ -8,6 +8,8 @@ evidence       what it may look at, for reading only, and what goes into its bun
 checks         one module for each group of lines
 leaks          search for known secrets in files, databases and memory; tests and attacks use it too
 contents       what lies in cells, files and names that has no business there
+profiles       what laws and guidelines ask for, as data, and what an inspection shows of it
+assessment     a draft of an impact assessment, from settings, schedule, texts and register
 
 It needs no server's code and no secret key. The commands are ``sealmatch inspect``, ``log``,
 ``reconcile`` and ``probe-authority``.

@@ -3,6 +3,8 @@ than its worst check."""
 
 import io
 import itertools
+import re
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import date
@@ -415,3 +417,33 @@ def test_a_bad_profile_ends_the_command_before_anything_is_inspected(
     assert main(["inspect", "--profile", "lex-romana", "--out", str(out)]) == 1
     assert "there is no profile 'lex-romana'" in capsys.readouterr().err
     assert not out.exists()
+
+
+# The page about profiles
+
+PAGE = (Path(__file__).parents[2] / "gateway" / "docs" / "PROFILES.md").read_text()
+
+
+def test_the_page_tells_how_each_source_was_read() -> None:
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| .+? \| ((?:\d+ \| ?){5})$", PAGE, re.MULTILINE)
+    told = {name: tuple(map(int, re.findall(r"\d+", numbers))) for name, numbers in rows}
+    found = {}
+    for name in SHIPPED:
+        kinds = Counter(one.line.source_kind for one in load(name).lines)
+        found[name] = (sum(kinds.values()), *(kinds[kind] for kind in READ_AS))
+    assert told == found
+
+
+def test_the_page_tells_every_gap() -> None:
+    section = PAGE.partition("\n## Gaps\n")[2].partition("\n## ")[0]
+    told = set(re.findall(r"`([a-z0-9-]+)`", section))
+    assert told == {
+        one.line.id for name in SHIPPED for one in load(name).lines if one.line.gap is not None
+    }
+
+
+def test_the_example_of_the_page_is_a_profile(tmp_path: Path) -> None:
+    example = PAGE.partition("```toml\n")[2].partition("```")[0]
+    profile = load(written(tmp_path, example))
+    assert profile.bases == ("gdpr",)
+    assert profile.lines[-1].line.gap

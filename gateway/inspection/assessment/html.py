@@ -29,7 +29,7 @@ h3 { font-size: 11.5pt; margin: 1.4em 0 .3em; } h1, h2, h3 { break-after: avoid;
 .blank b { color: #7a5200; } .look b { color: #a40e26; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 9pt; }
 th, td { border: 1px solid #d0d7de; padding: .25rem .4rem; text-align: left; vertical-align: top;
-  overflow-wrap: anywhere; } tr { break-inside: avoid; }
+  overflow-wrap: anywhere; } td:first-child { min-width: 7rem; } tr { break-inside: avoid; }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
