@@ -16,13 +16,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.store import sessions
 from gateway.store.connecting import make_engine
-from gateway.wire.errors import Unavailable
+from gateway.wire.errors import SealmatchError, Unavailable
 
 log = logging.getLogger("sealmatch.store")
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x5EA1_3A7C
 """Number of the advisory lock in PostgreSQL; any number that nobody else uses."""
+
+
+UNFINISHED = "restore_unfinished"
+"""A table that is there from the beginning of a restore to its end, and no other one is."""
+
+
+class HalfRestored(SealmatchError):
+    """A restore began here and did not end. Nothing is made of such a database but a restore."""
 
 
 class Database:
@@ -36,13 +44,26 @@ class Database:
         """Bring the schema up to date, completely or not at all. One process at a time does so.
 
         Raises:
+            HalfRestored: a restore was interrupted here.
             Unavailable: the database does not answer or cannot be written.
+        """
+        with self.migrating() as connection:
+            if sa.inspect(connection).has_table(UNFINISHED):
+                raise HalfRestored("a restore was interrupted in this database: give it again")
+            if version_of(connection) != newest_version():
+                upgrade(connection, "head")
+
+    @contextmanager
+    def migrating(self) -> Iterator[sa.Connection]:
+        """One unit of work that makes or changes tables, and no other one does meanwhile.
+
+        Raises:
+            Unavailable: as ``transaction``.
         """
         with self.writing() as connection:  # or SQLite's driver would commit each table by itself
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-            if version_of(connection) != newest_version():
-                upgrade(connection, "head")
+            yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
@@ -110,7 +131,9 @@ class Database:
     def session(self) -> sa.Connection:
         """A separate connection, for locks that it holds. Each of its statements is a
         transaction."""
-        return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        session = self._engine.connect()
+        session.connection.rollback()  # the pool's look whether it lives has begun a transaction
+        return session.execution_options(isolation_level="AUTOCOMMIT")
 
     def close(self) -> None:
         self._engine.dispose()

@@ -10,7 +10,7 @@ from gateway.store.holds import keep_records
 from gateway.store.log import append_all
 from gateway.store.orders import forget_orders_about
 from gateway.store.records import RecordRow
-from gateway.store.schema import consents, erasures, holds, records
+from gateway.store.schema import consents, erasures, holds, log_pending, records, sessions
 from gateway.wire.errors import SessionConflict
 from gateway.wire.ids import Digest, RecordId, digest_of
 
@@ -29,9 +29,7 @@ class ErasureRow:
 def replace_records(
     connection: sa.Connection, leaving: Sequence[tuple[RecordId, ErasureRow]]
 ) -> None:
-    """Delete records, their consents and orders about them; keep what is left of each, and queue
-    its entry. Rows are locked before it is asked whether they are held: whoever places a hold at
-    this moment has done so by then, or finds no record.
+    """Delete records, their consents and sessions; keep what is left of each, and queue its entry.
 
     Raises:
         SessionConflict: one is held, or gone already. The caller's transaction must not commit.
@@ -44,6 +42,10 @@ def replace_records(
         raise SessionConflict("the record is held, or gone already")
     connection.execute(consents.delete().where(consents.c.record_id.in_(ids)))
     forget_orders_about(connection, ids)
+    # A session that still names its record would tell an erased one from one that expired.
+    connection.execute(sessions.delete().where(sessions.c.record_id.in_(ids)))
+    waiting = log_pending.update().where(log_pending.c.record_id.in_(ids))
+    connection.execute(waiting.values(record_id=None))  # the entry stays, and is nobody's
     connection.execute(erasures.insert(), [vars(left) for _, left in leaving])
     entries = [(digest_of(left.erasure), left.erasure_id) for _, left in leaving]
     append_all(connection, "erasure", entries)

@@ -28,6 +28,34 @@ def _read_times() -> None:
         )
 
 
+_UNSAMPLED = {
+    "records": (
+        "record_id",
+        "subject_handle",
+        "activation_commitment",
+        "statement",
+        "log_index",
+    ),
+    "sessions": ("session_id", "challenge", "submission_digest", "record_id"),
+    "consents": ("consent_id", "record_id", "digest"),
+    "withdrawals": ("withdrawal_id", "mark", "withdrawal"),
+    "holds": ("hold_id", "record_id", "hold"),
+    "orders": ("order_id", "ordered"),
+    "log_pending": ("entry", "record_id"),
+}
+"""What PostgreSQL takes no samples of for its planner: they would outlive the rows."""
+
+
+def _take_no_samples() -> None:
+    if op.get_context().dialect.name != "postgresql":
+        return
+    for table, columns in _UNSAMPLED.items():
+        for column in columns:
+            changing = f"ALTER TABLE {table} ALTER COLUMN {column}"
+            op.execute(f"{changing} SET STATISTICS 0")
+            op.execute(f"{changing} SET (n_distinct = -1)")
+
+
 def upgrade() -> None:
     op.add_column("records", sa.Column("decided_at", sa.BigInteger))
     _read_times()
@@ -101,6 +129,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(16), primary_key=True),
         sa.Column("removed", sa.BigInteger, nullable=False),
     )
+    _take_no_samples()
 
 
 def downgrade() -> None:
