@@ -1,16 +1,14 @@
 """The store, on SQLite and on PostgreSQL: migrations, what the tables hold, enrolment, counters.
 
-The last part compiles every table, index, migration and query for PostgreSQL and needs no server.
+The last part compiles every table, index and migration for PostgreSQL and needs no server.
 """
 
 import io
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -21,7 +19,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import gateway.store.database
-from gateway.store import consents, locks, parties, records, sessions, totals
+from gateway.store import consents, parties, records, totals
 from gateway.store.database import Database, newest_version
 from gateway.store.locks import hold_register, hold_subject
 from gateway.store.schema import metadata
@@ -329,108 +327,6 @@ def test_parties_that_are_held_stay_until_the_end(database: Database) -> None:
 
 
 # PostgreSQL
-
-
-class _Result:
-    """No rows, one row changed."""
-
-    rowcount = 1
-
-    def first(self) -> None:
-        return None
-
-    def scalar(self) -> bool:
-        return False
-
-    def scalar_one(self) -> int:
-        return 0
-
-    def all(self) -> list[Any]:
-        return []
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(())
-
-    def scalars(self) -> list[Any]:
-        return []
-
-
-class _Compiling:
-    """Stands for a connection to PostgreSQL; keeps the statements as its dialect writes them."""
-
-    dialect = postgresql.dialect()
-
-    def __init__(self) -> None:
-        self.statements: list[str] = []
-
-    def execute(self, statement: Any) -> _Result:
-        self.statements.append(str(statement.compile(dialect=self.dialect)))
-        return _Result()
-
-
-def test_every_query_compiles_for_postgresql() -> None:
-    connection: Any = _Compiling()
-    session = sessions.SessionRow(bytes(16), "OPEN", "d", "i", "p", 1, KEY, 1, 2)
-    record = records.RecordRow(bytes(16), "decision", "MATCH", KEY, KEY, KEY, b"statement", 0, 5)
-    sessions.add_session(connection, session)
-    sessions.find_session(connection, bytes(16))
-    sessions.move_session(connection, bytes(16), "OPEN", "EVALUATING", submission_digest=KEY)
-    sessions.prolong_session(connection, bytes(16), 9)
-    sessions.try_to_write(connection, 9)
-    sessions.remove_expired_sessions(connection, 5)
-    records.add_record(connection, record)
-    records.find_record(connection, bytes(16))
-    totals.count_outcome(connection, "MATCH", 5)
-    totals.count_liveness(connection, {"attempts": 2}, 5)
-    totals.liveness_totals(connection)
-    totals.outcome_totals(connection)
-    parties.enrol_party(connection, "device", "d", KEY)
-    parties.add_admin_action(connection, b"action")
-    parties.list_admin_actions(connection)
-    records.all_records(connection)
-    records.count_live_matches(connection, [KEY], 5)
-    records.require_room(connection, [KEY], 1, 5)
-    locks.hold_subject(connection, [KEY])
-    locks.hold_register(connection)
-    parties.last_admin_action(connection)
-    with pytest.raises(Refused):
-        parties.hold_parties(connection, [("agent", "a")])
-    records.has_activation(connection, KEY)
-    with pytest.raises(Refused):
-        parties.require_party(connection, "agent", "a")
-    with pytest.raises(SessionConflict):
-        parties.suspend_party(connection, "device", "d")
-    with pytest.raises(Refused):
-        parties.party_key(connection, "device", "d")
-    parties.device_by_key_id(connection, KEY)
-    parties.reader_by_key_id(connection, KEY)
-    parties.list_parties(connection)
-    consents.is_active(connection, 1)
-    with pytest.raises(Refused):
-        consents.hold_active(connection, 1)
-    consents.add(connection, consents.StoredVersion(2, 180, "active", {}))
-    consents.versions(connection)
-    consents.retire(connection, 3)
-    text = "\n".join(connection.statements)
-    assert "ON CONFLICT (day, outcome) DO UPDATE SET count = (outcome_counters.count +" in text
-    assert "ON CONFLICT (day, measure) DO UPDATE SET total = (liveness_counters.total +" in text
-    assert "UPDATE sessions SET state=" in text
-    assert "SELECT EXISTS (SELECT" in text
-    assert "ORDER BY parties.kind, parties.party FOR SHARE" in text
-
-
-def test_every_function_of_the_repositories_is_compiled_above() -> None:
-    import inspect
-
-    functions = {
-        f"{module.__name__.rpartition('.')[2]}.{name}"
-        for module in (consents, locks, parties, records, sessions, totals)
-        for name, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
-    }
-    assert len(functions) > 20
-    source = inspect.getsource(test_every_query_compiles_for_postgresql)
-    assert {name for name in functions if f"{name}(" not in source} == set()
 
 
 def test_tables_and_indexes_compile_for_postgresql() -> None:
