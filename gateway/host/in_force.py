@@ -5,6 +5,7 @@ no secret (settings name files that do) and no path: of these it says that they 
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,8 @@ def _settings(told: Any) -> Iterator[tuple[str, Setting]]:
             raise ValueError
         if isinstance(value, str):
             _text(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError
         if origin not in ("given", "default"):
             raise ValueError
         yield _text(name), Setting(value, origin, is_set)

@@ -22,7 +22,9 @@ import numpy as np
 from PIL import Image
 
 from gateway.auditor.config import AuditorSettings
+from gateway.host.in_force import InForce, in_force
 from gateway.host.settings import Settings
+from gateway.inspection.profiles.loading import parse as parse_profile
 from gateway.proofs.trust import CounterFiles, TrustFile
 from gateway.server import app as server_app
 from gateway.server.config import GatewaySettings
@@ -170,6 +172,31 @@ def _prepare_settings(kind: type[Settings]) -> Callable[[Path], Parse]:
         return parse
 
     return prepare
+
+
+# --- an inspection's files ---------------------------------------------------------------------
+
+_PROFILE: Final = (
+    b'name = "own"\ntitle = "t"\njurisdiction = "j"\nversion = 2026-01-02\n'
+    b'notice = "not legal advice"\nextends = "gdpr"\nwithout = ["gdpr-22-decisions"]\n'
+    b'[[line]]\nid = "own-1"\nrequirement = "r"\nsource_kind = "official"\n'
+    b'source = { title = "t", article = "a", address = "https://law.example/1" }\n'
+    b'looked_up = 2026-01-02\nread = "r"\nchecks = ["log.entries"]\nrests_on = ["w"]\ngap = "g"\n'
+)
+_SETTINGS_IN_FORCE: Final = in_force(
+    "sealmatch-authority", "0.1.0", AuthoritySettings(data_dir=Path("/var/lib/sealmatch"))
+).encode()
+
+
+def _parse_profile(data: bytes) -> None:
+    read = parse_profile("own.toml", data)
+    promise(all(one.checks or one.rests_on or one.gap for one in read.line), "an empty line")
+    promise("not legal advice" in read.notice.lower(), "a profile without its notice")
+
+
+def _parse_settings_in_force(data: bytes) -> None:
+    read = InForce.decode(data)
+    promise(InForce.decode(read.encode()) == read, "settings that change when written again")
 
 
 # --- typed texts -----------------------------------------------------------------------------
@@ -408,6 +435,15 @@ def targets() -> Sequence[Target]:
         settings("gateway-settings", GatewaySettings),
         settings("authority-settings", AuthoritySettings),
         settings("auditor-settings", AuditorSettings),
+        Target(
+            "inspection-profile", lambda: (_PROFILE,), from_seeds(_toml, bytewise=0.0),
+            plain(_parse_profile), DOCUMENTED["inspection-profile"], 80,
+            silent=False,  # the operator's or inspector's own file
+        ),
+        target(
+            "settings-in-force", lambda: (_SETTINGS_IN_FORCE,), trees.json_text,
+            plain(_parse_settings_in_force), 60,
+        ),
         target("subject", lambda: subjects, framed(numbers, numbers), plain(_parse_subject), 150),
         target(
             "activation-reference", lambda: (b"+49 151 00000000", "Zoe\u0308".encode()),

@@ -42,6 +42,7 @@ from gateway.host.keystore import KeystoreClosed
 from gateway.host.settings import BadConfiguration
 from gateway.host.tls import TlsMisconfigured
 from gateway.inspection.log_reader import LogDisagrees
+from gateway.inspection.profiles.loading import BadProfile
 from gateway.proofs.trust import UnusableTrustFile
 from gateway.proofs.verify import ReceiptInvalid
 from gateway.translog.verification import LogProofInvalid
@@ -125,6 +126,8 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "mrz": (UnusableNumber, UnusableZone),
     "session-id": (SessionNotFound,),
     "gateway-settings": (BadConfiguration,),
+    "inspection-profile": (BadProfile,),
+    "settings-in-force": (MalformedMessage,),
     "authority-settings": (BadConfiguration,),
     "image": (UnreadableImage,),
     "portrait-record": (UnreadableImage,),

@@ -66,6 +66,8 @@ def test_the_authority_has_the_same_command(
         ('"default"', '"guess"'),
         ('"set": true', '"set": 1'),
         ('"a-model"', '["a-model"]'),
+        ('"a-model"', "1e999"),
+        ('"a-model"', "NaN"),
         ('"a-model"', '"a\\u001bmodel"'),
         ("{", "["),
         ('"product"', '"produce"'),

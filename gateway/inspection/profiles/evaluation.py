@@ -152,5 +152,5 @@ def _of_line(line: Line) -> Judgement:
 
 def _said(line: Line) -> str:
     """What became of a line, without what it found: that stands in the inspection's own report."""
-    examined = f"{line.count:,} {line.examined}".strip() if line.examined else "nothing"
-    return f"{line.verdict.value}: {line.title} ({examined})"
+    examined = f" ({line.count:,} {line.examined})" if line.count else ""
+    return f"{line.verdict.value}: {line.title}{examined}"
