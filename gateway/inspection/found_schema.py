@@ -118,8 +118,8 @@ def _length(dialect: str, column: MappedColumn) -> str:
     if dialect == "postgresql":
         return f"max(octet_length({name}))" if column.type == "bytes" else f"max(length({name}))"
     # SQLite's length of a text ends at its first zero character.
-    text = f"length(replace({name}, char(0), '.'))"
-    return f"max(CASE typeof({name}) WHEN 'text' THEN {text} ELSE length({name}) END)"
+    whole = f"length(CAST({name} AS BLOB))"
+    return f"max(CASE WHEN instr(CAST({name} AS BLOB), x'00') THEN {whole} ELSE length({name}) END)"
 
 
 _STORED: Final = {

@@ -6,10 +6,11 @@ plants one thing and inspects again.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from unittest import mock
 
 import sqlalchemy as sa
@@ -43,6 +44,7 @@ from tests.support.parties import (
     Clock,
     fixed_bytes,
 )
+from tests.support.postgres import PostgresServer
 from tests.support.receipts import LOG, trust
 from tests.support.sealed import CHEAP, PASSPHRASE
 from tests.support.trusted import SignedTrust
@@ -82,6 +84,18 @@ class Inspected:
         self.numbers = iter(range(10**9))
         self._make_gateway()
         self._make_authority()
+
+    @classmethod
+    def copied(cls, other: Inspected, directory: Path, url: str | None = None) -> Self:
+        """A copy of a deployment at rest. ``url``: of the copy of its PostgreSQL database."""
+        made = cls.__new__(cls)
+        made.__dict__ |= vars(other)
+        made.directory = directory
+        made.gateway, made.authority = directory / "gateway", directory / "authority"
+        for one, there in ((other.gateway, made.gateway), (other.authority, made.authority)):
+            shutil.copytree(one, there)
+        made.url = url or f"sqlite:///{made.gateway / 'gateway.sqlite3'}"
+        return made
 
     def _make_gateway(self) -> None:
         entries = [
@@ -207,3 +221,19 @@ def violated(lines: Iterable[Line]) -> dict[str, tuple[str, ...]]:
         if line.verdict is Verdict.VIOLATED:
             found[line.check] = (*found.get(line.check, ()), *line.found)
     return found
+
+
+def own_database(server: PostgresServer, template: str | None = None) -> str:
+    """The URL of a PostgreSQL database whose owner owns no other one; a copy if told of what."""
+    url = server.new_database()
+    name = _name(url)
+    server.execute(f"CREATE ROLE {name}")
+    if template is not None:
+        server.execute(f"DROP DATABASE {name}")
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {_name(template)}")
+    server.execute(f"ALTER DATABASE {name} OWNER TO {name}")
+    return url
+
+
+def _name(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]

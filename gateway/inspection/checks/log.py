@@ -120,12 +120,15 @@ def _age(seconds: int) -> str:
 
 
 def _entries(evidence: Evidence, progress: Progress) -> Line:
-    claimed = SignedCheckpoint.parse(evidence.read(CHECKPOINT)).checkpoint
+    claimed = checkpoint_of(evidence)
     held = entries(evidence)
     frontier = grown(held, claimed.size, progress)
     wrong = []
     if len(held) != claimed.size:
-        wrong.append(f"the checkpoint names {claimed.size:,} entries, and there are {len(held):,}")
+        wrong.append(
+            f"the checkpoint names {claimed.size:,} entries, and the log gives the first "
+            f"{len(held):,} of them"
+        )
     elif frontier.root != claimed.root:
         wrong.append("the entries lead to another root than the signed one")
     return judged(
@@ -189,9 +192,12 @@ def _stored_checkpoints(evidence: Evidence, progress: Progress) -> Line:
         for size, root, note, published in rows
         for fault in _checkpoint_faults(size, root, note, published, roots.get(size), policy)
     ]
-    shown = SignedCheckpoint.parse(evidence.read(CHECKPOINT)).checkpoint
-    if not any((size, root) == (shown.size, shown.root) for size, root, _, p in rows if p):
-        wrong.append("the checkpoint that the log shows is not stored as a published one")
+    if not rows and tree.size:
+        wrong.append("there are entries, and no checkpoint over them")
+    else:
+        shown = checkpoint_of(evidence)
+        if not any((size, root) == (shown.size, shown.root) for size, root, _, p in rows if p):
+            wrong.append("the checkpoint that the log shows is not stored as a published one")
     return judged(
         STORED_CHECKPOINTS,
         "stored checkpoints",
