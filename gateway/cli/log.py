@@ -3,6 +3,7 @@
 ``check`` reads the log's entries, grows the tree from them, and compares it with the signed
 checkpoint, with what it saw the last time (``--state``), with receipts (``--receipt``), and with
 what operators did (``--actions``: who was enrolled, and which consent text stood, at what time).
+With both, agent and supervisor of a registration without a face are held against the enrolments.
 What it remembers is small: the checkpoint and the tree's right edge. ``new-key`` makes the key
 with which a reader signs its requests, and prints what the gateway's operator enrols (``enrol
 auditor``).
@@ -34,13 +35,15 @@ from gateway.inspection.log_reader import (
     Seen,
     read_log,
 )
+from gateway.inspection.people import require_enrolled
+from gateway.proofs.fallback import VerifiedFallback, verify_any
 from gateway.proofs.trust import TrustFile, UnusableTrustFile
-from gateway.proofs.verify import verify_receipt
 from gateway.translog.policy import NO_QUORUM
 from gateway.translog.proof import LogProof
 from gateway.translog.verification import Window
 from gateway.wire.admin import AdminAction, Chain, ChainKeys, from_lines, verify_chain
 from gateway.wire.errors import CallerMisuse, Refused, Unavailable
+from gateway.wire.fallback import FallbackStatement
 from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
 
@@ -100,7 +103,8 @@ def run(options: argparse.Namespace) -> int:
         raise UnusableTrustFile(f"{options.trust}: the trust file pins no log")
     if options.max_age is not None and trust.log.quorum == NO_QUORUM:
         raise CallerMisuse("--max-age needs witnesses: nobody vouches for the time of this log")
-    receipts = [_logged(path, trust) for path in options.receipt]
+    fallbacks: list[FallbackStatement] = []
+    receipts = [_logged(path, trust, fallbacks) for path in options.receipt]
     chain = None if options.actions is None else _chain(options.actions, trust)
     actions = () if chain is None else chain.digests
     key = None if options.key is None else load_signing_key(options.key, "reader")
@@ -111,6 +115,8 @@ def run(options: argparse.Namespace) -> int:
         source = LogSource(HttpLog(transport, options.url or _log_of(trust), key).fetch)
         try:
             reading = read_log(source, trust.log, seen, receipts, _tell, window, actions)
+            if chain is not None:
+                _require_enrolled(fallbacks, chain)
         except LogDisagrees as error:
             return _disagrees(options, error)
         if options.state is not None:
@@ -159,17 +165,30 @@ def _seen(path: Path | None) -> Seen | None:
         return Seen.parse(content)
 
 
-def _logged(path: Path, trust: TrustFile) -> LoggedReceipt:
-    """A receipt's place in the log. Raises ``UnusableFile``, ``OSError``."""
+def _logged(path: Path, trust: TrustFile, fallbacks: list[FallbackStatement]) -> LoggedReceipt:
+    """A receipt's place in the log; statements without a face are kept in ``fallbacks``. Raises
+    ``UnusableFile``, ``OSError``."""
     encoded = read_bounded(path, Receipt.max_bytes)
     with about(path):
-        verify_receipt(encoded, trust)
+        verified = verify_any(encoded, trust)
+        if isinstance(verified, VerifiedFallback):
+            fallbacks.append(verified.statement.message)
         receipt = Receipt.decode(encoded)
         if receipt.log_proof is None:
             raise Refused("the receipt has no log proof")
     proof = LogProof.parse(receipt.log_proof)
     entry = digest_of(receipt.statement)
     return LoggedReceipt(path.name, entry, proof.index, proof.signed.checkpoint)
+
+
+def _require_enrolled(fallbacks: list[FallbackStatement], chain: Chain) -> None:
+    """Agent and supervisor of each are among those whom operators enrolled. Raises
+    ``LogDisagrees``."""
+    for stated in fallbacks:
+        try:
+            require_enrolled(stated, chain.actions)
+        except Refused as error:
+            raise LogDisagrees(6, error.detail) from None
 
 
 def _chain(path: Path, trust: TrustFile) -> Chain:

@@ -10,9 +10,10 @@ from pathlib import Path
 from gateway.cli import receipt_fetch, receipt_verify
 from gateway.cli.outputs import PUBLIC, about, read_bounded, reserve
 from gateway.proofs.checker import checker_page
+from gateway.proofs.fallback import verify_any
 from gateway.proofs.transparent import transparent_statement
 from gateway.proofs.trust import TrustFile
-from gateway.proofs.verify import ReceiptInvalid, verify_receipt
+from gateway.proofs.verify import ReceiptInvalid
 from gateway.proofs.wordings import WORDINGS
 from gateway.wire.proof import Receipt
 
@@ -49,7 +50,7 @@ def run_export(options: argparse.Namespace) -> int:
     trust = TrustFile.read(options.trust)
     encoded = read_bounded(options.receipt, Receipt.max_bytes)
     try:
-        verified = verify_receipt(encoded, trust)
+        verified = verify_any(encoded, trust)
     except ReceiptInvalid as error:
         return receipt_verify.not_valid(options, error)
     if options.format == "html":

@@ -8,6 +8,7 @@ import datetime
 from collections.abc import Collection, Iterator
 from typing import Final
 
+from gateway.proofs.fallback import Verified
 from gateway.proofs.findings import Finding, State
 from gateway.proofs.requirements import REQUIREMENTS, Requirement
 from gateway.proofs.verify import STEPS, VerifiedReceipt
@@ -16,11 +17,11 @@ from gateway.wire.quality import FaceQuality
 from gateway.wire.submission import ConsentRecord
 
 _MARKS: Final = {State.DONE: "ok", State.NOT_PERFORMED: "none", State.NOT_CHECKED: "?"}
-_SUBJECT_STEP, _ACTIVATION_STEP = 10, 11
+SUBJECT_STEP, ACTIVATION_STEP = 10, 11
 
 
-def step_line(step: int, found: Finding) -> str:
-    return f"{_MARKS[found.state]:<5} {step}. {STEPS[step]}: {found}"
+def step_line(step: int, name: str, found: Finding) -> str:
+    return f"{_MARKS[found.state]:<5} {step}. {name}: {found}"
 
 
 def _decided(verified: VerifiedReceipt) -> datetime.datetime:
@@ -54,11 +55,11 @@ def summary(verified: VerifiedReceipt) -> Iterator[tuple[str, object]]:
     yield "consent text", f"version {statement.consent_text_version}"
     if verified.consent is not None:
         yield "consent", _consent(verified.consent)
-    yield "log", _log(verified.notes)
+    yield "log", log_found(verified.notes)
     yield "witnesses", verified.notes.get(8, "not checked, the trust file pins no log")
     yield "audit", verified.notes[12]
-    yield "document", _about(verified, _SUBJECT_STEP)
-    yield "activation", _about(verified, _ACTIVATION_STEP)
+    yield "document", about(verified, SUBJECT_STEP)
+    yield "activation", about(verified, ACTIVATION_STEP)
 
 
 def _consent(consent: ConsentRecord) -> str:
@@ -72,11 +73,11 @@ def _quality(quality: FaceQuality) -> str:
     return f"{quality.outcome} ({quality.measures})"
 
 
-def _about(verified: VerifiedReceipt, step: int) -> str:
+def about(verified: Verified, step: int) -> str:
     return "the one given" if step in verified.notes else "not checked, none was given"
 
 
-def _log(notes: dict[int, Finding]) -> str:
+def log_found(notes: dict[int, Finding]) -> str:
     return f"{notes[9]} of {notes[7]}" if 9 in notes else str(notes[6])
 
 
@@ -99,6 +100,7 @@ def as_json(
         "met": not unmet,
         "required": [name for name in REQUIREMENTS if name in required],
         "unmet": unmet,
+        "kind": "decision",
         "outcome": verified.decision.message.outcome,
         "recordId": statement.record_id.hex(),
         "decided": f"{_decided(verified):%Y-%m-%dT%H:%MZ}",
@@ -126,11 +128,11 @@ def as_json(
         },
         "consentTextVersion": statement.consent_text_version,
         "consent": _consent_json(verified.consent),
-        "log": _log_json(verified),
-        "witnesses": {"state": verified.witnesses, "names": _witnesses(verified)},
+        "log": log_as_json(verified),
+        "witnesses": {"state": verified.witnesses, "names": witnesses(verified)},
         "audit": {"state": verified.audit, "found": str(notes[12])},
-        "document": _state_of(verified, _SUBJECT_STEP),
-        "activation": _state_of(verified, _ACTIVATION_STEP),
+        "document": state_of(verified, SUBJECT_STEP),
+        "activation": state_of(verified, ACTIVATION_STEP),
         "steps": [
             {"step": step, "name": STEPS[step], "state": found.state, "found": str(found)}
             for step, found in notes.items()
@@ -144,15 +146,15 @@ def _consent_json(consent: ConsentRecord | None) -> dict[str, object]:
     return {"state": State.DONE, "givenBy": consent.given_by, "language": consent.language}
 
 
-def _state_of(verified: VerifiedReceipt, step: int) -> State:
+def state_of(verified: Verified, step: int) -> State:
     return State.DONE if step in verified.notes else State.NOT_CHECKED
 
 
-def _witnesses(verified: VerifiedReceipt) -> list[str]:
+def witnesses(verified: Verified) -> list[str]:
     return [] if verified.logged is None else list(verified.logged.witnessed.cosigned)
 
 
-def _log_json(verified: VerifiedReceipt) -> dict[str, object]:
+def log_as_json(verified: Verified) -> dict[str, object]:
     if verified.logged is None:
         return {"state": verified.log}
     under = verified.logged.witnessed.checkpoint

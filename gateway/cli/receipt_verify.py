@@ -3,9 +3,10 @@
 A valid receipt may say NO_MATCH, so a match is required unless --require says "valid". With more
 names, separated by commas, more is required: liveness (a liveness check was passed), quality (a
 calibrated gate judged all pictures), witness (a pinned witness cosigned the log), audit (a pinned
-auditor repeated the evaluation). Whoever activates a number or order names it (--activation-file):
-the receipt of somebody else's order fails then. That needs the activation opening, which stands
-beside the receipt.
+auditor repeated the evaluation). The receipt of a registration without a face is never a match:
+who accepts one asks for it (--require fallback), and then a face check's receipt does not do.
+Whoever activates a number or order names it (--activation-file): the receipt of somebody else's
+order fails then. That needs the activation opening, which stands beside the receipt.
 
 Exit status: 0 valid, and everything required is met; 3 valid, and something required is not met;
 6 NOT valid, the failing step is named; 1 not checked: a file cannot be read, or is another one;
@@ -15,11 +16,12 @@ Exit status: 0 valid, and everything required is met; 3 valid, and something req
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gateway.cli import FAILURE, MATCH, NO_MATCH, NOT_VALID
+from gateway.cli import FAILURE, MATCH, NO_MATCH, NOT_VALID, fallback_report
 from gateway.cli.guardian import (
     add_guardian_document,
     guardian_named,
@@ -34,6 +36,7 @@ from gateway.cli.subject import (
     subject_of,
 )
 from gateway.proofs import openings
+from gateway.proofs.fallback import Verified, VerifiedFallback, steps_of, verify_any
 from gateway.proofs.findings import Finding
 from gateway.proofs.openings import OwnActivation
 from gateway.proofs.requirements import (
@@ -43,12 +46,7 @@ from gateway.proofs.requirements import (
     check_requirements,
 )
 from gateway.proofs.trust import TrustFile
-from gateway.proofs.verify import (
-    STEPS,
-    ReceiptInvalid,
-    VerifiedReceipt,
-    verify_receipt,
-)
+from gateway.proofs.verify import ReceiptInvalid, VerifiedReceipt
 from gateway.wire.errors import MalformedMessage, SealmatchError
 from gateway.wire.proof import Opening, Receipt
 from gateway.wire.subject import Subject
@@ -83,8 +81,8 @@ def add_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         type=_requirements,
         default=_requirements("match"),
         metavar="NAMES",
-        help=f"any of {', '.join(REQUIREMENTS)}; a match always, unless '{VALID}' stands there "
-        "(default: match)",
+        help=f"any of {', '.join(REQUIREMENTS)}; a match always, unless '{VALID}' or 'fallback' "
+        "stands there (default: match)",
     )
     verify.add_argument(
         "--activation-file",
@@ -116,7 +114,10 @@ def _requirements(text: str) -> frozenset[Requirement]:
         raise argparse.ArgumentTypeError(f"names are {known_names}, separated by commas")
     if VALID in named and "match" in named:
         raise argparse.ArgumentTypeError(f"'{VALID}' says that no match is required")
-    return frozenset(known if VALID in named else {"match", *known})
+    if {"match", "fallback"} <= named:
+        raise argparse.ArgumentTypeError("no receipt is a match and one without a face")
+    other = VALID in named or "fallback" in named
+    return frozenset(known if other else {"match", *known})
 
 
 def run(options: argparse.Namespace) -> int:
@@ -127,12 +128,12 @@ def run(options: argparse.Namespace) -> int:
     except (SealmatchError, OSError) as error:
         return _not_checked(options, error)
     try:
-        verified = verify_receipt(
+        verified = verify_any(
             given.receipt,
             given.trust,
             given.opening,
             given.subject,
-            (lambda _step, _found: None) if options.json else _print_step,
+            (lambda _step, _found: None) if options.json else _printed(steps_of(given.receipt)),
             activation=given.activation,
             guardian=given.guardian,
         )
@@ -210,36 +211,58 @@ def _not_checked(options: argparse.Namespace, error: SealmatchError | OSError) -
 def not_valid(options: argparse.Namespace, error: ReceiptInvalid) -> int:
     """Report the failing step."""
     if getattr(options, "json", False):
-        failed = {"step": error.step, "name": STEPS[error.step], "reason": error.reason}
+        failed = {"step": error.step, "name": error.name, "reason": error.reason}
         _print_json({"checked": True, "valid": False, "met": False, "failed": failed})
         return NOT_VALID
     with to_a_reader():
-        print(f"FAIL  {error.step}. {STEPS[error.step]}: {error.reason}")
+        print(f"FAIL  {error.step}. {error.name}: {error.reason}")
     print(f"{options.receipt}: the receipt is NOT valid.", file=sys.stderr)
     return NOT_VALID
 
 
-def _valid(
-    options: argparse.Namespace, verified: VerifiedReceipt, unmet: dict[Requirement, str]
-) -> int:
+def _valid(options: argparse.Namespace, verified: Verified, unmet: dict[Requirement, str]) -> int:
     status = NO_MATCH if unmet else MATCH
+    if isinstance(verified, VerifiedFallback):
+        told = fallback_report.as_json(verified, options.require, unmet)
+        lines = _of_fallback(verified)
+    else:
+        told = as_json(verified, options.require, unmet)
+        lines = _of_decision(verified)
     if options.json:
-        _print_json(as_json(verified, options.require, unmet))
+        _print_json(told)
         return status
     with to_a_reader():
         print()
-        for name, value in summary(verified):
-            print(f"{name:<14} {value}")
-        print("\nThe key authority signed this outcome for inputs of these digests.")
-        print(evaluated(verified))
+        for line in lines:
+            print(line)
     for name, why in unmet.items():
         print(f"NOT MET: {name} is required, and {why}.", file=sys.stderr)
     return status
 
 
-def _print_step(step: int, found: Finding) -> None:
-    with to_a_reader():
-        print(step_line(step, found))
+def _of_decision(verified: VerifiedReceipt) -> Iterator[str]:
+    yield from _listed(summary(verified))
+    yield "\nThe key authority signed this outcome for inputs of these digests."
+    yield evaluated(verified)
+
+
+def _of_fallback(verified: VerifiedFallback) -> Iterator[str]:
+    yield from _listed(fallback_report.summary(verified))
+    yield f"\n{fallback_report.SHOWN}"
+
+
+def _listed(named: Iterable[tuple[str, object]]) -> Iterator[str]:
+    return (f"{name:<14} {value}" for name, value in named)
+
+
+def _printed(steps: dict[int, str]) -> Callable[[int, Finding], None]:
+    """What prints each step when it has passed."""
+
+    def print_step(step: int, found: Finding) -> None:
+        with to_a_reader():
+            print(step_line(step, steps[step], found))
+
+    return print_step
 
 
 def _print_json(report: dict[str, object]) -> None:

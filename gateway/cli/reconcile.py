@@ -3,7 +3,8 @@
 Runs at the gateway's operator: it reads the gateway's records. The list is CSV. Its first line is
 record_id,activation_reference,activation_opening, where the third column names the activation
 opening that came with the receipt, relative to the list; or it is
-record_id,activation_reference,activation_salt, with the opening's salt in hexadecimal.
+record_id,activation_reference,activation_salt, with the opening's salt in hexadecimal. Activations
+whose receipt is of a registration without a face are in order, and counted apart.
 
 Exit status: 0 nothing found, 3 deviations, 1 a file cannot be read, or another failure, 2 usage.
 """
@@ -18,6 +19,7 @@ from gateway.cli import NO_MATCH
 from gateway.cli.outputs import UnusableFile, about, to_a_reader
 from gateway.inspection.activations import opener
 from gateway.inspection.reconcile import Activation, Deviation, read_activations, reconcile
+from gateway.proofs.fallback import is_fallback
 from gateway.proofs.trust import TrustFile
 from gateway.store.database import Database
 from gateway.store.records import all_records
@@ -52,13 +54,16 @@ def run(options: argparse.Namespace) -> int:
     activations = _activations(options.activations)
     records = _records(options.database or _beside(options.trust))
     found = reconcile(activations, records.items(), trust)
+    fallbacks = {record for record, statement in records.items() if is_fallback(statement)}
+    without_face = sum(one.record_id in fallbacks for one in activations)
     with to_a_reader():
         if options.json:
-            print(json.dumps({"deviations": [_as_json(one) for one in found]}))
+            told = [_as_json(one) for one in found]
+            print(json.dumps({"deviations": told, "withoutFace": without_face}))
         else:
             _report(found)
-            counts = f"{len(activations)} activations, {len(records)} records"
-            print(f"{counts}, {len(found)} deviations")
+            counts = f"{len(activations)} activations ({without_face} without a face)"
+            print(f"{counts}, {len(records)} records, {len(found)} deviations")
     return DEVIATIONS if found else 0
 
 
@@ -73,7 +78,7 @@ def _beside(trust: Path) -> str:
 
 
 def _records(url: str) -> Mapping[RecordId, bytes]:
-    """Every decision's statement. Raises ``UnusableFile``; a database is never made."""
+    """Every record's statement. Raises ``UnusableFile``; a database is never made."""
     file = Path(url.removeprefix(_SQLITE).partition("?")[0]) if url.startswith(_SQLITE) else None
     if file is not None and not file.is_file():
         raise UnusableFile(f"{file}: there is no such database; name it with --database")
@@ -86,7 +91,7 @@ def _records(url: str) -> Mapping[RecordId, bytes]:
         raise UnusableFile(f"{shown}: cannot be read as a gateway's database") from None
     finally:
         database.close()
-    return {one.record_id: one.statement for one in records if one.kind == "decision"}
+    return {one.record_id: one.statement for one in records}
 
 
 def _report(found: list[Deviation]) -> None:

@@ -4,6 +4,9 @@ For each activation, the carrier's activation system keeps the record id of the 
 shown, the activated number or order, and what opens the receipt's activation commitment: the
 activation opening as a file, or the salt in it. This module compares that list with the gateway's
 records, both ways. It needs no document number.
+
+An activation is in order with the receipt of a match, and with that of a registration without a
+face. Who reports both counts them apart.
 """
 
 import csv
@@ -13,10 +16,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TextIO
 
+from gateway.proofs.fallback import Verified, VerifiedFallback, verify_any
 from gateway.proofs.openings import AnyActivationOpening
 from gateway.proofs.statement import make_receipt
 from gateway.proofs.trust import TrustFile
-from gateway.proofs.verify import ReceiptInvalid, VerifiedReceipt, verify_receipt
+from gateway.proofs.verify import ReceiptInvalid
 from gateway.wire.errors import SealmatchError
 from gateway.wire.ids import RecordId
 from gateway.wire.proof import ActivationOpening
@@ -43,6 +47,7 @@ class Discrepancy(StrEnum):
     OTHER_ACTIVATION = "activation whose receipt is about another number or order"
     USED_TWICE = "receipt used for more than one activation"
     NO_ACTIVATION = "match without an activation"
+    FALLBACK_UNUSED = "registration without a face, and without an activation"
     INVALID_RECORD = "record that does not verify, without an activation"
 
 
@@ -162,13 +167,13 @@ def reconcile(
     return [*listed, *(one for one in unused if one is not None)]
 
 
-_Kept = VerifiedReceipt | str
+_Kept = Verified | str
 """What the pinned parties signed in a record, or why it does not verify."""
 
 
 def _kept(record: RecordId, statement: bytes, pins: TrustFile) -> _Kept:
     try:
-        verified = verify_receipt(make_receipt(statement).encode(), pins)
+        verified = verify_any(make_receipt(statement).encode(), pins)
     except ReceiptInvalid as error:
         return str(error)
     except ValueError:  # longer than any statement, or empty
@@ -187,7 +192,7 @@ def _judge(activation: Activation, kept: _Kept | None, uses: int) -> Deviation |
             return found(Discrepancy.NO_RECEIPT)
         case str():
             return found(Discrepancy.INVALID_RECEIPT, kept)
-    if not _is_match(kept):
+    if not _allows(kept):
         return found(Discrepancy.NOT_A_MATCH)
     if uses > 1:
         return found(Discrepancy.USED_TWICE)
@@ -200,10 +205,17 @@ def _judge(activation: Activation, kept: _Kept | None, uses: int) -> Deviation |
 def _judge_unused(record: RecordId, kept: _Kept) -> Deviation | None:
     if isinstance(kept, str):
         return Deviation(Discrepancy.INVALID_RECORD, record, detail=kept)
-    return Deviation(Discrepancy.NO_ACTIVATION, record) if _is_match(kept) else None
+    if not _allows(kept):
+        return None
+    without_face = isinstance(kept, VerifiedFallback)
+    what = Discrepancy.FALLBACK_UNUSED if without_face else Discrepancy.NO_ACTIVATION
+    return Deviation(what, record)
 
 
-def _is_match(verified: VerifiedReceipt) -> bool:
+def _allows(verified: Verified) -> bool:
+    """Whether a number may be activated with this receipt."""
+    if isinstance(verified, VerifiedFallback):
+        return True
     return verified.decision.message.outcome == "MATCH"
 
 

@@ -1,4 +1,4 @@
-"""One page for the subscriber to print and keep: what was decided, in plain words.
+"""One page for the subscriber to print and keep: what was decided or recorded, in plain words.
 
 It is made from a receipt whose checks have passed. It says whom a reader would have to believe
 without the file. The QR code names the receipt, so that paper and file can be matched: record,
@@ -14,6 +14,8 @@ from typing import Final
 
 import segno
 
+from gateway.proofs.fallback import Verified, VerifiedFallback
+from gateway.proofs.fallback_wordings import FALLBACK_WORDINGS, FallbackWording
 from gateway.proofs.findings import State
 from gateway.proofs.verify import VerifiedReceipt
 from gateway.proofs.wordings import WORDINGS, Wording
@@ -49,35 +51,78 @@ _NO_MARK: Final = "\u25cb"
 """Neither done nor failed: it did not take place, or nobody checked it."""
 
 
-def printable_page(verified: VerifiedReceipt, language: str = "en") -> str:
+def printable_page(verified: Verified, language: str = "en") -> str:
     """The page as HTML that loads nothing.
 
     Args:
         language: a key of ``WORDINGS``.
     """
     words = WORDINGS[language]
-    passed = verified.decision.message.outcome == "MATCH"
-    rows = zip(words.rows, _rows(verified, words), strict=True)
-    checks = zip(words.checks, _checks(verified, words), strict=True)
+    if isinstance(verified, VerifiedFallback):
+        told = _of_fallback(verified, words, FALLBACK_WORDINGS[language])
+    else:
+        told = _of_decision(verified, words)
     return Template(_template()).substitute(
+        told,
         language=language,
         style=_STYLE,
-        title=words.title,
-        about=words.about,
-        outcome=words.match if passed else words.no_match,
-        explained=words.match_explained if passed else words.no_match_explained,
-        rows=_listed(rows),
         shown=words.shown,
-        checks=_listed(checks),
         kept=words.kept,
-        kept_explained=words.kept_explained,
         check=words.check,
         check_explained=words.check_explained,
         code=_code(reference(verified)),
     )
 
 
-def reference(verified: VerifiedReceipt) -> str:
+def _of_decision(verified: VerifiedReceipt, words: Wording) -> dict[str, str]:
+    passed = verified.decision.message.outcome == "MATCH"
+    return {
+        "title": words.title,
+        "about": words.about,
+        "outcome": words.match if passed else words.no_match,
+        "explained": words.match_explained if passed else words.no_match_explained,
+        "rows": _listed(zip(words.rows, _rows(verified, words), strict=True)),
+        "checks": _listed(zip(words.checks, _checks(verified, words), strict=True)),
+        "kept_explained": words.kept_explained,
+    }
+
+
+def _of_fallback(
+    verified: VerifiedFallback, words: Wording, own: FallbackWording
+) -> dict[str, str]:
+    stated = verified.statement.message
+    rows = [
+        _minute(stated.recorded_at_minute),
+        words.values.get(stated.purpose, stated.purpose),
+        own.values[stated.reason],
+        ", ".join(own.values[one] for one in stated.means),
+        stated.gateway,
+        stated.outlet,
+        stated.agent,
+        stated.supervisor,
+        stated.record_id.hex(),
+        verified.statement.digest.hex(),
+        _place(verified.logged),
+    ]
+    pinned = verified.supervisor is State.DONE
+    checks = [
+        f"{_NO_MARK} {words.not_performed}",
+        f"{_MARKS['done']} {own.by_word}",
+        f"{_MARKS['done']} {own.signed if pinned else own.by_word}",
+        *_of_log(verified, words),
+    ]
+    return {
+        "title": own.title,
+        "about": own.about,
+        "outcome": own.outcome,
+        "explained": own.explained,
+        "rows": _listed(zip(own.rows, rows, strict=True)),
+        "checks": _listed(zip(own.checks, checks, strict=True)),
+        "kept_explained": own.kept_explained,
+    }
+
+
+def reference(verified: Verified) -> str:
     """What the QR code says."""
     statement = verified.statement
     return (
@@ -92,9 +137,8 @@ def _listed(rows: Iterable[tuple[str, str]]) -> str:
 
 def _rows(verified: VerifiedReceipt, words: Wording) -> list[str]:
     stated = verified.statement.message
-    decided = datetime.datetime.fromtimestamp(stated.decided_at_minute, datetime.UTC)
     return [
-        f"{decided:%Y-%m-%d %H:%M} UTC",
+        _minute(stated.decided_at_minute),
         words.values.get(stated.purpose, stated.purpose),
         stated.gateway,
         stated.authority,
@@ -106,11 +150,14 @@ def _rows(verified: VerifiedReceipt, words: Wording) -> list[str]:
     ]
 
 
+def _minute(at: int) -> str:
+    return f"{datetime.datetime.fromtimestamp(at, datetime.UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _checks(verified: VerifiedReceipt, words: Wording) -> list[str]:
     """What each of ``CHECKS`` came to: a tick for nothing that did not take place."""
     stated = verified.statement.message
     outcome = verified.decision.message.outcome
-    cosigned = "" if verified.logged is None else ", ".join(verified.logged.witnessed.cosigned)
     quality = next(
         (
             one.outcome
@@ -119,15 +166,23 @@ def _checks(verified: VerifiedReceipt, words: Wording) -> list[str]:
         ),
         "passed",
     )
-    origin = "" if verified.logged is None else verified.logged.witnessed.checkpoint.origin
     return [
         f"{_MARKS['done' if outcome == 'MATCH' else 'failed']} {words.values[outcome]}",
         _said(stated.liveness.outcome, words),
         _said(quality, words),
-        _state(verified.log, origin, words),
-        _state(verified.witnesses, cosigned, words),
+        *_of_log(verified, words),
         _state(verified.audit, _auditor(verified), words),
     ]
+
+
+def _of_log(verified: Verified, words: Wording) -> tuple[str, str]:
+    """Log and witnesses."""
+    cosigned = "" if verified.logged is None else ", ".join(verified.logged.witnessed.cosigned)
+    origin = "" if verified.logged is None else verified.logged.witnessed.checkpoint.origin
+    return (
+        _state(verified.log, origin, words),
+        _state(verified.witnesses, cosigned, words),
+    )
 
 
 def _said(outcome: str, words: Wording) -> str:

@@ -4,16 +4,20 @@ A valid receipt proves an outcome, and the outcome may be ``NO_MATCH``. It prove
 was signed, and it may say that no liveness check took place. So whoever acts on a receipt names
 what it must show. A match is required unless somebody says that it is not: the careless caller
 activates nothing.
+
+The receipt of a registration without a face is never a match, and shows no liveness, no quality and
+no audit. Whoever accepts one says so by name (``fallback``), and then accepts no other.
 """
 
 from collections.abc import Callable, Collection
 from typing import Final, Literal, get_args
 
+from gateway.proofs.fallback import Verified
 from gateway.proofs.findings import State
 from gateway.proofs.verify import VerifiedReceipt
 from gateway.wire.errors import SealmatchError
 
-Requirement = Literal["match", "liveness", "quality", "witness", "audit"]
+Requirement = Literal["match", "liveness", "quality", "witness", "audit", "fallback"]
 REQUIREMENTS: Final[tuple[Requirement, ...]] = get_args(Requirement)
 DEFAULT: Final[frozenset[Requirement]] = frozenset({"match"})
 
@@ -26,16 +30,24 @@ class RequirementNotMet(SealmatchError):
         self.unmet = unmet
 
 
-def check_requirements(verified: VerifiedReceipt, required: Collection[Requirement]) -> None:
+def check_requirements(verified: Verified, required: Collection[Requirement]) -> None:
     """Check that a valid receipt shows what is required.
 
     Raises:
         RequirementNotMet: names everything that it does not show.
     """
-    missing = {name: _MISSING[name](verified) for name in REQUIREMENTS if name in required}
+    missing = {name: _missing(name, verified) for name in REQUIREMENTS if name in required}
     unmet = {name: why for name, why in missing.items() if why is not None}
     if unmet:
         raise RequirementNotMet(unmet)
+
+
+def _missing(name: Requirement, verified: Verified) -> str | None:
+    if isinstance(verified, VerifiedReceipt):
+        return _MISSING[name](verified)
+    if name == "witness":
+        return _witness(verified)
+    return _NOT_OF_A_FALLBACK.get(name)
 
 
 def _match(verified: VerifiedReceipt) -> str | None:
@@ -63,7 +75,7 @@ def _quality(verified: VerifiedReceipt) -> str | None:
     return None
 
 
-def _witness(verified: VerifiedReceipt) -> str | None:
+def _witness(verified: Verified) -> str | None:
     found = {
         State.DONE: None,
         State.NOT_PERFORMED: "no pinned witness cosigned",
@@ -87,5 +99,12 @@ _MISSING: Final[dict[Requirement, Callable[[VerifiedReceipt], str | None]]] = {
     "quality": _quality,
     "witness": _witness,
     "audit": _audit,
+    "fallback": lambda _: "it is the receipt of a face check",
 }
 """Why the receipt does not show it; None if it does."""
+_NOT_OF_A_FALLBACK: Final[dict[Requirement, str]] = {
+    "match": "it is the receipt of a registration without a face",
+    "liveness": "no face was checked",
+    "quality": "no picture was taken",
+    "audit": "nothing was evaluated",
+}

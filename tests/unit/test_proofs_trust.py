@@ -36,6 +36,7 @@ def content() -> dict[str, Any]:
         ],
         "policies": ["ab" * 32],
         "auditors": [{"party": "auditor-1", "publicKey": "cd" * 32}],
+        "supervisors": [{"party": "supervisor-1", "publicKey": "ef" * 32}],
         "counter": {
             "device": "device-17",
             "deviceKeyFile": "device.key",

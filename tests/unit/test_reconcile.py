@@ -238,9 +238,9 @@ def test_the_command_reads_openings_beside_the_list(
     (place / "orders" / "1.activation").write_bytes(opening(1).encode())
     line = f"\n{R1},+86 1,orders/1.activation\n".encode()
     assert command(place, HEAD + line) == 0
-    assert capsys.readouterr().out == "1 activations, 1 records, 0 deviations\n"
+    assert capsys.readouterr().out == "1 activations (0 without a face), 1 records, 0 deviations\n"
     assert command(place, b"\xef\xbb\xbf" + HEAD + line, "--json") == 0, "as Excel writes it"
-    assert json.loads(capsys.readouterr().out) == {"deviations": []}
+    assert json.loads(capsys.readouterr().out) == {"deviations": [], "withoutFace": 0}
     assert command(place, HEAD + line.replace(b"orders/1", b"orders/2"), "--json") == 3
     [found] = json.loads(capsys.readouterr().out)["deviations"]
     assert (found["finding"], found["line"]) == ("NO_OPENING", 2)
