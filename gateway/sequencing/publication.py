@@ -1,4 +1,5 @@
-"""From a record to its receipt: runs the sequencer, waits for it, joins statement and proof.
+"""From a record to its receipt, and to any entry's proof: runs the sequencer, waits for it, joins
+statement and proof.
 
 A receipt exists only when its entry stands under a published checkpoint. Whoever asks earlier waits
 a little. If the receipt is still not there, they are told that the decision is recorded and to ask
@@ -20,7 +21,7 @@ from gateway.store.database import Database
 from gateway.store.halts import InDoubt
 from gateway.translog.tree import leaf_hash, verify_inclusion
 from gateway.wire.errors import Refused, Unavailable
-from gateway.wire.ids import RecordId, digest_of
+from gateway.wire.ids import Digest, RecordId, digest_of
 from gateway.wire.proof import Receipt
 
 log = logging.getLogger("sealmatch.log")
@@ -173,32 +174,44 @@ class Publication:
             Unavailable: the storage does not answer.
             LogHalted: what is stored proves nothing; better no receipt than a worthless one.
         """
-        if record.log_index is None:
-            return None
-        proof = self._published.proof(record.log_index)
+        proof = self.proof(record.log_index, digest_of(record.statement))
+        return proof and Receipt(statement=record.statement, log_proof=proof).encode()
+
+    def proof(self, index: int | None, entry: Digest) -> bytes | None:
+        """A log proof of an entry, always the same bytes; None while there is none yet.
+
+        Args:
+            index: the entry's; None: it has none yet.
+
+        Raises:
+            As ``receipt``.
+        """
+        proof = None if index is None else self._published.proof(index)
         if proof is None:
             return None
         over = proof.signed.checkpoint
-        leaf = leaf_hash(digest_of(record.statement))
         try:
-            verify_inclusion(leaf, proof.index, over.size, over.root, proof.path)
+            verify_inclusion(leaf_hash(entry), proof.index, over.size, over.root, proof.path)
         except Refused:
-            raise LogHalted("the stored log does not prove the record") from None
-        return Receipt(statement=record.statement, log_proof=bytes(proof)).encode()
+            raise LogHalted("the stored log does not prove the entry") from None
+        return bytes(proof)
 
-    def wait_for(self, record_id: RecordId) -> None:
-        """Return when the record's receipt is there, or when that takes too long.
+    def wait_for(self, row: RecordId, kind: stored_log.EntryKind = "decision") -> None:
+        """Return when the proof of a row's entry is there, or when that takes too long.
+
+        Args:
+            row: a record's id, or that of what ``kind`` says the entry is of.
 
         Raises:
             Unavailable: the storage does not answer.
         """
         until = self._monotonic() + self._seconds
-        while not self._is_published(record_id):
+        while not self._is_published(row, kind):
             left = until - self._monotonic()
             if left <= 0:
                 return
             self._growth.wait(left)
 
-    def _is_published(self, record_id: RecordId) -> bool:
+    def _is_published(self, row: RecordId, kind: stored_log.EntryKind) -> bool:
         with self._database.transaction() as connection:
-            return stored_log.is_published(connection, record_id)
+            return stored_log.is_published(connection, row, kind)

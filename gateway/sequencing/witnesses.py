@@ -85,6 +85,21 @@ class WitnessClient:
             raise Unavailable(f"{len(lines)} witnesses cosigned, which is not enough")
         return signed.with_signatures(*lines.values())
 
+    def vouch(self, signed: SignedCheckpoint) -> list[str]:
+        """Ask every witness to cosign a checkpoint, and wait for all; the names of those that
+        did, just now. A witness cosigns only what it never cosigned anything larger than."""
+        asked = {
+            self._pool.submit(self._negotiate, one, one.url, signed): one.name
+            for one in self._policy.witnesses
+            if one.url is not None
+        }
+        wait(asked, self._seconds)
+        return [
+            name
+            for future, name in asked.items()
+            if future.done() and _result(future, name) is not None
+        ]
+
     def latest(self) -> list[tuple[str, SignedCheckpoint]]:
         """By witness, the newest checkpoint that it cosigned; those that do not answer in time are
         left out. Nothing in it is checked: who believes it looks for the log's own signature."""

@@ -14,6 +14,7 @@ from gateway.host.fingerprint import fingerprint
 from gateway.proofs.consent import MAX_BYTES, ConsentTexts
 from gateway.server import consent, custody, register
 from gateway.server.checking import checks
+from gateway.server.cli_storage import add_storage
 from gateway.server.cli_holds import add_signed
 from gateway.server.config import GatewaySettings
 from gateway.server.opened import opened_database as _database
@@ -258,6 +259,7 @@ def command() -> OperatorCommand[GatewaySettings]:
     signing = "print the signed actions themselves, for inspectors (sealmatch log check --actions)"
     history.add_argument("--signed", action="store_true", help=signing)
     _add_consent(own)
+    add_storage(own)
     add_signed(own)
     own.add_check(checks)
     own.add_settings()

@@ -121,6 +121,21 @@ def add_log_key(settings: GatewaySettings, algorithm: LogAlgorithm, now: int) ->
     return keystore(settings).change(add)
 
 
+def replace_log_keys(settings: GatewaySettings, now: int) -> GatewayKeys:
+    """Draw new keys for another log, of the same kinds. Nothing can be signed for the old one any
+    more: its private keys are gone with the old file.
+
+    Raises:
+        KeyFileError: as ``read_keys``.
+    """
+
+    def replace(keys: GatewayKeys) -> GatewayKeys:
+        drawn = tuple(LogKey.draw(key.algorithm, now) for key in keys.log)
+        return keys.model_copy(update={"log": drawn})
+
+    return keystore(settings).change(replace)
+
+
 def read_keys(settings: GatewaySettings) -> GatewayKeys:
     """Open the keystore and return what it holds.
 

@@ -7,7 +7,8 @@ Rules:
   (``Database.snapshot``). Rows are read by primary key, some at a time, so a table of any size
   needs little memory.
 - What is read goes into a database without a single table, in one transaction that makes the tables
-  too. So a process that is killed leaves a database without a table.
+  too. Before it a mark is committed, which that transaction removes. So a process that is killed
+  leaves a database that no gateway starts on, and that a restore can be begun on again.
 - An older schema's rows go into tables of that schema, which are then migrated. A newer one's are
   refused by name.
 """
@@ -20,7 +21,13 @@ import sqlalchemy as sa
 from gateway.host import crash
 from gateway.host.archive import ArchiveReader, ArchiveWriter, DamagedArchive
 from gateway.store import log as stored_log
-from gateway.store.database import known_versions, newest_version, upgrade, version_of
+from gateway.store.database import (
+    UNFINISHED,
+    known_versions,
+    newest_version,
+    upgrade,
+    version_of,
+)
 from gateway.store.schema import metadata
 from gateway.wire.errors import CallerMisuse
 
@@ -29,7 +36,8 @@ _READ_ROWS: Final = 256
 _POSTGRESQL_PARAMETERS: Final = 8192
 """Of one INSERT; the protocol takes 65,535."""
 
-Row = Mapping[str, Any]
+_MARK: Final = sa.Table(UNFINISHED, sa.MetaData(), sa.Column("begun", sa.Integer))
+
 Keep = Callable[[str, dict[str, Any]], bool]
 """Of a table's name and a row, which may be changed: whether the row is restored."""
 
@@ -59,8 +67,13 @@ def describe(connection: sa.Connection, now: int) -> dict[str, Any]:
         "revision": revision,
         "made_at": now,
         "log": {"origin": log.origin, "size": log.size, "root": log.root},
-        "columns": {table.name: list(table.columns.keys()) for table in metadata.sorted_tables},
+        "columns": columns_of(metadata.sorted_tables),
     }
+
+
+def columns_of(tables: Iterable[sa.Table]) -> dict[str, list[str]]:
+    """Names of columns, by table, in the order of a row."""
+    return {str(table.name): [str(one.name) for one in table.columns] for table in tables}
 
 
 def log_at(connection: sa.Connection) -> LogAt:
@@ -75,7 +88,7 @@ def dump(
 ) -> None:
     """Write the tables' rows, all of ``schema`` unless told otherwise."""
     for table in metadata.sorted_tables if tables is None else tables:
-        archive.add(table.name, rows_of(connection, table))
+        archive.add(str(table.name), rows_of(connection, table))
         crash.reach("backup-table-written")
 
 
@@ -93,16 +106,32 @@ def rows_of(connection: sa.Connection, table: sa.Table) -> Iterator[tuple[Any, .
         after = tuple(rows[-1]._mapping[column] for column in key)
 
 
+def begin(connection: sa.Connection) -> None:
+    """Mark an empty database: a restore has begun. Committed before ``fill`` begins.
+
+    Raises:
+        CallerMisuse: the database has tables.
+    """
+    tables = sa.inspect(connection).get_table_names()
+    if tables and tables != [UNFINISHED]:
+        raise CallerMisuse(
+            "the database has tables already: a backup is restored into an empty one. SQLite: move "
+            "gateway.sqlite3, and what stands beside it, away. PostgreSQL: CREATE DATABASE"
+        )
+    if not tables:
+        _MARK.create(connection)
+
+
 def fill(connection: sa.Connection, archive: ArchiveReader, keep: Keep) -> dict[str, int]:
     """Make the tables and write the archive's rows into them; returns how many of each were not
     kept. The transaction is the caller's, and nobody else's until it ends.
 
     Raises:
-        CallerMisuse: the database has tables; or the archive is of a schema that is not known here.
+        CallerMisuse: the archive is of a schema that is not known here.
         DamagedArchive: it names tables or columns that its schema does not have.
     """
-    require_empty(connection)
-    revision = _known(archive.described.get("revision"))
+    _MARK.drop(connection)
+    revision = require_known(archive)
     upgrade(connection, revision)
     tables = _reflected(connection)
     columns = _columns(archive, tables)
@@ -121,28 +150,21 @@ def fill(connection: sa.Connection, archive: ArchiveReader, keep: Keep) -> dict[
     return left_out
 
 
-def require_empty(connection: sa.Connection) -> None:
-    """Raise ``CallerMisuse`` if the database has a table."""
-    if sa.inspect(connection).get_table_names():
-        raise CallerMisuse(
-            "the database has tables already: a backup is restored into an empty one. SQLite: move "
-            "gateway.sqlite3, and what stands beside it, away. PostgreSQL: CREATE DATABASE"
-        )
-
-
-def _beyond(key: list[sa.Column[Any]], after: tuple[Any, ...]) -> sa.ColumnElement[bool]:
-    values = (sa.literal(value, column.type) for column, value in zip(key, after, strict=True))
-    beyond: sa.ColumnElement[bool] = sa.tuple_(*key) > sa.tuple_(*values)
-    return beyond
-
-
-def _known(revision: Any) -> str:
+def require_known(archive: ArchiveReader) -> str:
+    """The schema's revision of a backup. Raises ``CallerMisuse`` for one that is not known here."""
+    revision = archive.described.get("revision")
     if revision not in known_versions():
         raise CallerMisuse(
             f"the backup is of schema {revision}, and this software knows none after "
             f"{newest_version()}: restore it with the version that made it, or a later one"
         )
     return str(revision)
+
+
+def _beyond(key: list[sa.Column[Any]], after: tuple[Any, ...]) -> sa.ColumnElement[bool]:
+    values = (sa.literal(value, column.type) for column, value in zip(key, after, strict=True))
+    beyond: sa.ColumnElement[bool] = sa.tuple_(*key) > sa.tuple_(*values)
+    return beyond
 
 
 def _reflected(connection: sa.Connection) -> dict[str, sa.Table]:

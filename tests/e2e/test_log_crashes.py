@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 def test_the_sequencer_killed_at_each_of_its_points(tmp_path: Path) -> None:
     points = [point for point in labelled() if point.startswith("sequencer-")]
-    assert len(points) == 7
+    assert len(points) == 8
     with Campaign(tmp_path) as campaign:
         for point in points:
             campaign.kill_at(point)
