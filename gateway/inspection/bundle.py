@@ -5,6 +5,7 @@ between its files:
 
     evidence/...     the exhibits
     report.json      the lines, and what was inspected
+    missing.json     which exhibits could not be collected, and why
     manifest.json    SHA-256, length and purpose of each of these
     signature.cose   an ``InspectionSeal`` over the manifest, if the inspector signed
 
@@ -31,6 +32,7 @@ from gateway.wire.message import Message
 REPORT: Final = "report.json"
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "signature.cose"
+MISSING: Final = "missing.json"
 EVIDENCE: Final = "evidence/"
 
 MAX_BYTES: Final = 2**31
@@ -75,6 +77,14 @@ class Bundle:
         }
 
     @property
+    def missing(self) -> dict[str, str]:
+        """Why exhibits are not there. Raises ``MalformedMessage``."""
+        found = decoded(self.files[MISSING]) if MISSING in self.files else None
+        if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
+            raise MalformedMessage("the bundle does not say what it lacks")
+        return found
+
+    @property
     def lines(self) -> tuple[Line, ...]:
         """The report's lines. Raises ``MalformedMessage``."""
         report = decoded(self.files[REPORT])
@@ -87,6 +97,13 @@ class Bundle:
         """What the report says of profiles, as it stands there; None: nothing."""
         report = decoded(self.files[REPORT])
         return report.get("profiles") if isinstance(report, dict) else None
+
+    @property
+    def sums_up(self) -> bool:
+        """Whether summary and sentences of the report are those of its lines."""
+        report = decoded(self.files[REPORT])
+        stated = {name: report.get(name) for name in ("summary", "sentences")}
+        return stated == _summed(self.lines)
 
     @property
     def signed(self) -> bool:
@@ -126,9 +143,15 @@ def report_of(
         "madeAt": made_at,
         "tool": tool,
         "inspected": dict(inspected),
+        **_summed(lines),
+        "lines": [line.as_json() for line in lines],
+    }
+
+
+def _summed(lines: tuple[Line, ...]) -> dict[str, object]:
+    return {
         "summary": {verdict.name: count for verdict, count in tally(lines).items()},
         "sentences": list(sentences(lines)),
-        "lines": [line.as_json() for line in lines],
     }
 
 
@@ -140,9 +163,11 @@ def make_bundle(report: Mapping[str, Any], evidence: Evidence, key: SigningKey |
         key: the inspector's; None: the bundle is not signed.
     """
     files = {EVIDENCE + name: content for name, content in evidence.exhibits.items()}
+    files[MISSING] = encoded(evidence.missing)
     files[REPORT] = encoded(report)
     purposes = {EVIDENCE + name: what for name, what in evidence.descriptions.items()}
     purposes[REPORT] = "the lines of the report"
+    purposes[MISSING] = "which exhibits could not be collected, and why"
     files[MANIFEST] = encoded(
         {
             "version": _VERSION,

@@ -90,25 +90,27 @@ class Evidence:
     remembered: dict[str, Any] = field(default_factory=dict)
     """What a pass over the database gave, for the checks that need the same pass. It goes into no
     bundle."""
-    _missing: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    """Why exhibits could not be collected."""
 
     def read(self, exhibit: Exhibit) -> bytes:
         """An exhibit's bytes; collected once, or read from the bundle.
 
         Raises:
-            NoAccess: what it is collected from was not given, or the bundle has none.
-            Unavailable: its source does not answer.
+            NoAccess: what it is collected from was not given, or does not answer; or the bundle
+                has none.
         """
         name = exhibit.name
         if name in self.exhibits:
             return self.exhibits[name]
-        if name in self._missing:
-            raise NoAccess(self._missing[name])
+        if name in self.missing:
+            raise NoAccess(self.missing[name])
         try:
             content = self._of_bundle(name) if self.bundle is not None else exhibit.collect(self)
-        except NoAccess as error:
-            self._missing[name] = str(error)
-            raise
+        except SealmatchError as error:
+            # The reason goes along: offline the line says the same.
+            self.missing[name] = _reason(error)
+            raise NoAccess(self.missing[name]) from None
         self.exhibits[name] = content
         self.descriptions[name] = exhibit.what
         return content
@@ -162,6 +164,12 @@ class Evidence:
         if self.bundle is None or name not in self.bundle:
             raise NoAccess(f"the bundle has no {name}")
         return self.bundle[name]
+
+
+def _reason(error: SealmatchError) -> str:
+    if isinstance(error, NoAccess):
+        return str(error)
+    return f"could not be examined: {getattr(error, 'detail', error)}"
 
 
 @contextmanager

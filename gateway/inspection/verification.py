@@ -69,6 +69,8 @@ def verify_bundle(
     if carried is not None and carried != published():
         differs.append("the data map is not the one that this version of the tool publishes")
     lines = bundle.lines
+    if not bundle.sums_up:
+        differs.append("the report sums up other lines than it has")
     again = _repeated(bundle, checks, progress)
     proven = [one for one in lines if one.basis is Basis.PROVEN]
     differs += _differences(proven, again)
@@ -79,7 +81,7 @@ def verify_bundle(
 
 def _repeated(bundle: Bundle, checks: Iterable[Check], progress: Progress) -> list[Line]:
     """The proven lines, from the exhibits alone."""
-    evidence = Evidence(now=bundle.made_at, bundle=bundle.exhibits)
+    evidence = Evidence(now=bundle.made_at, bundle=bundle.exhibits, missing=bundle.missing)
     found: list[Line] = []
     for check in checks:
         if check.basis is Basis.PROVEN:
