@@ -162,10 +162,10 @@ def _agreeing(facts: Facts) -> Iterator[Part]:
     if schedule is None:
         return
     days = schedule.content.records.days
-    if settings is not None and settings["retention_days"] != days:
+    said = None if settings is None else settings["retention_days"]
+    if settings is not None and said is not None and said != days:
         yield Said(
-            f"The schedule keeps records for {days} days, and the setting says "
-            f"{settings['retention_days']}.",
+            f"The schedule keeps records for {days} days, and the setting says {said}.",
             f"{schedule.source}; {settings.source('retention_days')}",
             look=True,
         )
