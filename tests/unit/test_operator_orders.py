@@ -109,7 +109,8 @@ def test_an_order_is_done_once(desk: Desk, pair: tuple[SigningKey, SigningKey]) 
 
 # Who tries to do it alone
 
-First, Second = SigningKey, SigningKey
+First = SigningKey
+Second = SigningKey
 Attack = Callable[[Desk, First, Second, bytes], bytes]
 """The two operators and the order -> the agreement that the attacker shows. It may change the
 database first."""
