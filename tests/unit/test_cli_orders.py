@@ -24,7 +24,6 @@ from gateway.wire.proof import Receipt
 from tests.support.operators import DAY, Desk
 from tests.support.sealed import CHEAP, passphrase_file
 
-
 START = unix_time()
 
 
