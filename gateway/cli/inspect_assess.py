@@ -111,7 +111,7 @@ def _facts(options: argparse.Namespace) -> Facts:
     if url is not None:
         register, in_force, kind = facts.read_database(url)
         inputs.append((f"the gateway's database ({kind})", "read, no file"))
-        schedule = schedule or in_force
+        schedule = in_force if schedule is None else schedule.beside(in_force)
     return Facts(
         made_on=datetime.datetime.fromtimestamp(unix_time(), datetime.UTC).date().isoformat(),
         product=version(),

@@ -191,7 +191,7 @@ def test_two_configurations_differ_where_they_differ(settings: Path) -> None:
         "The key authority never demands an audit",
         "decides by any match policy",
         "The figures below are not of this configuration",
-        "for 180 days, and the setting says 30",
+        "a record expires after 30 days, which is not what the schedule says",
         "The previous pepper serves for 60 days, and records stay for 180",
     ):
         assert weak in only_other, weak
@@ -199,6 +199,15 @@ def test_two_configurations_differ_where_they_differ(settings: Path) -> None:
     for same in ("There is no gallery and no search.", "What lies on disk is keyed hashes"):
         assert same in one
         assert same in other
+
+
+def test_what_holds_until_a_schedule_is_adopted_is_told(settings: Path) -> None:
+    held = "Until a schedule is adopted, a record expires after 30 days."
+    lax_settings = ("--settings", str(settings / "lax.json"))
+    assert held in assess(settings, *lax_settings)
+    adopted = assess(settings, *lax_settings, "--gateway-database", url(settings))
+    assert "Until a schedule is adopted" not in adopted
+    assert "| records | 180 days |" in adopted
 
 
 def test_a_demand_without_an_auditor_is_told(settings: Path) -> None:
@@ -236,6 +245,7 @@ def test_a_promise_shorter_than_the_schedule_is_told(settings: Path, tmp_path: P
     (look,) = marked(told, TO_LOOK_AT)
     assert "Version 2 of the consent texts promises 180 days" in look
     assert "keeps records for 365" in look
+    assert "retention schedule longer.toml, not the one in force" in look
 
 
 # The form of what comes out

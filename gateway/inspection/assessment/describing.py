@@ -159,16 +159,19 @@ def _periods(schedule: Schedule | None) -> Iterator[Part]:
 def _agreeing(facts: Facts) -> Iterator[Part]:
     """Whether schedule, setting and what people are told fit each other."""
     schedule, settings, register = facts.schedule, facts.gateway, facts.register
+    said = None if settings is None else settings["retention_days"]
+    holds = settings is not None and said is not None and not (schedule and schedule.adopted)
+    if settings is not None and holds:
+        differs = schedule is not None and schedule.content.records.days != said
+        yield Said(
+            f"Until a schedule is adopted, a record expires after {said} days"
+            f"{', which is not what the schedule says' if differs else ''}.",
+            settings.source("retention_days"),
+            look=differs,
+        )
     if schedule is None:
         return
     days = schedule.content.records.days
-    said = None if settings is None else settings["retention_days"]
-    if settings is not None and said is not None and said != days:
-        yield Said(
-            f"The schedule keeps records for {days} days, and the setting says {said}.",
-            f"{schedule.source}; {settings.source('retention_days')}",
-            look=True,
-        )
     for version in register.shown if register is not None else ():
         if (version.retention_days or 0) < days:
             yield Said(

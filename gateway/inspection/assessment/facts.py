@@ -61,6 +61,16 @@ class Schedule:
 
     content: RetentionSchedule
     source: str
+    adopted: bool
+    """A schedule is in force, this one or another. Otherwise the setting ``retention_days`` holds."""
+
+    def beside(self, in_force: "Schedule | None") -> "Schedule":
+        """This one, given as a file, where the database may have one in force."""
+        if in_force is None:
+            return self
+        same = self.content == in_force.content
+        source = in_force.source if same else f"{self.source}, not the one in force"
+        return Schedule(self.content, source, adopted=True)
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,7 @@ def read_database(url: str) -> tuple[Register, Schedule | None, str]:
 
 def schedule_of(content: bytes, name: str) -> Schedule:
     """A schedule that was given as a file. Raises ``BadSchedule``."""
-    return Schedule(RetentionSchedule.decode(content), f"retention schedule {name}")
+    return Schedule(RetentionSchedule.decode(content), f"retention schedule {name}", adopted=False)
 
 
 def _register(database: ReadingDatabase) -> Register:
@@ -140,7 +150,7 @@ def _schedule(database: ReadingDatabase) -> Schedule | None:
     newest = retention_schedules.select().order_by(retention_schedules.c.number.desc()).limit(1)
     for row in database.rows(newest):
         content = RetentionSchedule.decode(bytes(row.content))
-        return Schedule(content, f"retention schedule {row.number}, in force")
+        return Schedule(content, f"retention schedule {row.number}, in force", adopted=True)
     return None
 
 
