@@ -62,7 +62,7 @@ class Schedule:
     content: RetentionSchedule
     source: str
     adopted: bool
-    """A schedule is in force, this one or another. Otherwise the setting ``retention_days`` holds."""
+    """Some schedule is in force. Otherwise the setting ``retention_days`` holds."""
 
     def beside(self, in_force: "Schedule | None") -> "Schedule":
         """This one, given as a file, where the database may have one in force."""
