@@ -1,0 +1,100 @@
+"""Orders and holds killed at their writes: done whole with their action, or not at all."""
+
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+
+from gateway.server import orders
+from gateway.store import parties
+from gateway.store.database import Database
+from gateway.wire import cose
+from gateway.wire.errors import SessionConflict
+from gateway.wire.ids import digest_of
+from gateway.wire.orders import Hold
+from tests.support.crashing import points
+from tests.support.killed import killed_at
+from tests.support.operators import KEYS, Desk
+from tests.support.parties import GATEWAY
+
+BEFORE = {"gateway-erasure-written", "operator-order-done", "operator-hold-written"}
+"""Nothing was committed yet."""
+AFTER = {"operator-order-committed", "operator-hold-committed"}
+
+
+def test_no_point_of_an_operator_is_left_out() -> None:
+    own = {name for name in points() if name.startswith("operator-")}
+    assert own | {"gateway-erasure-written"} == BEFORE | AFTER
+
+
+@pytest.fixture
+def desk(database: Database) -> Desk:
+    return Desk(database)
+
+
+def anew(url: str, act: Callable[[Desk], None], now: int) -> None:
+    """A child does not use its parent's connections."""
+    with closing(Database(url)) as database:
+        act(Desk(database, now))
+
+
+def assert_whole(desk: Desk) -> None:
+    """Every erasure and every action has its entry in the queue, and the other way round."""
+    found = desk.dump()
+    with desk.database.transaction() as connection:
+        actions = parties.list_admin_actions(connection)
+    signed = {digest_of(one) for one in actions}
+    signed |= {digest_of(row[2]) for row in found["erasures"]}
+    queued = {row[1] for row in found["log_pending"] if row[2] in ("admin", "erasure")}
+    assert queued == signed
+    desk.actions()
+
+
+@pytest.mark.parametrize(
+    "point", ["gateway-erasure-written", "operator-order-done", "operator-order-committed"]
+)
+def test_an_order_killed(desk: Desk, url: str, point: str) -> None:
+    first, second = desk.operator(), desk.operator()
+    record = desk.record()
+    order_id, order = desk.ordered(first, record)
+    agreement = desk.agreement(second, order)
+    before = desk.dump()
+    desk.database.close()
+    killed_at(point, lambda: anew(url, lambda it: it.agree(order_id, agreement), desk.now))
+    assert_whole(desk)
+    if point in AFTER:
+        assert desk.row(record) is None
+        assert [one.verb for one in desk.actions()][-1] == "erase"
+        with pytest.raises(SessionConflict):
+            desk.agree(order_id, agreement)
+    else:
+        assert desk.dump() == before
+        desk.agree(order_id, agreement)
+        assert desk.row(record) is None
+    assert desk.rows_with(record) == []
+    assert [name for name, _ in desk.rows_with(order_id)] == ["admin_actions"]
+    assert_whole(desk)
+
+
+@pytest.mark.parametrize("point", ["operator-hold-written", "operator-hold-committed"])
+def test_a_hold_killed(desk: Desk, url: str, point: str) -> None:
+    """Its extension, which takes away one hold and places another: there is always one."""
+    first, second = desk.operator(), desk.operator()
+    record = desk.record()
+    earlier = desk.held(first, record, 10)
+    hold = desk.hold(second, record, 20)
+    desk.database.close()
+
+    def place(it: Desk) -> None:
+        orders.place_hold(it.database, hold, GATEWAY, KEYS, it.now)
+
+    killed_at(point, lambda: anew(url, place, desk.now))
+    longer = cose.peek(hold, Hold).hold_id
+    (row,) = desk.dump()["holds"]
+    assert row[0] == (longer if point in AFTER else earlier)
+    assert_whole(desk)
+    if point not in AFTER:
+        place(desk)
+    (row,) = desk.dump()["holds"]
+    assert row[0] == longer
+    assert_whole(desk)
