@@ -13,6 +13,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from gateway.proofs.fallback import FALLBACK_STEPS
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import STEPS
 from gateway.translog.note import NoteKey
@@ -21,7 +22,7 @@ from gateway.wire.ids import DOCUMENT_TYPES
 
 LANGUAGES = ("en", "zh", "es")
 _TEXTS = tuple(f"text-{language}.js" for language in LANGUAGES)
-_CHECKS = ("encoding.js", "signatures.js", "log.js", "verify.js", "openings.js")
+_CHECKS = ("encoding.js", "signatures.js", "log.js", "verify.js", "fallback.js", "openings.js")
 _SCRIPTS = (*_CHECKS, *_TEXTS, "page.js")
 
 
@@ -48,7 +49,12 @@ def _hash(content: str) -> str:
 
 def _embedded(trust: TrustFile) -> str:
     """The pins as JSON that no ``</script>`` can leave."""
-    embedded = {"trust": _pins(trust), "steps": STEPS, "documents": DOCUMENT_TYPES}
+    embedded = {
+        "trust": _pins(trust),
+        "steps": STEPS,
+        "fallbackSteps": FALLBACK_STEPS,
+        "documents": DOCUMENT_TYPES,
+    }
     return json.dumps(embedded).replace("<", "\\u003c")
 
 
@@ -60,6 +66,7 @@ def _pins(trust: TrustFile) -> dict[str, Any]:
         "gateways": parties(trust.gateways),
         "authorities": parties(trust.authorities),
         "auditors": parties(trust.auditors),
+        "supervisors": parties(trust.supervisors),
         "policies": trust.policies,
         "log": None if trust.log is None else _log(trust.log),
     }

@@ -16,6 +16,7 @@ import pytest
 import gateway.proofs
 from gateway.client.registration import SIM_ACTIVATION
 from gateway.proofs.checker import LANGUAGES, checker_page
+from gateway.proofs.fallback import FALLBACK_STEPS, verify_any
 from gateway.proofs.printable import printable_page
 from gateway.proofs.requirements import REQUIREMENTS, RequirementNotMet, check_requirements
 from gateway.proofs.trust import TrustFile
@@ -26,6 +27,7 @@ from gateway.translog.proof import LogProof
 from gateway.translog.tree import leaf_hash
 from gateway.wire import cbor, cose, proof
 from gateway.wire.evaluation import Outcome
+from gateway.wire.fallback import MEANS, REASONS
 from gateway.wire.ids import DOCUMENT_TYPES
 from gateway.wire.liveness import ACTION_KINDS, LivenessOutcome
 from gateway.wire.number import UnusableNumber
@@ -37,6 +39,8 @@ from tests.support import parties
 from tests.support.browser import Browser
 from tests.support.parties import NOW, OTHER_GATEWAY, fixed_bytes
 from tests.support.receipts import (
+    BAD_FALLBACKS,
+    FALLBACK,
     FULL,
     FULL_TRUST,
     HONEST,
@@ -45,8 +49,10 @@ from tests.support.receipts import (
     OTHER_POLICY,
     Log,
     audited,
+    fallback_receipt,
     logged,
     pin_auditor,
+    pin_supervisor,
     receipt,
     trust,
 )
@@ -89,7 +95,7 @@ def in_browser(browser: Browser, receipts: list[bytes]) -> list[Any]:
 
 def by_command(encoded: bytes, pinned: TrustFile | None = None) -> int:
     try:
-        verify_receipt(encoded, pinned or trust())
+        verify_any(encoded, pinned or trust())
     except ReceiptInvalid as error:
         return error.step
     return 0
@@ -121,6 +127,30 @@ def test_no_match_is_said_plainly(browser: Browser, tmp_path: Path) -> None:
     assert browser.run("return document.getElementById('verdict').className") == "box refused"
 
 
+def test_a_registration_without_a_face_looks_like_no_match(
+    browser: Browser, tmp_path: Path
+) -> None:
+    (tmp_path / "receipt.cbor").write_bytes(FALLBACK)
+    (tmp_path / "mine").write_bytes(OPENING.model_copy(update={"consent": None}).encode())
+    browser.open(page(tmp_path))
+    browser.upload("#file", tmp_path / "receipt.cbor")
+    assert browser.wait_for_text("#headline") == "A registration WITHOUT a face"
+    assert "No face was compared" in browser.text("#plain")
+    assert browser.run("return document.getElementById('verdict').className") == "box other"
+    script = "return [...document.querySelectorAll('#items li')].map((one) => one.className)"
+    states = ("not-performed", "done", "not-checked", "not-checked", "not-checked")
+    assert browser.run(script) == [*states, "not-checked", "not-checked"]
+    assert browser.run("return document.querySelectorAll('#steps li').length") == len(
+        FALLBACK_STEPS
+    )
+    browser.upload("#opening", tmp_path / "mine")
+    assert golden.ACTIVATION in browser.wait_for_text("#fits-activation")
+    browser.choose("#type", "passport")
+    browser.run("document.getElementById('number').value = arguments[0]", "X1234567")
+    browser.click("#document button")
+    browser.wait_for(lambda: "about this document" in browser.text("#fits-subject"))
+
+
 UNCALIBRATED = parties.QUALITY.model_copy(update={"outcome": "uncalibrated"})
 ITEMS = ("comparison", "liveness", "quality", "log", "witnesses", "audit", "subject", "activation")
 
@@ -131,11 +161,15 @@ def marks(browser: Browser) -> dict[str, str]:
     return dict(zip(ITEMS, browser.run(script), strict=True))
 
 
-def shown(browser: Browser, directory: Path, encoded: bytes, pinned: TrustFile) -> dict[str, str]:
+def show(browser: Browser, directory: Path, encoded: bytes, pinned: TrustFile) -> None:
     (directory / "receipt.cbor").write_bytes(encoded)
     browser.open(page(directory, pinned))
     browser.upload("#file", directory / "receipt.cbor")
     browser.wait_for_text("#headline")
+
+
+def shown(browser: Browser, directory: Path, encoded: bytes, pinned: TrustFile) -> dict[str, str]:
+    show(browser, directory, encoded, pinned)
     return marks(browser)
 
 
@@ -288,9 +322,12 @@ def test_every_language_fits_a_telephone(browser: Browser, tmp_path: Path) -> No
     long = {"outlet": "o" * 64, "purpose": "a-purpose-with-a-name-that-is-quite-long"}
     browser.screen(390, 844)
     try:
-        for encoded, pinned in ((FULL, FULL_TRUST), (receipt(long), trust()), (b"", trust())):
+        for encoded, pinned in (
+            *((FULL, FULL_TRUST), (receipt(long), trust())),
+            *((FALLBACK, trust()), (b"", trust())),
+        ):
             if encoded:
-                shown(browser, tmp_path, encoded, pinned)
+                show(browser, tmp_path, encoded, pinned)
             else:
                 browser.open(page(tmp_path))
             if encoded == FULL:
@@ -350,10 +387,11 @@ def test_every_code_and_value_has_words(browser: Browser, tmp_path: Path) -> Non
     assert reasons == {k.removeprefix("/reasons/") for k in english if k.startswith("/reasons/")}
     for code in re.findall(r'found\("([^"]+)"', source):
         assert f"/found/{code}" in english
-    assert {f"/steps/{name}" for name in STEPS.values()} <= english.keys()
+    steps = {*STEPS.values(), *FALLBACK_STEPS.values()}
+    assert {f"/steps/{name}" for name in steps} <= english.keys()
     values = (
         get_args(Outcome), get_args(LivenessOutcome), ACTION_KINDS, get_args(QualityOutcome),
-        get_args(PolicyAssurance), DOCUMENT_TYPES, (SIM_ACTIVATION,),
+        get_args(PolicyAssurance), DOCUMENT_TYPES, (SIM_ACTIVATION,), REASONS, MEANS,
     )  # fmt: skip
     for value in chain.from_iterable(values):
         assert f"/values/{value}" in english
@@ -513,15 +551,25 @@ AUDITED = {
 }
 
 
+WITHOUT_FACE = {"honest": FALLBACK} | {name: bad for name, (_, bad) in BAD_FALLBACKS.items()}
+LOGGED_FALLBACK = {"honest": fallback_receipt(log=LOG), "without proof": FALLBACK}
+
+
 @pytest.mark.parametrize(
     ("pinned", "receipts"),
     [
+        (trust(), WITHOUT_FACE),
+        (trust(supervisors=[pin_supervisor()]), {"honest": FALLBACK}),
+        (LOG.trusted(2), LOGGED_FALLBACK),
         (trust(), FORGED),
         (LOG.trusted(2), LOGGED),
         (trust(auditors=[pin_auditor()]), AUDITED),
         (trust(), {name: AUDITED[name] for name in ("honest", "a stranger's")}),
     ],
-    ids=["no log", "log and two witnesses", "auditor", "no auditor"],
+    ids=[
+        *("no face", "no face, supervisor", "no face, log"),
+        *("no log", "log and two witnesses", "auditor", "no auditor"),
+    ],
 )
 def test_browser_and_command_name_the_same_step(
     browser: Browser, tmp_path: Path, pinned: TrustFile, receipts: dict[str, bytes]

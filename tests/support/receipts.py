@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from gateway.proofs.trust import PinnedAuditor, PinnedAuthority, PinnedGateway, TrustFile
+from gateway.proofs.trust import (
+    PinnedAuditor,
+    PinnedAuthority,
+    PinnedGateway,
+    PinnedSupervisor,
+    TrustFile,
+)
 from gateway.proofs.verify import STEPS, ReceiptInvalid, verify_receipt
 from gateway.translog.checkpoint import Checkpoint, SignedCheckpoint
 from gateway.translog.cosignature import sign_checkpoint
@@ -19,10 +25,12 @@ from gateway.wire.policy import MatchPolicy
 from gateway.wire.proof import Opening, Receipt
 from tests.support import parties
 from tests.support.parties import (
+    AGENT,
     AUDITOR,
     AUTHORITY,
     GATEWAY,
     NOW,
+    SUPERVISOR,
     fixed_bytes,
 )
 from tests.vectors import golden
@@ -148,6 +156,83 @@ def audited(
     report = cose.sign(golden.REPORT.model_copy(update=changes or {}), auditor)
     return receipt({"audit": report.encoded, **given.pop("statement", {})}, **given)
 
+
+def fallback_receipt(
+    changes: dict[str, Any] | None = None,
+    asserted: dict[str, Any] | None = None,
+    approved: dict[str, Any] | None = None,
+    *,
+    gateway: SigningKey = GATEWAY,
+    agent: SigningKey = AGENT,
+    supervisor: SigningKey = SUPERVISOR,
+    log: "Log | None" = None,
+) -> bytes:
+    """The receipt of a registration without a face; fields are changed before they are signed.
+
+    ``changes`` and ``asserted`` are of statement and assertion. The approval covers the assertion.
+    """
+    assertion = cose.sign(golden.FALLBACK_ASSERTION.model_copy(update=asserted or {}), agent)
+    given = {"assertion_digest": assertion.digest, **(approved or {})}
+    approval = cose.sign(golden.FALLBACK_APPROVAL.model_copy(update=given), supervisor)
+    stated = golden.FALLBACK_STATEMENT.model_copy(
+        update={
+            "assertion": assertion.encoded,
+            "approval": approval.encoded,
+            "agent_key": agent.public.raw,
+            "supervisor_key": supervisor.public.raw,
+            **(changes or {}),
+        }
+    )
+    signed = cose.sign(stated, gateway).encoded
+    proof = None if log is None else bytes(log.proof(signed, witnesses=2))
+    return Receipt(statement=signed, log_proof=proof).encode()
+
+
+def pin_supervisor(key: SigningKey = SUPERVISOR) -> PinnedSupervisor:
+    return PinnedSupervisor(party=key.party, public_key=key.public.raw.hex())
+
+
+FALLBACK = fallback_receipt()
+_OTHER = parties.fixed_key("somebody else")
+
+CHANGED_ASSERTION = cose.sign(
+    golden.FALLBACK_ASSERTION.model_copy(update={"reason": "no-match"}), AGENT
+).encoded
+BAD_FALLBACKS: dict[str, tuple[int, bytes]] = {
+    "gateway's key": (2, fallback_receipt(gateway=parties.OTHER_GATEWAY)),
+    "gateway alone, no assertion": (3, fallback_receipt({"assertion": b"none"})),
+    "gateway alone, signs for the agent": (
+        3,
+        fallback_receipt({"assertion": cose.sign(golden.FALLBACK_ASSERTION, GATEWAY).encoded}),
+    ),
+    "gateway alone, no approval": (4, fallback_receipt({"approval": b"none"})),
+    "gateway alone, signs for the supervisor": (
+        4,
+        fallback_receipt({"approval": cose.sign(golden.FALLBACK_APPROVAL, GATEWAY).encoded}),
+    ),
+    "agent's key is another": (3, fallback_receipt({"agent_key": _OTHER.public.raw})),
+    "supervisor's key is another": (4, fallback_receipt({"supervisor_key": _OTHER.public.raw})),
+    "one key for both": (4, fallback_receipt(supervisor=AGENT)),
+    "one name for both": (
+        4,
+        fallback_receipt({"supervisor": AGENT.party}, {"supervisor": AGENT.party}),
+    ),
+    "approval of another assertion": (
+        4,
+        fallback_receipt(approved={"assertion_digest": bytes(32)}),
+    ),
+    "approval swapped for the assertion": (4, fallback_receipt({"approval": CHANGED_ASSERTION})),
+    "approval of another supervisor": (4, fallback_receipt(approved={"supervisor": "another"})),
+    "approval for another gateway": (4, fallback_receipt(approved={"gateway": "another"})),
+    "statement says another reason": (5, fallback_receipt({"reason": "no-match"})),
+    "statement says other means": (5, fallback_receipt({"means": ("notary",)})),
+    "statement is of another activation": (
+        5,
+        fallback_receipt({"activation_commitment": bytes(32)}),
+    ),
+    "statement is of another device": (5, fallback_receipt({"device": "another"})),
+}
+"""What is wrong, the step that must fail, and the receipt."""
 
 # A receipt that shows everything that one can show, and who pins all of its parties.
 

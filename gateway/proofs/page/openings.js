@@ -51,7 +51,7 @@ async function checkSubject(statement, opening, type, number) {
   const claimed = await commitment(COMMITMENT_TO_SUBJECT, opening.get("subjectSalt"), encoded);
   if (!equal(claimed, statement.get("subjectCommitment"))) throw new Invalid("other-document");
   const consent = opening.get("consent");
-  if (consent !== null && !equal(await sha256(consent), statement.get("consentDigest"))) throw new Invalid("other-opening");
+  if (consent !== null && statement.has("consentDigest") && !equal(await sha256(consent), statement.get("consentDigest"))) throw new Invalid("other-opening");
 }
 
 const commitment = (label, salt, value) => sha256(utf8(label), ZERO, salt, value);

@@ -1,7 +1,8 @@
 // What the subscriber sees.
 
-const { trust: TRUST, steps: STEPS, documents: DOCUMENTS } = JSON.parse(document.getElementById("trust").textContent);
-const NUMBERS = Object.fromEntries(Object.entries(STEPS).map(([number, name]) => [name, Number(number)]));
+const { trust: TRUST, steps: STEPS, fallbackSteps: FALLBACK_STEPS, documents: DOCUMENTS } = JSON.parse(document.getElementById("trust").textContent);
+// Steps that both kinds of receipt have stand in both under the same number.
+const NUMBERS = Object.fromEntries([STEPS, FALLBACK_STEPS].flatMap(Object.entries).map(([number, name]) => [name, Number(number)]));
 const at = (id) => document.getElementById(id);
 let texts = TEXTS.en;
 
@@ -29,32 +30,40 @@ function speak(language) {
 
 function show() {
   const { failure, checked } = shown;
-  const outcome = failure ? null : checked.decision.get("outcome");
+  const outcome = failure ? null : outcomeOf(checked);
   const [headline, plain] = failure ? [texts.invalid, explain(failure)] : texts[outcome];
   at("verdict").hidden = false;
-  at("verdict").className = `box ${failure ? "invalid" : outcome === "MATCH" ? "passed" : "refused"}`;
+  at("verdict").className = `box ${failure ? "invalid" : outcome === "MATCH" ? "passed" : outcome === "FALLBACK" ? "other" : "refused"}`;
   at("headline").textContent = headline;
   at("plain").textContent = plain;
   at("receipt").hidden = failure !== null;
   at("details").hidden = false;
   at("facts").replaceChildren(...(failure ? [] : facts(checked)));
   at("items").replaceChildren(...(failure ? [] : items(checked).map(itemLine)));
-  at("steps").replaceChildren(...Object.keys(STEPS).map((number) => stepLine(Number(number))));
+  at("steps").replaceChildren(...Object.keys(shown.steps).map((number) => stepLine(Number(number))));
   at("document").hidden = shown.opening === null || !shown.opening.has("subjectSalt");
   showFit("subject");
   showFit("activation");
 }
 
+const outcomeOf = ({ decision }) => (decision ? decision.get("outcome") : "FALLBACK");
+
 function explain(failure) {
   if (failure.text) return texts[failure.text];
-  return fill(texts.failed, { step: failure.step, name: texts.steps[STEPS[failure.step]], reason: reason(failure) });
+  return fill(texts.failed, { step: failure.step, name: texts.steps[shown.steps[failure.step]], reason: reason(failure) });
 }
 
-function facts({ statement, logged }) {
-  const minute = new Date(statement.get("decidedAtMinute") * 1000).toISOString().slice(0, 16).replace("T", " ");
+const minute = (seconds) => `${new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+
+function facts({ statement, decision, logged }) {
   const values = {
-    decided: `${minute} UTC`, purpose: word(statement.get("purpose")), gateway: statement.get("gateway"),
-    authority: statement.get("authority"), outlet: statement.get("outlet"), record: hex(statement.get("recordId")),
+    [decision ? "decided" : "recorded"]: minute(statement.get(decision ? "decidedAtMinute" : "recordedAtMinute")),
+    purpose: word(statement.get("purpose")),
+    reason: decision ? null : word(statement.get("reason")),
+    means: decision ? null : statement.get("means").map(word).join(", "),
+    gateway: statement.get("gateway"), authority: statement.get("authority") ?? null,
+    outlet: statement.get("outlet"), supervisor: statement.get("supervisor") ?? null,
+    record: hex(statement.get("recordId")),
     place: logged ? `${logged.index + 1} / ${logged.size} (${logged.origin})` : null,
   };
   const known = Object.entries(values).filter(([, value]) => value !== null);
@@ -62,22 +71,27 @@ function facts({ statement, logged }) {
 }
 
 // What the receipt shows, and what it does not: [name, state, words].
-function items({ statement, decision, logged, witnesses, audit }) {
-  const outcome = decision.get("outcome");
+function items({ statement, decision, supervisor, logged, witnesses, audit }) {
   const log = logged ? plainly(logged.origin) : found("no-log-pinned", {}, NOT_CHECKED);
   const fits = ["subject", "activation"].map((name) => {
     const fit = shown.fits[name];
     if (fit === null) return [name, NOT_CHECKED, texts.found["no-opening"]];
     return fit.failure ? [name, "failed", reason(fit.failure)] : [name, DONE, texts.found["by-opening"]];
   });
+  const checked = decision ? [["log", log], ["witnesses", witnesses], ["audit", audit]]
+    : [["agent", plainly(statement.get("agent"))], ["supervisor", supervisor], ["log", log], ["witnesses", witnesses]];
   return [
-    ["comparison", outcome === "MATCH" ? DONE : "failed", word(outcome)],
-    ["liveness", ...liveness(statement.get("liveness"))],
-    ["quality", ...quality(statement)],
-    ...[["log", log], ["witnesses", witnesses], ["audit", audit]].map(([name, finding]) => [name, finding.state, said(finding)]),
+    ...(decision ? ofFace(statement, decision.get("outcome")) : [["comparison", NOT_PERFORMED, texts.marks[NOT_PERFORMED]]]),
+    ...checked.map(([name, finding]) => [name, finding.state, said(finding)]),
     ...fits,
   ];
 }
+
+const ofFace = (statement, outcome) => [
+  ["comparison", outcome === "MATCH" ? DONE : "failed", word(outcome)],
+  ["liveness", ...liveness(statement.get("liveness"))],
+  ["quality", ...quality(statement)],
+];
 
 function liveness(stated) {
   const outcome = stated.get("outcome");
@@ -107,7 +121,7 @@ function marked(state, words) {
 function stepLine(number) {
   const { passed, failure } = shown;
   const finding = passed.get(number);
-  const name = texts.steps[STEPS[number]];
+  const name = texts.steps[shown.steps[number]];
   const state = finding ? finding.state : failure && failure.step === number ? "failed" : "skipped";
   const words = finding ? texts.colon + marked(state, said(finding)) : "";
   const line = element("li", `${number}. ${name}${words}`);
@@ -139,7 +153,8 @@ async function readReceipt(bytes) {
   }
   const none = failure ? [] : [NUMBERS["subject opens"], NUMBERS["activation opens"]];
   for (const step of none) passed.set(step, found("no-opening", {}, NOT_CHECKED));
-  shown = { passed, failure, checked, opening: null, fits: { subject: null, activation: null } };
+  const steps = isFallback(bytes) ? FALLBACK_STEPS : STEPS;
+  shown = { passed, failure, checked, steps, opening: null, fits: { subject: null, activation: null } };
 }
 
 async function readOpeningFor(bytes) {
@@ -180,7 +195,7 @@ async function read(files) {
     if (!shown.failure) for (const bytes of preferred(openings)) await readOpeningFor(bytes);
     show();
   } catch (error) {
-    shown = { passed: new Map(), failure: { text: error.name === "NotReadableError" ? "unreadable" : "unusable" }, checked: null, opening: null, fits: { subject: null, activation: null } };
+    shown = { passed: new Map(), failure: { text: error.name === "NotReadableError" ? "unreadable" : "unusable" }, checked: null, steps: STEPS, opening: null, fits: { subject: null, activation: null } };
     show();
   }
 }

@@ -24,6 +24,7 @@ TEXTS.en = {
   language: "Language",
   MATCH: ["The check was passed", "The receipt is genuine. It says: the face before the camera and the portrait on the document were found to be of the same person."],
   NO_MATCH: ["The check was NOT passed", "The receipt is genuine. It says: the face before the camera and the portrait on the document were not found to be of the same person."],
+  FALLBACK: ["A registration WITHOUT a face", "The receipt is genuine. No face was compared. It says: a person at the counter and a supervisor, two people, signed that the person was identified by other means."],
   invalid: "The receipt is NOT valid",
   failed: "Check {step} failed ({name}): {reason}.",
   unusable: "This browser cannot check the signatures. Use a current version of Chrome, Edge, Firefox or Safari.",
@@ -33,11 +34,13 @@ TEXTS.en = {
   facts: {
     decided: "Decided", purpose: "Purpose", gateway: "Carrier's gateway", authority: "Key authority",
     outlet: "Shop", record: "Record", place: "Place in the log",
+    recorded: "Recorded", reason: "Why no face was checked", means: "Identified by", supervisor: "Supervisor",
   },
   marks: { "not-performed": "not performed", "not-checked": "not checked here" },
   items: {
     comparison: "Same person", liveness: "Liveness check", quality: "Quality of the pictures", log: "Transparency log",
     witnesses: "Witnesses of the log", audit: "Audit", subject: "Document", activation: "Number or order",
+    agent: "Person at the counter", supervisor: "Supervisor",
   },
   values: {
     MATCH: "found", NO_MATCH: "not found",
@@ -47,6 +50,10 @@ TEXTS.en = {
     "unsigned-default": "default thresholds, signed by nobody", signed: "thresholds that somebody signed",
     passport: "passport", "id-card": "identity card", "residence-permit": "residence permit",
     "driving-licence": "driving licence", "travel-permit": "travel permit", other: "another document",
+    declined: "not wanted", equipment: "the equipment did not work", "no-match": "no match came of it",
+    locked: "no further attempt was allowed", unavailable: "the service was not available", "no-portrait": "the document shows no portrait that can be read",
+    "document-in-person": "the document, looked at by a person", "second-document": "a second document", "existing-account": "an account with the carrier",
+    "mobile-document": "a document on a phone", "electronic-identity": "electronic identity", notary: "a notary",
   },
   found: {
     match: "same person found",
@@ -62,6 +69,7 @@ TEXTS.en = {
     "by-opening": "shown by the opening",
     "about-document": "the receipt is about this document",
     "about-activation": "the receipt is about this number or order",
+    "by-gateways-word": "{name}, by the gateway's word; this page knows no supervisor's key",
   },
   steps: {
     "receipt is well-formed": "receipt is well-formed",
@@ -76,6 +84,9 @@ TEXTS.en = {
     "subject opens": "subject opens",
     "activation opens": "activation opens",
     audit: "audit",
+    "assertion is signed by the agent": "assertion is signed by the agent",
+    "approval is signed by another person, the supervisor": "approval is signed by another person, the supervisor",
+    "statement and assertion agree": "statement and assertion agree",
   },
   reasons: {
     malformed: "it is in another form, or damaged",
@@ -106,5 +117,7 @@ TEXTS.en = {
     "not-a-number": "this cannot be one document number: 4 to 40 letters and digits",
     "other-document": "the receipt is about another document, or the opening belongs to another receipt",
     "other-opening": "the opening belongs to another receipt, or was altered",
+    "one-person": "the person at the counter and the supervisor are one",
+    "other-assertion": "the supervisor approved something else",
   },
 };

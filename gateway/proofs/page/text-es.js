@@ -22,6 +22,7 @@ TEXTS.es = {
   language: "Idioma",
   MATCH: ["Verificación superada", "El recibo es auténtico. Dice lo siguiente: se determinó que el rostro ante la cámara y el retrato del documento son de la misma persona."],
   NO_MATCH: ["Verificación NO superada", "El recibo es auténtico. Dice lo siguiente: no se determinó que el rostro ante la cámara y el retrato del documento sean de la misma persona."],
+  FALLBACK: ["Un registro SIN rostro", "El recibo es auténtico. No se comparó ningún rostro. Dice lo siguiente: quien atendió y quien supervisó, dos personas distintas, firmaron que la identificación se hizo por otros medios."],
   invalid: "El recibo NO es válido",
   failed: "Falló la comprobación {step} ({name}): {reason}.",
   unusable: "Este navegador no puede comprobar las firmas. Use una versión actual de Chrome, Edge, Firefox o Safari.",
@@ -31,11 +32,13 @@ TEXTS.es = {
   facts: {
     decided: "Fecha de la decisión", purpose: "Finalidad", gateway: "Pasarela del operador", authority: "Autoridad de claves",
     outlet: "Tienda", record: "Identificador", place: "Posición en el registro",
+    recorded: "Fecha del registro", reason: "Por qué no se verificó el rostro", means: "Identificación por", supervisor: "Supervisión",
   },
   marks: { "not-performed": "no se hizo", "not-checked": "no se comprobó aquí" },
   items: {
     comparison: "Misma persona", liveness: "Prueba de vida", quality: "Calidad de las imágenes", log: "Registro de transparencia",
     witnesses: "Testigos del registro", audit: "Auditoría", subject: "Documento", activation: "Número o pedido",
+    agent: "Persona que atendió", supervisor: "Supervisión",
   },
   values: {
     MATCH: "sí, según la decisión", NO_MATCH: "no se determinó",
@@ -45,6 +48,10 @@ TEXTS.es = {
     "unsigned-default": "umbrales predeterminados que nadie ha firmado", signed: "umbrales firmados por quien responde de ellos",
     passport: "pasaporte", "id-card": "documento de identidad", "residence-permit": "permiso de residencia",
     "driving-licence": "permiso de conducir", "travel-permit": "documento de viaje", other: "otro documento",
+    declined: "no se quiso", equipment: "el equipo no funcionó", "no-match": "no hubo coincidencia",
+    locked: "no se permitía otro intento", unavailable: "el servicio no estaba disponible", "no-portrait": "el documento no muestra un retrato legible",
+    "document-in-person": "el documento, examinado por una persona", "second-document": "un segundo documento", "existing-account": "una cuenta con el operador",
+    "mobile-document": "un documento en el teléfono", "electronic-identity": "identidad electrónica", notary: "notaría",
   },
   found: {
     match: "se determinó que es la misma persona",
@@ -60,6 +67,7 @@ TEXTS.es = {
     "by-opening": "demostrado con el archivo de apertura",
     "about-document": "el recibo corresponde a este documento",
     "about-activation": "el recibo corresponde a este número o pedido",
+    "by-gateways-word": "{name}, según la pasarela; esta página no tiene la clave de ningún supervisor",
   },
   steps: {
     "receipt is well-formed": "el recibo tiene el formato correcto",
@@ -74,6 +82,9 @@ TEXTS.es = {
     "subject opens": "apertura del documento",
     "activation opens": "apertura del número o pedido",
     audit: "auditoría",
+    "assertion is signed by the agent": "la persona que atendió firmó lo que declara",
+    "approval is signed by another person, the supervisor": "otra persona, quien supervisa, firmó la aprobación",
+    "statement and assertion agree": "la declaración y lo que firmó quien atendió coinciden",
   },
   reasons: {
     malformed: "no tiene el formato correcto o está dañado",
@@ -104,5 +115,7 @@ TEXTS.es = {
     "not-a-number": "no puede ser un solo número de documento: de 4 a 40 letras y cifras",
     "other-document": "el recibo corresponde a otro documento, o la apertura es de otro recibo",
     "other-opening": "la apertura es de otro recibo o se ha modificado",
+    "one-person": "quien atendió y quien supervisó son la misma persona",
+    "other-assertion": "quien supervisó aprobó otra cosa",
   },
 };

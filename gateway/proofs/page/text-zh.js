@@ -22,6 +22,7 @@ TEXTS.zh = {
   language: "语言",
   MATCH: ["验证通过", "凭证真实有效，其内容为：经判定，镜头前的人脸与证件照片为同一人。"],
   NO_MATCH: ["验证未通过", "凭证真实有效，其内容为：未能判定镜头前的人脸与证件照片为同一人。"],
+  FALLBACK: ["未使用人脸的登记", "凭证真实有效。没有比对人脸。其内容为：门店经办人与一名主管（二人）签署确认，已以其他方式核实身份。"],
   invalid: "凭证无效",
   failed: "第 {step} 项核验未通过（{name}）：{reason}。",
   unusable: "此浏览器无法核验签名，请使用最新版 Chrome、Edge、Firefox 或 Safari。",
@@ -31,11 +32,13 @@ TEXTS.zh = {
   facts: {
     decided: "判定时间", purpose: "用途", gateway: "运营商网关", authority: "密钥机构",
     outlet: "门店", record: "记录", place: "日志中的位置",
+    recorded: "记录时间", reason: "未核验人脸的原因", means: "核实方式", supervisor: "主管",
   },
   marks: { "not-performed": "未进行", "not-checked": "此处未核验" },
   items: {
     comparison: "同一人", liveness: "活体检测", quality: "图像质量", log: "透明日志",
     witnesses: "日志见证方", audit: "审计", subject: "证件", activation: "号码或订单",
+    agent: "经办人", supervisor: "主管",
   },
   values: {
     MATCH: "已认定", NO_MATCH: "未认定",
@@ -45,6 +48,10 @@ TEXTS.zh = {
     "unsigned-default": "默认阈值，无人签署", signed: "有责任方签署的阈值",
     passport: "护照", "id-card": "身份证", "residence-permit": "居留证", "driving-licence": "驾驶证",
     "travel-permit": "通行证", other: "其他证件",
+    declined: "未选择人脸核验", equipment: "设备不可用", "no-match": "未能认定为同一人",
+    locked: "暂不允许再次尝试", unavailable: "服务不可用", "no-portrait": "证件上没有可读取的照片",
+    "document-in-person": "人工查验证件原件", "second-document": "第二份证件", "existing-account": "在运营商的已有账户",
+    "mobile-document": "手机证件", "electronic-identity": "电子身份", notary: "公证",
   },
   found: {
     match: "认定为同一人",
@@ -60,6 +67,7 @@ TEXTS.zh = {
     "by-opening": "已由开启文件证明",
     "about-document": "凭证对应此证件",
     "about-activation": "凭证对应此号码或订单",
+    "by-gateways-word": "{name}，以网关的登记为准；本页面没有主管的公钥",
   },
   steps: {
     "receipt is well-formed": "凭证格式正确",
@@ -74,6 +82,9 @@ TEXTS.zh = {
     "subject opens": "证件的开启",
     "activation opens": "号码或订单的开启",
     audit: "审计",
+    "assertion is signed by the agent": "经办人已签署其陈述",
+    "approval is signed by another person, the supervisor": "另一人（主管）已签署批准",
+    "statement and assertion agree": "声明与陈述一致",
   },
   reasons: {
     malformed: "格式不符或已损坏",
@@ -104,5 +115,7 @@ TEXTS.zh = {
     "not-a-number": "这不是单个证件号码：应为 4 至 40 个字母和数字",
     "other-document": "凭证对应的是另一份证件，或开启文件属于另一份凭证",
     "other-opening": "开启文件属于另一份凭证，或已被改动",
+    "one-person": "经办人与主管是同一人",
+    "other-assertion": "主管批准的是另一份内容",
   },
 };

@@ -19,6 +19,9 @@ function pinned(parties, name) {
   return keys;
 }
 
+const claimsOf = (stated) =>
+  new Map([[CLAIM_ISSUER, stated.get("gateway")], [CLAIM_SUBJECT, hex(stated.get("recordId"))]]);
+
 // Calls done(number, finding) for each check that passes; throws { step, code, values } at the first
 // that fails.
 async function verifyReceipt(bytes, trust, numbers, done) {
@@ -46,10 +49,10 @@ async function allChecks(bytes, trust, check) {
     if (!(stated.get("recordId") instanceof Uint8Array)) throw new Invalid("not-a-receipt");
     return [plainly(hex(stated.get("recordId"))), { receipt, stated }];
   });
+  if (isFallback(bytes)) return allFallbackChecks(receipt, stated, trust, check);
   const statement = await check("statement is signed by the pinned gateway", async () => {
     const keys = pinned(trust.gateways, stated.get("gateway"));
-    const claims = new Map([[CLAIM_ISSUER, stated.get("gateway")], [CLAIM_SUBJECT, hex(stated.get("recordId"))]]);
-    const fields = await verifiedBy(receipt.get("statement"), "statement", keys, claims);
+    const fields = await verifiedBy(receipt.get("statement"), "statement", keys, claimsOf(stated));
     return [plainly(stated.get("gateway")), fields];
   });
   const decision = await check("decision is signed by the pinned authority", async () => {
