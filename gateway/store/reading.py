@@ -12,7 +12,7 @@ log, nor PostgreSQL remove what was deleted meanwhile.
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -56,6 +56,12 @@ class ReadingDatabase:
         except (SQLAlchemyError, OSError):
             self._engine.dispose()
             raise Unavailable("the database cannot be opened for reading") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def dialect(self) -> str:
