@@ -4,6 +4,7 @@
     POST /face-verification/v0.1/sessions/{sessionId}/submission  Submission -> outcome, receipt
     GET  /face-verification/v0.1/sessions/{sessionId}             state, outcome, receipt
     POST /face-verification/v0.1/fallbacks                        FallbackRequest -> record, receipt
+    POST /face-verification/v0.1/subject-requests, GET .../erasures/...  see ``rights_routes``
     GET  /log/checkpoint, /log/tile/...                           see ``log_routes``
     GET  /health
     GET  /openapi.json                                            if the settings say so
@@ -40,6 +41,7 @@ from gateway.server.openapi import (
     SUBMIT,
     document,
 )
+from gateway.server.rights_routes import add_rights_routes
 from gateway.server.service import SessionView
 from gateway.server.sessions import SessionState
 from gateway.wire.errors import SessionNotFound
@@ -142,6 +144,7 @@ def application(gateway: Gateway, refusal_ms: int, *, openapi: bool = False) -> 
         status = 202 if view.receipt is None else 200
         return json_response(fallback_answer(view).body(), status)
 
+    add_rights_routes(app, gateway.rights, devices, gateway.holders)
     add_health(app, "/health", gateway.health, **GET_HEALTH.route)
     if openapi:
         described = document(app)

@@ -27,6 +27,7 @@ from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.server.fallback import FallbackRules, FallbackService
 from gateway.server.policy import default_policy
+from gateway.server.rights import RightsRules, SubjectRights
 from gateway.server.running_log import RunningLog
 from gateway.server.service import GatewayRules, GatewayService, Identity
 from gateway.server.sessions import OpenSessions
@@ -68,7 +69,10 @@ class Gateway:
 
     service: GatewayService
     fallbacks: FallbackService
+    rights: SubjectRights
     devices: SignedRequests
+    holders: SignedRequests
+    """Who may ask for a proof of erasure: devices, and who may read the log."""
     readers: SignedRequests | None
     """Who may read the log; None: anybody."""
     published: PublishedLog
@@ -124,6 +128,13 @@ def compose(
             log.publication,
             clock,
         )
+        rights = SubjectRights(
+            identity.signing,
+            RightsRules(settings.retention_days, settings.subject_requests_per_device),
+            database,
+            log.publication,
+            clock,
+        )
         nonces = NonceMemory(since=clock())
 
         def enrolled(find: FindParty) -> SignedRequests:
@@ -142,7 +153,9 @@ def compose(
         return Gateway(
             service,
             fallbacks,
+            rights,
             devices,
+            enrolled(parties.holder_by_key_id),
             None if public else readers,
             log.published,
             health,

@@ -148,6 +148,13 @@ class GatewaySettings(HeServerSettings):
     fallbacks_per_device: int = Field(
         default=20, ge=1, le=10_000, description="The same of one counter's device."
     )
+    subject_requests_per_device: int = Field(
+        default=30,
+        ge=1,
+        le=10_000,
+        description="Subjects' requests (copy, erasure, withdrawal) that one counter's device may "
+        "send in an hour.",
+    )
     retention_days: int = Field(
         default=180,
         ge=1,

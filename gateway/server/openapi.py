@@ -27,9 +27,11 @@ from gateway.server.answers import (
 )
 from gateway.server.schemas import camara, message_schemas, reference
 from gateway.wire import errors
+from gateway.wire.erasure import ErasureProof
 from gateway.wire.errors import INTERNAL, METHOD_NOT_ALLOWED, SealmatchError
 from gateway.wire.fallback import FallbackRequest
 from gateway.wire.message import Message
+from gateway.wire.rights import SignedSubjectRequest, SubjectAnswer
 from gateway.wire.session import SessionOffer, SessionRequest
 from gateway.wire.submission import Submission
 
@@ -82,7 +84,7 @@ _WHEN: Final[Mapping[str, str]] = {
     "INVALID_ARGUMENT": "Not the one valid encoding of the message, or of what is in it.",
     "FACE_VERIFICATION.UNKNOWN_PROFILE": "An encryption profile that this gateway does not speak.",
     "PERMISSION_DENIED": "A fault of trust, cap, freshness or replay; always the same bytes.",
-    "NOT_FOUND": "No such session, expired, or another device's.",
+    "NOT_FOUND": "No such session, expired, or another device's; no such erasure.",
     "METHOD_NOT_ALLOWED": "The path does not take this method.",
     "CONFLICT": "The session has taken another submission, or is evaluating one.",
     "PAYLOAD_TOO_LARGE": "More bytes than the message can have; the rest is not read.",
@@ -271,6 +273,33 @@ RECORD_FALLBACK: Final = Operation(
     ),
     FallbackRequest,
 )
+SUBJECT_REQUEST: Final = Operation(
+    "answerSubject",
+    "Subjects",
+    "Copy, erase or withdraw, at the subscriber's request",
+    "The subscriber's opening authorises it, by a secret that follows from the opening and says "
+    "nothing else. There is one refusal: for a record that is unknown, erased or expired, for "
+    "one whose receipt does not exist yet, and for a wrong secret. If the answer to an erasure is "
+    "lost, ask for its proof.",
+    {200: ("What was done, with its proofs; or until when the law keeps it.", SubjectAnswer)},
+    (
+        errors.MalformedMessage,
+        errors.Refused,
+        errors.BodyTooLarge,
+        errors.UnsupportedMedia,
+        errors.Unavailable,
+    ),
+    SignedSubjectRequest,
+)
+GET_ERASURE: Final = Operation(
+    "getErasure",
+    "Subjects",
+    "Ask for the proof that a record was erased",
+    "Only who holds the receipt can say the tombstone. Expired and erased records have left the "
+    "same object. Devices sign this request, and readers of the log.",
+    {200: ("The signed erasure, with the log's proof once it is published.", ErasureProof)},
+    (errors.Refused, errors.SessionNotFound, errors.Unavailable),
+)
 GET_HEALTH: Final = Operation(
     "getHealth",
     "Health",
@@ -282,7 +311,15 @@ GET_HEALTH: Final = Operation(
     (errors.Unavailable,),
     signed=False,
 )
-OPERATIONS: Final = (CREATE_SESSION, SUBMIT, GET_SESSION, RECORD_FALLBACK, GET_HEALTH)
+OPERATIONS: Final = (
+    CREATE_SESSION,
+    SUBMIT,
+    GET_SESSION,
+    RECORD_FALLBACK,
+    SUBJECT_REQUEST,
+    GET_ERASURE,
+    GET_HEALTH,
+)
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -299,6 +336,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         tags=[
             {"name": "Sessions", "description": "One verification each."},
             {"name": "Fallbacks", "description": "Registrations without a face."},
+            {"name": "Subjects", "description": "What a subscriber may have of what is kept."},
             {"name": "Health", "description": "Of the gateway."},
         ],
         external_docs={

@@ -36,6 +36,7 @@ from gateway.wire.admin import PartyKind
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.ids import PartyId, SubjectHandle, digest_of, new_record_id
+from gateway.wire.submission import ConsentRecord
 
 UNRECORDED: Final = "UNRECORDED"
 """Counted like an outcome: decided, but not recorded because a condition no longer held."""
@@ -47,7 +48,7 @@ class Decided:
 
     session: sessions.SessionRow
     record: records.RecordRow
-    consent: ConsentRow
+    consent: ConsentRecord
     handles: tuple[SubjectHandle, ...] = field(repr=False)
     """All of the subject's handles."""
     parties: tuple[tuple[PartyKind, PartyId], ...]
@@ -136,8 +137,7 @@ class Recorder:
             ("agent", made.agent),
             ("outlet", made.outlet),
         )
-        consent = ConsentRow.of(given.consent, record_id, row.expires_at)
-        return Decided(session, row, consent, verdict.subject_handles, named, liveness, now)
+        return Decided(session, row, given.consent, verdict.subject_handles, named, liveness, now)
 
     def _write(self, decided: Decided) -> Refused | None:
         """Write everything and return None; or write only the session's end and return the
@@ -147,7 +147,7 @@ class Recorder:
                 self._require_still(connection, decided)
                 decided = self._dated(connection, decided)
                 records.add_record(connection, decided.record)
-                add_consent(connection, decided.consent)
+                add_consent(connection, ConsentRow.beside(decided.record, decided.consent))
             except Refused as error:
                 _end_unrecorded(connection, decided)
                 return error

@@ -19,10 +19,17 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from gateway.wire.erasure import Erasure, ErasureProof, Withdrawal
 from gateway.wire.fallback import FallbackApproval, FallbackAssertion, FallbackRequest
 from gateway.wire.liveness import Challenge, LivenessTranscript
 from gateway.wire.message import Message
 from gateway.wire.policy import MatchPolicy
+from gateway.wire.rights import (
+    SignedSubjectRequest,
+    SubjectAnswer,
+    SubjectRequest,
+    WithdrawalProof,
+)
 from gateway.wire.session import SessionGrant, SessionOffer, SessionRequest
 from gateway.wire.submission import Submission, SubmissionAssertion, TemplateAssertion
 
@@ -35,6 +42,9 @@ BODIES: Final[tuple[type[Message], ...]] = (
     SessionOffer,
     Submission,
     FallbackRequest,
+    SignedSubjectRequest,
+    SubjectAnswer,
+    ErasureProof,
 )
 
 _ENCODED: Final[dict[tuple[type[Message], str], type[Message]]] = {
@@ -50,6 +60,9 @@ _SIGNED: Final[dict[tuple[type[Message], str], type[Message]]] = {
     (Submission, "submissionAssertion"): SubmissionAssertion,
     (FallbackRequest, "assertion"): FallbackAssertion,
     (FallbackRequest, "approval"): FallbackApproval,
+    (SignedSubjectRequest, "request"): SubjectRequest,
+    (ErasureProof, "erasure"): Erasure,
+    (WithdrawalProof, "withdrawal"): Withdrawal,
 }
 """Fields whose byte string is a COSE_Sign1 over an encoded message."""
 

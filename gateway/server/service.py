@@ -360,7 +360,7 @@ class GatewayService:
         with self._database.transaction() as connection:
             record = records.find_record(connection, record_id)
         if record is None:
-            raise SessionNotFound("the record of this session was erased")
+            raise SessionNotFound("no session of this id")
         receipt = self._publication.receipt(record)
         if receipt is None:
             return SessionView(session, SessionState.RECORDED, self._prolonged(session, expires_at))

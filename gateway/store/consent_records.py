@@ -12,6 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from gateway.store.log import append
+from gateway.store.records import RecordRow
 from gateway.store.schema import consents, withdrawals
 from gateway.wire.erasure import Withdrawal
 from gateway.wire.ids import Digest, RecordId, digest_of
@@ -36,15 +37,15 @@ class ConsentRow:
     """As the record's."""
 
     @classmethod
-    def of(cls, given: ConsentRecord, record: RecordId, expires_at: int) -> "ConsentRow":
+    def beside(cls, record: RecordRow, given: ConsentRecord) -> "ConsentRow":
         """What is kept of a consent, beside the record that it is for."""
         return cls(
-            record,
+            record.record_id,
             given.digest,
             given.text_version,
             given.given_by,
             given.given_at // _DAY,
-            expires_at,
+            record.expires_at,
         )
 
 

@@ -252,12 +252,16 @@ def published_over(connection: sa.Connection, index: int) -> StoredCheckpoint | 
     return next(_checkpoints(connection, where, log_checkpoints.c.size), None)
 
 
-def is_published(connection: sa.Connection, record: RecordId) -> bool:
-    """Whether the record's entry stands under a published checkpoint."""
+def is_published(connection: sa.Connection, row: RecordId, kind: EntryKind = "decision") -> bool:
+    """Whether the entry of a row stands under a published checkpoint.
+
+    ``kind``: of the entry; it says in which table the row is (``_INDEXED``).
+    """
+    key = _INDEXED[kind]
     over = sa.exists().where(
-        log_checkpoints.c.published.is_(True), log_checkpoints.c.size > records.c.log_index
+        log_checkpoints.c.published.is_(True), log_checkpoints.c.size > key.table.c.log_index
     )
-    query = sa.select(sa.exists().where(records.c.record_id == record, over))
+    query = sa.select(sa.exists().where(key == row, over))
     return bool(connection.execute(query).scalar())
 
 

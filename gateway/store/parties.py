@@ -123,6 +123,11 @@ def reader_by_key_id(connection: sa.Connection, key_id: bytes) -> VerifyKey | No
     return _by_key_id(connection, key_id, ("witness", "auditor"))
 
 
+def holder_by_key_id(connection: sa.Connection, key_id: bytes) -> VerifyKey | None:
+    """The enrolled, active device, witness or auditor that signs with this key, or None."""
+    return _by_key_id(connection, key_id, ("device", "witness", "auditor"))
+
+
 def list_parties(connection: sa.Connection) -> Sequence[sa.Row[tuple[str, str, bytes, bytes, str]]]:
     return connection.execute(parties.select().order_by(parties.c.kind, parties.c.party)).all()
 

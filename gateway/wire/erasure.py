@@ -59,8 +59,8 @@ def tombstone(statement: bytes) -> Digest:
 
 
 def withdrawal_mark(statement: bytes) -> Digest:
-    """What stays of a signed statement whose consent was withdrawn. It cannot be joined with the
-    tombstone without the statement."""
+    """What stays of a signed statement whose consent was withdrawn. Neither the mark nor the
+    tombstone tells the other. (That both were logged together does: THREAT_MODEL.)"""
     return Digest(hashlib.sha256(_WITHDRAWN_LABEL + b"\0" + statement).digest())
 
 
@@ -68,6 +68,7 @@ class Erasure(Message):
     """Signed by the gateway: a record is gone. Its digest is an entry of the log."""
 
     gateway: PartyId
+    """Who signs."""
     erasure_id: RecordIdField
     """128 random bits, so that the entry tells nothing."""
     tombstone: DigestField
@@ -80,12 +81,15 @@ class Withdrawal(Message):
     """Signed by the gateway: a consent was withdrawn. Its digest is an entry of the log."""
 
     gateway: PartyId
+    """Who signs."""
     withdrawal_id: RecordIdField
     """128 random bits."""
     mark: DigestField
     """Of the signed statement whose consent it was."""
     consent_text_version: ConsentTextVersion
+    """To which of the texts it had been given."""
     withdrawn_on: Day
+    """Cut to the day."""
 
 
 class ErasureProof(Message):

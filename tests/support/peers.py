@@ -1,6 +1,5 @@
 """The authority and the auditor in one process with the gateway, each behind its transport."""
 
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,8 +50,10 @@ class Peers:
         caps: CapLimits,
         audits: AuditPolicy,
         clock: Callable[[], int],
+        pepper: bytes,
     ) -> None:
         self.clock = clock
+        self._pepper = pepper
         self.authority_key = authority
         self.authority_sealing = authority_sealing
         self.auditor_key = SigningKey.generate("auditor")
@@ -81,7 +82,7 @@ class Peers:
             AuthorityServiceSettings("authority", 300, audits),
             Custody(
                 self.authority_key,
-                MemoryMacKey(secrets.token_bytes(32)),
+                MemoryMacKey(self._pepper),
                 sealing=(self.authority_sealing,),
             ),
             self.authority_trust,

@@ -22,6 +22,8 @@ QUALITY = FaceQuality(
 )
 MODEL = Model("test/none", digest_of(b"a model of no faces"), QUALITY)
 SESSIONS, FALLBACKS = "/face-verification/v0.1/sessions", "/face-verification/v0.1/fallbacks"
+SUBJECT_REQUESTS = "/face-verification/v0.1/subject-requests"
+ERASURES = "/face-verification/v0.1/erasures"
 SESSION_KEYS, ATTEMPTS = "/v1/session-keys", "/v1/attempts"
 PRODUCTS, SHARES, AUDITS = "/v1/padded-products", "/v1/shares", "/v1/audits"
 NUMBER, PLAIN_NUMBER = "QX-7391 ", "QX7391"

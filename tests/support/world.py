@@ -34,6 +34,7 @@ from gateway.server.evaluation import Evaluating
 from gateway.server.fallback import FallbackRules, FallbackService
 from gateway.server.liveness import NO_LIVENESS, LivenessPolicy
 from gateway.server.policy import default_policy
+from gateway.server.rights import RightsRules, SubjectRights
 from gateway.server.service import GatewayRules, GatewayService, Identity
 from gateway.server.sessions import OpenSessions
 from gateway.store import parties
@@ -41,12 +42,13 @@ from gateway.store.database import Database
 from gateway.translog.note import Kind, NoteSigner
 from gateway.wire.admin import PartyKind
 from gateway.wire.cose import SigningKey, VerifyKey
-from gateway.wire.errors import SealmatchError, Unavailable
+from gateway.wire.errors import NOT_FOUND, SealmatchError, Unavailable
 from gateway.wire.fallback import FallbackRequest
-from gateway.wire.ids import SessionId, digest_of
+from gateway.wire.ids import Digest, SessionId, digest_of
 from gateway.wire.liveness import Exclusion
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.requests import NonceMemory, verify_request
+from gateway.wire.rights import SignedSubjectRequest
 from gateway.wire.sealing import SealingPrivateKey, SealingPublicKey
 from gateway.wire.session import SessionRequest
 from gateway.wire.submission import (
@@ -59,9 +61,11 @@ from tests.support.drafts import CounterKeys, Opened, session_request, verified
 # All parties in one process
 from tests.support.peers import Peers, problem
 from tests.support.samples import (
+    ERASURES,
     FALLBACKS,
     MODEL,
     SESSIONS,
+    SUBJECT_REQUESTS,
     Vector,
     occasion,
 )
@@ -92,28 +96,40 @@ class World(Peers):
         audits: AuditPolicy = NO_AUDITS,
         auditor: bool = True,
         database: str | None = None,
+        party: str = "gateway",
+        site_salt: bytes | None = None,
+        pepper: bytes | None = None,
     ) -> None:
         """``audits``: when the authority demands one; ``auditor``: whether the gateway has one;
-        ``database``: the gateway's, SQLite in the directory unless given."""
+        ``database``: the gateway's, SQLite in the directory unless given; ``party``: its name;
+        ``site_salt``, ``pepper``: those of another world, whose readers and authority it shares."""
         self.received: list[tuple[str, bytes]] = []
         """Requests that reached the gateway."""
         self.alter_gateway: AlterGateway = lambda _path, answer: answer
         device, issuer = SigningKey.generate("device"), SigningKey.generate("issuer")
-        gateway, authority = SigningKey.generate("gateway"), SigningKey.generate("authority")
+        gateway, authority = SigningKey.generate(party), SigningKey.generate("authority")
         self.sealing = SealingPrivateKey.generate()
         authority_sealing = SealingPrivateKey.generate()
         self.counter = CounterKeys(
             device,
             issuer,
-            secrets.token_bytes(32),
+            site_salt or secrets.token_bytes(32),
             self.sealing.public,
             authority_sealing.public,
             authority.public,
-            "gateway",
+            party,
             model,
         )
         super().__init__(
-            directory, self.counter, gateway, authority, authority_sealing, caps, audits, clock
+            directory,
+            self.counter,
+            gateway,
+            authority,
+            authority_sealing,
+            caps,
+            audits,
+            clock,
+            pepper or secrets.token_bytes(32),
         )
         self.database = Database(database or f"sqlite:///{directory / 'gateway.sqlite3'}")
         self.database.migrate()
@@ -146,6 +162,14 @@ class World(Peers):
             self.publication,
             clock,
         )
+        self.rights = SubjectRights(
+            gateway,
+            RightsRules(limits.retention_days, settings.subject_requests_per_device),
+            self.database,
+            self.publication,
+            clock,
+        )
+        self.gateway_key = gateway
         self.service = GatewayService(
             Identity(gateway, self.sealing, self.authority_key.public),
             self.policy,
@@ -194,7 +218,7 @@ class World(Peers):
             self.counter.site_salt,
             Pins(
                 self.authority_key.public,
-                "gateway",
+                party,
                 self.sealing.public,
                 self.authority_sealing.public,
             ),
@@ -275,6 +299,8 @@ class World(Peers):
                 return httpx.Response(
                     200 if found.receipt else 202, json=fallback_answer(found).body()
                 )
+            if path == SUBJECT_REQUESTS or path.startswith(ERASURES):
+                return self._of_subject(path, body, sender)
             if path == SESSIONS:
                 answer = self.service.open_session(SessionRequest.decode(body), sender)
                 return httpx.Response(200, content=answer.encode())
@@ -289,6 +315,15 @@ class World(Peers):
         except SealmatchError as error:
             return problem(error)
         return httpx.Response(200, json=session_answer(view).body())
+
+    def _of_subject(self, path: str, body: bytes, sender: VerifyKey) -> httpx.Response:
+        if path == SUBJECT_REQUESTS:
+            asked = SignedSubjectRequest.decode(body)
+            return httpx.Response(200, content=self.rights.answer(asked, sender).encode())
+        proof = self.rights.erasure(Digest(bytes.fromhex(path.rpartition("/")[2])))
+        if proof is None:
+            return httpx.Response(NOT_FOUND.status, json=NOT_FOUND.body())
+        return httpx.Response(200, content=proof.encode())
 
 
 def trust_of(

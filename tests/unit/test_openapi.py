@@ -37,10 +37,12 @@ from gateway.wire.ids import RecordId, SessionId, new_session_id
 from gateway.wire.liveness import Exclusion
 from gateway.wire.message import Message
 from gateway.wire.requests import sign_request
+from gateway.wire.rights import SignedSubjectRequest
 from gateway.wire.session import SessionRequest
 from gateway.wire.submission import Submission
 from tests.support.drafts import Opened, ciphertexts, draft, session_request
-from tests.support.samples import MODEL, SESSIONS, pair
+from tests.support.rights import Subscriber
+from tests.support.samples import ERASURES, MODEL, SESSIONS, SUBJECT_REQUESTS, pair
 from tests.support.sealed import sealed_gateway
 from tests.support.world import World
 from tests.vectors import golden
@@ -80,7 +82,9 @@ class Site(World):
         health = Health(
             {"disk": self._disk}, logging.getLogger(), itertools.count(step=60).__next__
         )
-        gateway = replace(compose(settings), service=self.service, health=health)
+        gateway = replace(
+            compose(settings), service=self.service, rights=self.rights, health=health
+        )
         self.app = application(gateway, 0, openapi=True)
 
     def _disk(self) -> None:
@@ -508,6 +512,90 @@ ANSWERS: dict[str, tuple[str, tuple[int, str], Callable[[Site], httpx.Response]]
     "own fault": ("getSession", (500, "INTERNAL"), broken),
 }
 """Name -> operation, status and code, and what asks for it."""
+
+
+def wished(site: Site, wish: str, **changed: Any) -> httpx.Response:
+    """The request of somebody who has just been registered."""
+    body = Subscriber.registered(site).request(wish, **changed).encode()
+    return site.send("POST", SUBJECT_REQUESTS, body)
+
+
+def proof(site: Site) -> httpx.Response:
+    somebody = Subscriber.registered(site)
+    site.send("POST", SUBJECT_REQUESTS, somebody.request("erase").encode())
+    return site.send("GET", f"{ERASURES}/{somebody.tombstone.hex()}")
+
+
+def without_storage(site: Site, ask_it: Callable[[], httpx.Response]) -> httpx.Response:
+    def fail(_: object) -> None:
+        raise Unavailable("the storage does not answer")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gateway.server.rights.hold_register", fail)
+        patch.setattr("gateway.server.rights.find_erasure", lambda *_: fail(None))
+        return ask_it()
+
+
+NOBODY = f"{ERASURES}/{'ab' * 32}"
+TOO_LONG = bytes(SignedSubjectRequest.max_bytes + 1)
+
+ANSWERS |= {
+    "copy": ("answerSubject", (200, ""), lambda s: wished(s, "copy")),
+    "erased": ("answerSubject", (200, ""), lambda s: wished(s, "erase")),
+    "withdrawn": ("answerSubject", (200, ""), lambda s: wished(s, "withdraw")),
+    "no wish": (
+        "answerSubject",
+        (400, "INVALID_ARGUMENT"),
+        lambda s: s.send("POST", SUBJECT_REQUESTS, b"\xa0"),
+    ),
+    "a wish without the secret": (
+        "answerSubject",
+        (403, "PERMISSION_DENIED"),
+        lambda s: wished(s, "copy", secret=bytes(32)),
+    ),
+    "wishes, another method": (
+        "answerSubject",
+        (405, "METHOD_NOT_ALLOWED"),
+        lambda s: s.send("GET", SUBJECT_REQUESTS),
+    ),
+    "a wish too long": (
+        "answerSubject",
+        (413, "PAYLOAD_TOO_LARGE"),
+        lambda s: s.send("POST", SUBJECT_REQUESTS, TOO_LONG),
+    ),
+    "a wish in JSON": (
+        "answerSubject",
+        (415, "UNSUPPORTED_MEDIA_TYPE"),
+        lambda s: s.send("POST", SUBJECT_REQUESTS, b"{}", **{"content-type": "application/json"}),
+    ),
+    "a wish, no storage": (
+        "answerSubject",
+        (503, "UNAVAILABLE"),
+        lambda s: without_storage(s, lambda: wished(s, "copy")),
+    ),
+    "proof of erasure": ("getErasure", (200, ""), proof),
+    "proof, asked by a stranger": (
+        "getErasure",
+        (403, "PERMISSION_DENIED"),
+        lambda s: s.send("GET", NOBODY, b"", STRANGER),
+    ),
+    "no such erasure": ("getErasure", (404, "NOT_FOUND"), lambda s: s.send("GET", NOBODY)),
+    "a tombstone of another form": (
+        "getErasure",
+        (404, "NOT_FOUND"),
+        lambda s: s.send("GET", f"{ERASURES}/0"),
+    ),
+    "proof, another method": (
+        "getErasure",
+        (405, "METHOD_NOT_ALLOWED"),
+        lambda s: s.send("DELETE", NOBODY),
+    ),
+    "proof, no storage": (
+        "getErasure",
+        (503, "UNAVAILABLE"),
+        lambda s: without_storage(s, lambda: s.send("GET", NOBODY)),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", ANSWERS)
