@@ -12,6 +12,11 @@ check digit too.
   0-9, modulo 11, with A for ten. The OECD's note "Hong Kong, China: information on tax
   identification numbers" gives the form; the weights are those of the public descriptions, which
   agree. Finds every wrong digit and every swap of two digits.
+- CURP: the eighteenth character of Mexico's population register key, by the "Instructivo normativo
+  para la asignacion de la Clave Unica de Registro de Poblacion" (Diario Oficial de la Federacion,
+  2021-06-18). Weights 18 to 2 over 0-9, A-N, N with tilde, O-Z = 0-36, modulo 10.
+- DNI and NIE: the letter of Spain's national identity document, by Real Decreto 1553/2005, article
+  11, and Orden INT/2058/2008 for foreigners: the number modulo 23, with X, Y, Z = 0, 1, 2 in front.
 """
 
 from typing import Final
@@ -22,6 +27,8 @@ _ICAO_WEIGHTS: Final = (7, 3, 1)
 _MOD_11_2: Final = "10X98765432"
 _HONG_KONG: Final = "0123456789A"
 _SPACE: Final = 36
+_CURP: Final = {c: n for n, c in enumerate("0123456789ABCDEFGHIJKLMNÑOPQRSTUVWXYZ")}
+_DNI: Final = "TRWAGMYFPDXBNJZSQVHLCKE"
 
 
 def icao(field: str) -> str:
@@ -43,3 +50,14 @@ def hong_kong(number: str) -> str:
         values.insert(0, _SPACE)
     total = sum(value * weight for value, weight in zip(values, range(9, 1, -1), strict=True))
     return _HONG_KONG[-total % 11]
+
+
+def curp(key: str) -> str:
+    """The check digit of the first 17 characters of a CURP."""
+    total = sum(_CURP[c] * (18 - n) for n, c in enumerate(key))
+    return str(-total % 10)
+
+
+def dni(number: str) -> str:
+    """The letter of eight digits, or of X, Y or Z and seven digits."""
+    return _DNI[int(number.translate(str.maketrans("XYZ", "012"))) % 23]
