@@ -24,34 +24,23 @@ attacker who can only disturb the connection cannot.
 import base64
 import binascii
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 
-import httpx
-
 from gateway.client.answers import (
-    Answer,
     GatewayError,
     NoAnswer,
     NoSuchSession,
     NotTheGateway,
-    error_in,
     json_object,
-    refused_for_time,
-    seconds_apart,
-    silence,
-    unreadable,
 )
-from gateway.host.http import CBOR, CORRELATOR
-from gateway.wire.cose import SigningKey
+from gateway.client.exchange import Exchange, SignedLine
 from gateway.wire.errors import MalformedMessage, Refused, SealmatchError, Unavailable
 from gateway.wire.evaluation import Outcome
 from gateway.wire.ids import RecordId, SessionId
 from gateway.wire.message import SMALL
-from gateway.wire.requests import WINDOW, host_of, sign_request
+from gateway.wire.requests import WINDOW
 from gateway.wire.session import SessionOffer, SessionRequest
 
 BASE = "/face-verification/v0.1/sessions"
@@ -68,8 +57,6 @@ SUBMISSIONS = 3
 """How often to hand in a submission that the gateway has not taken."""
 OPENINGS = 2
 """How often to ask for a session. Asking again is harmless: an unused session expires."""
-STATE_SECONDS = 30
-"""Timeout of one question about a state. The gateway answers it without waiting for anybody."""
 
 
 class OutcomeUnknown(NoAnswer):
@@ -124,15 +111,6 @@ class FallbackAnswer:
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """An answer and the sizes of what travelled, in bytes."""
-
-    content: bytes = field(repr=False)
-    sent: int
-    received: int
-
-
-@dataclass(frozen=True)
 class _Word:
     """What the gateway says about a session."""
 
@@ -141,33 +119,8 @@ class _Word:
     received: int
 
 
-class GatewayClient:
+class GatewayClient(SignedLine):
     """Speaks to one gateway in the name of one device."""
-
-    def __init__(
-        self,
-        transport: httpx.Client,
-        base_url: str,
-        device: SigningKey,
-        clock: Callable[[], int],
-    ) -> None:
-        # No cookie is ever kept: a gateway must not track a counter or fill its memory.
-        transport.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._transport = transport
-        self._base = base_url.rstrip("/")
-        self._host = host_of(base_url)
-        self._device = device
-        self._clock = clock
-        self._reference = str(uuid.uuid4())
-
-    def new_reference(self) -> str:
-        """Begin a registration: draw what its requests carry (``x-correlator``), and return it.
-
-        It is random and means nothing. Gateway and authority write it into their logs beside the
-        reason of a refusal, and an answer tells no more than before.
-        """
-        self._reference = str(uuid.uuid4())
-        return self._reference
 
     def open_session(self, request: SessionRequest) -> tuple[SessionOffer, Exchange]:
         """Open a session.
@@ -176,7 +129,7 @@ class GatewayClient:
         after a refusal, because a proxy that sends a request twice causes one.
 
         Raises:
-            As ``_send``; NotTheGateway or MalformedMessage for an answer that is no offer.
+            As ``send``; NotTheGateway or MalformedMessage for an answer that is no offer.
         """
         for _ in range(OPENINGS - 1):
             try:
@@ -244,10 +197,10 @@ class GatewayClient:
         """Send a registration without a face once.
 
         Raises:
-            As ``_send``; MalformedMessage for an answer that is not the documented one.
+            As ``send``; MalformedMessage for an answer that is not the documented one.
         """
         answers: list[FallbackAnswer] = []
-        self._send(
+        self.send(
             "POST",
             FALLBACKS,
             request,
@@ -260,9 +213,9 @@ class GatewayClient:
         """State of a session, with outcome and receipt once decided.
 
         Raises:
-            As ``_send``; MalformedMessage for an answer that is not a JSON object.
+            As ``send``; MalformedMessage for an answer that is not a JSON object.
         """
-        exchange = self._send("GET", f"{BASE}/{session.hex()}", b"", _ANSWER_BYTES)
+        exchange = self.send("GET", f"{BASE}/{session.hex()}", b"", _ANSWER_BYTES)
         return json_object(exchange.content)
 
     def _narrowed(self, refused: Refused) -> Refused:
@@ -280,7 +233,7 @@ class GatewayClient:
 
     def _open(self, request: bytes) -> tuple[SessionOffer, Exchange]:
         offers: list[SessionOffer] = []
-        exchange = self._send(
+        exchange = self.send(
             "POST",
             BASE,
             request,
@@ -290,64 +243,13 @@ class GatewayClient:
         return offers[0], exchange
 
     def _word(self, session: SessionId, method: str, body: bytes) -> _Word:
-        """The session's state, asked for or as the answer to a submission. Raises as ``_send``."""
+        """The session's state, asked for or as the answer to a submission. Raises as ``send``."""
         path = f"{BASE}/{session.hex()}" + ("/submission" if body else "")
         words: list[_Word] = []
-        self._send(
+        self.send(
             method, path, body, _ANSWER_BYTES, lambda content: words.append(_word(content, session))
         )
         return words[0]
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: bytes,
-        limit: int,
-        read: Callable[[bytes], object] = lambda _: None,
-    ) -> Exchange:
-        """Send one signed request.
-
-        Args:
-            read: reads a result. It raises ``MalformedMessage`` if there is none.
-
-        Raises:
-            Refused: the gateway refuses (403); ``ClockDiffers`` if this counter's clock explains
-                it.
-            NoAnswer: nothing came back; ``NotTheGateway``: something else answered.
-            Unavailable: 503; the registration can be started again.
-            LivenessNotPossible: too many kinds of action were excluded for this gateway.
-            GatewayError: any other error; its text is the gateway's code and message.
-            MalformedMessage: a result that cannot be read, or is too long.
-        """
-        before = self._clock()
-        headers = sign_request(method, self._host, path, body, self._device, before)
-        headers |= {"accept-encoding": "identity", CORRELATOR: self._reference}
-        if body:
-            headers["content-type"] = CBOR
-        try:
-            with self._transport.stream(
-                method,
-                self._base + path,
-                content=body or None,
-                headers=headers,
-                timeout=httpx.USE_CLIENT_DEFAULT if body else STATE_SECONDS,
-            ) as response:
-                answer = _received(response, limit)
-                date = response.headers.get("date")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:  # InvalidURL: from a redirect
-            raise silence(error, self._clock()) from None
-        if answer.status not in (httpx.codes.OK, httpx.codes.ACCEPTED) or answer.coding:
-            answered = error_in(answer)
-            if isinstance(answered, Refused):
-                apart = seconds_apart(date, before, self._clock())
-                answered = refused_for_time(answered, apart)
-            raise answered
-        try:
-            read(answer.content)
-        except MalformedMessage as error:
-            raise unreadable(answer, error) from None
-        return Exchange(answer.content, len(body), len(answer.content))
 
 
 class _Inquiry:
@@ -497,17 +399,3 @@ def _receipt(body: dict[str, Any]) -> bytes:
         return base64.urlsafe_b64decode(receipt + "=" * (-len(receipt) % 4))
     except (ValueError, binascii.Error):
         raise MalformedMessage("the gateway's answer has no receipt") from None
-
-
-def _received(response: httpx.Response, limit: int) -> Answer:
-    """The answer as it arrived. Raises ``MalformedMessage`` if it is too long."""
-    given = response.headers
-    kind, coding = given.get("content-type", ""), given.get("content-encoding", "").lower()
-    if coding not in ("", "identity"):  # 32 KB of zstd can be a gigabyte
-        return Answer(response.status_code, b"", kind, coding)
-    content = bytearray()
-    for chunk in response.iter_bytes():
-        content += chunk
-        if len(content) > limit:
-            raise MalformedMessage("the gateway's answer is too long")
-    return Answer(response.status_code, bytes(content), kind)

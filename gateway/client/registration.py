@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.client.exchange import Exchange
 from gateway.client.gateway_client import (
-    Exchange,
     GatewayClient,
     SubmissionRefused,
     Verification,

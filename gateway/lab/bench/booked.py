@@ -15,7 +15,8 @@ from gateway.auditor.register import Register
 from gateway.auditor.repetition import repeat_here
 from gateway.auditor.service import AuditorService
 from gateway.auditor.verification import Auditing
-from gateway.client.gateway_client import Exchange, GatewayClient, Verification
+from gateway.client.exchange import Exchange
+from gateway.client.gateway_client import GatewayClient, Verification
 from gateway.host.clock import unix_time
 from gateway.issuer.issuer import IssuedTemplate, SessionToServe, TemplateIssuer
 from gateway.sequencing.publication import Inline, Publication
@@ -24,6 +25,7 @@ from gateway.server.authority_client import AuditorClient
 from gateway.server.service import GatewayService
 from gateway.store import records
 from gateway.store.database import Database
+from gateway.store.log import EntryKind
 from gateway.translog.algorithms import SEED_BYTES
 from gateway.translog.note import Kind, NoteSigner
 from gateway.wire.audit import AuditRequest, AuditResponse
@@ -167,9 +169,9 @@ class BookedLog(Publication):
         with self.book.stage("log.prove"):
             return super().receipt(record)
 
-    def wait_for(self, record_id: RecordId) -> None:
+    def wait_for(self, row: RecordId, kind: EntryKind = "decision") -> None:
         with self.book.stage("log.sequence"):
-            super().wait_for(record_id)
+            super().wait_for(row, kind)
 
 
 class BookedAuditor(AuditorClient):
