@@ -7,10 +7,12 @@ from typing import Final
 
 from gateway.inspection.checks import (
     data_map,
+    holds,
     installation,
     keys,
     log,
     operation,
+    orders,
     parties,
     visit,
 )
@@ -22,6 +24,8 @@ ALL: Final[tuple[Check, ...]] = (
     *visit.CHECKS,
     *parties.CHECKS,
     *keys.CHECKS,
+    *holds.CHECKS,
     *operation.CHECKS,
     *installation.CHECKS,
+    *orders.CHECKS,
 )
