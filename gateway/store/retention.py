@@ -75,6 +75,11 @@ class Standing:
         )
 
 
+def tables_of(kind: RunKind) -> tuple[sa.Table, ...]:
+    """Where rows of a kind stand."""
+    return tuple(shelf.table for shelf in _SHELVES[kind])
+
+
 def be_patient(connection: sa.Connection) -> None:
     """Let the statements of this transaction take their time (PostgreSQL)."""
     if connection.dialect.name == "postgresql":

@@ -25,6 +25,7 @@ from gateway.sequencing.sequencer import Alone, Sequencer
 from gateway.server import consent, register
 from gateway.store import log as stored_log
 from gateway.store import totals
+from gateway.store.consent_records import ConsentRow, add_consent
 from gateway.store.database import Database
 from gateway.store.records import RecordRow, add_record
 from gateway.translog.checkpoint import SignedCheckpoint
@@ -146,7 +147,9 @@ class Inspected:
         made = [self.statement(outcome, outlet) for _ in range(count)]
         with self.database() as database, database.writing() as connection:
             for stated, signed in made:
-                add_record(connection, self._row(stated, signed, outcome))
+                row = self._row(stated, signed, outcome)
+                add_record(connection, row)
+                add_consent(connection, ConsentRow.beside(row, golden.CONSENT))
                 stored_log.append(connection, "decision", digest_of(signed), stated.record_id)
                 totals.count_outcome(connection, outcome, NOW)
                 totals.count_liveness(connection, {"passed": 1, "attempts": 2, "seconds": 7}, NOW)

@@ -6,7 +6,9 @@ A module has ``CHECKS``: a tuple of ``Check``. What is not listed here is not in
 from typing import Final
 
 from gateway.inspection.checks import (
+    counts,
     data_map,
+    erased,
     holds,
     installation,
     keys,
@@ -14,6 +16,7 @@ from gateway.inspection.checks import (
     operation,
     orders,
     parties,
+    retention,
     visit,
 )
 from gateway.inspection.lines import Check
@@ -24,7 +27,10 @@ ALL: Final[tuple[Check, ...]] = (
     *visit.CHECKS,
     *parties.CHECKS,
     *keys.CHECKS,
+    *retention.CHECKS,
     *holds.CHECKS,
+    *erased.CHECKS,
+    *counts.CHECKS,
     *operation.CHECKS,
     *installation.CHECKS,
     *orders.CHECKS,
