@@ -38,15 +38,18 @@ from gateway.inspection.inspection import inspect, tally
 from gateway.inspection.lines import Line, Progress, Verdict
 from gateway.inspection.log_reader import LogSource
 from gateway.inspection.log_sources import database_log, directory_log
+from gateway.inspection.oscal import assessment_results
 from gateway.inspection.profiles.evaluation import ProfileReport, evaluate
 from gateway.inspection.profiles.form import Profile
 from gateway.inspection.profiles.loading import load as load_profile
 from gateway.inspection.profiles.repeating import WHAT, exhibits_of
 from gateway.inspection.profiles.showing import report_text
+from gateway.inspection.report_html import page
 from gateway.inspection.verification import verify_bundle
 from gateway.proofs.trust import TrustFile
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse, Unavailable
+from gateway.wire.ids import digest_of
 
 VIOLATED: Final = NO_MATCH
 DATABASES_OWN: Final = "database"
@@ -122,6 +125,10 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
     out = parser.add_argument_group("what is written")
     out.add_argument("--out", type=Path, metavar="BUNDLE", help="report and evidence in one file")
+    out.add_argument("--html", type=Path, metavar="FILE", help="the report for people, to print")
+    out.add_argument(
+        "--oscal", type=Path, metavar="FILE", help="OSCAL assessment results, for other tools"
+    )
     out.add_argument(
         "--key",
         type=Path,
@@ -146,7 +153,7 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         files = {  # places are taken before hours of work, not after them
             name: stack.enter_context(reserve(path, PUBLIC))
-            for name in ("out",)
+            for name in ("out", "html", "oscal")
             if (path := getattr(options, name)) is not None
         }
         evidence = stack.enter_context(_evidence(options, key))
@@ -154,7 +161,7 @@ def run(options: argparse.Namespace) -> int:
         _require_unchanged(evidence)
         report = report_of(lines, evidence.now, version(), _inspected(options, evidence))
         judged = _hold_against(profiles, lines, report, evidence)
-        _write(files, report, evidence, key)
+        _write(files, report, lines, evidence, key)
     with to_a_reader():
         if options.json:
             print(json.dumps(report, indent=1, sort_keys=True))
@@ -183,11 +190,19 @@ def _hold_against(
 def _write(
     files: dict[str, ReservedFile],
     report: dict[str, Any],
+    lines: tuple[Line, ...],
     evidence: Evidence,
     key: SigningKey | None,
 ) -> None:
+    digest = None
     if "out" in files:
-        files["out"].write(make_bundle(report, evidence, key))
+        bundle = make_bundle(report, evidence, key)
+        digest = digest_of(bundle).hex()
+        files["out"].write(bundle)
+    if "html" in files:
+        files["html"].write(page(report, lines, evidence.exhibits, digest))
+    if "oscal" in files:
+        files["oscal"].write(assessment_results(report, lines))
 
 
 @contextmanager

@@ -104,6 +104,14 @@ def test_bundle_and_verification(
     assert {line["verdict"] for line in lines} == {"PASSED", "NOTHING"}
 
 
+def test_reports_for_people_and_tools(deployment: Inspected, tmp_path: Path) -> None:
+    out, html, oscal = (tmp_path / name for name in ("b.tar", "r.html", "r.json"))
+    written = ("--out", str(out), "--html", str(html), "--oscal", str(oscal))
+    assert main(arguments(deployment, *written)) == 0
+    assert hashlib.sha256(out.read_bytes()).hexdigest() in html.read_text()
+    assert "assessment-results" in json.loads(oscal.read_bytes())
+
+
 def test_what_is_no_bundle_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], deployment: Inspected
 ) -> None:
