@@ -31,6 +31,8 @@ log = logging.getLogger("sealmatch.authority")
 
 SWEEP_SECONDS = 5
 """Interval at which expired keys are destroyed while no requests come."""
+LEDGERS_SWEEP_SECONDS = 60
+"""Interval at which counted attempts and old demands are removed."""
 
 
 def create_app(
@@ -54,7 +56,10 @@ def application(authority: Authority, refusal_ms: int, *, audits: bool = False) 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with authority.lifetime.running():
-            async with swept(authority.sessions.expire, SWEEP_SECONDS):
+            async with (
+                swept(authority.sessions.expire, SWEEP_SECONDS),
+                swept(authority.sweep, LEDGERS_SWEEP_SECONDS),
+            ):
                 yield
 
     app = new_application("Sealmatch key authority", "1", log, lifespan, refusal_ms)

@@ -7,15 +7,15 @@ leaves, and is removed when its report has come. After a few unanswered demands 
 decision any more, until the authority's operator has looked into it and cleared them (protocol,
 section 10).
 
-Of an unanswered demand, the gateway's name and the time by which the report was due are stored. Of
-an answered demand nothing is stored.
+Of an unanswered demand, the gateway's name and the time by which the report was due are stored,
+until the operator clears it, or for ``KEPT_SECONDS``. Of an answered demand nothing is stored.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NewType
+from typing import Final, NamedTuple, NewType
 
 from gateway.host import crash
 from gateway.host.ledger import Ledger
@@ -23,6 +23,10 @@ from gateway.wire.errors import Refused
 from gateway.wire.ids import PartyId
 
 DemandId = NewType("DemandId", int)
+
+KEPT_SECONDS: Final = 180 * 24 * 3600
+"""For an unanswered demand: as long as a gateway's records by default. Afterwards there is nothing
+left that an operator could look into."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS demands (
@@ -32,6 +36,13 @@ CREATE TABLE IF NOT EXISTS demands (
 );
 CREATE INDEX IF NOT EXISTS demands_gateway ON demands (gateway, due);
 """
+
+
+class StoredDemand(NamedTuple):
+    """A demand as a backup has it."""
+
+    gateway: str
+    due: int
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,28 @@ class AuditLedger:
                 "DELETE FROM demands WHERE gateway = ? AND due <= ?", (gateway, self._clock())
             )
             return done.rowcount
+
+    def sweep(self) -> None:
+        """Forget what is too old to be looked into. Raises ``Unavailable``."""
+        with self._ledger.transaction() as connection:
+            old = self._clock() - KEPT_SECONDS
+            connection.execute("DELETE FROM demands WHERE due <= ?", (old,))
+
+    def stored(self) -> list[StoredDemand]:
+        """Every demand without a report, oldest first. Raises ``Unavailable``."""
+        with self._ledger.reading() as connection:
+            rows = connection.execute("SELECT gateway, due FROM demands ORDER BY id")
+            return [StoredDemand(*row) for row in rows]
+
+    def bring_back(self, demands: Iterable[StoredDemand]) -> bool:
+        """Take demands of a backup into an empty ledger; whether it was empty. Raises
+        ``Unavailable``."""
+        with self._ledger.transaction() as connection:
+            (there,) = connection.execute("SELECT count(*) FROM demands").fetchone()
+            if not there:
+                adding = "INSERT INTO demands (gateway, due) VALUES (?, ?)"
+                connection.executemany(adding, demands)
+            return not there
 
     def check(self) -> None:
         """Raise ``Unavailable`` if no demand could be noted now."""

@@ -16,6 +16,7 @@ from gateway.host.keyring import HeldKey, HeldSecret, PepperRing, SealingRing, S
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import SealmatchError
+from keys.caps import create_caps, forget_caps
 from keys.config import AuthoritySettings
 from keys.custody import open_vault, within_overlaps
 from keys.trust import TrustList
@@ -23,7 +24,8 @@ from keys.vault import AuthorityKeys, Vault, record_file
 
 
 def initialise(settings: AuthoritySettings, now: int) -> AuthorityKeys:
-    """Draw signing key, sealing key and pepper. Nothing is left behind if that fails.
+    """Draw signing key, sealing key and pepper, and make the counters of attempts: with keys there
+    are counters, from the first moment. Nothing is left behind if that fails.
 
     Raises:
         KeyFileError: there are keys already, or no passphrase.
@@ -41,7 +43,8 @@ def initialise(settings: AuthoritySettings, now: int) -> AuthorityKeys:
                 peppers=PepperRing(current=pepper),
                 sealing=SealingRing(current=sealing),
             )
-            vault.create(keys)
+            with _counting(settings.caps_file, now):
+                vault.create(keys)
             return keys
 
 
@@ -158,6 +161,21 @@ def describe(keys: AuthorityKeys, now: int) -> dict[str, Any]:
         "sealingKeys": keys.sealing.describe(now),
         "peppers": keys.peppers.describe(now),
     }
+
+
+@contextmanager
+def _counting(counters: Path, now: int) -> Iterator[None]:
+    """Counters of attempts are there before the keys that the block makes. If they were brought
+    back before, they stay."""
+    if counters.exists():
+        yield
+        return
+    create_caps(counters, now)
+    try:
+        yield
+    except BaseException:
+        forget_caps(counters)
+        raise
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Exit status: 0 done, 1 failure, 2 usage.
 """
 
 import argparse
+import datetime
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from gateway.host.cli import OperatorCommand, run_server
 from gateway.host.clock import unix_time
 from gateway.host.fingerprint import fingerprint
 from gateway.wire.errors import CallerMisuse
-from keys import ceremony, enrolment
+from keys import backup, ceremony, enrolment
 from keys.audits import AuditLedger
 from keys.config import AuthoritySettings
 from keys.trust_file import KINDS, Enrolled
@@ -26,9 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _command().main(arguments)
 
 
-def _serve(_: argparse.Namespace, settings: AuthoritySettings) -> int:
+def _serve(options: argparse.Namespace, settings: AuthoritySettings) -> int:
     from keys.app import create_app  # noqa: PLC0415  the other commands start without FastAPI
 
+    if options.caps_lost:
+        until = _at(backup.close_lost(settings, unix_time()))
+        print(f"sealmatch-authority: every attempt is refused until {until}", file=sys.stderr)
     return run_server("authority", create_app, settings, settings.data_dir)
 
 
@@ -108,6 +112,30 @@ def _clear_audits(options: argparse.Namespace, settings: AuthoritySettings) -> i
     return 0
 
 
+def _backup(options: argparse.Namespace, settings: AuthoritySettings) -> int:
+    backup.require_keys(settings)
+    rows, digest = backup.make(settings, options.file, unix_time())
+    print(json.dumps({"rows": rows, "sha256": digest.hex()}))
+    return 0
+
+
+def _restore(options: argparse.Namespace, settings: AuthoritySettings) -> int:
+    backup.require_keys(settings)
+    done = backup.restore(settings, options.file, unix_time(), mark_survived=options.mark_survived)
+    print(json.dumps({"restored": done.parts, "sha256": done.digest.hex()}))
+    if done.closed_until:
+        print(
+            "sealmatch-authority: attempts that were counted after the backup are not in it: every "
+            f"attempt is refused until {_at(done.closed_until)}",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _at(at: int) -> str:
+    return f"{datetime.datetime.fromtimestamp(at, datetime.UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _ledger(settings: AuthoritySettings) -> AuditLedger:
     return AuditLedger(settings.audits_file, settings.audit_unanswered, unix_time)
 
@@ -130,7 +158,12 @@ def _command() -> OperatorCommand[AuthoritySettings]:
         AuthoritySettings,
         ("data_dir", "passphrase_file"),
     )
-    command.add("serve", _serve, "serve until Ctrl-C")
+    serve = command.add("serve", _serve, "serve until Ctrl-C")
+    serve.add_argument(
+        "--caps-lost",
+        action="store_true",
+        help="the counters of attempts are lost: begin new ones, which refuse all for a day",
+    )
     _, kinds = command.add_keys(
         "draw the authority's signing key, sealing key and pepper; prints the public keys",
         "print the public keys, and the ages of sealing keys and peppers",
@@ -149,6 +182,7 @@ def _command() -> OperatorCommand[AuthoritySettings]:
     command.add_check(_checks)
     command.add_settings()
     _add_enrolment(command)
+    _add_storage(command)
     verbs = command.group("audits", "demands for audits that were never answered")
     command.add("list", _audits, "count them by gateway", verbs)
     clear = command.add(
@@ -156,6 +190,20 @@ def _command() -> OperatorCommand[AuthoritySettings]:
     )
     clear.add_argument("party", help="the gateway's enrolment name")
     return command
+
+
+def _add_storage(command: OperatorCommand[AuthoritySettings]) -> None:
+    making = "write trust list, unanswered audits and attempts, without keys; it may be serving"
+    command.add("backup", _backup, making).add_argument("file", type=Path, metavar="OUT")
+    restoring = "bring back what is missing; restored counters refuse every attempt for a day"
+    restore = command.add("restore", _restore, restoring)
+    restore.add_argument("file", type=Path)
+    restore.add_argument(
+        "--mark-survived",
+        action="store_true",
+        help="you know that caps.mark here is the last that was written, and no copy: its time "
+        "says what the backup misses",
+    )
 
 
 def _add_enrolment(command: OperatorCommand[AuthoritySettings]) -> None:

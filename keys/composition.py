@@ -34,6 +34,8 @@ class Authority:
     service: AuthorityService
     gateways: SignedRequests
     sessions: SessionTable
+    sweep: Callable[[], None]
+    """Removes what its ledgers hold no longer than they may."""
     health: Health
     lifetime: Lifetime
 
@@ -52,6 +54,7 @@ def compose(
         KeyFileError: the authority's keys are missing, damaged or open to others.
         TrustListDamaged: the trust list does not follow from its signed history.
         BadConfiguration: audits are demanded, and no auditor is enrolled.
+        CapsLost: the counters of attempts are not those there were.
         Unavailable: the ledger of audits or the file of attempt counters cannot be opened.
     """
     with Lifetime.building() as lifetime:
@@ -59,9 +62,10 @@ def compose(
         trust = TrustList(settings.trust_file, own.chain_keys)
         log.info("trust list: %d actions, head %s", len(trust.history()), trust.head().hex())
         require_auditor(settings, trust)
+        # Counters first: where they are lost, nothing is made that a restore would find there.
+        caps = lifetime.closing(AttemptCaps(settings.caps_file, settings.caps, clock))
         audits = AuditLedger(settings.audits_file, settings.audits.unanswered, clock)
         lifetime.closing(audits)
-        caps = lifetime.closing(AttemptCaps(settings.caps_file, settings.caps, clock))
         workers = lifetime.starting(
             secrets or SecretWorkers(settings.workers, settings.worker_limits, settings.he_engine)
         )
@@ -94,7 +98,13 @@ def compose(
             },
             log,
         )
-        return Authority(service, gateways, sessions, health, lifetime)
+
+        def sweep() -> None:
+            caps.sweep()
+            audits.sweep()
+
+        sweep()
+        return Authority(service, gateways, sessions, sweep, health, lifetime)
 
 
 def require_auditor(settings: AuthoritySettings, trust: TrustList) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.host.watched import WatchedFile
-from gateway.wire.admin import AdminAction, ChainKeys, PartyKind
+from gateway.wire.admin import AdminAction, ChainKeys, PartyKind, Verb
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused
 from gateway.wire.ids import Digest, PartyId
@@ -90,6 +90,12 @@ class TrustList:
     def note_cleared_audits(self, gateway: PartyId, signing: SigningKey, now: int) -> None:
         """Record that the operator lets a gateway's unanswered demands pass."""
         self._change(lambda record: record.with_audits_cleared(gateway, signing, now))
+
+    def note_counters(
+        self, verb: Verb, counters: Digest | None, signing: SigningKey, now: int
+    ) -> None:
+        """Note what was done to the counters of attempts. Raises as ``enrol``."""
+        self._change(lambda record: record.with_noted(verb, counters, signing, now))
 
     def change_key(self, old: SigningKey, new: SigningKey, now: int) -> None:
         """Hand the history over to the authority's next signing key."""

@@ -45,7 +45,7 @@ from gateway.wire.errors import (
     Refused,
     SealmatchError,
 )
-from gateway.wire.ids import KeyId, PartyId
+from gateway.wire.ids import Digest, KeyId, PartyId
 
 KINDS: Final[tuple[PartyKind, ...]] = ("gateway", "issuer", "device", "auditor")
 
@@ -173,6 +173,18 @@ class TrustRecord:
         """The record, noting that a gateway's unanswered demands were forgotten. It enrols
         nobody."""
         step = _Step("clear-audits", Concerned("gateway", gateway), signing)
+        return self._after([step], now, self.parties)
+
+    def with_noted(
+        self, verb: Verb, counters: Digest | None, signing: SigningKey, now: int
+    ) -> "TrustRecord":
+        """The record, noting what was done to the counters of attempts. It enrols nobody.
+
+        Args:
+            counters: digest of the backup that they come from; None: they were lost.
+        """
+        key_id = None if counters is None else KeyId(counters)
+        step = _Step(verb, Concerned("caps", signing.party, key_id), signing)
         return self._after([step], now, self.parties)
 
     def with_key_changed(self, old: SigningKey, new: SigningKey, now: int) -> "TrustRecord":

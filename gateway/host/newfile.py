@@ -1,7 +1,8 @@
-"""A large new file of an operator's: whole or not there, its owner's alone, and never overwritten.
+"""Files that are whole or not there, and their owner's alone: an operator's large new file, which
+is never overwritten, and a server's small one, which is replaced.
 
-It is written beside its name and put in its place at the end, when all of it is on the disk. What a
-killed run left beside the name is taken over by the next one.
+Both are written beside their name and put in their place at the end, when all is on the disk. What
+a killed run left beside the name is taken over by the next one.
 """
 
 import fcntl
@@ -60,4 +61,23 @@ def _put(beside: Path, path: Path) -> None:
         os.link(beside, path)  # unlike a rename, fails where a file has come to be meanwhile
     except FileExistsError:
         raise CallerMisuse(f"{path} exists already; it is not overwritten") from None
+    sync_directory(path.parent)
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Write a small file of the one process that works in its directory; durable on return.
+
+    Unlike ``keyfile.write_private`` it does not collide with an operator's command there, which may
+    wait for a passphrase.
+
+    Raises:
+        OSError: the disk is full or not writable; the old file, if any, remains.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    with os.fdopen(os.open(beside, flags, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
     sync_directory(path.parent)

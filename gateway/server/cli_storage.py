@@ -11,7 +11,7 @@ from pathlib import Path
 from gateway.host.cli import OperatorCommand
 from gateway.host.clock import unix_time
 from gateway.host.directories import occupied, require_private
-from gateway.server import backup, custody, settling
+from gateway.server import custody
 from gateway.server.config import GatewaySettings
 from gateway.server.opened import opened_database
 from gateway.store import halts
@@ -77,12 +77,16 @@ def _add_log(own: OperatorCommand[GatewaySettings]) -> None:
 
 
 def _backup(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    from gateway.server import backup  # noqa: PLC0415  for these commands alone
+
     with opened_database(settings) as database:
         print(json.dumps(backup.make(database, options.file, unix_time()).describe()))
     return 0
 
 
 def _restore(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    from gateway.server import backup  # noqa: PLC0415  likewise
+
     require_private(settings.data_dir)
     keys = custody.read_keys(settings)
     sqlite = settings.database_url is None
@@ -100,6 +104,8 @@ def _restore(options: argparse.Namespace, settings: GatewaySettings) -> int:
 
 
 def _export(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    from gateway.server import backup  # noqa: PLC0415  likewise
+
     with opened_database(settings) as database:
         count, size = backup.export_erasures(database, options.file, unix_time())
     print(json.dumps({"erasures": count, "logSize": size}))
@@ -107,6 +113,8 @@ def _export(options: argparse.Namespace, settings: GatewaySettings) -> int:
 
 
 def _resume(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    from gateway.server import settling  # noqa: PLC0415  likewise
+
     word = options.nothing_signed_since
     own = settling.resume(settings, options.shown, unix_time(), word=word).checkpoint
     print(f"{own.origin} goes on from {own.size} entries", file=sys.stderr)
@@ -114,6 +122,8 @@ def _resume(options: argparse.Namespace, settings: GatewaySettings) -> int:
 
 
 def _begin(options: argparse.Namespace, settings: GatewaySettings) -> int:
+    from gateway.server import settling  # noqa: PLC0415  likewise
+
     word = options.erasures_complete
     log = settling.begin(settings, options.origin, options.shown, unix_time(), word=word)
     held = custody.read_keys(settings)

@@ -52,12 +52,13 @@ from gateway.wire.session import SessionGrant, SessionKeyRequest, SessionKeyResp
 from gateway.wire.subject import Subject
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
 from keys.audits import AuditLedger, AuditPolicy
-from keys.caps import AttemptCaps, CapLimits
+from keys.caps import CapLimits
 from keys.custody import Custody
 from keys.service import AuthorityRules, AuthorityService
 from keys.sessions import SessionTable
 from keys.vault import MemoryMacKey
 from keys.workers import Secret, make_local_secret
+from tests.support.counters import attempt_caps
 from tests.support.trusted import SignedTrust
 
 NOW = 1_700_000_000
@@ -218,7 +219,7 @@ class InProcessAuthority:
             Custody(AUTHORITY, MemoryMacKey(PEPPER), sealing=(authority_sealing_key(),)),
             self.trust,
             self.table,
-            AttemptCaps(directory / "caps.sqlite3", limits, clock),
+            attempt_caps(directory / "caps.sqlite3", limits, clock),
             self.ledger,
             make_local_secret,
             clock,

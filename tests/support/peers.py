@@ -19,13 +19,14 @@ from gateway.wire.requests import NonceMemory, verify_request
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest
 from keys.audits import AuditLedger, AuditPolicy
-from keys.caps import AttemptCaps, CapLimits
+from keys.caps import CapLimits
 from keys.custody import Custody
 from keys.service import AuthorityRules as AuthorityServiceSettings
 from keys.service import AuthorityService
 from keys.sessions import SessionTable
 from keys.vault import MemoryMacKey
 from keys.workers import make_local_secret
+from tests.support.counters import attempt_caps
 from tests.support.drafts import CounterKeys
 from tests.support.samples import ATTEMPTS, AUDITS, PRODUCTS, SESSION_KEYS, SHARES
 from tests.support.trusted import SignedTrust
@@ -77,7 +78,7 @@ class Peers:
         self.authority_trust.add("issuer", counter.issuer)
         self.authority_trust.add("auditor", self.auditor_key)
         self.ledger = AuditLedger(directory / "audits.sqlite3", audits.unanswered, self.clock)
-        self.caps = AttemptCaps(directory / "caps.sqlite3", caps, self.clock)
+        self.caps = attempt_caps(directory / "caps.sqlite3", caps, self.clock)
         service = self.authority_service = AuthorityService(
             AuthorityServiceSettings("authority", 300, audits),
             Custody(

@@ -9,7 +9,7 @@ from gateway.inspection.found_schema import declared
 from gateway.store.schema import metadata
 from gateway.wire.errors import MalformedMessage
 from keys.audits import AuditLedger
-from keys.caps import AttemptCaps
+from tests.support.counters import attempt_caps
 from tests.support.parties import UNLIMITED, Clock
 from tests.support.tables import DATA_MAP
 
@@ -47,7 +47,7 @@ def test_the_authoritys_ledgers_are_those_of_the_map(tmp_path: Path) -> None:
     import sqlite3
 
     AuditLedger(tmp_path / "audits.sqlite3", 3, Clock())
-    AttemptCaps(tmp_path / "caps.sqlite3", UNLIMITED, Clock())
+    attempt_caps(tmp_path / "caps.sqlite3", UNLIMITED, Clock())
     for file, tables in MAP.items():
         if file == GATEWAY:
             continue

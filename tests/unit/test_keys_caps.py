@@ -1,8 +1,10 @@
 """Attempt caps: bounded per subject and device, durable, failing closed."""
 
+import errno
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +12,12 @@ import pytest
 
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.ids import SubjectHandle
-from keys.caps import DAY, HOUR, AttemptCaps, CapLimits, CountedAttempt
+from keys.caps import DAY, HOUR, AttemptCaps, CapLimits, CountedAttempt, create_caps
+from keys.caps_mark import CapsLost, mark_of
+from tests.support.counters import attempt_caps
 from tests.support.parties import Clock, refused
 from tests.support.processes import PATIENCE
+from tests.support.site import killed_at
 
 A, B = SubjectHandle(b"a" * 32), SubjectHandle(b"b" * 32)
 LIMITS = CapLimits(subject_decisions=3, device_decisions=5, failures_to_lock=2, lock_seconds=600)
@@ -30,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def caps(path: Path, clock: Clock) -> AttemptCaps:
-    return AttemptCaps(path, LIMITS, clock)
+    return attempt_caps(path, LIMITS, clock)
 
 
 def test_the_last_allowed_attempt_passes_and_the_next_does_not(caps: AttemptCaps) -> None:
@@ -101,7 +106,7 @@ def test_the_latest_mismatches_lock_whatever_came_before(
     path: Path, clock: Clock, before: bool
 ) -> None:
     """A lock that has passed, or a match, does not hide the mismatches after it."""
-    caps = AttemptCaps(path, replace(LIMITS, subject_decisions=100), clock)
+    caps = attempt_caps(path, replace(LIMITS, subject_decisions=100), clock)
     for _ in range(LIMITS.failures_to_lock):
         caps.conclude(caps.admit([A], "shop-1"), matched=before)
     clock.now += 2 * HOUR
@@ -250,7 +255,7 @@ def test_a_lock_outlasts_a_clock_that_is_set_back(
 
 def test_caps_are_not_passed_by_asking_at_once(path: Path, clock: Clock) -> None:
     """Two processes on one file, each with several threads."""
-    several = [AttemptCaps(path, LIMITS, clock) for _ in range(2)]
+    several = [attempt_caps(path, LIMITS, clock) for _ in range(2)]
     begun = threading.Barrier(8)
 
     def ask(number: int) -> bool:
@@ -264,3 +269,116 @@ def test_caps_are_not_passed_by_asking_at_once(path: Path, clock: Clock) -> None
     with ThreadPoolExecutor(8) as pool:
         admitted = list(pool.map(ask, range(8)))
     assert sum(admitted) == LIMITS.subject_decisions
+
+
+# Not lost, and kept no longer than they count
+
+
+def test_missing_counters_are_not_made_anew(caps: AttemptCaps, path: Path, clock: Clock) -> None:
+    caps.admit([A], "shop-1")
+    caps.close()
+    for name in ("caps.sqlite3", "caps.mark"):
+        held = path.with_name(name).read_bytes()
+        path.with_name(name).unlink()
+        with pytest.raises(CapsLost, match="--caps-lost"):
+            AttemptCaps(path, LIMITS, clock)
+        path.with_name(name).write_bytes(held)
+    AttemptCaps(path, LIMITS, clock).admit([A], "shop-1")
+
+
+def test_counters_of_others_and_a_damaged_mark_are_lost_counters(
+    caps: AttemptCaps, path: Path, clock: Clock, tmp_path: Path
+) -> None:
+    caps.close()
+    other = tmp_path / "other" / "caps.sqlite3"
+    other.parent.mkdir()
+    create_caps(other, clock.now)
+    mark = mark_of(path).read_bytes()
+    path.write_bytes(other.read_bytes())
+    with pytest.raises(CapsLost, match="of other counters"):
+        AttemptCaps(path, LIMITS, clock)
+    mark_of(path).write_bytes(mark[:-2])
+    with pytest.raises(CapsLost, match="damaged"):
+        AttemptCaps(path, LIMITS, clock)
+
+
+def test_older_counters_that_are_put_back_are_closed_for_a_day(
+    caps: AttemptCaps, path: Path, clock: Clock
+) -> None:
+    caps.admit([B], "shop-1")
+    older = path.read_bytes()
+    clock.now += HOUR
+    for _ in range(LIMITS.subject_decisions):
+        caps.admit([A], "shop-1")
+    caps.close()
+    path.write_bytes(older)
+    for _ in range(2):  # a further start does not open them
+        with closing(AttemptCaps(path, LIMITS, clock)) as put_back:
+            for handle in (A, B):
+                with refused("closed until"):
+                    put_back.admit([handle], "shop-1")
+    clock.now += DAY - 1
+    with closing(AttemptCaps(path, LIMITS, clock)) as put_back:
+        with refused("closed until"):
+            put_back.admit([A], "shop-1")
+        clock.now += 1
+        put_back.admit([A], "shop-1")
+
+
+def test_the_mark_goes_ahead_of_every_answer_and_a_crash_closes_nothing(
+    path: Path, clock: Clock
+) -> None:
+    """Killed between counter and mark: the attempt is counted, was not answered, and nothing looks
+    lost."""
+    attempt_caps(path, LIMITS, clock).close()
+    clock.now += HOUR
+
+    before = mark_of(path).read_bytes()
+    assert killed_at("authority-attempt-written", lambda: admit_once(path, clock))
+    assert mark_of(path).read_bytes() == before
+    assert killed_at("caps-mark-written", lambda: admit_once(path, clock))
+    assert mark_of(path).read_bytes() != before
+    with closing(AttemptCaps(path, LIMITS, clock)) as caps:
+        assert caps.closed_until == 0
+        for _ in range(LIMITS.subject_decisions - 1):
+            caps.admit([A], "shop-1")
+        with refused("cap of the subject"):
+            caps.admit([A], "shop-1")
+
+
+def admit_once(path: Path, clock: Clock) -> None:
+    AttemptCaps(path, LIMITS, clock).admit([A], "shop-1")
+
+
+def test_a_mark_that_cannot_be_written_lets_no_answer_leave(
+    caps: AttemptCaps, path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    clock.now += HOUR
+    with monkeypatch.context() as patch:
+        patch.setattr("keys.caps_mark.replace_private", full)
+        with pytest.raises(Unavailable, match="No space left"):
+            caps.admit([A], "shop-1")
+    caps.admit([A], "shop-1")
+
+
+def test_attempts_go_when_their_day_is_over_though_nobody_asks(
+    caps: AttemptCaps, path: Path, clock: Clock
+) -> None:
+    """With their bytes; also at a start after a long time."""
+    caps.admit([A], "counter-of-somebody")
+    clock.now += DAY - 1
+    caps.sweep()
+    assert b"counter-of-somebody" in path.read_bytes()
+    clock.now += 1
+    caps.sweep()
+    assert b"counter-of-somebody" not in path.read_bytes()
+    assert A not in path.read_bytes()
+    caps.admit([B], "another-counter")
+    caps.close()
+    clock.now += DAY
+    AttemptCaps(path, LIMITS, clock).close()
+    for file in path.parent.iterdir():
+        assert b"another-counter" not in file.read_bytes(), file.name

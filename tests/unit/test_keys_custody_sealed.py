@@ -58,10 +58,11 @@ def secrets_of(keys: AuthorityKeys) -> set[bytes]:
 # The authority's keystore
 
 
-def test_init_leaves_one_sealed_file(settings: AuthoritySettings) -> None:
+def test_init_leaves_one_sealed_file_and_counters(settings: AuthoritySettings) -> None:
     keys = ceremony.initialise(settings, NOW)
-    (only,) = settings.data_dir.iterdir()
-    assert only.name == KEYSTORE_FILE
+    names = sorted(one.name for one in settings.data_dir.iterdir())
+    assert names == ["caps.mark", "caps.sqlite3", KEYSTORE_FILE]
+    only = settings.data_dir / KEYSTORE_FILE
     assert stat.S_IMODE(only.stat().st_mode) == 0o600
     assert stat.S_IMODE(settings.data_dir.stat().st_mode) == 0o700
     assert len(secrets_of(keys)) == 3

@@ -15,7 +15,8 @@ from gateway.client.mismatches import LockRule, Mismatches
 from gateway.issuer.caps import AssertionCaps
 from gateway.witness.memory import WitnessMemory, create_memory
 from keys.audits import AuditLedger
-from keys.caps import AttemptCaps, CapLimits
+from keys.caps import CapLimits
+from tests.support.counters import attempt_caps
 from tests.support.parties import Clock
 
 FULL, EXTRA = 2, 3
@@ -28,7 +29,7 @@ def memory(path: Path) -> WitnessMemory:
 
 
 OPENED: Final[dict[str, Any]] = {
-    "attempts": lambda path: AttemptCaps(path, CapLimits(), Clock()),
+    "attempts": lambda path: attempt_caps(path, CapLimits(), Clock()),
     "audits": lambda path: AuditLedger(path, 3, Clock()),
     "assertions": lambda path: AssertionCaps(path, bytes(32)),
     "mismatches": lambda path: Mismatches(path, bytes(32), LockRule()),

@@ -9,7 +9,8 @@ import pytest
 from gateway.client.mismatches import LockRule, Mismatches
 from gateway.issuer.caps import group_of
 from gateway.wire.subject import Subject
-from keys.caps import DAY, HOUR, AttemptCaps, CapLimits
+from keys.caps import DAY, HOUR, CapLimits
+from tests.support.counters import attempt_caps
 from tests.support.samples import Clock
 
 SALT = b"s" * 32
@@ -40,7 +41,7 @@ def test_it_knows_what_the_authority_does(
 ) -> None:
     """Minute by minute: where it says locked until, the authority refuses until about then."""
     clock = Clock()
-    with closing(AttemptCaps(tmp_path / "caps.sqlite3", LIMITS, clock)) as caps:
+    with closing(attempt_caps(tmp_path / "caps.sqlite3", LIMITS, clock)) as caps:
         for gap in gaps:
             clock.now += gap
             attempt = caps.admit([HANDLES[ALICE]], "device")  # type: ignore[list-item]

@@ -52,7 +52,7 @@ from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse
 from gateway.wire.subject import Subject
 from keys.audits import AuditLedger, AuditPolicy, DemandId
-from keys.caps import AttemptCaps, CapLimits, CountedAttempt
+from keys.caps import AttemptCaps, CapLimits, CountedAttempt, create_caps
 from keys.custody import Custody
 from keys.enrolment import party_of
 from keys.service import AuthorityRules, AuthorityService
@@ -150,6 +150,7 @@ class InProcessDeployment:
         pepper = MemoryMacKey(secrets.token_bytes(32))
         own = Custody(authority, pepper, sealing=(SealingPrivateKey.generate(),))
         no_limits = CapLimits(10**6, 10**6, 10**6, 0)
+        create_caps(directory / "caps.sqlite3", unix_time())
         self._caps = _Caps(directory / "caps.sqlite3", no_limits, unix_time)
         audits = AuditPolicy(int(audited), 60, 3)
         self._ledger = _Ledger(directory / "audits.sqlite3", 3, unix_time)
