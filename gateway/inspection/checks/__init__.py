@@ -6,6 +6,7 @@ A module has ``CHECKS``: a tuple of ``Check``. What is not listed here is not in
 from typing import Final
 
 from gateway.inspection.checks import (
+    contents,
     counts,
     data_map,
     erased,
@@ -34,4 +35,5 @@ ALL: Final[tuple[Check, ...]] = (
     *operation.CHECKS,
     *installation.CHECKS,
     *orders.CHECKS,
+    *contents.CHECKS,
 )

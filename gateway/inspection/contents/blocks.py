@@ -103,7 +103,8 @@ class Block:
 
     def of(self, kind: int) -> Mask:
         """Where bytes of a class stand."""
-        return (self._classified & np.uint8(kind) != 0).view(np.uint8)
+        mask: Mask = ((self._classified & np.uint8(kind)) != 0).view(np.uint8)
+        return mask
 
     @cached_property
     def texts(self) -> bool:

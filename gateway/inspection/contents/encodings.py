@@ -240,6 +240,9 @@ class Opener(Protocol):
     @property
     def eof(self) -> bool: ...
 
+    @property
+    def unused_data(self) -> bytes: ...
+
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
@@ -254,6 +257,11 @@ class _Zstandard:
     @property
     def eof(self) -> bool:
         return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the end."""
+        return self._inner.unused_data + self._waiting
 
     def decompress(self, data: bytes, max_length: int = 1 << 22, /) -> bytes:
         data, out, size = self._waiting + data, [], 0
@@ -276,11 +284,16 @@ class _Inflate:
     def eof(self) -> bool:
         return self._inner.eof
 
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the end."""
+        return self._inner.unused_data
+
     def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
         return self._inner.decompress(self._inner.unconsumed_tail + data, max(0, max_length))
 
 
-_FAULTS: Final = (zlib.error, OSError, lzma.LZMAError, EOFError, ValueError, zstandard.ZstdError)
+FAULTS: Final = (zlib.error, OSError, lzma.LZMAError, EOFError, ValueError, zstandard.ZstdError)
 
 FORMATS: Final[tuple[tuple[str, bytes, Callable[[], Opener]], ...]] = (
     ("gzip", b"\x1f\x8b\x08", lambda: _Inflate(31)),
@@ -329,7 +342,7 @@ def _expanded(
             if size > largest:
                 budget.exceeded = True
                 break
-    except _FAULTS:
+    except FAULTS:
         pass
     taken = b"".join(out)[:largest]
     return taken[: budget.take(len(taken))], min(at, len(data)) - start

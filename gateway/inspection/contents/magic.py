@@ -164,6 +164,11 @@ def _elf_core(data: bytes, at: int) -> bool:
     return order is not None and struct.unpack_from(f"{order}H", data, at + 16)[0] == 4
 
 
+def is_core(data: bytes) -> bool:
+    """Whether a file that begins so is the memory of a process."""
+    return data.startswith(b"\x7fELF") and _elf_core(data, 0)
+
+
 def _iso_record(data: bytes, at: int) -> bool:
     return re.match(rb"0[0-9]0\0|\x20[1-9]0\0", data[at + 4 : at + 8]) is not None
 

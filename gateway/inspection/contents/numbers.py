@@ -47,15 +47,17 @@ _ZONE_2: Final = re.compile(
 """Second line of two (TD2, TD3)."""
 _ZONE_3: Final = re.compile(rb"([0-9<]{6})(\d)[MFX<](\d{6})(\d)[A-Z<]{3}[A-Z0-9<]{11}\d")
 """Second line of three (TD1)."""
+_WORDS_OF_NAME: Final = rb"[A-Z]{1,30}+(?:<[A-Z]{1,30}+){0,6}+"
 _NAMES: Final = re.compile(
-    rb"[PACI][A-Z<][A-Z<]{3}[A-Z]{1,30}+(?:<[A-Z]{1,30}+){0,6}+"
-    rb"<<[A-Z]{1,30}+(?:<[A-Z]{1,30}+){0,6}+<{3,}"
+    rb"[PACI][A-Z<][A-Z<]{3}" + _WORDS_OF_NAME + rb"<<" + _WORDS_OF_NAME + rb"<{3,}"
 )
 """First line of two: names."""
 
-_WORDS: Final = rb"(?:passport|id|identity|document|card|licen[cs]e|permit|curp|dni|nie|cccd|cmnd|nric|hkid|ssn)"
+_WORDS: Final = b"|".join(
+    b"passport id identity document card licen[cs]e permit curp dni nie cccd cmnd nric hkid".split()
+)
 _LABELLED: Final = re.compile(
-    rb"(?i:(?<![a-z0-9])" + _WORDS + rb"[ _-]?(?:card|document)?[ _-]?"
+    rb"(?i:(?<![a-z0-9])(?:" + _WORDS + rb")[ _-]?(?:card|document)?[ _-]?"
     rb"(?:n(?:umber|um|o|r|\xc2\xba)|#|\xe5\x8f\xb7(?:\xe7\xa0\x81)?))\.?"
     rb"[\"']?\s{0,2}[:=>]?>?\s{0,2}[\"'(\[]{0,2}"
     rb"([A-Za-z]{0,4}[ -]?\d(?:[ -]?[A-Za-z0-9]){4,20})(?![0-9A-Za-z])"

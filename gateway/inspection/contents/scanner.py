@@ -126,8 +126,8 @@ class Scanner:
         starts, size = [], 0
         for piece in pieces:
             starts.append(size)
-            size += len(piece.data) + len(_BETWEEN)
-        joined = Block(_BETWEEN.join(piece.data for piece in pieces), begins=False)
+            size += len(piece.data) + len(BETWEEN)
+        joined = Block(BETWEEN.join(piece.data for piece in pieces), begins=False)
         for one in self._look(joined, budget, depth - 1, skewed=True):
             piece = pieces[bisect_right(starts, one.offset) - 1]
             layers = f"{piece.encoding}, {one.encoding}" if one.encoding else piece.encoding
@@ -136,7 +136,7 @@ class Scanner:
 
 _SHORT: Final = 4096
 """Bytes of a decoded piece that is looked at together with others."""
-_BETWEEN: Final = b"\x7f" * 64
+BETWEEN: Final = b"\x7f" * 32
 """Belongs to no vector, text or number."""
 
 
