@@ -39,6 +39,11 @@ class _Shelf(NamedTuple):
     """``due_at`` lacks the schedule's days."""
 
 
+def _ends(day: sa.Column[int]) -> sa.ColumnElement[int]:
+    """When a day ends. PostgreSQL counts days in 32 bits, in which seconds do not fit."""
+    return (sa.cast(day, sa.BigInteger) + 1) * DAY
+
+
 _SHELVES: Final[Mapping[RunKind, tuple[_Shelf, ...]]] = {
     "holds": (_Shelf(holds, holds.c.until),),
     "orders": (_Shelf(orders, orders.c.expires_at),),
@@ -47,8 +52,8 @@ _SHELVES: Final[Mapping[RunKind, tuple[_Shelf, ...]]] = {
     "withdrawals": (_Shelf(withdrawals, withdrawals.c.expires_at),),
     "runs": (_Shelf(retention_runs, retention_runs.c.ended_at, dated=True),),
     "counters": (
-        _Shelf(outcome_counters, (outcome_counters.c.day + 1) * DAY, dated=True),
-        _Shelf(liveness_counters, (liveness_counters.c.day + 1) * DAY, dated=True),
+        _Shelf(outcome_counters, _ends(outcome_counters.c.day), dated=True),
+        _Shelf(liveness_counters, _ends(liveness_counters.c.day), dated=True),
     ),
 }
 
