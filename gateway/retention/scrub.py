@@ -91,7 +91,7 @@ def truncate_log(database: Database) -> bool:
 def _sqlite(session: sa.Connection) -> Scrubbed:
     session.exec_driver_sql(f"PRAGMA busy_timeout = {_LOCK_SECONDS * 1000}")
     session.exec_driver_sql("VACUUM")
-    crash.reach("scrub-tables-written")
+    crash.reach("scrub-pages-written")
     done = ["every page was written anew (VACUUM)"]
     if _checkpoint(session):
         return Scrubbed((*done, "the write-ahead log was emptied"))
