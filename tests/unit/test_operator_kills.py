@@ -1,10 +1,12 @@
-"""Orders and holds killed at their writes: done whole with their action, or not at all."""
+"""Orders and holds killed at their writes, and beside the reaper: done whole with their action, or
+not at all."""
 
 from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 
+from gateway.retention.reaper import Reaper
 from gateway.server import orders
 from gateway.store import parties
 from gateway.store.database import Database
@@ -14,7 +16,7 @@ from gateway.wire.ids import digest_of
 from gateway.wire.orders import Hold
 from tests.support.crashing import points
 from tests.support.killed import killed_at
-from tests.support.operators import KEYS, Desk
+from tests.support.operators import DAY, KEYS, Desk
 from tests.support.parties import GATEWAY
 
 BEFORE = {"gateway-erasure-written", "operator-order-done", "operator-hold-written"}
@@ -98,3 +100,42 @@ def test_a_hold_killed(desk: Desk, url: str, point: str) -> None:
     (row,) = desk.dump()["holds"]
     assert row[0] == longer
     assert_whole(desk)
+
+
+class Elected:
+    def won(self) -> bool:
+        return True
+
+    def resign(self) -> None:
+        """Nobody else is there."""
+
+
+def test_the_run_after_a_hold_has_ended_removes_hold_and_record(desk: Desk) -> None:
+    """Not the run before. An order that nobody agreed to goes when it has expired."""
+    first, second = desk.operator(), desk.operator()
+    due, kept = desk.record(desk.now + DAY), desk.record()
+    desk.ordered(first, kept)  # expires after the first of both runs
+    hold_id = desk.held(first, due, 5)
+    held_on = desk.held(second, kept, 400)
+
+    def run() -> None:
+        report = Reaper(desk.database, Elected(), GATEWAY, 180, lambda: desk.now).run()
+        assert report is not None
+
+    desk.now += 5 * DAY - 1
+    run()
+    assert len(desk.dump()["orders"]) == 1
+    assert desk.row(due) is not None
+    assert [one.verb for one in desk.actions()][-1] == "reap"
+    desk.now += 1
+    run()
+    assert desk.row(due) is None
+    assert desk.row(kept) is not None
+    assert desk.rows_with(due) == []
+    assert [row[0] for row in desk.dump()["holds"]] == [held_on]
+    ends = [(one.verb, one.party) for one in desk.actions() if one.kind == "legal-hold"]
+    assert ends[-1] == ("release", hold_id.hex())
+    assert_whole(desk)
+    desk.now += 3 * DAY
+    run()
+    assert desk.dump()["orders"] == []
