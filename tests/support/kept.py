@@ -3,6 +3,8 @@
 import secrets
 from collections.abc import Sequence
 
+import sqlalchemy as sa
+
 from gateway.store import log as stored_log
 from gateway.store import records, schema
 from gateway.store.database import Database
@@ -62,3 +64,34 @@ def keep(database: Database, rows: Sequence[RecordRow]) -> None:
 def of_ages(days: Sequence[int], kept_for: int = 180) -> list[RecordRow]:
     """A record for each number of days that have passed since its decision."""
     return [made(NOW - age * DAY, NOW - NOW % 60 + (kept_for - age) * DAY) for age in days]
+
+
+def count(database: Database, table: sa.Table) -> int:
+    with database.transaction() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
+
+
+def entries(database: Database, kind: str) -> list[bytes]:
+    """Digests in the log or its queue."""
+    found = []
+    with database.transaction() as connection:
+        for table in (schema.log_entries, schema.log_pending):
+            query = sa.select(table.c.entry).where(table.c.kind == kind)
+            found += [bytes(entry) for entry in connection.execute(query).scalars()]
+    return found
+
+
+def assert_whole(database: Database) -> None:
+    """No deletion without its entry, no entry without its deletion; no consent without its
+    record."""
+    decided, erased = entries(database, "decision"), entries(database, "erasure")
+    with database.transaction() as connection:
+        kept = {digest_of(row.statement) for row in records.all_records(connection)}
+        ids = {row.record_id for row in records.all_records(connection)}
+        left = connection.execute(schema.erasures.select()).all()
+        agreed = set(connection.execute(sa.select(schema.consents.c.record_id)).scalars())
+    assert {digest_of(bytes(row.erasure)) for row in left} == set(erased)
+    assert len(erased) == len(set(erased)) == len(left)
+    assert kept <= set(decided)
+    assert len(kept) + len(left) == len(decided)
+    assert agreed == ids

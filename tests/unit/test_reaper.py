@@ -25,7 +25,7 @@ from gateway.wire.erasure import Erasure, tombstone
 from gateway.wire.errors import CallerMisuse, SessionConflict
 from gateway.wire.ids import digest_of
 from gateway.wire.retention import RetentionRun
-from tests.support.kept import DAY, NOW, keep, made, of_ages
+from tests.support.kept import DAY, NOW, assert_whole, count, entries, keep, made, of_ages
 from tests.support.parties import GATEWAY
 from tests.support.sequencing import Killed, sequencer
 
@@ -45,41 +45,10 @@ def reaper(database: Database, now: int = NOW, **given: int) -> Reaper:
     return Reaper(database, Elected(), GATEWAY, 180, lambda: now, **given)
 
 
-def count(database: Database, table: sa.Table) -> int:
-    with database.transaction() as connection:
-        return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
-
-
-def entries(database: Database, kind: str) -> list[bytes]:
-    """Digests in the log or its queue."""
-    found = []
-    with database.transaction() as connection:
-        for table in (schema.log_entries, schema.log_pending):
-            query = sa.select(table.c.entry).where(table.c.kind == kind)
-            found += [bytes(entry) for entry in connection.execute(query).scalars()]
-    return found
-
-
 def hold(database: Database, record: bytes, until: int) -> None:
     row = {"hold_id": record, "record_id": record, "reason": "claim", "until": until, "hold": b"h"}
     with database.transaction() as connection:
         connection.execute(schema.holds.insert().values(**row))
-
-
-def assert_whole(database: Database) -> None:
-    """No deletion without its entry, no entry without its deletion; no consent without its
-    record."""
-    decided, erased = entries(database, "decision"), entries(database, "erasure")
-    with database.transaction() as connection:
-        kept = {digest_of(row.statement) for row in records.all_records(connection)}
-        ids = {row.record_id for row in records.all_records(connection)}
-        left = connection.execute(schema.erasures.select()).all()
-        agreed = set(connection.execute(sa.select(schema.consents.c.record_id)).scalars())
-    assert {digest_of(bytes(row.erasure)) for row in left} == set(erased)
-    assert len(erased) == len(set(erased)) == len(left)
-    assert kept <= set(decided)
-    assert len(kept) + len(left) == len(decided)
-    assert agreed == ids
 
 
 def test_what_is_due_goes_and_leaves_a_signed_erasure(database: Database) -> None:
