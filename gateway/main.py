@@ -72,6 +72,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "counter": Command("gateway.cli.counter", "set a counter up: keys, enrolment, trust file"),
     "attempts": Command("gateway.cli.attempts", "attempts and time that liveness checks took"),
     "receipt": Command("gateway.cli.receipt", "check a receipt", _READER),
+    "subject": Command(
+        "gateway.cli.rights", "a subscriber's copy, lines, erasure, withdrawal of consent", _READER
+    ),
     "log": Command("gateway.cli.log", "follow a transparency log", _READER),
     "inspect": Command(
         "gateway.cli.inspect", "show line by line what a deployment keeps", "gateway"

@@ -5,7 +5,9 @@ register  ``sealmatch register``: the counter; live, consenting, pack, pending, 
 counter   ``sealmatch counter``: sets a counter up: keys, enrolment, trust file
 attempts  ``sealmatch attempts``: the counter's own totals of liveness checks
 receipt   ``sealmatch receipt``: the subscriber, or a stranger; its verbs are in receipt_verify
-          (whose words are in receipt_report) and receipt_fetch
+          (whose words are in receipt_report), receipt_fetch and receipt_erased
+rights    ``sealmatch subject``: a subscriber's copy, lines, erasure and withdrawal; rights_report
+          words the copy. (Module subject is about documents: which one a command names)
 log       ``sealmatch log``: a regulator, or any enrolled reader; log_http serves it
 inspect   ``sealmatch inspect``: an inspector; inspect_report prints what it found; further verbs
           are in inspect_profiles and inspect_assess

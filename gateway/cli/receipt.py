@@ -1,13 +1,13 @@
 """``sealmatch receipt``: the subscriber, or a stranger, checks a receipt offline, or hands it on.
 
 Exit status of ``export`` and ``page``: 0 written, 6 the receipt is not valid, 1 another failure, 2
-usage. ``verify`` and ``fetch`` have more.
+usage. ``verify``, ``fetch`` and ``erased`` have more.
 """
 
 import argparse
 from pathlib import Path
 
-from gateway.cli import receipt_fetch, receipt_verify
+from gateway.cli import receipt_erased, receipt_fetch, receipt_verify
 from gateway.cli.outputs import PUBLIC, about, read_bounded, reserve
 from gateway.proofs.checker import checker_page
 from gateway.proofs.fallback import verify_any
@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_export(verbs)
     _add_page(verbs)
     receipt_fetch.add_verb(verbs)
+    receipt_erased.add_verb(verbs)
 
 
 def _add_export(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

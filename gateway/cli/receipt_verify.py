@@ -7,10 +7,12 @@ auditor repeated the evaluation). The receipt of a registration without a face i
 who accepts one asks for it (--require fallback), and then a face check's receipt does not do.
 Whoever activates a number or order names it (--activation-file): the receipt of somebody else's
 order fails then. That needs the activation opening, which stands beside the receipt.
+The receipt of an erased record is as valid as before. With a proof of erasure (--erasure, as
+receipt erased and subject erase write it) it is said beside, on which day the record was erased.
 
 Exit status: 0 valid, and everything required is met; 3 valid, and something required is not met;
-6 NOT valid, the failing step is named; 1 not checked: a file cannot be read, or is another one;
-2 usage.
+6 receipt, or proof of erasure, NOT valid, what fails is named; 1 not checked: a file cannot be
+read, or is another one; 2 usage.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from gateway.cli.guardian import (
     require_guardian_usage,
 )
 from gateway.cli.outputs import about, activation_path, read_bounded, reason_of, to_a_reader
+from gateway.cli.receipt_erased import read_proof
 from gateway.cli.receipt_report import as_json, evaluated, step_line, summary
 from gateway.cli.subject import (
     add_subject_arguments,
@@ -36,8 +39,9 @@ from gateway.cli.subject import (
     subject_of,
 )
 from gateway.proofs import openings
+from gateway.proofs.erased import Dated, ErasureInvalid, verify_erasure
 from gateway.proofs.fallback import Verified, VerifiedFallback, steps_of, verify_any
-from gateway.proofs.findings import Finding
+from gateway.proofs.findings import Finding, State
 from gateway.proofs.openings import OwnActivation
 from gateway.proofs.requirements import (
     REQUIREMENTS,
@@ -47,6 +51,7 @@ from gateway.proofs.requirements import (
 )
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, VerifiedReceipt
+from gateway.wire.erasure import ErasureProof
 from gateway.wire.errors import MalformedMessage, SealmatchError
 from gateway.wire.proof import Opening, Receipt
 from gateway.wire.subject import Subject
@@ -65,6 +70,7 @@ class Given:
     subject: Subject | None
     activation: OwnActivation | None
     guardian: Subject | None
+    erasure: ErasureProof | None
 
 
 def add_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -100,6 +106,9 @@ def add_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     add_subject_arguments(verify, required=False)
     add_guardian_document(verify)
+    verify.add_argument(
+        "--erasure", type=Path, metavar="FILE", help="a proof that the record was erased"
+    )
     verify.add_argument("--json", action="store_true", help="print one JSON object")
     verify.set_defaults(run=run, parser=verify)
 
@@ -140,10 +149,14 @@ def run(options: argparse.Namespace) -> int:
     except ReceiptInvalid as error:
         return not_valid(options, error)
     try:
+        erased = _erased(given)
+    except ErasureInvalid as error:
+        return _not_erased(options, error)
+    try:
         check_requirements(verified, options.require)
     except RequirementNotMet as error:
-        return _valid(options, verified, error.unmet)
-    return _valid(options, verified, {})
+        return _valid(options, verified, error.unmet, erased)
+    return _valid(options, verified, {}, erased)
 
 
 def _check_usage(options: argparse.Namespace) -> None:
@@ -177,7 +190,8 @@ def _read(options: argparse.Namespace) -> Given:
     if options.activation_file:
         own = _activation_opening(options, opening)
         activation = OwnActivation(read_text(options.activation_file), own)
-    return Given(trust, encoded, opening, subject, activation, guardian)
+    erasure = read_proof(options.erasure) if options.erasure else None
+    return Given(trust, encoded, opening, subject, activation, guardian, erasure)
 
 
 def _activation_opening(
@@ -220,7 +234,29 @@ def not_valid(options: argparse.Namespace, error: ReceiptInvalid) -> int:
     return NOT_VALID
 
 
-def _valid(options: argparse.Namespace, verified: Verified, unmet: dict[Requirement, str]) -> int:
+def _erased(given: Given) -> Dated | None:
+    """Raises ``ErasureInvalid``."""
+    if given.erasure is None:
+        return None
+    return verify_erasure(given.erasure, given.receipt, given.trust)
+
+
+def _not_erased(options: argparse.Namespace, error: ErasureInvalid) -> int:
+    """The receipt is valid; the proof beside it is not one of its erasure."""
+    if options.json:
+        wrong = {"state": "not-valid", "reason": str(error)}
+        _print_json({"checked": True, "valid": True, "met": False, "erasure": wrong})
+        return NOT_VALID
+    print(f"{options.erasure}: the proof of erasure is NOT valid: {error}", file=sys.stderr)
+    return NOT_VALID
+
+
+def _valid(
+    options: argparse.Namespace,
+    verified: Verified,
+    unmet: dict[Requirement, str],
+    erased: Dated | None,
+) -> int:
     status = NO_MATCH if unmet else MATCH
     if isinstance(verified, VerifiedFallback):
         told = fallback_report.as_json(verified, options.require, unmet)
@@ -229,15 +265,23 @@ def _valid(options: argparse.Namespace, verified: Verified, unmet: dict[Requirem
         told = as_json(verified, options.require, unmet)
         lines = _of_decision(verified)
     if options.json:
-        _print_json(told)
+        _print_json(told if erased is None else told | {"erasure": _erasure_json(erased)})
         return status
     with to_a_reader():
         print()
         for line in lines:
             print(line)
+        if erased is not None:
+            log = "" if erased.logged else " The trust file pins no log to find that in."
+            print(f"The gateway erased the record of this receipt on {erased.day}.{log}")
     for name, why in unmet.items():
         print(f"NOT MET: {name} is required, and {why}.", file=sys.stderr)
     return status
+
+
+def _erasure_json(erased: Dated) -> dict[str, object]:
+    log = State.NOT_CHECKED if erased.logged is None else State.DONE
+    return {"state": State.DONE, "erasedOn": str(erased.day), "log": log}
 
 
 def _of_decision(verified: VerifiedReceipt) -> Iterator[str]:

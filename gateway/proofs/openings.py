@@ -31,6 +31,7 @@ _KINDS: Final[dict[str, str]] = {
     "submissionAssertionDigest": "what a registration without an answer left (see receipt fetch)",
     "subjectSalt": _SUBSCRIBERS,
     "activationSalt": _ACTIVATIONS,
+    "erasure": "a proof of erasure",
 }
 """By a key that the others do not have; the order counts."""
 

@@ -59,7 +59,7 @@ def test_help_loads_no_command() -> None:
     assert loaded("--help") == OF_ALL
 
 
-@pytest.mark.parametrize("verb", [["verify"], ["export"], ["page"], ["fetch"]])
+@pytest.mark.parametrize("verb", [["verify"], ["export"], ["page"], ["fetch"], ["erased"]])
 def test_a_receipt_is_checked_without_the_counter(verb: list[str]) -> None:
     names = loaded("receipt", *verb, "--help")
     own = {name for name in names if name.startswith("gateway.cli.")}
@@ -67,9 +67,11 @@ def test_a_receipt_is_checked_without_the_counter(verb: list[str]) -> None:
         f"gateway.cli.{name}"
         for name in (
             "receipt",
+            "receipt_erased",
             "receipt_fetch",
             "receipt_report",
             "receipt_verify",
+            "fallback_report",
             "guardian",
             "outputs",
             "subject",
