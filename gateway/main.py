@@ -69,6 +69,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "demo": Command("gateway.lab.demo.cli", "watch a registration", _EVERYTHING),
     "up": Command("gateway.lab.deployment.cli", "run both servers here until Ctrl-C", _EVERYTHING),
     "register": Command("gateway.cli.register", "verify one person against one document", _COUNTER),
+    "fallback": Command(
+        "gateway.cli.fallback", "register a person without a face: two people sign", _COUNTER
+    ),
     "counter": Command("gateway.cli.counter", "set a counter up: keys, enrolment, trust file"),
     "attempts": Command("gateway.cli.attempts", "attempts and time that liveness checks took"),
     "receipt": Command("gateway.cli.receipt", "check a receipt", _READER),

@@ -2,6 +2,8 @@
 
 register  ``sealmatch register``: the counter; live, consenting, pack, pending, subject and outputs
           serve it
+fallback  ``sealmatch fallback``: registrations without a face, which two people sign; fallback_keys
+          has their keys, fallback_report the words of their receipts
 counter   ``sealmatch counter``: sets a counter up: keys, enrolment, trust file
 attempts  ``sealmatch attempts``: the counter's own totals of liveness checks
 receipt   ``sealmatch receipt``: the subscriber, or a stranger; its verbs are in receipt_verify
@@ -23,3 +25,5 @@ parses arguments, calls one package, prints. Each module has ``configure(parser)
 
 MATCH, FAILURE, NO_MATCH, INCONCLUSIVE, REFUSED, NOT_VALID = 0, 1, 3, 4, 5, 6
 """Exit statuses that several commands have. Wrong usage is 2, argparse's own."""
+WITHOUT_FACE = 7
+"""Not 0: whoever activates on a match must not take a registration without a face for one."""

@@ -1,6 +1,6 @@
 """``sealmatch counter``: set a counter up.
 
-    init            draw the keys of device, issuer and site into a new directory
+    init            draw the keys of device, issuer, agent and site into a new directory
     enrol-request   what the operators of gateway and authority enrol, for them to run
     consent         the text that a person is shown, as pinned
     show            the counter's names, public keys and fingerprints
@@ -46,6 +46,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("outlet", "pseudonym of the shop"),
     ):
         init.add_argument(f"--{name}", required=True, metavar="NAME", help=text)
+    init.add_argument(
+        "--supervisor",
+        metavar="NAME",
+        help="pseudonym of the other person who approves registrations without a face, and has a "
+        "key of their own (sealmatch fallback new-key supervisor NAME)",
+    )
     show = _verb(verbs, "show", run_show, "print names, public keys and fingerprints")
     show.add_argument("--json", action="store_true", help="print one JSON object")
     request = _verb(
@@ -98,7 +104,9 @@ def _verb(
 
 def run_init(options: argparse.Namespace) -> int:
     """Draw the keys, and print what is public."""
-    names = CounterNames(options.device, options.issuer, options.agent, options.outlet)
+    names = CounterNames(
+        options.device, options.issuer, options.agent, options.outlet, options.supervisor
+    )
     counter_keys.create(options.dir, names)
     for line in _shown(counter_keys.parties(options.dir)):
         print(line)
@@ -131,7 +139,7 @@ def run_request(options: argparse.Namespace) -> int:
             with reserve(options.out / f"{server}.enrol", PUBLIC) as file:
                 file.write("".join(f"{' '.join(one.words())}\n" for one in parties).encode())
     print("# compare by voice with what enrol prints")
-    for line in _shown(known):
+    for line in _shown([party for party in own if party.public_key is not None]):
         print(f"# {line}")
     return 0
 

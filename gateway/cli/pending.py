@@ -6,16 +6,20 @@ place before.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gateway.cli.outputs import PRIVATE, pending_path, reserve
 from gateway.client.counter import CounterLine
+from gateway.client.fallback import PendingFallback
 from gateway.client.gateway_client import NoDecision
 from gateway.client.pending import PendingReceipt
-from gateway.wire.errors import MalformedMessage, Refused, SealmatchError
+from gateway.wire.errors import BodyTooLarge, MalformedMessage, Refused, SealmatchError
+from gateway.wire.fallback import FallbackRequest
 
-Keep = Callable[[PendingReceipt], None]
+AnyPending = PendingReceipt | PendingFallback
+"""What a submission left, or a registration without a face."""
+Keep = Callable[[AnyPending], None]
 
 
 class Unsettled(SealmatchError):
@@ -39,7 +43,7 @@ def kept_while_unsettled(receipt: Path) -> Iterator[Keep]:
     path, kept = pending_path(receipt), b""
     with reserve(path, PRIVATE) as place:
 
-        def keep(pending: PendingReceipt) -> None:
+        def keep(pending: AnyPending) -> None:
             nonlocal kept
             content = pending.encode()
             if kept:
@@ -57,7 +61,7 @@ def kept_while_unsettled(receipt: Path) -> Iterator[Keep]:
 
 
 @contextmanager
-def known_to_end(receipt: Path, pending: PendingReceipt) -> Iterator[None]:
+def known_to_end(receipt: Path, pending: AnyPending) -> Iterator[None]:
     """Removes the file of an earlier registration when it is known how that ended."""
     with _gone_when_known(pending_path(receipt), pending.encode):
         yield
@@ -79,11 +83,15 @@ def settle_earlier(receipt: Path, line: Callable[[], CounterLine]) -> None:
         return
     try:
         pending, counter = read_pending(receipt), line()
+        if isinstance(pending, PendingFallback):
+            raise Unsettled(receipt, "it is one without a face")
         with counter.transport:
             counter.gateway.fetch(pending.session, pending.sent_at)
     except NoDecision:
         _remove(pending_path(receipt), pending.encode())
         return
+    except Unsettled:
+        raise
     except Refused as error:
         raise Unsettled(receipt, error.detail) from None
     except SealmatchError as error:
@@ -91,7 +99,26 @@ def settle_earlier(receipt: Path, line: Callable[[], CounterLine]) -> None:
     raise Unsettled(receipt, "its outcome is there")
 
 
-def read_pending(receipt: Path) -> PendingReceipt:
+def keep_fallback(receipt: Path, pending: PendingFallback, keep: Keep) -> None:
+    """Keep a registration without a face. An earlier run with the same assertion is gone on with.
+
+    Raises:
+        Unsettled: the file is another registration's.
+        OSError, MalformedMessage: as ``read_pending``.
+    """
+    if pending_path(receipt).exists():
+        before = read_pending(receipt)
+        if not isinstance(before, PendingFallback) or _assertion(before) != _assertion(pending):
+            raise Unsettled(receipt, "it is not settled")
+        _remove(pending_path(receipt), before.encode())
+    keep(pending)
+
+
+def _assertion(pending: PendingFallback) -> bytes:
+    return FallbackRequest.decode(pending.request).assertion
+
+
+def read_pending(receipt: Path) -> AnyPending:
     """What an earlier registration kept.
 
     Raises:
@@ -100,11 +127,11 @@ def read_pending(receipt: Path) -> PendingReceipt:
     """
     path = pending_path(receipt)
     with path.open("rb") as file:
-        content = file.read(PendingReceipt.max_bytes + 1)
-    try:
-        return PendingReceipt.decode(content)
-    except MalformedMessage:
-        raise MalformedMessage(f"{path} is damaged, or of another version") from None
+        content = file.read(max(PendingReceipt.max_bytes, PendingFallback.max_bytes) + 1)
+    for kind in (PendingReceipt, PendingFallback):
+        with suppress(MalformedMessage, BodyTooLarge):
+            return kind.decode(content)
+    raise MalformedMessage(f"{path} is damaged, or of another version")
 
 
 @contextmanager

@@ -6,14 +6,18 @@ session whose receipt is late for a day after it was last asked, others for minu
 goes when the receipt is there, or when the gateway says that there is no outcome. Of a session that
 it no longer knows, only the gateway's operator can tell.
 
-Exit status: 0 match, 3 no match; 1 no outcome, not there yet, unknown, or not valid; 2 usage; 5
-refused, or the receipt of another registration.
+Of a registration without a face it sends what agent and supervisor signed once more: the gateway
+has recorded it, or does now, and never twice.
+
+Exit status: 0 match, 3 no match, 7 recorded without a face; 1 no outcome, not there yet, unknown,
+or not valid; 2 usage; 5 refused, or the receipt of another registration.
 """
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gateway.cli import MATCH, NO_MATCH
+from gateway.cli import MATCH, NO_MATCH, WITHOUT_FACE
 from gateway.cli.outputs import (
     PRIVATE,
     PUBLIC,
@@ -22,9 +26,16 @@ from gateway.cli.outputs import (
     opening_path,
     reserve,
 )
+from gateway.proofs.fallback import OUTCOME, VerifiedFallback
 from gateway.proofs.trust import TrustFile
-from gateway.proofs.verify import verify_receipt
+from gateway.proofs.verify import VerifiedReceipt, verify_receipt
+from gateway.wire.fallback import FallbackRequest
 from gateway.wire.proof import Opening
+
+if TYPE_CHECKING:  # only ``fetch`` speaks with a gateway
+    from gateway.client.counter import CounterLine
+    from gateway.client.fallback import PendingFallback
+    from gateway.client.pending import PendingReceipt
 
 
 def add_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -50,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
     # Only this verb speaks with a gateway; a receipt is checked without the counter.
     from gateway.cli.pending import known_to_end, read_pending  # noqa: PLC0415
     from gateway.client.counter import counter_line  # noqa: PLC0415
+    from gateway.client.fallback import PendingFallback  # noqa: PLC0415
 
     trust, pending = TrustFile.read(options.trust), read_pending(options.receipt)
     line = counter_line(options.trust, trust)
@@ -61,16 +73,40 @@ def run(options: argparse.Namespace) -> int:
         reserve(activation_path(options), PRIVATE) as activation,
         reserve(options.receipt, PUBLIC) as receipt,
     ):
-        answer = line.gateway.fetch(pending.session, pending.sent_at)
-        verified = verify_receipt(answer.receipt, trust)
-        pending.require_own(answer, verified)
+        found, verified = (
+            _recorded(pending, line, trust)
+            if isinstance(pending, PendingFallback)
+            else _decided(pending, line, trust)
+        )
         opening.write(pending.opening)
         activation.write(
             Opening.decode(pending.opening)
             .of_activation(verified.statement.message.record_id)
             .encode()
         )
-        receipt.write(answer.receipt)
+        receipt.write(found)
+    if isinstance(verified, VerifiedFallback):
+        print(OUTCOME)
+        return WITHOUT_FACE
     outcome = verified.decision.message.outcome
     print(outcome)
     return MATCH if outcome == "MATCH" else NO_MATCH
+
+
+def _decided(
+    pending: "PendingReceipt", line: "CounterLine", trust: TrustFile
+) -> tuple[bytes, VerifiedReceipt]:
+    answer = line.gateway.fetch(pending.session, pending.sent_at)
+    verified = verify_receipt(answer.receipt, trust)
+    pending.require_own(answer, verified)
+    return answer.receipt, verified
+
+
+def _recorded(
+    pending: "PendingFallback", line: "CounterLine", trust: TrustFile
+) -> tuple[bytes, VerifiedFallback]:
+    from gateway.client.fallback import record, require_own  # noqa: PLC0415
+
+    request = FallbackRequest.decode(pending.request)
+    found = record(line.gateway, request)
+    return found, require_own(found, request, trust)

@@ -1,4 +1,5 @@
-"""A counter's own directory: keys of device and issuer, site key, and the names that it goes by.
+"""A counter's own directory: keys of device, issuer and agent, site key, and the names that it goes
+by.
 
 The directory is made beside its place and moved there in one step. So it is there whole or not at
 all, and one that exists is never changed. Its files are its owner's alone. ``counter.json`` holds
@@ -32,6 +33,7 @@ from gateway.wire.ids import PartyId
 DESCRIPTION: Final = "counter.json"
 TRUST: Final = "trust.json"
 SALT_BYTES: Final = 32
+_AGENT_KEY: Final = "agent.key"
 _MAX_BYTES: Final = 64 * 1024
 
 
@@ -43,11 +45,13 @@ class CounterNames:
     issuer: PartyId
     agent: PartyId
     outlet: PartyId
+    supervisor: PartyId | None = None
+    """Who approves registrations without a face; None: whoever asks names the supervisor."""
 
 
 @dataclass(frozen=True)
 class EnrolledParty:
-    """What an operator enrols: a kind, a name and, for device and issuer, a public key."""
+    """What an operator enrols: a kind, a name and, but for outlets, a public key."""
 
     kind: str
     name: PartyId
@@ -74,6 +78,7 @@ def create(directory: Path, names: CounterNames) -> None:
     with _beside(directory) as new:
         create_signing_key(new / described.device_key_file, names.device)
         create_signing_key(new / described.issuer_key_file, names.issuer)
+        create_signing_key(new / _AGENT_KEY, names.agent)
         create_secret(new / described.site_salt_file, secrets.token_bytes(SALT_BYTES))
         content = described.model_dump_json(by_alias=True, indent=2)
         create_secret(new / DESCRIPTION, content.encode() + b"\n")
@@ -115,9 +120,16 @@ def parties(directory: Path) -> list[EnrolledParty]:
     return [
         EnrolledParty("device", own.device, device.public.raw),
         EnrolledParty("issuer", own.issuer, issuer.public.raw),
-        EnrolledParty("agent", own.agent),
+        EnrolledParty("agent", own.agent, _agent_key(directory, own)),
         EnrolledParty("outlet", own.outlet),
     ]
+
+
+def _agent_key(directory: Path, own: CounterFiles) -> bytes | None:
+    """None: a counter of before registrations without a face, or its agents have keys elsewhere."""
+    if own.agent_key_file is None:
+        return None
+    return load_signing_key(directory / own.agent_key_file, own.agent).public.raw
 
 
 def _described(names: CounterNames) -> CounterFiles:
@@ -129,6 +141,8 @@ def _described(names: CounterNames) -> CounterFiles:
             issuer_key_file="issuer.key",
             site_salt_file="site-salt.key",
             agent=names.agent,
+            agent_key_file=_AGENT_KEY,
+            supervisor=names.supervisor,
             outlet=names.outlet,
         )
     except ValidationError as error:

@@ -71,7 +71,8 @@ def test_a_counter_s_keys_are_private_and_drawn_once(
 ) -> None:
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     keys = {path.name: path.read_bytes() for path in directory.iterdir()}
-    assert keys.keys() == {"device.key", "issuer.key", "site-salt.key", "counter.json"}
+    files = {"device.key", "issuer.key", "agent.key", "site-salt.key", "counter.json"}
+    assert keys.keys() == files
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in directory.iterdir())
     capsys.readouterr()
     assert main(["counter", "init", "--dir", str(directory), *NAMES]) == 1
@@ -125,7 +126,10 @@ def test_the_request_has_a_command_for_each_party_and_fingerprints(
     for server in ("gateway", "authority"):
         command = f"sealmatch-{server} --config {server}.toml enrol device device-17"
         assert f"{command} {device.raw.hex()}" in said
-    assert "sealmatch-gateway --config gateway.toml enrol agent agent-4\n" in said
+    agent = load_signing_key(directory / "agent.key", "agent-4").public
+    command = "sealmatch-gateway --config gateway.toml enrol agent agent-4"
+    assert f"{command} {agent.raw.hex()}\n" in said
+    assert fingerprint(agent.raw) in said
     assert "sealmatch-authority --config authority.toml enrol agent" not in said
     assert fingerprint(device.raw) in said
     for secret in directory.glob("*.key"):

@@ -33,6 +33,7 @@ from gateway.server.sessions import SessionState
 from gateway.wire import cbor, errors
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import SealmatchError, Unavailable
+from gateway.wire.fallback import FallbackRequest
 from gateway.wire.ids import RecordId, SessionId, new_session_id
 from gateway.wire.liveness import Exclusion
 from gateway.wire.message import Message
@@ -41,8 +42,16 @@ from gateway.wire.rights import SignedSubjectRequest
 from gateway.wire.session import SessionRequest
 from gateway.wire.submission import Submission
 from tests.support.drafts import Opened, ciphertexts, draft, session_request
+from tests.support.fallbacks import Desk
 from tests.support.rights import Subscriber
-from tests.support.samples import ERASURES, MODEL, SESSIONS, SUBJECT_REQUESTS, pair
+from tests.support.samples import (
+    ERASURES,
+    FALLBACKS,
+    MODEL,
+    SESSIONS,
+    SUBJECT_REQUESTS,
+    pair,
+)
 from tests.support.sealed import sealed_gateway
 from tests.support.world import World
 from tests.vectors import golden
@@ -83,7 +92,11 @@ class Site(World):
             {"disk": self._disk}, logging.getLogger(), itertools.count(step=60).__next__
         )
         gateway = replace(
-            compose(settings), service=self.service, rights=self.rights, health=health
+            compose(settings),
+            service=self.service,
+            fallbacks=self.fallbacks,
+            rights=self.rights,
+            health=health,
         )
         self.app = application(gateway, 0, openapi=True)
 
@@ -595,6 +608,58 @@ ANSWERS |= {
         (503, "UNAVAILABLE"),
         lambda s: without_storage(s, lambda: s.send("GET", NOBODY)),
     ),
+}
+
+
+def without_face(site: Site, **given: Any) -> httpx.Response:
+    return site.send("POST", FALLBACKS, Desk(site).request().encode(), **given)
+
+
+def without_face_and_log(site: Site) -> httpx.Response:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site.publication, "wait_for", lambda _: None)
+        patch.setattr(site.publication, "receipt", lambda _: None)
+        return without_face(site)
+
+
+def halted(site: Site) -> httpx.Response:
+    def check() -> None:
+        raise Unavailable("halted")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site.publication, "check", check)
+        return without_face(site)
+
+
+ANSWERS |= {
+    "without a face": ("recordFallback", (200, ""), without_face),
+    "without a face, no receipt yet": ("recordFallback", (202, ""), without_face_and_log),
+    "no request": (
+        "recordFallback",
+        (400, "INVALID_ARGUMENT"),
+        lambda s: s.send("POST", FALLBACKS, b"\xa0"),
+    ),
+    "without a face, by a stranger": (
+        "recordFallback",
+        (403, "PERMISSION_DENIED"),
+        lambda s: without_face(s, key=STRANGER),
+    ),
+    "fallbacks, another method": (
+        "recordFallback",
+        (405, "METHOD_NOT_ALLOWED"),
+        lambda s: s.send("GET", FALLBACKS),
+    ),
+    "request too long": (
+        "recordFallback",
+        (413, "PAYLOAD_TOO_LARGE"),
+        lambda s: s.send("POST", FALLBACKS, bytes(FallbackRequest.max_bytes + 1)),
+    ),
+    "request in JSON": (
+        "recordFallback",
+        (415, "UNSUPPORTED_MEDIA_TYPE"),
+        lambda s: without_face(s, **{"content-type": "application/json"}),
+    ),
+    "without a face, log halted": ("recordFallback", (503, "UNAVAILABLE"), halted),
 }
 
 

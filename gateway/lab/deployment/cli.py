@@ -93,6 +93,7 @@ def _tell(deployment: LocalDeployment, audit_one_in: int) -> None:
     print(f"key authority  {trust.authorities[0].url}")
     print(f"trust file     {deployment.directories.trust}")
     print(f"log reader     {deployment.directories.reader_key}")
+    print(f"supervisor     {deployment.directories.supervisor_key}")
     if audit_one_in:
         print(f"auditor        of one evaluation in {audit_one_in}")
     print(f"Ctrl-C stops {'all three' if audit_one_in else 'both'}.", flush=True)

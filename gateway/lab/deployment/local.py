@@ -3,8 +3,9 @@
 It is for trying, demonstrating and testing. On request an auditor runs as a third server; without
 one, no audits are demanded. Each server has its own directory, configuration and process. Each
 enrols the others' keys through its own operator command, as separate operators would. The counter's
-keys (device and issuer) lie beside ``trust.json``. The passphrases of the servers' keystores lie
-outside the servers' directories, so a thief of a directory gets sealed files only.
+keys (device, issuer, agent) lie beside ``trust.json``, and so does a supervisor's. The passphrases
+of the servers' keystores lie outside the servers' directories, so a thief of a directory gets
+sealed files only.
 """
 
 from contextlib import ExitStack
@@ -23,13 +24,15 @@ from gateway.lab.deployment.parties import (
     CONSENT_FILE,
     GATEWAY,
     OUTLET,
+    READER,
+    SUPERVISOR,
     AuditorParty,
     AuthorityParty,
     Certificates,
     CounterParty,
     GatewayParty,
+    KeyedParty,
     Party,
-    ReaderParty,
     ServerParty,
 )
 from gateway.lab.deployment.servers import Directories, Server
@@ -73,7 +76,9 @@ class LocalDeployment:
             AuditorParty(places, AUDITOR, auditor_port, certificates) if audit_one_in else None
         )
         self.counter = CounterParty(places)
-        self.reader = ReaderParty(places)
+        self.reader = KeyedParty("auditor", READER, places.reader_key)
+        self.agent = KeyedParty("agent", AGENT, self.counter.agent_key)
+        self.supervisor = KeyedParty("supervisor", SUPERVISOR, places.supervisor_key)
         self.trust: TrustFile
         self._held = ExitStack()
 
@@ -153,8 +158,8 @@ class LocalDeployment:
             keys = [Party("authority", AUTHORITY, key) for key in self.authority.keys.pinned]
             self.auditor.enrol([gateway, *keys, *counter])
         self.authority.enrol([gateway, *counter, *auditors])
-        named = [Party("agent", AGENT), Party("outlet", OUTLET)]
-        self.gateway.enrol([*counter, *named, self.reader.party])
+        people = [self.agent.party, self.supervisor.party, self.reader.party]
+        self.gateway.enrol([*counter, *people, Party("outlet", OUTLET)])
 
     def _write_trust(self, authority_port: int, gateway_port: int) -> None:
         shown = self.gateway.keys.shown

@@ -37,7 +37,7 @@ DEVICE, ISSUER, GATEWAY, AUTHORITY = "demo-device", "demo-issuer", "demo-gateway
 AUDITOR, READER = "demo-auditor", "demo-reader"
 
 
-AGENT, OUTLET = "demo-agent", "demo-outlet"
+AGENT, OUTLET, SUPERVISOR = "demo-agent", "demo-outlet", "demo-supervisor"
 
 CONSENT_FILE, CONSENT_VERSION = "consent.json", 2
 
@@ -357,6 +357,10 @@ class CounterParty:
             for kind, name in (("device", DEVICE), ("issuer", ISSUER))
         ]
 
+    @property
+    def agent_key(self) -> Path:
+        return self._directory / "agent.key"
+
     def described(self, consent: ConsentTexts) -> CounterFiles:
         """Its part of the trust file."""
         name = self._directory.name
@@ -371,19 +375,22 @@ class CounterParty:
             consent_file=CONSENT_FILE,
             consent_digest=consent.digest.hex(),
             agent=AGENT,
+            agent_key_file=f"{name}/agent.key",
+            supervisor=SUPERVISOR,
             outlet=OUTLET,
         )
 
 
-class ReaderParty:
-    """A party that may read the log."""
+class KeyedParty:
+    """A party that has a key in a bare file, and no server. The key is drawn on first use."""
 
-    def __init__(self, directories: Directories) -> None:
-        self._path = directories.reader_key
+    def __init__(self, kind: str, name: str, path: Path) -> None:
+        self._kind = kind
+        self._name = name
+        self._path = path
 
     @cached_property
     def party(self) -> Party:
-        """The reader as a party; its key is drawn on first use."""
         existing_directory(self._path.parent)
         key = load_signing_key if self._path.exists() else create_signing_key
-        return Party("auditor", READER, key(self._path, READER).public.raw.hex())
+        return Party(self._kind, self._name, key(self._path, self._name).public.raw.hex())

@@ -53,6 +53,11 @@ class Directories:
         return self.root / "reader" / "reader.key"
 
     @property
+    def supervisor_key(self) -> Path:
+        """Key of the person who approves registrations without a face (``sealmatch fallback``)."""
+        return self.root / "supervisor" / "supervisor.key"
+
+    @property
     def operator(self) -> Path:
         return self.root / "operator"
 
