@@ -4,6 +4,7 @@
     enrol-request   what the operators of gateway and authority enrol, for them to run
     consent         the text that a person is shown, as pinned
     show            the counter's names, public keys and fingerprints
+    sweep           remove what it counted a day ago; for a timer, where days pass unused
     pin             write DIR/trust.json from what the operators hand over
 
 Exit status: 0 done, 1 failure, 2 usage. Private keys stay in the directory. What is printed is
@@ -22,6 +23,7 @@ from gateway.client import counter_keys
 from gateway.client.consent import pinned_texts, to_be_read
 from gateway.client.counter_keys import TRUST, CounterNames, EnrolledParty
 from gateway.client.liveness.prompts import LANGUAGES
+from gateway.host.clock import unix_time
 from gateway.host.fingerprint import fingerprint
 from gateway.proofs import pinning
 from gateway.proofs.consent import MAX_BYTES as CONSENT_BYTES
@@ -64,6 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="also write gateway.enrol and authority.enrol there, for the operators' enrol-all",
     )
     _add_pin(verbs)
+    _verb(verbs, "sweep", run_sweep, "remove what was counted a day ago")
     reading = "print what a person reads before the camera opens"
     consent = _verb(verbs, "consent", run_consent, reading)
     consent.add_argument("--language", choices=LANGUAGES, default="en", help="default: en")
@@ -121,6 +124,15 @@ def run_show(options: argparse.Namespace) -> int:
         return 0
     for line in _shown(own):
         print(line)
+    return 0
+
+
+def run_sweep(options: argparse.Namespace) -> int:
+    """Remove what need not be remembered any more."""
+    from gateway.client.counter import sweep_counter  # noqa: PLC0415  loads the HE engine
+
+    path = options.dir / TRUST
+    sweep_counter(path, TrustFile.read(path), unix_time())
     return 0
 
 

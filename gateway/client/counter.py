@@ -1,5 +1,6 @@
 """Opens an enrolled counter: its keys and its connection, as the trust file names them."""
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> OpenCou
         trust.authority_sealing(authority),
     )
     site_salt = read_secret(base / counter.site_salt_file, 32)
+    sweep_counter(trust_path, trust, unix_time())
     issuer = TemplateIssuer(
         load_signing_key(base / counter.issuer_key_file, counter.issuer),
         site_salt,
@@ -92,6 +94,21 @@ def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> OpenCou
         ),
     )
     return OpenCounter(client, line.transport)
+
+
+def sweep_counter(trust_path: Path, trust: TrustFile, now: int) -> None:
+    """Remove what a counter has counted and need not remember any more.
+
+    Raises:
+        As ``counter_session``.
+    """
+    counter, base = _counter(trust), trust_path.parent
+    salt = read_secret(base / counter.site_salt_file, 32)
+    rule = LockRule(counter.mismatches_to_lock, counter.lock_seconds)
+    with closing(AssertionCaps(base / counter.assertions_file, salt)) as assertions:
+        assertions.sweep(now)
+    with closing(Mismatches(base / counter.mismatches_file, salt, rule)) as mismatches:
+        mismatches.sweep(now)
 
 
 def _counter(trust: TrustFile) -> CounterFiles:

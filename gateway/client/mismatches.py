@@ -9,9 +9,10 @@ has published the rule.
 The file must not tell which document was read. So it names documents as the issuer's file does, by
 one of 4096 groups under the site salt (``gateway.issuer.caps``). At worst, a document of the same
 group gives a refusal a wrong explanation. A match removes the rows of its group. Other rows are
-removed after a day.
+removed after a day, when the counter is next used or swept.
 """
 
+import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,7 @@ class Mismatches:
         """Remember an outcome and return the document's standing. Raises ``Unavailable``."""
         group, minute = group_of(subject, self._site_salt), -(-now // _MINUTE)
         with self._ledger.transaction() as connection:
-            connection.execute("DELETE FROM mismatches WHERE minute <= ?", (minute - _DAY // 60,))
+            _remove_old(connection, minute)
             if matched:
                 connection.execute("DELETE FROM mismatches WHERE document_group = ?", (group,))
             else:
@@ -115,5 +116,15 @@ class Mismatches:
         locked = 0 < self._rule.mismatches <= count and now < until
         return Standing(count, self._rule, until if locked else None)
 
+    def sweep(self, now: int) -> None:
+        """Remove what is a day old; the bytes go with it. Raises ``Unavailable``."""
+        with self._ledger.transaction() as connection:
+            _remove_old(connection, now // _MINUTE)
+
     def close(self) -> None:
         self._ledger.close()
+
+
+def _remove_old(connection: sqlite3.Connection, minute: int) -> None:
+    old = minute - _DAY // _MINUTE
+    connection.execute("DELETE FROM mismatches WHERE minute <= ?", (old,))

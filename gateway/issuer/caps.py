@@ -16,6 +16,7 @@ An assertion is on disk before it leaves. If the storage fails, nothing is asser
 """
 
 import hmac
+import sqlite3
 from pathlib import Path
 from typing import Final
 
@@ -67,7 +68,7 @@ class AssertionCaps:
         """
         group, hour = group_of(subject, self._site_salt), now // _HOUR
         with self._ledger.transaction() as connection:
-            connection.execute("DELETE FROM assertions WHERE hour < ?", (hour - _HOURS_KEPT,))
+            _remove_old(connection, hour)
             (count,) = connection.execute(
                 "SELECT coalesce(sum(count), 0) FROM assertions WHERE document_group = ?", (group,)
             ).fetchone()
@@ -82,8 +83,17 @@ class AssertionCaps:
                 (group, hour),
             )
 
+    def sweep(self, now: int) -> None:
+        """Remove hours that count no longer; the bytes go with them. Raises ``Unavailable``."""
+        with self._ledger.transaction() as connection:
+            _remove_old(connection, now // _HOUR)
+
     def close(self) -> None:
         self._ledger.close()
+
+
+def _remove_old(connection: sqlite3.Connection, hour: int) -> None:
+    connection.execute("DELETE FROM assertions WHERE hour < ?", (hour - _HOURS_KEPT,))
 
 
 def group_of(subject: Subject, site_salt: bytes) -> int:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.cli import REFUSED, register
-from gateway.client.counter import counter_session
+from gateway.client.counter import counter_session, sweep_counter
 from gateway.he.engine import default_engine
 from gateway.he.session_key import UniformHalf
 from gateway.host.keyfile import create_secret
@@ -318,7 +319,7 @@ def admitted(tmp_path: Path, trust: TrustFile, times: int) -> None:
         with session.transport:
             caps = session.client._issuer._caps
             assert caps is not None
-            caps.admit(SUBJECT, NOW)
+            caps.admit(SUBJECT, int(time.time()))
 
 
 @pytest.mark.parametrize(
@@ -369,3 +370,32 @@ def test_a_limit_that_is_none_is_named(
     path.write_text(json.dumps(value))
     with pytest.raises(UnusableTrustFile, match=r"counter\.assertionsPerDocument"):
         TrustFile.read(path)
+
+
+def test_hours_that_count_no_longer_go_though_nobody_registers(
+    caps: AssertionCaps, path: Path
+) -> None:
+    caps.admit(SUBJECT, NOW)
+    caps.sweep(NOW + DAY)
+    assert stored_rows(path) == 1, "the hour in which it was may still count"
+    caps.sweep(NOW + DAY + HOUR)
+    assert stored_rows(path) == 0
+
+
+def stored_rows(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM assertions").fetchone()
+    return int(count)
+
+
+def test_a_counter_is_swept_of_what_it_counted_long_ago(
+    counter: Callable[..., TrustFile], tmp_path: Path
+) -> None:
+    trust = counter()
+    with closing(AssertionCaps(tmp_path / "assertions.sqlite3", bytes(32))) as caps:
+        for age in (2 * DAY, 0):
+            caps.admit(SUBJECT, int(time.time()) - age)
+            assert stored_rows(tmp_path / "assertions.sqlite3") == 1
+            sweep_counter(tmp_path / "trust.json", trust, int(time.time()))
+            left = stored_rows(tmp_path / "assertions.sqlite3")
+            assert left == (age == 0)

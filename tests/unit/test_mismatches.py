@@ -88,3 +88,7 @@ def test_a_day_later_nothing_is_left_and_before_nothing_names_anybody(
     book.note(BOB, now + DAY + 60, matched=True)
     with book._ledger.reading() as connection:
         assert connection.execute("SELECT * FROM mismatches").fetchall() == []
+    book.note(ALICE, now, matched=False)
+    book.sweep(now + DAY + 60)
+    with book._ledger.reading() as connection:
+        assert connection.execute("SELECT * FROM mismatches").fetchall() == []
