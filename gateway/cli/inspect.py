@@ -20,7 +20,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +33,8 @@ from gateway.host.keyfile import load_signing_key
 from gateway.inspection import software, word
 from gateway.inspection.bundle import INSPECTOR, MAX_BYTES, make_bundle, read_bundle, report_of
 from gateway.inspection.checks import ALL
-from gateway.inspection.evidence import Evidence, opened
+from gateway.inspection.evidence import Evidence, NoAccess, opened
+from gateway.inspection.exhibits import CHECKPOINT
 from gateway.inspection.inspection import inspect, tally
 from gateway.inspection.lines import Line, Progress, Verdict
 from gateway.inspection.log_reader import LogSource
@@ -213,12 +214,8 @@ def _evidence(options: argparse.Namespace, key: SigningKey | None) -> Iterator[E
         What is wrong with what was given; what was not given is a matter of the lines.
     """
     with ExitStack() as stack:
-        database = None
-        if options.gateway_database is not None:
-            database = stack.enter_context(opened(options.gateway_database))
         evidence = Evidence(
             now=unix_time(),
-            database_given=database,
             authority_given=_directory(options.authority_data),
             trust_given=None if options.trust is None else _trust(options.trust),
             paths=tuple(options.paths),
@@ -228,7 +225,16 @@ def _evidence(options: argparse.Namespace, key: SigningKey | None) -> Iterator[E
             published_given=_content(options.published, software.MAX_BYTES),
             installed=_directory(options.installed),
         )
-        evidence.log_given = _log(options, evidence, key, stack)
+        if options.log is not None and options.log != DATABASES_OWN:
+            evidence.log_given = _log(options, key, stack)
+            with suppress(NoAccess):  # before the database: what it shows is stored by then
+                evidence.read(CHECKPOINT)
+        if options.gateway_database is not None:
+            evidence.database_given = stack.enter_context(opened(options.gateway_database))
+        if options.log == DATABASES_OWN:
+            if evidence.database_given is None:
+                raise CallerMisuse("--log database needs --gateway-database")
+            evidence.log_given = database_log(evidence.database)
         yield evidence
 
 
@@ -252,18 +258,8 @@ def _earlier(path: Path) -> Any:
         return read_bundle(read_bounded(path, MAX_BYTES))
 
 
-def _log(
-    options: argparse.Namespace,
-    evidence: Evidence,
-    key: SigningKey | None,
-    stack: ExitStack,
-) -> LogSource | None:
-    if options.log is None:
-        return None
-    if options.log == DATABASES_OWN:
-        if evidence.database_given is None:
-            raise CallerMisuse("--log database needs --gateway-database")
-        return database_log(evidence.database)
+def _log(options: argparse.Namespace, key: SigningKey | None, stack: ExitStack) -> LogSource:
+    """The log where it is served, or its files."""
     if "://" not in options.log:
         return directory_log(_directory(Path(options.log)) or Path())
     if options.trust is None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.store.reading import ReadingDatabase
+from gateway.store.reading import UNREADABLE, ReadingDatabase
 from gateway.wire.errors import Unavailable
 
 MAX_OBJECTS: Final = 100_000
@@ -29,7 +29,8 @@ def ask(database: ReadingDatabase, query: str, *values: Any) -> list[Any]:
             sa.text(query), {f"v{n}": value for n, value in enumerate(values)}
         ).fetchmany(MAX_OBJECTS)
     except (SQLAlchemyError, OSError):
-        raise Unavailable("the database does not say what it has") from None
+        database.again()
+        raise Unavailable(UNREADABLE) from None
     return list(found)
 
 

@@ -12,6 +12,9 @@ from gateway.inspection.lines import shown_name
 from gateway.wire.errors import SealmatchError, Unavailable
 
 SQLITE_MAGIC: Final = b"SQLite format 3\0"
+_ARCHIVES: Final = (b"sealmatch-gateway-backup", b"sealmatch-authority-backup")
+"""Our own backups name their form at their beginning."""
+_ENOUGH: Final = 512
 DATABASE_ENDINGS: Final = (
     *(".db", ".db3", ".sqlite", ".sqlite3", ".mdb", ".ldb", ".rdb", ".duckdb"),
     *(".parquet", ".lmdb", ".kch", ".dbf"),
@@ -47,11 +50,13 @@ def _files(place: Path) -> Iterator[Path]:
 def _kind(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
-            start = file.read(len(SQLITE_MAGIC))
+            start = file.read(_ENOUGH)
     except OSError:
         return "unreadable" if path.suffix.lower() in DATABASE_ENDINGS else None
-    if start == SQLITE_MAGIC:
+    if start.startswith(SQLITE_MAGIC):
         return "sqlite"
+    if any(form in start for form in _ARCHIVES):
+        return "archive"
     if start.startswith(b"PGDMP"):
         return "dump"
     return "name" if path.suffix.lower() in DATABASE_ENDINGS else None

@@ -1,7 +1,6 @@
 """Runs checks one after the other. None of them stops another, and none passes by breaking down."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Final
 
 from gateway.inspection.evidence import Evidence, NoAccess
@@ -32,8 +31,7 @@ def examined(check: Check, evidence: Evidence, progress: Progress) -> Sequence[L
     except SealmatchError as error:
         return (unseen(check, f"could not be examined: {error}"),)
     except Exception as error:  # noqa: BLE001  a check that breaks down is a line, and no pass
-        with suppress(Exception):
-            _undo(evidence)
+        _undo(evidence)
         return (unseen(check, f"could not be examined ({type(error).__name__})"),)
     return (lines,) if isinstance(lines, Line) else tuple(lines) or (unseen(check, "no line"),)
 

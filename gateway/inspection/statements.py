@@ -25,6 +25,8 @@ class Statements:
     records: int = 0
     by_outlet: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Outlet and outcome; a registration without a face has the outcome ``FALLBACK``."""
+    by_reason: Counter[str] = field(default_factory=Counter)
+    """Why no face was checked, of registrations without one."""
     audited: int = 0
     """Decisions with an auditor's report."""
     unreadable: int = 0
@@ -65,6 +67,8 @@ def _passed(evidence: Evidence, progress: Progress) -> Statements:
             continue
         outcome = FALLBACK if row.kind == "fallback" else row.outcome
         found.by_outlet[said["outlet"], outcome] += 1
+        if isinstance(reason := said.get("reason"), str):
+            found.by_reason[reason] += 1
         found.audited += said.get("audit") is not None
     return found
 

@@ -11,6 +11,7 @@ log, nor PostgreSQL remove what was deleted meanwhile.
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -24,6 +25,8 @@ from gateway.wire.errors import Unavailable
 
 BATCH: Final = 1000
 """Rows that are in memory at a time."""
+
+UNREADABLE: Final = "the database does not answer, or does not let this account read that"
 
 _POSTGRESQL_SETTINGS: Final = (
     "SET default_transaction_read_only = on",
@@ -77,16 +80,19 @@ class ReadingDatabase:
         try:
             yield from self.connection.execute(query.execution_options(yield_per=BATCH))
         except (SQLAlchemyError, OSError):
-            raise Unavailable("the database does not answer") from None
+            self.again()
+            raise Unavailable(UNREADABLE) from None
 
     def unchanged(self) -> bool:
         """Whether a file that was read as one that does not change did not change."""
         return self._stamp is None or self.file is None or self._stamp == _stamp(self.file)
 
     def again(self) -> None:
-        """Begin another snapshot: after an error PostgreSQL answers nothing in the present one."""
-        self.connection.rollback()
-        self._begin()
+        """Begin another snapshot: after an error PostgreSQL answers nothing in the present one. A
+        database that is gone stays gone."""
+        with suppress(SQLAlchemyError, OSError):
+            self.connection.rollback()
+            self._begin()
 
     def close(self) -> None:
         self.connection.close()

@@ -226,7 +226,18 @@ def test_backups_are_as_old_as_the_schedule_lets_them_be(
     kept = lines_of(found, "backups.kept", Basis.SEEN)
     assert kept.found == ("old.sqlite3 is 31 days old, and backups are kept for 30",)
     assert kept.count == 2
+    from gateway.host.archive import ArchiveWriter
+    from gateway.store.portable import BACKUP
+
     (places / "old.sqlite3").unlink()
+    with (places / "whole").open("wb") as file:
+        ArchiveWriter(file, BACKUP, {"made_at": NOW}).end()
+    (places / "whole").chmod(0o600)
+    os.utime(places / "whole", (NOW - 99 * DAY, NOW - 99 * DAY))
+    found = deployment.inspect(INSTALLATION, paths=(places,))
+    kept = lines_of(found, "backups.kept", Basis.SEEN)
+    assert kept.found == ("whole is 99 days old, and backups are kept for 30",)
+    (places / "whole").unlink()
     (places / "new.sqlite3").chmod(0o644)
     found = deployment.inspect(INSTALLATION, paths=(places,))
     kept = lines_of(found, "backups.kept", Basis.SEEN)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from gateway.inspection.data_map import GATEWAY, DataMap, MappedColumn, MappedTable, parse
-from gateway.inspection.database_files import database_files, is_copy
+from gateway.inspection.database_files import database_files, is_backup
 from gateway.inspection.evidence import Evidence, NoAccess
 from gateway.inspection.exhibits import decoded
 from gateway.inspection.found_schema import DATA_MAP, LENGTHS, SCHEMA, declared
@@ -183,7 +183,7 @@ def _in_directories(evidence: Evidence, progress: Progress) -> Line:
             continue
         shown = shown_name(path.name)
         kept_apart = not any(one.resolve() in resolved.parents for one in own)
-        if kept_apart and (kind == "dump" or (kind == "sqlite" and is_copy(path))):
+        if kept_apart and is_backup(path, kind):
             notes.append(f"{shown} is a copy of a database: see backups.kept")
         else:
             wrong.append(f"the file {shown} is a database, and not in the data map")

@@ -116,6 +116,8 @@ def _fallbacks(evidence: Evidence, progress: Progress) -> Line:
             for one, count in sorted(rounded(used).items())[:_MOST_OUTLETS]
             if count
         ]
+        notes.append(f"why: {sentence(shown(found.by_reason))}")
+    notes.append("how often the other way was offered is counted nowhere: the texts name it")
     return judged(
         FALLBACKS,
         "records",
