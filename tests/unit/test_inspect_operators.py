@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from gateway.inspection.checks import holds, orders
+from gateway.inspection.checks import counts, holds, orders
 from gateway.inspection.evidence import Evidence
 from gateway.inspection.inspection import inspect
 from gateway.inspection.lines import Basis, Line, Progress, Verdict
@@ -22,6 +22,7 @@ from gateway.store.locks import hold_register
 from gateway.wire import cose
 from gateway.wire.admin import ActionKind, Concerned, Verb
 from gateway.wire.cose import SigningKey
+from gateway.wire.errors import Refused
 from gateway.wire.ids import KeyId, digest_of, new_record_id
 from gateway.wire.orders import MOST_HOLD_SECONDS, ORDER_SECONDS, ErasureOrder
 from tests.support.inspected import Inspected, own_database, violated
@@ -29,6 +30,7 @@ from tests.support.operators import DAY, Desk
 from tests.support.parties import GATEWAY, NOW
 
 CHECKS = (*holds.CHECKS, *orders.CHECKS)
+COUNTED = tuple(one for one in counts.CHECKS if one.id == "counts.entries")
 ANNA, BEN = (SigningKey.generate(name) for name in ("operator-anna", "operator-ben"))
 BOTH = ("sqlite", "postgresql")
 
@@ -98,6 +100,27 @@ def test_with_the_bundle_alone_what_is_proven_is_proven(deployment: Inspected) -
 def test_without_operators_nothing_is_passed(tmp_path: Path) -> None:
     lines = Inspected(tmp_path).inspect(CHECKS)
     assert {line.verdict for line in lines} == {Verdict.NOTHING}
+
+
+def test_a_deletion_past_the_gateway_is_noticed(deployment: Inspected) -> None:
+    """One operator alone, who may write the database: our code does not do it, and the log has an
+    entry more than there are records and erasures."""
+    with at_desk(deployment) as desk:
+        record = desk.record()
+        order_id, order = desk.ordered(ANNA, record)
+        with pytest.raises(Refused):
+            desk.agree(order_id, desk.agreement(ANNA, order))
+        deployment.publish()
+        assert violated(deployment.inspect(COUNTED)) == {}
+        row = desk.row(record)
+        desk.write(
+            schema.records.delete().where(schema.records.c.record_id == record),
+            schema.orders.delete().where(schema.orders.c.order_id == order_id),
+        )
+        found = violated(deployment.inspect(COUNTED))["counts.entries"]
+        assert any("entries of statements" in one for one in found)
+        desk.write(schema.records.insert().values(**vars(row)))
+    assert violated(deployment.inspect((*COUNTED, *CHECKS))) == {}
 
 
 def test_what_has_ended_is_late_after_a_day(deployment: Inspected) -> None:
