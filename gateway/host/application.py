@@ -104,16 +104,16 @@ def add_health(
 
 @asynccontextmanager
 async def swept(sweep: Callable[[], object], seconds: float) -> AsyncIterator[None]:
-    """Within the block, ``sweep`` runs in a thread at this interval.
+    """Within the block, ``sweep`` runs in a thread, at once and then at this interval.
 
     If the storage fails, the next turn tries again.
     """
 
     async def turn() -> None:
         while True:
-            await asyncio.sleep(seconds)
             with suppress(errors.Unavailable):
                 await run_in_threadpool(sweep)
+            await asyncio.sleep(seconds)
 
     sweeper = asyncio.create_task(turn())
     try:

@@ -27,6 +27,7 @@ from gateway.server.sessions import (
     OpenSessions,
     SessionState,
     move_session,
+    sweep_expired,
 )
 from gateway.server.verification import (
     CheckedSubmission,
@@ -337,12 +338,9 @@ class GatewayService:
             log.warning("a failed session could not be marked; it will expire")
 
     def sweep(self) -> None:
-        """Remove expired sessions; count those that ended without a decision."""
-        now = self._clock()
-        with self._database.transaction() as connection:
-            for state in sessions.remove_expired_sessions(connection, now):
-                if state in (SessionState.OPEN, SessionState.EVALUATING):
-                    totals.count_outcome(connection, SessionState.EXPIRED, now)
+        """Remove expired sessions, here and in the database."""
+        self._sessions.sweep()
+        sweep_expired(self._database, self._clock())
 
     def _published(self, session: SessionId, expires_at: int, record_id: RecordId) -> SessionView:
         """Wait a limited time for the receipt, then return the view of the session."""

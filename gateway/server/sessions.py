@@ -22,7 +22,8 @@ from typing import Final
 import sqlalchemy as sa
 
 from gateway.he.session_key import SessionKey
-from gateway.store import sessions
+from gateway.store import sessions, totals
+from gateway.store.database import Database
 from gateway.wire.cose import Signed
 from gateway.wire.errors import CallerMisuse, SessionNotFound, Unavailable
 from gateway.wire.ids import SessionId
@@ -54,6 +55,9 @@ def check_transition(before: SessionState, after: SessionState) -> None:
         raise CallerMisuse(f"no session goes from {before} to {after}")
 
 
+_SWEPT_AT_ONCE: Final = 1000
+"""Sessions in one transaction."""
+
 SECONDS_OF_A_STEP: Final = 300
 """Least time that a session lives after its submission was taken, and after it was decided. So no
 sweep ends it during evaluation or audit, and a client that lost the answer still finds it."""
@@ -69,6 +73,24 @@ def move_session(
     """Change a session's state, if legal. Raises ``SessionConflict`` if somebody was faster."""
     check_transition(before, after)
     sessions.move_session(connection, session, before, after, **values)
+
+
+def sweep_expired(database: Database, now: int) -> None:
+    """Remove expired sessions, and count those that ended without a decision.
+
+    Several gateways may sweep one database at once: each session is removed and counted once.
+
+    Raises:
+        Unavailable: the storage failed; what is left goes the next time.
+    """
+    batch = _SWEPT_AT_ONCE
+    while batch >= _SWEPT_AT_ONCE:
+        with database.transaction() as connection:
+            gone = sessions.remove_expired_sessions(connection, now, _SWEPT_AT_ONCE)
+            undecided = [one for one in gone if one in (SessionState.OPEN, SessionState.EVALUATING)]
+            if undecided:
+                totals.count_outcome(connection, SessionState.EXPIRED, now, len(undecided))
+        batch = len(gone)
 
 
 @dataclass(frozen=True)
@@ -139,6 +161,11 @@ class OpenSessions:
         with self._lock:
             self._sweep()
             return self._held.get(session)
+
+    def sweep(self) -> None:
+        """Forget expired sessions while nobody asks."""
+        with self._lock:
+            self._sweep()
 
     def _sweep(self) -> None:
         now = self._clock()

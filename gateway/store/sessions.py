@@ -69,7 +69,19 @@ def prolong_session(connection: sa.Connection, session: SessionId, until: int) -
     connection.execute(sessions.update().where(sooner).values(expires_at=until))
 
 
-def remove_expired_sessions(connection: sa.Connection, now: int) -> list[str]:
-    """Remove expired sessions; return the state of each."""
-    gone = sessions.delete().where(sessions.c.expires_at <= now).returning(sessions.c.state)
-    return list(connection.execute(gone).scalars())
+def remove_expired_sessions(connection: sa.Connection, now: int, limit: int = 1000) -> list[str]:
+    """Remove at most ``limit`` expired sessions; return the state of each.
+
+    Each is removed, and so returned, once, however many gateways sweep one database. Rows that
+    another transaction has in hand at this moment are passed over (PostgreSQL), so that two sweeps
+    never wait for each other; in SQLite there is no other one.
+    """
+    expired = (
+        sa.select(sessions.c.session_id)
+        .where(sessions.c.expires_at <= now)
+        .order_by(sessions.c.session_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    gone = sessions.delete().where(sessions.c.session_id.in_(expired))
+    return list(connection.execute(gone.returning(sessions.c.state)).scalars())

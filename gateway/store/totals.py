@@ -14,14 +14,14 @@ from gateway.store.schema import liveness_counters, outcome_counters
 _DAY = 24 * 3600
 
 
-def count_outcome(connection: sa.Connection, outcome: str, now: int) -> None:
-    """Add one to today's counter of an outcome."""
+def count_outcome(connection: sa.Connection, outcome: str, now: int, by: int = 1) -> None:
+    """Add to today's counter of an outcome."""
     statement = _insert(connection, outcome_counters).values(
-        day=now // _DAY, outcome=outcome, count=1
+        day=now // _DAY, outcome=outcome, count=by
     )
     connection.execute(
         statement.on_conflict_do_update(
-            index_elements=["day", "outcome"], set_={"count": outcome_counters.c.count + 1}
+            index_elements=["day", "outcome"], set_={"count": outcome_counters.c.count + by}
         )
     )
 

@@ -31,8 +31,8 @@ def published(connection: sa.Connection, size: int, note: bytes) -> None:
     assert store.store_signature(connection, size, note, published=True)
 
 
-def test_a_signed_checkpoint_is_not_signed_again(sqlite: Database) -> None:
-    with sqlite.transaction() as connection:
+def test_a_signed_checkpoint_is_not_signed_again(database: Database) -> None:
+    with database.transaction() as connection:
         published(connection, 3, b"first")
         assert not store.store_signature(connection, 3, b"second", published=True)
         newest = store.newest(connection)
@@ -40,9 +40,9 @@ def test_a_signed_checkpoint_is_not_signed_again(sqlite: Database) -> None:
     assert newest.note == b"first"
 
 
-def test_a_published_checkpoint_is_not_published_again(sqlite: Database) -> None:
+def test_a_published_checkpoint_is_not_published_again(database: Database) -> None:
     """Receipts were made from it; another one would differ from them."""
-    with sqlite.transaction() as connection:
+    with database.transaction() as connection:
         store.fix_checkpoint(connection, 3, bytes(32))
         store.store_signature(connection, 3, b"signed", published=False)
         assert store.publish(connection, 3, b"cosigned")
@@ -52,8 +52,8 @@ def test_a_published_checkpoint_is_not_published_again(sqlite: Database) -> None
     assert newest.note == b"cosigned"
 
 
-def test_a_record_is_published_under_a_tree_that_holds_its_entry(sqlite: Database) -> None:
-    with sqlite.transaction() as connection:
+def test_a_record_is_published_under_a_tree_that_holds_its_entry(database: Database) -> None:
+    with database.transaction() as connection:
         records.add_record(connection, RECORD)
         published(connection, 3, b"without it")
         assert not store.is_published(connection, RECORD.record_id)

@@ -31,12 +31,12 @@ def match(handle: SubjectHandle, outcome: str = "MATCH", expires_at: int = END) 
 
 
 @pytest.fixture
-def filed(sqlite: Database) -> Database:
+def filed(database: Database) -> Database:
     """A match under each handle of one subject, one of somebody else, and a mismatch."""
-    with sqlite.transaction() as connection:
+    with database.transaction() as connection:
         for row in (match(FORMER), match(PRESENT), match(OTHER), match(PRESENT, "NO_MATCH")):
             records.add_record(connection, row)
-    return sqlite
+    return database
 
 
 def live(database: Database, *handles: SubjectHandle, now: int = END - 1) -> int:
