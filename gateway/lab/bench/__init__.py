@@ -4,6 +4,7 @@ cli      the command
 he       one verification, beside the usual CKKS way
 audit    one audit
 log      the transparency log as it grows
+retention  keeping, erasing and inspecting records
 vision   one video frame
 booked   the parties' code, with its CPU time booked
 parties  all parties in one process

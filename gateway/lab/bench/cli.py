@@ -2,10 +2,10 @@
 
 import argparse
 
-from gateway.lab.bench import audit, he, log, vision
+from gateway.lab.bench import audit, he, log, retention, vision
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(required=True, metavar="WHAT")
-    for measurement in (he, log, vision, audit):
+    for measurement in (he, log, retention, vision, audit):
         measurement.add_parser(kinds)
