@@ -169,11 +169,11 @@ class RetentionBench:
         command = [sys.executable, "-m", "gateway.main", "inspect"]
         given = ["--gateway-database", self._url, "--trust", str(trust), "--json"]
         start = time.perf_counter()
-        process = subprocess.Popen(  # noqa: S603  our own command
+        with subprocess.Popen(  # noqa: S603  our own command
             [*command, *given], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        said = process.stdout.read() if process.stdout is not None else b""
-        _, _, used = os.wait4(process.pid, 0)
+        ) as process:
+            said = process.stdout.read() if process.stdout is not None else b""
+            _, _, used = os.wait4(process.pid, 0)
         violated = [
             line["check"] for line in json.loads(said)["lines"] if line["verdict"] == "VIOLATED"
         ]
