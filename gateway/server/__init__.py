@@ -10,6 +10,8 @@ audit             handing an evaluation to the auditor when the authority demand
 authority_client  requests to the key authority and to the auditor
 custody           the gateway's own keys
 register          enrolled parties, and the signed record of changes
+operators         which of the people count who sign orders and holds
+orders            what two of them order, and what one of them holds, done once
 recording         what a decision leaves behind, in one transaction
 service           opens a session, takes a submission, reports an outcome
 running_log       the transparency log while the server runs

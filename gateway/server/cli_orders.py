@@ -27,7 +27,14 @@ from gateway.store import holds as stored_holds
 from gateway.store.database import Database
 from gateway.store.orders import OrderRow
 from gateway.wire import cose
-from gateway.wire.errors import CallerMisuse, SealmatchError, SessionConflict, Unavailable
+from gateway.wire.errors import (
+    CallerMisuse,
+    MalformedMessage,
+    Refused,
+    SealmatchError,
+    SessionConflict,
+    Unavailable,
+)
 from gateway.wire.ids import digest_of, new_record_id
 from gateway.wire.orders import (
     ERASURE_REASONS,
@@ -110,11 +117,11 @@ def _agree(kind: type[Order], options: argparse.Namespace, settings: GatewaySett
                 held.chain_keys,
                 now,
             )
+        except (Refused, SessionConflict, MalformedMessage):
+            copy.unlink(missing_ok=True)
+            raise
         except Unavailable:
             print(f"{copy} is kept: look whether it was done (history)", file=sys.stderr)
-            raise
-        except BaseException:
-            copy.unlink(missing_ok=True)
             raise
     print(f"done. File {copy} apart from the gateway: it names what is gone", file=sys.stderr)
     return 0
@@ -143,7 +150,8 @@ def _ordered(
 
 
 def _told(order: Order) -> list[str]:
-    what = {ErasureOrder: "erase a record", ReleaseOrder: "release a legal hold"}[type(order)]
+    names = {ErasureOrder: "erase a record", ReleaseOrder: "release a legal hold"}
+    what = names.get(type(order), type(order).__name__)
     return [
         f"order {order.order_id.hex()} of {order.operator}: {what}, {getattr(order, 'reason', '')}",
         f"ordered {at(order.ordered_at)}, to be agreed to before {at(order.expires_at)}",

@@ -33,6 +33,23 @@ def database(url: str) -> Iterator[Database]:
         yield database
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One database of each kind for all tests of a module that do not mind each other."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('shared') / 'gateway.sqlite3'}"
+    server: PostgresServer = request.getfixturevalue("postgresql")
+    return server.new_database()
+
+
+@pytest.fixture(scope="module")
+def shared(shared_url: str) -> Iterator[Database]:
+    """The same, opened."""
+    with closing(Database(shared_url)) as database:
+        database.migrate()
+        yield database
+
+
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Database]:
     """As a gateway's settings name it."""

@@ -21,6 +21,7 @@ from gateway.store.database import Database
 from gateway.store.locks import hold_register
 from gateway.wire.orders import AgreedOrder
 from gateway.wire.proof import Receipt
+from tests.support.killed import killed_at
 from tests.support.operators import DAY, Desk
 from tests.support.sealed import CHEAP, passphrase_file
 
@@ -161,6 +162,26 @@ def test_a_filed_order_that_was_never_done_is_told(office: Office, tmp_path: Pat
     status, _, said = office.run("erase", "check", "copy")
     assert status == 1
     assert "never done" in said
+
+
+@pytest.mark.parametrize("point", ["operator-order-done", "operator-order-committed"])
+def test_the_copy_is_there_whenever_the_order_was_done(
+    office: Office, tmp_path: Path, point: str
+) -> None:
+    record = office.desk.record()
+    order = office.order(record)
+    agree = ("erase", "agree", order, "--yes", *office.by("ben"))
+    office.desk.database.close()
+    killed_at(point, lambda: main([*agree, "--copy", "first"]))
+    assert record in AgreedOrder.decode((tmp_path / "first").read_bytes()).order
+    done = point == "operator-order-committed"
+    assert (office.desk.row(record) is None) == done
+    assert office.run("erase", "check", "first")[0] == (0 if done else 1)
+    assert office.run(*agree, "--copy", "first")[0] == 1
+    assert (tmp_path / "first").exists()
+    assert office.run(*agree, "--copy", "second")[0] == (1 if done else 0)
+    assert office.desk.row(record) is None
+    assert (tmp_path / "second").exists() == (not done)
 
 
 def test_the_digits_are_asked_for(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 """Orders and holds killed at their writes, and beside the reaper: done whole with their action, or
 not at all."""
 
+import re
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -14,30 +16,45 @@ from gateway.wire import cose
 from gateway.wire.errors import SessionConflict
 from gateway.wire.ids import digest_of
 from gateway.wire.orders import Hold
-from tests.support.crashing import points
 from tests.support.killed import killed_at
 from tests.support.operators import DAY, KEYS, Desk
 from tests.support.parties import GATEWAY
 
+ROOT = Path(__file__).parents[2]
 BEFORE = {"gateway-erasure-written", "operator-order-done", "operator-hold-written"}
 """Nothing was committed yet."""
 AFTER = {"operator-order-committed", "operator-hold-committed"}
 
 
 def test_no_point_of_an_operator_is_left_out() -> None:
-    own = {name for name in points() if name.startswith("operator-")}
-    assert own | {"gateway-erasure-written"} == BEFORE | AFTER
+    """All of them stand in these two packages."""
+    found = [
+        point
+        for package in ("server", "retention")
+        for path in (ROOT / "gateway" / package).glob("*.py")
+        for point in re.findall(r'crash\.reach\("(operator-[a-z-]+)"\)', path.read_text())
+    ]
+    assert sorted([*found, "gateway-erasure-written"]) == sorted(BEFORE | AFTER)
 
 
 @pytest.fixture
-def desk(database: Database) -> Desk:
-    return Desk(database)
+def desk(shared: Database) -> Desk:
+    return Desk(shared)
 
 
-def anew(url: str, act: Callable[[Desk], None], now: int) -> None:
-    """A child does not use its parent's connections."""
-    with closing(Database(url)) as database:
-        act(Desk(database, now))
+def anew(desk: Desk, url: str, act: Callable[[Desk], None]) -> Callable[[], None]:
+    """Do it with connections of one's own: a child does not use its parent's."""
+    desk.database.close()
+
+    def run() -> None:
+        with closing(Database(url)) as database:
+            act(Desk(database, desk.now))
+
+    return run
+
+
+def holds_of(desk: Desk, record: bytes) -> list[bytes]:
+    return [row[0] for row in desk.dump()["holds"] if row[1] == record]
 
 
 def assert_whole(desk: Desk) -> None:
@@ -55,14 +72,13 @@ def assert_whole(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "point", ["gateway-erasure-written", "operator-order-done", "operator-order-committed"]
 )
-def test_an_order_killed(desk: Desk, url: str, point: str) -> None:
+def test_an_order_killed(desk: Desk, shared_url: str, point: str) -> None:
     first, second = desk.operator(), desk.operator()
     record = desk.record()
     order_id, order = desk.ordered(first, record)
     agreement = desk.agreement(second, order)
     before = desk.dump()
-    desk.database.close()
-    killed_at(point, lambda: anew(url, lambda it: it.agree(order_id, agreement), desk.now))
+    killed_at(point, anew(desk, shared_url, lambda it: it.agree(order_id, agreement)))
     assert_whole(desk)
     if point in AFTER:
         assert desk.row(record) is None
@@ -79,26 +95,23 @@ def test_an_order_killed(desk: Desk, url: str, point: str) -> None:
 
 
 @pytest.mark.parametrize("point", ["operator-hold-written", "operator-hold-committed"])
-def test_a_hold_killed(desk: Desk, url: str, point: str) -> None:
+def test_a_hold_killed(desk: Desk, shared_url: str, point: str) -> None:
     """Its extension, which takes away one hold and places another: there is always one."""
     first, second = desk.operator(), desk.operator()
     record = desk.record()
     earlier = desk.held(first, record, 10)
     hold = desk.hold(second, record, 20)
-    desk.database.close()
 
     def place(it: Desk) -> None:
         orders.place_hold(it.database, hold, GATEWAY, KEYS, it.now)
 
-    killed_at(point, lambda: anew(url, place, desk.now))
+    killed_at(point, anew(desk, shared_url, place))
     longer = cose.peek(hold, Hold).hold_id
-    (row,) = desk.dump()["holds"]
-    assert row[0] == (longer if point in AFTER else earlier)
+    assert holds_of(desk, record) == [longer if point in AFTER else earlier]
     assert_whole(desk)
     if point not in AFTER:
         place(desk)
-    (row,) = desk.dump()["holds"]
-    assert row[0] == longer
+    assert holds_of(desk, record) == [longer]
     assert_whole(desk)
 
 
@@ -110,8 +123,9 @@ class Elected:
         """Nobody else is there."""
 
 
-def test_the_run_after_a_hold_has_ended_removes_hold_and_record(desk: Desk) -> None:
+def test_the_run_after_a_hold_has_ended_removes_hold_and_record(database: Database) -> None:
     """Not the run before. An order that nobody agreed to goes when it has expired."""
+    desk = Desk(database)
     first, second = desk.operator(), desk.operator()
     due, kept = desk.record(desk.now + DAY), desk.record()
     desk.ordered(first, kept)  # expires after the first of both runs

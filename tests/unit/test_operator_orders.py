@@ -2,9 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
@@ -31,27 +30,12 @@ from gateway.wire.orders import (
 )
 from tests.support.operators import DAY, KEYS, Desk, signed_by
 from tests.support.parties import GATEWAY, NOW
-from tests.support.postgres import PostgresServer
 from tests.support.processes import PATIENCE
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def shared(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    """One database of each kind for all tests; each test has its own operators and records."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('orders') / 'gateway.sqlite3'}"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgresql")
-        url = server.new_database()
-    with closing(Database(url)) as database:
-        database.migrate()
-        yield database
 
 
 @pytest.fixture
 def desk(shared: Database) -> Desk:
+    """Each test has its own operators and records."""
     return Desk(shared)
 
 
