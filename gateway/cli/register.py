@@ -9,6 +9,7 @@ vectors and the document number stay in memory. Written are the receipt and, bes
 order system and opens no document. RECEIPT.pending stays for ``sealmatch receipt fetch``
 where the log's witnesses are away (RECORDED, status 1), or nobody says what became of the
 submission (UNKNOWN, status 1). While it lies there, no other registration takes the same RECEIPT.
+Every ending but a match names the way without a face (``sealmatch fallback``).
 """
 
 import argparse
@@ -17,9 +18,11 @@ import json
 import secrets
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.cli import FAILURE, INCONCLUSIVE, MATCH, NO_MATCH, REFUSED
+from gateway.cli.canary import Keeping, add_canary_argument
 from gateway.cli.consenting import Agreed, add_consent_argument, agreed
 from gateway.cli.guardian import (
     add_guardian_arguments,
@@ -46,7 +49,7 @@ from gateway.cli.subject import (
     require_kind,
 )
 from gateway.client.advice import advice_on
-from gateway.client.consent import NotAgreed
+from gateway.client.consent import NotAgreed, pinned_texts, text_in
 from gateway.client.counter import counter_line, counter_session
 from gateway.client.gateway_client import NotTaken, OutcomeUnknown, ReceiptPending
 from gateway.client.liveness.measured import Inconclusive
@@ -61,12 +64,14 @@ from gateway.client.registration import (
     Registration,
     still,
 )
+from gateway.client.without_face import is_undecided, offer, reason_of
 from gateway.host.clock import unix_time
 from gateway.proofs.trust import TrustFile
 from gateway.vision.errors import ModelPackError, VisionError
 from gateway.vision.pack import ModelPack
 from gateway.vision.pipeline import FacePipeline, UnitVector
 from gateway.wire.errors import LivenessNotPossible, Refused, SealmatchError
+from gateway.wire.fallback import FallbackReason
 from gateway.wire.liveness import LivenessTranscript
 
 
@@ -101,6 +106,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "(default: a random order)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_canary_argument(parser)
     add_pack_argument(parser)
     parser.set_defaults(run=run, parser=parser)
 
@@ -131,6 +137,7 @@ def run(options: argparse.Namespace) -> int:
         if pending_path(options.receipt).exists():
             details["pending"] = str(pending_path(options.receipt))
             details.setdefault("advice", "fetch the receipt later: sealmatch receipt fetch")
+        details |= _without_face(options, reason_of(error), undecided=is_undecided(error))
         return _report(options, status, outcome, **details)
     except (KeyboardInterrupt, SystemExit):
         if pending_path(options.receipt).exists():
@@ -138,6 +145,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"{pending_path(options.receipt)}: {told}", file=sys.stderr)
         raise
     status = MATCH if result.outcome == "MATCH" else NO_MATCH
+    other_way = {} if status == MATCH else _without_face(options, "no-match")
     return _report(
         options,
         status,
@@ -150,9 +158,21 @@ def run(options: argparse.Namespace) -> int:
         liveness=_liveness(result),
         **_passed_over(measured),
         **_reference(measured),
+        **other_way,
         timingsMs=measured.timings_ms,
         bytes=measured.bytes_sent,
     )
+
+
+def _without_face(
+    options: argparse.Namespace, reason: FallbackReason, *, undecided: bool = False
+) -> dict[str, object]:
+    """The other way, by name, with the words that the outlet's consent text has for it."""
+    own = None
+    with suppress(SealmatchError, OSError):
+        texts = pinned_texts(options.trust, TrustFile.read(options.trust))
+        own = text_in(texts, options.language).without_face
+    return {"withoutFace": offer(reason, options.language, own, undecided=undecided)}
 
 
 def _passed_over(measured: Measurements) -> dict[str, object]:
@@ -224,6 +244,7 @@ def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -
     consent = agreed(options, trust, who)
     with naming(str(options.id_portrait)):
         portrait = photograph_bytes(options.id_portrait)
+    keeping = None if options.canary is None else Keeping.at(options.canary)
     source = open_source(options.live, options.frame_rate)
     with measured.stage("loadModels"):
         pack = open_pack(options.pack)
@@ -231,6 +252,9 @@ def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -
     with naming(str(options.id_portrait)):
         template = embed(vision, portrait, "portraitEmbedding", measured)
     live, attempts = _live(options, source, pack, vision, measured, consent)
+    if keeping is not None:
+        keeping.portrait(template)
+        live = keeping.watching(live)
     session = counter_session(options.trust, trust, model_of(pack))
     occasion = Occasion(
         document.subject,
@@ -242,12 +266,15 @@ def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -
     )
     with session.transport:
         try:
-            return tried(
+            result = tried(
                 lambda: session.client.register(template, live, occasion, measured, keep), attempts
             )
         except LivenessNotPossible as error:
             error.add_note(consent.shown.without_face)
             raise
+    if keeping is not None:
+        keeping.registered(occasion, result)
+    return result
 
 
 def tried(register: Callable[[], Registration], attempts: int) -> Registration:

@@ -78,6 +78,8 @@ def report(done: subprocess.CompletedProcess[str], status: int, outcome: str) ->
     assert done.stdout.count("\n") == 1
     parsed: dict[str, Any] = json.loads(done.stdout)
     assert parsed["outcome"] == outcome
+    other_way = parsed.get("withoutFace", {}).get("command", "")
+    assert other_way.startswith("sealmatch fallback ") == (outcome != "MATCH"), "named, or needless"
     assert "Traceback" not in done.stderr
     for text in (done.stdout, done.stderr):
         assert PLAIN not in text
