@@ -2,8 +2,9 @@
 
 - Every receipt handed out is of an entry that the log still has, at that index;
 - all checkpoints ever seen, in receipts, by the witness and in the database, are of one tree;
-- every record and every operator's action has its entry, once; nothing waits any more, and each
-  record is counted once;
+- every record, erasure, withdrawal and operator's action has its entry, once; nothing waits any
+  more, and each record is counted once, erased or not;
+- a record is there or its erasure is, never both, and nothing of an erased one is anywhere else;
 - nothing of a probe or embedding is in any file.
 """
 
@@ -12,17 +13,19 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.proofs.fallback import verify_any
 from gateway.proofs.trust import TrustFile
-from gateway.proofs.verify import verify_receipt
 from gateway.store import log as stored_log
 from gateway.store import parties, records, schema
 from gateway.store.database import Database
 from gateway.store.records import all_records
 from gateway.translog.proof import LogProof
 from gateway.translog.tree import Frontier, leaf_hash
+from gateway.wire.erasure import tombstone
 from gateway.wire.ids import Digest, digest_of
 from gateway.wire.proof import Receipt
 from gateway.witness.config import WitnessSettings
@@ -39,6 +42,11 @@ class Aftermath:
     """By size of the tree."""
     checkpoints: dict[int, bytes]
     records: Sequence[records.RecordRow]
+    consents: frozenset[bytes]
+    """Of which records there are consents."""
+    left: Sequence[Any]
+    """What erasures left."""
+    withdrawals: Sequence[Any]
     actions: Sequence[bytes]
     counted: dict[str, int]
 
@@ -56,12 +64,18 @@ class Aftermath:
             counted = connection.execute(sums.group_by(counters.outcome)).all()
             records = all_records(connection)
             actions = parties.list_admin_actions(connection)
+            consents = connection.execute(sa.select(schema.consents.c.record_id)).scalars().all()
+            left = connection.execute(schema.erasures.select()).all()
+            withdrawals = connection.execute(schema.withdrawals.select()).all()
         assert len(entries) == size == len(set(entries))
         return cls(
             entries,
             _roots(entries),
             {row.size: bytes(row.root) for row in checkpoints},
             records,
+            frozenset(map(bytes, consents)),
+            left,
+            withdrawals,
             actions,
             {outcome: int(count) for outcome, count in counted},
         )
@@ -74,10 +88,29 @@ class Aftermath:
             assert record.log_index is not None, "a record without its entry"
             assert self.entries[record.log_index] == digest_of(record.statement)
         assert {digest_of(action) for action in self.actions} <= set(self.entries)
-        assert len(self.entries) == len(self.records) + len(self.actions), "an entry of nothing"
+        for row in self.left:
+            assert self.entries[row.log_index] == digest_of(row.erasure), "an erasure without entry"
+        for row in self.withdrawals:
+            assert self.entries[row.log_index] == digest_of(row.withdrawal)
+        erased = 2 * len(self.left)  # its own entry, and that of the record that is gone
+        of_something = len(self.records) + len(self.actions) + erased + len(self.withdrawals)
+        assert len(self.entries) == of_something, "an entry of nothing"
         outcomes = Tally(record.outcome for record in self.records)
-        counted = {name: self.counted.get(name, 0) for name in ("MATCH", "NO_MATCH")}
-        assert Tally(counted) == outcomes, "each record is counted once"
+        counted = {name: self.counted.get(name, 0) for name in ("MATCH", "NO_MATCH", "FALLBACK")}
+        assert not outcomes - Tally(counted), "a record that is not counted"
+        assert sum(counted.values()) == len(self.records) + len(self.left), (
+            "each record is counted once"
+        )
+        of_decisions = {one.record_id for one in self.records if one.kind == "decision"}
+        assert self.consents == of_decisions, "a consent is there with its record, and goes with it"
+
+    def is_erased(self, receipt: bytes) -> bool:
+        """Whether the receipt's record was erased. It is that, or it is there: never both."""
+        statement = Receipt.decode(receipt).statement
+        there = any(record.statement == statement for record in self.records)
+        gone = [row for row in self.left if row.tombstone == tombstone(statement)]
+        assert len(gone) == 1 - there, "half an erasure"
+        return not there
 
     def check_receipts(self, receipts: Iterable[bytes], trust: TrustFile) -> None:
         """All that were handed out are of entries of this tree; they verify."""
@@ -88,7 +121,8 @@ class Aftermath:
             assert self.roots[over.size] == over.root, "a receipt's checkpoint is of another tree"
             entry: Digest = digest_of(receipt.statement)
             assert self.entries[proof.index] == entry, "a receipt's entry is missing"
-            verify_receipt(encoded, trust)
+            self.is_erased(encoded)
+            verify_any(encoded, trust)
 
     def check_witness(self, settings: WitnessSettings) -> None:
         """What it cosigned last is of this tree, and not older than what was published."""

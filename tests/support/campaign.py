@@ -2,9 +2,10 @@
 
 Gateway, authority, auditor and witness, and on PostgreSQL a second gateway that may sequence too.
 One evaluation in two is audited. Counters register without pause, verify every receipt against the
-trust file (the log's key and a quorum of one witness), and keep it. ``check`` then holds all
-receipts and everything stored against each other (``aftermath``), and what passed about audits
-against the records (``audits_seen``).
+trust file (the log's key and a quorum of one witness), and keep it. Before each, somebody is
+registered without a face. After two in five the record is erased, or the consent withdrawn.
+``check`` holds all receipts and everything stored against each other (``aftermath``), and what
+passed about audits against the records (``audits_seen``).
 """
 
 import contextlib
@@ -16,15 +17,18 @@ import threading
 import time
 from collections import Counter as Tally
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import httpx
 
+from gateway.client.registration import Registration
 from gateway.lab.deployment.servers import Server
 from gateway.store.database import Database
 from gateway.translog.note import NoteKey
 from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
 from gateway.wire.errors import SealmatchError
+from gateway.wire.proof import Receipt
+from gateway.wire.rights import Wish
 from gateway.witness.config import WitnessSettings
 from gateway.witness.logs import KnownLogs
 from tests.support.aftermath import Aftermath, check_leaks
@@ -39,6 +43,8 @@ from tests.support.steps import Steps
 from tests.support.witnesses import public_keys, sealed_witness
 
 CLIENTS = 2
+WISHES: Final[tuple[Wish | None, ...]] = (None, "erase", None, "withdraw", "copy")
+"""What is asked for after a registration, in turn."""
 AUDIT_ONE_IN = 2
 SAMPLES = 12
 LIFTED = {
@@ -118,6 +124,10 @@ class Campaign:
         self.rng = random.Random(seed)
         self.tally: Tally[str] = Tally()
         self.receipts: list[bytes] = []
+        self.erased: list[bytes] = []
+        """Receipts of records of which somebody was told that they are gone."""
+        self.without_face: list[bytes] = []
+        """Receipts of registrations without a face."""
         self.samples: list[bytes] = []
         self.faults: list[BaseException] = []
         self.audits = AuditsSeen()
@@ -139,6 +149,8 @@ class Campaign:
             "activations_per_subject": "1000",
             "authority_seconds": "60",
             "auditor_seconds": "60",
+            **{f"fallbacks_per_{kind}": "10000" for kind in ("agent", "supervisor", "device")},
+            "subject_requests_per_device": "10000",
         }
         if self._url is not None:
             settings["database_url"] = self._url
@@ -199,17 +211,22 @@ class Campaign:
             left = Aftermath.of(database)
         left.check_log()
         left.check_receipts(self.receipts, self.deployment.trust)
+        left.check_receipts(self.without_face, self.deployment.trust)
+        assert all(map(left.is_erased, self.erased)), "erased, and there"
         left.check_witness(self.deployment.witness)
         embeddings = [vector.tobytes()[:64] for vector in pair(0.7)]
         check_leaks([*self.samples, *embeddings], self._disks)
+        gone = [Receipt.decode(one).statement for one in self.receipts if left.is_erased(one)]
         audits = self.audits.check(
-            [record.statement for record in left.records],
+            [*(one.statement for one in left.records if one.kind == "decision"), *gone],
             self.deployment.directories.authority / "audits.sqlite3",
             unseen=CLIENTS * self.kills["authority"],
         )
         return {
             "receipts": len(self.receipts),
+            "receipts without a face": len(self.without_face),
             "records": len(left.records),
+            "erasures": len(left.left),
             "entries": len(left.entries),
             "checkpoints": len(left.checkpoints),
             **audits,
@@ -271,6 +288,7 @@ class Campaign:
         with contextlib.closing(counter):
             while not self._stopped.is_set():
                 try:
+                    self._record(counter)
                     done = counter.register(template, probe)
                 except (SealmatchError, httpx.HTTPError) as error:
                     self.tally[type(error).__name__] += 1
@@ -281,8 +299,34 @@ class Campaign:
                 else:
                     with self._lock:
                         self.receipts.append(done.receipt)
+                        turn = len(self.receipts) % len(WISHES)
                         if len(self.samples) < SAMPLES:
                             self.samples.append(done.submission.sealed_probe[5000:5032])
+                    self._wish(counter, done, WISHES[turn])
+
+    def _wish(self, counter: Counter, done: Registration, wish: Wish | None) -> None:
+        if wish is None:
+            return
+        try:
+            gone = counter.ask(done, wish).erasure is not None
+        except (SealmatchError, httpx.HTTPError) as error:
+            self.tally[f"{wish}: {type(error).__name__}"] += 1
+        else:
+            if gone:
+                self.erased.append(done.receipt)
+
+    def _record(self, counter: Counter) -> None:
+        """A registration without a face; tried until it is known how it ended."""
+        request = counter.without_face()
+        while not self._stopped.is_set():
+            try:
+                receipt = counter.record(request)
+            except (SealmatchError, httpx.HTTPError) as error:
+                self.tally[f"without a face: {type(error).__name__}"] += 1
+                time.sleep(0.2)
+            else:
+                self.without_face.append(receipt)
+                return
 
     def _end(self) -> None:
         self._stopped.set()

@@ -5,22 +5,33 @@ from typing import Any
 
 import httpx
 
+from gateway.client import fallback
+from gateway.client.exchange import SignedLine
 from gateway.client.gateway_client import GatewayClient
 from gateway.client.registration import (
     CounterIdentity,
     Registration,
     RegistrationClient,
 )
+from gateway.client.rights import ask
 from gateway.he.engine import default_engine
 from gateway.host.clock import unix_time
 from gateway.host.http import CBOR
 from gateway.host.keyfile import load_signing_key, read_secret
 from gateway.issuer.issuer import Model, Pins, TemplateIssuer
 from gateway.lab.deployment.local import LocalDeployment
-from gateway.lab.deployment.parties import DEVICE, ISSUER
+from gateway.lab.deployment.parties import (
+    AGENT,
+    CONSENT_VERSION,
+    DEVICE,
+    ISSUER,
+    OUTLET,
+    SUPERVISOR,
+)
 from gateway.proofs.trust import TrustFile
 from gateway.wire.cose import SigningKey
 from gateway.wire.requests import host_of, sign_request
+from gateway.wire.rights import SubjectAnswer, Wish
 from gateway.wire.session import SessionOffer
 from gateway.wire.submission import (
     Submission,
@@ -36,7 +47,7 @@ class Counter:
     def __init__(self, deployment: LocalDeployment, model: Model = MODEL) -> None:
         trust = TrustFile.read(deployment.directories.trust)
         directory = deployment.directories.counter
-        self.trust, self.model = trust, model
+        self.trust, self.model, self.directories = trust, model, deployment.directories
         pinned = trust.gateways[0]
         self.url = pinned.url
         self.keys = CounterKeys(
@@ -75,6 +86,38 @@ class Counter:
 
     def register(self, template: Vector, probe: Vector) -> Registration:
         return self.client.register(template, probe, occasion())
+
+    def without_face(self) -> fallback.FallbackRequest:
+        """What the demonstration's agent and supervisor signed."""
+        agent = load_signing_key(self.directories.counter / "agent.key", AGENT)
+        supervisor = load_signing_key(self.directories.supervisor_key, SUPERVISOR)
+        between = fallback.Counter(self.keys.gateway, DEVICE, OUTLET, SUPERVISOR)
+        given = occasion()
+        case = fallback.Case(
+            given.subject,
+            given.activation_reference,
+            "declined",
+            ("document-in-person",),
+            given.purpose,
+            CONSENT_VERSION,
+        )
+        made = fallback.make_assertion(case, between, agent, unix_time())
+        return fallback.approve(made.assertion.encoded, supervisor, unix_time())
+
+    def record(self, request: fallback.FallbackRequest) -> bytes:
+        """Returns the receipt. Raises as ``client.fallback.record``."""
+        gateway = GatewayClient(self.http, self.url, self.keys.device, unix_time)
+        return fallback.record(gateway, request)
+
+    def ask(self, done: Registration, wish: Wish) -> SubjectAnswer:
+        """Ask for somebody who was registered here. Raises as ``client.rights.ask``."""
+        secret, device = done.opening.erasure_secret, self.keys.device
+        gateway, record = self.keys.gateway, done.record_id
+        return ask(self.line, device, gateway, record, wish, secret, unix_time)
+
+    @property
+    def line(self) -> SignedLine:
+        return SignedLine(self.http, self.url, self.keys.device, unix_time)
 
     def send(
         self,

@@ -29,6 +29,7 @@ from gateway.wire.fallback import (
 from gateway.wire.freshness import CLOCK_SKEW, MAX_AGE
 from gateway.wire.ids import digest_of
 from gateway.wire.proof import Receipt
+from tests.support.crashing import points
 from tests.support.fallbacks import Desk
 from tests.support.parties import refused
 from tests.support.postgres import PostgresServer
@@ -431,6 +432,50 @@ def test_counts_are_forgotten(world: World, desk: Desk) -> None:
 
 
 # What goes wrong on the way
+
+STEPS = (
+    "gateway-fallback-checked",
+    "gateway-fallback-half-written",
+    "gateway-fallback-written",
+    "gateway-fallback-committed",
+    "gateway-fallback-ready",
+)
+
+
+def test_no_step_is_left_out() -> None:
+    assert {name for name in points() if name.startswith("gateway-fallback-")} == set(STEPS)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_stopped_at_every_step(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """No record without its entry, no entry without its record, and each is counted once."""
+    request, before = desk.request(), kept(world)
+
+    def stop(point: str) -> None:
+        if point == step:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crash, "_hooks", [stop])
+        with pytest.raises(KeyboardInterrupt):
+            hand_in(world, request)
+    committed = step in ("gateway-fallback-committed", "gateway-fallback-ready")
+    new = len(kept(world)[0]) - len(before[0])
+    assert new == committed
+    entries = {one.entry for table in kept(world)[1:3] for one in table}
+    assert {digest_of(row.statement) for row in kept(world)[0]} <= entries
+    assert len(entries) == len(before[1]) + len(before[2]) + new
+    if not committed:
+        assert kept(world) == before
+    receipt = desk.record(request)
+    assert verify_fallback(receipt, world.trust)
+    assert len(kept(world)[0]) == len(before[0]) + 1
+    assert (
+        world.counters()["FALLBACK"]
+        == sum(row.count for row in before[3] if row.outcome == "FALLBACK") + 1
+    )
 
 
 def test_a_receipt_that_is_late(world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
