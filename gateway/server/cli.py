@@ -12,10 +12,12 @@ from gateway.host.cli import OperatorCommand, read_bytes, read_table, run_server
 from gateway.host.clock import unix_time
 from gateway.host.fingerprint import fingerprint
 from gateway.proofs.consent import MAX_BYTES, ConsentTexts
+from gateway.retention.adoption import in_force
 from gateway.server import consent, custody, register
 from gateway.server.checking import checks
-from gateway.server.cli_storage import add_storage
 from gateway.server.cli_holds import add_signed
+from gateway.server.cli_retention import add_retention
+from gateway.server.cli_storage import add_storage
 from gateway.server.config import GatewaySettings
 from gateway.server.opened import opened_database as _database
 from gateway.server.policy import default_policy
@@ -186,7 +188,9 @@ def _consent_add(options: argparse.Namespace, settings: GatewaySettings) -> int:
         raise CallerMisuse(f"{options.file}: {error}") from None
     signing, _ = custody.open_keys(settings)
     with _database(settings) as database:
-        consent.add(database, added, settings.retention_days, signing, unix_time())
+        with database.transaction() as connection:
+            days = in_force(connection, settings.retention_days).schedule.records.days
+        consent.add(database, added, days, signing, unix_time())
     print(f"consent text version {added.version}, digest {added.digest.hex()}", file=sys.stderr)
     return 0
 
@@ -259,6 +263,7 @@ def command() -> OperatorCommand[GatewaySettings]:
     signing = "print the signed actions themselves, for inspectors (sealmatch log check --actions)"
     history.add_argument("--signed", action="store_true", help=signing)
     _add_consent(own)
+    add_retention(own)
     add_storage(own)
     add_signed(own)
     own.add_check(checks)

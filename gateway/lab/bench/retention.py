@@ -167,10 +167,10 @@ class RetentionBench:
         trust.unlink(missing_ok=True)
         self._trust.write(trust)
         command = [sys.executable, "-m", "gateway.main", "inspect"]
-        given = ["--gateway-database", self._url, "--trust", str(trust), "--json"]
+        given = ["--gateway-database", self._url, "--log", "database", "--trust", str(trust)]
         start = time.perf_counter()
         with subprocess.Popen(  # noqa: S603  our own command
-            [*command, *given], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [*command, *given, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as process:
             said = process.stdout.read() if process.stdout is not None else b""
             _, _, used = os.wait4(process.pid, 0)
