@@ -163,7 +163,7 @@ def judged(
     verdict = Verdict.VIOLATED if found else Verdict.PASSED if count > 0 else Verdict.NOTHING
     return Line(
         check=check.id,
-        title=check.title if title is None else title,
+        title=_sentence(check.title if title is None else title),
         examined=examined,
         count=count,
         limit=limit,
@@ -179,7 +179,7 @@ def unseen(check: Check, why: str, basis: Basis | None = None) -> Line:
     """The line of a check that had no access, or broke down. It never passes."""
     return Line(
         check=check.id,
-        title=check.title,
+        title=_sentence(check.title),
         examined="",
         count=0,
         limit="",
@@ -188,6 +188,10 @@ def unseen(check: Check, why: str, basis: Basis | None = None) -> Line:
         repeat="give the inspection what it lacked, and repeat it",
         basis=check.basis if basis is None else basis,
     )
+
+
+def _sentence(title: str) -> str:
+    return title[:1].upper() + title[1:]
 
 
 def bounded(sentences: Iterable[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -110,6 +111,12 @@ def test_ids_of_checks_are_those_that_profiles_refer_to() -> None:
     assert all(one.id.count(".") == 1 for one in ALL)
     titles = [(one.id, one.title) for one in ALL]
     assert len(set(titles)) == len(titles)
+
+
+def test_the_page_for_inspectors_has_every_line() -> None:
+    page = Path(__file__).parents[2] / "gateway" / "docs" / "INSPECTION.md"
+    lines = page.read_text().partition("## The lines")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`([a-z-]+\.[a-z-]+)`", lines)) == {one.id for one in ALL}
 
 
 # Small counts
