@@ -9,12 +9,17 @@ and after a restart all works.
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from gateway.client.answers import NoAnswer
+from gateway.client.rights import find_erasure
+from gateway.proofs.erased import verify_erasure
+from gateway.wire.errors import Refused
 from gateway.wire.evaluation import AttemptRequest, ProductRequest, SharesRequest
 from gateway.wire.ids import digest_of
 from gateway.wire.message import Message
@@ -25,7 +30,7 @@ from tests.support.crashing import points
 from tests.support.observed import Observed, honest
 from tests.support.processes import PATIENCE, free_ports
 from tests.support.reviving import AUDITOR, AUTHORITY, GATEWAY, full_disk, kill, revive
-from tests.support.samples import ATTEMPTS, AUDITS, PRODUCTS, SESSION_KEYS, SHARES
+from tests.support.samples import ATTEMPTS, AUDITS, PRODUCTS, SESSION_KEYS, SHARES, pair
 from tests.support.steps import Steps
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -69,6 +74,21 @@ AUTHORITY_STEPS = (
     "authority-attempt-concluded",
     "authority-decision-kept",
 )
+FALLBACK_STEPS = (
+    "gateway-fallback-checked",
+    "gateway-fallback-half-written",
+    "gateway-fallback-written",
+    "gateway-fallback-committed",
+    "gateway-fallback-ready",
+)
+"""Of a registration without a face. ``python -m tests.crash`` stops at each of them."""
+SUBJECT_STEPS = (
+    "gateway-withdrawal-written",
+    "gateway-erasure-written",
+    "gateway-wish-written",
+    "gateway-wish-committed",
+)
+"""Of a withdrawal, which erases. ``unit/test_erasure_at_once.py`` stops at each of them."""
 AUDITOR_STEPS = ("auditor-demand-counted", "auditor-evaluation-repeated", "auditor-report-signed")
 """In the order of a registration, which here is always audited."""
 
@@ -118,7 +138,8 @@ def counter(deployment: Observed, steps: Steps) -> Iterator[Counter]:
 def test_no_point_of_the_servers_is_left_out() -> None:
     servers = ("gateway-", "authority-", "auditor-")
     of_servers = {name for name in points() if name.startswith(servers)}
-    assert of_servers == {*GATEWAY_STEPS, *AUTHORITY_STEPS, *AUDITOR_STEPS}
+    of_gateway = {*GATEWAY_STEPS, *FALLBACK_STEPS, *SUBJECT_STEPS}
+    assert of_servers == {*of_gateway, *AUTHORITY_STEPS, *AUDITOR_STEPS}
 
 
 @pytest.mark.parametrize("step", GATEWAY_STEPS)
@@ -184,6 +205,34 @@ def test_the_auditor_killed(
     assert_demanded(step, before, after)
     revive(deployment)
     check_afterwards(attempt, before, after, counter)
+
+
+@pytest.mark.parametrize("step", ["gateway-wish-written", "gateway-wish-committed"])
+def test_the_gateway_killed_while_it_erases(
+    deployment: Observed, steps: Steps, counter: Counter, step: str
+) -> None:
+    """The real server: a whole record or its whole erasure, and a proof for who asks again."""
+    done = counter.register(*pair(0.7))
+    before = stored(deployment)
+    steps.arm(step)
+    with pytest.raises(NoAnswer):
+        counter.ask(done, "withdraw")
+    assert steps.reached
+    assert deployment.servers[GATEWAY].process.wait(PATIENCE) == -9
+    revive(deployment)
+    committed = step == "gateway-wish-committed"
+    after = stored(deployment)
+    assert (done.record_id in after.records) == (not committed)
+    assert len(before.records) - len(after.records) == committed
+    assert (find_erasure(counter.line, done.receipt) is not None) == committed
+    with pytest.raises(Refused) if committed else contextlib.nullcontext():
+        counter.ask(done, "withdraw")
+    deadline = time.monotonic() + PATIENCE
+    while (proof := find_erasure(counter.line, done.receipt)) and proof.log_proof is None:
+        assert time.monotonic() < deadline, "the log does not publish it"
+        time.sleep(0.05)
+    assert proof is not None
+    verify_erasure(proof, done.receipt, deployment.trust)
 
 
 def assert_demanded(step: str, before: Stored, after: Stored) -> None:
