@@ -5,8 +5,9 @@ Rules:
 1. One process reaps at a time (``store.election``). Safety does not rest on it: a row is removed
    under the condition that it is due and not held, in the transaction that writes what is left.
 2. A batch is one transaction. A run that is killed leaves whole batches, and the next run goes on.
-3. The guard: a run that would remove more than the schedule allows removes nothing of that kind.
-   A wrong clock, or a wrong schedule, is then noticed before anything is gone.
+3. The guard: a run that would remove more than the schedule allows removes nothing of that kind,
+   and one that comes long after the last one nothing at all. A wrong clock, or a wrong schedule, is
+   then noticed before anything is gone.
 4. Every run that removed something, or was stopped by the guard, and at least one run a day, leaves
    a signed report, whose digest is an operators' action (``reap``) and an entry of the log.
 """
@@ -15,6 +16,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
+
+import sqlalchemy as sa
 
 from gateway.host import crash
 from gateway.retention.adoption import in_force
@@ -35,7 +38,7 @@ from gateway.wire.retention import RUN_KINDS, RetentionRun, RunKind, RunLine
 
 log = logging.getLogger("sealmatch.retention")
 
-BATCH: Final = 200
+BATCH: Final = 50
 """Rows of one transaction: some 50 ms, in which SQLite lets nobody else write."""
 
 Progress = Callable[[RunKind, int, int], None]
@@ -61,11 +64,19 @@ class Plan:
     adopted: Adopted
     now: int
     standing: dict[RunKind, Standing]
+    last_ended_at: int | None = None
+    """When the last run ended that left a report and was not stopped."""
+
+    @property
+    def comes_late(self) -> bool:
+        """Whether so much time has passed since the last run that the clock may be wrong."""
+        gap = self.adopted.schedule.guard.gap_days * DAY
+        return self.last_ended_at is not None and self.now > self.last_ended_at + gap
 
     def allows(self, kind: RunKind) -> bool:
         """Whether the guard lets a run remove what is due of a kind."""
-        one = self.standing[kind]
-        return self.adopted.schedule.guard.allows(one.due, one.kept)
+        one, guard = self.standing[kind], self.adopted.schedule.guard
+        return one.due == 0 or (guard.allows(one.due, one.kept) and not self.comes_late)
 
     @property
     def stopped(self) -> tuple[RunKind, ...]:
@@ -113,7 +124,8 @@ class Reaper:
                 kind: retention.standing(connection, kind, days_of(adopted.schedule, kind), now)
                 for kind in RUN_KINDS
             }
-        return Plan(adopted, now, standing)
+            last_ended_at = _last_unbroken(connection)
+        return Plan(adopted, now, standing, last_ended_at)
 
     def run(
         self,
@@ -253,6 +265,14 @@ def _line(kind: RunKind, removed: int, in_all: int, left: Standing) -> RunLine:
         kept=left.kept,
         oldest=None if left.oldest is None else max(0, left.oldest),
     )
+
+
+def _last_unbroken(connection: sa.Connection) -> int | None:
+    """A run that was stopped says nothing about the clock."""
+    for _, report, ended_at in retention.newest_runs(connection):
+        if cose.peek(report, RetentionRun).guard != "broken":
+            return ended_at
+    return None
 
 
 def _was_broken(last: tuple[int, bytes, int] | None) -> bool:

@@ -78,7 +78,12 @@ class Guard(BaseModel):
     share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """... and so large a part of its rows."""
 
+    gap_days: Annotated[int, Field(ge=1, le=MAX_DAYS, strict=True)] = 7
+    """A run so many days after the last one removes nothing: the clock is wrong, or the gateway
+    stood still."""
+
     def allows(self, due: int, of: int) -> bool:
+        """Whether a run may remove ``due`` rows of ``of``."""
         return due <= max(self.rows, int(self.share * of))
 
 
@@ -245,8 +250,10 @@ life = true
 purpose = "show for how long records were kept, and when that changed"
 legal_basis = "no personal data"
 
-# A run that would remove more than this removes nothing, and says so.
+# A run that would remove more than this, or that comes so long after the last one, removes nothing
+# and says so.
 [guard]
 rows = 1000
 share = 0.1
+gap_days = 7
 """

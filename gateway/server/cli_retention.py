@@ -11,6 +11,7 @@ from pathlib import Path
 from gateway.host.cli import OperatorCommand, read_bytes
 from gateway.host.clock import unix_time
 from gateway.retention.adoption import adopt, in_force
+from gateway.retention.erasure import DAY
 from gateway.retention.reaper import Plan, Reaper
 from gateway.retention.schedule import MAX_BYTES, BadSchedule, draft
 from gateway.server import custody
@@ -82,14 +83,19 @@ def _run(options: argparse.Namespace, settings: GatewaySettings) -> int:
         return 0
     print(_run_line(report.message))
     for kind in plan.stopped if report.message.guard == "broken" else ():
-        one = plan.standing[kind]
-        print(
-            f"sealmatch-gateway: {one.due} of {one.kept} {kind} are due, more than a run may "
-            "remove; nothing of this kind was removed. Look at the clock and the schedule, then "
-            "run with --lift-guard",
-            file=sys.stderr,
-        )
+        print(f"sealmatch-gateway: {_stopped(plan, kind)}", file=sys.stderr)
     return GUARD_BROKEN if report.message.guard == "broken" else 0
+
+
+def _stopped(plan: Plan, kind: RunKind) -> str:
+    one = plan.standing[kind]
+    why = "more than a run may remove"
+    if plan.comes_late:
+        why = f"and the last run was {(plan.now - (plan.last_ended_at or 0)) // DAY} days ago"
+    return (
+        f"{one.due} of {one.kept} {kind} are due, {why}; nothing of this kind was removed. Look at "
+        "the clock and the schedule, then run with --lift-guard"
+    )
 
 
 def _scrub(_: argparse.Namespace, settings: GatewaySettings) -> int:

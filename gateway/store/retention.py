@@ -1,7 +1,7 @@
 """Retention: schedules, runs, and what is due. Each function works inside a transaction that its
 caller opened."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -206,6 +206,13 @@ def last_run(connection: sa.Connection) -> tuple[int, bytes, int] | None:
     query = retention_runs.select().order_by(retention_runs.c.number.desc()).limit(1)
     row = connection.execute(query).first()
     return None if row is None else (int(row.number), bytes(row.report), int(row.ended_at))
+
+
+def newest_runs(connection: sa.Connection) -> Iterator[tuple[int, bytes, int]]:
+    """The same of every run that is kept, the last first."""
+    query = retention_runs.select().order_by(retention_runs.c.number.desc())
+    for row in connection.execute(query.execution_options(yield_per=16)):
+        yield int(row.number), bytes(row.report), int(row.ended_at)
 
 
 def runs(connection: sa.Connection) -> list[tuple[int, bytes, int]]:
