@@ -33,6 +33,7 @@ from gateway.store.retention import Standing
 from gateway.wire import cose
 from gateway.wire.admin import Concerned
 from gateway.wire.cose import Signed, SigningKey
+from gateway.wire.errors import SessionConflict
 from gateway.wire.ids import digest_of
 from gateway.wire.retention import RUN_KINDS, RetentionRun, RunKind, RunLine
 
@@ -189,7 +190,10 @@ class Reaper:
         """Remove what the plan counted, in batches; what became due meanwhile stays."""
         done, due = 0, plan.standing[kind].due
         while done < due and going():
-            removed = self._remove_batch(kind, plan, min(self._batch, due - done))
+            try:
+                removed = self._remove_batch(kind, plan, min(self._batch, due - done))
+            except SessionConflict:  # one of the batch is held since; the next run goes on
+                break
             if removed == 0:  # held meanwhile, or erased at somebody's request
                 break
             done += removed

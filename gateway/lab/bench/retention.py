@@ -27,6 +27,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gateway.host.clock import unix_time
+from gateway.host.python import python
 from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
 from gateway.retention.adoption import adopt
 from gateway.retention.erasure import DAY, erase
@@ -166,7 +167,7 @@ class RetentionBench:
         trust = self._directory / "trust.json"
         trust.unlink(missing_ok=True)
         self._trust.write(trust)
-        command = [sys.executable, "-m", "gateway.main", "inspect"]
+        command = python("-m", "gateway.main", "inspect")
         given = ["--gateway-database", self._url, "--log", "database", "--trust", str(trust)]
         start = time.perf_counter()
         with subprocess.Popen(  # noqa: S603  our own command
