@@ -18,9 +18,11 @@ from gateway.translog.tiles import Tile
 from gateway.wire.admin import Concerned, next_action, to_lines
 from gateway.wire.cose import SigningKey
 from gateway.wire.ids import digest_of
-from tests.support.parties import GATEWAY
+from gateway.wire.proof import Receipt
+from tests.support.parties import AGENT, GATEWAY, SUPERVISOR
 from tests.support.receipts import HONEST, trust
 from tests.support.translog import MemoryLog, signer
+from tests.vectors import golden
 
 POLICY = TrustPolicy.simple([TrustedLog(signer().key)], [], 0)
 DISAGREES = 3
@@ -36,7 +38,10 @@ def reply(status: int, content: bytes = b"", kind: str = "text/plain") -> httpx.
 def honest(*entries: bytes) -> Answer:
     log = MemoryLog()
     log.append(*(digest_of(f"entry {n}".encode()) for n in range(5)), *entries)
+    return of_log(log)
 
+
+def of_log(log: MemoryLog) -> Answer:
     def answer(request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/log/")
         if path == "checkpoint":
@@ -186,3 +191,30 @@ def test_commands_that_do_not_care_end_as_shells_expect(
     assert into_a_closed_pipe(lambda: main(asked)) == NOBODY_READS
     assert capsys.readouterr().err == ""
     assert main(asked) == 0
+
+
+def test_people_of_the_gateway_s_own_making_are_noticed(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Agent and supervisor of a registration without a face stand in the record of enrolments."""
+    pair = (("agent", AGENT), ("supervisor", SUPERVISOR))
+    actions: list[bytes] = []
+    for kind, key in pair:
+        before, concerned = (actions or [None])[-1], Concerned.with_key(kind, key.public)
+        actions.append(next_action(before, "enrol", concerned, GATEWAY, 1000))
+    statement = golden.SIGNED_FALLBACK_STATEMENT.encoded
+    log = MemoryLog()
+    log.append(*map(digest_of, actions), digest_of(statement))
+    receipt = Receipt(statement=statement, log_proof=bytes(log.prove(2))).encode()
+    (place / "receipt").write_bytes(receipt)
+
+    def told(*signed: bytes) -> tuple[int, str]:
+        (place / "actions").write_text(to_lines(signed))
+        files = ("--receipt", str(place / "receipt"), "--actions", str(place / "actions"))
+        return check(place, of_log(log), *files), "".join(capsys.readouterr())
+
+    assert told(*actions)[0] == 0, "the control"
+    status, said = told(actions[0])
+    assert status == DISAGREES
+    assert "supervisor-1 was not enrolled with this key" in said
+    assert check(place, of_log(log), "--receipt", str(place / "receipt")) == 0

@@ -1,5 +1,6 @@
 """Activations against receipts: each kind of deviation is found, and nothing else is."""
 
+import contextlib
 import io
 import json
 from pathlib import Path
@@ -27,6 +28,7 @@ from gateway.wire.subject import activation_commitment
 from tests.support import parties
 from tests.support.parties import AUTHORITY, GATEWAY, fixed_bytes
 from tests.support.receipts import receipt, trust
+from tests.vectors import golden
 
 SALT = b"s" * 32
 
@@ -248,6 +250,40 @@ def test_the_command_reads_openings_beside_the_list(
     (place / "orders" / "1.activation").write_bytes(receipt())
     assert command(place, HEAD + line) == 3
     assert "it is a receipt, and not an activation opening" in capsys.readouterr().out
+
+
+def test_the_command_counts_those_without_a_face_apart(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        contextlib.closing(
+            Database(f"sqlite:///{place / 'gateway' / 'gateway.sqlite3'}")
+        ) as database,
+        database.transaction() as connection,
+    ):
+        row = RecordRow(
+            record_id=RecordId(golden.RECORD_ID),
+            kind="fallback",
+            outcome="FALLBACK",
+            policy_digest=bytes(32),
+            subject_handle=None,
+            activation_commitment=golden.FALLBACK_STATEMENT.activation_commitment,
+            statement=golden.SIGNED_FALLBACK_STATEMENT.encoded,
+            decided_at=0,
+            expires_at=2**40,
+        )
+        add_record(connection, row)
+    rows = [
+        ",".join(WITH_SALTS),
+        f"{R1},+86 1,{SALT.hex()}",
+        f"{golden.RECORD_ID.hex()},{golden.ACTIVATION},{golden.ACTIVATION_SALT.hex()}",
+    ]
+    assert command(place, "\n".join(rows).encode()) == 0
+    assert capsys.readouterr().out == "2 activations (1 without a face), 2 records, 0 deviations\n"
+    assert command(place, "\n".join(rows[:2]).encode(), "--json") == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told["withoutFace"] == 0
+    assert [one["finding"] for one in told["deviations"]] == ["FALLBACK_UNUSED"]
 
 
 def test_the_command_names_the_file_that_it_cannot_read(
