@@ -24,7 +24,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.cli import NO_MATCH, inspect_assess, inspect_profiles
+from gateway.cli import NO_MATCH, inspect_assess, inspect_canary, inspect_profiles
 from gateway.cli.inspect_report import print_lines, print_verification
 from gateway.cli.outputs import PUBLIC, ReservedFile, about, read_bounded, reserve, to_a_reader
 from gateway.host.clock import unix_time
@@ -81,6 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     digest.set_defaults(run=run_digest)
     inspect_profiles.add(verbs)
     inspect_assess.add(verbs)
+    inspect_canary.add(verbs)
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +102,21 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="DIR",
         help="more to look through: data directories, logs, backups, temporary places",
+    )
+    given.add_argument(
+        "--canary",
+        type=Path,
+        metavar="FILE",
+        help="the inspector's own face and number, to be found nowhere (see `inspect canary`)",
+    )
+    given.add_argument(
+        "--server",
+        type=int,
+        action="append",
+        default=[],
+        metavar="PID",
+        help="search this process's memory for the canary as well; those that the directories' "
+        "locks name are found",
     )
     given.add_argument("--since", type=Path, metavar="BUNDLE", help="of the last visit")
     given.add_argument(
@@ -219,6 +235,8 @@ def _evidence(options: argparse.Namespace, key: SigningKey | None) -> Iterator[E
             authority_given=_directory(options.authority_data),
             trust_given=None if options.trust is None else _trust(options.trust),
             paths=tuple(options.paths),
+            canary_given=options.canary,
+            servers_given=tuple(options.server),
             since_given=None if options.since is None else _earlier(options.since),
             activations_given=options.activations,
             word_given=_content(options.word, word.MAX_BYTES),

@@ -75,6 +75,10 @@ class Evidence:
     activations_given: Path | None = None
     """The carrier's list of activations, as ``sealmatch reconcile`` reads it."""
     canary_given: Path | None = None
+    """What ``sealmatch inspect canary make`` or ``register --canary`` wrote."""
+    servers_given: tuple[int, ...] = ()
+    """Processes of servers whose memory is searched for the canary, besides those that their
+    directories name."""
     word_given: bytes | None = None
     """What the operator states about what cannot be seen (``word``)."""
     published_given: bytes | None = None

@@ -61,7 +61,7 @@ def test_a_clean_deployment_is_clean(deployment: Inspected) -> None:
     unseen = {line.check for line in lines if line.verdict is Verdict.NO_ACCESS}
     assert unseen == {
         *("log.visit", "keys.peppers", "activations.reconciled", "software.digest"),
-        *("access.staff", "backups.kept"),
+        *("access.staff", "backups.kept", "canary.absent"),
     }, [line.found for line in lines if line.verdict is Verdict.NO_ACCESS]
     assert sum(line.verdict is Verdict.PASSED for line in lines) >= 20
 

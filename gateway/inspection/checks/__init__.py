@@ -6,6 +6,7 @@ A module has ``CHECKS``: a tuple of ``Check``. What is not listed here is not in
 from typing import Final
 
 from gateway.inspection.checks import (
+    canary,
     contents,
     counts,
     data_map,
@@ -36,4 +37,5 @@ ALL: Final[tuple[Check, ...]] = (
     *installation.CHECKS,
     *orders.CHECKS,
     *contents.CHECKS,
+    *canary.CHECKS,
 )

@@ -107,12 +107,6 @@ class Block:
         return mask
 
     @cached_property
-    def texts(self) -> bool:
-        """Whether a good part of it can be printed."""
-        table = (self.array >= 0x20) & (self.array < 0x7F)
-        return bool(table.size) and float(table.mean()) > 0.5
-
-    @cached_property
     def numbers(self) -> NDArray[np.int64]:
         """Where at least six digits stand in a row, shape (rows, 2): begin and end."""
         return runs(self.of(DIGIT), 6)

@@ -71,6 +71,11 @@ class Piece:
     container: bool = False
     """A compressed stream: in itself it looks random."""
 
+    @property
+    def block(self) -> Block:
+        """To look into it."""
+        return Block(self.data)
+
 
 def opened(block: Block, budget: Budget, largest: int) -> Iterator[Piece]:
     """Everything in a block that decodes.
@@ -82,6 +87,11 @@ def opened(block: Block, budget: Budget, largest: int) -> Iterator[Piece]:
         for piece in find(block):
             if budget.take(len(piece.data)) == len(piece.data):
                 yield piece
+    yield from containers(block, budget, largest)
+
+
+def containers(block: Block, budget: Budget, largest: int) -> Iterator[Piece]:
+    """What is compressed in a block. Arguments as for ``opened``."""
     yield from _compressed(block, budget, largest)
     yield from _archived(block, budget, largest)
 

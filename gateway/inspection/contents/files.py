@@ -130,11 +130,11 @@ def look(file: Opened, tell: Callable[[int], None] = lambda _: None) -> Scan:
         detectors = _detectors(file, start)
         for name, mark, make in FORMATS:
             if name in _WHOLE and start.startswith(mark):
-                scan = _expanded(file, _Expansion(_parts(raw), make, size), name, tell)
+                scan = _expanded(file, Expansion(parts_of(raw), make, size), name, tell)
                 raw.seek(0)  # something may stand behind what is compressed
-                scan.add(Scanner(ALWAYS, depth=0).stream(_parts(raw), file.shown))
+                scan.add(Scanner(ALWAYS, depth=0).stream(parts_of(raw), file.shown))
                 return scan
-        return Scanner(detectors).stream(_parts(raw), file.shown, tell)
+        return Scanner(detectors).stream(parts_of(raw), file.shown, tell)
 
 
 def _detectors(file: Opened, start: bytes) -> tuple[Detector, ...]:
@@ -148,12 +148,12 @@ def _of_database(path: Path, start: bytes) -> bool:
     return marked or archive or any((above / "PG_VERSION").exists() for above in path.parents)
 
 
-def _parts(raw: RawIOBase) -> Iterator[bytes]:
+def parts_of(raw: RawIOBase) -> Iterator[bytes]:
     while part := raw.read(PART):
         yield part
 
 
-def _expanded(file: Opened, stream: "_Expansion", name: str, tell: Callable[[int], None]) -> Scan:
+def _expanded(file: Opened, stream: "Expansion", name: str, tell: Callable[[int], None]) -> Scan:
     """What comes out of a file that is compressed as a whole."""
     out = stream.read()
     first = next(out, b"")
@@ -164,7 +164,12 @@ def _expanded(file: Opened, stream: "_Expansion", name: str, tell: Callable[[int
     return scan
 
 
-class _Expansion:
+def expanded(raw: RawIOBase, make: Callable[[], Opener]) -> "Expansion":
+    """What comes out of an open file that is compressed as a whole."""
+    return Expansion(parts_of(raw), make, os.fstat(raw.fileno()).st_size)
+
+
+class Expansion:
     """What comes out of a compressed file, member by member, with a bound."""
 
     def __init__(self, parts: Iterator[bytes], make: Callable[[], Opener], size: int) -> None:

@@ -68,7 +68,7 @@ def _j2k(data: bytes, at: int) -> bool:
 
 def _gif(data: bytes, at: int) -> bool:
     wide, high = struct.unpack("<HH", data[at + 6 : at + 10].ljust(4, b"\0"))
-    return bool(wide and high) and data[at + 12 : at + 13] in (b"\0", b"1")
+    return bool(wide and high) and data[at + 12 : at + 13] == b"\0"
 
 
 def _bmp(data: bytes, at: int) -> bool:

@@ -102,8 +102,7 @@ def numbers(block: Block) -> Iterator[Found]:
     for begin, end in runs(block.of(ZONE), 30).tolist():
         for one in _NAMES.finditer(block.data, begin, end):
             yield Found(NUMBER, _ZONE_NAME, one.start(), len(one[0]))
-    if block.texts:
-        yield from _named(block)
+    yield from _named(block)
 
 
 def _named(block: Block) -> Iterator[Found]:

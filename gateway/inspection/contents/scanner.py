@@ -75,7 +75,7 @@ class Scanner:
         """
         found: list[Finding] = []
         budget, size = Budget(EXPANSION[0]), 0
-        for start, block in _blocks(parts):
+        for start, block in blocks(parts):
             budget.left += EXPANSION[1] * len(block.data)
             found += [
                 Finding(one.kind, one.encoding or "as it is", place, start + one.offset, one.length)
@@ -149,7 +149,7 @@ def _covered(one: Found, opened: list[tuple[int, int]]) -> bool:
     )
 
 
-def _blocks(parts: Iterable[bytes]) -> Iterator[tuple[int, Block]]:
+def blocks(parts: Iterable[bytes]) -> Iterator[tuple[int, Block]]:
     """Blocks with the offset at which each begins; the first and the last one say so."""
     start, held, waiting = 0, b"", None
     for part in parts:

@@ -114,7 +114,7 @@ def _vector(
     variety = max(
         (np.unique(one[:LEAST]).size for one in beside if one.size >= LEAST // 2), default=0
     )
-    if variety < _MANTISSAS or np.unique(tops[: 4 * LEAST]).size < 3:
+    if variety < _MANTISSAS or np.unique(tops[: 4 * LEAST]).size < (2 if width == 8 else 3):
         return None
     if width == 2:  # half of it is exponent, so more is asked of the rest
         low = [float((one >> 7).mean()) for one in beside if one.size]

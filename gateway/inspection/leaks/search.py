@@ -101,6 +101,16 @@ class LeakSearch:
                         self._file(progress, root, path)
         return progress.report()
 
+    def file(self, root: Path, path: Path) -> LeakReport:
+        """Search one file below a directory, and its name.
+
+        Raises:
+            FileNotFoundError: it went away.
+        """
+        progress = _Progress()
+        self._file(progress, root, path)
+        return progress.report()
+
     def temporary_files(self, newer_than: float, without: Sequence[Path] = ()) -> LeakReport:
         """Search shared memory and temporary directories, for files changed since a Unix time."""
         roots = {SHARED_MEMORY, Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")}  # noqa: S108
