@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -55,6 +56,13 @@ class Site:
             **settings,
         )
         self.now = NOW
+        self._migrated: object = "nothing yet"
+        self._opened: tuple[bytes, custody.GatewayKeys] | None = None
+
+    def copied(self, directory: Path) -> Site:
+        """The same gateway on SQLite as it is now, in a directory of its own."""
+        shutil.copytree(self.settings.data_dir, directory)
+        return self.on(None, data_dir=directory, passphrase_file=directory / "passphrase")
 
     def on(self, url: str | None, **changed: Any) -> Site:
         """The same gateway, with the same keys and directory, on another database."""
@@ -62,17 +70,30 @@ class Site:
         given = {"database_url": url, **changed}
         other.settings = self.settings.model_copy(update=given)
         other.now = self.now
+        other._migrated, other._opened = "nothing yet", self._opened
         return other
 
     @contextmanager
     def database(self) -> Iterator[Database]:
         with closing(Database(self.settings.database)) as database:
-            database.migrate()
+            if self._which() != self._migrated:
+                database.migrate()
+                self._migrated = self._which()
             yield database
+
+    def _which(self) -> object:
+        """Which database it is: another file may have come in its place."""
+        if self.settings.database_url is not None:
+            return self.settings.database_url
+        path = self.settings.data_dir / "gateway.sqlite3"
+        return path.stat().st_ino if path.exists() else None
 
     @property
     def keys(self) -> custody.GatewayKeys:
-        return custody.read_keys(self.settings)
+        sealed = (self.settings.data_dir / "keystore.sealed").read_bytes()
+        if self._opened is None or self._opened[0] != sealed:
+            self._opened = sealed, custody.read_keys(self.settings)
+        return self._opened[1]
 
     @property
     def key(self) -> SigningKey:

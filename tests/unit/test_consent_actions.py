@@ -1,8 +1,6 @@
 """Adding and retiring a consent text are signed, logged actions, and a text that changed is
 noticed."""
 
-from pathlib import Path
-
 import pytest
 import sqlalchemy as sa
 
@@ -22,11 +20,9 @@ TEXTS = consent.draft(2, 180)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    opened = Database(f"sqlite:///{tmp_path}/gateway.sqlite3")
-    opened.migrate()
-    consent.add(opened, TEXTS, 180, GATEWAY, 1000)
-    return opened
+def database(database: Database) -> Database:
+    consent.add(database, TEXTS, 180, GATEWAY, 1000)
+    return database
 
 
 def change(database: Database, *statements: sa.Executable) -> None:

@@ -57,11 +57,17 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keystore, "DEFAULT_COST", CHEAP)
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    site = Site(tmp_path / "site")
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    site = Site(tmp_path_factory.mktemp("model") / "site")
     site.record(3)
     return site
+
+
+@pytest.fixture
+def site(model: Site, tmp_path: Path) -> Site:
+    """On SQLite, with three records in its log."""
+    return model.copied(tmp_path / "site")
 
 
 def made(site: Site, out: Path) -> Path:
