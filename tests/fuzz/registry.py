@@ -13,6 +13,7 @@ from tests.fuzz import (
     targets_gateway,
     targets_he,
     targets_http,
+    targets_inspection,
     targets_log,
     targets_pictures,
     targets_reader,
@@ -40,6 +41,7 @@ def all_targets() -> dict[str, Target]:
         targets_http,
         targets_answers,
         targets_log,
+        targets_inspection,
         targets_reader,
         targets_pictures,
     )

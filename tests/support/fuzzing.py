@@ -127,6 +127,8 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "session-id": (SessionNotFound,),
     "gateway-settings": (BadConfiguration,),
     "inspection-profile": (BadProfile,),
+    "inspection-bundle": (MalformedMessage,),
+    "inspection-evidence": (MalformedMessage,),
     "settings-in-force": (MalformedMessage,),
     "authority-settings": (BadConfiguration,),
     "image": (UnreadableImage,),
