@@ -55,7 +55,9 @@ def _totals(evidence: Evidence, progress: Progress) -> Line:
         else (),
         limit=_SMALL,
         repeat="sealmatch-gateway outcomes, for the totals; statements name the outlet",
-        notes=(f"all outlets: {sentence(_outcomes(evidence, progress)[0])}", *_by_outlet(found)),
+        notes=(f"all outlets: {sentence(_outcomes(evidence, progress)[0])}", *_by_outlet(found))
+        if found.records
+        else (),
     )
 
 
