@@ -25,7 +25,10 @@ def test_two_gateways_on_one_database_killed_at_random(
 ) -> None:
     url = postgresql.new_database()
     with Campaign(tmp_path, url, database_files=postgresql.directory) as campaign:
-        for point in ("sequencer-batch-committed", "auditor-report-signed", "witness-committed"):
+        for point in (
+            *("sequencer-batch-committed", "auditor-report-signed", "witness-committed"),
+            *("reaper-batch-written", "reaper-batch-committed", "reaper-report-written"),
+        ):
             campaign.kill_at(point)
         for _ in range(2):
             campaign.registered()

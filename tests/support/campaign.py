@@ -3,7 +3,8 @@
 Gateway, authority, auditor and witness, and on PostgreSQL a second gateway that may sequence too.
 One evaluation in two is audited. Counters register without pause, verify every receipt against the
 trust file (the log's key and a quorum of one witness), and keep it. Before each, somebody is
-registered without a face. After two in five the record is erased, or the consent withdrawn.
+registered without a face. After two in five the record is erased, or the consent withdrawn; one in
+five is made old, and the gateways' reaper removes it.
 ``check`` holds all receipts and everything stored against each other (``aftermath``), and what
 passed about audits against the records (``audits_seen``).
 """
@@ -12,6 +13,7 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -23,6 +25,7 @@ import httpx
 
 from gateway.client.registration import Registration
 from gateway.lab.deployment.servers import Server
+from gateway.store import schema
 from gateway.store.database import Database
 from gateway.translog.note import NoteKey
 from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
@@ -45,8 +48,13 @@ from tests.support.witnesses import public_keys, sealed_witness
 CLIENTS = 2
 WISHES: Final[tuple[Wish | None, ...]] = (None, "erase", None, "withdraw", "copy")
 """What is asked for after a registration, in turn."""
+AGED: Final = 2
+"""Of these, the registration that is made old."""
 AUDIT_ONE_IN = 2
 SAMPLES = 12
+BACKUP_POINTS = ("backup-table-written", "new-file-written")
+RESTORE_POINTS = ("restore-begun", "restore-rows-written", "restore-written", "restore-committed")
+"""In their order. After the last one, nothing is missing."""
 LIFTED = {
     "SEALMATCH_AUTHORITY_DEVICE_DECISIONS": "100000",
     "SEALMATCH_AUTHORITY_SUBJECT_DECISIONS": "1000",
@@ -54,6 +62,7 @@ LIFTED = {
     "SEALMATCH_AUTHORITY_AUDIT_UNANSWERED": "1000",
     "SEALMATCH_AUTHORITY_WORKERS": "1",
     "SEALMATCH_GATEWAY_WORKERS": "1",
+    "SEALMATCH_GATEWAY_REAP_SECONDS": "1",
 }
 """Every kill costs an attempt, and one in two leaves a demand unanswered."""
 
@@ -193,6 +202,35 @@ class Campaign:
         self._steps.disarm()
         self._revive()
 
+    def back_up_and_restore(self, renewed: str | None = None) -> None:
+        """The gateway loses its database, and gets it back from a backup; both are killed at each
+        of their labelled points first. Nothing is lost: the backup is the last thing before.
+
+        Args:
+            renewed: the URL of an empty database; None: SQLite, whose files are put aside.
+        """
+        gateway, number = self.deployment.gateway, self.kills["backup"] + 1
+        self._stop_rival()
+        gateway.stop()
+        out = self._root / f"backup-{number}"
+        for point in BACKUP_POINTS:
+            self._killed_at(point, "backup", str(out))
+        self._operate("backup", str(out))
+        if renewed is None:
+            aside = self._root / f"lost-{number}"
+            aside.mkdir()
+            for file in self._gateway_files.glob("gateway.sqlite3*"):
+                file.rename(aside / file.name)
+        else:
+            self._url = gateway.settings["database_url"] = renewed
+        for point in RESTORE_POINTS:
+            self._killed_at(point, "restore", str(out))
+        self._operate("log", "resume")  # the witness vouches
+        gateway.launch()
+        gateway.ready()
+        self._start_rival()
+        self.registered()
+
     def registered(self, more: int = 1) -> None:
         """Wait until so many further registrations have succeeded."""
         goal, deadline = len(self.receipts) + more, time.monotonic() + PATIENCE
@@ -206,8 +244,7 @@ class Campaign:
         self.registered()
         self._end()
         assert not self.faults, self.faults
-        database = Database(self._url or f"sqlite:///{self._gateway_files / 'gateway.sqlite3'}")
-        with contextlib.closing(database):
+        with contextlib.closing(self._database()) as database:
             left = Aftermath.of(database)
         left.check_log()
         left.check_receipts(self.receipts, self.deployment.trust)
@@ -246,6 +283,27 @@ class Campaign:
             "second gateway": self._rival,
         }
         return {name: server for name, server in named.items() if server is not None}
+
+    def _operate(self, *words: str) -> int:
+        """An operator's command at the gateway; its exit status."""
+        gateway = self.deployment.gateway
+        done = subprocess.run(
+            [*gateway.program, *words],
+            env={**os.environ, **gateway.environment()},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        return done.returncode
+
+    def _killed_at(self, point: str, *words: str) -> None:
+        self._steps.arm(point)
+        assert self._operate(*words) == -signal.SIGKILL, f"{words} never came to {point}"
+        self._steps.disarm()
+        self.kills[words[0]] += 1
 
     def _one_that_died(self) -> str:
         deadline = time.monotonic() + PATIENCE
@@ -303,6 +361,8 @@ class Campaign:
                         if len(self.samples) < SAMPLES:
                             self.samples.append(done.submission.sealed_probe[5000:5032])
                     self._wish(counter, done, WISHES[turn])
+                    if turn == AGED:
+                        self._age(done)
 
     def _wish(self, counter: Counter, done: Registration, wish: Wish | None) -> None:
         if wish is None:
@@ -314,6 +374,15 @@ class Campaign:
         else:
             if gone:
                 self.erased.append(done.receipt)
+
+    def _age(self, done: Registration) -> None:
+        """Let a record be due, as months later."""
+        with contextlib.closing(self._database()) as database, database.writing() as connection:
+            mine = schema.records.c.record_id == done.record_id
+            connection.execute(schema.records.update().where(mine).values(expires_at=1))
+
+    def _database(self) -> Database:
+        return Database(self._url or f"sqlite:///{self._gateway_files / 'gateway.sqlite3'}")
 
     def _record(self, counter: Counter) -> None:
         """A registration without a face; tried until it is known how it ended."""
@@ -336,5 +405,5 @@ class Campaign:
 
 def labelled() -> list[str]:
     """The crash points of all servers and the sequencer."""
-    prefixes = ("gateway-", "authority-", "auditor-", "sequencer-", "witness-")
+    prefixes = ("gateway-", "authority-", "auditor-", "sequencer-", "witness-", "reaper-")
     return sorted(point for point in points() if point.startswith(prefixes))
