@@ -10,8 +10,8 @@ files, arguments and environment are searched, and its children's.
 """
 
 import gzip
+import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 
 from gateway.host.directories import LOCK_FILE
+from gateway.host.python import python
 from gateway.inspection.canary_file import FACE, NUMBER, Planted
 from gateway.inspection.contents.cells import Cell
 from gateway.inspection.contents.encodings import FORMATS, Budget, containers
@@ -161,7 +162,7 @@ def _require(wanted: set[str], report: LeakReport, where: str) -> None:
 def _holding(content: bytes) -> Iterator[int]:
     """A process that holds these bytes in its memory."""
     with subprocess.Popen(  # noqa: S603  our own interpreter
-        [sys.executable, "-I", "-S", "-c", _HOLDS, str(len(content))],
+        python("-I", "-S", "-c", _HOLDS, str(len(content))),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
@@ -179,7 +180,7 @@ def _holding(content: bytes) -> Iterator[int]:
 
 def servers(files: Iterable[Opened], given: Iterable[int]) -> list[int]:
     """Processes of servers: those that were given, and those whose number stands in the lock of a
-    directory that was given, as ours and PostgreSQL write it."""
+    directory that was given, as ours and PostgreSQL write it. The inspection's own is none."""
     found = dict.fromkeys(given)
     for file in files:
         if file.path.name in (LOCK_FILE, _POSTMASTER):
@@ -187,6 +188,7 @@ def servers(files: Iterable[Opened], given: Iterable[int]) -> list[int]:
                 first = file.path.read_bytes()[:32].split()
                 if first and first[0].isdigit() and Path(f"/proc/{int(first[0])}").exists():
                     found[int(first[0])] = None
+    found.pop(os.getpid(), None)
     listed = list(found)
     below = {child for pid in listed for child in _children(pid)}
     return [pid for pid in listed if pid not in below]

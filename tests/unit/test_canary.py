@@ -23,6 +23,7 @@ from gateway.host.keyfile import KeyFileError
 from gateway.inspection import canary, canary_file
 from gateway.inspection.canary_file import NoCanary, Planted
 from gateway.inspection.checks import canary as check
+from gateway.inspection.leaks.search import LeakSearch
 from gateway.inspection.lines import Line, Verdict
 from gateway.main import main
 from gateway.wire.subject import Subject
@@ -162,12 +163,12 @@ def test_nothing_is_said_where_the_control_fails(
     deployment: Inspected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search that finds nothing, in files or in memory, finds its own control neither."""
-    empty = canary.LeakSearch([])
+    empty = LeakSearch([])
     for broken in ("file", "process"):
         with monkeypatch.context() as patch:
-            patch.setattr(canary.LeakSearch, broken, getattr(empty, broken))
+            patch.setattr(LeakSearch, broken, getattr(empty, broken))
             if broken == "file":
-                patch.setattr(canary.LeakSearch, "data", empty.data)
+                patch.setattr(LeakSearch, "data", empty.data)
             [line] = lines_of(deployment)
         assert line.verdict is Verdict.NOTHING
         assert "control failed" in line.found[0]

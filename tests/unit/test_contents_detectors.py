@@ -232,6 +232,12 @@ def test_encodings_are_opened(name: str) -> None:
     assert kinds(LINES + b"note: " + TEXTS[name](LINES * 4) + b" end\n") == set()
 
 
+def test_hexadecimal_before_words_is_hexadecimal() -> None:
+    for ending in (b"\nkeyword\n", b"\r\nZZZZ", b"\n=", b"g", b"/"):
+        assert vectors.FLOATS in kinds(SINGLE.hex().encode() + ending)
+        assert kinds(RANDOM.bytes(90).hex().encode() + ending) == set()
+
+
 def test_layers_are_named() -> None:
     data = b"x=" + base64.b64encode(zlib.compress(PRINTED["JSON"]().encode()))
     assert (vectors.FLOATS, "base64, zlib, decimals") in found(data)

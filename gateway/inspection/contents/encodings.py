@@ -21,6 +21,7 @@ from typing import Final, Protocol
 
 import numpy as np
 import zstandard
+from numpy.typing import NDArray
 
 from gateway.inspection.contents import printed
 from gateway.inspection.contents.blocks import (
@@ -101,7 +102,7 @@ def containers(block: Block, budget: Budget, largest: int) -> Iterator[Piece]:
 
 def _hexadecimal(block: Block) -> Iterator[Piece]:
     mask = block.of(HEX)
-    for begin, end in _wrapped(runs(mask, 48), block.data):
+    for begin, end in _wrapped(runs(mask, 48), block.data, _HEX_TAIL):
         text = block.data[begin:end]
         text = b"".join(text.split()) if b"\n" in text or b"\r" in text else text
         if len(text) < SHORTEST:
@@ -135,7 +136,7 @@ def _dumped(block: Block) -> Iterator[Piece]:
 def _base64(block: Block) -> Iterator[Piece]:
     mask = block.of(BASE64)
     hexes = block.of(HEX)
-    for begin, end in _wrapped(runs(mask, 48), block.data):
+    for begin, end in _wrapped(runs(mask, 48), block.data, _BASE64_TAIL):
         if hexes[begin:end].all():
             continue
         text = block.data[begin:end]
@@ -150,27 +151,30 @@ def _base64(block: Block) -> Iterator[Piece]:
 
 
 def _wrapped(
-    spans: "np.ndarray[tuple[int, int], np.dtype[np.int64]]", data: bytes
+    spans: NDArray[np.int64], data: bytes, tail: "re.Pattern[bytes]"
 ) -> Iterator[tuple[int, int]]:
-    """Spans, those joined between which nothing but the end of a line stands."""
+    """Spans, those joined between which nothing but the end of a line stands, and the last, shorter
+    line of a text that was wrapped."""
     joined: tuple[int, int] | None = None
     for begin, end in spans.tolist():
         if joined is not None and begin - joined[1] <= 2 and not data[joined[1] : begin].strip():
             joined = joined[0], end
             continue
         if joined is not None:
-            yield _with_tail(joined, data)
+            yield _with_tail(joined, data, tail)
         joined = begin, end
     if joined is not None:
-        yield _with_tail(joined, data)
+        yield _with_tail(joined, data, tail)
 
 
-_TAIL: Final = re.compile(rb"\r?\n([A-Za-z0-9+/_-]{4,76})={0,2}(?![^\s\"'<])")
+_BASE64_TAIL: Final = re.compile(rb"\r?\n([A-Za-z0-9+/_-]{4,76})={0,2}(?![^\s\"'<])")
+_HEX_TAIL: Final = re.compile(rb"\r?\n([0-9a-fA-F]{2,76})(?![^\s\"'<])")
 
 
-def _with_tail(span: tuple[int, int], data: bytes) -> tuple[int, int]:
-    """With the last, shorter line of a text that was wrapped."""
-    tail = _TAIL.match(data, span[1])
+def _with_tail(
+    span: tuple[int, int], data: bytes, pattern: "re.Pattern[bytes]"
+) -> tuple[int, int]:
+    tail = pattern.match(data, span[1])
     return span if tail is None else (span[0], tail.end(1))
 
 

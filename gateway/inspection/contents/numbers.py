@@ -57,14 +57,14 @@ _WORDS: Final = b"|".join(
     b"passport id identity document card licen[cs]e permit curp dni nie cccd cmnd nric hkid".split()
 )
 _LABELLED: Final = re.compile(
-    rb"(?i:(?<![a-z0-9])(?:" + _WORDS + rb")[ _-]?(?:card|document)?[ _-]?"
+    rb"(?i:(?<![a-z0-9+/])(?:" + _WORDS + rb")[ _-]?(?:card|document)?[ _-]?"
     rb"(?:n(?:umber|um|o|r|\xc2\xba)|#|\xe5\x8f\xb7(?:\xe7\xa0\x81)?))\.?"
     rb"[\"']?\s{0,2}[:=>]?>?\s{0,2}[\"'(\[]{0,2}"
     rb"([A-Za-z]{0,4}[ -]?\d(?:[ -]?[A-Za-z0-9]){4,20})(?![0-9A-Za-z])"
 )
 """A word that says so, then letters and at least five digits."""
 _BARE: Final = re.compile(
-    rb"(?i:(?<![a-z0-9])(?:passport|curp|dni|hkid|nric|cccd|"
+    rb"(?i:(?<![a-z0-9+/])(?:passport|curp|dni|hkid|nric|cccd|"
     rb"\xe8\xba\xab\xe4\xbb\xbd\xe8\xaf\x81|\xe6\x8a\xa4\xe7\x85\xa7))"
     rb"[\"']?\s{0,2}[:= ]\s{0,2}[\"'(\[]{0,2}([A-Za-z]{0,4}\d[A-Za-z0-9-]{4,20})(?![0-9A-Za-z])"
 )
