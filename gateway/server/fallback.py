@@ -21,7 +21,7 @@ In the transaction that writes:
 
 Then the record, the log's entry and the counter are written, or nothing. No handle is stored, since
 there is no session with the authority. So the limit of activations per document does not see these
-records; the caps of step 11 and the counter FALLBACK stand in its place (ADR 36).
+records; the caps of step 11 and the counter FALLBACK stand in its place (ADR 40).
 """
 
 import logging

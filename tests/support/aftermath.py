@@ -157,7 +157,8 @@ def _wait_until_sequenced(database: Database) -> None:
         with database.transaction() as connection:
             newest = stored_log.newest_published(connection)
             size = stored_log.head(connection).size
-            if not stored_log.has_pending(connection) and newest and newest.size == size:
+            resting = not stored_log.has_pending(connection) and not stored_log.unsigned(connection)
+            if resting and newest and newest.size == size:
                 return
         assert time.monotonic() < deadline, "the log does not come to rest"
         time.sleep(0.05)
