@@ -122,7 +122,7 @@ def _add_approve(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     approving = _verb(verbs, "approve", run_approve, "the supervisor reviews and signs")
     add_key_arguments(approving, "supervisor", None)
     approving.add_argument(
-        "--supervisor", metavar="NAME", help="whose key it is, if its file does not say so"
+        "--supervisor", metavar="NAME", help="whose key it is (default: who was asked)"
     )
     approving.add_argument(
         "--opening", type=Path, metavar="FILE", help="check that REQUEST is about a document"
@@ -232,7 +232,8 @@ def run_approve(options: argparse.Namespace) -> int:
     if not options.reviewed and not _agrees():
         print("not approved; nothing was signed", file=sys.stderr)
         return NOT_APPROVED
-    supervisor = key_of(options, "supervisor", options.supervisor, None)
+    named = options.supervisor or asserted.supervisor
+    supervisor = key_of(options, "supervisor", named, None)
     request = approve(encoded, supervisor, unix_time())
     with reserve(_approved_of(options.request), PRIVATE) as approved:
         approved.write(request.encode())

@@ -179,7 +179,7 @@ def test_nobody_approves_by_accident(shop: Shop) -> None:
     assert shop.run("fallback", "approve", shop.request, *key) == NOT_APPROVED, "no terminal"
     assert shop.record() == 1, "there is no approval"
     assert shop.approve("--supervisor", "agent", key="agent.key") == REFUSED, "the agent"
-    assert shop.approve() == 1, "a bare key does not say whose it is"
+    assert shop.approve() == 0, "a bare key is taken for that of who was asked"
 
 
 def test_an_opening_of_another_request_is_noticed(shop: Shop) -> None:
