@@ -111,7 +111,7 @@ def _ages(evidence: Evidence) -> bytes:
             "due": now.due,
             "overdue": late.due,
             "held": now.held,
-            "oldestDue": now.oldest,
+            "oldestDue": None if days == _FOR_EVER else now.oldest,
             "days": getattr(getattr(schedule, kind, None), "days", None),
         }
     return encoded({"kinds": found, "sessions": _sessions(evidence)})
