@@ -34,6 +34,7 @@ from gateway.host import crash
 from gateway.retention import holds
 from gateway.retention.adoption import in_force
 from gateway.retention.erasure import erase
+from gateway.retention.scrub import truncate_log
 from gateway.sequencing.publication import Publication
 from gateway.server.rates import HourlyRate
 from gateway.store import consent_records, kept, records
@@ -143,6 +144,8 @@ class SubjectRights:
             done = self._do(connection, asked, record, held, now)
             crash.reach("gateway-wish-written")
         crash.reach("gateway-wish-committed")
+        if done.erasure is not None:
+            truncate_log(self._database)  # or its bytes would stay until the reaper's next run
         return self._answered(named, done)
 
     def erasure(self, tombstone: Digest) -> ErasureProof | None:

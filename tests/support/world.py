@@ -169,7 +169,7 @@ class World(Peers):
             self.publication,
             clock,
         )
-        self.gateway_key = gateway
+        self.gateway_key, self.directory = gateway, directory
         self.service = GatewayService(
             Identity(gateway, self.sealing, self.authority_key.public),
             self.policy,

@@ -233,6 +233,21 @@ def test_what_was_erased_is_gone_and_the_proof_says_so(world: World) -> None:
         verify_erasure(proof, stranger.done.receipt, world.trust)
 
 
+@pytest.mark.parametrize("emptied", [True, False])
+def test_the_bytes_go_at_once(world: World, emptied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From SQLite's files; PostgreSQL's go with the day's scrub. The control leaves its log."""
+    if world.database.dialect != "sqlite":
+        return
+    somebody = Subscriber.registered(world)
+    if not emptied:
+        monkeypatch.setattr(served, "truncate_log", lambda _: False)
+    needle = somebody.statement[200:1000]
+    files = list(world.directory.glob("gateway.sqlite3*"))
+    assert any(needle in file.read_bytes() for file in files)
+    somebody.asks("erase")
+    assert any(needle in file.read_bytes() for file in files) == (not emptied)
+
+
 def test_the_session_of_an_erased_record_is_unknown(world: World) -> None:
     """Its state would tell that there was a record, and which session it came from."""
     somebody = Subscriber.registered(world)
