@@ -6,6 +6,7 @@ The control is the same deployment without it: those lines pass.
 import base64
 import gzip
 import json
+import os
 import shutil
 import sqlite3
 import struct
@@ -144,6 +145,15 @@ def second_database(one: Inspected) -> None:
         connection.commit()
 
 
+def in_an_attribute(one: Inspected) -> None:
+    path = one.gateway / "plain"
+    path.write_bytes(b"nothing")
+    try:
+        os.setxattr(path, "user.x", SINGLE)
+    except OSError:
+        pytest.skip("this file system has no extended attributes of users")
+
+
 DATABASE, FILES, LOGS = "contents.database", "contents.files", "contents.logs"
 NAMES, LEFTOVERS = "contents.names", "contents.leftovers"
 
@@ -233,6 +243,13 @@ PLANTED: dict[str, tuple[str, str, Plant]] = {
             base64.b64encode(b"\xa2mclientNonceX application/vnd.sealmatch.submission+cbor" * 2)
         ),
     ),
+    "a score in a log": (LOGS, "score of a comparison", logged(b"lane 0 cosine=0.7312 decided")),
+    "a small request in a file": (
+        FILES,
+        "message of the protocol",
+        file("trace.bin", b"\xa3mclientNonceX \x01\x02"),
+    ),
+    "a vector in an attribute of a file": (FILES, "attribute", in_an_attribute),
     "a number in a line of a log": (
         LOGS,
         "server.log, line 61",

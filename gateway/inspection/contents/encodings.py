@@ -171,9 +171,7 @@ _BASE64_TAIL: Final = re.compile(rb"\r?\n([A-Za-z0-9+/_-]{4,76})={0,2}(?![^\s\"'
 _HEX_TAIL: Final = re.compile(rb"\r?\n([0-9a-fA-F]{2,76})(?![^\s\"'<])")
 
 
-def _with_tail(
-    span: tuple[int, int], data: bytes, pattern: "re.Pattern[bytes]"
-) -> tuple[int, int]:
+def _with_tail(span: tuple[int, int], data: bytes, pattern: "re.Pattern[bytes]") -> tuple[int, int]:
     tail = pattern.match(data, span[1])
     return span if tail is None else (span[0], tail.end(1))
 

@@ -11,6 +11,7 @@ ciphertext. So stretches that look random count in other files only; cells are l
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import RawIOBase
 from itertools import chain
@@ -19,7 +20,7 @@ from typing import Final
 
 from gateway.inspection.contents.blocks import Detector
 from gateway.inspection.contents.encodings import FAULTS, FORMATS, Opener
-from gateway.inspection.contents.messages import messages
+from gateway.inspection.contents.messages import members, messages
 from gateway.inspection.contents.scanner import ALWAYS, OPAQUE, Scan, Scanner
 from gateway.inspection.leaks.findings import Finding
 from gateway.inspection.lines import shown_name
@@ -122,6 +123,22 @@ def look(file: Opened, tell: Callable[[int], None] = lambda _: None) -> Scan:
     Raises:
         OSError: it cannot be read.
     """
+    scan = _attributes(file)
+    scan.add(_content(file, tell))
+    return scan
+
+
+def _attributes(file: Opened) -> Scan:
+    """Extended attributes: what hangs on a file besides its content."""
+    scan = Scan()
+    with suppress(OSError):  # a file system without any
+        for name in os.listxattr(file.path, follow_symlinks=False):
+            value = os.getxattr(file.path, name, follow_symlinks=False)
+            scan.add(Scanner().data(value, f"{file.shown}, attribute"))
+    return scan
+
+
+def _content(file: Opened, tell: Callable[[int], None]) -> Scan:
     descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb", buffering=0) as raw:
         start = raw.read(512)
@@ -138,8 +155,9 @@ def look(file: Opened, tell: Callable[[int], None] = lambda _: None) -> Scan:
 
 
 def _detectors(file: Opened, start: bytes) -> tuple[Detector, ...]:
-    own = (*ALWAYS, messages) if file.is_log else ALWAYS
-    return own if _of_database(file.path, start) else (*own, *OPAQUE)
+    if file.is_log:
+        return (*ALWAYS, messages, *OPAQUE)
+    return ALWAYS if _of_database(file.path, start) else (*ALWAYS, members, *OPAQUE)
 
 
 def _of_database(path: Path, start: bytes) -> bool:
