@@ -32,8 +32,8 @@ from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.cosignature import sign_checkpoint
 from gateway.wire import cose
 from gateway.wire.ids import digest_of
-from keys import caps
 from keys.audits import AuditLedger
+from keys.caps import create_caps
 from tests.support.parties import (
     AUDITOR,
     AUTHORITY,
@@ -41,7 +41,6 @@ from tests.support.parties import (
     GATEWAY,
     ISSUER,
     NOW,
-    UNLIMITED,
     Clock,
     fixed_bytes,
 )
@@ -116,9 +115,7 @@ class Inspected:
         listed.add("gateway", GATEWAY).add("device", DEVICE).add("issuer", ISSUER)
         listed.add("auditor", AUDITOR)
         AuditLedger(self.authority / "audits.sqlite3", 3, Clock())
-        if hasattr(caps, "create_caps"):
-            caps.create_caps(self.authority / "caps.sqlite3", NOW)
-        caps.AttemptCaps(self.authority / "caps.sqlite3", UNLIMITED, Clock())
+        create_caps(self.authority / "caps.sqlite3", NOW)
         self._seal(self.authority)
 
     def _seal(self, directory: Path) -> None:

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from gateway.cli import inspect
 from gateway.host.keyfile import create_secret, create_signing_key
 from gateway.main import main
 from gateway.store.reading import ReadingDatabase
@@ -27,6 +28,21 @@ from tests.support.postgres import PostgresServer
 @pytest.fixture(autouse=True)
 def _at_the_time_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.cli.inspect.unix_time", lambda: NOW + 60)
+
+
+WHOLE: Final = inspect.ALL
+SHORT: Final = tuple(one for one in WHOLE if not one.id.startswith(("contents.", "retention.")))
+"""Without the checks that search files; they have tests of their own."""
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspect, "ALL", SHORT)
+
+
+@pytest.fixture
+def _whole(_short: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspect, "ALL", WHOLE)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +71,7 @@ def report(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.usefixtures("_whole")
 def test_a_clean_deployment(deployment: Inspected, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments(deployment)) == 0
     said = capsys.readouterr()
@@ -77,6 +94,7 @@ def test_a_violation_is_told_with_how_to_repeat_it(
     assert said.splitlines()[-3].endswith("lines are violated.")
 
 
+@pytest.mark.usefixtures("_whole")
 def test_nothing_given_is_nothing_passed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "--json"]) == 0
     found = report(capsys)
@@ -250,6 +268,7 @@ def fingerprints(deployment: Inspected) -> dict[str, str]:
     return found
 
 
+@pytest.mark.usefixtures("_whole")
 def test_an_inspection_of_a_deployment_at_rest_changes_no_byte(deployment: Inspected) -> None:
     deployment.write_trust()
     before = fingerprints(deployment)
@@ -292,6 +311,7 @@ def another_process(deployment: Inspected) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
+@pytest.mark.usefixtures("_whole")
 def test_an_inspection_of_a_deployment_at_work_changes_no_byte(
     deployment: Inspected, capsys: pytest.CaptureFixture[str]
 ) -> None:
