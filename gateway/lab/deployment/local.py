@@ -163,6 +163,7 @@ class LocalDeployment:
 
     def _write_trust(self, authority_port: int, gateway_port: int) -> None:
         shown = self.gateway.keys.shown
+        self.gateway.adopt_schedule()
         consent = self.gateway.consent()
         (self.directories.root / CONSENT_FILE).write_bytes(consent.encode())
         self.trust = TrustFile(

@@ -40,6 +40,7 @@ AUDITOR, READER = "demo-auditor", "demo-reader"
 AGENT, OUTLET, SUPERVISOR = "demo-agent", "demo-outlet", "demo-supervisor"
 
 CONSENT_FILE, CONSENT_VERSION = "consent.json", 2
+SCHEDULE_FILE = "retention.toml"
 
 
 @dataclass(frozen=True)
@@ -293,6 +294,14 @@ class GatewayParty(ServerParty):
         if self._certificates is not None:
             pinned["auditor_ca"] = str(self._certificates.ca)
         self.settings = pinned | self.settings
+
+    def adopt_schedule(self) -> None:
+        """On first use the draft of a retention schedule is adopted as it is."""
+        standing = json.loads(self.operate("retention", "status", "--json"))
+        if standing["schedule"]["number"] is None:
+            file = existing_directory(self._operator) / SCHEDULE_FILE
+            write_private(file, self.operate("retention", "draft").encode())
+            self.operate("retention", "adopt", str(file))
 
     def consent(self) -> ConsentTexts:
         """The texts that people are shown; on first use the draft is registered as they are."""
