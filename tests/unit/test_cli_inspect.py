@@ -16,6 +16,7 @@ import pytest
 
 from gateway.cli import inspect
 from gateway.host.keyfile import create_secret, create_signing_key
+from gateway.inspection.checks import ALL
 from gateway.main import main
 from gateway.store.reading import ReadingDatabase
 from gateway.translog.tiles import bundles_of
@@ -30,8 +31,7 @@ def _at_the_time_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.cli.inspect.unix_time", lambda: NOW + 60)
 
 
-WHOLE: Final = inspect.ALL
-SHORT: Final = tuple(one for one in WHOLE if not one.id.startswith(("contents.", "retention.")))
+SHORT: Final = tuple(one for one in ALL if not one.id.startswith(("contents.", "retention.")))
 """Without the checks that search files; they have tests of their own."""
 
 
@@ -42,7 +42,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _whole(_short: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspect, "ALL", WHOLE)
+    monkeypatch.setattr(inspect, "ALL", ALL)
 
 
 @pytest.fixture(scope="module")
