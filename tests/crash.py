@@ -2,8 +2,9 @@
 
 Every labelled crash point of gateway, authority, auditor, sequencer and witness ``--each`` times,
 then ``--kills`` SIGKILLs at random moments, with registrations in flight and one evaluation in two
-audited, on SQLite and on PostgreSQL (Debian's package ``postgresql``). The tests run a short
-version: ``tests/e2e/test_log_crashes.py``.
+audited, on SQLite and on PostgreSQL (Debian's package ``postgresql``). Then, ``--restores`` times,
+the gateway's database is backed up, lost and restored, with a kill at each labelled point of both.
+The tests run a short version: ``tests/e2e/test_log_crashes.py``.
 """
 
 import argparse
@@ -22,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, metavar="N", help="default 200")
     parser.add_argument("--each", type=int, default=5, metavar="N", help="default 5")
+    parser.add_argument("--restores", type=int, default=2, metavar="N", help="default 2")
     parser.add_argument("--only", default="", metavar="PREFIX", help="of the labelled points")
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--seed", type=int, default=1)
@@ -41,7 +43,7 @@ def _run(database: str, options: argparse.Namespace) -> None:
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
         root = stack.enter_context(tempfile.TemporaryDirectory(prefix="sealmatch-crash-"))
-        url = files = None
+        url = files = server = None
         if database == "postgresql":
             programs = _programs()
             if programs is None:
@@ -61,6 +63,9 @@ def _run(database: str, options: argparse.Namespace) -> None:
             campaign.registered()
             killed = campaign.kill_at_random()
             _tell(database, f"kill {number}/{options.kills} ({killed})", campaign)
+        for number in range(1, options.restores + 1):
+            campaign.back_up_and_restore(server.new_database() if server is not None else None)
+            _tell(database, f"backup and restore {number}/{options.restores}", campaign)
         found = campaign.check()
     shown = ", ".join(f"{count} {name}" for name, count in found.items())
     print(f"{database}: all whole after {time.monotonic() - start:.0f} s: {shown}", flush=True)

@@ -81,6 +81,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="fail unless the quorum cosigned the checkpoint so recently: a log may stand still "
         "for one reader alone",
     )
+    check.add_argument(
+        "--successor",
+        action="store_true",
+        help="the log of --state was closed, and this one begun in its place: it must begin with "
+        "the entries that were seen",
+    )
     check.add_argument("--json", action="store_true", help="print one JSON object")
     check.set_defaults(run=run)
     new = verbs.add_parser("new-key", help="make a reader's key, and print its public half")
@@ -114,7 +120,16 @@ def run(options: argparse.Namespace) -> int:
         seen = _seen(options.state)
         source = LogSource(HttpLog(transport, options.url or _log_of(trust), key).fetch)
         try:
-            reading = read_log(source, trust.log, seen, receipts, _tell, window, actions)
+            reading = read_log(
+                source,
+                trust.log,
+                seen,
+                receipts,
+                _tell,
+                window,
+                actions,
+                successor=options.successor,
+            )
             if chain is not None:
                 _require_enrolled(fallbacks, chain)
         except LogDisagrees as error:

@@ -159,6 +159,8 @@ def read_log(
     tell: Callable[[int, int], None] = lambda _done, _size: None,
     window: Window | None = None,
     actions: Sequence[Digest] = (),
+    *,
+    successor: bool = False,
 ) -> Reading:
     """Read a log up to its latest checkpoint.
 
@@ -168,6 +170,8 @@ def read_log(
         actions: digests of operators' signed actions, oldest first. The same.
         tell: called with the number of entries read so far, and the number of all.
         window: when the checkpoint must have been cosigned; None: at any time.
+        successor: ``seen`` is of a log that was closed, and this one is the log that followed it,
+            which begins with the same entries.
 
     Raises:
         LogDisagrees: names the first step that fails.
@@ -177,6 +181,8 @@ def read_log(
         note = source.checkpoint()
         witnessed = verify_checkpoint(note, policy, window)
     try:
+        if seen is not None:
+            _require_grown(seen.checkpoint, witnessed.checkpoint, successor=successor)
         places = _Places(_entries_to_meet(receipts), list(actions))
         frontier = _read_entries(source, witnessed.checkpoint, seen, receipts, places, tell)
     except LogDisagrees as error:
@@ -193,10 +199,8 @@ def _read_entries(
     places: "_Places",
     tell: Callable[[int, int], None],
 ) -> Frontier:
-    """Steps 2 to 6."""
+    """Steps 3 to 6."""
     before = None if seen is None else seen.checkpoint
-    if before is not None:
-        _require_grown(before, claimed)
     roots = _roots_to_meet(claimed, before, receipts)
     start = Frontier() if seen is None or receipts or places.actions else seen.frontier
     given = len(places.actions)
@@ -211,9 +215,12 @@ def _read_entries(
     return frontier
 
 
-def _require_grown(before: Checkpoint, claimed: Checkpoint) -> None:
-    if before.origin != claimed.origin:
-        raise LogDisagrees(2, "a log of another origin was seen before")
+def _require_grown(before: Checkpoint, claimed: Checkpoint, *, successor: bool) -> None:
+    """Step 2."""
+    if before.origin != claimed.origin and not successor:
+        raise LogDisagrees(
+            2, f"a log of another origin was seen before, {before.origin}: was it closed?"
+        )
     if claimed.size < before.size:
         raise LogDisagrees(2, f"it had {before.size} entries and has {claimed.size}")
     if claimed.size == before.size and claimed.root != before.root:

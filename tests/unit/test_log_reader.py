@@ -151,6 +151,26 @@ def test_a_tree_that_shrank_or_was_replaced_is_step_2() -> None:
         read_log(Served(foreign).source, policy, seen)
 
 
+def test_a_successor_begins_with_the_entries_of_the_log_that_was_closed() -> None:
+    """And where entries were lost with the old log, its reader sees that."""
+    seen = read(log_of(300)).seen
+    new = signer("gateway.example/log-2")
+    policy = TrustPolicy.simple([TrustedLog(new.key)], [], 0)
+
+    def successor(size: int, **changed: int) -> Reading:
+        log = MemoryLog(signers=[new], origin="gateway.example/log-2")
+        for entry in log_of(size, **changed).entries:
+            log.append(entry)
+        return read_log(Served(log).source, policy, seen, successor=True)
+
+    reading = successor(310)
+    assert (reading.before, reading.seen.checkpoint.origin) == (300, "gateway.example/log-2")
+    with pytest.raises(LogDisagrees, match=r"2\..*it had 300 entries and has 299"):
+        successor(299)
+    with pytest.raises(LogDisagrees, match="lead to another root"):
+        successor(310, changed=299)
+
+
 @pytest.mark.parametrize("size", [31, 33, 0])
 def test_anything_but_a_hash_is_step_3(size: int) -> None:
     """A gateway that hides something in its log, properly signed."""
