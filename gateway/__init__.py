@@ -58,6 +58,7 @@ Where things are
     auditor     repeats evaluations, deployed apart
     witness     the log's witness, deployed apart
     inspection  what operators and regulators hold against a deployment
+    console     pages on which both see what is kept, without changing anything
     cli         users' commands; main finds the one that is chosen
     lab         attacks, leak search, measurements, demo, local deployment: it serves nobody
     ../keys     the key authority, deployed apart; keys/authority.py alone touches a secret key

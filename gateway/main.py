@@ -82,6 +82,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "inspect": Command(
         "gateway.cli.inspect", "show line by line what a deployment keeps", "gateway"
     ),
+    "console": Command("gateway.console.cli", "a read-only web page of what is kept", "gateway"),
     "reconcile": Command("gateway.cli.reconcile", "compare activations with receipts", "gateway"),
     "models": Command("gateway.cli.models", "fetch, check and list face model packs", _COUNTER),
     "bench": Command("gateway.lab.bench.cli", "measure", _EVERYTHING),

@@ -84,6 +84,17 @@ class Browser:
     def open(self, page: Path) -> None:
         self._post("/url", {"url": page.as_uri()})
 
+    def visit(self, url: str) -> None:
+        self._post("/url", {"url": url})
+
+    def type(self, selector: str, text: str) -> None:
+        """As a person does at the keyboard."""
+        self._post(f"/element/{self._find(selector)}/value", {"text": text})
+
+    def command(self, name: str, **given: Any) -> Any:
+        """A command of the DevTools protocol."""
+        return self._post("/goog/cdp/execute", {"cmd": name, "params": given})
+
     def upload(self, selector: str, *files: Path) -> None:
         """Choose files, as a person does in the dialogue."""
         chosen = "\n".join(map(str, files))

@@ -1,0 +1,1 @@
+"""HTML of the console. Everything is escaped where it enters (``html``)."""
