@@ -139,7 +139,15 @@ def test_a_part_of_a_vector_is_enough(count: int) -> None:
 
 def test_vectors_that_are_not_of_length_one_and_those_without_negative_values() -> None:
     for values in (30 * VECTOR, np.abs(VECTOR)):
-        assert vectors.FLOATS in kinds(LINES + values.astype("<f4").tobytes() + LINES)
+        for code in ("<f4", ">f4", "<f8"):
+            assert vectors.FLOATS in kinds(LINES + values.astype(code).tobytes() + LINES)
+
+
+def test_frequencies_of_a_planner_are_no_vector() -> None:
+    """PostgreSQL keeps up to a hundred for each column, the most frequent value's first."""
+    falling = np.sort(np.abs(VECTOR[:100]))[::-1]
+    for code in ("<f4", "<f8"):
+        assert kinds(LINES + falling.astype(code).tobytes() + LINES) == set()
 
 
 def test_bfloat16() -> None:
