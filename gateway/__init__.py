@@ -19,6 +19,9 @@ Who runs where, and who holds which key
     auditor    a third operator           signs reports            sees ciphertexts, gateway's
                                                                    dealings and seeds of some
                                                                    sessions
+    agent      who works at the counter   signs registrations      sees the document
+    supervisor somebody else              without a face; both     sees what the agent asserts
+                                          must
     verifier   anyone                     pins public keys         sees a receipt
 
 Order of messages
@@ -39,6 +42,10 @@ Order of messages
                                          gateway   <--signed demand--------  authority
     auditor   <--inputs, sealed secret-- gateway
     auditor   --signed report------->    gateway   --report--------------->  authority
+
+    Where no face is checked, nobody but these speaks:
+    client     --agent's assertion, supervisor's approval--> gateway
+    client     <--receipt, which is no match--               gateway
 
 Where things are
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ from tests.support.crashing import points
 from tests.support.fallbacks import Desk
 from tests.support.parties import refused
 from tests.support.postgres import PostgresServer
+from tests.support.rights import Subscriber
 from tests.support.samples import FALLBACKS, NUMBER, PLAIN_NUMBER, Clock
 from tests.support.world import World
 
@@ -501,6 +503,20 @@ def test_a_halted_log_records_nothing(
     with pytest.raises(Unavailable):
         hand_in(world, desk.request())
     assert kept(world) == before
+
+
+def test_its_subscriber_may_have_it_erased(world: World, desk: Desk) -> None:
+    """With the same secret as after a face check; what is left is the same, too."""
+    asserted = desk.asserted()
+    receipt = desk.record(desk.request(asserted))
+    record = verify_fallback(receipt, world.trust).statement.message.record_id
+    done: Any = SimpleNamespace(record_id=record, receipt=receipt, opening=asserted.opening)
+    somebody = Subscriber(world, done)
+    with refused():
+        somebody.asks("erase", secret=bytes(32))
+    assert somebody.asks("erase").erasure is not None
+    assert record not in {row.record_id for row in world.rows("records")}
+    assert somebody.tombstone in {row.tombstone for row in world.rows("erasures")}
 
 
 # What can be said
