@@ -32,6 +32,7 @@ from gateway.client.gateway_client import (
 )
 from gateway.client.liveness.prompts import text
 from gateway.client.mismatches import LockRule, Mismatches, SubjectLocked
+from gateway.client.pending import PendingReceipt
 from gateway.client.registration import Registration
 from gateway.wire.errors import Refused, SealmatchError
 from gateway.wire.ids import SessionId
@@ -206,6 +207,13 @@ def test_a_proxy_that_sends_everything_twice_is_suspected(shop: Shop) -> None:
     assert ended.value.detail == "the gateway refuses"
 
 
+def of_submission(receipt: Path) -> PendingReceipt:
+    """What a submission left."""
+    pending = read_pending(receipt)
+    assert isinstance(pending, PendingReceipt)
+    return pending
+
+
 def kept(shop: Shop, receipt: Path) -> Registration:
     """A registration as the command runs it."""
     with kept_while_unsettled(receipt) as keep:
@@ -226,7 +234,7 @@ def test_without_a_word_it_is_unknown_and_fetched_later(
     assert type(ended.value) is OutcomeUnknown
     assert len(shop.rows("records")) == before + 1
     shop.pass_on()
-    pending = read_pending(receipt)
+    pending = of_submission(receipt)
     with known_to_end(receipt, pending):
         assert shop.gateway_client.fetch(pending.session, pending.sent_at).outcome == "MATCH"
     assert list(tmp_path.iterdir()) == []
@@ -248,7 +256,7 @@ def test_a_submission_that_never_arrives_is_said_not_to_be_taken(
     before = len(shop.rows("records"))
     with pytest.raises(NotTaken, match="no request of this size"):
         kept(shop, receipt)
-    pending = read_pending(receipt)
+    pending = of_submission(receipt)
     with pytest.raises(NotTaken), known_to_end(receipt, pending):
         shop.gateway_client.fetch(pending.session, pending.sent_at)
     assert pending_path(receipt).exists()
@@ -274,7 +282,7 @@ def test_a_submission_that_a_proxy_held_is_taken_before_it_is_said_that_it_was_n
     shop.on_submissions = itertools.repeat(hold)
     with pytest.raises(NotTaken):
         kept(shop, receipt)
-    pending = read_pending(receipt)
+    pending = of_submission(receipt)
     shop.mock.now += delay
     taken = held[-1]().status_code == 200
     assert taken == (delay <= WINDOW), "a clock may be behind, so the counter waits for longer"

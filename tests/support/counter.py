@@ -30,6 +30,7 @@ from gateway.lab.deployment.parties import (
 )
 from gateway.proofs.trust import TrustFile
 from gateway.wire.cose import SigningKey
+from gateway.wire.fallback import FallbackRequest
 from gateway.wire.requests import host_of, sign_request
 from gateway.wire.rights import SubjectAnswer, Wish
 from gateway.wire.session import SessionOffer
@@ -87,7 +88,7 @@ class Counter:
     def register(self, template: Vector, probe: Vector) -> Registration:
         return self.client.register(template, probe, occasion())
 
-    def without_face(self) -> fallback.FallbackRequest:
+    def without_face(self) -> FallbackRequest:
         """What the demonstration's agent and supervisor signed."""
         agent = load_signing_key(self.directories.counter / "agent.key", AGENT)
         supervisor = load_signing_key(self.directories.supervisor_key, SUPERVISOR)
@@ -104,7 +105,7 @@ class Counter:
         made = fallback.make_assertion(case, between, agent, unix_time())
         return fallback.approve(made.assertion.encoded, supervisor, unix_time())
 
-    def record(self, request: fallback.FallbackRequest) -> bytes:
+    def record(self, request: FallbackRequest) -> bytes:
         """Returns the receipt. Raises as ``client.fallback.record``."""
         gateway = GatewayClient(self.http, self.url, self.keys.device, unix_time)
         return fallback.record(gateway, request)

@@ -15,7 +15,7 @@ from gateway.client.fallback import FallbackRefused, approve, require_own
 from gateway.host import crash
 from gateway.proofs.fallback import verify_fallback
 from gateway.server.fallback import ASSERTION_SECONDS, FallbackRules, FallbackService
-from gateway.store import fallbacks, parties
+from gateway.store import fallbacks, parties, schema
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Refused, SessionConflict, Unavailable
@@ -302,7 +302,7 @@ def test_one_person_under_two_names(world: World, desk: Desk) -> None:
         parties.enrol_party(c, "supervisor", "twin-s", both.public.raw)
     with world.database.transaction() as connection:
         connection.execute(
-            parties.parties.insert().values(
+            schema.parties.insert().values(
                 kind="supervisor",
                 party="twin-s",
                 public_key=both.public.raw,
@@ -396,10 +396,8 @@ def test_they_cannot_be_mass_produced(
 
 
 def fallbacks_of(world: World) -> Any:
-    from gateway.store.schema import records
-
     assert [row for row in world.rows("records") if row.kind == "fallback"]
-    return records.delete().where(records.c.kind == "fallback")
+    return schema.records.delete().where(schema.records.c.kind == "fallback")
 
 
 def test_the_last_place_is_given_once(

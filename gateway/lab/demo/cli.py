@@ -24,7 +24,7 @@ from gateway.lab.deployment.cli import add_audit_argument
 from gateway.lab.deployment.interrupts import orderly_end
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.lab.deployment.wiretap import Wiretap
-from gateway.proofs.verify import verify_receipt
+from gateway.proofs.verify import STEPS, verify_receipt
 from gateway.translog.proof import LogProof
 from gateway.vision.demo_faces import genuine_pair, impostor_pair
 from gateway.vision.pack import ModelPack
@@ -165,7 +165,7 @@ def _demonstrate(
         verified = verify_receipt(result.receipt, deployment.trust, result.opening, DOCUMENT)
     screen.say("\nThe last receipt, verified offline as a stranger would:")
     for step, found in verified.notes.items():
-        screen.say(f"  {step_line(step, found)}")
+        screen.say(f"  {step_line(step, STEPS[step], found)}")
     screen.result["receipt"] = {"valid": True, "record": result.record_id.hex()}
     _show_checkpoint(result.receipt, screen)
     _show_stored(tables.stored(deployment.directories), screen)
