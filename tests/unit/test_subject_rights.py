@@ -6,6 +6,7 @@ On both databases, with the gateway's own services and real registrations.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,7 +18,6 @@ from gateway.retention.reaper import Reaper
 from gateway.sequencing.sequencer import Alone
 from gateway.server import rights as served
 from gateway.server.rights import RightsRules, SubjectRights
-from gateway.store import log as stored_log
 from gateway.store import schema
 from gateway.store.locks import hold_register
 from gateway.store.parties import list_admin_actions
@@ -32,12 +32,14 @@ from gateway.wire.erasure import (
     withdrawal_mark,
 )
 from gateway.wire.errors import Refused
+from gateway.wire.fallback import FallbackStatement
 from gateway.wire.ids import KeyId, digest_of, new_record_id
 from gateway.wire.proof import Receipt, Statement
 from gateway.wire.requests import sign_request
 from gateway.wire.rights import SubjectRequest
 from gateway.wire.subject import new_salt
 from tests.support.drafts import ciphertexts, draft
+from tests.support.fallbacks import Desk
 from tests.support.postgres import PostgresServer
 from tests.support.rights import DAY, Subscriber, columns_of, hold
 from tests.support.samples import (
@@ -479,9 +481,21 @@ def test_an_answer_comes_though_the_log_does_not_publish(
     assert later.log_proof is not None
 
 
-def test_a_registration_without_a_face_may_be_erased_too(world: World) -> None:
-    """Both kinds of statements are read; what makes one is tested where they are made."""
-    assert set(served._STATEMENTS) == {"decision", "fallback"}
-    for kind in served._STATEMENTS.values():
-        assert {"erasure_commitment", "consent_text_version"} <= kind.model_fields.keys()
-    assert set(stored_log._INDEXED) == {"decision", "fallback", "erasure", "withdrawal"}
+def test_a_registration_without_a_face_is_its_subject_s_too(world: World) -> None:
+    """It has no handle, so a copy is of itself, and no lines are told."""
+    desk = Desk(world)
+    asserted = desk.asserted()
+    receipt = desk.record(desk.request(asserted))
+    stated = cose.peek(Receipt.decode(receipt).statement, FallbackStatement)
+    done = SimpleNamespace(
+        receipt=receipt, opening=asserted.opening, record_id=stated.record_id, verified=None
+    )
+    somebody = Subscriber(world, done)  # type: ignore[arg-type]
+    copy = somebody.asks("copy").kept
+    assert copy is not None
+    assert (copy.scope, copy.live_lines) == ("record", None)
+    assert {row.table for row in copy.rows} == {"records"}
+    answer = somebody.asks("withdraw")
+    assert answer.erasure is not None
+    assert verify_erasure(answer.erasure, receipt, world.trust).days == world.clock() // DAY
+    assert about(world, "records", stated.record_id) == []
