@@ -53,6 +53,11 @@ def found(rows: Sequence[RecordRow], files: Sequence[Path]) -> dict[str, int]:
     return {name: count for name, count in hits.items() if count}
 
 
+def pages(database: Database) -> int:
+    with database.transaction() as connection:
+        return int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+
+
 def sqlite_files(database: Database) -> list[Path]:
     path = Path(str(database._engine.url.database))
     return sorted(path.parent.glob(f"{path.name}*"))
@@ -88,7 +93,9 @@ def test_nothing_of_expired_records_is_left_in_sqlite_s_files(sqlite: Database) 
     assert found(due, log), "old pages stay in the write-ahead log"
     assert truncate_log(sqlite)
     assert not found(due, log)
+    before = pages(sqlite)
     assert reaper.scrub().left == ()
+    assert pages(sqlite) < before, "every page was written anew: no gap keeps an old copy"
     assert not found(due, sqlite_files(sqlite))
     assert sum(found(young, sqlite_files(sqlite)).values()) == len(young), "and only those went"
 
