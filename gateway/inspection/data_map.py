@@ -47,6 +47,8 @@ class MappedTable:
     kept: str
     """For how long."""
     columns: dict[str, MappedColumn]
+    indexes: dict[str, tuple[str, ...]]
+    """By name its columns. Keys and what occurs once are indexes too."""
 
 
 DataMap = dict[str, dict[str, MappedTable]]
@@ -79,7 +81,8 @@ def parse(content: bytes) -> DataMap:
 def _tables(database: str, given: dict[str, Any]) -> Iterator[tuple[str, MappedTable]]:
     for name, one in given.items():
         columns = {column: _column(column, said) for column, said in one["columns"].items()}
-        yield name, MappedTable(database, name, one["about"], one["kept"], columns)
+        indexes = {index: tuple(of.split(", ")) for index, of in one.get("indexes", {}).items()}
+        yield name, MappedTable(database, name, one["about"], one["kept"], columns, indexes)
 
 
 def _column(name: str, said: dict[str, Any]) -> MappedColumn:

@@ -39,6 +39,16 @@ def test_the_map_is_that_of_the_tables() -> None:
                 assert compiled in declared(dialect.name, GATEWAY, said), (table.name, column.name)
 
 
+def test_the_maps_indexes_are_those_of_the_tables() -> None:
+    for table in metadata.tables.values():
+        keys = [tuple(column.name for column in table.primary_key)]
+        once = [(column.name,) for column in table.columns if column.unique]
+        named = {one.name: tuple(column.name for column in one.columns) for one in table.indexes}
+        mapped = MAP[GATEWAY][table.name].indexes
+        assert sorted(mapped.values()) == sorted([*keys, *once, *named.values()]), table.name
+        assert named.items() <= mapped.items()
+
+
 def _varchar(dialect: str) -> str:
     return "CHARACTER VARYING" if dialect == "postgresql" else "VARCHAR"
 

@@ -238,6 +238,73 @@ PLANTED: dict[str, tuple[Plant, str, str, tuple[str, ...]]] = {
         "index of an expression made",
         BOTH,
     ),
+    "index": (
+        sql("CREATE INDEX made ON records (statement)"),
+        "data-map.tables",
+        "index made of records is not in the data map",
+        BOTH,
+    ),
+    "index-of-some": (
+        sql(
+            "DROP INDEX ix_records_expires_at",
+            "CREATE INDEX ix_records_expires_at ON records (expires_at) WHERE outcome = 'MATCH'",
+        ),
+        "data-map.tables",
+        "whether a condition holds",
+        BOTH,
+    ),
+    "index-gone": (
+        sql("DROP INDEX ix_records_subject_handle"),
+        "data-map.tables",
+        "index ix_records_subject_handle of the data map is not there",
+        BOTH,
+    ),
+    "note-in-a-definition": (
+        in_schema("state VARCHAR(16)", "state VARCHAR(16) /* Anna, Tuesdays */", ""),
+        "data-map.tables",
+        "the definition of parties has",
+        SQLITE,
+    ),
+    "number-in-the-header": (
+        sql("PRAGMA user_version = 19900307"),
+        "data-map.tables",
+        "user_version",
+        SQLITE,
+    ),
+    "note-among-statistics": (
+        sql("ANALYZE", "UPDATE sqlite_stat1 SET stat = 'Anna' WHERE tbl = 'parties'"),
+        "data-map.tables",
+        "row that SQLite does not write",
+        SQLITE,
+    ),
+    "type": (
+        sql("CREATE TYPE people AS ENUM ('Anna')"),
+        "data-map.tables",
+        "type people",
+        POSTGRESQL,
+    ),
+    "comment": (
+        sql("COMMENT ON COLUMN records.kind IS 'Anna, Tuesdays'"),
+        "data-map.tables",
+        "comment on pg_class",
+        POSTGRESQL,
+    ),
+    "condition": (
+        sql("ALTER TABLE parties ADD CONSTRAINT other CHECK (party <> 'Anna')"),
+        "data-map.tables",
+        "constraint other",
+        POSTGRESQL,
+    ),
+    "default": (
+        in_schema(
+            "state VARCHAR(16)",
+            "state VARCHAR(16) DEFAULT ''Anna''",
+            "ALTER TABLE parties ALTER state SET DEFAULT 'Anna'",
+        ),
+        "data-map.columns",
+        "parties.state has a default or a collation",
+        BOTH,
+    ),
     "column": (
         sql("ALTER TABLE records ADD COLUMN note VARCHAR(99)"),
         "data-map.columns",

@@ -49,12 +49,36 @@ def _unlisted(name: str, found: dict[str, Any], mapped: DataMap) -> Iterator[str
             yield f"{what} is not in the data map"
         else:
             there.add(one["name"])
+            yield from _other_indexes(name, one, tables[one["name"]], found["dialect"])
     for trigger in found["triggers"]:
         yield f"{name}: trigger {shown_name(trigger)} changes or copies rows unseen"
     for other in found["others"]:
         yield f"{name}: {other['kind']} {shown_name(other['name'])} is not in the data map"
     for missing in sorted(tables.keys() - there):
         yield f"{name}: table {missing} of the data map is not there"
+
+
+def _other_indexes(
+    database: str, found: dict[str, Any], table: MappedTable, dialect: str
+) -> Iterator[str]:
+    """An index is a copy of what its columns hold. Those that SQLite makes of a key have a name of
+    its own, and a key that is the row's number has none."""
+    for one in found["indexes"]:
+        what = f"{database}: index {shown_name(one['name'])} of {table.name}"
+        mapped = [table.indexes.get(one["name"])] if one["own"] else list(table.indexes.values())
+        if tuple(one["columns"]) not in mapped:
+            yield f"{what} is not in the data map"
+        elif one["partial"]:
+            yield f"{what} says of each row whether a condition holds"
+    there = {tuple(one["columns"]) for one in found["indexes"]}
+    for name, columns in table.indexes.items():
+        if columns not in there and not (dialect == "sqlite" and name.startswith("pk_")):
+            yield f"{database}: index {name} of the data map is not there"
+    if found["words"]:
+        yield (
+            f"{database}: the definition of {table.name} has {found['words']} words that the data "
+            "map has not"
+        )
 
 
 # Columns
@@ -114,6 +138,8 @@ def _other_columns(dialect: str, found: list[dict[str, Any]], table: MappedTable
             yield f"column {shown} may {'' if one['nullable'] else 'not '}be empty"
         if one["generated"]:
             yield f"column {shown} is computed by the database"
+        if one["more"]:
+            yield f"column {shown} has a default or a collation of its own"
     for name in sorted(table.columns.keys() - there.keys()):
         yield f"column {table.name}.{name} of the data map is not there"
 

@@ -2,8 +2,8 @@
 
 A cell is read as it is stored, whatever type its column says: numbers as their digits, text in
 UTF-8. Of a long one a megabyte is read at a time. SQLite itself holds the row of a long cell in
-memory meanwhile. Names and definitions of tables, views and triggers are cells as well, and so are
-PostgreSQL's large objects and comments.
+memory meanwhile. Names and definitions of tables, views, indexes and triggers are cells as well,
+and so are PostgreSQL's large objects, comments, types, roles and settings.
 """
 
 from collections.abc import Iterator
@@ -164,7 +164,7 @@ _COLUMNS: Final = """
     WHERE a.attrelid = {table} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
 _REMARKS: Final = """
-    SELECT objoid, description FROM pg_description WHERE objoid >= 16384
+    SELECT objoid, description FROM pg_description
     UNION ALL SELECT objoid, description FROM pg_shdescription WHERE objoid >= 16384
 """
 _DEFINITIONS: Final = """
@@ -172,6 +172,15 @@ _DEFINITIONS: Final = """
     UNION ALL SELECT definition FROM pg_views WHERE schemaname NOT IN
         ('pg_catalog', 'information_schema')
     UNION ALL SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
+    UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indexrelid >= 16384
+    UNION ALL SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE oid >= 16384
+    UNION ALL SELECT array_to_string(setconfig, ' ') FROM pg_db_role_setting
+"""
+_NAMES: Final = """
+    SELECT enumlabel FROM pg_enum UNION ALL SELECT rolname FROM pg_roles
+    UNION ALL SELECT typname FROM pg_type WHERE oid >= 16384
+    UNION ALL SELECT conname FROM pg_constraint WHERE oid >= 16384
+    UNION ALL SELECT datname FROM pg_database
 """
 
 
@@ -191,6 +200,8 @@ def _postgresql(database: ReadingDatabase) -> Iterator[Cell]:
             yield from _rows(database, shown, source, row, columns, found)
     for _, remark in _ask(database, _REMARKS):
         yield Cell("definitions", "comment", str(remark).encode())
+    for (name,) in _ask(database, _NAMES):
+        yield Cell("definitions", "name", str(name).encode())
     for (definition,) in _ask(database, _DEFINITIONS):
         yield Cell("definitions", "sql", str(definition or "").encode())
     for (oid,) in _ask(database, "SELECT oid FROM pg_largeobject_metadata"):
