@@ -17,7 +17,7 @@ from gateway.wire.orders import Hold
 from gateway.wire.proof import Receipt
 from gateway.wire.rights import SignedSubjectRequest, SubjectAnswer, SubjectRequest
 from gateway.wire.subject import new_salt
-from tests.support.samples import occasion, pair
+from tests.support.samples import Clock, occasion, pair
 from tests.support.world import World
 
 DAY = 24 * 3600
@@ -84,6 +84,12 @@ def hold(database: Database, record: RecordId, key: SigningKey, now: int, days: 
         hold_register(connection)
         place(connection, signed, key, now)
     return made
+
+
+def later(world: World, seconds: int) -> None:
+    """Let time pass, for a world with a clock of its own."""
+    assert isinstance(world.clock, Clock)
+    world.clock.now += seconds
 
 
 def columns_of(answer: SubjectAnswer) -> list[tuple[str, str, Any]]:

@@ -31,7 +31,7 @@ from gateway.wire.ids import Digest, digest_of
 from gateway.wire.subject import Subject
 from tests.support.postgres import PostgresServer
 from tests.support.processes import PATIENCE
-from tests.support.rights import DAY, Subscriber
+from tests.support.rights import DAY, Subscriber, later
 from tests.support.samples import Clock, new_number
 from tests.support.site import killed_at
 from tests.support.world import World
@@ -233,9 +233,9 @@ RANDOM = {"erasure_id", "tombstone", "erasure", "log_index"}
 def test_an_erased_record_and_one_that_expired_leave_the_same(world: World) -> None:
     """To whoever reads the whole database, the log and every answer, without the receipts."""
     expiring = Subscriber.registered(world)
-    world.clock.now += 180 * DAY
+    later(world, 180 * DAY)
     asking, stranger = Subscriber.registered(world), Subscriber.registered(world)
-    world.clock.now += 60
+    later(world, 60)
     Reaper(world.database, Alone(), world.gateway_key, 180, world.clock).run(lift_guard=True)
     asking.asks("erase")
     first, second = (
@@ -333,7 +333,7 @@ def people(world: World, numbers: list[str], order: list[int]) -> list[Person]:
     """Everything that a carrier keeps of each of these people, column by column."""
     found: dict[int, Person] = {}
     for day, place in enumerate(order):
-        world.clock.now += (3 if world.counter.gateway == "carrier-a" else 5) * DAY + day
+        later(world, (3 if world.counter.gateway == "carrier-a" else 5) * DAY + day)
         somebody = Subscriber.registered(world, numbers[place])
         somebody.asks("copy")
         found[place] = _columns(world, somebody)

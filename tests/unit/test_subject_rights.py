@@ -41,7 +41,7 @@ from gateway.wire.subject import new_salt
 from tests.support.drafts import ciphertexts, draft
 from tests.support.fallbacks import Desk
 from tests.support.postgres import PostgresServer
-from tests.support.rights import DAY, Subscriber, columns_of, hold
+from tests.support.rights import DAY, Subscriber, columns_of, hold, later
 from tests.support.samples import (
     ERASURES,
     SUBJECT_REQUESTS,
@@ -202,7 +202,7 @@ def test_a_match_that_is_no_longer_live_opens_its_own_record_at_most(world: Worl
     number = new_number()
     first = Subscriber.registered(world, number)
     hold(world.database, first.record_id, world.gateway_key, world.clock(), days=400)
-    world.clock.now += 181 * DAY
+    later(world, 181 * DAY)
     Subscriber.registered(world, number)
     answer = first.asks("copy")
     assert answer.kept is not None
@@ -290,7 +290,7 @@ def not_published(world: World) -> tuple[bytes, bytes]:
 def test_there_is_one_refusal(world: World) -> None:
     somebody, erased, expired = (Subscriber.registered(world) for _ in range(3))
     erased.asks("erase")
-    world.clock.now += 181 * DAY  # that one is due, and nobody has reaped it
+    later(world, 181 * DAY)  # that one is due, and nobody has reaped it
     fresh = Subscriber.registered(world)
     record, secret = not_published(world)
     asked = {
@@ -350,7 +350,7 @@ def test_a_device_that_guesses_secrets_is_soon_refused_whatever_it_asks(world: W
     assert "5 times in an hour" in refusal(lambda: victim.asks("erase"))
     other = SigningKey.generate("device-2")
     assert victim.asks("copy", key=other).kept is not None, "another counter is not concerned"
-    world.clock.now += 3600
+    later(world, 3600)
     assert victim.asks("erase").erasure is not None
 
 
@@ -439,7 +439,7 @@ def test_a_held_record_stays_and_its_holder_is_told(world: World) -> None:
     # The hold ends, and the reaper does the rest.
     reaper_of(world).run(lift_guard=True)
     assert about(world, "records", somebody.record_id), "while it is held"
-    world.clock.now = made.until + 1
+    later(world, made.until + 1 - world.clock())
     reaper_of(world).run(lift_guard=True)
     assert about(world, "records", somebody.record_id) == []
     assert world.rights.erasure(somebody.tombstone) is not None
@@ -448,7 +448,7 @@ def test_a_held_record_stays_and_its_holder_is_told(world: World) -> None:
 def test_a_hold_that_has_ended_holds_nothing(world: World) -> None:
     somebody = Subscriber.registered(world)
     made = hold(world.database, somebody.record_id, world.gateway_key, world.clock(), days=2)
-    world.clock.now = made.until
+    later(world, made.until - world.clock())
     assert somebody.asks("erase").erasure is not None
     assert about(world, "holds", somebody.record_id) == []
 
