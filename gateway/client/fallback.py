@@ -34,10 +34,9 @@ from gateway.wire.fallback import (
     FallbackReason,
     FallbackRequest,
 )
-from gateway.wire.ids import PartyId, Purpose, digest_of, new_record_id
-from gateway.wire.message import SMALL, Message
-from gateway.wire.proof import MINUTE, Opening
-from gateway.wire.session import SignedBytes
+from gateway.wire.ids import MINUTE, PartyId, Purpose, digest_of, new_record_id
+from gateway.wire.message import SMALL, Message, SignedBytes
+from gateway.wire.proof import Opening
 from gateway.wire.subject import Subject, activation_commitment, new_salt
 
 ATTEMPTS: Final = 5

@@ -11,9 +11,8 @@ from gateway.client.gateway_client import Verification
 from gateway.proofs.verify import VerifiedReceipt
 from gateway.wire.errors import Refused
 from gateway.wire.ids import Digest, DigestField, SessionIdField, UnixTime
-from gateway.wire.message import Message
+from gateway.wire.message import Message, SignedBytes
 from gateway.wire.proof import Opening
-from gateway.wire.session import SignedBytes
 from gateway.wire.subject import activation_commitment
 
 

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from gateway.wire.admin import AdminAction, PartyKind
 from gateway.wire.errors import Refused
 from gateway.wire.fallback import FallbackStatement
-from gateway.wire.ids import digest_of
-from gateway.wire.proof import MINUTE
+from gateway.wire.ids import MINUTE, digest_of
 
 
 def require_enrolled(stated: FallbackStatement, actions: Sequence[AdminAction]) -> None:

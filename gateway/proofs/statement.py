@@ -6,10 +6,10 @@ from gateway.wire import cose
 from gateway.wire.audit import AuditReport
 from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.evaluation import Decision
-from gateway.wire.ids import Digest, RecordId
+from gateway.wire.ids import MINUTE, Digest, RecordId
 from gateway.wire.liveness import LivenessResult
 from gateway.wire.policy import MatchPolicy
-from gateway.wire.proof import MINUTE, Receipt, Statement
+from gateway.wire.proof import Receipt, Statement
 from gateway.wire.submission import (
     ConsentRecord,
     SubmissionAssertion,

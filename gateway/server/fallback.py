@@ -51,8 +51,7 @@ from gateway.wire.fallback import (
     FallbackStatement,
 )
 from gateway.wire.freshness import CLOCK_SKEW, is_fresh
-from gateway.wire.ids import Digest, RecordId, digest_of, new_record_id
-from gateway.wire.proof import MINUTE
+from gateway.wire.ids import MINUTE, Digest, RecordId, digest_of, new_record_id
 
 log = logging.getLogger("sealmatch.gateway")
 

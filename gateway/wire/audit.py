@@ -18,11 +18,11 @@ from gateway.wire.ids import (
     SessionIdField,
     UnixTime,
 )
-from gateway.wire.message import SMALL, Message
+from gateway.wire.message import SMALL, Message, SignedBytes
 from gateway.wire.polynomials import FRESH_BYTES, PUBLIC_KEY_BYTES
 from gateway.wire.profile import SEED_BYTES
 from gateway.wire.sealing import AUDIT_SECRET_BYTES, SEALED_AUDIT_BYTES
-from gateway.wire.session import PolicyBytes, PublicKeyBytes, SignedBytes
+from gateway.wire.session import PolicyBytes, PublicKeyBytes
 
 
 class Evaluated(EvaluationFacts):

@@ -24,8 +24,7 @@ from gateway.wire.ids import (
     PartyId,
     RecordIdField,
 )
-from gateway.wire.message import SMALL, Message
-from gateway.wire.session import SignedBytes
+from gateway.wire.message import SMALL, Message, SignedBytes
 
 _SECRET_LABEL: Final = b"sealmatch/erasure-secret/1"
 _LOCK_LABEL: Final = b"sealmatch/erasure-lock/1"

@@ -20,11 +20,11 @@ from gateway.wire.ids import (
     SubjectHandleField,
     digest_of,
 )
-from gateway.wire.message import SMALL, Message
+from gateway.wire.message import SMALL, MaybeSignedBytes, Message, SignedBytes
 from gateway.wire.polynomials import PADDED_BYTES
 from gateway.wire.profile import LANES, T
 from gateway.wire.sealing import SEALED_DEALING_BYTES
-from gateway.wire.session import MaybeSignedBytes, PolicyBytes, SessionScope, SignedBytes
+from gateway.wire.session import PolicyBytes, SessionScope
 
 PerLane = tuple[int, int]
 """One value per lane, the probe's first."""

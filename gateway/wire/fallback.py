@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from gateway.wire.ids import (
+    MINUTE,
     CommitmentField,
     ConsentTextVersion,
     DigestField,
@@ -22,9 +23,7 @@ from gateway.wire.ids import (
     RecordIdField,
     UnixTime,
 )
-from gateway.wire.message import CLAIM_ISSUER, CLAIM_SUBJECT, Message
-from gateway.wire.proof import MINUTE
-from gateway.wire.session import SignedBytes
+from gateway.wire.message import CLAIM_ISSUER, CLAIM_SUBJECT, Message, SignedBytes
 
 FallbackReason = Literal[
     "declined", "not-possible", "equipment", "no-match", "locked", "unavailable", "no-portrait"

@@ -48,6 +48,8 @@ Purpose = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]*$", min_length
 ProfileName = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9-]+$", min_length=1, max_length=32)
 ]
+MINUTE: Final = 60
+"""Seconds. Times that stay are cut to the minute."""
 UnixTime = Annotated[int, Field(ge=0, lt=2**40)]
 """Whole seconds since 1970-01-01T00:00:00Z."""
 

@@ -17,6 +17,11 @@ from gateway.wire.ids import Digest, digest_of
 SMALL = 16 * 1024
 """Bound in bytes for messages that carry no ciphertext."""
 
+SignedBytes = Annotated[bytes, Field(min_length=1, max_length=SMALL, repr=False)]
+"""An encoded COSE_Sign1."""
+MaybeSignedBytes = Annotated[bytes, Field(min_length=1, max_length=SMALL)] | None
+"""The same, or null; to be given ``repr=False`` where it is used."""
+
 CLAIM_ISSUER: Final = 1
 CLAIM_SUBJECT: Final = 2
 """CWT claims (RFC 8392)."""

@@ -26,8 +26,7 @@ from gateway.wire import cose
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import MalformedMessage, Refused
 from gateway.wire.ids import DigestField, PartyId, RecordId, RecordIdField, Salt, UnixTime
-from gateway.wire.message import SMALL, Message
-from gateway.wire.session import SignedBytes
+from gateway.wire.message import SMALL, Message, SignedBytes
 
 ORDER_SECONDS: Final = 7 * 24 * 3600
 """An order that nobody agreed to by then is void."""

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from gateway.wire.erasure import erasure_secret
 from gateway.wire.ids import (
+    MINUTE,
     CommitmentField,
     ConsentTextVersion,
     DigestField,
@@ -18,13 +19,18 @@ from gateway.wire.ids import (
     UnixTime,
 )
 from gateway.wire.liveness import LivenessResult
-from gateway.wire.message import CLAIM_ISSUER, CLAIM_SUBJECT, SMALL, Message
+from gateway.wire.message import (
+    CLAIM_ISSUER,
+    CLAIM_SUBJECT,
+    SMALL,
+    MaybeSignedBytes,
+    Message,
+    SignedBytes,
+)
 from gateway.wire.policy import PolicyAssurance
 from gateway.wire.quality import FaceQuality
-from gateway.wire.session import MaybeSignedBytes, SessionScope, SignedBytes
+from gateway.wire.session import SessionScope
 from gateway.wire.submission import ConsentRecord
-
-MINUTE = 60
 
 
 class Statement(SessionScope):

@@ -16,8 +16,7 @@ from pydantic import Field, model_validator
 
 from gateway.wire.erasure import ErasureProof, ErasureSecret
 from gateway.wire.ids import DigestField, PartyId, RecordIdField, UnixTime
-from gateway.wire.message import SMALL, Message
-from gateway.wire.session import SignedBytes
+from gateway.wire.message import SMALL, Message, SignedBytes
 
 Wish = Literal["copy", "erase", "withdraw"]
 MOST_RECORDS: Final = 500

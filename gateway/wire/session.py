@@ -19,16 +19,12 @@ from gateway.wire.ids import (
     UnixTime,
 )
 from gateway.wire.liveness import Exclusions, require_distinct
-from gateway.wire.message import SMALL, Message
+from gateway.wire.message import SMALL, Message, SignedBytes
 from gateway.wire.polynomials import PUBLIC_KEY_BYTES
 
 PublicKeyBytes = Annotated[
     bytes, Field(min_length=PUBLIC_KEY_BYTES, max_length=PUBLIC_KEY_BYTES, repr=False)
 ]
-SignedBytes = Annotated[bytes, Field(min_length=1, max_length=SMALL, repr=False)]
-"""An encoded COSE_Sign1."""
-MaybeSignedBytes = Annotated[bytes, Field(min_length=1, max_length=SMALL)] | None
-"""The same, or null; to be given ``repr=False`` where it is used."""
 PolicyBytes = Annotated[bytes, Field(min_length=1, max_length=2048)]
 """An encoded MatchPolicy."""
 

@@ -20,10 +20,9 @@ from gateway.wire.ids import (
     UnixTime,
 )
 from gateway.wire.liveness import EVIDENCE_BYTES
-from gateway.wire.message import SMALL, Message
+from gateway.wire.message import SMALL, Message, SignedBytes
 from gateway.wire.quality import FaceQuality
 from gateway.wire.sealing import SEALED_PROBE_BYTES, SEALED_TEMPLATE_BYTES
-from gateway.wire.session import SignedBytes
 
 
 class TemplateAssertion(Message):
