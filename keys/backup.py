@@ -29,6 +29,7 @@ from keys.caps import (
     DAY,
     StoredAttempt,
     create_caps,
+    of_older_version,
     still_closed,
     stored_attempts,
     stored_standing,
@@ -180,7 +181,7 @@ def _lost(settings: AuthoritySettings) -> bool:
         return True
     mark, own = _readable(mark_of(settings.caps_file)), stored_standing(settings.caps_file)
     if own is None:
-        return mark is not None
+        return mark is not None or not of_older_version(settings.caps_file)
     return mark is None or mark.counters != own.counters
 
 

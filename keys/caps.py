@@ -123,9 +123,10 @@ class AttemptCaps:
         self._marking = threading.Lock()
         if not path.exists():
             raise CapsLost(_LOST.format(f"{path.name} is missing"))
+        older = of_older_version(path)
         self._ledger = Ledger.create(path, _SCHEMA, _NAME)
         try:
-            self._standing = self._checked()
+            self._standing = self._checked(older=older)
             self.sweep()
         except BaseException:
             self._ledger.close()
@@ -198,15 +199,19 @@ class AttemptCaps:
     def close(self) -> None:
         self._ledger.close()
 
-    def _checked(self) -> Standing:
-        """What the counters and their mark say of each other, by the rules of ``caps_mark``."""
+    def _checked(self, *, older: bool) -> Standing:
+        """What the counters and their mark say of each other, by the rules of ``caps_mark``.
+
+        Args:
+            older: the file was written by a version that had no mark.
+        """
         try:
             mark = CapsMark.read(self._mark)
         except CapsLost as error:
             raise CapsLost(_LOST.format(error)) from None
         with self._ledger.transaction() as connection:
             own = _standing(connection)
-            if own is None and mark is None:  # of a version that had no mark
+            if own is None and mark is None and older:
                 own = Standing(secrets.token_bytes(ID_BYTES), self._clock(), 0)
                 _set_standing(connection, own)
             elif own is None or mark is None or mark.counters != own.counters:
@@ -335,6 +340,16 @@ def stored_standing(path: Path) -> Standing | None:
             return _standing(connection)
         except sqlite3.OperationalError:
             return None
+
+
+def of_older_version(path: Path) -> bool:
+    """Whether a file has attempts, and no place for what counters say of themselves. One that was
+    emptied has neither: it counted nothing, and is no counter. Raises ``Unavailable``."""
+    with read_caps(path) as connection:
+        query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        return {name for (name,) in connection.execute(query)} & {"attempts", "standing"} == {
+            "attempts"
+        }
 
 
 @contextmanager

@@ -5,7 +5,7 @@ says which file counts, and until when it may have counted. It is written when t
 made, and again before the first attempt of each minute is answered. Rules at a start:
 
 1. Counters without their mark, a mark without its counters, and two that do not belong together
-   are *lost* counters: the authority does not start on them.
+   are *lost* counters: the authority does not start on them. So is a file without any tables.
 2. Counters that have counted for less long than their mark says are *older* ones. They are closed,
    as at a reached cap, for a day: then whatever they miss has ceased to count.
 

@@ -27,7 +27,7 @@ from gateway.server.custody import GatewayKeys
 from gateway.store import halts, parties, portable
 from gateway.store import log as stored_log
 from gateway.store.database import Database
-from gateway.store.schema import erasures
+from gateway.store.schema import erasures, orders
 from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.note import NoteKey
 from gateway.wire import cose
@@ -35,6 +35,7 @@ from gateway.wire.admin import ChainKeys, Concerned, verify_chain
 from gateway.wire.erasure import Erasure, tombstone
 from gateway.wire.errors import BodyTooLarge, CallerMisuse, MalformedMessage, Refused
 from gateway.wire.ids import Digest, digest_of
+from gateway.wire.orders import record_of
 
 ERASURES: Final = "sealmatch-erasures"
 _TOMBSTONE, _STATEMENT, _RECORD = "tombstone", "statement", "record_id"
@@ -270,8 +271,11 @@ class _Leaving:
         return cls(frozenset(leaving))
 
     def keep(self, table: str, row: dict[str, Any]) -> bool:
-        """A row about such a record goes with it. The log's queue only forgets whose entry it
-        has."""
+        """A row about such a record goes with it, and so does an order that names it. The log's
+        queue only forgets whose entry it has."""
+        if table == orders.name:
+            order = row["ordered"]
+            return not isinstance(order, bytes) or record_of(order) not in self.records
         if row.get(_RECORD) not in self.records:
             return True
         if table == "log_pending":

@@ -10,7 +10,7 @@ from gateway.store import parties
 from gateway.wire.admin import ChainKeys, verify_chain
 from gateway.wire.cose import VerifyKey
 from gateway.wire.errors import Refused
-from gateway.wire.ids import PartyId
+from gateway.wire.ids import PartyId, RecordId
 
 
 def registered(connection: sa.Connection, name: PartyId) -> VerifyKey:
@@ -40,6 +40,7 @@ class Operators:
         self._connection = connection
         actions = verify_chain(parties.list_admin_actions(connection), keys).actions
         self._actions = [one for one in actions if one.kind == "operator"]
+        self._holds = {one.party for one in actions if one.kind == "legal-hold"}
 
     def enrolled(self, name: PartyId) -> VerifyKey:
         """The key of an enrolled, active operator.
@@ -62,3 +63,13 @@ class Operators:
         for one in self._actions:
             if one.party == name and one.verb == "suspend" and one.at >= at:
                 raise Refused(f"the order is void: operator {name} was suspended after it")
+
+    def require_new_hold(self, hold_id: RecordId) -> None:
+        """A hold is placed once. Its signed bytes stand in backups after it was released, and would
+        let anybody who opens the keystore place it again in the operator's name.
+
+        Raises:
+            Refused: the history has it already.
+        """
+        if hold_id.hex() in self._holds:
+            raise Refused("this hold was placed before: an operator signs a new one")

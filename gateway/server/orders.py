@@ -102,9 +102,9 @@ def agree(
         _require_unchanged(row, verified)
         order = verified.order.message
         operators.require_never_suspended_since(order.operator, order.ordered_at)
-        stored_orders.remove_order(connection, order_id)
         kind = _KINDS[type(order)]
-        kind.require(connection, order, now)
+        kind.require(connection, order, now)  # locks the record: before its order, as the reaper
+        stored_orders.remove_order(connection, order_id)
         kind.act(connection, order, verified.agreement.digest, key, now)
         crash.reach("operator-order-done")
     crash.reach("operator-order-committed")
@@ -162,6 +162,9 @@ def _require_unchanged(row: OrderRow, verified: Verified) -> None:
 
 
 def _require_erasable(connection: sa.Connection, order: ErasureOrder, now: int) -> RecordRow:
+    """Also keeps the record until the end: or an order could come while the reaper, which does not
+    hold the register, removes record and orders, and stay behind with the id."""
+    stored_holds.keep_records(connection, [order.record_id])
     return erasable(connection, order.record_id, now)
 
 
@@ -221,8 +224,10 @@ def place_hold(database: Database, hold: bytes, key: SigningKey, keys: ChainKeys
     """
     with database.writing() as connection:
         hold_register(connection)
-        operator = Operators(connection, keys).enrolled(cose.peek(hold, Hold).operator)
+        operators = Operators(connection, keys)
+        operator = operators.enrolled(cose.peek(hold, Hold).operator)
         signed = verify_hold(hold, key.party, operator)
+        operators.require_new_hold(signed.message.hold_id)
         if not signed.message.placed_at <= now < signed.message.until:
             raise Refused("the hold has ended, or its time has not come: compare the clocks")
         holds.place(connection, signed, key, now)

@@ -21,8 +21,13 @@ from gateway.server import backup
 from gateway.server.cli import main
 from gateway.store import halts, portable, records
 from gateway.store.database import Database, HalfRestored, newest_version, upgrade
-from gateway.store.schema import consents, metadata
+from gateway.store.schema import consents, metadata, orders
+from gateway.wire import cose
+from gateway.wire.cose import SigningKey
 from gateway.wire.errors import CallerMisuse, Refused, SealmatchError, Unavailable
+from gateway.wire.ids import RecordId, new_record_id
+from gateway.wire.orders import ErasureOrder, record_of
+from gateway.wire.subject import new_salt
 from tests.support.postgres import PostgresServer
 from tests.support.site import DAY, Site, killed_at, rows
 from tests.support.tables import columns_of
@@ -89,6 +94,21 @@ def elsewhere(site: Site, tmp_path: Path, url: str | None) -> Site:
 def tables_of(site: Site) -> set[str]:
     with closing(Database(site.settings.database)) as database:
         return set(columns_of(database))
+
+
+def an_order_about(record: RecordId, now: int) -> dict[str, object]:
+    """A row that waits for a second operator."""
+    order = ErasureOrder(
+        gateway="gateway.example",
+        order_id=new_record_id(),
+        salt=new_salt(),
+        operator="operator",
+        ordered_at=now,
+        record_id=record,
+        reason="court-order",
+    )
+    signed = cose.sign(order, SigningKey.generate("operator")).encoded
+    return {"order_id": order.order_id, "ordered": signed, "expires_at": order.expires_at}
 
 
 # From one to the other
@@ -404,6 +424,7 @@ def test_what_was_erased_since_the_backup_does_not_come_back(
                 "expires_at": row.expires_at,
             }
             connection.execute(consents.insert().values(given))
+            connection.execute(orders.insert().values(an_order_about(row.record_id, site.now)))
     file = made(site, tmp_path / "backup")
     site.erase(victim)
     listed = exported(site, tmp_path / "erasures")
@@ -416,6 +437,7 @@ def test_what_was_erased_since_the_backup_does_not_come_back(
     assert victim.record_id not in ids
     assert spared.record_id in ids
     assert [row[1] for row in after["consents"]] == [spared.record_id]
+    assert [record_of(row[1]) for row in after["orders"]] == [spared.record_id]
     # Its erasure is there, to be shown to the subscriber, and enters the log anew.
     before = {row[0]: row for row in site.content()["erasures"]}
     assert {row[0] for row in after["erasures"]} == before.keys()

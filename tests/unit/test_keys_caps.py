@@ -302,6 +302,26 @@ def test_counters_of_others_and_a_damaged_mark_are_lost_counters(
         AttemptCaps(path, LIMITS, clock)
 
 
+def test_an_emptied_file_is_no_counter_of_an_older_version(
+    caps: AttemptCaps, path: Path, clock: Clock
+) -> None:
+    """Counters of a version that had no mark are taken over with their attempts. Whoever empties
+    the file and removes the mark must not get counters that have counted nothing."""
+    for _ in range(LIMITS.subject_decisions):
+        caps.admit([A], "shop-1")
+    caps.close()
+    mark_of(path).unlink()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE standing")
+    with closing(AttemptCaps(path, LIMITS, clock)) as older, refused("cap of the subject"):
+        older.admit([A], "shop-1")
+    mark_of(path).unlink()
+    path.write_bytes(b"")
+    for _ in range(2):  # what the first start wrote changes nothing
+        with pytest.raises(CapsLost, match="--caps-lost"):
+            AttemptCaps(path, LIMITS, clock)
+
+
 def test_older_counters_that_are_put_back_are_closed_for_a_day(
     caps: AttemptCaps, path: Path, clock: Clock
 ) -> None:

@@ -14,6 +14,7 @@ from gateway.retention.erasure import erase
 from gateway.server import orders
 from gateway.store import erasures, schema
 from gateway.store.database import Database
+from gateway.store.holds import keep_records
 from gateway.store.locks import hold_register
 from gateway.store.records import find_record
 from gateway.wire import cose
@@ -339,9 +340,13 @@ def waits_for_a_lock(database: Database) -> bool:
 
 
 def while_open(
-    desk: Desk, first: Callable[[sa.Connection], object], then: Callable[[], None]
+    desk: Desk,
+    first: Callable[[sa.Connection], object],
+    then: Callable[[], None],
+    last: Callable[[sa.Connection], object] = lambda _: None,
 ) -> str:
-    """Do ``then`` while the transaction of ``first`` is open; return how ``then`` ended.
+    """Do ``then`` while the transaction of ``first`` is open, which ends with ``last``; return how
+    ``then`` ended.
 
     PostgreSQL: ``then`` waits for a lock before the first one commits. SQLite: it waits to begin.
     """
@@ -363,6 +368,7 @@ def while_open(
             while not waits_for_a_lock(desk.database) and time.monotonic() < until:
                 time.sleep(0.01)
         assert ended == []
+        last(connection)
     thread.join(PATIENCE)
     (how,) = ended
     return how
@@ -386,6 +392,39 @@ def test_who_erases_first_has_erased(desk: Desk, pair: tuple[SigningKey, Signing
     assert desk.rows_with(record) == []
     with pytest.raises(SessionConflict, match="no such order"):
         desk.agree(other_id, desk.agreement(pair[1], other))
+
+
+def test_an_agreement_and_the_reaper_do_not_wait_in_a_circle(
+    desk: Desk, pair: tuple[SigningKey, SigningKey]
+) -> None:
+    """The reaper has the record and goes on to its orders; whoever agrees has to begin there too,
+    and not with the order."""
+    record = desk.record()
+    order_id, order = desk.ordered(pair[0], record)
+    agreement = desk.agreement(pair[1], order)
+    how = while_open(
+        desk,
+        lambda connection: keep_records(connection, [record]),
+        lambda: desk.agree(order_id, agreement),
+        lambda connection: erase_now(desk, connection, record),
+    )
+    assert "no such" in how
+    assert desk.rows_with(record) == []
+
+
+def test_no_order_comes_while_its_record_goes(
+    desk: Desk, pair: tuple[SigningKey, SigningKey]
+) -> None:
+    """The reaper looked for orders before this one came: it would stay, and name the record."""
+    record = desk.record()
+    order = desk.erasure(pair[0], record)
+    how = while_open(
+        desk,
+        lambda connection: erase_now(desk, connection, record),
+        lambda: desk.placed(order) and None,
+    )
+    assert "no such record" in how
+    assert desk.rows_with(record) == []
 
 
 def test_a_hold_that_is_placed_first_holds(desk: Desk, pair: tuple[SigningKey, SigningKey]) -> None:
@@ -505,6 +544,22 @@ def test_a_hold_is_extended_by_one_and_shortened_by_two(
     ]
     assert [name for name, _ in desk.rows_with(record)] == ["consents", "log_pending", "records"]
     assert desk.rows_with(order_id) == []
+
+
+def test_a_hold_that_was_released_is_not_placed_again(
+    desk: Desk, pair: tuple[SigningKey, SigningKey]
+) -> None:
+    """By whoever opens the keystore and has the signed bytes from a backup."""
+    record = desk.record()
+    hold = desk.hold(pair[0], record)
+    orders.place_hold(desk.database, hold, GATEWAY, KEYS, desk.now)
+    order_id, order = desk.released(pair[1], cose.peek(hold, Hold).hold_id)
+    desk.agree(order_id, desk.agreement(pair[0], order))
+    with pytest.raises(Refused) as told:
+        orders.place_hold(desk.database, hold, GATEWAY, KEYS, desk.now)
+    assert "placed before" in told.value.detail
+    assert desk.rows_with(record) != []
+    desk.held(pair[0], record)  # the control: a new one is
 
 
 def test_who_places_no_hold(desk: Desk, pair: tuple[SigningKey, SigningKey]) -> None:
