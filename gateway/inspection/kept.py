@@ -8,7 +8,7 @@ Nothing of a record leaves the pass but counts.
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, Final
@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from gateway.inspection.evidence import Evidence, NoAccess
 from gateway.inspection.exhibits import (
     CONSENT_TEXTS,
+    PENDING,
     decoded,
     entries,
     schedules,
@@ -28,6 +29,7 @@ from gateway.inspection.lines import Progress
 from gateway.retention.schedule import BadSchedule, RetentionSchedule
 from gateway.store import schema
 from gateway.store.reading import BATCH
+from gateway.translog.tree import HASH_BYTES
 from gateway.wire import cbor, cose
 from gateway.wire.cose import VerifyKey
 from gateway.wire.erasure import tombstone
@@ -121,21 +123,26 @@ def _passed(evidence: Evidence, progress: Progress) -> Kept:
         periods = Periods(evidence)
     except BadSchedule as error:
         raise NoAccess(f"an adopted schedule cannot be read: {error}") from None
-    logged = entries(evidence)
+    # What waits for a checkpoint stands behind it in the same order; some has no index yet.
+    pending = evidence.read(PENDING)
+    waiting = [pending[at : at + HASH_BYTES] for at in range(0, len(pending), HASH_BYTES)]
+    logged = (*entries(evidence), *waiting)
     columns = (held.record_id, held.kind, held.outcome, held.policy_digest, held.subject_handle,
                held.activation_commitment, held.statement, held.log_index, held.decided_at,
                held.expires_at)  # fmt: skip
-    consent = (agreed.c.digest, agreed.c.text_version, agreed.c.expires_at.label("consent_until"))
-    query = sa.select(*columns, *consent).select_from(
+    consent = (agreed.c.digest, agreed.c.text_version, agreed.c.given_by,
+               agreed.c.expires_at.label("consent_until"))  # fmt: skip
+    held_by_law = sa.exists().where(schema.holds.c.record_id == held.record_id)
+    query = sa.select(*columns, *consent, held_by_law.label("is_held")).select_from(
         schema.records.outerjoin(agreed, agreed.c.record_id == held.record_id)
     )
-    for table in (schema.records, agreed):
+    for table in (schema.records, agreed, schema.holds):
         table_rows(evidence, sa.select(table))  # NoAccess where one is missing
     for row in evidence.database.rows(query):
         found.records[row.kind] += 1
         if found.records.total() % BATCH == 0:
             progress.at(found.records.total(), what="records")
-        _compare(row, found, keys, periods, logged)
+        _compare(row, found, keys, periods, logged, frozenset(waiting))
     return found
 
 
@@ -144,7 +151,8 @@ def _compare(
     found: Kept,
     keys: Mapping[str, VerifyKey],
     periods: Periods,
-    logged: list[bytes],
+    logged: Sequence[bytes],
+    waiting: frozenset[bytes],
 ) -> None:
     statement = bytes(row.statement)
     found.tombstones.append(first_bytes(tombstone(statement)))
@@ -162,12 +170,16 @@ def _compare(
             found.faults[f"have another {column} than their statement"] += 1
     if row.decided_at != _time(said):
         found.faults["have another decided_at than their statement"] += 1
+    if row.policy_digest != said.get("policyDigest", row.policy_digest):
+        found.faults["have another policy_digest than their statement"] += 1
     if row.kind == "decision" and row.subject_handle is None:
         found.faults["are decisions without a subject handle"] += 1
     if row.kind == "decision" and row.outcome != _outcome(said):
         found.faults["have another outcome than the decision in their statement"] += 1
-    index = row.log_index
-    if index is not None and index < len(logged) and logged[index] != digest_of(statement):
+    index, entry = row.log_index, digest_of(statement)
+    if index is None and entry not in waiting:
+        found.faults["have no index in the log, and wait for none"] += 1
+    elif index is not None and (not 0 <= index < len(logged) or logged[index] != entry):
         found.faults["are not the entry at their index of the log"] += 1
     _compare_expiry(row, found, periods, said)
     _compare_consent(row, found, said)
@@ -178,6 +190,9 @@ _COLUMNS: Final = {
     "kind": "kind",
     "activation_commitment": "activationCommitment",
 }
+
+
+_MAY_AGREE: Final = ("subject", "guardian")
 
 
 def _outcome(said: Mapping[str, Any]) -> object:
@@ -208,7 +223,7 @@ def _compare_expiry(
         due = decided_at + days * DAY
         if row.expires_at > due:
             found.expiries["expire later than their time and the schedule say"] += 1
-        elif exact and row.expires_at < due:
+        elif exact and row.expires_at < due and not row.is_held:
             found.expiries["expire sooner than their time and the schedule say"] += 1
     promised = periods.at_most(said.get("consentTextVersion"))
     if promised is not None and row.expires_at > decided_at + promised * DAY:
@@ -226,6 +241,8 @@ def _compare_consent(row: sa.Row[Any], found: Kept, said: Mapping[str, Any]) -> 
         found.consents["consents are not the one that the statement names"] += 1
     if row.text_version != said.get("consentTextVersion"):
         found.consents["consents name another version of the texts than the statement"] += 1
+    if row.given_by not in _MAY_AGREE:
+        found.consents["consents were given by somebody who may not"] += 1
     if row.consent_until != row.expires_at:
         found.consents["consents expire at another time than their record"] += 1
 

@@ -20,9 +20,7 @@ from gateway.store.records import RecordRow, find_record
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import CallerMisuse, MalformedMessage, SessionConflict
-from gateway.wire.fallback import FallbackStatement
 from gateway.wire.ids import RecordId
-from gateway.wire.proof import Receipt, Statement
 
 _ID: Final = re.compile("[0-9a-f]{32}")
 _PRIVATE: Final = 0o077
@@ -103,6 +101,8 @@ def record_named(connection: sa.Connection, options: argparse.Namespace) -> Reco
     """
     if options.record is not None:
         return _there(find_record(connection, options.record))
+    from gateway.wire.proof import Receipt  # noqa: PLC0415  loads numpy
+
     try:
         statement = Receipt.decode(read_bytes(options.receipt, Receipt.max_bytes)).statement
         record = find_record(connection, _record_of(statement))
@@ -120,6 +120,9 @@ def _there(record: RecordRow | None) -> RecordRow:
 
 
 def _record_of(statement: bytes) -> RecordId:
+    from gateway.wire.fallback import FallbackStatement  # noqa: PLC0415  as above
+    from gateway.wire.proof import Statement  # noqa: PLC0415
+
     try:
         return cose.peek(statement, Statement).record_id
     except MalformedMessage:
