@@ -19,8 +19,9 @@ models    ``sealmatch models``: face model packs
 devca     ``sealmatch dev-ca``: certificates for development
 
 Servers have commands of their own (``gateway.server.cli``, ``gateway.auditor.cli``,
-``gateway.witness.cli``, ``keys.cli``), the laboratory has its own (``gateway.lab``). What is here
-parses arguments, calls one package, prints. Each module has ``configure(parser)``.
+``gateway.witness.cli``, ``gateway.console.cli``, ``keys.cli``), the laboratory has its own
+(``gateway.lab``). What is here parses arguments, calls one package, prints. Each module has
+``configure(parser)``.
 """
 
 MATCH, FAILURE, NO_MATCH, INCONCLUSIVE, REFUSED, NOT_VALID = 0, 1, 3, 4, 5, 6

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from gateway.console.config import ConsoleSettings
 from gateway.console.figures import Figures, OtherForm, Stocks, read_figures
@@ -19,6 +19,9 @@ from gateway.store.reading import ReadingDatabase
 from gateway.wire.errors import SealmatchError, Unavailable
 
 log = logging.getLogger("sealmatch.console")
+
+_TIMES: Final = 3
+"""A file that nobody used when it was opened may have been begun to be used meanwhile."""
 
 Fault = Literal["away", "other-form"]
 
@@ -81,9 +84,12 @@ class Watch:
         return Look(now, figures, fault, self._visit.read(), self._pinned)
 
     def _read(self, now: int) -> Figures:
-        with ReadingDatabase(self._settings.database_url) as database:
-            figures = read_figures(
-                database, now, self._settings.retention_days, self._pinned, self._stocks
-            )
-        self._stocks = figures.stocks
-        return figures
+        for _ in range(_TIMES):
+            with ReadingDatabase(self._settings.database_url) as database:
+                figures = read_figures(
+                    database, now, self._settings.retention_days, self._pinned, self._stocks
+                )
+                if database.unchanged():
+                    self._stocks = figures.stocks
+                    return figures
+        raise Unavailable("the database changed each time while it was read")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from starlette.testclient import TestClient
+import httpx
+import sqlalchemy as sa
+from fastapi import FastAPI
 
 from gateway.console.app import create_app
 from gateway.console.config import ConsoleSettings, Role
@@ -25,12 +28,13 @@ from gateway.server import register
 from gateway.store import schema
 from tests.support.inspected import DAY, Inspected
 from tests.support.kept import keep, made
-from tests.support.parties import DEVICE, GATEWAY, NOW, Clock, fixed_key
+from tests.support.parties import GATEWAY, NOW, Clock, fixed_key
 from tests.support.sealed import CHEAP, PASSPHRASE, passphrase_file
 
 INSPECTOR = fixed_key("inspector")
 TODAY = NOW // DAY
-ORIGIN = {"origin": "http://testserver"}
+BASE = "https://console.example"
+ORIGIN = {"origin": BASE}
 
 Cells = dict[tuple[int, str], int]
 """By days ago and outcome."""
@@ -75,6 +79,14 @@ class Shown(Inspected):
                     ],
                 )
 
+    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Everything in the database."""
+        with self.database() as database, database.transaction() as connection:
+            return {
+                table.name: sorted(map(tuple, connection.execute(sa.select(table))), key=repr)
+                for table in schema.metadata.sorted_tables
+            }
+
     def hold(self, count: int, reason: str) -> None:
         rows = [
             {
@@ -111,6 +123,32 @@ def busy(seed: int = 11) -> Cells:
     return found
 
 
+class Web:
+    """Requests to an application without a network; cookies are kept as a browser keeps them."""
+
+    def __init__(self, app: FastAPI, base: str) -> None:
+        self.cookies = httpx.Cookies()
+        self._transport = httpx.ASGITransport(app)
+        self._base = base
+
+    def request(self, method: str, path: str, **given: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            async with httpx.AsyncClient(
+                transport=self._transport, base_url=self._base, cookies=self.cookies
+            ) as client:
+                answer = await client.request(method, path, **given)
+                self.cookies = client.cookies
+                return answer
+
+        return asyncio.run(send())
+
+    def get(self, path: str, **given: Any) -> httpx.Response:
+        return self.request("GET", path, **given)
+
+    def post(self, path: str, **given: Any) -> httpx.Response:
+        return self.request("POST", path, **given)
+
+
 class Console:
     """The console over a database, and one browser in front of it."""
 
@@ -128,7 +166,7 @@ class Console:
         )
         self.people = People(self.settings.people_dir, CHEAP)
         self.app = create_app(self.settings, self.clock, lambda: self.seconds)
-        self.web = TestClient(self.app, follow_redirects=False)
+        self.web = Web(self.app, BASE)
 
     def add(self, name: str = "ana", role: Role = "regulator") -> Console:
         """Somebody who may look."""
@@ -148,16 +186,17 @@ class Console:
     def text(self, path: str = "/", language: str = "en") -> str:
         """A page, looked up anew."""
         self.seconds += 2
+        return self.again(path, language)
+
+    def again(self, path: str, language: str = "en") -> str:
+        """A page, perhaps of the last look."""
         answer = self.web.get(path, headers={"accept-language": language})
         assert answer.status_code == 200, answer.text
         return str(answer.text)
 
 
-def digest(path: Path) -> bytes:
-    """Of a file and of what SQLite may put beside it."""
-    beside = [Path(f"{path}{end}") for end in ("", "-wal", "-shm", "-journal")]
+def digest(path: Path, *endings: str) -> bytes:
+    """Of a file and of what SQLite may put beside it, or of the endings that are named."""
+    beside = [Path(f"{path}{end}") for end in endings or ("", "-wal", "-shm", "-journal")]
     content = b"".join(one.name.encode() + one.read_bytes() for one in beside if one.exists())
     return hashlib.sha256(content).digest()
-
-
-__all__ = ["DEVICE", "Console", "Shown", "busy", "digest"]

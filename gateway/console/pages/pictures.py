@@ -20,7 +20,7 @@ _RADIUS: Final = 80
 
 def bar(clock: Clock) -> Html:
     """The oldest row's age against its limit. The words beside it say the same."""
-    part = 0.0 if clock.oldest is None else min(1.0, clock.oldest / clock.limit)
+    part = _part(clock)
     return el(
         "svg",
         el("rect", class_="track", width=100, height=8, rx=2),
@@ -30,6 +30,13 @@ def bar(clock: Clock) -> Html:
         preserveAspectRatio="none",
         aria_hidden="true",
     )
+
+
+def _part(clock: Clock) -> float:
+    """Of its limit."""
+    if clock.overdue:
+        return 1.0
+    return 0.0 if clock.oldest is None else min(1.0, clock.oldest / clock.limit)
 
 
 def tone(clock: Clock) -> str:
@@ -42,9 +49,10 @@ def tone(clock: Clock) -> str:
 def dial(clock: Clock, speech: Speech) -> Html:
     """The records' clock: full when the oldest is as old as it may be."""
     length = 2 * math.pi * _RADIUS
-    part = 0.0 if clock.oldest is None else min(1.0, clock.oldest / clock.limit)
+    part = _part(clock)
     ticks = joined(_tick(number) for number in range(36))
     age = "–" if clock.oldest is None else f"≤{speech.number(clock.oldest)}"
+    age = f">{speech.number(clock.limit)}" if clock.overdue else age
     arc = el(
         "circle",
         class_=f"arc {tone(clock)}",
