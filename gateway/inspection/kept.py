@@ -126,7 +126,7 @@ def _passed(evidence: Evidence, progress: Progress) -> Kept:
     # What waits for a checkpoint stands behind it in the same order; some has no index yet.
     pending = evidence.read(PENDING)
     waiting = [pending[at : at + HASH_BYTES] for at in range(0, len(pending), HASH_BYTES)]
-    logged = (*entries(evidence), *waiting)
+    logged, unnumbered = (*entries(evidence), *waiting), frozenset(waiting)
     columns = (held.record_id, held.kind, held.outcome, held.policy_digest, held.subject_handle,
                held.activation_commitment, held.statement, held.log_index, held.decided_at,
                held.expires_at)  # fmt: skip
@@ -142,7 +142,7 @@ def _passed(evidence: Evidence, progress: Progress) -> Kept:
         found.records[row.kind] += 1
         if found.records.total() % BATCH == 0:
             progress.at(found.records.total(), what="records")
-        _compare(row, found, keys, periods, logged, frozenset(waiting))
+        _compare(row, found, keys, periods, logged, unnumbered)
     return found
 
 

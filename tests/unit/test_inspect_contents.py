@@ -159,6 +159,7 @@ NAMES, LEFTOVERS = "contents.names", "contents.leftovers"
 
 _JSON = json.dumps({"embedding": VECTOR.tolist(), "idNumber": "QZ-482913 112233"}).encode()
 _TEXT = "UPDATE consent_texts SET text = :value"
+_HALT = "INSERT INTO log_halts (number, found_at, backup) VALUES (:number, 1, :value)"
 _STATE = "UPDATE parties SET state = :value WHERE kind = 'agent'"
 _STATEMENT = (
     "UPDATE records SET statement = :value WHERE log_index = (SELECT max(log_index) FROM records)"
@@ -219,6 +220,14 @@ PLANTED: dict[str, tuple[str, str, Plant]] = {
             one.execute(
                 "INSERT INTO extra VALUES (:value)", value=np.packbits(SIGNS[:512] > 0).tobytes()
             ),
+        ],
+    ),
+    "a vector in the place of digests": (
+        DATABASE,
+        "vector of floats (float32)",
+        lambda one: [
+            one.execute(_HALT, number=at // 32, value=SINGLE[at : at + 32])
+            for at in range(0, 512, 32)
         ],
     ),
     "a float array in a log": (

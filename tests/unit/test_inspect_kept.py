@@ -124,6 +124,7 @@ def test_a_clean_deployment_is_clean(deployment: Inspected) -> None:
 
 Plant = Callable[[Inspected], Any]
 OLD = "record_id = (SELECT record_id FROM records ORDER BY decided_at LIMIT 1)"
+NEWEST = " WHERE log_index = (SELECT max(log_index) FROM erasures)"
 YOUNG = "record_id = (SELECT max(record_id) FROM records)"
 
 
@@ -282,6 +283,66 @@ PLANTED: dict[str, tuple[Plant, str, str]] = {
         sql(f"UPDATE records SET log_index = 1 WHERE {OLD}"),
         "counts.entries",
         "not the entry at their index",
+    ),
+    "index-gone": (
+        sql(f"UPDATE records SET log_index = NULL WHERE {OLD}"),
+        "counts.entries",
+        "have no index in the log",
+    ),
+    "index-beyond-the-log": (
+        sql(f"UPDATE records SET log_index = 999999 WHERE {OLD}"),
+        "counts.entries",
+        "not the entry at their index",
+    ),
+    "other-policy": (
+        sql(f"UPDATE records SET policy_digest = activation_commitment WHERE {OLD}"),
+        "counts.entries",
+        "another policy_digest",
+    ),
+    "erasure-of-another": (
+        sql("UPDATE erasures SET tombstone = (SELECT digest FROM consents LIMIT 1)" + NEWEST),
+        "counts.erasures",
+        "1 erasures say something else",
+    ),
+    "report-kept-longer": (
+        sql("UPDATE retention_runs SET ended_at = ended_at + 86400"),
+        "counts.erasures",
+        "1 retention_runs say something else",
+    ),
+    "adopted-at-another-time": (
+        sql("UPDATE retention_schedules SET adopted_at = adopted_at + 86400"),
+        "retention.schedule",
+        "at another time than an operator signed",
+    ),
+    "removed-of-no-kind": (
+        sql("INSERT INTO retention_totals VALUES ('faces', 3)"),
+        "retention.reaper",
+        "a kind that does not exist (faces)",
+    ),
+    "fewer-removed": (
+        sql("UPDATE retention_totals SET removed = 0"),
+        "retention.reaper",
+        "fewer records are counted as removed",
+    ),
+    "outcome-of-no-kind": (
+        sql("INSERT INTO outcome_counters SELECT day, 'ANNA', 5 FROM outcome_counters LIMIT 1"),
+        "counts.outcomes",
+        "outcomes were counted that do not exist",
+    ),
+    "session-without-end": (
+        sql(OVERDUE_SESSION.replace("1, 2", "1, 99999999999")),
+        "retention.oldest",
+        "1 sessions end later",
+    ),
+    "hour-of-the-past": (
+        sql("INSERT INTO fallback_counts VALUES ('agent', 'agent-4', 1, 3)"),
+        "retention.oldest",
+        "1 counts of an hour",
+    ),
+    "given-by-nobody": (
+        sql(f"UPDATE consents SET given_by = 'Anna' WHERE {OLD}"),
+        "consent.records",
+        "somebody who may not",
     ),
     "consent-gone": (sql(f"DELETE FROM consents WHERE {OLD}"), "consent.records", "no consent"),
     "other-consent": (

@@ -478,6 +478,36 @@ PLANTED: dict[str, tuple[Plant, str, str, tuple[str, ...]]] = {
         "version 9 was added by nobody",
         BOTH,
     ),
+    "version-without-texts": (
+        sql("INSERT INTO consent_versions VALUES (7, NULL, 'retired')"),
+        "consent.texts",
+        "version 7 was added by nobody",
+        BOTH,
+    ),
+    "totals-below-zero": (
+        sql("UPDATE liveness_counters SET total = -5 WHERE measure = 'passed'"),
+        "outcomes.attempts",
+        "below zero",
+        BOTH,
+    ),
+    "head-of-another-log": (
+        sql("UPDATE log_head SET origin = 'other.example/log'"),
+        "log.entries",
+        "the head names another log",
+        BOTH,
+    ),
+    "second-head": (
+        sql("INSERT INTO log_head SELECT log + 1, origin, size, edge, epoch FROM log_head"),
+        "log.entries",
+        "2 heads",
+        BOTH,
+    ),
+    "restore-that-ended-oddly": (
+        sql("INSERT INTO log_halts (number, found_at, settled) VALUES (1, 5, 'Anna')"),
+        "log.entries",
+        "ended in a way that does not exist",
+        BOTH,
+    ),
     "retired-and-back": (retired_and_back, "consent.texts", "was retired, and is active", BOTH),
     "overdue-audit": (overdue_audit, "audits.done", "1 demands for audits unanswered", SQLITE),
     "open-file": (

@@ -31,9 +31,16 @@ from gateway.wire.cose import peek
 from gateway.wire.erasure import Erasure, Withdrawal
 from gateway.wire.errors import SealmatchError
 from gateway.wire.ids import digest_of
+from gateway.wire.message import Message
 from gateway.wire.retention import RetentionRun
 
 _KINDS: Final = ("decision", "fallback", "erasure", "withdrawal", "admin")
+
+
+_COUNTED: Final = frozenset(
+    {"MATCH", "NO_MATCH", "FAILED", "EXPIRED", "UNRECORDED", "FALLBACK", "FALLBACK_CAPPED"}
+)
+"""Outcomes that have a counter."""
 
 
 def _rows(evidence: Evidence) -> bytes:
@@ -150,10 +157,14 @@ def _outcomes(evidence: Evidence, _: Progress) -> Line:
         there = int(rows["entries"].get(kind, 0))
         if total > there or (total < there and not gone):
             wrong.append(f"{total:,} outcomes of a {kind} were counted, {there:,} are logged")
+    if unknown := counted.keys() - _COUNTED:
+        wrong.append(f"{len(unknown)} outcomes were counted that do not exist")
+    if any(int(total) < 0 for total in counted.values()):
+        wrong.append("a total is below zero")
     return judged(
         OUTCOMES,
         "outcomes that were counted",
-        sum(pairs.values()),
+        max(sum(pairs.values()), 0),
         wrong,
         limit="the log's entries",
         repeat="sealmatch-gateway outcomes",
@@ -203,6 +214,41 @@ def _not_kept(evidence: Evidence, progress: Progress) -> Line:
         limit="the records that are kept",
         repeat="SHA-256 of the label, a zero byte and each statement is its tombstone",
     )
+
+
+def _columns(evidence: Evidence, _: Progress) -> Line:
+    """Each row of signed objects says what its object says, and has its index."""
+    wrong: Counter[str] = Counter()
+    logged, count = entries(evidence), 0
+    for table, kind, column, stated in _SIGNED_ROWS:
+        for row in table_rows(evidence, sa.select(table)):
+            count += 1
+            signed = bytes(getattr(row, column))
+            index = getattr(row, "log_index", None)
+            if index is not None and index < len(logged) and logged[index] != digest_of(signed):
+                wrong[f"{table.name} are not the entry at their index of the log"] += 1
+            try:
+                said = peek(signed, kind)
+            except SealmatchError:
+                wrong[f"{table.name} hold another object"] += 1
+                continue
+            if any(getattr(row, one) != getattr(said, one) for one in stated):
+                wrong[f"{table.name} say something else than their signed object"] += 1
+    return judged(
+        COLUMNS,
+        "rows of erasures, withdrawals and reports",
+        count,
+        (f"{times:,} {what}" for what, times in sorted(wrong.items())),
+        limit="the signed object in each row, and the log",
+        repeat="sealmatch-gateway erasures export, and compare the columns",
+    )
+
+
+_SIGNED_ROWS: Final[tuple[tuple[sa.Table, type[Message], str, tuple[str, ...]], ...]] = (
+    (schema.erasures, Erasure, "erasure", ("erasure_id", "tombstone")),
+    (schema.withdrawals, Withdrawal, "withdrawal", ("withdrawal_id", "mark")),
+    (schema.retention_runs, RetentionRun, "report", ("number", "ended_at")),
+)
 
 
 def _erasure(erasure: bytes) -> Erasure | None:
@@ -265,8 +311,11 @@ ERASED: Final = Check(
 NOT_KEPT: Final = Check(
     "counts.erasures", "no record that has an erasure is still there", _not_kept, Basis.SEEN
 )
+COLUMNS: Final = Check(
+    "counts.erasures", "each row says what its signed object says", _columns, Basis.SEEN
+)
 CONSENTS: Final = Check(
     "consent.records", "each record has the consent that it names", _consents, Basis.SEEN
 )
 
-CHECKS: Final = (ENTRIES, RECORDS, OUTCOMES, ERASED, NOT_KEPT, CONSENTS)
+CHECKS: Final = (ENTRIES, RECORDS, OUTCOMES, ERASED, NOT_KEPT, COLUMNS, CONSENTS)

@@ -57,13 +57,18 @@ def _text_faults(
     about = [one for one in history if one.kind == "consent-text" and one.party == version]
     signed = [one.key_id for one in about if one.verb == "add"]
     digest = _digest(version, held)
-    if signed != ([] if digest is None else [digest]):
+    none = digest is None and version == _FIRST
+    if signed != ([] if none else [digest]):
         what = "is not the one that was added" if signed else "was added by nobody who signed"
         yield f"the text of version {shown_name(version)} {what}"
     if held["state"] == "active" and any(one.verb == "retire" for one in about):
         yield f"version {shown_name(version)} was retired, and is active"
     if held["state"] not in ("active", "retired"):
         yield f"version {shown_name(version)} is in no known state"
+
+
+_FIRST: Final = "1"
+"""The version that a database begins with, which nobody adds."""
 
 
 def _digest(version: str, held: dict[str, Any]) -> bytes | None:

@@ -162,6 +162,7 @@ def _stored_entries(evidence: Evidence, progress: Progress) -> Line:
             wrong.append(f"entries from {first:,} on are others than those that the log shows")
             break
     wrong += tree.faults()
+    wrong += _other_log(evidence)
     if tree.size < len(published):
         wrong.append(f"the log shows {len(published):,} entries, and {tree.size:,} are stored")
     return judged(
@@ -175,6 +176,17 @@ def _stored_entries(evidence: Evidence, progress: Progress) -> Line:
         if tree.size > len(published)
         else (),
     )
+
+
+def _other_log(evidence: Evidence) -> Iterator[str]:
+    """Whether the database names another log than the one that was shown, or says of a restore
+    what our code does not say."""
+    origin, head, halts = checkpoint_of(evidence).origin, schema.log_head.c, schema.log_halts.c
+    if any(row.origin != origin for row in table_rows(evidence, sa.select(head.origin))):
+        yield "the head names another log"
+    settled = {row.settled for row in table_rows(evidence, sa.select(halts.settled))}
+    if settled - {None, "resumed", "begun"}:
+        yield "a restore of the database ended in a way that does not exist"
 
 
 def _stored_checkpoints(evidence: Evidence, progress: Progress) -> Line:

@@ -83,6 +83,8 @@ def _attempts(evidence: Evidence, _: Progress) -> Line:
     wrong = []
     if attempts < checks:
         wrong.append("fewer attempts were counted than checks that passed")
+    if any(int(total) < 0 for total in totals.values()):
+        wrong.append("a total is below zero")
     notes = []
     if checks >= LEAST:
         notes.append(
@@ -95,7 +97,7 @@ def _attempts(evidence: Evidence, _: Progress) -> Line:
     return judged(
         ATTEMPTS,
         "liveness checks that passed",
-        checks,
+        max(checks, 0),
         wrong,
         limit="",
         repeat="sealmatch-gateway attempts",

@@ -20,7 +20,7 @@ from gateway.inspection.exhibits import (
     table_rows,
 )
 from gateway.inspection.kept import kept
-from gateway.inspection.lines import Basis, Check, Line, Progress, judged
+from gateway.inspection.lines import Basis, Check, Line, Progress, judged, shown_name
 from gateway.retention.reaper import days_of
 from gateway.retention.schedule import BadSchedule, RetentionSchedule
 from gateway.store import retention, schema
@@ -39,6 +39,8 @@ _FOR_EVER: Final = 10**5
 """Days."""
 _SESSION_SECONDS: Final = 3600
 """Sessions are removed every 15 seconds; after an hour something is wrong."""
+_SESSION_DAYS: Final = 2
+"""The latest end of a session is a day after its receipt was last asked for."""
 
 
 # The schedule
@@ -47,7 +49,7 @@ _SESSION_SECONDS: Final = 3600
 def _schedule(evidence: Evidence, _: Progress) -> Line:
     adopted = schedules(evidence)
     signed = {
-        (action.party, action.key_id)
+        (action.party, action.key_id): action.at
         for action in _actions(evidence)
         if (action.verb, action.kind) == ("adopt", "retention")
     }
@@ -56,8 +58,11 @@ def _schedule(evidence: Evidence, _: Progress) -> Line:
         number, content = one["number"], one["content"]
         if number != place:
             wrong.append(f"schedule {place} is missing, or out of order")
-        if (str(number), KeyId(digest_of(content))) not in signed:
+        adopted_at = signed.get((str(number), KeyId(digest_of(content))))
+        if adopted_at is None:
             wrong.append(f"schedule {number} is not one whose adoption an operator signed")
+        elif adopted_at != one["adoptedAt"]:
+            wrong.append(f"schedule {number} was adopted at another time than an operator signed")
         try:
             RetentionSchedule.decode(content)
         except BadSchedule as error:
@@ -114,15 +119,23 @@ def _ages(evidence: Evidence) -> bytes:
             "oldestDue": None if days == _FOR_EVER else now.oldest,
             "days": getattr(getattr(schedule, kind, None), "days", None),
         }
-    return encoded({"kinds": found, "sessions": _sessions(evidence)})
+    return encoded({"kinds": found, "sessions": _sessions(evidence), "hours": _hours(evidence)})
 
 
 def _sessions(evidence: Evidence) -> dict[str, int]:
     held = schema.sessions.c
     late = sa.func.count().filter(held.expires_at <= evidence.now - _SESSION_SECONDS)
-    query = sa.select(sa.func.count().label("kept"), late.label("overdue"))
+    far = sa.func.count().filter(held.expires_at > evidence.now + _SESSION_DAYS * DAY)
+    query = sa.select(sa.func.count().label("kept"), late.label("overdue"), far.label("far"))
     row = next(iter(table_rows(evidence, query.select_from(schema.sessions))))  # type: ignore[arg-type]
-    return {"kept": int(row.kept), "overdue": int(row.overdue)}
+    return {"kept": int(row.kept), "overdue": int(row.overdue), "far": int(row.far)}
+
+
+def _hours(evidence: Evidence) -> int:
+    """Counts of registrations without a face whose hour is long over, or has not come."""
+    held, now = schema.fallback_counts.c, evidence.now // 3600
+    query = sa.select(held.hour).where((held.hour < now - 24) | (held.hour > now + 1))
+    return sum(1 for _ in table_rows(evidence, query))
 
 
 def _in_force(evidence: Evidence) -> RetentionSchedule | None:
@@ -130,6 +143,13 @@ def _in_force(evidence: Evidence) -> RetentionSchedule | None:
     return RetentionSchedule.decode(adopted[-1]["content"]) if adopted else None
 
 
+def _totals(evidence: Evidence) -> bytes:
+    held = schema.retention_totals.c
+    rows = table_rows(evidence, sa.select(held.kind, held.removed))
+    return encoded({row.kind: int(row.removed) for row in rows})
+
+
+TOTALS: Final = Exhibit("removed.json", _totals, "how many rows of each kind were removed so far")
 AGES: Final = Exhibit("ages.json", _ages, "how many rows of each kind, and when the oldest is due")
 
 
@@ -142,6 +162,10 @@ def _oldest(evidence: Evidence, _: Progress) -> Line:
     ]
     if overdue := ages["sessions"]["overdue"]:
         wrong.append(f"{overdue:,} sessions ended more than an hour ago, and are still there")
+    if far := ages["sessions"]["far"]:
+        wrong.append(f"{far:,} sessions end later than a session may")
+    if hours := ages["hours"]:
+        wrong.append(f"{hours:,} counts of an hour without a face are a day old, or of the future")
     return judged(
         OLDEST,
         "rows of records and of all else that expires",
@@ -189,6 +213,7 @@ def _reaper(evidence: Evidence, _: Progress) -> Line:
     runs, done = signed_objects(evidence, RUNS), _actions(evidence)
     wrong = list(_run_faults(runs, done))
     read = [one for one in map(_read, runs) if one is not None]
+    wrong += _total_faults(read[-1] if read else None, decoded(evidence.read(TOTALS)))
     notes = []
     if read:
         last = read[-1]
@@ -210,6 +235,16 @@ def _reaper(evidence: Evidence, _: Progress) -> Line:
         repeat="sealmatch-gateway retention status",
         notes=notes,
     )
+
+
+def _total_faults(last: RetentionRun | None, totals: dict[str, int]) -> Iterator[str]:
+    """The running totals of what was removed go on from the last report. They may be ahead of it
+    while a run is at work."""
+    for kind in sorted(totals.keys() - set(RUN_KINDS)):
+        yield f"rows of a kind that does not exist ({shown_name(kind)}) were removed"
+    for line in last.lines if last is not None else ():
+        if totals.get(line.kind, 0) < line.removed_in_all:
+            yield f"fewer {line.kind} are counted as removed than the last report says"
 
 
 def _run_faults(runs: list[bytes], done: list[AdminAction]) -> Iterator[str]:

@@ -7,10 +7,10 @@ one that has the size of an object of the product.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gateway.inspection.contents import entropy, magic
+from gateway.inspection.contents import entropy, magic, vectors
 from gateway.inspection.contents.blocks import Block
 from gateway.inspection.contents.cells import Cell
 from gateway.inspection.contents.scanner import ALWAYS, BETWEEN, Scan, Scanner
@@ -26,6 +26,10 @@ _TOGETHER: Final = 1 << 20
 _LONG: Final = 12 * 1024
 """Bytes of a cell that is looked at by itself. A legal one has 8 KiB."""
 _REPORT: Final = 10_000
+_PIECES: Final = frozenset({16, 32})
+"""Lengths of ids and digests. Whoever cuts up a vector to put it in their place leaves it in the
+order of the rows, so such cells are looked at end to end as well."""
+_CUT_UP: Final = (vectors.floats, vectors.integers, vectors.whole_floats)
 
 
 @dataclass
@@ -50,6 +54,7 @@ class CellSearch:
     _waiting: dict[str, _Column] = field(default_factory=dict)
     _side_by_side: Scanner = field(default_factory=lambda: Scanner(ALWAYS))
     _alone: Scanner = field(default_factory=Scanner)
+    _joined: Scanner = field(default_factory=lambda: Scanner(_CUT_UP, depth=0))
 
     def run(self, cells: Iterable[Cell], tell: Callable[[int], None] = lambda _: None) -> Scan:
         """Look at all of them.
@@ -113,6 +118,8 @@ class CellSearch:
         scan = self._side_by_side.data(joined, place)
         scan.size = sum(map(len, column.values))
         self.scan.add(scan)
+        if {len(one) for one in column.values} <= _PIECES:
+            self.scan.add(replace(self._joined.data(b"".join(column.values), place), size=0))
 
 
 def summed(findings: Iterable[Finding]) -> list[str]:
