@@ -5,19 +5,22 @@ new records expire by it. Records that are there expire sooner if it is shorter,
 nobody is kept longer than they were told.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import sqlalchemy as sa
 
-from gateway.retention.schedule import Adopted, RetentionSchedule, draft
-from gateway.store import consents, retention
+from gateway.retention.schedule import Adopted, BadSchedule, RetentionSchedule, draft
+from gateway.store import consents, parties, retention
 from gateway.store.database import Database
 from gateway.store.locks import change_schedule, hold_register, hold_schedule
 from gateway.store.parties import record_action
 from gateway.store.retention import DAY
-from gateway.wire.admin import Concerned
-from gateway.wire.cose import SigningKey
-from gateway.wire.errors import CallerMisuse
+from gateway.wire import cose
+from gateway.wire.admin import AdminAction, ChainKeys, Concerned
+from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused
+from gateway.wire.ids import KeyId, digest_of
 
 
 def in_force(connection: sa.Connection, default_days: int) -> Adopted:
@@ -44,6 +47,39 @@ def expires_at(
     schedule = in_force(connection, default).schedule
     rule = schedule.records if kind == "decision" else schedule.fallbacks
     return decided_at + rule.days * DAY
+
+
+def require_signed(connection: sa.Connection, keys: ChainKeys) -> None:
+    """Check that each stored schedule was adopted by an action that the gateway signed.
+
+    Whoever writes the database, but cannot sign, could otherwise have the reaper remove what it
+    likes, with erasures that look like all others.
+
+    Raises:
+        BadSchedule: one was not, or a time was altered.
+    """
+    known = {key.key_id: key for key in (*keys.in_force, *keys.old)}
+    signed = set()
+    for action in parties.list_admin_actions(connection):
+        if b"adopt" in action:
+            signed |= {_adopted(action, known)}
+    for number, content, adopted_at in retention.schedules(connection):
+        if (str(number), KeyId(digest_of(content)), adopted_at) not in signed:
+            raise BadSchedule(
+                f"schedule {number} is not one whose adoption was signed (history): the database "
+                "was altered, and nothing is removed"
+            )
+
+
+def _adopted(
+    action: bytes, known: Mapping[KeyId, VerifyKey]
+) -> tuple[str, KeyId | None, int] | None:
+    try:
+        done = cose.verify(action, AdminAction, known[cose.named_key(action, AdminAction)]).message
+    except (KeyError, Refused, MalformedMessage):
+        return None
+    adopted = (done.verb, done.kind) == ("adopt", "retention")
+    return (done.party, done.key_id, done.at) if adopted else None
 
 
 def adopt(database: Database, content: bytes, key: SigningKey, now: int) -> tuple[int, int]:

@@ -8,7 +8,9 @@ Rules:
 3. The guard: a run that would remove more than the schedule allows removes nothing of that kind,
    and one that comes long after the last one nothing at all. A wrong clock, or a wrong schedule, is
    then noticed before anything is gone.
-4. Every run that removed something, or was stopped by the guard, and at least one run a day, leaves
+4. A schedule that no signed action adopted stops every run. A record whose expiry was moved goes at
+   its own time (``expiries``). So whoever only writes the database has nothing removed early.
+5. Every run that removed something, or was stopped by the guard, and at least one run a day, leaves
    a signed report, whose digest is an operators' action (``reap``) and an entry of the log.
 """
 
@@ -20,8 +22,9 @@ from typing import Final, Literal, Protocol
 import sqlalchemy as sa
 
 from gateway.host import crash
-from gateway.retention.adoption import in_force
+from gateway.retention.adoption import in_force, require_signed
 from gateway.retention.erasure import DAY, erase_all
+from gateway.retention.expiries import leaving
 from gateway.retention.holds import remove_ended
 from gateway.retention.schedule import Adopted, RetentionSchedule
 from gateway.retention.scrub import Scrubbed, scrub
@@ -29,9 +32,10 @@ from gateway.store import erasures, retention
 from gateway.store.database import Database
 from gateway.store.locks import hold_register
 from gateway.store.parties import record_action
+from gateway.store.records import RecordRow
 from gateway.store.retention import Standing
 from gateway.wire import cose
-from gateway.wire.admin import Concerned
+from gateway.wire.admin import ChainKeys, Concerned
 from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.errors import SessionConflict
 from gateway.wire.ids import digest_of
@@ -96,12 +100,15 @@ class Reaper:
         default_days: int,
         clock: Callable[[], int],
         batch: int = BATCH,
+        keys: ChainKeys | None = None,
     ) -> None:
         """Prepare.
 
         Args:
             key: the gateway's, which signs erasures and reports.
             default_days: for how long records are kept while no schedule was adopted.
+            keys: the gateway's, with which schedules and expiries are held against what it signed;
+                None: the database is believed, as measurements do.
         """
         self._database = database
         self._election = election
@@ -109,6 +116,7 @@ class Reaper:
         self._default_days = default_days
         self._clock = clock
         self._batch = batch
+        self._keys = keys
 
     def plan(self) -> Plan:
         """Count what is due, and touch nothing.
@@ -120,6 +128,8 @@ class Reaper:
         now = self._clock()
         with self._database.transaction() as connection:
             retention.be_patient(connection)
+            if self._keys is not None:
+                require_signed(connection, self._keys)
             adopted = in_force(connection, self._default_days)
             standing = {
                 kind: retention.standing(connection, kind, days_of(adopted.schedule, kind), now)
@@ -191,41 +201,51 @@ class Reaper:
         done, due = 0, plan.standing[kind].due
         while done < due and going():
             try:
-                removed = self._remove_batch(kind, plan, min(self._batch, due - done))
+                found, removed = self._remove_batch(kind, plan, min(self._batch, due - done))
             except SessionConflict:  # one of the batch is held since; the next run goes on
                 break
-            if removed == 0:  # held meanwhile, or erased at somebody's request
+            if found == 0:  # held meanwhile, or erased at somebody's request
                 break
             done += removed
             progress(kind, done, due)
         return done
 
-    def _remove_batch(self, kind: RunKind, plan: Plan, limit: int) -> int:
+    def _remove_batch(self, kind: RunKind, plan: Plan, limit: int) -> tuple[int, int]:
+        """How many were found, and how many of these were removed."""
         now = plan.now
         with self._database.writing() as connection:
             if kind in _RECORD_KINDS:
-                found = erasures.expired_records(connection, _RECORD_KINDS[kind], now, limit)
-                if found:
-                    erase_all(connection, found, self._key, now)
-                removed = len(found)
+                due = erasures.expired_records(connection, _RECORD_KINDS[kind], now, limit)
+                going = self._leaving(connection, due, now)
+                if going:
+                    erase_all(connection, going, self._key, now)
+                found, removed = len(due), len(going)
             elif kind == "holds":
                 hold_register(connection)  # each end is an action of the history
-                removed = remove_ended(connection, self._key, now, limit)
+                found = removed = remove_ended(connection, self._key, now, limit)
             else:
                 days = days_of(plan.adopted.schedule, kind)
-                removed = retention.remove_due(connection, kind, days, now, limit)
+                found = removed = retention.remove_due(connection, kind, days, now, limit)
             if removed:
                 retention.count_removed(connection, kind, removed)
             crash.reach("reaper-batch-written")
         crash.reach("reaper-batch-committed")
-        return removed
+        return found, removed
+
+    def _leaving(
+        self, connection: sa.Connection, due: list[RecordRow], now: int
+    ) -> list[RecordRow]:
+        if self._keys is None:
+            return due
+        return leaving(connection, due, self._keys, now)
 
     def _report(
         self, plan: Plan, removed: dict[RunKind, int], guard: Literal["kept", "broken", "lifted"]
     ) -> Signed[RetentionRun] | None:
         with self._database.transaction() as connection:
             last = retention.last_run(connection)
-        lately = last is not None and plan.now < last[2] + DAY
+        # One of a time to come is of a clock that was ahead, and must not silence the next ones.
+        lately = last is not None and last[2] <= plan.now < last[2] + DAY
         broken_before = lately and guard == "broken" and _was_broken(last)
         if lately and not any(removed.values()) and (guard == "kept" or broken_before):
             return None

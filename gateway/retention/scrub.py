@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.host import crash
 from gateway.store.database import Database
@@ -84,7 +84,7 @@ def truncate_log(database: Database) -> bool:
     try:
         with database.session() as session:
             return _checkpoint(session)
-    except (DBAPIError, OSError):
+    except (SQLAlchemyError, OSError):  # also none of the pool's connections was free
         return False
 
 

@@ -110,10 +110,17 @@ def _scrub(_: argparse.Namespace, settings: GatewaySettings) -> int:
 
 @contextmanager
 def _reaper(settings: GatewaySettings) -> Iterator[tuple[Reaper, Database]]:
-    signing, _ = custody.open_keys(settings)
+    held = custody.read_keys(settings)
     with _database(settings) as database:
         election = election_of(database, settings.data_dir, Task.REAPING)
-        reaper = Reaper(database, election, signing, settings.retention_days, unix_time)
+        reaper = Reaper(
+            database,
+            election,
+            held.signing_key,
+            settings.retention_days,
+            unix_time,
+            keys=held.chain_keys,
+        )
         try:
             yield reaper, database
         finally:

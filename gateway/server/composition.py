@@ -103,7 +103,7 @@ def compose(
         )
         log = lifetime.closing(RunningLog(settings, held, database, reach.witnesses, clock))
         lifetime.starting(log)
-        lifetime.starting(_reaper(settings, database, held.signing_key, clock))
+        lifetime.starting(_reaper(settings, database, held, clock))
         service = GatewayService(
             identity,
             default_policy(settings),
@@ -164,10 +164,20 @@ def compose(
 
 
 def _reaper(
-    settings: GatewaySettings, database: Database, key: SigningKey, clock: Callable[[], int]
+    settings: GatewaySettings,
+    database: Database,
+    held: custody.GatewayKeys,
+    clock: Callable[[], int],
 ) -> ReaperThread:
     election = election_of(database, settings.data_dir, Task.REAPING)
-    reaper = Reaper(database, election, key, settings.retention_days, clock)
+    reaper = Reaper(
+        database,
+        election,
+        held.signing_key,
+        settings.retention_days,
+        clock,
+        keys=held.chain_keys,
+    )
     return ReaperThread(reaper, database, settings.reap_seconds, clock, settings.scrub_hour)
 
 

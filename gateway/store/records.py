@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from gateway.store.schema import records
+from gateway.store.schema import consents, records
 from gateway.wire.errors import Refused
 from gateway.wire.ids import Commitment, Digest, RecordId, SubjectHandle
 
@@ -43,6 +43,14 @@ def add_record(connection: sa.Connection, row: RecordRow) -> None:
     once = insert(records).on_conflict_do_nothing(index_elements=["activation_commitment"])
     if connection.execute(once.values(**vars(row))).rowcount != 1:
         raise Refused("this activation commitment was used before")
+
+
+def set_end(connection: sa.Connection, row: RecordRow) -> None:
+    """Let a record, and its consent, be due when this row says."""
+    own = records.update().where(records.c.record_id == row.record_id)
+    connection.execute(own.values(decided_at=row.decided_at, expires_at=row.expires_at))
+    beside = consents.update().where(consents.c.record_id == row.record_id)
+    connection.execute(beside.values(expires_at=row.expires_at))
 
 
 def find_record(connection: sa.Connection, record_id: RecordId) -> RecordRow | None:
