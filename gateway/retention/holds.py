@@ -13,6 +13,7 @@ Each function works inside a transaction that its caller opened with ``Database.
 holds the register (``locks.hold_register``) before it locks any record.
 """
 
+import logging
 from typing import Final
 
 import sqlalchemy as sa
@@ -21,11 +22,14 @@ from gateway.host import crash
 from gateway.store import holds as stored
 from gateway.store.holds import HoldRow
 from gateway.store.parties import record_action
+from gateway.wire import cose
 from gateway.wire.admin import Concerned
 from gateway.wire.cose import Signed, SigningKey
-from gateway.wire.errors import SessionConflict
+from gateway.wire.errors import MalformedMessage, SessionConflict
 from gateway.wire.ids import Digest, RecordId, digest_of
 from gateway.wire.orders import Hold
+
+log = logging.getLogger("sealmatch.retention")
 
 BATCH: Final = 500
 """Holds that one transaction ends."""
@@ -70,17 +74,33 @@ def release(
 def end_if_over(connection: sa.Connection, record: RecordId, key: SigningKey, now: int) -> None:
     """Remove the hold of a record if its end has passed."""
     held = stored.hold_of(connection, record)
-    if held is not None and held.until <= now:
+    if held is not None and _signed_end(held) <= now:
         _remove(connection, held.hold_id, digest_of(held.hold), key, now)
 
 
 def remove_ended(connection: sa.Connection, key: SigningKey, now: int, limit: int = BATCH) -> int:
-    """Remove at most ``limit`` holds whose end has passed; their records are due as any other.
-    Returns how many it removed: the caller repeats, in further transactions, until that is 0."""
+    """Remove at most ``limit`` holds whose end has passed; their records are due as any other. One
+    whose end was moved in the database gets the signed one again. Returns how many it removed:
+    the caller repeats, in further transactions, until that is 0."""
+    removed = 0
     ended = stored.ended_holds(connection, now, limit)
     for one in ended:
-        _remove(connection, one.hold_id, digest_of(one.hold), key, now)
-    return len(ended)
+        if (end := _signed_end(one)) > now:
+            stored.set_end(connection, one.hold_id, end)
+            log.error("retention: a legal hold was to end before its time; it holds until then")
+        else:
+            _remove(connection, one.hold_id, digest_of(one.hold), key, now)
+            removed += 1
+    return removed
+
+
+def _signed_end(row: HoldRow) -> int:
+    """As the operator signed it. What is no hold proves nothing, and is the inspection's to find:
+    the history has the digest of what was placed."""
+    try:
+        return cose.peek(row.hold, Hold).until
+    except MalformedMessage:
+        return row.until
 
 
 def _remove(

@@ -55,6 +55,11 @@ def ended_holds(connection: sa.Connection, now: int, limit: int) -> list[HoldRow
     return _all(connection, holds.select().where(holds.c.until <= now).limit(limit))
 
 
+def set_end(connection: sa.Connection, hold_id: RecordId, until: int) -> None:
+    """Let a hold end at this time."""
+    connection.execute(holds.update().where(holds.c.hold_id == hold_id).values(until=until))
+
+
 def remove_hold(connection: sa.Connection, hold_id: RecordId) -> None:
     """Remove a hold. Raises ``SessionConflict`` if it is gone."""
     if connection.execute(holds.delete().where(holds.c.hold_id == hold_id)).rowcount != 1:

@@ -13,6 +13,7 @@ from gateway.retention import holds
 from gateway.retention.erasure import erase
 from gateway.server import orders
 from gateway.store import erasures, schema
+from gateway.store import holds as stored_holds
 from gateway.store.database import Database
 from gateway.store.holds import keep_records
 from gateway.store.locks import hold_register
@@ -544,6 +545,22 @@ def test_a_hold_is_extended_by_one_and_shortened_by_two(
     ]
     assert [name for name, _ in desk.rows_with(record)] == ["consents", "log_pending", "records"]
     assert desk.rows_with(order_id) == []
+
+
+def test_a_hold_whose_end_was_moved_holds_until_the_signed_one(
+    desk: Desk, pair: tuple[SigningKey, SigningKey]
+) -> None:
+    """By whoever writes the database: the gateway would sign that its end had passed."""
+    record = desk.record()
+    hold = desk.held(pair[0], record, days=90)
+    until = desk.now + 90 * DAY
+    desk.write(schema.holds.update().where(schema.holds.c.hold_id == hold).values(until=1))
+    for now, held in ((desk.now, True), (until, False)):
+        with desk.database.writing() as connection:
+            hold_register(connection)
+            holds.remove_ended(connection, GATEWAY, now)
+            found = stored_holds.find_hold(connection, hold)
+        assert (found is not None and found.until == until) is held
 
 
 def test_a_hold_that_was_released_is_not_placed_again(
