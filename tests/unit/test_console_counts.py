@@ -133,11 +133,12 @@ def test_no_outlet_and_no_exact_total_of_people_is_on_any_page(
 
 def test_few_rows_have_no_age(tmp_path: Path) -> None:
     """The age of one of four rows would say when one of four people registered."""
-    seen = []
+    (tmp_path / "empty").mkdir()
+    seen, empty = [], Shown(tmp_path / "empty")
     for ages in ((170,), (170, 90, 80, 10), (11,)):
         directory = tmp_path / f"{len(seen)}"
         directory.mkdir()
-        one = Shown(directory)
+        one = Shown.copied(empty, directory)
         with one.database() as database:
             keep(database, [made(NOW - n * DAY, NOW + (180 - n) * DAY) for n in ages])
         seen.append(Console(tmp_path, one.url).entered().text("/retention"))
@@ -193,7 +194,7 @@ def attack(views: Sequence[int], shown_as: Callable[[int], int], known: int) -> 
     ]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_stocks_of_many_days_give_no_small_cell_away(seed: int) -> None:
     random = Random(seed)
     days = [random.randrange(LEAST) for _ in range(365)]
