@@ -445,3 +445,25 @@ def test_a_schedule_that_nobody_adopted_removes_nothing(database: Database) -> N
         write(database, table.delete().where(table.c.number == 3), mend)
     assert reaper(database, keys=KEYS).run() is not None
     assert count(database, schema.records) == 0
+
+
+def test_what_a_reader_of_the_database_can_tell(database: Database) -> None:
+    """A limit, not a defence: which entries have no record any more, and so which of them went
+    before their neighbours. The tombstone says neither; where one went early, it is the one that
+    no report of the reaper counts."""
+    expired, first, early, last = of_ages([181, 4, 3, 2])
+    keep(database, [expired, first, early, last])
+    sequencer(database).step()
+    assert reaper(database).run() is not None
+    with database.writing() as connection:
+        erase(connection, early, GATEWAY, NOW)
+    with database.transaction() as connection:
+        logged = connection.execute(
+            schema.log_entries.select().where(schema.log_entries.c.kind == "decision")
+        ).all()
+        live = {row.log_index for row in records.all_records(connection)}
+    gone = {row.log_index: bytes(row.entry) for row in logged if row.log_index not in live}
+    oldest_live = min(index for index in live if index is not None)
+    went_early = [entry for index, entry in gone.items() if index > oldest_live]
+    assert went_early == [digest_of(early.statement)]
+    assert set(gone.values()) == {digest_of(one.statement) for one in (expired, early)}
