@@ -178,7 +178,7 @@ def _asker(options: argparse.Namespace) -> Iterator[Asker]:
 
 def _copy(options: argparse.Namespace, asker: Asker) -> int:
     path = options.out or Path(f"{options.receipt}.copy.json")
-    text = path.with_suffix(".txt")
+    text = _beside(path, ".txt")
     with reserve(path, PRIVATE) as file, reserve(text, PRIVATE) as readable:
         kept = asker.ask("copy").answer.kept
         if kept is None:
@@ -202,7 +202,7 @@ def _erase(options: argparse.Namespace, asker: Asker) -> int:
     _confirm(options)
     wish: Wish = "withdraw" if options.verb == "withdraw" else "erase"
     path = options.out or Path(f"{options.receipt}.erasure")
-    other = path.with_suffix(".withdrawal")
+    other = _beside(path, ".withdrawal")
     with reserve(path, PRIVATE) as file, reserve(other, PRIVATE) as withdrawal:
         try:
             done = asker.ask(wish)
@@ -216,6 +216,12 @@ def _erase(options: argparse.Namespace, asker: Asker) -> int:
             withdrawal.write(done.answer.withdrawal.encode())
             told |= {"withdrawn": True, "withdrawal": str(other)}
     return _tell(options, 0 if done.answer.held is None else NOT_DONE, told)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """A second file, never the first one."""
+    other = path.with_suffix(suffix)
+    return other if other != path else Path(f"{path}{suffix}")
 
 
 def _asked_for(asker: Asker) -> rights.Checked | None:

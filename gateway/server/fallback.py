@@ -17,11 +17,13 @@ In the transaction that writes:
     record of a party comes after its suspension.
 9.  The consent text that told the person of this way is not retired.
 10. The activation has no record, of either kind.
-11. Each of device, agent and supervisor has room in this hour.
+11. This approval was not used before: it is fresh for some minutes, in which its record may have
+    been erased, and the same signatures would bring it back.
+12. Each of device, agent and supervisor has room in this hour.
 
 Then the record, the log's entry and the counter are written, or nothing. No handle is stored, since
 there is no session with the authority. So the limit of activations per document does not see these
-records; the caps of step 11 and the counter FALLBACK stand in its place (ADR 40).
+records; the caps of step 12 and the counter FALLBACK stand in its place (ADR 40).
 """
 
 import logging
@@ -155,7 +157,7 @@ class FallbackService:
         crash.reach("gateway-fallback-checked")
         row = self._row(checked, now)
         try:
-            self._write(row, checked.assertion.message, now)
+            self._write(row, checked, now)
         except NoRoom as error:
             self._count_capped(error, now)
             raise Refused(error.detail) from None
@@ -194,8 +196,9 @@ class FallbackService:
             expires_at=0,  # known in the transaction that writes it
         )
 
-    def _write(self, row: RecordRow, asserted: FallbackAssertion, now: int) -> None:
-        """Steps 8 to 11, the record, its entry and the counter: all of it or nothing."""
+    def _write(self, row: RecordRow, checked: _Checked, now: int) -> None:
+        """Steps 8 to 12, the record, its entry and the counter: all of it or nothing."""
+        asserted, approval = checked.assertion.message, checked.approval
         named: tuple[tuple[PartyKind, str], ...] = (
             ("device", asserted.device),
             ("agent", asserted.agent),
@@ -210,7 +213,9 @@ class FallbackService:
             due = expires_at(connection, "fallback", row.decided_at, self._rules.retention_days)
             records.add_record(connection, replace(row, expires_at=due))
             crash.reach("gateway-fallback-half-written")
-            # 11: room
+            # 11: once
+            fallbacks.use_approval(connection, approval.digest, approval.message.approved_at_minute)
+            # 12: room
             limits = {one: self._rules.per_hour[one[0]] for one in named}
             fallbacks.take_room(connection, limits, now)
             stored_log.append(connection, "fallback", digest_of(row.statement), row.record_id)

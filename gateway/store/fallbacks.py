@@ -1,7 +1,8 @@
-"""How many registrations without a face each party records in an hour.
+"""How many registrations without a face each party records in an hour, and which approvals were
+used while they were fresh.
 
-The counts stand apart from the records: whoever erases a record has no room again. Each function
-works inside a transaction that its caller opened.
+Both stand apart from the records: whoever erases a record has no room again, and the same two
+signatures make no other one. Each function works inside a transaction that its caller opened.
 """
 
 from collections.abc import Mapping
@@ -14,9 +15,12 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from gateway.store.schema import fallback_counts
 from gateway.wire.admin import PartyKind
 from gateway.wire.errors import Refused
-from gateway.wire.ids import PartyId
+from gateway.wire.ids import Digest, PartyId
 
 HOUR: Final = 3600
+_NAME_BYTES: Final = 31
+_LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
+"""No search takes the name for somebody's number."""
 
 
 class NoRoom(Refused):
@@ -46,6 +50,21 @@ def take_room(
             raise NoRoom(
                 f"{kind} {party} has recorded {limit} registrations without a face in this hour"
             )
+
+
+def use_approval(connection: sa.Connection, approval: Digest, approved_at: int) -> None:
+    """Note, beside the counts of its hour, that a signed approval was used.
+
+    Raises:
+        Refused: it was used before.
+    """
+    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    name = approval[:_NAME_BYTES].hex().translate(_LETTERS)
+    one = insert(fallback_counts).values(
+        kind="approval", party=name, hour=approved_at // HOUR, count=1
+    )
+    if connection.execute(one.on_conflict_do_nothing()).rowcount != 1:
+        raise Refused("this approval was used before, and its record is gone")
 
 
 def forget_hours(connection: sa.Connection, now: int) -> None:

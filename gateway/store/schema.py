@@ -152,8 +152,9 @@ fallback_counts = Table(
     Index("ix_fallback_counts_hour", "hour"),
 )
 """How many registrations without a face an agent, a supervisor or a device recorded in an hour
-(since 1970-01-01). Apart from the records, so that an erasure gives no room back. Rows go when the
-hour after theirs has passed."""
+(since 1970-01-01); of an approval (``party``: letters of its hash) that it was used. Apart from
+the records, so that an erasure gives no room back, and the same signatures make no other record.
+Rows go when the hour after theirs has passed."""
 
 parties = Table(
     "parties",

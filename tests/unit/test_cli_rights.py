@@ -128,6 +128,11 @@ def test_a_copy_is_written_for_programs_and_for_people(shop: Shop) -> None:
     for secret in (shop.subscriber.done.opening.erasure_secret, b"QX7391"):
         assert secret.hex() not in files[0].read_text() + text + said.out
     assert "QX7391" not in files[0].read_text() + text + said.out
+    # A name that ends as the text's does makes two files all the same.
+    out = files[0].with_name("both.txt")
+    said = shop.run("subject", "copy", receipt, "--json", "--out", str(out))
+    assert json.loads(out.read_text())["rows"]
+    assert "Live lines" in Path(said.report["text"]).read_text()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -517,6 +517,25 @@ def test_its_subscriber_may_have_it_erased(world: World, desk: Desk) -> None:
     assert somebody.tombstone in {row.tombstone for row in world.rows("erasures")}
 
 
+def test_what_was_erased_is_not_recorded_again_by_the_same_signatures(
+    world: World, desk: Desk
+) -> None:
+    """A counter that keeps the request, while the approval is fresh. The subscriber would not know
+    of the other record. An approval of its own is the control."""
+    asserted = desk.asserted()
+    request = desk.request(asserted)
+    receipt = desk.record(request)
+    record = verify_fallback(receipt, world.trust).statement.message.record_id
+    done: Any = SimpleNamespace(record_id=record, receipt=receipt, opening=asserted.opening)
+    assert Subscriber(world, done).asks("erase").erasure is not None
+    before = kept(world)
+    with refused("used before"):
+        hand_in(world, request)
+    assert kept(world) == before
+    world.clock.now += 60  # type: ignore[attr-defined]
+    assert hand_in(world, desk.request(asserted)).record_id != record
+
+
 # What can be said
 
 
