@@ -86,6 +86,8 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "BMP": (magic.PICTURE, lambda: encoded(".bmp")),
     "TIFF": (magic.PICTURE, lambda: encoded(".tiff")),
     "GIF": (magic.PICTURE, gif),
+    "Netpbm": (magic.PICTURE, lambda: b"P6\n# made\n64 48\n255\n" + BGR.tobytes()),
+    "QOI": (magic.PICTURE, lambda: b"qoif" + struct.pack(">IIBB", 64, 48, 3, 0) + bytes(40)),
     "HEIF or AVIF": (magic.PICTURE, lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40)),
     "WAV": (magic.SOUND, lambda: b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + bytes(40)),
     "MP3": (magic.SOUND, mp3),
@@ -148,6 +150,15 @@ def test_frequencies_of_a_planner_are_no_vector() -> None:
     falling = np.sort(np.abs(VECTOR[:100]))[::-1]
     for code in ("<f4", "<f8"):
         assert kinds(LINES + falling.astype(code).tobytes() + LINES) == set()
+
+
+@pytest.mark.parametrize(("mark", "code"), [(0xCA, ">f"), (0xCB, ">d"), (0xF9, ">e"), (0xFB, ">d")])
+def test_floats_with_a_byte_before_each(mark: int, code: str) -> None:
+    """MessagePack and CBOR."""
+    packed = b"".join(bytes((mark,)) + struct.pack(code, value) for value in VECTOR[:80])
+    assert vectors.FLOATS in kinds(LINES + packed + LINES)
+    same = (bytes((mark,)) + struct.pack(code, VECTOR[0])) * 80
+    assert kinds(bytes((mark,)) * 4096 + same) == set()
 
 
 def test_bfloat16() -> None:
@@ -304,6 +315,7 @@ def with_check(number: str) -> str:
     return number + check_digits.mod_11_2(number)
 
 
+NUMBER = with_check("11010119900307453")
 NUMBERS = {
     "China": f"id {with_check('11010119900307453')} refused",
     "China, before a letter of another script": f"身份证号{with_check('11010119900307453')}。",
@@ -319,7 +331,29 @@ NUMBERS = {
     "snake case": "id_number=X1234567",
     "passport": "passport: AB1234567",
     "words": "Document number X 1234 5678",
+    "in groups": f"id {NUMBER[:6]} {NUMBER[6:14]} {NUMBER[14:]}",
+    "beside letters": f"subject{NUMBER}_x",
+    "full width": "".join(chr(ord(one) + 0xFEE0) for one in NUMBER),
+    "clave de elector": "GMVLMR80070501M100",
+    "TD1, first line": "I<UTOD231458907<<<<<<<<<<<<<<<",
+    "Chinese": "证件号码：E12345678",
+    "Spanish": "número de pasaporte: 123456789",
+    "in short": "doc_no=E12345678",
+}  # fmt: skip
+HIDDEN = {
+    "UTF-16": NUMBER.encode("utf-16-le"),
+    "UTF-16, the other order": NUMBER.encode("utf-16-be"),
+    "UTF-32": NUMBER.encode("utf-32-le"),
+    "percent": b"".join(b"%%%02x" % byte for byte in NUMBER.encode()),
+    "base64": base64.b64encode(b"a:" + NUMBER.encode()),
+    "base64url": base64.urlsafe_b64encode(NUMBER.encode() + b"??>"),
+    "hex": NUMBER.encode().hex().encode(),
 }
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_one_number_in_another_form(name: str) -> None:
+    assert numbers.NUMBER in kinds(LINES + b"note: " + HIDDEN[name] + b" end\n" + LINES)
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -375,3 +409,13 @@ def test_findings_show_no_value() -> None:
     [one] = SCANNER.data(NUMBERS["China"].encode(), "here").findings
     assert "1101" not in f"{one} {one!r}"
     assert repr(encodings.Piece("hex", 0, 4, b"1234")).find("1234") < 0
+
+
+def test_a_page_of_an_index_over_times_is_no_vector() -> None:
+    """Cells of nine bytes with two numbers, which pass a multiple of 256. With columns that do not
+    repeat it would be one."""
+    cells = [(8, 4, 8, 2, 2, *divmod(n, 256), *divmod(n + 4, 256)) for n in range(0x180, 0x80, -1)]
+    page = b"".join(map(bytes, cells))
+    assert Scanner(ALWAYS).data(page, "page").findings == []
+    values = np.random.default_rng(5).integers(-8, 9, 512).astype(np.int8).tobytes()
+    assert Scanner(ALWAYS).data(values, "template").findings

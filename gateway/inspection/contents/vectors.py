@@ -35,6 +35,8 @@ _SMALL: Final = 16
 """Largest small integer: those of a template reach 8."""
 _RUN: Final = 256
 """Bytes of small integers that are looked at together."""
+_REPEATED: Final = 0.66
+"""Share of values that are equal at some distance: 5 of 7 in a page of an index over times."""
 
 
 _WIDE: Final = (0x35, 0x42)
@@ -196,6 +198,45 @@ _SLOTS: Final = 16
 register(*_BELOW_T)
 
 
+def tagged(block: Block) -> Iterator[Found]:
+    """Floats as MessagePack and CBOR write them: the same byte stands before each."""
+    for name, mark, code in _TAGS:
+        kind = np.dtype(code)
+        stride = 1 + kind.itemsize
+        begin = _in_step(block.array == mark, stride)
+        if begin is None:
+            continue
+        size = LEAST * stride
+        rows = np.ascontiguousarray(block.array[begin : begin + size].reshape(LEAST, stride)[:, 1:])
+        values = rows.view(kind).ravel().astype(np.float64)
+        sound = np.isfinite(values).all() and np.abs(values).max() < _LARGEST
+        if sound and np.unique(values).size > LEAST // 2:
+            yield Found(FLOATS, name, begin, size)
+
+
+_TAGS: Final = (
+    ("MessagePack", 0xCA, ">f4"),
+    ("MessagePack", 0xCB, ">f8"),
+    ("CBOR", 0xF9, ">f2"),
+    ("CBOR", 0xFA, ">f4"),
+    ("CBOR", 0xFB, ">f8"),
+)
+"""Name, the byte before a float, and the float."""
+_LARGEST: Final = 64.0
+
+
+def _in_step(marked: NDArray[np.bool_], stride: int) -> int | None:
+    """Where 64 marks in a row stand at this distance, the last one with a whole value after it."""
+    reach, step = marked, stride
+    while step < LEAST * stride:
+        if reach.size <= step or not reach.any():
+            return None
+        reach = reach[:-step] & reach[step:]
+        step *= 2
+    reach = reach[: max(0, marked.size - LEAST * stride + 1)]
+    return int(np.argmax(reach)) if reach.any() else None
+
+
 _ORDERS: Final[tuple[Literal["<", ">"], ...]] = ("<", ">")
 
 
@@ -225,8 +266,9 @@ def _is_vector(values: NDArray[np.int64]) -> bool:
 
 
 def _irregular(values: NDArray[np.int64]) -> bool:
-    """Whether no small distance repeats the values, as it does in tables of records."""
+    """Whether no small distance repeats the values, as it does in tables of records: there most
+    columns are the same from row to row. Of random signs half are equal at any distance."""
     return all(
-        float((values[:-step] == values[step:]).mean()) < 0.9
+        float((values[:-step] == values[step:]).mean()) < _REPEATED
         for step in range(1, min(33, values.size // 2))
     )
