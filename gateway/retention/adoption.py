@@ -14,6 +14,7 @@ from gateway.retention.schedule import Adopted, BadSchedule, RetentionSchedule, 
 from gateway.store import consents, parties, retention
 from gateway.store.database import Database
 from gateway.store.locks import change_schedule, hold_register, hold_schedule
+from gateway.store.log import hold_head
 from gateway.store.parties import record_action
 from gateway.store.retention import DAY
 from gateway.wire import cose
@@ -96,6 +97,7 @@ def adopt(database: Database, content: bytes, key: SigningKey, now: int) -> tupl
     with database.writing() as connection:
         hold_register(connection)
         change_schedule(connection)
+        hold_head(connection)
         retention.be_patient(connection)
         last = retention.last_schedule(connection)
         if last is not None and last[1] == content:

@@ -9,7 +9,8 @@ writes what a count allows takes a lock, counts, and writes, all in one ``Databa
 
 Two units cannot deadlock: a unit takes either the register or subjects, and subjects in ascending
 order. A subject has two handles while a pepper is replaced, and both are held. Parties' rows, and
-rows that a constraint guards, come after these locks.
+rows that a constraint guards, come after these locks. Of rows the log's head comes first, then
+records, then what names them (orders, consents, sessions).
 """
 
 from collections.abc import Sequence

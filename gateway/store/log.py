@@ -126,6 +126,12 @@ def lock_head(connection: sa.Connection, epoch: int) -> Head:
     return head(connection)
 
 
+def hold_head(connection: sa.Connection) -> None:
+    """Keep sequencers out until this transaction ends, without being elected. Whoever writes many
+    rows that have an index does it first: both would lock the same rows, each in its own order."""
+    connection.execute(sa.select(log_head.c.epoch).with_for_update())
+
+
 def origin(connection: sa.Connection) -> str:
     """The log's name; empty before the first election."""
     return str(connection.execute(sa.select(log_head.c.origin)).scalar_one())

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from gateway.retention import holds
+from gateway.retention.adoption import adopt
 from gateway.retention.erasure import erase
+from gateway.retention.schedule import draft
 from gateway.server import orders
-from gateway.store import erasures, schema
+from gateway.store import erasures, log, schema
 from gateway.store import holds as stored_holds
 from gateway.store.database import Database
 from gateway.store.holds import keep_records
@@ -426,6 +428,27 @@ def test_no_order_comes_while_its_record_goes(
     )
     assert "no such record" in how
     assert desk.rows_with(record) == []
+
+
+def test_an_adoption_and_the_sequencer_do_not_wait_in_a_circle(database: Database) -> None:
+    """Both write many records, each in an order of its own."""
+    desk = Desk(database)
+    first, second = desk.record(), desk.record()
+    with database.transaction() as connection:
+        epoch = log.elect(connection, "example/log")
+
+    def index(connection: sa.Connection, record: bytes) -> None:
+        log.lock_head(connection, epoch)
+        one = schema.records.update().where(schema.records.c.record_id == record)
+        connection.execute(one.values(log_index=1))
+
+    how = while_open(
+        desk,
+        lambda connection: index(connection, second),
+        lambda: adopt(database, draft(1), GATEWAY, desk.now) and None,
+        lambda connection: index(connection, first),
+    )
+    assert how == "done"
 
 
 def test_a_hold_that_is_placed_first_holds(desk: Desk, pair: tuple[SigningKey, SigningKey]) -> None:
