@@ -14,6 +14,12 @@ from gateway.wire.errors import SealmatchError, Unavailable
 SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _ARCHIVES: Final = (b"sealmatch-gateway-backup", b"sealmatch-authority-backup")
 """Our own backups name their form at their beginning."""
+_IN_TEXT: Final = (
+    b"--\n-- PostgreSQL database dump",
+    b"--\n-- PostgreSQL database cluster dump",
+    b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;",
+)
+"""What pg_dump, pg_dumpall and SQLite's shell write."""
 _ENOUGH: Final = 512
 DATABASE_ENDINGS: Final = (
     *(".db", ".db3", ".sqlite", ".sqlite3", ".mdb", ".ldb", ".rdb", ".duckdb"),
@@ -57,7 +63,7 @@ def _kind(path: Path) -> str | None:
         return "sqlite"
     if any(form in start for form in _ARCHIVES):
         return "archive"
-    if start.startswith(b"PGDMP"):
+    if start.startswith((b"PGDMP", *_IN_TEXT)):
         return "dump"
     return "name" if path.suffix.lower() in DATABASE_ENDINGS else None
 

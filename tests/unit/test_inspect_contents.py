@@ -154,6 +154,13 @@ def in_an_attribute(one: Inspected) -> None:
         pytest.skip("this file system has no extended attributes of users")
 
 
+def in_the_name_of_an_attribute(one: Inspected) -> None:
+    try:
+        os.setxattr(one.gateway, f"user.of_{NUMBER}", b"x")
+    except OSError:
+        pytest.skip("this file system has no extended attributes of users")
+
+
 DATABASE, FILES, LOGS = "contents.database", "contents.files", "contents.logs"
 NAMES, LEFTOVERS = "contents.names", "contents.leftovers"
 
@@ -253,6 +260,35 @@ PLANTED: dict[str, tuple[str, str, Plant]] = {
         ),
     ),
     "a score in a log": (LOGS, "score of a comparison", logged(b"lane 0 cosine=0.7312 decided")),
+    "a score in percent in a log": (LOGS, "score of a comparison", logged(b"similarity=83.12%")),
+    "a handle in a log": (LOGS, "message of the protocol", logged(b"subject_handle=0a1b2c")),
+    "a vector in a log, a value to a line": (
+        LOGS,
+        "vector of floats (decimals)",
+        file(
+            "server.log",
+            b"".join(
+                b"2026-11-27 07:00:00,000 DEBUG sealmatch.gateway value %d is %.6f\n" % pair
+                for pair in enumerate(VECTOR)
+            ),
+        ),
+    ),
+    "a vector in a log, twice": (
+        LOGS,
+        "vector of floats (decimals)",
+        logged(2 * repr(VECTOR.tolist()).encode()),
+    ),
+    "a number in percent signs in a log": (
+        LOGS,
+        "number of a document (escaped text",
+        logged(b"GET /?id=" + b"".join(b"%%%02x" % byte for byte in NUMBER.encode())),
+    ),
+    "a number in base64 in a log": (
+        LOGS,
+        "number of a document (base64",
+        logged(b"Authorization: Basic " + base64.b64encode(f"id:{NUMBER}".encode())),
+    ),
+    "a number in the name of an attribute": (FILES, "attribute", in_the_name_of_an_attribute),
     "a small request in a file": (
         FILES,
         "message of the protocol",

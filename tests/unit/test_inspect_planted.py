@@ -362,6 +362,12 @@ PLANTED: dict[str, tuple[Plant, str, str, tuple[str, ...]]] = {
     ),
     "second-database": (second_database, "data-map.databases", "cache.tmp", SQLITE),
     "database-by-name": (file("x.duckdb", b"?"), "data-map.databases", "x.duckdb", SQLITE),
+    "dump-in-sql": (
+        file("notes.txt", b"--\n-- PostgreSQL database dump\n--\n"),
+        "data-map.databases",
+        "notes.txt",
+        SQLITE,
+    ),
     "deleted-leaf": (
         sql("DELETE FROM log_entries WHERE log_index = 3"),
         "log.entries",

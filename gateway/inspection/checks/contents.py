@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway.inspection.contents.cells import cells
 from gateway.inspection.contents.database import CellSearch, summed
-from gateway.inspection.contents.files import Opened, Walk, look, placed, walk
+from gateway.inspection.contents.files import Opened, Walk, attributes, look, placed, walk
 from gateway.inspection.contents.leftovers import Machine, leftover
 from gateway.inspection.contents.names import look_at_names
 from gateway.inspection.contents.scanner import Scan
@@ -87,6 +87,8 @@ def _looked(
     check: Check, files: Sequence[Opened], walked: Walk | None, progress: Progress
 ) -> Iterator[Line]:
     total, unread = Scan(), list(walked.unread) if walked else []
+    for directory in walked.directories if walked else ():
+        total.add(attributes(directory))
     for number, file in enumerate(files, 1):
         progress.at(number, len(files), f"files, {total.size // _MEGABYTE:,} MB")
         try:
@@ -105,7 +107,7 @@ def _looked(
         summed(total.findings),
         limit=_LIMIT,
         repeat=_REPEAT,
-        notes=(f"{total.size:,} bytes", *_bound(total)),
+        notes=(f"{total.size:,} bytes", *_bound(total), *_links(walked)),
     )
     if unread:
         shown = ", ".join(sorted(unread)[:10])
@@ -113,6 +115,11 @@ def _looked(
     if total.unopened:
         shown = ", ".join(sorted(total.unopened)[:10])
         yield unseen(check, f"compressed content that is too long was not looked at whole: {shown}")
+
+
+def _links(walked: Walk | None) -> Iterator[str]:
+    if walked is not None and walked.links:
+        yield f"{walked.links:,} links were not followed: name what they lead to with --paths"
 
 
 def _bound(scan: Scan) -> Iterator[str]:

@@ -17,7 +17,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import zstandard
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from gateway.inspection.contents import printed
 from gateway.inspection.contents.blocks import (
     BASE64,
+    DIGIT,
     DUMP,
     HEX,
     LATIN,
@@ -40,7 +41,7 @@ SHORTEST: Final = 72
 _STEP: Final = 4096
 _WORTH: Final = 48
 """Bytes that must come out of a compressed stream to be looked at."""
-_ESCAPES: Final = 32
+_ESCAPES: Final = 12
 """Escaped bytes that are opened together."""
 
 
@@ -84,7 +85,7 @@ def opened(block: Block, budget: Budget, largest: int) -> Iterator[Piece]:
     Args:
         largest: bytes of one decoded piece. More of it is left out, and the budget says so.
     """
-    for find in (_hexadecimal, _base64, _escaped, _latin, _wide, _lists):
+    for find in (_hexadecimal, _base64, short_digits, _escaped, _latin, _wide, _full_width, _lists):
         for piece in find(block):
             if budget.take(len(piece.data)) == len(piece.data):
                 yield piece
@@ -150,6 +151,59 @@ def _base64(block: Block) -> Iterator[Piece]:
             yield Piece("base64", begin, end - begin, binascii.a2b_base64(whole), skew > 0)
 
 
+def _quartet() -> NDArray[np.uint8]:
+    """Which letters of base64 stand at which place of four that encode three digits, as bits."""
+    table = np.zeros(256, np.uint8)
+    for place, letters in enumerate((b"MNO", b"DTjz", b"AEIMQUYcgk", b"wxyz012345")):
+        table[np.frombuffer(letters, np.uint8)] |= 1 << place
+    return table
+
+
+_QUARTET: Final = _quartet()
+_IN_BASE64, _IN_HEX = re.compile(rb"[A-Za-z0-9+/_-]{4}"), re.compile(rb"[0-9a-fA-F]{2}")
+_REST: Final = re.compile(rb"[A-Za-z0-9+/_-]{2,3}")
+
+
+def short_digits(block: Block) -> Iterator[Piece]:
+    """Eight digits in hexadecimal or base64, with what stands around them: a number of a document
+    is too short to be opened for its length."""
+    if block.array.size < _EIGHT:
+        return
+    places = _QUARTET[block.array]
+    three = places[:-3] & (places[1:-2] >> 1) & (places[2:-1] >> 2) & (places[3:] >> 3)
+    for begin, end in _grown(block.data, three[:-4] & three[4:] & 1, _IN_BASE64, 4):
+        rest = _REST.match(block.data, end)
+        text = block.data[begin : rest.end() if rest else end]
+        text = text.replace(b"-", b"+").replace(b"_", b"/") + b"=" * (-len(text) % 4)
+        yield Piece("base64", begin, len(text), binascii.a2b_base64(text))
+    two = (block.array[:-1] == ord("3")).view(np.uint8) & (block.of(DIGIT)[1:] != 0).view(np.uint8)
+    for step in (2, 4, 8):
+        two = two[:-step] & two[step:]
+    for begin, end in _grown(block.data, two, _IN_HEX, 2):
+        yield Piece("hex", begin, end - begin, binascii.unhexlify(block.data[begin:end]))
+
+
+_EIGHT: Final = 18
+"""Letters of the longer form."""
+
+
+def _grown(
+    data: bytes, seeds: NDArray[np.integer[Any]], group: "re.Pattern[bytes]", size: int
+) -> Iterator[tuple[int, int]]:
+    """Groups of letters around the places where digits were seen, in step with these."""
+    after = 0
+    for seed in np.flatnonzero(seeds).tolist():
+        if seed < after:
+            continue
+        begin = end = seed
+        while begin >= size and seed - begin < SHORTEST and group.match(data, begin - size, begin):
+            begin -= size
+        while end - seed < SHORTEST and group.match(data, end):
+            end += size
+        after = end
+        yield begin, end
+
+
 def _wrapped(
     spans: NDArray[np.int64], data: bytes, tail: "re.Pattern[bytes]"
 ) -> Iterator[tuple[int, int]]:
@@ -178,7 +232,7 @@ def _with_tail(span: tuple[int, int], data: bytes, pattern: "re.Pattern[bytes]")
 
 _ESCAPED: Final = re.compile(rb"(?:[ -~]|\\\r?\n|=\r?\n){48,}+")
 _ONE_ESCAPE: Final = re.compile(
-    rb"\\x([0-9a-fA-F]{2})|\\u00([0-9a-fA-F]{2})|%([0-9A-F]{2})|=([0-9A-F]{2})|\\([0-3][0-7]{2})|\\(.)",
+    rb"\\x([0-9a-fA-F]{2})|\\u00([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})|=([0-9A-F]{2})|\\([0-3][0-7]{2})|\\(.)",
     re.DOTALL,
 )
 _CONTROL: Final = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"0": b"\0", b"a": b"\a", b"b": b"\b",
@@ -198,9 +252,8 @@ def _escaped(block: Block) -> Iterator[Piece]:
     """Python's and C's escapes, JSON's, percent signs, quoted-printable, octal."""
     array = block.array
     marks = ((array == ord("\\")) | (array == ord("%")) | (array == ord("="))).view(np.uint8)
-    dense = np.flatnonzero(
-        marks[: marks.size // 64 * 64].reshape(-1, 64).sum(axis=1, dtype=np.uint8) >= 6
-    )
+    whole = np.pad(marks, (0, -marks.size % 64)).reshape(-1, 64)
+    dense = np.flatnonzero(whole.sum(axis=1, dtype=np.uint8) >= 6)
     for begin, end in pieces(np.stack((dense * 64, dense * 64 + 64), axis=1), 128):
         for one in _ESCAPED.finditer(block.data, max(0, begin - 128), end + 128):
             text = one[0].replace(b"=\r\n", b"").replace(b"=\n", b"")
@@ -226,16 +279,32 @@ def _latin(block: Block) -> Iterator[Piece]:
 
 
 def _wide(block: Block) -> Iterator[Piece]:
-    """Text in UTF-16: every other byte is zero, the others are not."""
+    """Text in UTF-16 or UTF-32: one byte of two or four is something, and the others are zero."""
     zero = (block.array == 0).view(np.uint8)
-    if int(zero.sum()) * 4 < zero.size and not zero[: 4 * SHORTEST].any():
+    if not zero.any():
         return
-    for phase in (0, 1):
-        whole = zero[phase : zero.size - (zero.size - phase) % 2].reshape(-1, 2)
-        alternate = np.ascontiguousarray(whole[:, 1] & (whole[:, 0] ^ 1))
-        for begin, end in runs(alternate, 32).tolist():
-            start, stop = phase + 2 * begin, phase + 2 * end
-            yield Piece("UTF-16", start, stop - start, block.data[start:stop:2])
+    for width, name in ((2, "UTF-16"), (4, "UTF-32")):
+        for phase in range(width):
+            whole = zero[phase : zero.size - (zero.size - phase) % width].reshape(-1, width)
+            others = whole[:, 1] & (whole[:, 0] ^ 1)
+            if width > 2:
+                others &= whole[:, 2] & whole[:, 3]
+            for begin, end in runs(np.ascontiguousarray(others), _LETTERS).tolist():
+                start, stop = phase + width * begin, phase + width * end
+                for last in (stop, stop + 1):  # the other byte order has a letter more
+                    yield Piece(name, start, stop - start, block.data[start:last:width])
+
+
+_LETTERS: Final = 14
+"""Letters of a text in a wide encoding: as many as a number of a document has."""
+_FULL_WIDTH: Final = re.compile(rb"(?:\xef\xbc[\x81-\xbf]){6,}+")
+
+
+def _full_width(block: Block) -> Iterator[Piece]:
+    """Digits and letters as wide as Chinese characters (U+FF01 to U+FF3F), in UTF-8."""
+    for one in _FULL_WIDTH.finditer(block.data):
+        letters = bytes(byte - 0x60 for byte in one[0][2::3])
+        yield Piece("full-width letters", one.start(), len(one[0]), letters)
 
 
 def _lists(block: Block) -> Iterator[Piece]:

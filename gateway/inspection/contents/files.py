@@ -79,6 +79,8 @@ class Walk:
     files: list[Opened] = field(default_factory=list)
     directories: list[Opened] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    links: int = 0
+    """What they name is looked at only if it lies in a place."""
 
 
 def walk(places: tuple[Path, ...], without: frozenset[tuple[int, int]] = frozenset()) -> Walk:
@@ -97,6 +99,7 @@ def walk(places: tuple[Path, ...], without: frozenset[tuple[int, int]] = frozens
             status = path.lstat()
         except FileNotFoundError:  # temporary files come and go
             return
+        found.links += stat.S_ISLNK(status.st_mode)
         if stat.S_ISREG(status.st_mode) and (status.st_dev, status.st_ino) not in seen:
             seen.add((status.st_dev, status.st_ino))
             found.files.append(Opened(root, path))
@@ -108,10 +111,12 @@ def walk(places: tuple[Path, ...], without: frozenset[tuple[int, int]] = frozens
             else:
                 found.unread.append(shown_name(place.name))
             continue
+        found.directories.append(Opened(place, place))
         for directory, names, files in os.walk(place, onerror=unreadable):
             names.sort()
             here = Path(directory)
             found.directories += [Opened(place, here / name) for name in names]
+            found.links += sum((here / name).is_symlink() for name in names)
             for name in sorted(files):
                 add(place, here / name)
     return found
@@ -123,18 +128,20 @@ def look(file: Opened, tell: Callable[[int], None] = lambda _: None) -> Scan:
     Raises:
         OSError: it cannot be read.
     """
-    scan = _attributes(file)
+    scan = attributes(file)
     scan.add(_content(file, tell))
     return scan
 
 
-def _attributes(file: Opened) -> Scan:
-    """Extended attributes: what hangs on a file besides its content."""
+def attributes(file: Opened) -> Scan:
+    """Extended attributes and their names: what hangs on a file or directory besides its
+    content."""
     scan = Scan()
     with suppress(OSError):  # a file system without any
         for name in os.listxattr(file.path, follow_symlinks=False):
             value = os.getxattr(file.path, name, follow_symlinks=False)
-            scan.add(Scanner().data(value, f"{file.shown}, attribute"))
+            for content in (os.fsencode(name), value):
+                scan.add(Scanner().data(content, f"{file.shown}, attribute"))
     return scan
 
 

@@ -20,7 +20,7 @@ _NAMES: Final = (
     ("copy of an editor", re.compile(r".+~|#.+#|\..+\.sw[a-p]|.+\.(?:bak|orig|save|old|rej)")),
     ("temporary file", re.compile(r".+\.(?:tmp|temp|part|partial|crdownload)|tmp[a-z0-9_]{8}")),
     ("memory of a program", re.compile(r".+\.(?:dmp|mdmp|hprof|heap|core|stackdump)")),
-    ("history of commands", re.compile(r"\.(?:bash|zsh|python|sqlite|psql)_history")),
+    ("history of commands", re.compile(r"\.?\w+_history|\.(?:lesshst|viminfo|histfile)")),
     ("recording of a network", re.compile(r".+\.(?:pcap|pcapng|cap|har)")),
     ("output of a program", re.compile(r"nohup\.out|.+\.(?:trace|strace)")),
 )

@@ -104,6 +104,21 @@ def _tiff(order: str) -> Check:
     return check
 
 
+_NETPBM: Final = re.compile(
+    rb"P[56](?:\s{1,4}#[^\n]{0,80}(?=\n))?\s{1,4}[1-9]\d{0,4}\s{1,4}[1-9]\d{0,4}\s{1,4}[1-9]\d{0,4}\s"
+)
+
+
+def _netpbm(data: bytes, at: int) -> bool:
+    return _NETPBM.match(data, at) is not None
+
+
+def _qoi(data: bytes, at: int) -> bool:
+    wide, high = struct.unpack(">II", data[at + 4 : at + 12].ljust(8, b"\0"))
+    shaped = data[at + 12 : at + 13] in (b"\3", b"\4") and data[at + 13 : at + 14] in (b"\0", b"\1")
+    return shaped and 0 < wide <= _MOST_PIXELS and 0 < high <= _MOST_PIXELS
+
+
 def _png(data: bytes, at: int) -> bool:
     return data[at + 12 : at + 16] in (b"IHDR", b"CgBI", b"")
 
@@ -189,6 +204,9 @@ _MARKS: Final[tuple[tuple[str, str, bytes, Check], ...]] = (
     (PICTURE, "BMP", b"BM", _bmp),
     (PICTURE, "TIFF", b"II*\0", _tiff("<")),
     (PICTURE, "TIFF", b"MM\0*", _tiff(">")),
+    (PICTURE, "Netpbm", b"P5", _netpbm),
+    (PICTURE, "Netpbm", b"P6", _netpbm),
+    (PICTURE, "QOI", b"qoif", _qoi),
     (SOUND, "Ogg", b"OggS", _ogg),
     (SOUND, "FLAC", b"fLaC", _flac),
     (SOUND, "MP3", b"ID3", _id3),

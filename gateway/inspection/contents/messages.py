@@ -21,10 +21,12 @@ _MEMBERS: Final = (
 _IN_FILES: Final = re.compile(_MEMBERS)
 _IN_LOGS: Final = re.compile(
     _MEMBERS + rb"|application/vnd\.sealmatch\.[a-z-]{3,40}\+cbor"
-    rb"|(?i:signature-input['\"]?\s?[:=]|content-digest['\"]?\s?[:=])"
+    rb"|(?i:signature-input['\"]?\s?[:=]|content-digest['\"]?\s?[:=]"
+    rb"|subject[_ ]?handle['\"]?\s?[:=])"
 )
 _SCORE: Final = re.compile(
-    rb"(?i)(?<![a-z_-])(?:score|cosine|similarity|distance)['\"]?\s?[:=]?\s?-?[0-9]?\.[0-9]{2}"
+    rb"(?i)(?<![a-z_-])(?:(?:score|cosine|similarity|distance|confidence)['\"]?\s?[:=]?\s?-?"
+    rb"[0-9]{0,3}\.[0-9]{2}|(?:score|similarity|confidence)['\"]?\s?[:=]\s?-?[0-9]{2})"
 )
 
 

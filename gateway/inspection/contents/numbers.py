@@ -27,10 +27,20 @@ _BEFORE, _AFTER = 8, 12
 """Bytes around digits that are read along with them."""
 
 _CHINA: Final = re.compile(
-    rb"(?<![0-9A-Za-z.])((?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|9\d)\d{4}"
-    rb"((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3})([\dXx])(?![0-9A-Za-z])"
+    rb"(?<![0-9A-Fa-f.])((?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|9\d)\d{4}"
+    rb"((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3})([\dXx])(?![0-9A-Fa-f])"
 )
-"""GB 11643: two digits of the province (GB/T 2260), four of the county, date of birth."""
+"""GB 11643: two digits of the province (GB/T 2260), four of the county, date of birth. Other
+letters may stand beside it than hexadecimal has."""
+_CHINA_APART: Final = re.compile(
+    rb"(?<![0-9A-Za-z.])(?=\d{6}([ -])\d{4}\1?\d{4}\1\d{3}[\dXx](?![0-9A-Za-z]))[\dXx -]{20,21}"
+)
+"""The same in groups, as people write it."""
+_ELECTOR: Final = re.compile(
+    rb"(?<![0-9A-Za-z])[B-DF-HJ-NP-TV-Z]{6}\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+    rb"(?:0[1-9]|[12]\d|3[0-2]|8[78])[HM]\d{3}(?![0-9A-Za-z])"
+)
+"""Mexico's clave de elector: consonants of the names, date and place of birth, sex."""
 _HONG_KONG: Final = re.compile(rb"(?<![0-9A-Za-z])([A-Z]{1,2}\d{6})\(([0-9A])\)")
 """As it is printed: with the check digit in brackets."""
 _CURP: Final = re.compile(
@@ -45,6 +55,11 @@ _ZONE_2: Final = re.compile(
     rb"([A-Z0-9<]{9})([0-9<])[A-Z<]{3}([0-9<]{6})(\d)[MFX<](\d{6})(\d)[A-Z0-9<]{7}"
 )
 """Second line of two (TD2, TD3)."""
+_ZONE_1: Final = re.compile(
+    rb"(?<![A-Z0-9<])[ACI][A-Z<][A-Z<]{3}([A-Z0-9<]{9})([0-9])(?=[A-Z0-9<]*<<)[A-Z0-9<]{15}"
+    rb"(?![A-Z0-9<])"
+)
+"""First line of three (TD1): kind, state, number."""
 _ZONE_3: Final = re.compile(rb"([0-9<]{6})(\d)[MFX<](\d{6})(\d)[A-Z<]{3}[A-Z0-9<]{11}\d")
 """Second line of three (TD1)."""
 _WORDS_OF_NAME: Final = rb"[A-Z]{1,30}+(?:<[A-Z]{1,30}+){0,6}+"
@@ -68,6 +83,14 @@ _BARE: Final = re.compile(
     rb"\xe8\xba\xab\xe4\xbb\xbd\xe8\xaf\x81|\xe6\x8a\xa4\xe7\x85\xa7))"
     rb"[\"']?\s{0,2}[:= ]\s{0,2}[\"'(\[]{0,2}([A-Za-z]{0,4}\d[A-Za-z0-9-]{4,20})(?![0-9A-Za-z])"
 )
+_ELSEWHERE: Final = re.compile(
+    rb"(?:(?:\xe8\xaf\x81\xe4\xbb\xb6|\xe8\xba\xab\xe4\xbb\xbd\xe8\xaf\x81|\xe6\x8a\xa4\xe7\x85\xa7)"
+    rb"(?:\xe5\x8f\xb7(?:\xe7\xa0\x81)?)?|(?i:n(?:u|\xc3\xba)mero[_ ]?(?:de[_ ]?)?"
+    rb"(?:documento|pasaporte|identidad|c(?:e|\xc3\xa9)dula)|(?<![a-z])doc[_ -]?n(?:umber|um|o)))"
+    rb"[\"']?\s{0,2}(?:[:=]|\xef\xbc\x9a)?\s{0,2}[\"'(\[]{0,2}"
+    rb"([A-Za-z]{0,4}\d[A-Za-z0-9-]{4,20})(?![0-9A-Za-z])"
+)
+"""The same in Chinese and Spanish, and in short."""
 _STEMS: Final = tuple(
     word.encode()
     for word in (
@@ -84,7 +107,8 @@ _STEMS: Final = tuple(
             "idno",
             "nie",
         ),
-        *("身份证", "护照"),
+        *("docn", "doc_n", "doc n", "doc-n", "numero", "número"),
+        *("身份证", "护照", "证件"),
     )
 )
 _REACH: Final = 80
@@ -117,7 +141,7 @@ def _named(block: Block) -> Iterator[Found]:
     for begin, end in pieces(np.array(sorted(places), np.int64).reshape(-1, 2), 0):
         start = max(0, begin)
         text = block.data[start:end]
-        for pattern in (_LABELLED, _BARE):
+        for pattern in (_LABELLED, _BARE, _ELSEWHERE):
             for one in pattern.finditer(text):
                 digits = sum(48 <= byte < 58 for byte in one[1])
                 if digits >= _LEAST_DIGITS and not _harmless(one[1]):
@@ -128,7 +152,7 @@ def _harmless(value: bytes) -> bool:
     """A time, or a digest: not a number of a document."""
     packed = value.replace(b"-", b"").replace(b" ", b"")
     return bool(re.fullmatch(rb"(?:19|20)\d\d-\d\d-\d\d.*", value)) or (
-        len(packed) >= 16 and re.fullmatch(rb"[0-9a-f]+", packed) is not None
+        len(packed) >= 16 and re.fullmatch(rb"[0-9a-f]*[a-f][0-9a-f]*|\d{19,}", packed) is not None
     )
 
 
@@ -136,6 +160,15 @@ def _china(one: "re.Match[bytes]") -> str:
     if check_digits.mod_11_2(one[1].decode()) != one[5].decode().upper():
         return ""
     return "resident identity number" if _is_date(int(one[2]), int(one[3]), int(one[4])) else ""
+
+
+def _china_apart(one: "re.Match[bytes]") -> str:
+    whole = _CHINA.fullmatch(one[0].replace(one[1], b""))
+    return "" if whole is None else _china(whole)
+
+
+def _elector(_: "re.Match[bytes]") -> str:
+    return "clave de elector"
 
 
 def _hong_kong(one: "re.Match[bytes]") -> str:
@@ -157,6 +190,10 @@ def _two_lines(one: "re.Match[bytes]") -> str:
     number = one[2] == b"<" or _icao(one[1], one[2])
     fits = number and _icao(one[3], one[4]) and _icao(one[5], one[6])
     return _ZONE_NAME if fits else ""
+
+
+def _first_line(one: "re.Match[bytes]") -> str:
+    return _ZONE_NAME if _icao(one[1], one[2]) else ""
 
 
 def _three_lines(one: "re.Match[bytes]") -> str:
@@ -184,6 +221,22 @@ def _long(block: Block) -> Spans:
     """At least 17 digits in a row."""
     spans = block.numbers
     return _around(spans[spans[:, 1] - spans[:, 0] >= 17])
+
+
+def _grouped(block: Block) -> Spans:
+    """Six digits, a space or a hyphen, and a digit."""
+    spans = block.numbers
+    spans = spans[spans[:, 1] - spans[:, 0] == 6]
+    apart = np.isin(_byte(block, spans[:, 1]), tuple(b" -"))
+    beyond = _byte(block, spans[:, 1] + 1)
+    return np.asarray(spans[apart & (beyond >= 48) & (beyond < 58)] + np.array((-1, 18)))
+
+
+def _eight(block: Block) -> Spans:
+    """Eight digits between a capital letter and H or M."""
+    spans = block.numbers
+    spans = spans[spans[:, 1] - spans[:, 0] == 8]
+    return _around(spans[np.isin(_byte(block, spans[:, 1]), tuple(b"HM"))])
 
 
 def _lettered(block: Block) -> Spans:
@@ -227,9 +280,12 @@ _CHECKED: Final[
     ]
 ] = (
     (_CHINA, _china, _long),
+    (_CHINA_APART, _china_apart, _grouped),
+    (_ELECTOR, _elector, _eight),
     (_HONG_KONG, _hong_kong, _six),
     (_CURP, _curp, _six),
     (_DNI, _dni, _lettered),
+    (_ZONE_1, _first_line, _zone),
     (_ZONE_2, _two_lines, _zone),
     (_ZONE_3, _three_lines, _zone),
 )

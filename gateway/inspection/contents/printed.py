@@ -16,8 +16,9 @@ import numpy as np
 from gateway.inspection.contents.blocks import DIGIT, LISTED, Block, Found, pieces, runs
 from gateway.inspection.contents.vectors import FLOATS, INTEGERS, LEAST
 
-_APART: Final = 48
-"""Bytes from one decimal point to the next: a number, and a name or index before it."""
+_APART: Final = 160
+"""Bytes from one decimal point to the next: a number, and what stands before it in a line of a
+log."""
 _FLOAT: Final = re.compile(rb"(?<![\w.])([-+]?)(\d{0,3}\.\d{2,}+(?:[eE][-+]?\d{1,3}+)?)(?!\w|\.\d)")
 _LARGEST: Final = 64.0
 _MIXED: Final = (0.1, 0.9)
@@ -58,12 +59,15 @@ def _vector(text: bytes) -> tuple[int, int] | None:
     values = np.array([float(one[1] + one[2]) for one in matched])
     kept = np.abs(values) < _LARGEST
     values, matched = values[kept], [one for one, keep in zip(matched, kept, strict=True) if keep]
-    if values.size < LEAST or np.unique(values).size < 0.6 * values.size:
+    if values.size < LEAST:
         return None
-    negative = float((values < 0).mean())
-    if not _MIXED[0] <= negative <= _MIXED[1]:
+    # The same vector may be printed again and again, so what differs is counted in parts.
+    parts = [values[at : at + 2 * LEAST] for at in range(0, values.size - LEAST + 1, LEAST)]
+    various = [one for one in parts if np.unique(one).size >= 0.6 * one.size]
+    if not any(_MIXED[0] <= float((one < 0).mean()) <= _MIXED[1] for one in various):
         between = sum(one.start() - before.end() <= 3 for before, one in pairwise(matched))
-        if negative > _MIXED[1] or between < _UNSIGNED or values.max() > 8:
+        signed = float((values < 0).mean()) >= _MIXED[0]
+        if not various or signed or between < _UNSIGNED or values.max() > 8:
             return None
     start, end = matched[0].start(), matched[-1].end()
     return start, end - start

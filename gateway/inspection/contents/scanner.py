@@ -30,6 +30,7 @@ ALWAYS: Final[tuple[Detector, ...]] = (
     vectors.integers,
     vectors.whole_floats,
     vectors.slots,
+    vectors.tagged,
     printed.floats,
     printed.integers,
     numbers.numbers,
