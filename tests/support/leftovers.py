@@ -70,5 +70,5 @@ def assert_no_file_holds(deployment: LocalDeployment, *texts: str) -> None:
     authority = [p for p in files if deployment.directories.authority in p.parents]
     assert sum(p.stat().st_size for p in authority) < 64 * 1024
     counters = {f"{name}.sqlite3{end}" for name in ("caps", "audits") for end in ("", "-journal")}
-    own = {"keystore.sealed", "trust.json", "server.log", "process.lock", *counters}
+    own = {"keystore.sealed", "trust.json", "server.log", "process.lock", "caps.mark", *counters}
     assert {p.name for p in authority} <= own
