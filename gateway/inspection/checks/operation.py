@@ -40,6 +40,10 @@ _MOST_OUTLETS: Final = 15
 """Of which a line tells the counts; the others are added up."""
 
 
+_WITHOUT_A_MATCH: Final = ("NO_MATCH", "FAILED", "EXPIRED", "UNRECORDED")
+"""How a session with a face check ends where the counter names the other way."""
+
+
 # Outcomes
 
 
@@ -121,7 +125,11 @@ def _fallbacks(evidence: Evidence, progress: Progress) -> Line:
             if count
         ]
         notes.append(f"why: {sentence(shown(found.by_reason))}")
-    notes.append("how often the other way was offered is counted nowhere: the texts name it")
+    offered = sum(counted.get(one) or 0 for one in _WITHOUT_A_MATCH)
+    notes.append(
+        f"the other way was named to at least {offered:,} people: the counter does so wherever a "
+        "face check ends without a match, and the consent text does before it"
+    )
     return judged(
         FALLBACKS,
         "records",
