@@ -5,7 +5,8 @@ new records expire by it. Records that are there expire sooner if it is shorter,
 nobody is kept longer than they were told.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Literal
 
 import sqlalchemy as sa
@@ -18,8 +19,8 @@ from gateway.store.log import hold_head
 from gateway.store.parties import record_action
 from gateway.store.retention import DAY
 from gateway.wire import cose
-from gateway.wire.admin import AdminAction, ChainKeys, Concerned
-from gateway.wire.cose import SigningKey, VerifyKey
+from gateway.wire.admin import AdminAction, ChainKeys, Concerned, verify_chain
+from gateway.wire.cose import SigningKey
 from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused
 from gateway.wire.ids import KeyId, digest_of
 
@@ -59,26 +60,40 @@ def require_signed(connection: sa.Connection, keys: ChainKeys) -> None:
     Raises:
         BadSchedule: one was not, or a time was altered.
     """
+    stored = {
+        (str(number), KeyId(digest_of(content)), adopted_at)
+        for number, content, adopted_at in retention.schedules(connection)
+    }
+    actions = parties.list_admin_actions(connection)
+    if stored <= _signed_by_known_keys(actions, keys):
+        return
+    try:  # an adoption that a forgotten key signed is vouched for by every later action
+        signed = {_adopted(one) for one in verify_chain(actions, keys).actions}
+    except (Refused, MalformedMessage):
+        signed = set()
+    if wrong := sorted(number for number, *_ in stored - signed):
+        raise BadSchedule(
+            f"schedule {', '.join(wrong)} is not one whose adoption was signed (history): the "
+            "database was altered, and nothing is removed"
+        )
+
+
+_Adoption = tuple[str, KeyId | None, int]
+
+
+def _signed_by_known_keys(actions: Iterable[bytes], keys: ChainKeys) -> set[_Adoption | None]:
+    """Adoptions whose own signature holds: nearly always all of them, and quickly told."""
     known = {key.key_id: key for key in (*keys.in_force, *keys.old)}
-    signed = set()
-    for action in parties.list_admin_actions(connection):
+    found = set()
+    for action in actions:
         if b"adopt" in action:
-            signed |= {_adopted(action, known)}
-    for number, content, adopted_at in retention.schedules(connection):
-        if (str(number), KeyId(digest_of(content)), adopted_at) not in signed:
-            raise BadSchedule(
-                f"schedule {number} is not one whose adoption was signed (history): the database "
-                "was altered, and nothing is removed"
-            )
+            with suppress(KeyError, Refused, MalformedMessage):
+                key = known[cose.named_key(action, AdminAction)]
+                found.add(_adopted(cose.verify(action, AdminAction, key).message))
+    return found
 
 
-def _adopted(
-    action: bytes, known: Mapping[KeyId, VerifyKey]
-) -> tuple[str, KeyId | None, int] | None:
-    try:
-        done = cose.verify(action, AdminAction, known[cose.named_key(action, AdminAction)]).message
-    except (KeyError, Refused, MalformedMessage):
-        return None
+def _adopted(done: AdminAction) -> _Adoption | None:
     adopted = (done.verb, done.kind) == ("adopt", "retention")
     return (done.party, done.key_id, done.at) if adopted else None
 

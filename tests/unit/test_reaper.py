@@ -467,3 +467,20 @@ def test_what_a_reader_of_the_database_can_tell(database: Database) -> None:
     went_early = [entry for index, entry in gone.items() if index > oldest_live]
     assert went_early == [digest_of(early.statement)]
     assert set(gone.values()) == {digest_of(one.statement) for one in (expired, early)}
+
+
+def test_a_schedule_stands_after_the_key_that_adopted_it_was_forgotten(database: Database) -> None:
+    """The keystore knows the last few keys; the chained history vouches for what older ones did."""
+    forgotten = SigningKey.generate(GATEWAY.party)
+    adopt(database, draft(180), forgotten, NOW - 2 * DAY)
+    adopt(database, draft(170), GATEWAY, NOW - DAY)
+    keep(database, of_ages([200]))
+    keys = ChainKeys((GATEWAY.public,))
+    assert Reaper(database, Elected(), GATEWAY, 180, lambda: NOW, keys=keys).run() is not None
+    with database.transaction() as connection:
+        first = schema.retention_schedules.c.number == 1
+        connection.execute(
+            schema.retention_schedules.update().where(first).values(content=draft(1))
+        )
+    with pytest.raises(BadSchedule, match="schedule 1"):
+        Reaper(database, Elected(), GATEWAY, 180, lambda: NOW, keys=keys).run()
