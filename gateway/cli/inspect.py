@@ -165,6 +165,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Inspect, print, and write what was asked for."""
+    _require_sense(options)
     key = None if options.key is None else load_signing_key(options.key, "reader")
     profiles = [load_profile(named) for named in options.profile]
     with ExitStack() as stack:
@@ -187,6 +188,19 @@ def run(options: argparse.Namespace) -> int:
             for one in judged:
                 print(f"\n{report_text(one)}", end="")
     return VIOLATED if tally(lines)[Verdict.VIOLATED] else 0
+
+
+def _require_sense(options: argparse.Namespace) -> None:
+    """Raises ``CallerMisuse``: a file is not there, or two outputs have one name."""
+    for path in (options.activations, options.canary):
+        if path is not None and not path.is_file():
+            raise CallerMisuse(f"{path}: there is no such file")
+    written = [one.resolve() for one in (options.out, options.html, options.oscal) if one]
+    if len(set(written)) < len(written):
+        raise CallerMisuse("--out, --html and --oscal are different files")
+    for path in written:
+        if not path.parent.is_dir():
+            raise CallerMisuse(f"{path.parent}: there is no such directory")
 
 
 def _hold_against(

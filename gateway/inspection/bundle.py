@@ -106,6 +106,12 @@ class Bundle:
         return stated == _summed(self.lines)
 
     @property
+    def same_origin(self) -> bool:
+        """Whether the report is of the time and version that the manifest names."""
+        report = decoded(self.files[REPORT])
+        return (report.get("madeAt"), str(report.get("tool"))[:80]) == (self.made_at, self.tool)
+
+    @property
     def signed(self) -> bool:
         return SIGNATURE in self.files
 

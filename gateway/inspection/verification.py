@@ -10,6 +10,7 @@ What rests on access or on the operator's word cannot be repeated from a file. I
 said.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -71,7 +72,11 @@ def verify_bundle(
     lines = bundle.lines
     if not bundle.sums_up:
         differs.append("the report sums up other lines than it has")
-    again = _repeated(bundle, checks, progress)
+    if not bundle.same_origin:
+        differs.append("the report is of another time or version than the manifest")
+    listed = tuple(checks)
+    again = _repeated(bundle, listed, progress)
+    differs += _left_out(lines, listed)
     proven = [one for one in lines if one.basis is Basis.PROVEN]
     differs += _differences(proven, again)
     differs += repeating.differences(bundle.profiles, lines, bundle.read, tuple(bundle.exhibits))
@@ -90,6 +95,15 @@ def _repeated(bundle: Bundle, checks: Iterable[Check], progress: Progress) -> li
                 one for one in examined(check, evidence, progress) if one.basis is Basis.PROVEN
             ]
     return found
+
+
+def _left_out(lines: Sequence[Line], checks: Iterable[Check]) -> Iterator[str]:
+    """What nobody can repeat must be in the report all the same, at least a line of each check."""
+    asked = Counter(one.id for one in checks if one.basis is not Basis.PROVEN)
+    told = Counter(one.check for one in lines if one.basis is not Basis.PROVEN)
+    for check in sorted(asked):
+        if told[check] < asked[check]:
+            yield f"{check} has fewer lines than there are checks of it"
 
 
 def _differences(stated: Sequence[Line], again: Sequence[Line]) -> Iterator[str]:

@@ -156,6 +156,9 @@ def test_what_is_no_bundle_is_said(
         ("--log", "https://gateway.example/log"),
         ("--trust", "/missing.json"),
         ("--word", "/missing.toml"),
+        ("--activations", "/missing.csv"),
+        ("--canary", "/"),
+        ("--out", "/missing/bundle.tar"),
     ],
 )
 def test_what_was_given_wrongly_fails_at_once(
@@ -165,6 +168,13 @@ def test_what_was_given_wrongly_fails_at_once(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("sealmatch: ")
+
+
+def test_no_output_overwrites_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "report")
+    assert main(["inspect", "--out", path, "--html", f"{tmp_path}/./report"]) == 1
+    assert "different files" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_no_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
