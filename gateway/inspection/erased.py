@@ -7,7 +7,6 @@ known, and the tombstone of a whole statement says whether it was erased. So nob
 inspection what to look for, and it learns nothing about whom it was.
 """
 
-import mmap
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -36,8 +35,12 @@ _ID_KEYS: Final = tuple(cbor.encode(name) + b"\x50" for name in ("session", "rec
 """In a statement: a key whose value is an id, and the head of 16 bytes. A decision's session comes
 early; a registration without a face has none."""
 _ID_BYTES: Final = 16
+_TYPE: Final = 64
+"""Bytes of the longer type, and more."""
 _REACH: Final = 20_000
 """Of a statement, from its type on."""
+_BLOCK: Final = 4 * 2**20
+"""Bytes that are looked at together, with what reaches over on both sides."""
 
 
 @dataclass(frozen=True)
@@ -65,29 +68,36 @@ class Searcher:
         Raises:
             OSError: the file cannot be read.
         """
+        found: list[Remains] = []
         with path.open("rb") as file:
-            size = file.seek(0, 2)
-            if not size:
-                return [], 0
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return list(self._remains(data, size)), size
+            size, at = file.seek(0, 2), 0
+            while at < size:
+                first = max(0, at - _BEFORE)
+                file.seek(first)
+                data = file.read(at - first + _BLOCK + _REACH)
+                found += self._remains(data, at - first, first)
+                at += _BLOCK
+        return found, size
 
-    def _remains(self, data: mmap.mmap, size: int) -> Iterator[Remains]:
-        for match in _TYPES.finditer(data):
+    def _remains(self, data: bytes, begin: int, first: int) -> Iterator[Remains]:
+        """Of the statements whose type stands in the block that begins at ``begin``."""
+        for match in _TYPES.finditer(data, begin, min(len(data), begin + _BLOCK + _TYPE)):
+            if match.start() >= begin + _BLOCK:
+                break
             start = data.rfind(_START, max(0, match.start() - _BEFORE), match.start())
-            end = min(size, match.end() + _REACH)
+            end = min(len(data), match.end() + _REACH)
             whole = None if start < 0 else _whole(data[start:end])
             if whole is not None:
                 mark = first_bytes(tombstone(whole))
                 if not _among(mark, self._kept):
-                    yield Remains(start, _among(mark, self._erased), digest_of(whole))
+                    yield Remains(first + start, _among(mark, self._erased), digest_of(whole))
                 continue
             ids = _ids(data, match.end(), end)  # of none too little is left to say whose it was
             if ids and not any(_among(first_bytes(one), self._ids) for one in ids):
-                yield Remains(match.start(), False, ids[0])
+                yield Remains(first + match.start(), False, ids[0])
 
 
-def _ids(data: mmap.mmap, start: int, end: int) -> list[bytes]:
+def _ids(data: bytes, start: int, end: int) -> list[bytes]:
     """Ids in what is left of a statement, whose type ends at ``start``."""
     following = _TYPES.search(data, start, end)
     end = end if following is None else following.start()

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from gateway.inspection.checks import counts, erased, retention
+from gateway.inspection.erased import Searcher
+from gateway.inspection.kept import first_bytes
 from gateway.inspection.lines import Verdict
 from gateway.retention.adoption import adopt
 from gateway.retention.erasure import erase
@@ -414,3 +416,16 @@ def test_a_reaper_that_never_ran_is_found_after_two_days(tmp_path: Path) -> None
 def test_a_reaper_that_stopped_is_found(deployment: Inspected) -> None:
     found = violated(deployment.inspect([retention.REAPER], now=NOW + 5 * DAY))
     assert found == {"retention.reaper": ("the reaper ran 5 days ago",)}
+
+
+@pytest.mark.parametrize("before", [0, 1, 80, 159, 160, 200, 300, 2000, 10_000])
+def test_an_erased_record_is_found_wherever_a_block_ends(tmp_path: Path, before: int) -> None:
+    """Its start, its type or its end lies on the border of what is looked at together."""
+    statement = golden.SIGNED_STATEMENT.encoded
+    gone = first_bytes(tombstone(statement))
+    path = tmp_path / "copy"
+    path.write_bytes(bytes(4 * 2**20 - before) + statement + bytes(99))
+    (found,), size = Searcher([], [], [gone]).file(path)
+    assert (found.offset, found.erased) == (4 * 2**20 - before, True)
+    assert size == path.stat().st_size
+    assert Searcher([gone], [], []).file(path)[0] == []
