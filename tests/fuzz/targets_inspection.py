@@ -59,7 +59,7 @@ def _headers(rng: Random, data: bytes) -> bytes:
     altered = bytearray(data)
     for _ in range(rng.randint(1, 3)):
         block = 512 * rng.randrange(max(1, len(data) // 512))
-        if rng.random() < 0.5:
+        if rng.random() < 0.5 and block + 512 <= len(altered):
             altered[block + rng.randrange(512)] = rng.randrange(256)
         else:
             altered[block:block] = data[512 * rng.randrange(3) :][:512]

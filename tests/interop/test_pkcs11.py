@@ -88,9 +88,10 @@ def objects(settings: AuthoritySettings, held: bytes) -> int:
 
 def test_the_data_directory_holds_an_index_and_no_key(settings: AuthoritySettings) -> None:
     keys = ceremony.initialise(settings, NOW)
-    (only,) = settings.data_dir.iterdir()
-    assert only.name == INDEX_FILE
-    assert only.stat().st_mode & 0o777 == 0o600
+    assert {path.name for path in settings.data_dir.iterdir()} == {
+        *(INDEX_FILE, "caps.sqlite3", "caps.mark")
+    }
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in settings.data_dir.iterdir())
     assert all(len(held) == 16 for held in keys.all_held()), "ids, not keys"
     with pytest.raises(KeyFileError, match="exists already"):
         ceremony.initialise(settings, NOW)
