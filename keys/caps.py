@@ -313,9 +313,11 @@ def create_caps(
 
 
 def forget_caps(path: Path) -> None:
-    """Remove counters that were just made, before they counted anything."""
-    for one in (path, Path(f"{path}-journal"), mark_of(path)):
-        one.unlink(missing_ok=True)
+    """Remove counters that were just made, whole or in part, before they counted anything."""
+    for made in (path, mark_of(path)):
+        beside = made.with_name(f".{made.name}.part")
+        for one in (made, Path(f"{made}-journal"), beside, Path(f"{beside}-journal")):
+            one.unlink(missing_ok=True)
 
 
 def still_closed(path: Path, now: int) -> bool:

@@ -170,8 +170,8 @@ def _counting(counters: Path, now: int) -> Iterator[None]:
     if counters.exists():
         yield
         return
-    create_caps(counters, now)
     try:
+        create_caps(counters, now)
         yield
     except BaseException:
         forget_caps(counters)

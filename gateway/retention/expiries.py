@@ -23,8 +23,6 @@ from gateway.wire import cose
 from gateway.wire.admin import ChainKeys
 from gateway.wire.erasure import Withdrawal, withdrawal_mark
 from gateway.wire.errors import MalformedMessage, Refused
-from gateway.wire.fallback import FallbackStatement
-from gateway.wire.proof import Statement
 
 log = logging.getLogger("sealmatch.retention")
 
@@ -74,6 +72,9 @@ def _days(schedules: Sequence[tuple[int, RetentionSchedule]], row: RecordRow) ->
 
 def _decided_at(row: RecordRow) -> int:
     """As signed. A statement that is none proves nothing, and is the inspection's to find."""
+    from gateway.wire.fallback import FallbackStatement  # noqa: PLC0415  both load numpy, which
+    from gateway.wire.proof import Statement  # noqa: PLC0415  operators' commands do without
+
     try:
         if row.kind == "fallback":
             return cose.peek(row.statement, FallbackStatement).recorded_at_minute

@@ -5,9 +5,11 @@ A consent comes with its record, in one transaction, and goes with it. Each func
 transaction that its caller opened.
 """
 
+from __future__ import annotations
+
 import secrets
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
@@ -16,7 +18,9 @@ from gateway.store.records import RecordRow
 from gateway.store.schema import consents, withdrawals
 from gateway.wire.erasure import Withdrawal
 from gateway.wire.ids import Digest, RecordId, digest_of
-from gateway.wire.submission import ConsentRecord, GivenBy
+
+if TYPE_CHECKING:  # it loads numpy, which operators' commands do without
+    from gateway.wire.submission import ConsentRecord, GivenBy
 
 _ID_BYTES: Final = 16
 _DAY: Final = 24 * 3600
@@ -37,7 +41,7 @@ class ConsentRow:
     """As the record's."""
 
     @classmethod
-    def beside(cls, record: RecordRow, given: ConsentRecord) -> "ConsentRow":
+    def beside(cls, record: RecordRow, given: ConsentRecord) -> ConsentRow:
         """What is kept of a consent, beside the record that it is for."""
         return cls(
             record.record_id,

@@ -31,7 +31,7 @@ class PostgresServer:
     """One server with its own directory."""
 
     def __init__(self, programs: Path) -> None:
-        self._programs = programs
+        self.programs = programs
         self._root = Path(tempfile.mkdtemp(prefix="postgresql-", dir=temporary_directory()))
         self._account = _account()
         self._names = 0
@@ -147,7 +147,7 @@ class PostgresServer:
             group = pwd.getpwnam(self._account).pw_gid
             account = {"user": self._account, "group": group, "extra_groups": []}
         return subprocess.Popen(
-            [self._programs / program, *arguments],
+            [self.programs / program, *arguments],
             cwd=self._root,
             stdin=subprocess.DEVNULL,
             start_new_session=True,

@@ -31,6 +31,7 @@ from gateway.host.serving import CannotListen, bind
 from gateway.server import custody as gateway_custody
 from gateway.server.config import GatewaySettings
 from gateway.store.connecting import make_engine
+from gateway.wire.errors import Unavailable
 from gateway.witness import custody as witness
 from gateway.witness.config import WitnessSettings
 from keys import ceremony
@@ -234,8 +235,8 @@ def test_keys_that_cannot_be_made_leave_nothing(
     init, without = ceremonies(data, passphrase)[who], ceremonies(data, tmp_path / "none")[who]
     for _ in range(2):
         for error, faults in (
-            (OSError, [full_disk]),  # while the file is written
-            (OSError, [os.fsync, full_disk]),  # when it has its name
+            ((OSError, Unavailable), [full_disk]),  # while the file is written
+            ((OSError, Unavailable), [os.fsync, full_disk]),  # when it has its name
             (KeyboardInterrupt, [interrupt]),
         ):
             coming = iter(faults)

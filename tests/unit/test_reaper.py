@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -37,6 +38,7 @@ from gateway.wire.ids import digest_of, new_record_id
 from gateway.wire.retention import RetentionRun
 from tests.support.kept import DAY, NOW, assert_whole, count, entries, keep, made, of_ages
 from tests.support.parties import GATEWAY
+from tests.support.processes import PATIENCE
 from tests.support.sequencing import Killed, sequencer
 from tests.vectors.golden import SIGNED_RUN
 
@@ -225,6 +227,10 @@ def test_one_process_is_elected_to_reap(database: Database, tmp_path: Path) -> N
     assert waiting.run() is None
     assert count(database, schema.records) == 1
     first.resign()
+    until = time.monotonic() + PATIENCE
+    while not second.won():  # the server ends a session when it gets to it
+        assert time.monotonic() < until
+        time.sleep(0.02)
     assert waiting.run() is not None
     waiting.resign()
 

@@ -112,34 +112,38 @@ def test_a_reader_keeps_the_log_and_the_operator_is_told(sqlite: Database) -> No
 
 
 @pytest.fixture
-def erasing(postgresql: PostgresServer) -> Iterator[Database]:
-    """A database of a server that drops old segments of its log instead of keeping them for later
-    use, as DEPLOYMENT asks for."""
-    for setting in ("wal_recycle = 'off'", "min_wal_size = '32MB'", "max_wal_size = '64MB'"):
-        postgresql.execute(f"ALTER SYSTEM SET {setting}")
-    postgresql.execute("SELECT pg_reload_conf()")
-    with closing(Database(postgresql.new_database())) as database:
+def own_server(postgresql: PostgresServer) -> Iterator[PostgresServer]:
+    """A server of its own, whose files are few. It drops old segments of its log instead of keeping
+    them for later use, as DEPLOYMENT asks for."""
+    with PostgresServer(postgresql.programs) as server:
+        for setting in ("wal_recycle = 'off'", "min_wal_size = '32MB'", "max_wal_size = '64MB'"):
+            server.execute(f"ALTER SYSTEM SET {setting}")
+        server.execute("SELECT pg_reload_conf()")
+        yield server
+
+
+@pytest.fixture
+def erasing(own_server: PostgresServer) -> Iterator[Database]:
+    with closing(Database(own_server.new_database())) as database:
         database.migrate()
         yield database
-    postgresql.execute("ALTER SYSTEM RESET ALL")
-    postgresql.execute("SELECT pg_reload_conf()")
 
 
 def test_nothing_of_expired_records_is_left_in_postgresql_s_files_and_log(
-    erasing: Database, postgresql: PostgresServer
+    erasing: Database, own_server: PostgresServer
 ) -> None:
     all_due, all_young = aged()
     keep(erasing, [*all_due, *all_young])
     due, young = all_due[:SOUGHT], all_young[:SOUGHT]
-    assert sum(found(due, postgresql_files(postgresql)).values()) >= len(due)
+    assert sum(found(due, postgresql_files(own_server)).values()) >= len(due)
     reaper = reap(erasing)
     with erasing.session() as session:
         session.exec_driver_sql("VACUUM records")
-    assert found(due, postgresql_files(postgresql)), "deleted rows stay in their pages and the log"
+    assert found(due, postgresql_files(own_server)), "deleted rows stay in their pages and the log"
     scrubbed = reaper.scrub()
     assert scrubbed.left == ()
-    assert not found(due, postgresql_files(postgresql))
-    assert sum(found(young, postgresql_files(postgresql)).values()) >= len(young)
+    assert not found(due, postgresql_files(own_server))
+    assert sum(found(young, postgresql_files(own_server)).values()) >= len(young)
 
 
 def test_what_the_server_keeps_for_later_use_is_said(
