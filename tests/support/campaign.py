@@ -167,6 +167,7 @@ class Campaign:
         self.deployment = self._stack.enter_context(
             Witnessed(state, port=free_ports(4), audit_one_in=AUDIT_ONE_IN, **settings)
         )
+        self._forget_schedule()
         self.deployment.proxy.behaviour = self.audits
         self._stack.callback(self._stop_rival)
         self._start_rival()
@@ -380,6 +381,12 @@ class Campaign:
         with contextlib.closing(self._database()) as database, database.writing() as connection:
             mine = schema.records.c.record_id == done.record_id
             connection.execute(schema.records.update().where(mine).values(expires_at=1))
+
+    def _forget_schedule(self) -> None:
+        """Records go when their column says, as before a schedule was adopted: months do not pass
+        here, and by a schedule a record goes no sooner than its signed time says."""
+        with contextlib.closing(self._database()) as database, database.writing() as connection:
+            connection.execute(schema.retention_schedules.delete())
 
     def _database(self) -> Database:
         return Database(self._url or f"sqlite:///{self._gateway_files / 'gateway.sqlite3'}")
