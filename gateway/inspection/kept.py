@@ -26,11 +26,12 @@ from gateway.inspection.exhibits import (
     trust,
 )
 from gateway.inspection.lines import Progress
+from gateway.inspection.statements import stated
 from gateway.retention.schedule import BadSchedule, RetentionSchedule
 from gateway.store import schema
 from gateway.store.reading import BATCH
 from gateway.translog.tree import HASH_BYTES
-from gateway.wire import cbor, cose
+from gateway.wire import cose
 from gateway.wire.cose import VerifyKey
 from gateway.wire.erasure import tombstone
 from gateway.wire.errors import SealmatchError
@@ -245,16 +246,6 @@ def _compare_consent(row: sa.Row[Any], found: Kept, said: Mapping[str, Any]) -> 
         found.consents["consents were given by somebody who may not"] += 1
     if row.consent_until != row.expires_at:
         found.consents["consents expire at another time than their record"] += 1
-
-
-def stated(statement: bytes) -> dict[str, Any] | None:
-    """A signed statement's members, or None; no signature is checked."""
-    try:
-        parts = cbor.decode(statement[1:])
-        said = cbor.decode(parts[2])
-    except (SealmatchError, TypeError, IndexError, KeyError):
-        return None
-    return said if isinstance(said, dict) else None
 
 
 def _is_signed(kind: str, statement: bytes, key: VerifyKey | None) -> bool:

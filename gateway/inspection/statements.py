@@ -61,7 +61,7 @@ def _passed(evidence: Evidence, progress: Progress) -> Statements:
         found.records += 1
         if found.records % BATCH == 0:
             progress.at(found.records, what="records")
-        said = _said(bytes(row.statement))
+        said = stated(bytes(row.statement))
         if said is None or not isinstance(said.get("outlet"), str):
             found.unreadable += 1
             continue
@@ -73,8 +73,8 @@ def _passed(evidence: Evidence, progress: Progress) -> Statements:
     return found
 
 
-def _said(statement: bytes) -> dict[str, Any] | None:
-    """A signed statement's members. Whether it verifies is another line's question."""
+def stated(statement: bytes) -> dict[str, Any] | None:
+    """A signed statement's members, or None. Whether it verifies is another line's question."""
     try:
         parts = cbor.decode(statement[1:])
         said = cbor.decode(parts[_PAYLOAD]) if len(parts) == _PARTS else None

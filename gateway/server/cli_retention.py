@@ -17,9 +17,9 @@ from gateway.retention.schedule import MAX_BYTES, BadSchedule, draft
 from gateway.server import custody
 from gateway.server.config import GatewaySettings
 from gateway.server.opened import opened_database as _database
+from gateway.server.reaping import reaper_of
 from gateway.store import retention
 from gateway.store.database import Database
-from gateway.store.election import Task, election_of
 from gateway.wire import cose
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.retention import RUN_KINDS, RetentionRun, RunKind
@@ -112,15 +112,7 @@ def _scrub(_: argparse.Namespace, settings: GatewaySettings) -> int:
 def _reaper(settings: GatewaySettings) -> Iterator[tuple[Reaper, Database]]:
     held = custody.read_keys(settings)
     with _database(settings) as database:
-        election = election_of(database, settings.data_dir, Task.REAPING)
-        reaper = Reaper(
-            database,
-            election,
-            held.signing_key,
-            settings.retention_days,
-            unix_time,
-            keys=held.chain_keys,
-        )
+        reaper = reaper_of(settings, database, held, unix_time)
         try:
             yield reaper, database
         finally:

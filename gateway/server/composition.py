@@ -17,7 +17,6 @@ from gateway.host.health import Check, Health, require_room_on_disk
 from gateway.host.lifetime import Lifetime
 from gateway.host.signed import SignedRequests
 from gateway.host.tls import ClientTls
-from gateway.retention.reaper import Reaper
 from gateway.retention.running import ReaperThread
 from gateway.sequencing.reading import PublishedLog
 from gateway.server import custody
@@ -27,13 +26,13 @@ from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.server.fallback import FallbackRules, FallbackService
 from gateway.server.policy import default_policy
+from gateway.server.reaping import reaper_of
 from gateway.server.rights import RightsRules, SubjectRights
 from gateway.server.running_log import RunningLog
 from gateway.server.service import GatewayRules, GatewayService, Identity
 from gateway.server.sessions import OpenSessions
 from gateway.store import parties
 from gateway.store.database import Database
-from gateway.store.election import Task, election_of
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.requests import NonceMemory
 
@@ -169,15 +168,7 @@ def _reaper(
     held: custody.GatewayKeys,
     clock: Callable[[], int],
 ) -> ReaperThread:
-    election = election_of(database, settings.data_dir, Task.REAPING)
-    reaper = Reaper(
-        database,
-        election,
-        held.signing_key,
-        settings.retention_days,
-        clock,
-        keys=held.chain_keys,
-    )
+    reaper = reaper_of(settings, database, held, clock)
     return ReaperThread(reaper, database, settings.reap_seconds, clock, settings.scrub_hour)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.retention.reaper import Reaper
+from gateway.sequencing.sequencer import Alone
 from gateway.server import orders
 from gateway.store import parties
 from gateway.store.database import Database
@@ -115,14 +116,6 @@ def test_a_hold_killed(desk: Desk, shared_url: str, point: str) -> None:
     assert_whole(desk)
 
 
-class Elected:
-    def won(self) -> bool:
-        return True
-
-    def resign(self) -> None:
-        """Nobody else is there."""
-
-
 def test_the_run_after_a_hold_has_ended_removes_hold_and_record(database: Database) -> None:
     """Not the run before. An order that nobody agreed to goes when it has expired."""
     desk = Desk(database)
@@ -133,7 +126,7 @@ def test_the_run_after_a_hold_has_ended_removes_hold_and_record(database: Databa
     held_on = desk.held(second, kept, 400)
 
     def run() -> None:
-        report = Reaper(desk.database, Elected(), GATEWAY, 180, lambda: desk.now).run()
+        report = Reaper(desk.database, Alone(), GATEWAY, 180, lambda: desk.now).run()
         assert report is not None
 
     desk.now += 5 * DAY - 1

@@ -18,6 +18,7 @@ from gateway.retention.erasure import erase
 from gateway.retention.reaper import Reaper
 from gateway.retention.running import ReaperThread
 from gateway.retention.schedule import BadSchedule, draft
+from gateway.sequencing.sequencer import Alone
 from gateway.store import (
     consent_records,
     erasures,
@@ -43,19 +44,8 @@ from tests.support.sequencing import Killed, sequencer
 from tests.vectors.golden import SIGNED_RUN
 
 
-class Elected:
-    def __init__(self) -> None:
-        self.wins = True
-
-    def won(self) -> bool:
-        return self.wins
-
-    def resign(self) -> None:
-        """Nobody else is there."""
-
-
 def reaper(database: Database, now: int = NOW, **given: Any) -> Reaper:
-    return Reaper(database, Elected(), GATEWAY, 180, lambda: now, **given)
+    return Reaper(database, Alone(), GATEWAY, 180, lambda: now, **given)
 
 
 def hold(database: Database, record: bytes, until: int) -> None:
@@ -482,11 +472,11 @@ def test_a_schedule_stands_after_the_key_that_adopted_it_was_forgotten(database:
     adopt(database, draft(170), GATEWAY, NOW - DAY)
     keep(database, of_ages([200]))
     keys = ChainKeys((GATEWAY.public,))
-    assert Reaper(database, Elected(), GATEWAY, 180, lambda: NOW, keys=keys).run() is not None
+    assert Reaper(database, Alone(), GATEWAY, 180, lambda: NOW, keys=keys).run() is not None
     with database.transaction() as connection:
         first = schema.retention_schedules.c.number == 1
         connection.execute(
             schema.retention_schedules.update().where(first).values(content=draft(1))
         )
     with pytest.raises(BadSchedule, match="schedule 1"):
-        Reaper(database, Elected(), GATEWAY, 180, lambda: NOW, keys=keys).run()
+        Reaper(database, Alone(), GATEWAY, 180, lambda: NOW, keys=keys).run()

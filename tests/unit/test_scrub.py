@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from gateway.retention.reaper import Reaper
 from gateway.retention.scrub import scrub, truncate_log
+from gateway.sequencing.sequencer import Alone
 from gateway.store import parties, schema
 from gateway.store.database import Database
 from gateway.store.records import RecordRow
@@ -27,14 +28,6 @@ RECORDS = 400
 """Enough to split pages of every index."""
 SOUGHT = 5
 """Of them, in all files of a PostgreSQL server: some 100 MB."""
-
-
-class Elected:
-    def won(self) -> bool:
-        return True
-
-    def resign(self) -> None:
-        """Nobody else is there."""
 
 
 def needles(row: RecordRow) -> tuple[bytes, ...]:
@@ -68,7 +61,7 @@ def postgresql_files(server: PostgresServer) -> list[Path]:
 
 
 def reap(database: Database) -> Reaper:
-    reaper = Reaper(database, Elected(), GATEWAY, 180, lambda: NOW)
+    reaper = Reaper(database, Alone(), GATEWAY, 180, lambda: NOW)
     assert reaper.run() is not None
     return reaper
 
@@ -183,7 +176,7 @@ def test_a_role_without_the_right_is_told_which_right_it_lacks(
 
 def test_the_removal_of_bytes_is_an_operators_action(sqlite: Database) -> None:
     keep(sqlite, of_ages([10]))
-    Reaper(sqlite, Elected(), GATEWAY, 180, lambda: NOW).scrub()
+    Reaper(sqlite, Alone(), GATEWAY, 180, lambda: NOW).scrub()
     with sqlite.transaction() as connection:
         (action,) = parties.list_admin_actions(connection)
         (queued,) = connection.execute(
