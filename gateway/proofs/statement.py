@@ -27,6 +27,8 @@ class Circumstances:
     consent: ConsentRecord
     liveness: LivenessResult
     audit: Signed[AuditReport] | None = None
+    approval: Digest | None = None
+    """Of the policy, where two operators signed it."""
 
 
 def make_statement(
@@ -45,6 +47,7 @@ def make_statement(
             purpose=given.submission.purpose,
             policy_digest=decided.policy_digest,
             policy_assurance=given.policy.assurance,
+            policy_approval=given.approval,
             model_id=given.template.model_id,
             portrait_quality=given.template.quality,
             live_quality=given.submission.quality,

@@ -46,11 +46,12 @@ Verb = Literal[
     "close",
 ]
 """``clear-audits``: at the authority, a gateway's unanswered demands were forgotten. The others are
-the gateway's: ``add`` and ``retire`` a consent text; ``adopt`` a retention schedule, ``reap`` what
-expired, ``scrub`` the bytes of what was deleted; ``hold`` and ``release`` a record; ``erase`` one
-by order of two operators; ``disclose`` a copy of what is kept about a subject; ``restore`` the
-database from a backup, ``resume`` its log where it was, ``begin`` another log in its place. At the
-authority: ``restore`` the counters of attempts, ``close`` them because they were lost."""
+the gateway's: ``add`` and ``retire`` a consent text; ``adopt`` a retention schedule, or a match
+policy that two operators signed; ``reap`` what expired, ``scrub`` the bytes of what was deleted;
+``hold`` and ``release`` a record; ``erase`` one by order of two operators; ``disclose`` a copy of
+what is kept about a subject; ``restore`` the database from a backup, ``resume`` its log where it
+was, ``begin`` another log in its place. At the authority: ``restore`` the counters of attempts,
+``close`` them because they were lost."""
 PartyKind = Literal[
     "gateway",
     "device",
@@ -66,7 +67,14 @@ PartyKind = Literal[
 """Every kind of party. A register says which of them it holds: its ``KINDS``. A supervisor signs
 registrations without a face; two operators sign what one of them must not do alone."""
 ObjectKind = Literal[
-    "consent-text", "retention", "legal-hold", "order", "record-copy", "log", "caps"
+    "consent-text",
+    "retention",
+    "match-policy",
+    "legal-hold",
+    "order",
+    "record-copy",
+    "log",
+    "caps",
 ]
 ActionKind = Literal[PartyKind, ObjectKind]
 """What an action can be about."""
@@ -74,6 +82,7 @@ ActionKind = Literal[PartyKind, ObjectKind]
 _DONE_TO: Final[dict[str, frozenset[str]]] = {
     "consent-text": frozenset({"add", "retire"}),
     "retention": frozenset({"adopt", "reap", "scrub"}),
+    "match-policy": frozenset({"adopt"}),
     "legal-hold": frozenset({"hold", "release"}),
     "order": frozenset({"erase"}),
     "record-copy": frozenset({"disclose"}),

@@ -18,15 +18,16 @@ not even somebody who has the operator's key can say of which record they were.
 """
 
 from collections.abc import Callable
-from typing import Final, Literal, NamedTuple, Self, get_args
+from typing import Annotated, Final, Literal, NamedTuple, Self, get_args
 
 from pydantic import Field, model_validator
 
 from gateway.wire import cose
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.errors import MalformedMessage, Refused
-from gateway.wire.ids import DigestField, PartyId, RecordId, RecordIdField, Salt, UnixTime
+from gateway.wire.ids import Digest, DigestField, PartyId, RecordId, RecordIdField, Salt, UnixTime
 from gateway.wire.message import SMALL, Message, SignedBytes
+from gateway.wire.policy import PolicyProposal
 
 ORDER_SECONDS: Final = 7 * 24 * 3600
 """An order that nobody agreed to by then is void."""
@@ -81,7 +82,23 @@ class ReleaseOrder(Order):
     reason: ReleaseReason
 
 
-ORDERS: Final[tuple[type[Order], ...]] = (ErasureOrder, ReleaseOrder)
+MOST_POLICIES: Final = 2**31
+NO_APPROVAL: Final = Digest(bytes(32))
+"""What the first policy order names as the one before."""
+
+
+class PolicyOrder(Order):
+    """A match policy shall be in force. Order and agreement together approve it, and the digest of
+    the signed agreement names that approval."""
+
+    number: Annotated[int, Field(ge=1, lt=MOST_POLICIES)]
+    """One more than that of the policy in force; so no approval comes into force again."""
+    previous: DigestField
+    """The approval in force when it was ordered, or ``NO_APPROVAL``."""
+    proposal: PolicyProposal
+
+
+ORDERS: Final[tuple[type[Order], ...]] = (ErasureOrder, ReleaseOrder, PolicyOrder)
 
 
 class Agreement(Message):
@@ -95,7 +112,8 @@ class Agreement(Message):
 
 
 class AgreedOrder(Message):
-    """What operators file of an order that was done. It names what the gateway has forgotten."""
+    """What operators file of an order that was done. It names what the gateway has forgotten. Of a
+    match policy it is the approval, which the gateway keeps and anybody may verify."""
 
     max_bytes = 4 * SMALL
 

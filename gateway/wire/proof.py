@@ -1,8 +1,8 @@
 """What remains of a verification: statement, receipt, opening (protocol, section 10)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gateway.wire.erasure import erasure_secret
 from gateway.wire.ids import (
@@ -45,6 +45,9 @@ class Statement(SessionScope):
     purpose: Purpose
     policy_digest: DigestField
     policy_assurance: PolicyAssurance
+    policy_approval: DigestField | None = None
+    """Two operators' approval of the policy: SHA-256 of the second one's signed agreement. None:
+    nobody signed the thresholds."""
     model_id: ModelId
     portrait_quality: FaceQuality
     """As the issuer signed it: outcome and measures, never a value."""
@@ -60,6 +63,12 @@ class Statement(SessionScope):
     decision: SignedBytes
     audit: MaybeSignedBytes = Field(repr=False)
     """The auditor's signed report, where the authority demanded one."""
+
+    @model_validator(mode="after")
+    def _approved_if_signed(self) -> Self:
+        if (self.policy_assurance == "signed") != (self.policy_approval is not None):
+            raise ValueError("a signed policy has an approval, and another one has none")
+        return self
 
     def claims(self) -> dict[int, str]:
         """Who states it, and of what: with these it is a signed statement of RFC 9943."""

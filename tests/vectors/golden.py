@@ -643,6 +643,13 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
         STATEMENT,
         STATEMENT.model_copy(update={"liveness": LIVENESS}),
         AUDITED_STATEMENT,
+        STATEMENT.model_copy(
+            update={
+                "policy_digest": ordered.SIGNED_POLICY.digest,
+                "policy_assurance": "signed",
+                "policy_approval": ordered.SIGNED_POLICY_AGREEMENT.digest,
+            }
+        ),
     ),
     "receipt": (
         Receipt(statement=SIGNED_STATEMENT.encoded, log_proof=None),

@@ -23,7 +23,7 @@ from gateway.wire.fallback import FallbackApproval, FallbackAssertion, FallbackS
 from gateway.wire.ids import digest_of
 from gateway.wire.liveness import LivenessResult
 from gateway.wire.message import Message
-from gateway.wire.orders import Agreement, ErasureOrder, Hold, ReleaseOrder
+from gateway.wire.orders import Agreement, ErasureOrder, Hold, PolicyOrder, ReleaseOrder
 from gateway.wire.proof import Statement
 from gateway.wire.retention import RetentionRun
 from gateway.wire.rights import SubjectRequest
@@ -63,6 +63,9 @@ BEHIND: dict[str, Covered] = {
     "template_assertion_digest": ASSERTED,
     "submission_assertion_digest": Covered(256, "of a signed object: the device's signature"),
     "policy_digest": PUBLIC,
+    "policy_approval": PUBLIC,
+    "previous": PUBLIC,
+    "evidence": PUBLIC,
     "model_digest": PUBLIC,
     "evaluation_digest": Covered(256, "of the authority's nonce and all that was exchanged"),
     "seed_commitment": Covered(256, "of the seed"),
@@ -107,6 +110,7 @@ SIGNED_KINDS: tuple[type[Message], ...] = (
     FallbackStatement,
     ErasureOrder,
     ReleaseOrder,
+    PolicyOrder,
     Agreement,
     Hold,
     SubjectRequest,

@@ -15,7 +15,8 @@ from gateway.wire.cose import VerifyKey
 from gateway.wire.errors import MalformedMessage, Refused, SealmatchError
 
 _NO_PARTIES: Final = frozenset(
-    {"consent-text", "retention", "legal-hold", "order", "record-copy", "log", "caps"}
+    {"consent-text", "retention", "match-policy", "legal-hold", "order", "record-copy", "log"}
+    | {"caps"}
 )
 """What an action can be about that is no party."""
 
