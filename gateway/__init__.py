@@ -58,6 +58,7 @@ Where things are
     proofs      statements, receipts, offline verification
     store       what the gateway keeps; the tables are in store/schema.py
     sequencing  how the log grows, is published and read
+    calibration from an evaluation to a match policy: what was measured, what follows
     retention   what expires and when, and its removal: schedule, reaper, erasure, legal holds
     issuer      portrait -> signed, sealed template and dealings
     client      the counter: a registration, from a capture to a checked receipt
