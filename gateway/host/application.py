@@ -23,6 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.host.health import Health
 from gateway.host.http import EdgeHeaders, json_response, problem_response
+from gateway.host.metrics import Metrics
+from gateway.host.observing import Observed
 from gateway.wire import errors
 
 _NOT_WELL = errors.problem_for(errors.Unavailable("the server cannot do its work now"))
@@ -31,12 +33,18 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def new_application(
-    title: str, version: str, log: logging.Logger, lifespan: Lifespan, refusal_ms: int = 0
+    title: str,
+    version: str,
+    log: logging.Logger,
+    lifespan: Lifespan,
+    refusal_ms: int = 0,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
     """A FastAPI application with the product's error handling and edge headers.
 
     Args:
         refusal_ms: refusals are answered a multiple of this after their request came; 0: at once.
+        metrics: where requests are booked.
     """
     app = FastAPI(
         title=title,
@@ -48,11 +56,14 @@ def new_application(
         redirect_slashes=False,
     )
     app.add_middleware(OwnFaults, log=log)
+    if metrics is not None:
+        app.add_middleware(Observed, metrics=metrics)
     app.add_middleware(EdgeHeaders)
 
     @app.exception_handler(errors.SealmatchError)
     async def known(request: Request, error: errors.SealmatchError) -> Response:
         problem = errors.problem_for(error)
+        request.state.problem = problem.code
         detail = error.detail if isinstance(error, errors.Refused) else str(error)
         level = logging.ERROR if problem.status >= errors.INTERNAL.status else logging.INFO
         log.log(level, "%s %s: %s", _correlator(request), problem.code, detail)
@@ -62,10 +73,11 @@ def new_application(
         return problem_response(problem)
 
     @app.exception_handler(HTTPException)
-    async def routing(_: Request, error: HTTPException) -> Response:
+    async def routing(request: Request, error: HTTPException) -> Response:
         problem = {404: errors.NOT_FOUND, 405: errors.METHOD_NOT_ALLOWED}.get(
             error.status_code, errors.INVALID
         )
+        request.state.problem = problem.code
         answer = problem_response(problem)
         if allow := (error.headers or {}).get("Allow"):
             answer.headers["allow"] = allow
@@ -148,7 +160,9 @@ class OwnFaults:
         try:
             await self._app(scope, receive, note_start)
         except Exception as error:  # noqa: BLE001  the last line of defence
-            correlator = scope.get("state", {}).get("correlator", "-")
+            state = scope.setdefault("state", {})
+            state["problem"] = errors.INTERNAL.code
+            correlator = state.get("correlator", "-")
             self._log.error("%s INTERNAL: %s", correlator, type(error).__name__)
             if not started:
                 await problem_response(errors.INTERNAL)(scope, receive, send)

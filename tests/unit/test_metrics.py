@@ -49,7 +49,7 @@ def test_a_refused_request_leaves_no_stage_behind() -> None:
         tally = Tally(held)
         with tally.here():
             with metrics.stage("submission-checks"):
-                metrics.count("verifications_total", event="submitted")
+                metrics.count("verifications_total", event="opened")
             with pytest.raises(ZeroDivisionError), metrics.stage("record"):
                 _ = 1 / 0
         booked = 'sealmatch_stage_seconds_count{stage="submission-checks"}'
@@ -58,7 +58,7 @@ def test_a_refused_request_leaves_no_stage_behind() -> None:
             tally.book()
             assert f"{booked} 1.0" in lines(held)
     text = held.text().decode()
-    assert 'sealmatch_verifications_total{event="submitted"} 1.0' in text
+    assert 'sealmatch_verifications_total{event="opened"} 1.0' in text
     assert 'stage="record"' not in text
 
 
