@@ -159,7 +159,7 @@ def test_memory_that_one_input_takes_is_found() -> None:
         while peak_megabytes() < before + 100:
             held.append(bytearray(b"x") * 2**24)
 
-    assert list(found_in(planted(fault, megabytes=32)).findings) == ["memory"]
+    assert list(found_in(planted(fault, megabytes=32), 40).findings) == ["memory"]
 
 
 def test_objects_that_stay_are_found() -> None:

@@ -360,11 +360,11 @@ def test_phases_on_the_encrypted_path(name: str, target: Target) -> None:
 
 @pytest.mark.slow
 def test_phases_are_noise_or_one_fixed_sign_vector() -> None:
-    """500 sessions of each family. D = 0 means: v is what the claimed slots say of the template.
+    """300 sessions of each family. D = 0 means: v is what the claimed slots say of the template.
 
     No template here, so v is D / omega: the deviation from them, which must not depend on one.
     """
-    engine, sessions = default_engine(), 500
+    engine, sessions = default_engine(), 300
     signs, hits, exact = random_signs(np.random.default_rng(29)), 0, {}
     for number, (name, family) in enumerate(FAMILIES.items()):
         scores = PhaseModel(coefficients(family(engine, signs))).scores(sessions, number)
@@ -383,9 +383,9 @@ def test_phases_are_noise_or_one_fixed_sign_vector() -> None:
 
 @pytest.mark.slow
 def test_noise_is_accepted_at_most_once_in_2_to_the_14() -> None:
-    """A million sessions with phases that are no signs: 26.5 acceptances expected in a lane."""
+    """Half a million sessions with phases that are no signs: 13 acceptances expected in a lane."""
     phases = small_phases()
-    each = 1_000_000 // len(phases) + 1
+    each = 500_000 // len(phases) + 1
     hits = both = exact = sessions = 0
     for number, (first, second) in enumerate(phases.values()):
         scores = PhaseModel(scalar(first, second)).scores(each, number)
