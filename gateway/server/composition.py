@@ -25,7 +25,7 @@ from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.server.fallback import FallbackRules, FallbackService
-from gateway.server.policy import default_policy
+from gateway.server.policy import Policies
 from gateway.server.reaping import reaper_of
 from gateway.server.rights import RightsRules, SubjectRights
 from gateway.server.running_log import RunningLog
@@ -96,6 +96,9 @@ def compose(
         identity = Identity(held.signing_key, held.sealing_key, settings.authority_key)
         database = lifetime.closing(Database(settings.database))
         database.migrate()
+        policies = Policies(settings, held.chain_keys)
+        with database.transaction() as connection:
+            policies.start(connection)
         reach = lifetime.closing(transports or Transports.of(settings))
         workers = lifetime.starting(
             EvaluationWorkers(settings.workers, settings.worker_limits, settings.he_engine)
@@ -105,7 +108,7 @@ def compose(
         lifetime.starting(_reaper(settings, database, held, clock))
         service = GatewayService(
             identity,
-            default_policy(settings),
+            policies.in_force,
             GatewayRules(
                 settings.retention_days,
                 settings.activations_per_subject,

@@ -87,14 +87,19 @@ class GatewaySettings(HeServerSettings):
     threshold_cosine: str = Field(
         default="0.419",
         pattern=r"^0\.[0-9]{1,6}$",
-        description="Accepted from this cosine; 0.419 is a false match rate of 1e-4 for the "
-        "default model, measured on LFW.",
+        description="Accepted from this cosine, while no signed match policy is in force; 0.419 is "
+        "a false match rate of 1e-4 for the default model, measured on LFW.",
     )
     action_cosine: str = Field(
         default="0.341",
         pattern=r"^0\.[0-9]{1,6}$",
-        description="Accepted from this cosine in the lane of the liveness actions, whose frames "
-        "are less like a portrait (ADR 11).",
+        description="The same in the lane of the liveness actions, whose frames are less like a "
+        "portrait (ADR 11).",
+    )
+    require_signed_policy: bool = Field(
+        default=False,
+        description="Start, and open sessions, only under a match policy that two operators "
+        "signed (sealmatch-gateway policy).",
     )
     face_quality: QualityRule = Field(
         default="required",

@@ -3,7 +3,8 @@
 One transaction does an order: it takes the order out of the table, acts, and signs that in the
 history. The action names the order's id, and by digest the agreement, which names the order. So an
 order is done once, and there is no act without its action. Afterwards nothing here says of which
-record the order was: operators file their copy elsewhere.
+record the order was: operators file their copy elsewhere. A match policy names no record, and stays
+with both signatures (``policy_orders``).
 
 Who signed is checked in that same transaction (``operators``; rules: ``gateway.wire.orders``).
 A further kind of order is a row of ``_KINDS``.
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from gateway.host import crash
 from gateway.retention import holds
 from gateway.retention.erasure import erase
+from gateway.server import policy_orders
 from gateway.server.operators import Operators, registered
 from gateway.store import holds as stored_holds
 from gateway.store import orders as stored_orders
@@ -31,13 +33,14 @@ from gateway.wire import cose
 from gateway.wire.admin import ChainKeys, Concerned, verify_chain
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import Refused, SessionConflict
-from gateway.wire.ids import Digest, KeyId, PartyId, RecordId, digest_of
+from gateway.wire.ids import KeyId, PartyId, RecordId, digest_of
 from gateway.wire.orders import (
     AgreedOrder,
     Agreement,
     ErasureOrder,
     Hold,
     Order,
+    PolicyOrder,
     ReleaseOrder,
     Verified,
     verify,
@@ -53,8 +56,8 @@ class _Kind(NamedTuple, Generic[OrderT]):
 
     require: Callable[[sa.Connection, OrderT, int], object]
     """Raises ``SessionConflict`` if it cannot be done at this time."""
-    act: Callable[[sa.Connection, OrderT, Digest, SigningKey, int], None]
-    """Do it, and sign the action. The digest is the agreement's."""
+    act: Callable[[sa.Connection, OrderT, Verified, SigningKey, int], None]
+    """Do it, and sign the action, which has the agreement's digest."""
 
 
 # Orders
@@ -105,7 +108,7 @@ def agree(
         kind = _KINDS[type(order)]
         kind.require(connection, order, now)  # locks the record: before its order, as the reaper
         stored_orders.remove_order(connection, order_id)
-        kind.act(connection, order, verified.agreement.digest, key, now)
+        kind.act(connection, order, verified, key, now)
         crash.reach("operator-order-done")
     crash.reach("operator-order-committed")
 
@@ -181,8 +184,9 @@ def erasable(connection: sa.Connection, record_id: RecordId, now: int) -> Record
 
 
 def _erase(
-    connection: sa.Connection, order: ErasureOrder, agreement: Digest, key: SigningKey, now: int
+    connection: sa.Connection, order: ErasureOrder, verified: Verified, key: SigningKey, now: int
 ) -> None:
+    agreement = verified.agreement.digest
     record = _require_erasable(connection, order, now)
     holds.end_if_over(connection, record.record_id, key, now)
     erase(connection, record, key, now)
@@ -197,14 +201,15 @@ def _require_held(connection: sa.Connection, order: ReleaseOrder, _now: int) -> 
 
 
 def _release(
-    connection: sa.Connection, order: ReleaseOrder, agreement: Digest, key: SigningKey, now: int
+    connection: sa.Connection, order: ReleaseOrder, verified: Verified, key: SigningKey, now: int
 ) -> None:
-    holds.release(connection, order.hold_id, agreement, key, now)
+    holds.release(connection, order.hold_id, verified.agreement.digest, key, now)
 
 
 _KINDS: Final[Mapping[type[Order], _Kind[Any]]] = {
     ErasureOrder: _Kind(_require_erasable, _erase),
     ReleaseOrder: _Kind(_require_held, _release),
+    PolicyOrder: _Kind(policy_orders.require_next, policy_orders.adopt),
 }
 
 

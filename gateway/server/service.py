@@ -20,6 +20,7 @@ from gateway.server.audit import Auditor
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.evaluation import NewEvaluation
 from gateway.server.liveness import NO_LIVENESS, LivenessPolicy
+from gateway.server.policy import FindPolicy, PolicyInForce
 from gateway.server.recording import Recorder
 from gateway.server.sessions import (
     SECONDS_OF_A_STEP,
@@ -57,7 +58,6 @@ from gateway.wire.ids import (
     new_session_id,
 )
 from gateway.wire.liveness import Challenge
-from gateway.wire.policy import MatchPolicy
 from gateway.wire.profile import PROFILE
 from gateway.wire.quality import QualityRule
 from gateway.wire.sealing import SealingPrivateKey
@@ -110,7 +110,7 @@ class GatewayService:
     def __init__(
         self,
         identity: Identity,
-        policy: MatchPolicy,
+        policy_in_force: FindPolicy,
         limits: GatewayRules,
         database: Database,
         authority: AuthorityClient,
@@ -121,7 +121,7 @@ class GatewayService:
         auditor: Auditor | None = None,
     ) -> None:
         self._identity = identity
-        self._policy = policy
+        self._policy_in_force = policy_in_force
         self._limits = limits
         self._database = database
         self._authority = authority
@@ -158,7 +158,7 @@ class GatewayService:
         return SessionOffer(
             grant=opened.grant.encoded,
             public_key=public_key,
-            policy=self._policy.encode(),
+            policy=opened.policy.policy.encode(),
             challenge=challenge,
         )
 
@@ -185,14 +185,15 @@ class GatewayService:
         device, issuer = self._begin(row, digest)
         try:
             crash.reach("gateway-submission-taken")
+            opened = self._sessions.take(session)
             expected = Expected(
-                session=self._sessions.take(session),
+                session=opened,
                 authority_key=self._identity.authority,
                 device_key=device,
                 issuer_key=issuer,
                 purpose=row.purpose,
                 consent_text_version=row.consent_text_version,
-                policy=self._policy,
+                policy=opened.policy.policy,
                 quality=self._limits.quality,
                 liveness=ExpectedLiveness(
                     None if row.challenge is None else Challenge.decode(row.challenge),
@@ -208,6 +209,7 @@ class GatewayService:
             )
             given = Circumstances(
                 policy=expected.policy,
+                approval=opened.policy.approval,
                 template=checked.template_assertion.message,
                 submission=checked.submission_assertion.message,
                 consent=submission.consent,
@@ -239,8 +241,9 @@ class GatewayService:
             parties.party_key(connection, "issuer", request.issuer)
             if not consents.is_active(connection, request.consent_text_version):
                 raise Refused("unknown or retired consent text")
+            policy = self._policy_in_force(connection)
         crash.reach("gateway-session-allowed")
-        opened, public_key = self._obtain_key(request)
+        opened, public_key = self._obtain_key(request, policy)
         crash.reach("gateway-key-received")
         challenge = self._limits.liveness.challenge(
             opened.session_id, new_nonce(), request.exclusions, secrets.randbelow
@@ -253,7 +256,7 @@ class GatewayService:
             issuer=request.issuer,
             purpose=request.purpose,
             consent_text_version=request.consent_text_version,
-            policy_digest=self._policy.digest,
+            policy_digest=policy.policy.digest,
             challenge=encoded,
             created_at=self._clock(),
             expires_at=opened.expires_at,
@@ -264,7 +267,9 @@ class GatewayService:
         crash.reach("gateway-session-written")
         return opened, public_key, encoded
 
-    def _obtain_key(self, request: SessionRequest) -> tuple[OpenSession, bytes]:
+    def _obtain_key(
+        self, request: SessionRequest, policy: PolicyInForce
+    ) -> tuple[OpenSession, bytes]:
         session, nonce = new_session_id(), new_nonce()
         answer = self._authority.session_key(
             SessionKeyRequest(
@@ -290,7 +295,7 @@ class GatewayService:
             raise Refused("the authority sent a malformed session key") from None
         if (key.grant.message.session, key.grant.message.gateway_nonce) != (session, nonce):
             raise Refused("the authority granted another session")
-        return OpenSession(key.grant, key.public_key), answer.public_key
+        return OpenSession(key.grant, key.public_key, policy), answer.public_key
 
     def _own_session(self, session: SessionId, sender: VerifyKey) -> sessions.SessionRow:
         with self._database.transaction() as connection:

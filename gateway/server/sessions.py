@@ -22,6 +22,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from gateway.he.session_key import SessionKey
+from gateway.server.policy import PolicyInForce
 from gateway.store import sessions, totals
 from gateway.store.database import Database
 from gateway.wire.cose import Signed
@@ -95,10 +96,13 @@ def sweep_expired(database: Database, now: int) -> None:
 
 @dataclass(frozen=True)
 class OpenSession:
-    """Grant and public key of an open session. Its submission is checked against them."""
+    """Grant, public key and match policy of an open session, against which its submission is
+    checked."""
 
     grant: Signed[SessionGrant]
     public_key: SessionKey
+    policy: PolicyInForce
+    """Of the moment when it was opened, whatever comes into force later."""
 
     @property
     def session_id(self) -> SessionId:

@@ -141,6 +141,15 @@ retention_totals = Table(
 )
 """How many rows of each kind the reaper removed so far, counted where they are removed."""
 
+match_policies = Table(
+    "match_policies",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("approval", LargeBinary, nullable=False),
+    Column("adopted_at", BigInteger, nullable=False),
+)
+"""Match policies that two operators approved, with both signatures; the last one is in force."""
+
 fallback_counts = Table(
     "fallback_counts",
     metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -14,6 +15,7 @@ from gateway.proofs import openings
 from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
 from gateway.proofs.verify import verify_receipt
 from gateway.server.liveness import assess
+from gateway.server.policy import PolicyInForce
 from gateway.server.sessions import OpenSession
 from gateway.server.verification import Expected, ExpectedLiveness, check_submission
 from gateway.wire import cbor, cose, requests
@@ -27,7 +29,6 @@ from gateway.wire.requests import (
     NonceMemory,
     host_of,
     sign_request,
-    verified_digest,
     verify_request,
 )
 from gateway.wire.sealing import Sealed
@@ -221,7 +222,7 @@ def _parse_submission(data: bytes) -> None:
 @cache
 def expected() -> Expected:
     return Expected(
-        session=OpenSession(golden.SIGNED_GRANT, golden.KEY),
+        session=OpenSession(golden.SIGNED_GRANT, golden.KEY, PolicyInForce(golden.POLICY)),
         authority_key=AUTHORITY.public,
         device_key=DEVICE.public,
         issuer_key=ISSUER.public,
@@ -306,7 +307,7 @@ def _parse_request(data: bytes) -> None:
     promise(meant == HOST, "a request for another host was accepted")
     promise(sender == GATEWAY.public, "another sender was found")
     promise((path, body) in same, "an altered path or body was accepted")
-    promise(verified_digest(text, body) == digest_of(body), "another digest than the body's")
+    promise(base64.b64encode(digest_of(body)) in digest, "another digest than the body's")
 
 
 def find_gateway(key_id: bytes) -> VerifyKey | None:

@@ -33,14 +33,14 @@ from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import Evaluating
 from gateway.server.fallback import FallbackRules, FallbackService
 from gateway.server.liveness import NO_LIVENESS, LivenessPolicy
-from gateway.server.policy import default_policy
+from gateway.server.policy import Policies, default_policy
 from gateway.server.rights import RightsRules, SubjectRights
 from gateway.server.service import GatewayRules, GatewayService, Identity
 from gateway.server.sessions import OpenSessions
 from gateway.store import parties
 from gateway.store.database import Database
 from gateway.translog.note import Kind, NoteSigner
-from gateway.wire.admin import PartyKind
+from gateway.wire.admin import ChainKeys, PartyKind
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import NOT_FOUND, SealmatchError, Unavailable
 from gateway.wire.fallback import FallbackRequest
@@ -150,7 +150,9 @@ class World(Peers):
             model_id=model.model_id,
             model_digest=model.digest.hex(),
         )
+        self.settings = settings
         self.policy = default_policy(settings)
+        self.policies = Policies(settings, ChainKeys((gateway.public,)))
         self.sessions = OpenSessions(max_sessions, clock)
         self.log_signer = NoteSigner.from_seed("gateway/log", Kind.ED25519, secrets.token_bytes(32))
         self.sequencer = Sequencer(self.database, Alone(), [self.log_signer], NoWitnesses(), clock)
@@ -172,7 +174,7 @@ class World(Peers):
         self.gateway_key, self.directory = gateway, directory
         self.service = GatewayService(
             Identity(gateway, self.sealing, self.authority_key.public),
-            self.policy,
+            self.policies.in_force,
             replace(limits, liveness=liveness),
             self.database,
             AuthorityClient(

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.he.session_key import SessionKey
 from gateway.proofs.verify import verify_receipt
+from gateway.server.policy import PolicyInForce
 from gateway.server.service import RECEIPT_SECONDS
 from gateway.server.sessions import OpenSession, OpenSessions, SessionState
 from gateway.store import sessions, totals
@@ -158,7 +159,7 @@ def test_a_session_is_taken_before_its_expiry_and_not_at_it(world: World, clock:
         world.sessions.take(second.session)
     third_only = OpenSessions(1, clock)
     with third_only.opening() as keep:
-        keep(OpenSession(third.key.grant, third.key.public_key))
+        keep(OpenSession(third.key.grant, third.key.public_key, PolicyInForce(world.policy)))
     assert third_only.peek(third.session) is None
 
 

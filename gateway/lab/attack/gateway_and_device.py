@@ -39,7 +39,7 @@ from gateway.lab.attack.report import AttackBroken, AttackReport, Progress
 from gateway.lab.attack.weakened import KNOWN_NONCE
 from gateway.server.audit import Auditor
 from gateway.server.authority_client import AuditorClient, AuthorityClient
-from gateway.server.policy import default_policy
+from gateway.server.policy import PolicyInForce, default_policy
 from gateway.server.sessions import OpenSession
 from gateway.server.verification import Expected, ExpectedLiveness, check_submission, decide
 from gateway.wire.errors import Refused, Unavailable
@@ -207,7 +207,9 @@ class Pair:
 
     def _expected(self, opened: Opened) -> Expected:
         return Expected(
-            session=OpenSession(opened.key.grant, opened.key.public_key),
+            session=OpenSession(
+                opened.key.grant, opened.key.public_key, PolicyInForce(self.policy)
+            ),
             authority_key=self.counter.pins.authority,
             device_key=self.counter.device.public,
             issuer_key=self.counter.issuer_key.public,

@@ -31,7 +31,7 @@ from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
 from gateway.server.audit import Auditor
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.config import GatewaySettings
-from gateway.server.policy import default_policy
+from gateway.server.policy import always, default_policy
 from gateway.server.service import GatewayRules, GatewayService, Identity
 from gateway.server.sessions import OpenSessions
 from gateway.store import parties
@@ -174,7 +174,7 @@ class InProcessDeployment:
         policy = default_policy(_settings(directory, authority))
         matching = GatewayService(
             Identity(gateway, sealing, authority.public),
-            policy,
+            always(policy),
             GatewayRules(180, 10**6),
             self._database,
             self._authority,

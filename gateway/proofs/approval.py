@@ -1,0 +1,55 @@
+"""An approval: that two operators signed one match policy of one gateway.
+
+It is an ``AgreedOrder`` whose order is a ``PolicyOrder``. Anybody verifies it offline, with the
+keys of two operators. The digest of the signed agreement names it: it covers the order, and so
+policy, number, evidence and both operators.
+"""
+
+from typing import NamedTuple
+
+from gateway.wire import cose
+from gateway.wire.errors import Refused
+from gateway.wire.ids import Digest, PartyId, digest_of
+from gateway.wire.orders import AgreedOrder, Agreement, Enrolled, PolicyOrder, verify
+from gateway.wire.policy import MatchPolicy
+
+
+class Approval(NamedTuple):
+    """A verified approval."""
+
+    order: PolicyOrder
+    operators: tuple[PartyId, PartyId]
+    """Who ordered it, and who agreed."""
+    agreed_at: int
+    digest: Digest
+
+    @property
+    def policy(self) -> MatchPolicy:
+        return self.order.proposal.policy
+
+
+def approval_digest(encoded: bytes) -> Digest:
+    """The name of an approval. Nothing is checked. Raises ``MalformedMessage``."""
+    return digest_of(AgreedOrder.decode(encoded).agreement)
+
+
+def verify_approval(encoded: bytes, gateway: PartyId, enrolled: Enrolled) -> Approval:
+    """Check both signatures, as of the moment of the agreement.
+
+    Args:
+        encoded: an ``AgreedOrder``.
+        gateway: whose policy it must be.
+        enrolled: the keys of operators that count.
+
+    Raises:
+        MalformedMessage: it is no approval.
+        Refused: a rule of ``gateway.wire.orders`` is broken, or it approves no match policy.
+    """
+    kept = AgreedOrder.decode(encoded)
+    agreed_at = cose.peek(kept.agreement, Agreement).agreed_at
+    verified = verify(kept.order, kept.agreement, gateway, enrolled, agreed_at)
+    order, agreement = verified.order.message, verified.agreement
+    if not isinstance(order, PolicyOrder):
+        raise Refused("two operators agreed to another order, not to a match policy")
+    operators = (order.operator, agreement.message.operator)
+    return Approval(order, operators, agreed_at, agreement.digest)
