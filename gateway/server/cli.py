@@ -21,6 +21,7 @@ from gateway.server.cli_storage import add_storage
 from gateway.server.config import GatewaySettings
 from gateway.server.opened import opened_database as _database
 from gateway.server.policy import default_policy
+from gateway.server.proxy import add_proxy
 from gateway.store import parties, totals
 from gateway.store.consents import StoredVersion
 from gateway.store.database import Database
@@ -266,6 +267,7 @@ def command() -> OperatorCommand[GatewaySettings]:
     add_retention(own)
     add_storage(own)
     add_signed(own)
+    add_proxy(own)
     own.add_check(checks)
     own.add_settings()
     return own

@@ -1,0 +1,44 @@
+"""``sealmatch-gateway proxy processes``: the table from which the reference proxy routes."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.server.cli import main
+from gateway.server.proxy import Process, processes_file
+from gateway.wire.errors import CallerMisuse
+
+SHIPPED = Path(__file__).parents[2] / "gateway" / "deploy" / "nginx" / "processes.conf"
+
+
+def test_the_shipped_table_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """It needs no settings: the proxy may be another host."""
+    assert main(["proxy", "processes", "0=127.0.0.1:8600", "1=127.0.0.1:8601"]) == 0
+    assert capsys.readouterr().out == SHIPPED.read_text()
+
+
+def test_tls_to_the_processes_verifies_them(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["proxy", "processes", "10=[fd00::1]:8470", "--ca", "ca.pem", "--name", "g.internal"]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    verified = ("proxy_ssl_verify on;", "proxy_ssl_trusted_certificate ca.pem;")
+    for line in (*verified, "    0a gateway-0a;"):
+        assert f"{line}\n" in printed
+    assert main(words[:-2]) == 1, "a CA without a name"
+
+
+def test_one_process_needs_no_shard() -> None:
+    assert "backup" not in processes_file([Process.parse("127.0.0.1:8470")])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["256=a:1"], ["-1=a:1"], ["x=a:1"], ["0=a"], ["0=a:0"], ["0=a:65536"], ["0=a;b:1"],
+        ["0=a b:1"],
+        ["0=a:1", "0=b:1"], ["0=a:1", "1=a:1"], ["0=a:1", "b:1"], ["a:1", "b:1"], [],
+    ],
+)  # fmt: skip
+def test_a_table_that_would_lose_sessions_is_refused(wrong: list[str]) -> None:
+    with pytest.raises(CallerMisuse):
+        processes_file([Process.parse(text) for text in wrong])
