@@ -3,6 +3,7 @@
 cli      the command
 he       one verification, beside the usual CKKS way
 audit    one audit
+load     what a deployment of real processes carries
 log      the transparency log as it grows
 retention  keeping, erasing and inspecting records
 vision   one video frame

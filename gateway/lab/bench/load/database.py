@@ -1,0 +1,52 @@
+"""The gateway's database under load: its transactions, and its own processes.
+
+PostgreSQL counts the transactions of a database itself, those of its readers included. SQLite
+counts nothing; what a gateway's metrics say about it is used where they are served.
+"""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from gateway.lab.bench.load.processes import Groups, descendants
+from gateway.store.connecting import make_engine
+
+_FLUSH_SECONDS: Final = 1.5
+"""PostgreSQL's processes tell what they counted after a second at most."""
+_COUNT: Final = sa.text(
+    "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+)
+_POSTMASTER: Final = sa.text("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+
+
+class CountedDatabase:
+    """A PostgreSQL database that is looked at from outside. None of this is the gateway's."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = make_engine(url)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def transactions(self) -> int:
+        """How many there were so far, these questions included."""
+        time.sleep(_FLUSH_SECONDS)
+        with self._engine.connect() as connection:
+            return int(connection.execute(_COUNT).scalar_one())
+
+    def processes(self) -> list[int]:
+        """All processes of the server, if it runs on this machine; else none."""
+        with self._engine.connect() as connection:
+            found = connection.execute(_POSTMASTER).scalar()
+        with suppress(OSError, IndexError, TypeError, ValueError):
+            stat = Path(f"/proc/{found}/stat").read_text()
+            if "(postgres)" in stat:
+                postmaster = int(stat.rpartition(")")[2].split()[1])
+                return [postmaster, *descendants(postmaster)]
+        return []
+
+    def groups(self) -> Groups:
+        return {"database": self.processes()}

@@ -1,0 +1,155 @@
+"""A deployment with many enrolled counters, whose caps do not bite.
+
+It is the local deployment with more of everything: devices and readers, gateways on one database,
+authorities behind one key, a witness. Generated counters have their keys in memory.
+"""
+
+import secrets
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.issuer.issuer import Model
+from gateway.lab.bench.load.processes import Groups, descendants
+from gateway.lab.deployment.local import LocalDeployment
+from gateway.lab.deployment.parties import Party
+from gateway.lab.deployment.servers import Server
+from gateway.server.config import GatewaySettings
+from gateway.wire.cose import SigningKey
+
+AUDIT_ONE_IN: Final = 64
+"""The product's default."""
+SHARDED: Final = "shard" in GatewaySettings.model_fields
+LIFTED: Final = {
+    "authority": {
+        "subject_decisions": "1000",
+        "device_decisions": "100000",
+        "failures_to_lock": "1000",
+        "audit_unanswered": "1000",
+    },
+    "gateway": {"activations_per_subject": "1000"},
+}
+"""Caps as far up as they go: a generated device does in minutes what a real one does in a month."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A generated counter: the seeds of its device and its reader, and its site key."""
+
+    number: int
+    device_seed: bytes = field(repr=False)
+    issuer_seed: bytes = field(repr=False)
+    site_salt: bytes = field(repr=False)
+
+    @classmethod
+    def draw(cls, number: int) -> "Keys":
+        return cls(number, *(secrets.token_bytes(32) for _ in range(3)))
+
+    @property
+    def device(self) -> SigningKey:
+        return _key(f"load-device-{self.number}", self.device_seed)
+
+    @property
+    def issuer(self) -> SigningKey:
+        return _key(f"load-issuer-{self.number}", self.issuer_seed)
+
+    @property
+    def parties(self) -> list[Party]:
+        named = (("device", self.device), ("issuer", self.issuer))
+        return [Party(kind, key.party, key.public.raw.hex()) for kind, key in named]
+
+
+class LoadDeployment(LocalDeployment):
+    """Servers for generated counters.
+
+    Attributes:
+        counters: the generated counters, all of them enrolled.
+        more_gateways: processes of further gateways on the same database.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        model: Model,
+        devices: int,
+        *,
+        gateways: int = 1,
+        database_url: str | None = None,
+        audit_one_in: int = AUDIT_ONE_IN,
+        authority: dict[str, str] | None = None,
+        **gateway: str,
+    ) -> None:
+        settings = {**LIFTED["gateway"], **gateway}
+        if database_url is not None:
+            settings["database_url"] = database_url
+        super().__init__(root, model, audit_one_in=audit_one_in)
+        self.gateway.settings |= settings
+        self.authority.settings |= {**LIFTED["authority"], **(authority or {})}
+        self.counters = [Keys.draw(number) for number in range(devices)]
+        self.more_gateways: list[Server] = []
+        self._more_ports: list[int] = []
+        self._wanted = gateways
+        if SHARDED and gateways > 1:
+            self.gateway.settings["shard"] = "0"
+
+    @property
+    def ports(self) -> list[int]:
+        """Of the gateways; the place of each is its shard."""
+        return [int(self.trust.gateways[0].url.rpartition(":")[2]), *self._more_ports]
+
+    def groups(self) -> Groups:
+        """The servers' processes by what they are."""
+        found: dict[str, list[int]] = {}
+        for party in self.parties:
+            if party.server is not None:
+                _add(found, party.role, party.server)
+        for server in self.more_gateways:
+            _add(found, "gateway", server)
+        return found
+
+    def stop(self) -> None:
+        while self.more_gateways:
+            self.more_gateways.pop().stop()
+        super().stop()
+
+    def _start(self) -> None:
+        super()._start()
+        for number in range(1, self._wanted):
+            self._launch_gateway(number)
+
+    def _launch_gateway(self, number: int) -> None:
+        """Start a further gateway. It takes requests that were signed for the first one."""
+        changed = {"port": "0", "public_urls": self.trust.gateways[0].url}
+        if SHARDED:
+            changed["shard"] = str(number)
+        command = [*self.gateway.program, "serve"]
+        environment = self.gateway.environment(**changed)
+        self.more_gateways.append(Server(command, self.gateway.directory, **environment))
+        self._more_ports.append(self.more_gateways[-1].wait_ready())
+
+    def _enrol(self) -> None:
+        counters = [party for keys in self.counters for party in keys.parties]
+        with redirect_stderr(StringIO()):  # a fingerprint of each, which nobody compares here
+            super()._enrol()
+            for party in (self.gateway, self.authority, self.auditor):
+                if party is not None:
+                    party.enrol(counters)
+
+
+def _add(found: dict[str, list[int]], role: str, server: Server) -> None:
+    found.setdefault(f"{role} main", []).append(server.process.pid)
+    found.setdefault(f"{role} workers", []).extend(descendants(server.process.pid))
+
+
+def _key(party: str, seed: bytes) -> SigningKey:
+    return SigningKey(party, Ed25519PrivateKey.from_private_bytes(seed))
+
+
+def host_and_ports(deployment: LoadDeployment) -> tuple[str, Sequence[int]]:
+    """Where generated counters connect."""
+    return "127.0.0.1", deployment.ports
