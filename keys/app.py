@@ -62,7 +62,9 @@ def application(authority: Authority, refusal_ms: int, *, audits: bool = False) 
             ):
                 yield
 
-    app = new_application("Sealmatch key authority", "1", log, lifespan, refusal_ms)
+    app = new_application(
+        "Sealmatch key authority", "1", log, lifespan, refusal_ms, authority.metrics
+    )
 
     @app.post("/v1/session-keys")
     async def session_keys(request: Request) -> Response:

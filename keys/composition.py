@@ -12,6 +12,8 @@ from functools import partial
 from gateway.host.clock import unix_time
 from gateway.host.health import Health, require_room_on_disk
 from gateway.host.lifetime import Lifetime
+from gateway.host.metrics import Metrics
+from gateway.host.observation import Observation
 from gateway.host.settings import BadConfiguration
 from gateway.host.signed import SignedRequests
 from gateway.wire.requests import NonceMemory
@@ -37,6 +39,7 @@ class Authority:
     sweep: Callable[[], None]
     """Removes what its ledgers hold no longer than they may."""
     health: Health
+    metrics: Metrics
     lifetime: Lifetime
 
 
@@ -58,6 +61,8 @@ def compose(
         Unavailable: the ledger of audits or the file of attempt counters cannot be opened.
     """
     with Lifetime.building() as lifetime:
+        observed = lifetime.starting(Observation(settings, "authority", settings.data_dir))
+        metrics = observed.metrics
         own = custody.open_custody(settings, clock())
         trust = TrustList(settings.trust_file, own.chain_keys)
         log.info("trust list: %d actions, head %s", len(trust.history()), trust.head().hex())
@@ -91,20 +96,22 @@ def compose(
         gateways = SignedRequests(trust.gateway_by_key_id, nonces, clock, settings.public_hosts)
         health = Health(
             {
-                "attempt counters": caps.check,
+                "counters": caps.check,
                 "audits": audits.check,
-                "trust list": trust.head,
+                "trust": trust.head,
                 "disk": partial(require_room_on_disk, settings.data_dir),
             },
             log,
+            metrics=metrics,
         )
+        observed.looking(health.look)
 
         def sweep() -> None:
             caps.sweep()
             audits.sweep()
 
         sweep()
-        return Authority(service, gateways, sessions, sweep, health, lifetime)
+        return Authority(service, gateways, sessions, sweep, health, metrics, lifetime)
 
 
 def require_auditor(settings: AuthoritySettings, trust: TrustList) -> None:

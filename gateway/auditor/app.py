@@ -43,7 +43,7 @@ def application(auditor: Auditor) -> FastAPI:
         with auditor.lifetime.running():
             yield
 
-    app = new_application("Sealmatch auditor", "1", log, lifespan)
+    app = new_application("Sealmatch auditor", "1", log, lifespan, metrics=auditor.metrics)
 
     @app.post("/v1/audits")
     async def audit(request: Request) -> Response:

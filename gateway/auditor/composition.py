@@ -17,6 +17,8 @@ from gateway.auditor.verification import Auditing, Repeat
 from gateway.host.clock import unix_time
 from gateway.host.health import Health
 from gateway.host.lifetime import Lifetime
+from gateway.host.metrics import Metrics
+from gateway.host.observation import Observation
 from gateway.host.signed import SignedRequests
 from gateway.wire.requests import NonceMemory
 
@@ -30,6 +32,7 @@ class Auditor:
     service: AuditorService
     gateways: SignedRequests
     health: Health
+    metrics: Metrics
     lifetime: Lifetime
 
 
@@ -47,6 +50,8 @@ def compose(
         KeyFileError: the auditor's keys are missing, damaged or open to others.
     """
     with Lifetime.building() as lifetime:
+        observed = lifetime.starting(Observation(settings, "auditor", settings.data_dir))
+        metrics = observed.metrics
         held = custody.read_keys(settings)
         register = Register(settings.register_file)
         if repeat is None:
@@ -66,5 +71,6 @@ def compose(
         # answered them, and what it counted of a demand's repetitions is gone.
         nonces = NonceMemory(since=clock())
         gateways = SignedRequests(register.gateway_by_key_id, nonces, clock, settings.public_hosts)
-        health = Health({"list of parties": register.parties}, log)
-        return Auditor(service, gateways, health, lifetime)
+        health = Health({"trust": register.parties}, log, metrics=metrics)
+        observed.looking(health.look)
+        return Auditor(service, gateways, health, metrics, lifetime)

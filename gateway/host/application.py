@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
@@ -28,6 +28,9 @@ from gateway.host.observing import Observed
 from gateway.wire import errors
 
 _NOT_WELL = errors.problem_for(errors.Unavailable("the server cannot do its work now"))
+
+LIVE: Final = "/health/live"
+READY: Final = "/health/ready"
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -56,7 +59,7 @@ def new_application(
         redirect_slashes=False,
     )
     app.add_middleware(OwnFaults, log=log)
-    if metrics is not None:
+    if metrics is not None and metrics.on:
         app.add_middleware(Observed, metrics=metrics)
     app.add_middleware(EdgeHeaders)
 
@@ -99,19 +102,31 @@ def add_health(
     told: Mapping[str, bool] | None = None,
     **described: Any,
 ) -> None:
-    """Let a supervisor ask whether the server can do its work: 200, or 503.
+    """Let a supervisor ask whether the server lives, is well, and is ready (``health``).
 
     Args:
+        path: where it is asked whether the server is well, the oldest of the three.
         told: what a well server says besides; nothing in it is secret.
         described: what FastAPI is told of the route.
     """
 
-    @app.get(path, **described)
-    async def answer() -> Response:
-        if await health.is_well():
+    def answered(well: bool) -> Response:
+        if well:
             return json_response({**HealthAnswer(status="ok").model_dump(), **(told or {})})
         # Not raised: the operator's log has the reason once, and no line for every question.
         return problem_response(_NOT_WELL)
+
+    @app.get(path, **described)
+    async def well() -> Response:
+        return answered(await health.is_well())
+
+    @app.get(LIVE, include_in_schema=False)
+    async def live() -> Response:
+        return answered(True)
+
+    @app.get(READY, include_in_schema=False)
+    async def ready() -> Response:
+        return answered(await health.is_ready())
 
 
 @asynccontextmanager

@@ -233,6 +233,7 @@ MEASURES: Final = {
             "Processor time used so far, by the server's process and all workers that live.",
             {"process": ("server", "workers")},
         ),
+        Measure("threads", Kind.GAUGE, "Threads of the server's process."),
         Measure("open_files", Kind.GAUGE, "Descriptors in use."),
         Measure("open_files_limit", Kind.GAUGE, "Descriptors that the process may use."),
         Measure("disk_free_bytes", Kind.GAUGE, "Room on the data directory's disk."),

@@ -59,7 +59,24 @@ class HostSettings(Settings):
         return None if self.keystore_mib is None else Cost(memory_kib=self.keystore_mib * 1024)
 
 
-class ServerSettings(HostSettings):
+class ObservedSettings(HostSettings):
+    """Settings of servers that can be watched."""
+
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port at which Prometheus reads the metrics, at /metrics; unset: none are "
+        "kept. 0 picks one.",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="Address of metrics_port. Off loopback it needs tls_certificate and tls_key, "
+        "and with tls_client_ca answers only clients with a certificate of that CA.",
+    )
+
+
+class ServerSettings(ObservedSettings):
     """Settings of servers that take signed requests: where they are reached, what they may use."""
 
     public_urls: str = Field(

@@ -23,6 +23,7 @@ from gateway.host.application import add_health, new_application
 from gateway.host.clock import unix_time
 from gateway.host.health import Health, require_room_on_disk
 from gateway.host.http import bounded_body
+from gateway.host.observation import Observation
 from gateway.translog.witnessing import MAX_REQUEST_BYTES, SizeConflict
 from gateway.witness.config import WitnessSettings
 from gateway.witness.custody import read_keys
@@ -44,27 +45,34 @@ def create_app(settings: WitnessSettings, clock: Callable[[], int] = unix_time) 
         KeyFileError: the keys are missing, damaged or open to others.
         Unavailable: the memory is missing.
     """
+    observed = Observation(settings, "witness", settings.data_dir)
     logs = KnownLogs(settings.logs_file)
     memory = WitnessMemory(settings.memory_file)
     witness = Witness(read_keys(settings).signers, logs, memory, clock)
     health = Health(
         {
             "memory": memory.check,
-            "known logs": logs.policy,
+            "trust": logs.policy,
             "clock": witness.check_clock,
             "disk": partial(require_room_on_disk, settings.data_dir),
         },
         log,
+        metrics=observed.metrics,
     )
+    observed.looking(health.look)
     rate = RateLimit(settings.requests_per_second, settings.burst)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         log.info("%d log keys are known", len(logs.policy().logs))
-        yield
-        memory.close()
+        try:
+            observed.start()
+            yield
+        finally:
+            observed.stop()
+            memory.close()
 
-    app = new_application("Sealmatch witness", "1", log, lifespan)
+    app = new_application("Sealmatch witness", "1", log, lifespan, metrics=observed.metrics)
 
     @app.exception_handler(SizeConflict)
     async def conflict(_: Request, error: SizeConflict) -> Response:

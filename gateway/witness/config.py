@@ -5,13 +5,13 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from gateway.host.server_settings import HostSettings, Port
+from gateway.host.server_settings import ObservedSettings, Port
 
 LOGS_FILE: Final = "logs.policy"
 MEMORY_FILE: Final = "witness.sqlite3"
 
 
-class WitnessSettings(HostSettings):
+class WitnessSettings(ObservedSettings):
     """``sealmatch witness serve --config FILE``; variables ``SEALMATCH_WITNESS_...``."""
 
     prefix: ClassVar[str] = "sealmatch_witness"
