@@ -89,6 +89,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "evaluate": Command(
         "gateway.lab.evaluation.cli", "measure against labelled recordings", _EVERYTHING
     ),
+    "calibrate": Command("gateway.cli.calibrate", "make a match policy of an evaluation"),
     "attack": Command(
         "gateway.lab.attack.cli",
         "play the attackers against a live local deployment",
