@@ -6,9 +6,10 @@ because a measurement must see both sides. Nothing that serves requests imports 
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,7 @@ from gateway.wire.evaluation import (
     AttemptRequest,
     DecisionResponse,
     MaskedValues,
+    Outcome,
     ProductRequest,
     SharesRequest,
 )
@@ -142,8 +144,15 @@ class _Ledger(AuditLedger):
 class InProcessDeployment:
     """One of each party, with fresh keys and storage in a directory."""
 
-    def __init__(self, directory: Path, *, audited: bool = False) -> None:
-        """``audited``: the authority demands an audit of every evaluation."""
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        audited: bool = False,
+        thresholds: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """``audited``: the authority demands an audit of every evaluation; ``thresholds``: settings
+        of the gateway, its own defaults unless given."""
         device, issuer = SigningKey.generate(DEVICE), SigningKey.generate(ISSUER)
         gateway, authority = SigningKey.generate(GATEWAY), SigningKey.generate(AUTHORITY)
         sealing = SealingPrivateKey.generate()
@@ -171,7 +180,7 @@ class InProcessDeployment:
             parties.enrol_party(connection, "agent", "agent", None)
             parties.enrol_party(connection, "outlet", "outlet", None)
         self._log = BookedLog.of(self._database)
-        policy = default_policy(_settings(directory, authority))
+        policy = default_policy(_settings(directory, authority, thresholds))
         matching = GatewayService(
             Identity(gateway, sealing, authority.public),
             always(policy),
@@ -203,7 +212,21 @@ class InProcessDeployment:
         )
 
     def verify(self, template: NDArray[np.float64], probe: NDArray[np.float64]) -> CpuBook:
-        """One registration; returns where its CPU time went."""
+        """One registration of a pair that matches; returns where its CPU time went."""
+        book, outcome = self._registered(template, probe)
+        if outcome != "MATCH":
+            raise RuntimeError("the benchmark's pair did not match")
+        return book
+
+    def outcome(
+        self, template: NDArray[np.floating[Any]], probe: NDArray[np.floating[Any]]
+    ) -> Outcome:
+        """What the parties decide of a pair."""
+        return self._registered(template, probe)[1]
+
+    def _registered(
+        self, template: NDArray[np.floating[Any]], probe: NDArray[np.floating[Any]]
+    ) -> tuple[CpuBook, Outcome]:
         book = Wire.book = CpuBook()
         self._authority.book = self._gateway.book = self._issuer.book = book
         self._database.book = self._caps.book = book
@@ -211,9 +234,7 @@ class InProcessDeployment:
         occasion = Occasion(Subject.of("passport", "BENCH0001"), "order")
         with book.stage("client.registration"):
             result = self._client.register(template, probe, occasion)
-        if result.outcome != "MATCH":
-            raise RuntimeError("the benchmark's pair did not match")
-        return book
+        return book, result.outcome
 
     @property
     def audit_bytes(self) -> int:
@@ -260,12 +281,16 @@ def _authority_service(
     )
 
 
-def _settings(directory: Path, authority: SigningKey) -> GatewaySettings:
+def _settings(
+    directory: Path, authority: SigningKey, thresholds: Mapping[str, str]
+) -> GatewaySettings:
+    settings: dict[str, Any] = dict(thresholds)
     return GatewaySettings(
         data_dir=directory,
         authority_public_key=authority.public.raw.hex(),
         model_id=MODEL.model_id,
         model_digest=MODEL.digest.hex(),
+        **settings,
     )
 
 
