@@ -3,7 +3,7 @@
 Counts, rates and intervals; no name, no file's name, no measure of one face. Terms are those of
 ISO/IEC 19795-1. *Rates* of the curve are functions of the threshold, a cosine; what the product
 compares is ``lowest``, the integer that ``LanePolicy.for_cosine`` makes of it. An interval has 95 %
-and is by person (``match_intervals``), not by comparison.
+and is by person (``gateway.lab.evaluation.match_intervals``), not by comparison.
 
 This module loads no numbers' library, so that operators' commands may read evidence.
 """
@@ -187,12 +187,20 @@ class Effect(Part):
 
 
 class Frame(Part):
-    """The error of the integer score in the cosine, and what it changes."""
+    """The error of the integer score in the cosine, what it changes, and the upper end."""
 
     mean: float
     deviation: float
     worst: float
     effects: tuple[Effect, ...] = Field(strict=False)
+    largest_genuine: float | None
+    """The largest score of a listed genuine comparison, as a cosine."""
+    genuine_above: Count
+    """Listed genuine comparisons above the upper end: refused as replays of the portrait."""
+    identical: tuple[float, float, float, float] | None = Field(strict=False)
+    """What a picture scores with itself: mean, standard deviation, least, most."""
+    identical_accepted: Count
+    """Pictures that the upper end would let through as their own live face."""
 
 
 class Encrypted(Part):
@@ -250,8 +258,9 @@ class Transactions(Part):
     """That are allowed."""
     independent: tuple[Rate, ...] = Field(strict=False)
     """Genuine people who succeeded after 1, 2, ... attempts, if attempts are independent."""
-    same: Rate
-    """The same, if who fails the match once always fails: no further attempt of it helps."""
+    dependent: tuple[Rate, ...] = Field(strict=False)
+    """The same, if who fails the match once always fails: further attempts help with liveness
+    alone."""
     false_acceptance: Rate
     """Upper bound for a stranger with as many attempts, liveness aside: all of them add up."""
     customers: Count | None = None
@@ -272,6 +281,8 @@ class MatchEvidence(Part):
     """How portraits were compressed, e.g. ``jpeg:102x126:3000``; None: they were not."""
     face: Literal["only", "middle"]
     """Whether pictures with several faces fail, as at a counter, or the middle face counts."""
+    gated: bool
+    """Whether pictures had to pass the quality gate, as at a counter."""
     policy: Policy
 
     accuracy: Rate

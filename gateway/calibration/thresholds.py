@@ -103,6 +103,10 @@ def _require_usable(evidence: MatchEvidence) -> None:
             f"{evidence.encrypted_mismatches} encrypted decisions were not those of the plain "
             "scores: the product did not decide as it was evaluated"
         )
+    if not evidence.gated:
+        raise NotSupported(
+            "the evaluation ran without the quality gate, and no counter works like that"
+        )
     if not evidence.curve:
         raise NotSupported("the evaluation has no curve: no threshold was measured")
     if any(point.probe is None for point in evidence.curve):
