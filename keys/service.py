@@ -21,7 +21,7 @@ from gateway.wire import cose
 from gateway.wire.audit import AuditDemand, AuditReport, AuditResult, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
 from gateway.wire.dealing import AUTHORITY, Dealing
-from gateway.wire.errors import Refused, UnknownProfile
+from gateway.wire.errors import Refused, SessionNotFound, UnknownProfile
 from gateway.wire.evaluation import (
     AttemptAnswer,
     AttemptNonce,
@@ -109,6 +109,7 @@ class AuthorityService:
             UnknownProfile: another profile.
             Refused: not the sender's session, a party is not enrolled, the id is in use, or the
                 gateway has left too many audits unanswered.
+            SessionNotFound: a repeat whose stored answer is no longer kept.
             Unavailable: too many sessions are open.
         """
         if request.profile != PROFILE:
@@ -120,7 +121,7 @@ class AuthorityService:
         self._audits.require_answering(request.gateway)
         earlier = self._sessions.find(request.session)
         if earlier is not None and earlier.opened_by == request.digest:
-            return earlier.opened_with
+            return _kept(earlier)
         uniform = UniformHalf.of(request)
         secret, half = self._make_secret(uniform)
         crash.reach("authority-session-granted")
@@ -138,16 +139,16 @@ class AuthorityService:
         )
         signed = cose.sign(grant, self._custody.signing)
         answer = SessionKeyResponse(grant=signed.encoded, public_key=half.encoded).encode()
-        opened = KeySession(signed, secret, request.digest, answer)
+        opened = KeySession.granted(grant, secret, request.digest, answer)
         try:
-            kept = self._sessions.add(opened)
+            kept = self._sessions.add(request.session, opened)
         except BaseException:
             secret.destroy()
             raise
         if kept is not opened:  # the same request was faster in another thread
             secret.destroy()
         crash.reach("authority-session-kept")
-        return kept.opened_with
+        return answer if kept is opened else _kept(kept)
 
     def count(self, message: AttemptRequest, sender: VerifyKey) -> bytes:
         """Check what entitles the gateway to an answer, count the attempt, draw the nonce.
@@ -167,7 +168,7 @@ class AuthorityService:
         with self._step(StepTaken.GRANTED, message.session, request, sender) as (session, repeated):
             if repeated is not None:
                 return repeated
-            grant = session.grant.message
+            grant = _present(session.grant)
             policy = self._policy(message.policy)
             template, submission = self._check_assertions(message, grant, policy)
             dealing = self._open_dealing(message, grant, template.message)
@@ -207,7 +208,7 @@ class AuthorityService:
                 return repeated
             attempt = _present(session.attempt)
             try:
-                masked = session.secret.answer(product, message.omega, attempt.dealing)
+                masked = _present(session.secret).answer(product, message.omega, attempt.dealing)
             except BaseException:
                 session.close()
                 raise
@@ -288,7 +289,7 @@ class AuthorityService:
         it brings a report, its gateway does not owe too many reports.
         """
         with self._sessions.locked(session) as held:
-            if held.grant.message.gateway != sender.party:
+            if held.gateway != sender.party:
                 raise Refused("another gateway's session")
             repeated = held.stored_answer(request)
             if repeated is None:
@@ -332,12 +333,11 @@ class AuthorityService:
         return session.toss.fell
 
     def _demand(self, session: KeySession, evaluated: Evaluated, opened: Opened) -> bytes:
-        grant = session.grant.message
         # A time of its own: otherwise a device that submits late leaves its gateway without time.
         due = self._clock() + self._settings.audits.seconds
         demand = AuditDemand(evaluated=evaluated, nonce=new_nonce(), expires_at=due)
         signed = cose.sign(demand, self._custody.signing)
-        session.demanded = Demanded(signed, opened, self._audits.demand(grant.gateway, due))
+        session.demanded = Demanded(signed, opened, self._audits.demand(session.gateway, due))
         crash.reach("authority-demand-noted")
         return DecisionResponse(decision=None, demand=signed.encoded).encode()
 
@@ -408,7 +408,7 @@ class AuthorityService:
 
 def _evaluated(session: KeySession, opened: Opened) -> Evaluated:
     """What the decision will say, except the outcome."""
-    grant = session.grant.message
+    grant = _present(session.grant)
     attempt, answered = _present(session.attempt), _present(session.answered)
     issued, made = attempt.template.message, attempt.submission.message
     return Evaluated(
@@ -431,6 +431,13 @@ def _evaluated(session: KeySession, opened: Opened) -> Evaluated:
         ),
         seed_commitment=attempt.seed_commitment,
     )
+
+
+def _kept(session: KeySession) -> bytes:
+    """The answer that opened a session. Raises ``SessionNotFound`` if it is no longer kept."""
+    if session.opened_with is None:
+        raise SessionNotFound("what opened this session is no longer kept; open another")
+    return session.opened_with
 
 
 def _present(value: V | None) -> V:

@@ -17,27 +17,40 @@ the answer.
 
 If an audit is demanded, the shares are kept as they came, and read when the report is there.
 Without a report they are dropped when the demand expires, and there never was an outcome.
+
+What is kept is what an identical repeat needs. b is by far the largest answer (230 KB). It is
+dropped when the attempt is counted: a gateway that sends an attempt has b. Until then the latest
+``OPENINGS_KEPT`` are kept. Of a session that is over, the answers alone stay, below 3 KB, of the
+latest ``ENDED_KEPT``, until the session would have expired. A repeat of what is no longer kept
+finds no session.
 """
 
 import heapq
 import threading
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from gateway.wire.audit import AuditDemand
 from gateway.wire.cose import Signed
 from gateway.wire.dealing import Dealing
 from gateway.wire.errors import Refused, SessionNotFound, Unavailable
 from gateway.wire.evaluation import PerLane
-from gateway.wire.ids import Commitment, Digest, Nonce, SessionId
+from gateway.wire.ids import Commitment, Digest, Nonce, PartyId, SessionId
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.session import SessionGrant
 from gateway.wire.submission import SubmissionAssertion, TemplateAssertion
 from keys.audits import DemandId
 from keys.caps import CountedAttempt
 from keys.workers import Secret
+
+OPENINGS_KEPT: Final = 256
+"""Stored answers with b: about 60 MB. A gateway asks again within seconds, or never."""
+ENDED_KEPT: Final = 10_000
+"""Sessions that are over: below 30 MB. They do not count among the open ones."""
 
 
 class StepTaken(Enum):
@@ -97,16 +110,21 @@ class Demanded:
     entry: DemandId
 
 
-@dataclass
+@dataclass(slots=True)
 class KeySession:
-    """One open session. Guarded by ``lock``; the secret is present until a product is answered."""
+    """One session. Guarded by ``lock``; the secret is present until a product is answered."""
 
-    grant: Signed[SessionGrant]
-    secret: Secret = field(repr=False)
+    gateway: PartyId
+    """Whose it is."""
+    key_expires_at: int
+    """When the grant ends."""
     opened_by: Digest
     """Digest of the request that opened it."""
-    opened_with: bytes = field(repr=False)
-    """The stored answer."""
+    opened_with: bytes | None = field(repr=False)
+    """The stored answer; None when it is no longer kept."""
+    grant: SessionGrant | None
+    """None when the session is over."""
+    secret: Secret | None = field(repr=False)
     state: StepTaken = StepTaken.GRANTED
     counted: CountedAttempt | None = None
     """Set once: if an answer fails and is asked for again, the attempt is not counted again."""
@@ -116,19 +134,31 @@ class KeySession:
     demanded: Demanded | None = field(default=None, repr=False)
     spent: bool = False
     """Whether no decision can follow any more."""
-    answers: dict[Digest, bytes] = field(default_factory=dict, repr=False)
-    """Digest of a message -> the answer that it got."""
+    answers: tuple[tuple[Digest, bytes], ...] = field(default=(), repr=False)
+    """Digest of each message that was answered, and the answer that it got."""
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @classmethod
+    def granted(
+        cls, grant: SessionGrant, secret: Secret, opened_by: Digest, opened_with: bytes
+    ) -> "KeySession":
+        """A session as it begins."""
+        return cls(grant.gateway, grant.expires_at, opened_by, opened_with, grant, secret)
 
     @property
     def expires_at(self) -> int:
         if self.demanded is not None:
             return self.demanded.demand.message.expires_at
-        return self.grant.message.expires_at
+        return self.key_expires_at
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can follow but repeats."""
+        return self.spent or self.state is StepTaken.DECIDED
 
     def stored_answer(self, request: Digest) -> bytes | None:
         """The answer to a request that repeats one, else None."""
-        return self.answers.get(request)
+        return next((answer for known, answer in self.answers if known == request), None)
 
     def require(self, state: StepTaken) -> None:
         """Let only the message pass that the session waits for. Any other one ends the session.
@@ -145,37 +175,48 @@ class KeySession:
 
     def advance(self, state: StepTaken, request: Digest, answer: bytes) -> None:
         """Enter the next state and keep the answer for an identical repeat."""
+        self.opened_with = None
+        self.answers = (*self.answers, (request, answer))
         self.state = state
-        self.answers[request] = answer
 
     def close(self) -> None:
         """Destroy the secret key, the dealing, and what they would have opened."""
         self.spent = True
+        self.opened_with = None
         self.attempt = self.answered = self.demanded = None
-        self.secret.destroy()
+        if self.secret is not None:
+            self.secret.destroy()
+
+    def slim(self) -> None:
+        """Drop what no repeat needs, of a session that is over."""
+        self.grant = self.secret = self.counted = self.toss = None
 
 
 class SessionTable:
-    """Open sessions in memory, at most ``limit``. Expired ones are destroyed at every look."""
+    """Sessions in memory, at most ``limit`` open ones. Expired ones are destroyed at every look."""
 
     def __init__(self, limit: int, clock: Callable[[], int]) -> None:
         self._limit = limit
         self._clock = clock
-        self._sessions: dict[SessionId, KeySession] = {}
+        self._open: dict[SessionId, KeySession] = {}
+        self._ended: OrderedDict[SessionId, KeySession] = OrderedDict()
+        """Those that are over, in the order in which they ended."""
+        self._openings: deque[KeySession] = deque()
+        """Those that may still have their ``opened_with``, oldest first."""
         self._due: list[tuple[int, SessionId]] = []
         """A heap of times at which to look at sessions: for each one not later than its expiry."""
         self._lock = threading.Lock()
 
     def find(self, session: SessionId) -> KeySession | None:
-        """The open session of this id, or None."""
+        """The session of this id, or None."""
         with self._lock:
             self._sweep()
-            found = self._sessions.get(session)
+            found = self._get(session)
             return None if found is None or found.expires_at <= self._clock() else found
 
     @contextmanager
     def locked(self, session: SessionId) -> Iterator[KeySession]:
-        """The open session of this id, held by this thread alone.
+        """The session of this id, held by this thread alone.
 
         Raises:
             SessionNotFound: unknown, or expired.
@@ -190,11 +231,13 @@ class SessionTable:
             try:
                 yield found
             finally:
-                if found.expires_at < before:  # a demand's time may be shorter than the key's
-                    with self._lock:
-                        self._plan(found)
+                with self._lock:
+                    if found.expires_at < before:  # a demand's time may be shorter than the key's
+                        self._plan(session, found)
+                    if found.over:
+                        self._end(session, found)
 
-    def add(self, opened: KeySession) -> KeySession:
+    def add(self, session: SessionId, opened: KeySession) -> KeySession:
         """Take in a new session and return it. If the same request opened one before, return that
         one.
 
@@ -204,33 +247,49 @@ class SessionTable:
         """
         with self._lock:
             self._sweep()
-            earlier = self._sessions.get(opened.grant.message.session)
+            earlier = self._get(session)
             if earlier is not None:
                 if earlier.opened_by != opened.opened_by:
                     raise Refused("session id is in use")
                 return earlier
-            if len(self._sessions) >= self._limit:
+            if len(self._open) >= self._limit:
                 raise Unavailable("too many open sessions; try again later")
-            self._sessions[opened.grant.message.session] = opened
-            self._plan(opened)
+            self._open[session] = opened
+            self._plan(session, opened)
+            self._openings.append(opened)
+            if len(self._openings) > OPENINGS_KEPT:
+                self._openings.popleft().opened_with = None
             return opened
 
     def expire(self) -> int:
         """Destroy what has expired; return how many sessions remain open."""
         with self._lock:
             self._sweep()
-            return len(self._sessions)
+            return len(self._open)
 
     def clear(self) -> None:
         """Destroy everything (shutdown)."""
         with self._lock:
-            for session in self._sessions.values():
+            for session in self._open.values():
                 session.close()
-            self._sessions.clear()
-            self._due.clear()
+            for kept in (self._open, self._ended, self._openings, self._due):
+                kept.clear()
 
-    def _plan(self, session: KeySession) -> None:
-        heapq.heappush(self._due, (session.expires_at, session.grant.message.session))
+    def _get(self, session: SessionId) -> KeySession | None:
+        return self._open.get(session) or self._ended.get(session)
+
+    def _end(self, session: SessionId, over: KeySession) -> None:
+        """Keep what repeats need of a session that is over; forget the one that ended first, if
+        there are too many."""
+        if self._open.pop(session, None) is None:
+            return
+        over.slim()
+        self._ended[session] = over
+        if len(self._ended) > ENDED_KEPT:
+            self._ended.popitem(last=False)
+
+    def _plan(self, session: SessionId, planned: KeySession) -> None:
+        heapq.heappush(self._due, (planned.expires_at, session))
 
     def _sweep(self) -> None:
         """Look at the sessions whose time may be over, and at no other."""
@@ -238,23 +297,25 @@ class SessionTable:
         in_use = []
         try:
             while self._due and self._due[0][0] <= now:
-                due = self._sessions.get(heapq.heappop(self._due)[1])
-                if due is not None and not self._look_at(due, now):
-                    in_use.append(due)
+                session = heapq.heappop(self._due)[1]
+                due = self._get(session)
+                if due is not None and not self._look_at(session, due, now):
+                    in_use.append((session, due))
         finally:
-            for session in in_use:  # look at it again next time
-                self._plan(session)
+            for session, due in in_use:  # look at it again next time
+                self._plan(session, due)
 
-    def _look_at(self, session: KeySession, now: int) -> bool:
+    def _look_at(self, session: SessionId, due: KeySession, now: int) -> bool:
         """Destroy the session if it has expired. Returns False if it is in use."""
-        if not session.lock.acquire(blocking=False):
+        if not due.lock.acquire(blocking=False):
             return False
         try:
-            if session.expires_at > now:  # a demand gave it more time
-                self._plan(session)
+            if due.expires_at > now:  # a demand gave it more time
+                self._plan(session, due)
             else:
-                del self._sessions[session.grant.message.session]
-                session.close()
+                self._open.pop(session, None)
+                self._ended.pop(session, None)
+                due.close()
         finally:
-            session.lock.release()  # whoever waits for it finds it gone
+            due.lock.release()  # whoever waits for it finds it gone
         return True

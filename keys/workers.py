@@ -127,10 +127,11 @@ def _half(value: object) -> SessionKeyHalf:
 class IsolatedSecret:
     """A session's key in a worker. If that worker was replaced, the key is gone."""
 
-    __slots__ = ("_generation", "_index", "_name", "_pool")
+    __slots__ = ("_generation", "_index", "_name", "_pool", "_used")
 
     def __init__(self, pool: WorkerPool, index: int, generation: int, name: bytes) -> None:
         self._pool, self._index, self._generation, self._name = pool, index, generation, name
+        self._used = False
 
     def answer(self, product: PaddedProduct, omega: int, dealing: Dealing) -> PerLane:
         """As ``SessionSecret``. Raises ``SessionNotFound`` when the key is gone."""
@@ -140,10 +141,14 @@ class IsolatedSecret:
             masked: PerLane = worker.call(
                 "answer", self._name, product.encoded, omega, dealing.encoded, read=pair(T)
             )
+        self._used = True
         return masked
 
     def destroy(self) -> None:
-        """Drop the key; a replaced worker has dropped it already."""
+        """Drop the key. A worker that used it has dropped it, and so has one that was replaced:
+        then nobody waits for a worker that is busy with another session."""
+        if self._used:
+            return
         with self._pool.on(self._index) as worker:
             if worker.generation == self._generation:
                 try:

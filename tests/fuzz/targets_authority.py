@@ -111,9 +111,9 @@ class _Authority:
     def put(self, state: StepTaken, *, falls: bool = False) -> KeySession:
         """The golden session, in this state."""
         self.falls = falls
-        session = KeySession(
-            golden.SIGNED_GRANT, SessionSecret(_secret()), digest_of(b""), b"", state
-        )
+        grant, secret = golden.SIGNED_GRANT.message, SessionSecret(_secret())
+        session = KeySession.granted(grant, secret, digest_of(b""), b"")
+        session.state = state
         if state is not StepTaken.GRANTED:
             session.counted = 1  # type: ignore[assignment]
             session.attempt = Attempt(
@@ -129,7 +129,7 @@ class _Authority:
         if state is StepTaken.DEMANDED:
             opened = sessions.Opened(golden.VALUES, golden.SHARES)
             session.demanded = Demanded(golden.SIGNED_DEMAND, opened, 1)  # type: ignore[arg-type]
-        self._table._sessions = {golden.SESSION: session}  # type: ignore[dict-item]
+        self._table._open = {golden.SESSION: session}  # type: ignore[dict-item]
         return session
 
 

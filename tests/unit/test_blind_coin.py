@@ -17,7 +17,6 @@ import pytest
 
 from gateway.he import dcf
 from gateway.he.interval import share
-from gateway.wire import cose
 from gateway.wire.dealing import GATEWAY as GATEWAY_PART
 from gateway.wire.evaluation import DecisionResponse, SharesRequest
 from gateway.wire.profile import T
@@ -27,7 +26,6 @@ from keys.service import AuthorityService
 from keys.sessions import KeySession, StepTaken
 from tests.support.asking import ask_attempt, ask_values, decision_of
 from tests.support.parties import (
-    AUTHORITY,
     GATEWAY,
     Clock,
     InProcessAuthority,
@@ -62,22 +60,16 @@ def shares_for(
 ) -> SharesRequest:
     """Another session that waits, with a dealing of its own, and its gateway's honest shares."""
     session = fixed_bytes(f"coin {number}", 16)
-    grant = cose.sign(waiting.grant.message.model_copy(update={"session": session}), AUTHORITY)
+    assert waiting.grant is not None
+    assert waiting.secret is not None
+    grant = waiting.grant.model_copy(update={"session": session})
     ours, theirs = fixed_dealings(f"coin {number % 25}")
     assert waiting.attempt is not None
     attempt = replace(waiting.attempt, dealing=theirs)
-    half.table.add(
-        KeySession(
-            grant,
-            waiting.secret,
-            waiting.opened_by,
-            b"",
-            state=StepTaken.ANSWERED,
-            counted=waiting.counted,
-            attempt=attempt,
-            answered=waiting.answered,
-        )
-    )
+    added = KeySession.granted(grant, waiting.secret, waiting.opened_by, b"")
+    added.state, added.counted = StepTaken.ANSWERED, waiting.counted
+    added.attempt, added.answered = attempt, waiting.answered
+    half.table.add(session, added)
     values, bits = [], []
     for rule, mine, other in zip(attempt.policy.lanes, ours.lanes, theirs.lanes, strict=True):
         v = rule.lo + 7 if matching else rule.lo - 7

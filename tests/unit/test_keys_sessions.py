@@ -7,7 +7,6 @@ import pytest
 
 from gateway.wire.cose import Signed
 from gateway.wire.errors import SealmatchError, SessionNotFound, Unavailable
-from gateway.wire.session import SessionGrant
 from keys.audits import DemandId
 from keys.sessions import Demanded, KeySession, Opened, SessionTable, StepTaken
 from tests.support.parties import NOW, Clock, InProcessAuthority, fixed_bytes, refused
@@ -28,8 +27,12 @@ def session(
     name: str = "a", expires_at: int = NOW + 300, opened_by: bytes = bytes(32)
 ) -> KeySession:
     grant = GRANT.model_copy(update={"session": fixed_bytes(name, 16), "expires_at": expires_at})
-    signed: Signed[SessionGrant] = Signed(grant, b"")
-    return KeySession(signed, Secret(), opened_by, b"opened")  # type: ignore[arg-type]
+    return KeySession.granted(grant, Secret(), opened_by, b"opened")  # type: ignore[arg-type]
+
+
+def add(table: SessionTable, opened: KeySession) -> KeySession:
+    assert opened.grant is not None
+    return table.add(opened.grant.session, opened)
 
 
 def secret(of: KeySession) -> Secret:
@@ -52,7 +55,7 @@ def clock() -> Clock:
 
 def test_found_until_it_expires(clock: Clock) -> None:
     table, opened = SessionTable(10, clock), session()
-    table.add(opened)
+    add(table, opened)
     for now in (NOW, NOW + 299):
         clock.now = now
         assert table.find(A) is opened
@@ -68,8 +71,8 @@ def test_found_until_it_expires(clock: Clock) -> None:
 def test_one_expires_and_another_stays(clock: Clock) -> None:
     table = SessionTable(10, clock)
     early, late = session("a", NOW + 10), session("b", NOW + 20)
-    table.add(early)
-    table.add(late)
+    add(table, early)
+    add(table, late)
     clock.now = NOW + 10
     assert table.expire() == 1
     assert (secret(early).destroyed, secret(late).destroyed) == (1, 0)
@@ -81,7 +84,7 @@ def test_each_expires_at_its_own_time_in_whatever_order_they_came(clock: Clock) 
     seconds = [7 * i % 50 + 1 for i in range(50)]
     opened = [session(f"session {i}", NOW + seconds[i]) for i in range(50)]
     for one in opened:
-        table.add(one)
+        add(table, one)
     for now in range(1, 51):
         clock.now = NOW + now
         assert table.expire() == 50 - now
@@ -92,8 +95,8 @@ def test_each_expires_at_its_own_time_in_whatever_order_they_came(clock: Clock) 
 def test_a_demand_gives_a_session_another_time(clock: Clock, due: int) -> None:
     """Sooner as well: what opens an outcome must not lie there until the key's time is over."""
     table, opened = SessionTable(10, clock), session()
-    table.add(opened)
-    table.add(session("b", NOW + 1000))
+    add(table, opened)
+    add(table, session("b", NOW + 1000))
     with table.locked(A) as held:
         held.demanded = demand(due)
     clock.now = due - 1
@@ -108,7 +111,7 @@ def test_a_demand_gives_a_session_another_time(clock: Clock, due: int) -> None:
 def test_a_session_in_use_at_its_expiry_may_get_more_time(clock: Clock) -> None:
     """Shares came in the last second; the demand for them is made while others look around."""
     table, opened = SessionTable(10, clock), session()
-    table.add(opened)
+    add(table, opened)
     with table.locked(A) as held:
         clock.now = NOW + 300
         assert table.expire() == 1
@@ -129,7 +132,7 @@ def test_a_look_costs_nothing_for_sessions_that_have_time(
     """A message must not take longer the more sessions are open."""
     table = SessionTable(1000, clock)
     for number in range(1000):
-        table.add(session(f"session {number}", NOW + 100 + number))
+        add(table, session(f"session {number}", NOW + 100 + number))
     asked: list[KeySession] = []
     expires_at = vars(KeySession)["expires_at"].fget
 
@@ -147,34 +150,73 @@ def test_a_look_costs_nothing_for_sessions_that_have_time(
 
 def test_an_id_is_taken_once(clock: Clock) -> None:
     table, opened = SessionTable(10, clock), session()
-    table.add(opened)
+    add(table, opened)
     with refused("in use"):
-        table.add(session(opened_by=b"\1" * 32))
+        add(table, session(opened_by=b"\1" * 32))
     assert table.find(A) is opened
     clock.now = NOW + 300
     again = session("a", NOW + 600)
-    table.add(again)
+    add(table, again)
     assert table.find(A) is again
 
 
 def test_limit_counts_open_sessions_alone(clock: Clock) -> None:
     table = SessionTable(2, clock)
-    table.add(session("a", NOW + 10))
-    table.add(session("b"))
+    add(table, session("a", NOW + 10))
+    add(table, session("b"))
     with pytest.raises(Unavailable):
-        table.add(session("c"))
+        add(table, session("c"))
     with refused("in use"):
-        table.add(session("b", opened_by=b"\1" * 32))
+        add(table, session("b", opened_by=b"\1" * 32))
     clock.now = NOW + 10
-    table.add(session("c"))
+    add(table, session("c"))
     assert table.expire() == 2
+
+
+def end(table: SessionTable, name: str) -> None:
+    with table.locked(fixed_bytes(name, 16)) as held:
+        held.advance(StepTaken.DECIDED, bytes(32), name.encode())
+
+
+def test_sessions_that_are_over_do_not_count_and_the_oldest_go_first(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred decisions within the time of one session, where two may be open at once."""
+    monkeypatch.setattr("keys.sessions.ENDED_KEPT", 10)
+    table = SessionTable(2, clock)
+    waiting = add(table, session("waiting"))
+    names = [f"session {number}" for number in range(100)]
+    for name in names:
+        add(table, session(name))
+        with pytest.raises(Unavailable):
+            add(table, session("one too many"))
+        end(table, name)
+    found = [table.find(fixed_bytes(name, 16)) for name in names]
+    assert found[:-10] == [None] * 90
+    kept = [one and one.stored_answer(bytes(32)) for one in found[-10:]]
+    assert kept == [name.encode() for name in names[-10:]]
+    assert table.find(fixed_bytes("waiting", 16)) is waiting
+    clock.now = NOW + 300
+    assert table.expire() == 0
+    assert [table.find(fixed_bytes(name, 16)) for name in names] == [None] * 100
+
+
+def test_the_latest_openings_are_kept_and_open_sessions_outlive_theirs(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keys.sessions.OPENINGS_KEPT", 2)
+    table = SessionTable(10, clock)
+    opened = [add(table, session(name)) for name in "abc"]
+    assert [one.opened_with for one in opened] == [None, b"opened", b"opened"]
+    with table.locked(A) as held:
+        held.require(StepTaken.GRANTED)
 
 
 def test_clear_destroys_everything(clock: Clock) -> None:
     table = SessionTable(10, clock)
     opened = [session(name) for name in "abc"]
     for one in opened:
-        table.add(one)
+        add(table, one)
     table.clear()
     assert [secret(one).destroyed for one in opened] == [1, 1, 1]
     assert table.expire() == 0
@@ -182,7 +224,7 @@ def test_clear_destroys_everything(clock: Clock) -> None:
 
 def test_a_session_in_use_is_left_until_it_is_free(clock: Clock) -> None:
     table, opened = SessionTable(10, clock), session()
-    table.add(opened)
+    add(table, opened)
     with table.locked(A):
         clock.now = NOW + 300
         table.expire()
@@ -194,9 +236,9 @@ def test_a_session_in_use_is_left_until_it_is_free(clock: Clock) -> None:
 def test_a_key_that_cannot_be_destroyed_now_does_not_keep_others(clock: Clock) -> None:
     """Its worker does not start: one message fails, and what is due stays due."""
     table, failing = SessionTable(10, clock), session("b")
-    table.add(session())
-    table.add(failing)
-    table.add(session("c", NOW + 301))
+    add(table, session())
+    add(table, failing)
+    add(table, session("c", NOW + 301))
 
     def fail() -> None:
         raise Unavailable("no worker")
@@ -219,7 +261,7 @@ def test_expiry_between_finding_and_locking_does_not_hang(
     request's thread waits for ever, and each such thread is lost to the server.
     """
     table = SessionTable(10, clock)
-    table.add(session())
+    add(table, session())
     find = table.find
 
     def found_just_in_time(wanted: object) -> KeySession | None:
@@ -248,7 +290,7 @@ def test_expiry_between_finding_and_locking_does_not_hang(
 def test_a_request_that_waited_beyond_expiry_finds_nothing(clock: Clock) -> None:
     """Two requests of one session; the second gets the lock after the key's time is over."""
     table, opened = SessionTable(10, clock), session()
-    table.add(opened)
+    add(table, opened)
     outcome: list[object] = []
 
     def second() -> None:

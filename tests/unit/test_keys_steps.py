@@ -16,7 +16,7 @@ import pytest
 
 from gateway.wire.audit import AuditReport, AuditResult
 from gateway.wire.cose import sign
-from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.errors import Refused, SessionNotFound, Unavailable
 from gateway.wire.evaluation import (
     AttemptRequest,
     DecisionResponse,
@@ -55,6 +55,9 @@ class Run:
     def __post_init__(self) -> None:
         self.sent: dict[str, Any] = {}
         self.answers: dict[str, bytes] = {}
+        session = self.opened.authority.table.find(self.opened.request.session)
+        assert session is not None
+        self.secret = session.secret
 
     def to(self, step: str | None) -> "Run":
         """Take the steps up to this one."""
@@ -89,9 +92,9 @@ class Run:
         """Key and dealing are gone, and no step is taken any more, whoever asks for what."""
         session = self.opened.authority.table.find(self.opened.request.session)
         assert session is not None
-        assert repr(session.secret) == "SessionSecret(destroyed)"
+        assert repr(self.secret) == "SessionSecret(destroyed)"
         assert (session.attempt, session.answered, session.demanded) == (None, None, None)
-        before = dict(session.answers)
+        before = session.answers
         for message in (
             self.opened.attempt(),
             any_product_request(self.opened),
@@ -99,7 +102,7 @@ class Run:
             *self.sent.values(),
         ):
             with suppress(Refused, Unavailable):
-                assert self.send(message) in before.values(), "a new answer"
+                assert self.send(message) in dict(before).values(), "a new answer"
         assert session.answers == before
 
 
@@ -149,7 +152,7 @@ def test_an_attempt_that_cannot_be_counted_gets_no_nonce(run: Run) -> None:
         run.to("attempt")
     session = run.opened.authority.table.find(SESSION)
     assert session is not None
-    assert (session.state, session.attempt, session.answers) == (StepTaken.GRANTED, None, {})
+    assert (session.state, session.attempt, session.answers) == (StepTaken.GRANTED, None, ())
 
 
 def test_an_attempt_beyond_the_cap_gets_no_nonce(tmp_path: Path, clock: Clock) -> None:
@@ -182,12 +185,22 @@ def test_an_identical_repeat_of_any_earlier_step_gets_the_same_bytes(
         clock.now += 10
         for step in STEPS[: STEPS.index(last) + 1]:
             assert run.send(run.sent[step]) == run.answers[step]
-        service = run.opened.authority.service
-        assert service.open_session(run.opened.request, GATEWAY.public) == run.opened.answer
     assert len(decryptions) == decrypted
     assert len(counted(run.opened.authority)) == 1
     for step in STEPS[STEPS.index(last) + 1 :]:
         run.take(step)
+    assert decision_of(DecisionResponse.decode(run.answers["shares"])).outcome == "MATCH"
+
+
+def test_half_of_the_key_is_answered_again_until_the_attempt_is_counted(run: Run) -> None:
+    """By far the largest answer. Who sends an attempt has it; a repeat that comes late ends
+    nothing."""
+    serve, request = run.opened.authority.service.open_session, run.opened.request
+    assert serve(request, GATEWAY.public) == run.opened.answer
+    for step in STEPS:
+        run.take(step)
+        with pytest.raises(SessionNotFound, match="open another"):
+            serve(request, GATEWAY.public)
     assert decision_of(DecisionResponse.decode(run.answers["shares"])).outcome == "MATCH"
 
 

@@ -115,10 +115,10 @@ def test_a_key_whose_worker_died_is_not_found_and_the_next_session_passes(
     ask_attempt(opened)
     pid = secrets._pool.workers[0].pid
     assert pid is not None
+    secret = secret_of(isolated)
     os.kill(pid, signal.SIGKILL)
     with pytest.raises((Unavailable, SessionNotFound)):
         ask_values(opened)
-    secret = secret_of(isolated)
     secret.destroy()  # nothing is left to destroy, and nothing goes wrong
     with pytest.raises(SessionNotFound):
         secret.answer(PaddedProduct.decode(any_product()), 7, DEALING)
