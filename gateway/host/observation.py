@@ -1,7 +1,10 @@
 """What an operator may watch a server by, as the settings say, and what runs for it."""
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from gateway.host.measures import Server
 from gateway.host.metrics import Metrics
@@ -9,6 +12,9 @@ from gateway.host.metrics_listener import MetricsListener
 from gateway.host.process import watch_process
 from gateway.host.server_settings import ObservedSettings
 from gateway.host.tls import server_tls
+
+LOOK_SECONDS: Final = 3.0
+"""A scraper waits ten."""
 
 
 class Observation:
@@ -21,7 +27,8 @@ class Observation:
             TlsMisconfigured: plain HTTP off loopback.
         """
         self.metrics = Metrics(server, on=settings.metrics_port is not None)
-        self._before_reading: Callable[[], object] = lambda: None
+        self._looks: list[Callable[[], object]] = []
+        self._looking: threading.Thread | None = None
         self.listener: MetricsListener | None = None
         if settings.metrics_port is not None:
             tls = server_tls(
@@ -36,8 +43,12 @@ class Observation:
             watch_process(self.metrics, directory, settings.tls_certificate)
 
     def looking(self, look: Callable[[], object]) -> None:
-        """Do this before metrics are read, so that they say what is so now."""
-        self._before_reading = look
+        """Do this before metrics are read, so that they say what is so now.
+
+        Args:
+            look: one that does not end keeps back the later ones, and no answer.
+        """
+        self._looks.append(look)
 
     def start(self) -> None:
         """Raises as ``MetricsListener.start``."""
@@ -49,5 +60,13 @@ class Observation:
             self.listener.stop()
 
     def _read(self) -> bytes:
-        self._before_reading()
+        if self._looking is None or not self._looking.is_alive():
+            self._looking = threading.Thread(target=self._look, name="looking", daemon=True)
+            self._looking.start()
+        self._looking.join(LOOK_SECONDS)
         return self.metrics.text()
+
+    def _look(self) -> None:
+        for look in self._looks:
+            with suppress(Exception):  # what is missing is told by ``health``
+                look()

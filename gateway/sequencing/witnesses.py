@@ -51,6 +51,8 @@ class WitnessClient:
         self._seconds = seconds
         self._seen: dict[str, int] = {}
         self._busy: set[str] = set()
+        self._short = False
+        """Whether too few cosigned when they were asked last."""
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(max(1, len(policy.witnesses)), "witness")
 
@@ -81,9 +83,15 @@ class WitnessClient:
                     lines[name] = line
             if self._enough(lines):
                 break
-        if not self._enough(lines):
+        self._short = not self._enough(lines)
+        if self._short:
             raise Unavailable(f"{len(lines)} witnesses cosigned, which is not enough")
         return signed.with_signatures(*lines.values())
+
+    def check(self) -> None:
+        """Raise ``Unavailable`` if too few cosigned when they were asked last."""
+        if self._short:
+            raise Unavailable("too few witnesses cosign: nothing is published")
 
     def vouch(self, signed: SignedCheckpoint) -> list[str]:
         """Ask every witness to cosign a checkpoint, and wait for all; the names of those that

@@ -93,7 +93,7 @@ def application(gateway: Gateway, refusal_ms: int, *, openapi: bool = False) -> 
             async with swept(sweep, SWEEP_SECONDS):
                 yield
 
-    app = new_application("Sealmatch gateway", "0.1", log, lifespan, refusal_ms)
+    app = new_application("Sealmatch gateway", "0.1", log, lifespan, refusal_ms, gateway.metrics)
 
     def check_reader(request: Request) -> None:
         if gateway.readers is not None:

@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from gateway.host.clock import unix_time
 from gateway.host.health import Check, Health, require_room_on_disk
 from gateway.host.lifetime import Lifetime
+from gateway.host.metrics import Metrics
+from gateway.host.observation import Observation
 from gateway.host.signed import SignedRequests
 from gateway.host.tls import ClientTls
 from gateway.retention.running import ReaperThread
@@ -25,7 +27,9 @@ from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.server.fallback import FallbackRules, FallbackService
+from gateway.server.log_gauges import LogGauges
 from gateway.server.policy import Policies
+from gateway.server.readiness import Peers
 from gateway.server.reaping import reaper_of
 from gateway.server.rights import RightsRules, SubjectRights
 from gateway.server.running_log import RunningLog
@@ -76,6 +80,7 @@ class Gateway:
     """Who may read the log; None: anybody."""
     published: PublishedLog
     health: Health
+    metrics: Metrics
     lifetime: Lifetime
 
 
@@ -92,6 +97,8 @@ def compose(
         Unavailable: the database does not answer.
     """
     with Lifetime.building() as lifetime:
+        observed = lifetime.starting(Observation(settings, "gateway", settings.data_dir))
+        metrics = observed.metrics
         held = custody.read_keys(settings)
         identity = Identity(held.signing_key, held.sealing_key, settings.authority_key)
         database = lifetime.closing(Database(settings.database))
@@ -148,10 +155,18 @@ def compose(
 
         devices, readers = enrolled(parties.device_by_key_id), enrolled(parties.reader_by_key_id)
         public = settings.log_read == "public"
-        checks: dict[str, Check] = {"storage": database.check, "log": log.publication.check}
+        checks: dict[str, Check] = {"database": database.check, "log": log.publication.check}
         if database.dialect == "sqlite":  # a PostgreSQL server's disk is looked at by a write alone
             checks["disk"] = partial(require_room_on_disk, settings.data_dir)
-        health = Health(checks, logging.getLogger("sealmatch.gateway"))
+        peers = Peers(settings, reach.authority, reach.auditor, metrics)
+        health = Health(
+            checks,
+            logging.getLogger("sealmatch.gateway"),
+            peers={**peers.checks(), "witnesses": log.check_witnesses},
+            metrics=metrics,
+        )
+        observed.looking(health.look)
+        observed.looking(LogGauges(metrics, database, log.publication.check, clock).look)
         return Gateway(
             service,
             fallbacks,
@@ -161,6 +176,7 @@ def compose(
             None if public else readers,
             log.published,
             health,
+            metrics,
             lifetime,
         )
 

@@ -5,6 +5,7 @@ fail at the first demand, and the person at the counter would look refused. So i
 """
 
 import json
+from dataclasses import dataclass
 from typing import Final
 
 import httpx
@@ -18,6 +19,8 @@ from gateway.wire.errors import SealmatchError
 from gateway.wire.requests import host_of, sign_request
 
 SECONDS: Final = 5
+LOOK_SECONDS: Final = 1.0
+"""For an answer to one of the looks that are taken while the server serves."""
 _ANSWER_BYTES: Final = 64 * 1024
 NO_AUDITOR: Final = (
     "the key authority demands audits, and no auditor is set: set auditor_url, auditor_public_key "
@@ -25,17 +28,34 @@ NO_AUDITOR: Final = (
 )
 
 
+@dataclass(frozen=True)
+class PeerHealth:
+    """What a peer that is well says besides."""
+
+    audits: bool | None
+    """Whether it demands audits; None: it does not say."""
+    date: str
+    """Its clock, as HTTP writes it; empty: it does not say."""
+
+
 class PeerDiffers(SealmatchError):
     """A peer does not answer, or not as it should; the text says what came."""
 
 
 def audits_demanded(client: httpx.Client, url: str) -> bool | None:
-    """Whether the authority demands audits; None: it does not say.
+    """Whether the authority demands audits; None: it does not say. Raises as ``health_of``."""
+    return health_of(client, url, SECONDS).audits
+
+
+def health_of(client: httpx.Client, url: str, seconds: float = LOOK_SECONDS) -> PeerHealth:
+    """Ask authority or auditor for its own health.
 
     Raises:
         PeerDiffers: it does not answer, or is not well.
     """
-    told = _ask(client, httpx.Request("GET", f"{url.rstrip('/')}/v1/health"))
+    patience = httpx.Timeout(seconds).as_dict()
+    asked = httpx.Request("GET", f"{url.rstrip('/')}/v1/health", extensions={"timeout": patience})
+    told = _ask(client, asked)
     if told.status_code != httpx.codes.OK:
         raise PeerDiffers(f"it answers {told.status_code}: it cannot do its work, or is another")
     try:
@@ -43,7 +63,7 @@ def audits_demanded(client: httpx.Client, url: str) -> bool | None:
         audits = said.get("audits") if isinstance(said, dict) else None
     except (ValueError, RecursionError):
         raise PeerDiffers("what answers there is none of our servers") from None
-    return audits if isinstance(audits, bool) else None
+    return PeerHealth(audits if isinstance(audits, bool) else None, told.headers.get("date", ""))
 
 
 def require_known(client: httpx.Client, url: str, path: str, key: SigningKey, now: int) -> None:
@@ -113,4 +133,5 @@ def _ask(client: httpx.Client, request: httpx.Request) -> httpx.Response:
             response.close()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise PeerDiffers(f"it does not answer ({type(error).__name__})") from None
-    return httpx.Response(response.status_code, content=bytes(content))
+    date = {"date": response.headers.get("date", "")}
+    return httpx.Response(response.status_code, headers=date, content=bytes(content))

@@ -60,6 +60,10 @@ class RunningLog:
         self._thread = SequencerThread(sequencer, settings.log_batch_seconds)
         self.publication = Publication(database, self._thread, settings.log_wait_seconds)
 
+    def check_witnesses(self) -> None:
+        """Raise ``Unavailable`` if too few witnesses cosigned last."""
+        self._witnesses.check()
+
     def start(self) -> None:
         self._thread.start()
 

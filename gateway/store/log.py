@@ -146,6 +146,11 @@ def has_pending(connection: sa.Connection) -> bool:
     return connection.execute(sa.select(log_pending.c.number).limit(1)).first() is not None
 
 
+def count_pending(connection: sa.Connection) -> int:
+    """How many entries have no index yet."""
+    return int(connection.execute(sa.select(sa.func.count()).select_from(log_pending)).scalar_one())
+
+
 def pending(connection: sa.Connection, limit: int) -> list[Pending]:
     """The oldest entries without an index, at most ``limit``."""
     columns = sa.select(log_pending.c.number, log_pending.c.entry)
