@@ -14,9 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from gateway.lab.deployment.postgres import installed_programs
 from tests.support.campaign import Campaign, labelled
 from tests.support.guardian import guarded
-from tests.support.postgres import PostgresServer, _programs
+from tests.support.postgres import PostgresServer
 
 
 def main() -> int:
@@ -45,7 +46,7 @@ def _run(database: str, options: argparse.Namespace) -> None:
         root = stack.enter_context(tempfile.TemporaryDirectory(prefix="sealmatch-crash-"))
         url = files = server = None
         if database == "postgresql":
-            programs = _programs()
+            programs = installed_programs()
             if programs is None:
                 sys.exit("PostgreSQL is not installed (apt-get install postgresql)")
             server = stack.enter_context(PostgresServer(programs))

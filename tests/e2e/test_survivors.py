@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.postgres import _programs
+from gateway.lab.deployment.postgres import installed_programs
 from tests.support.processes import PATIENCE, alive, children_of, gone
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.cold]
@@ -27,9 +27,10 @@ import contextlib, json, os, signal, subprocess, sys
 from pathlib import Path
 
 from gateway.lab.deployment.local import LocalDeployment
+from gateway.lab.deployment.postgres import installed_programs
 from tests.support.browser import Browser
 from tests.support.guardian import RUN
-from tests.support.postgres import PostgresServer, _programs
+from tests.support.postgres import PostgresServer
 from tests.support.processes import descendants
 from tests.support.samples import MODEL
 
@@ -38,7 +39,7 @@ TOLD, BROWSER = Path(os.environ["TOLD"]), json.loads(os.environ["BROWSER"])
 
 def test_everything(tmp_path):
     with contextlib.ExitStack() as stack:
-        if (programs := _programs()) is not None:
+        if (programs := installed_programs()) is not None:
             stack.enter_context(PostgresServer(programs))
         if BROWSER:
             stack.enter_context(Browser())
@@ -114,7 +115,8 @@ def test_nothing_outlives_a_run(run: subprocess.Popen[bytes], told: Path, end: s
     assert isinstance(pids, list)
     assert all(alive(pid) for pid in pids)
     assert len(pids) >= 5, "the guardian, a command, a server and its worker, and their helpers"
-    assert (_programs() is None) == (not list(Path(str(started["run"])).glob("postgresql-*")))
+    databases = list(Path(str(started["run"])).glob("postgresql-*"))
+    assert (installed_programs() is None) == (not databases)
     if end == "SIGKILL":
         run.kill()
     else:

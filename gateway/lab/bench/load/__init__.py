@@ -7,7 +7,6 @@ generator   a counter's process: verifications, each under its own key
 line        the HTTP connection of a generated counter, which counts and times
 arrivals    when verifications begin
 figures     what was done, and what it amounts to
-processes   CPU time and memory of processes
 database    transactions, and the database's own processes
 tables      what is printed
 """

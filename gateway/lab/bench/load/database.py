@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from gateway.lab.bench.load.processes import Groups, descendants
+from gateway.lab.deployment.processes import Groups, descendants
 from gateway.store.connecting import make_engine
 
 _FLUSH_SECONDS: Final = 1.5

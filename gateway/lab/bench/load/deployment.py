@@ -15,9 +15,9 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.issuer.issuer import Model
-from gateway.lab.bench.load.processes import Groups, descendants
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.lab.deployment.parties import Party
+from gateway.lab.deployment.processes import Groups, descendants
 from gateway.lab.deployment.servers import Server
 from gateway.server.config import GatewaySettings
 from gateway.wire.cose import SigningKey

@@ -18,9 +18,9 @@ from gateway.lab.bench.load.database import CountedDatabase
 from gateway.lab.bench.load.deployment import SHARDED, LoadDeployment
 from gateway.lab.bench.load.figures import Done
 from gateway.lab.bench.load.generator import Assignment, SharedTurn, Signals, Vector, generate
-from gateway.lab.bench.load.processes import Watch
 from gateway.lab.bench.parties import MODEL, unit_pair
 from gateway.lab.deployment.interrupts import undisturbed
+from gateway.lab.deployment.processes import Watch
 
 _FORKSERVER: Final = multiprocessing.get_context("forkserver")
 _FORKSERVER.set_forkserver_preload(["gateway.lab.bench.load.generator"])

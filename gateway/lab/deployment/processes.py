@@ -1,12 +1,14 @@
-"""CPU time and memory of processes on this machine, read from ``/proc`` (Linux).
+"""CPU time and memory of processes on this machine, read from ``/proc`` (Linux), and free ports.
 
 A process is counted with the children that have ended. CPU time comes in steps of 10 ms, which is
 nothing over a whole run.
 """
 
 import os
+import secrets
+import socket
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -55,6 +57,22 @@ def descendants(pid: int) -> list[int]:
     while wave:
         wave = {child for child, parent in parents.items() if parent in wave}
         found += sorted(wave)
+    return found
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback that are free now.
+
+    They lie below those that the system gives to connections: a server that is ended and started
+    again finds its port still free.
+    """
+    found: list[int] = []
+    with ExitStack() as held:
+        while len(found) < count:
+            port = 10_000 + secrets.randbelow(22_000)
+            with suppress(OSError):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                found.append(port)
     return found
 
 
