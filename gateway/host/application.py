@@ -55,7 +55,7 @@ def new_application(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=lifespan,
+        lifespan=_told(lifespan, log),
         redirect_slashes=False,
     )
     app.add_middleware(OwnFaults, log=log)
@@ -87,6 +87,25 @@ def new_application(
         return answer
 
     return app
+
+
+def _told(lifespan: Lifespan, log: logging.Logger) -> Lifespan:
+    """The same, and the operator's log says why the server does not start."""
+
+    @asynccontextmanager
+    async def telling(app: FastAPI) -> AsyncIterator[None]:
+        served = False
+        try:
+            async with lifespan(app):
+                served = True
+                yield
+        except Exception as error:
+            if not served:
+                known = isinstance(error, errors.SealmatchError)
+                log.critical("not started: %s", error if known else type(error).__name__)
+            raise
+
+    return telling
 
 
 class HealthAnswer(BaseModel):

@@ -25,8 +25,9 @@ from gateway.host.ending import (
     terminated_as_interrupted,
 )
 from gateway.host.installed import VersionAction, version
+from gateway.host.operator_log import operator_log
 from gateway.host.server_settings import HostSettings
-from gateway.host.serving import bind, operator_log, serve
+from gateway.host.serving import bind, serve
 from gateway.host.terminal import show_what_can_be_shown
 from gateway.wire.errors import CallerMisuse, Refused, SealmatchError
 
@@ -222,7 +223,7 @@ def run_server(
         TlsMisconfigured, UnusableDirectory, InUse, CannotListen: before any key is opened.
         SealmatchError: the application cannot be had.
     """
-    operator_log()
+    operator_log(settings.log_format)
     memory.protect(settings.lock_memory, inspectable=settings.inspectable)
     tls = settings.tls
     require_private(directory)

@@ -10,23 +10,22 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.host.correlating import answering, correlator
 from gateway.wire.errors import BodyTooLarge, MalformedMessage, Problem, UnsupportedMedia
+from gateway.wire.ids import Digest
 
 CBOR: Final = "application/cbor"
 JSON: Final = "application/json"
 CORRELATOR: Final = "x-correlator"
 
-_answered_now: ContextVar[str | None] = ContextVar("correlator", default=None)
-
 _CORRELATOR_FORM = re.compile(r"[a-zA-Z0-9\-_:;./<>{}]{1,256}")
-_UUID_FORM = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BASE_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
@@ -86,16 +85,15 @@ class EdgeHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        correlator = _correlator(scope)
+        stated = _correlator(scope)
         state = scope.setdefault("state", {})
-        state["correlator"] = correlator if _UUID_FORM.fullmatch(correlator) else "-"
+        state["correlator"] = answering(stated) or "-"
         state["arrived"] = time.monotonic()
-        _answered_now.set(correlator if _UUID_FORM.fullmatch(correlator) else None)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message["headers"] = list(message.get("headers", []))
-                headers.append((CORRELATOR.encode(), correlator.encode()))
+                headers.append((CORRELATOR.encode(), stated.encode()))
                 headers.extend((k.encode(), v.encode()) for k, v in _BASE_HEADERS.items())
             await send(message)
 
@@ -107,8 +105,8 @@ def correlation() -> dict[str, str]:
 
     So one reference stands in the logs of all of them. It is a UUID, or it is not sent on.
     """
-    correlator = _answered_now.get()
-    return {} if correlator is None else {CORRELATOR: correlator}
+    now = correlator()
+    return {} if now is None else {CORRELATOR: now}
 
 
 def _correlator(scope: Scope) -> str:

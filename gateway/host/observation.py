@@ -9,6 +9,7 @@ from typing import Final
 from gateway.host.measures import Server
 from gateway.host.metrics import Metrics
 from gateway.host.metrics_listener import MetricsListener
+from gateway.host.operator_log import counting
 from gateway.host.process import watch_process
 from gateway.host.server_settings import ObservedSettings
 from gateway.host.tls import server_tls
@@ -52,6 +53,7 @@ class Observation:
 
     def start(self) -> None:
         """Raises as ``MetricsListener.start``."""
+        counting(self.metrics)
         if self.listener is not None:
             self.listener.start()
 

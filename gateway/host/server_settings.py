@@ -7,6 +7,7 @@ from pydantic import Field
 
 from gateway.host.keystore import MAX_MEMORY_KIB, MIN_MEMORY_KIB, Cost
 from gateway.host.memory import LockMemory
+from gateway.host.operator_log import LogFormat
 from gateway.host.settings import BadConfiguration, Settings
 from gateway.host.tls import ServerTls, server_tls
 from gateway.wire.errors import CallerMisuse
@@ -37,6 +38,10 @@ class HostSettings(Settings):
         ge=MIN_MEMORY_KIB // 1024,
         le=MAX_MEMORY_KIB // 1024,
         description="MiB that one guess at the passphrase of a new keystore costs; 256 unless set.",
+    )
+    log_format: LogFormat = Field(
+        default="text",
+        description="Form of the operator's log: text, or json for programs that collect it.",
     )
     lock_memory: LockMemory = Field(
         default="try",

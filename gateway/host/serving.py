@@ -6,10 +6,8 @@ Access logs are off: they would keep who asked when. Core dumps are switched off
 """
 
 import errno
-import logging
 import resource
 import socket
-import sys
 from typing import TYPE_CHECKING
 
 from gateway.host.holders import advice_on
@@ -81,10 +79,3 @@ def serve(app: "ASGIApp", name: str, listener: socket.socket, tls: ServerTls | N
         raise CannotListen(f"the {name} could not start; see its log")
 
 
-def operator_log(level: int = logging.INFO) -> None:
-    """Send the operator's log to stderr, one line per event."""
-    logging.basicConfig(
-        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    for noisy in ("uvicorn.access", "httpx", "httpcore"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)

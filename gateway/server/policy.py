@@ -69,6 +69,17 @@ class Policies:
             BadConfiguration: it is for another face model, cannot be verified, or is unsigned
                 although the settings require a signed one.
         """
+        approval = self.found(connection)
+        if approval is None:
+            log.warning("match policy: %s", UNSIGNED)
+            return self._default
+        for told in _other_thresholds(approval, self._settings):
+            log.warning("match policy: %s", told)
+        return PolicyInForce(approval.policy, approval.digest)
+
+    def found(self, connection: sa.Connection) -> Approval | None:
+        """The approval of the policy in force, if it is one under which this gateway may run.
+        Raises as ``start``."""
         try:
             approval = self._verified(connection)
         except (Refused, MalformedMessage) as error:
@@ -81,13 +92,9 @@ class Policies:
                 "require_signed_policy is set, and no match policy is signed: see "
                 "sealmatch-gateway policy propose"
             )
-        if approval is None:
-            log.warning(UNSIGNED)
-            return self._default
-        require_model(approval.policy, self._settings)
-        for told in _other_thresholds(approval, self._settings):
-            log.warning(told)
-        return PolicyInForce(approval.policy, approval.digest)
+        if approval is not None:
+            require_model(approval.policy, self._settings)
+        return approval
 
     def in_force(self, connection: sa.Connection) -> PolicyInForce:
         """The policy for a session that begins now.
@@ -103,7 +110,8 @@ class Policies:
         try:
             return self._changed(connection, row)
         except (Refused, MalformedMessage, BadConfiguration) as error:
-            log.error("%s: %s", _UNVERIFIED, error.detail if isinstance(error, Refused) else error)
+            why = error.detail if isinstance(error, Refused) else error
+            log.error("match policy: %s: %s", _UNVERIFIED, why)
             raise Unavailable(_UNVERIFIED) from None
 
     def _changed(self, connection: sa.Connection, row: PolicyRow | None) -> PolicyInForce:
