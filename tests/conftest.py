@@ -14,6 +14,8 @@ from tests.support.postgres import postgresql
 
 __all__ = ["postgresql"]
 
+ONE_WORKER = tuple(f"SEALMATCH_{server}_WORKERS" for server in ("GATEWAY", "AUTHORITY", "AUDITOR"))
+"""A server's HE workers each cost a third of a second to start, and a test seldom needs two."""
 USUAL_UMASK = 0o022
 M_PERTURB = -6
 """Of glibc's ``mallopt``."""
@@ -33,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     temporary_files_in_memory()
+    for setting in ONE_WORKER:
+        os.environ.setdefault(setting, "1")
     run = ExitStack()
     run.enter_context(guarded())
     config.add_cleanup(run.close)
