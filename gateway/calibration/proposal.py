@@ -73,6 +73,25 @@ def from_json(content: bytes) -> PolicyProposal:
     return made
 
 
+def lines(proposal: PolicyProposal) -> list[str]:
+    """What it says, for whoever is to sign it."""
+    policy = proposal.policy
+    return [
+        f"policy {policy.policy_id}, digest {policy.digest.hex()}",
+        f"for face model {policy.model_id}, digest {policy.model_digest.hex()}",
+        f"evidence {proposal.evidence.hex()}: {proposal.measured_on}",
+        *(
+            f"lane of the {name}: from cosine {cosine_text(lane)}; 95 % bounds: strangers "
+            f"{rate_text(rates.strangers)}, strongest probe {rate_text(rates.probe)}; FNMR "
+            f"{rate_text(rates.genuine_lost)}"
+            for name, lane, rates in zip(_LANES, policy.lanes, proposal.rates, strict=True)
+        ),
+        f"asked for: strangers at most {rate_text(proposal.target_fmr)}, strongest probe at most "
+        f"{rate_text(proposal.target_probe_fmr)}",
+        f"calibrated by {proposal.author}",
+    ]
+
+
 def rate_text(rate: int) -> str:
     """A rate as a decimal without an exponent: 100000 is 0.0001."""
     return f"{Decimal(rate) / RATE_UNIT:f}"

@@ -9,14 +9,13 @@ import argparse
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
 
 from gateway.calibration.evidence import MatchEvidence, read_evidence
 from gateway.calibration.proposal import (
     MAX_BYTES,
     ProposalUnreadable,
-    cosine_text,
     from_json,
+    lines,
     rate_text,
     to_json,
 )
@@ -26,8 +25,6 @@ from gateway.host.clock import unix_time
 from gateway.host.newfile import new_file
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.policy import RATE_UNIT, PolicyProposal
-
-_NAMES: Final = ("probe's lane", "actions' lane")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -95,15 +92,7 @@ def _check(path: Path, evidence: MatchEvidence) -> int:
 
 def _tell(proposal: PolicyProposal, evidence: MatchEvidence) -> None:
     """What it rests on and what it costs, for people."""
-    print(f"policy     {proposal.policy.policy_id}, digest {proposal.policy.digest.hex()}")
-    print(f"model      {proposal.policy.model_id}, digest {proposal.policy.model_digest.hex()}")
-    print(f"evidence   {proposal.evidence.hex()}: {proposal.measured_on}")
-    for name, lane, rates in zip(_NAMES, proposal.policy.lanes, proposal.rates, strict=True):
-        print(
-            f"{name}: from cosine {cosine_text(lane)}; strangers at most "
-            f"{rate_text(rates.strangers)}, the strongest probe at most {rate_text(rates.probe)} "
-            f"(95 % bounds); FNMR {rate_text(rates.genuine_lost)}"
-        )
+    print("\n".join(lines(proposal)))
     both = min(RATE_UNIT, sum(one.genuine_lost for one in proposal.rates))
     failed = evidence.failures.genuine_pairs
     print(

@@ -15,9 +15,10 @@ from gateway.host.settings import BadConfiguration
 from gateway.retention.adoption import in_force
 from gateway.server import consent, custody, peers, register
 from gateway.server.config import GatewaySettings
-from gateway.server.policy import default_policy
-from gateway.store import consents, parties
+from gateway.server.policy import Policies, default_policy
+from gateway.store import consents, parties, policies
 from gateway.store.database import Database, newest_version
+from gateway.store.schema import match_policies
 from gateway.translog.policy import TrustPolicy
 from gateway.wire.errors import CallerMisuse, Unavailable
 
@@ -29,7 +30,7 @@ def checks(settings: GatewaySettings) -> Iterator[Check]:
     nothing."""
     yield from host_checks(settings, settings.data_dir)
     yield Check("keys", lambda: checking.opened(settings, lambda: custody.read_keys(settings)))
-    yield Check("match policy", lambda: f"digest {default_policy(settings).digest.hex()}")
+    yield Check("match policy", lambda: _policy(settings))
     yield Check("liveness", lambda: f"{settings.liveness_policy.mode}")
     yield Check("log_witnesses", lambda: _witnesses(settings))
     yield Check("database", lambda: _database(settings))
@@ -42,6 +43,32 @@ def checks(settings: GatewaySettings) -> Iterator[Check]:
         yield Check("auditor knows this gateway", lambda: _known(settings, _AUDITS))
 
 
+def _policy(settings: GatewaySettings) -> str:
+    """The policy in force. What the gateway would not start with, fails here too."""
+    default = f"digest {default_policy(settings).digest.hex()}, signed by nobody"
+    if not _is_adopted(settings):
+        if settings.require_signed_policy:
+            raise BadConfiguration("require_signed_policy is set, and no match policy is signed")
+        return default
+    checking.opened(settings, lambda: None)
+    held = custody.read_keys(settings)
+    with _reading(settings) as connection:
+        approval = Policies(settings, held.chain_keys).found(connection)
+    if approval is None:
+        return default
+    return f"digest {approval.policy.digest.hex()}, signed, number {approval.order.number}"
+
+
+def _is_adopted(settings: GatewaySettings) -> bool:
+    """Whether the database, if there is one, holds a match policy."""
+    try:
+        with _reading(settings) as connection:
+            there = sa.inspect(connection).has_table(match_policies.name)
+            return there and policies.last_policy(connection) is not None
+    except CannotTell:
+        return False
+
+
 def _witnesses(settings: GatewaySettings) -> str:
     if settings.log_witnesses is None:
         return "none"
@@ -50,7 +77,10 @@ def _witnesses(settings: GatewaySettings) -> str:
 
 def _authority(settings: GatewaySettings) -> str:
     with peers.transport_to(settings.authority_tls) as client:
-        demanded = peers.audits_demanded(client, settings.authority_url)
+        told = [peers.audits_demanded(client, url) for url in settings.authority_urls]
+    if len(set(told)) > 1:
+        raise BadConfiguration("some instances of the key authority demand audits, others do not")
+    demanded = told[0]
     if demanded and settings.auditor is None:
         raise BadConfiguration(peers.NO_AUDITOR)
     if demanded is None:
@@ -62,9 +92,10 @@ def _known(settings: GatewaySettings, path: str) -> None:
     checking.opened(settings, lambda: None)
     key, _ = custody.open_keys(settings)
     audits = path == _AUDITS
-    url = settings.auditor_url if audits else settings.authority_url
+    urls = [settings.auditor_url or ""] if audits else settings.authority_urls
     with peers.transport_to(settings.auditor_tls if audits else settings.authority_tls) as client:
-        peers.require_known(client, url or "", path, key, unix_time())
+        for url in urls:
+            peers.require_known(client, url, path, key, unix_time())
 
 
 def _database(settings: GatewaySettings) -> str:

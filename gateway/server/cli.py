@@ -16,11 +16,11 @@ from gateway.retention.adoption import in_force
 from gateway.server import consent, custody, register
 from gateway.server.checking import checks
 from gateway.server.cli_holds import add_signed
+from gateway.server.cli_policy import add_policy, shown
 from gateway.server.cli_retention import add_retention
 from gateway.server.cli_storage import add_storage
 from gateway.server.config import GatewaySettings
 from gateway.server.opened import opened_database as _database
-from gateway.server.policy import default_policy
 from gateway.server.proxy import add_proxy
 from gateway.store import parties, totals
 from gateway.store.consents import StoredVersion
@@ -67,9 +67,8 @@ def _add_log(options: argparse.Namespace, settings: GatewaySettings) -> int:
 
 
 def _print_public(held: custody.GatewayKeys, settings: GatewaySettings) -> int:
-    policy = default_policy(settings).digest.hex()
     logged = custody.log_policy(held, settings.origin, settings.log_witnesses)
-    print(json.dumps({**custody.describe(held, logged), "policyDigest": policy}))
+    print(json.dumps({**custody.describe(held, logged), **shown(settings, held)}))
     return 0
 
 
@@ -267,6 +266,7 @@ def command() -> OperatorCommand[GatewaySettings]:
     add_retention(own)
     add_storage(own)
     add_signed(own)
+    add_policy(own)
     add_proxy(own)
     own.add_check(checks)
     own.add_settings()

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
+from gateway.calibration import proposal
 from gateway.host.cli import OperatorCommand, read_bytes, reason
 from gateway.host.clock import unix_time
 from gateway.host.newfile import new_file
-from gateway.server import cli_operators, custody, orders
+from gateway.server import cli_operators, custody, orders, policy_orders
 from gateway.server.cli_operators import add_record, add_signer, an_id, at, record_named, signer
 from gateway.server.config import GatewaySettings
 from gateway.server.opened import opened_database
 from gateway.server.operators import registered
+from gateway.server.policy import require_model
 from gateway.store import holds as stored_holds
 from gateway.store.database import Database
 from gateway.store.orders import OrderRow
@@ -42,6 +44,7 @@ from gateway.wire.orders import (
     Agreement,
     ErasureOrder,
     Order,
+    PolicyOrder,
     ReleaseOrder,
     peek,
     verify_order,
@@ -123,6 +126,9 @@ def _agree(kind: type[Order], options: argparse.Namespace, settings: GatewaySett
         except Unavailable:
             print(f"{copy} is kept: look whether it was done (history)", file=sys.stderr)
             raise
+    if kind is PolicyOrder:
+        print(f"in force for new sessions. {copy} is the approval: hand it to whoever verifies")
+        return 0
     print(f"done. File {copy} apart from the gateway: it names what is gone", file=sys.stderr)
     return 0
 
@@ -142,6 +148,8 @@ def _ordered(
         order = verify_order(row.ordered, settings.party, enrolled, now).message
         if not isinstance(order, kind):
             raise CallerMisuse("the order is of another kind: see erase list")
+        if isinstance(order, PolicyOrder):
+            require_model(order.proposal.policy, settings)
         if order.operator == options.operator:
             raise CallerMisuse(f"{order.operator} ordered it: another operator must agree")
         for line in (*_told(order), *_what_goes(connection, order, now)):
@@ -150,7 +158,11 @@ def _ordered(
 
 
 def _told(order: Order) -> list[str]:
-    names = {ErasureOrder: "erase a record", ReleaseOrder: "release a legal hold"}
+    names = {
+        ErasureOrder: "erase a record",
+        ReleaseOrder: "release a legal hold",
+        PolicyOrder: "put a match policy in force",
+    }
     what = names.get(type(order), type(order).__name__)
     return [
         f"order {order.order_id.hex()} of {order.operator}: {what}, {getattr(order, 'reason', '')}",
@@ -168,6 +180,9 @@ def _what_goes(connection: sa.Connection, order: Order, now: int) -> list[str]:
             raise SessionConflict("there is no such hold: it was released, extended, or has ended")
         record_id = held.record_id.hex()
         return [f"record {record_id} is held until {at(held.until)}: {held.reason}"]
+    if isinstance(order, PolicyOrder):
+        policy_orders.require_next(connection, order, now)
+        return [f"number {order.number}", *proposal.lines(order.proposal)]
     return []
 
 
@@ -218,6 +233,8 @@ def _about(order: Order) -> tuple[str, str, str]:
         return ("erase", order.record_id.hex(), order.reason)
     if isinstance(order, ReleaseOrder):
         return ("release", order.hold_id.hex(), order.reason)
+    if isinstance(order, PolicyOrder):
+        return ("policy", str(order.number), order.proposal.policy.policy_id)
     return (type(order).__name__, "", "")
 
 

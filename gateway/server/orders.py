@@ -143,7 +143,7 @@ def filed(database: Database, kept: AgreedOrder, keys: ChainKeys) -> tuple[Order
     gateway, digest = keys.party, KeyId(digest_of(kept.agreement))
     verified = verify(kept.order, kept.agreement, gateway, enrolled, agreed.agreed_at)
     for one in actions:
-        if one.key_id == digest and one.verb in ("erase", "release"):
+        if one.key_id == digest and one.verb in ("erase", "release", "adopt"):
             return verified.order.message, verified.agreement.message, one.at
     raise Refused("the history has no such order: it was never done")
 

@@ -42,7 +42,7 @@ def adopt(
     agreement = verified.agreement
     kept = AgreedOrder(order=verified.order.encoded, agreement=agreement.encoded)
     policies.add_policy(connection, PolicyRow(order.number, kept.encode(), now))
-    crash.reach("match-policy-written")
+    crash.reach("operator-policy-written")
     about = Concerned.object("match-policy", str(order.number), agreement.digest)
     parties.record_action(connection, "adopt", about, key, now)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.server import orders, register
+from gateway.proofs.approval import Approval
+from gateway.server import orders, policy_orders, register
 from gateway.server.register import Entry
 from gateway.store import log, records, schema
 from gateway.store.database import Database
@@ -15,9 +16,18 @@ from gateway.wire.admin import AdminAction, ChainKeys
 from gateway.wire.cose import SigningKey
 from gateway.wire.ids import RecordId, digest_of, new_record_id
 from gateway.wire.message import Message
-from gateway.wire.orders import Agreement, ErasureOrder, Hold, Order, ReleaseOrder, kind_of
+from gateway.wire.orders import (
+    Agreement,
+    ErasureOrder,
+    Hold,
+    Order,
+    PolicyOrder,
+    ReleaseOrder,
+    kind_of,
+)
 from tests.support.parties import GATEWAY, NOW
 from tests.vectors import golden
+from tests.vectors.ordered import PROPOSAL
 
 DAY = 86_400
 KEYS = ChainKeys((GATEWAY.public,))
@@ -108,6 +118,27 @@ class Desk:
     def released(self, operator: SigningKey, hold: RecordId) -> tuple[RecordId, bytes]:
         order = self.signed(ReleaseOrder, operator, hold_id=hold, reason="order-lifted")
         return self.placed(order), order
+
+    def proposal(self, by: SigningKey, **given: Any) -> bytes:
+        """A policy order, in the next place unless another one is given."""
+        with self.database.transaction() as connection:
+            number, previous = policy_orders.next_place(connection)
+        given = {"number": number, "previous": previous, "proposal": PROPOSAL, **given}
+        return self.signed(PolicyOrder, by, **given)
+
+    def proposed(self, operator: SigningKey, **given: Any) -> tuple[RecordId, bytes]:
+        order = self.proposal(operator, **given)
+        return self.placed(order), order
+
+    def adopted(self, first: SigningKey, second: SigningKey, **given: Any) -> Approval:
+        """A policy in force."""
+        order_id, order = self.proposed(first, **given)
+        self.agree(order_id, self.agreement(second, order))
+        return self.policies()[-1]
+
+    def policies(self) -> list[Approval]:
+        with self.database.transaction() as connection:
+            return policy_orders.verified_policies(connection, KEYS)
 
     def agreement(self, by: SigningKey, order: bytes, **given: Any) -> bytes:
         fields = {

@@ -1,7 +1,10 @@
-"""``operator``, ``erase`` and ``hold`` of ``sealmatch-gateway``, as two people use them."""
+"""``operator``, ``erase``, ``hold`` and ``policy`` of ``sealmatch-gateway``, as two people use
+them."""
 
+import base64
 import datetime
 import io
+import json
 import stat
 import sys
 from collections.abc import Iterator
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.calibration.proposal import to_json
 from gateway.host import keystore
 from gateway.host.clock import unix_time
 from gateway.host.personal_key import open_personal_key
@@ -24,6 +28,7 @@ from gateway.wire.proof import Receipt
 from tests.support.killed import killed_at
 from tests.support.operators import DAY, Desk
 from tests.support.sealed import CHEAP, passphrase_file
+from tests.vectors.ordered import PROPOSAL
 
 START = unix_time()
 
@@ -287,3 +292,59 @@ def test_a_hold_that_is_over_is_listed_so(office: Office, tmp_path: Path) -> Non
         key = custody.open_keys(settings)[0]
         assert holds.remove_ended(connection, key, late) == 1
     assert f"\trelease\tlegal-hold\t{hold}\t" in office.run("history")[1]
+
+
+def test_two_people_put_a_match_policy_in_force(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEALMATCH_GATEWAY_MODEL_ID", PROPOSAL.policy.model_id)
+    monkeypatch.setenv("SEALMATCH_GATEWAY_MODEL_DIGEST", PROPOSAL.policy.model_digest.hex())
+    file = tmp_path / "policy.json"
+    laxer = to_json(PROPOSAL).replace(f'"lowest": {PROPOSAL.policy.lanes[0].lo}', '"lowest": 2217')
+    file.write_text(laxer)  # edited by hand, after it was calibrated
+    status, _, said = office.run("policy", "propose", str(file), *office.by("anna"))
+    assert (status, "policyDigest is another" in said) == (1, True)
+    file.write_text(to_json(PROPOSAL))
+    unsigned = json.loads(office.run("keys", "show")[1])
+    assert "policyApproval" not in unsigned
+    assert office.run("policy", "status")[1].startswith("unsigned: cosine-0.419-0.341")
+
+    status, order, said = office.run("policy", "propose", str(file), *office.by("anna"))
+    assert status == 0
+    order = order.strip()
+    assert PROPOSAL.policy.digest.hex() in said
+    assert "list the policy's digest at authority, auditor" in said
+    assert office.run("policy", "show", "--order", order)[1] == file.read_text()
+    assert f"{order}\tnumber 1\tcalibrated-0.431-0.352\twaits" in office.run("policy", "status")[1]
+    assert "\tpolicy\t1\tcalibrated-0.431-0.352\tanna\t" in office.run("erase", "list")[1]
+
+    status, _, said = office.run("policy", "agree", order, *office.by("ben"))
+    assert (status, "nobody is there to ask" in said) == (1, True)
+    assert "strongest probe 0.00185" in said  # what one signs is shown before
+    status, _, said = office.run("policy", "agree", order, "--yes", *office.by("anna"))
+    assert (status, "another operator must agree" in said) == (1, True)
+    with monkeypatch.context() as patch:
+        patch.setenv("SEALMATCH_GATEWAY_MODEL_DIGEST", "cd" * 32)
+        status, _, said = office.run("policy", "agree", order, "--yes", *office.by("ben"))
+        assert (status, "calibrate for this one" in said) == (1, True)
+        status, _, said = office.run("policy", "propose", str(file), *office.by("ben"))
+        assert (status, "calibrate for this one" in said) == (1, True)
+    status, printed, _ = office.run("policy", "agree", order, "--yes", *office.by("ben"))
+    assert (status, "in force for new sessions" in printed) == (0, True)
+
+    shown = json.loads(office.run("policy", "status", "--json")[1])
+    assert (shown["assurance"], shown["number"], shown["operators"]) == (
+        "signed", 1, ["anna", "ben"],
+    )  # fmt: skip
+    status, printed, said = office.run("policy", "show", "--approval", "policy-1.approval")
+    assert (status, printed) == (0, file.read_text())
+    assert "number 1, in force: anna proposed it, ben agreed" in said
+    approval = (tmp_path / "policy-1.approval").read_bytes()
+    assert approval == (tmp_path / f"{order}.agreed").read_bytes()
+    pinned = json.loads(office.run("keys", "show")[1])
+    assert pinned["policyDigest"] == PROPOSAL.policy.digest.hex() != unsigned["policyDigest"]
+    assert base64.b64decode(pinned["policyApproval"]) == approval
+    assert [one["party"] for one in pinned["operators"]] == ["anna", "ben"]
+    assert f"\tadopt\tmatch-policy\t1\t{shown['approval']}" in office.run("history")[1]
+    assert office.run("erase", "check", f"{order}.agreed")[0] == 0
+    assert "signed, number 1" in office.run("check-config")[1]

@@ -22,7 +22,12 @@ from tests.support.operators import DAY, KEYS, Desk
 from tests.support.parties import GATEWAY
 
 ROOT = Path(__file__).parents[2]
-BEFORE = {"gateway-erasure-written", "operator-order-done", "operator-hold-written"}
+BEFORE = {
+    "gateway-erasure-written",
+    "operator-order-done",
+    "operator-hold-written",
+    "operator-policy-written",
+}
 """Nothing was committed yet."""
 AFTER = {"operator-order-committed", "operator-hold-committed"}
 
@@ -92,6 +97,28 @@ def test_an_order_killed(desk: Desk, shared_url: str, point: str) -> None:
         assert desk.row(record) is None
     assert desk.rows_with(record) == []
     assert [name for name, _ in desk.rows_with(order_id)] == ["admin_actions"]
+    assert_whole(desk)
+
+
+@pytest.mark.parametrize(
+    "point", ["operator-policy-written", "operator-order-done", "operator-order-committed"]
+)
+def test_an_adoption_killed(desk: Desk, shared_url: str, point: str) -> None:
+    """A policy is in force with its signed action, or the order waits as before."""
+    first, second = desk.operator(), desk.operator()
+    order_id, order = desk.proposed(first)
+    agreement = desk.agreement(second, order)
+    before = desk.dump()
+    killed_at(point, anew(desk, shared_url, lambda it: it.agree(order_id, agreement)))
+    assert_whole(desk)
+    if point in AFTER:
+        with pytest.raises(SessionConflict):
+            desk.agree(order_id, agreement)
+    else:
+        assert desk.dump() == before
+        desk.agree(order_id, agreement)
+    assert desk.policies()[-1].digest == digest_of(agreement)
+    assert [(one.verb, one.kind) for one in desk.actions()][-1] == ("adopt", "match-policy")
     assert_whole(desk)
 
 
