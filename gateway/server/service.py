@@ -10,23 +10,25 @@ import logging
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gateway.he.session_key import ExpectedSession, verify_session_key
+from gateway.he.session_key import ExpectedSession, VerifiedSessionKey, verify_session_key
 from gateway.host import crash
 from gateway.proofs.statement import Circumstances
 from gateway.sequencing.publication import Publication
 from gateway.server.audit import Auditor
+from gateway.server.authorities import new_key
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.evaluation import NewEvaluation
 from gateway.server.liveness import NO_LIVENESS, LivenessPolicy
-from gateway.server.policy import FindPolicy, PolicyInForce
+from gateway.server.policy import FindPolicy
 from gateway.server.recording import Recorder
 from gateway.server.sessions import (
     SECONDS_OF_A_STEP,
     OpenSession,
     OpenSessions,
     SessionState,
+    Terms,
     move_session,
     sweep_expired,
 )
@@ -57,7 +59,6 @@ from gateway.wire.ids import (
     new_nonce,
     new_session_id,
 )
-from gateway.wire.liveness import Challenge
 from gateway.wire.profile import PROFILE
 from gateway.wire.quality import QualityRule
 from gateway.wire.sealing import SealingPrivateKey
@@ -153,13 +154,15 @@ class GatewayService:
             raise Refused("session requested of another gateway")
         self._publication.check()
         with self._sessions.opening() as keep:
-            opened, public_key, challenge = self._open(request)
+            opened, public_key = self._open(request)
             keep(opened)
+        crash.reach("gateway-session-kept")
+        challenge = opened.terms.challenge
         return SessionOffer(
             grant=opened.grant.encoded,
             public_key=public_key,
             policy=opened.policy.policy.encode(),
-            challenge=challenge,
+            challenge=None if challenge is None else challenge.encode(),
         )
 
     def submit(
@@ -177,33 +180,12 @@ class GatewayService:
             MalformedMessage, Refused, Unavailable: as ``verification``, or as ``Recorder.record``.
                 The session is over.
         """
-        row = self._own_session(session, sender)
-        if row.submission_digest is not None and row.submission_digest != digest:
-            raise SessionConflict("this session has taken another submission")
-        if row.state == SessionState.DECIDED and row.record_id is not None:
-            return self._published(session, row.expires_at, row.record_id)
-        device, issuer = self._begin(row, digest)
+        opened = self._sessions.take(session, sender.party)
+        if opened is None:
+            return self._repeated(session, digest, sender)
+        row, expected, checked = self._taken(opened, submission, digest, sender)
+        crash.reach("gateway-submission-taken")
         try:
-            crash.reach("gateway-submission-taken")
-            opened = self._sessions.take(session)
-            expected = Expected(
-                session=opened,
-                authority_key=self._identity.authority,
-                device_key=device,
-                issuer_key=issuer,
-                purpose=row.purpose,
-                consent_text_version=row.consent_text_version,
-                policy=opened.policy.policy,
-                quality=self._limits.quality,
-                liveness=ExpectedLiveness(
-                    None if row.challenge is None else Challenge.decode(row.challenge),
-                    row.created_at,
-                ),
-                check_limit=lambda handles: self._recorder.require_room(handles, self._clock()),
-            )
-            checked = check_submission(submission, expected, self._identity.sealing, self._clock())
-            self._check_counter(checked)
-            crash.reach("gateway-submission-checked")
             verdict = decide(
                 self._begin_evaluation, checked, expected, self._authority, self._auditor
             )
@@ -232,56 +214,43 @@ class GatewayService:
         Raises:
             SessionNotFound: unknown, expired and forgotten, or another device's.
         """
+        held = self._sessions.find(session, sender.party)
+        if held is not None:
+            opened, state = held
+            return SessionView(session, state, opened.expires_at)
         return self._view(self._own_session(session, sender))
 
-    def _open(self, request: SessionRequest) -> tuple[OpenSession, bytes, bytes | None]:
-        """Open a session and store its row. Returns the session, its encoded key and encoded
-        challenge."""
+    def _open(self, request: SessionRequest) -> tuple[OpenSession, bytes]:
+        """Open a session. Returns its encoded key as well."""
         with self._database.transaction() as connection:
-            parties.party_key(connection, "issuer", request.issuer)
+            issuer = parties.party_key(connection, "issuer", request.issuer)
             if not consents.is_active(connection, request.consent_text_version):
                 raise Refused("unknown or retired consent text")
             policy = self._policy_in_force(connection)
         crash.reach("gateway-session-allowed")
-        opened, public_key = self._obtain_key(request, policy)
+        key, public_key = self._obtain_key(request)
         crash.reach("gateway-key-received")
         challenge = self._limits.liveness.challenge(
-            opened.session_id, new_nonce(), request.exclusions, secrets.randbelow
+            key.grant.message.session, new_nonce(), request.exclusions, secrets.randbelow
         )
-        encoded = None if challenge is None else challenge.encode()
-        row = sessions.SessionRow(
-            session_id=opened.session_id,
-            state=SessionState.OPEN,
-            device=request.device,
-            issuer=request.issuer,
-            purpose=request.purpose,
-            consent_text_version=request.consent_text_version,
-            policy_digest=policy.policy.digest,
-            challenge=encoded,
-            created_at=self._clock(),
-            expires_at=opened.expires_at,
+        terms = Terms(
+            issuer, request.purpose, request.consent_text_version, challenge, self._clock()
         )
-        with self._database.writing() as connection:
-            consents.hold_active(connection, request.consent_text_version)  # it took a while
-            sessions.add_session(connection, row)
-        crash.reach("gateway-session-written")
-        return opened, public_key, encoded
+        return OpenSession(key.grant, key.public_key, policy, terms), public_key
 
-    def _obtain_key(
-        self, request: SessionRequest, policy: PolicyInForce
-    ) -> tuple[OpenSession, bytes]:
-        session, nonce = new_session_id(), new_nonce()
-        answer = self._authority.session_key(
-            SessionKeyRequest(
+    def _obtain_key(self, request: SessionRequest) -> tuple[VerifiedSessionKey, bytes]:
+        def ask(session: SessionId) -> SessionKeyRequest:
+            return SessionKeyRequest(
                 profile=request.profile,
                 session=session,
                 gateway=self._identity.signing.party,
                 device=request.device,
                 issuer=request.issuer,
                 client_nonce=request.client_nonce,
-                gateway_nonce=nonce,
+                gateway_nonce=new_nonce(),
             )
-        )
+
+        asked, answer = new_key(self._authority, new_session_id, ask)
         expected = ExpectedSession(
             authority_key=self._identity.authority,
             gateway=self._identity.signing.party,
@@ -293,9 +262,10 @@ class GatewayService:
             key = verify_session_key(answer.grant, answer.public_key, expected, self._clock())
         except MalformedMessage:
             raise Refused("the authority sent a malformed session key") from None
-        if (key.grant.message.session, key.grant.message.gateway_nonce) != (session, nonce):
+        granted = key.grant.message
+        if (granted.session, granted.gateway_nonce) != (asked.session, asked.gateway_nonce):
             raise Refused("the authority granted another session")
-        return OpenSession(key.grant, key.public_key, policy), answer.public_key
+        return key, answer.public_key
 
     def _own_session(self, session: SessionId, sender: VerifyKey) -> sessions.SessionRow:
         with self._database.transaction() as connection:
@@ -304,35 +274,122 @@ class GatewayService:
             raise SessionNotFound("no session of this id")
         return row
 
-    def _begin(self, row: sessions.SessionRow, digest: Digest) -> tuple[VerifyKey, VerifyKey]:
-        """Enter EVALUATING; return the keys of device and issuer. From now on no submission is
-        taken."""
-        with self._database.transaction() as connection:
-            device = parties.party_key(connection, "device", row.device)
-            issuer = parties.party_key(connection, "issuer", row.issuer)
-            move_session(
-                connection,
-                row.session_id,
-                SessionState.OPEN,
-                SessionState.EVALUATING,
-                submission_digest=digest,
-                expires_at=max(row.expires_at, self._clock() + SECONDS_OF_A_STEP),
-            )
-        return device, issuer
+    def _repeated(self, session: SessionId, digest: Digest, sender: VerifyKey) -> SessionView:
+        """The answer to a submission for a session that is not open any more."""
+        row = self._own_session(session, sender)
+        if row.submission_digest is not None and row.submission_digest != digest:
+            raise SessionConflict("this session has taken another submission")
+        if row.state != SessionState.DECIDED or row.record_id is None:
+            raise SessionConflict("the session takes no submission now")
+        return self._published(session, row.expires_at, row.record_id)
 
-    def _check_counter(self, checked: CheckedSubmission) -> None:
-        """Check that agent and outlet are enrolled, and that this activation has no record yet."""
+    def _taken(
+        self, opened: OpenSession, submission: Submission, digest: Digest, sender: VerifyKey
+    ) -> tuple[sessions.SessionRow, Expected, CheckedSubmission]:
+        """Check a submission, and write that the session has taken it.
+
+        Raises:
+            Unavailable: the storage failed. The session is as it was.
+            MalformedMessage, Refused, SessionConflict: the session is over.
+        """
+        session, row = opened.session_id, self._row(opened, digest)
+        try:
+            expected = self._expected(opened, sender)
+            checked = check_submission(submission, expected, self._identity.sealing, self._clock())
+            crash.reach("gateway-submission-checked")
+            self._begin(row, expected, checked)
+        except Unavailable:
+            self._sessions.put_back(session)
+            raise
+        except BaseException as error:
+            self._end_unbegun(row, error)
+            raise
+        self._sessions.forget(session)
+        return row, expected, checked
+
+    def _row(self, opened: OpenSession, digest: Digest) -> sessions.SessionRow:
+        grant, terms = opened.grant.message, opened.terms
+        return sessions.SessionRow(
+            session_id=grant.session,
+            state=SessionState.EVALUATING,
+            device=grant.device,
+            issuer=grant.issuer,
+            purpose=terms.purpose,
+            consent_text_version=terms.consent_text_version,
+            policy_digest=opened.policy.policy.digest,
+            submission_digest=digest,
+            created_at=terms.opened_at,
+            expires_at=max(grant.expires_at, self._clock() + SECONDS_OF_A_STEP),
+        )
+
+    def _expected(self, opened: OpenSession, sender: VerifyKey) -> Expected:
+        terms = opened.terms
+        return Expected(
+            session=opened,
+            authority_key=self._identity.authority,
+            device_key=sender,
+            issuer_key=terms.issuer_key,
+            purpose=terms.purpose,
+            consent_text_version=terms.consent_text_version,
+            policy=opened.policy.policy,
+            quality=self._limits.quality,
+            liveness=ExpectedLiveness(terms.challenge, terms.opened_at),
+            check_limit=lambda handles: self._recorder.require_room(handles, self._clock()),
+        )
+
+    def _begin(
+        self, row: sessions.SessionRow, expected: Expected, checked: CheckedSubmission
+    ) -> None:
+        """Enter EVALUATING, durably. From now on no submission is taken."""
+        try:
+            self._write_begun(row, expected, checked)
+        except Unavailable:
+            if not self._is_begun(row):  # it may stand although its answer was lost
+                raise
+
+    def _write_begun(
+        self, row: sessions.SessionRow, expected: Expected, checked: CheckedSubmission
+    ) -> None:
+        """The row, if all that the session names is still in force, and its activation unused."""
         made = checked.submission_assertion.message
-        with self._database.transaction() as connection:
-            parties.require_party(connection, "agent", made.agent)
-            parties.require_party(connection, "outlet", made.outlet)
+        with self._database.writing() as connection:
+            parties.hold_keys(
+                connection,
+                {
+                    ("device", row.device): expected.device_key,
+                    ("issuer", row.issuer): expected.issuer_key,
+                },
+                (("agent", made.agent), ("outlet", made.outlet)),
+            )
+            consents.hold_active(connection, row.consent_text_version)
             if records.has_activation(connection, made.activation_commitment):
                 raise Refused("this activation commitment was used before")
+            sessions.add_session(connection, row)
+            crash.reach("gateway-submission-written")
+
+    def _is_begun(self, row: sessions.SessionRow) -> bool:
+        with self._database.transaction() as connection:
+            return sessions.find_session(connection, row.session_id) == row
+
+    def _end_unbegun(self, row: sessions.SessionRow, error: BaseException) -> None:
+        """End a session whose submission is not evaluated. If the storage fails as well, it ends in
+        memory alone."""
+        _log_fault(error)
+        try:
+            with self._database.writing() as connection:
+                sessions.add_session(connection, replace(row, state=SessionState.FAILED))
+                totals.count_outcome(connection, SessionState.FAILED, self._clock())
+        except Unavailable:
+            log.warning("a failed session could not be marked; it is forgotten")
+            self._sessions.forget(row.session_id, uncounted=True)
+        except SessionConflict:
+            self._sessions.forget(row.session_id)  # its row is there: it is counted with it
+        else:
+            self._sessions.forget(row.session_id)
 
     def _fail(self, session: SessionId, error: BaseException) -> None:
         """End a session after a fault. If the storage itself failed, the session ends by expiry."""
-        if not isinstance(error, SealmatchError):
-            log.error("submission ended by %s", type(error).__name__)
+        _log_fault(error)
         try:
             with self._database.transaction() as connection:
                 move_session(connection, session, SessionState.EVALUATING, SessionState.FAILED)
@@ -343,9 +400,19 @@ class GatewayService:
             log.warning("a failed session could not be marked; it will expire")
 
     def sweep(self) -> None:
-        """Remove expired sessions, here and in the database."""
-        self._sessions.sweep()
+        """Remove expired sessions, here and in the database, and count them."""
+        self._sessions.count_ended(self._count_expired)
         sweep_expired(self._database, self._clock())
+
+    def end(self) -> None:
+        """Forget the open sessions and count them: the process ends."""
+        self._sessions.end()
+        with suppress(Unavailable):
+            self._sessions.count_ended(self._count_expired)
+
+    def _count_expired(self, sessions: int) -> None:
+        with self._database.transaction() as connection:
+            totals.count_outcome(connection, SessionState.EXPIRED, self._clock(), sessions)
 
     def _published(self, session: SessionId, expires_at: int, record_id: RecordId) -> SessionView:
         """Wait a limited time for the receipt, then return the view of the session."""
@@ -379,3 +446,9 @@ class GatewayService:
         with self._database.transaction() as connection:
             sessions.prolong_session(connection, session, until)
         return until
+
+
+def _log_fault(error: BaseException) -> None:
+    """A fault of our own; refusals are logged where they are answered."""
+    if not isinstance(error, SealmatchError):
+        log.error("submission ended by %s", type(error).__name__)

@@ -8,10 +8,15 @@ A session takes one submission. A fault in EVALUATING ends it: the authority ans
 once, so nothing can be tried again with that key. A client sees a decided session as RECORDED until
 its entry stands under a published checkpoint of the log.
 
-Only the grant and the public key are held in memory. Ciphertexts exist only during the call that
-evaluates them.
+While a session is open, nothing of it is stored. It is in the memory of the process that opened it,
+and ends with that process. Its row is written when its submission is taken, in the transaction that
+checks once more what the session was opened for (ADR 45). Sessions that expire in memory are
+counted when the next sweep writes, so a process that is killed loses those counts.
+
+Ciphertexts exist only during the call that evaluates them.
 """
 
+import heapq
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,9 +30,10 @@ from gateway.he.session_key import SessionKey
 from gateway.server.policy import PolicyInForce
 from gateway.store import sessions, totals
 from gateway.store.database import Database
-from gateway.wire.cose import Signed
-from gateway.wire.errors import CallerMisuse, SessionNotFound, Unavailable
-from gateway.wire.ids import SessionId
+from gateway.wire.cose import Signed, VerifyKey
+from gateway.wire.errors import CallerMisuse, SessionConflict, Unavailable
+from gateway.wire.ids import PartyId, SessionId
+from gateway.wire.liveness import Challenge
 from gateway.wire.session import SessionGrant
 
 
@@ -77,7 +83,7 @@ def move_session(
 
 
 def sweep_expired(database: Database, now: int) -> None:
-    """Remove expired sessions, and count those that ended without a decision.
+    """Remove the rows of expired sessions, and count those that ended without a decision.
 
     Several gateways may sweep one database at once: each session is removed and counted once.
 
@@ -89,9 +95,20 @@ def sweep_expired(database: Database, now: int) -> None:
         with database.transaction() as connection:
             gone = sessions.remove_expired_sessions(connection, now, _SWEPT_AT_ONCE)
             undecided = [one for one in gone if one in (SessionState.OPEN, SessionState.EVALUATING)]
-            if undecided:
+            if undecided:  # earlier releases stored open sessions as well
                 totals.count_outcome(connection, SessionState.EXPIRED, now, len(undecided))
         batch = len(gone)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a session was opened for. Its submission has to be the same."""
+
+    issuer_key: VerifyKey
+    purpose: str
+    consent_text_version: int
+    challenge: Challenge | None
+    opened_at: int
 
 
 @dataclass(frozen=True)
@@ -103,6 +120,10 @@ class OpenSession:
     public_key: SessionKey
     policy: PolicyInForce
     """Of the moment when it was opened, whatever comes into force later."""
+    terms: Terms
+
+    def __post_init__(self) -> None:
+        self.public_key.half.pack()  # it waits for minutes
 
     @property
     def session_id(self) -> SessionId:
@@ -113,15 +134,26 @@ class OpenSession:
         return self.grant.message.expires_at
 
 
+@dataclass
+class _Held:
+    opened: OpenSession
+    taken: bool = False
+    """Whether its submission is being taken, and its row perhaps not written yet."""
+
+
 class OpenSessions:
-    """Grants and keys of open sessions, at most ``limit``."""
+    """The open sessions of this process, at most ``limit``."""
 
     def __init__(self, limit: int, clock: Callable[[], int]) -> None:
         self._limit = limit
         self._clock = clock
-        self._held: dict[SessionId, OpenSession] = {}
+        self._held: dict[SessionId, _Held] = {}
+        self._due: list[tuple[int, SessionId]] = []
+        """A heap of when sessions expire; those that were forgotten since are in it as well."""
         self._opening = 0
         """Places that are kept while a key is asked for."""
+        self._ended = 0
+        """Sessions that ended here without a decision and were not counted yet."""
         self._lock = threading.Lock()
 
     @contextmanager
@@ -145,33 +177,91 @@ class OpenSessions:
         finally:
             with self._lock:
                 self._opening -= 1
-                self._held |= {one.session_id: one for one in taken}
+                for one in taken:
+                    self._held[one.session_id] = _Held(one)
+                    heapq.heappush(self._due, (one.expires_at, one.session_id))
 
-    def take(self, session: SessionId) -> OpenSession:
-        """Remove and return a session: its submission is being evaluated.
+    def find(self, session: SessionId, device: PartyId) -> tuple[OpenSession, SessionState] | None:
+        """The session of this id, if a device opened it here and its row is not written yet."""
+        with self._lock:
+            held = self._find(session, device)
+            if held is None:
+                return None
+            return held.opened, SessionState.EVALUATING if held.taken else SessionState.OPEN
+
+    def take(self, session: SessionId, device: PartyId) -> OpenSession | None:
+        """Let nobody else take a session's submission, until ``forget`` or ``put_back``.
+
+        Returns:
+            None: no such session is open here.
 
         Raises:
-            SessionNotFound: unknown, expired, or taken already.
+            SessionConflict: somebody else was faster.
         """
         with self._lock:
-            self._sweep()
-            held = self._held.pop(session, None)
-        if held is None:
-            raise SessionNotFound("no open session of this id")
-        return held
+            held = self._find(session, device)
+            if held is None:
+                return None
+            if held.taken:
+                raise SessionConflict("this session is taking a submission")
+            held.taken = True
+            return held.opened
 
-    def peek(self, session: SessionId) -> OpenSession | None:
-        """The open session of this id, left in place."""
+    def put_back(self, session: SessionId) -> None:
+        """A session's submission was not taken after all: it may come again."""
         with self._lock:
-            self._sweep()
-            return self._held.get(session)
+            self._held[session].taken = False
+
+    def forget(self, session: SessionId, *, uncounted: bool = False) -> None:
+        """A session's row is written; or, if it is ``uncounted``, it ended without one."""
+        with self._lock:
+            del self._held[session]
+            self._ended += uncounted
+            if len(self._due) > 2 * len(self._held) + _SWEPT_AT_ONCE:
+                self._due = [(one.opened.expires_at, key) for key, one in self._held.items()]
+                heapq.heapify(self._due)
 
     def sweep(self) -> None:
         """Forget expired sessions while nobody asks."""
         with self._lock:
             self._sweep()
 
+    def end(self) -> None:
+        """Forget all sessions: the process ends."""
+        with self._lock:
+            self._ended += len(self._held)
+            self._held.clear()
+            self._due.clear()
+
+    def count_ended(self, count: Callable[[int], None]) -> None:
+        """Have those counted that ended without a decision since the last time. Where that fails,
+        the next time counts them."""
+        with self._lock:
+            self._sweep()
+            ended, self._ended = self._ended, 0
+        try:
+            if ended:
+                count(ended)
+        except BaseException:
+            with self._lock:
+                self._ended += ended
+            raise
+
+    def _find(self, session: SessionId, device: PartyId) -> _Held | None:
+        self._sweep()
+        held = self._held.get(session)
+        return held if held is not None and held.opened.grant.message.device == device else None
+
     def _sweep(self) -> None:
-        now = self._clock()
-        for key in [k for k, s in self._held.items() if s.expires_at <= now]:
-            del self._held[key]
+        """A session whose submission is being taken is left to whoever takes it."""
+        now, taken = self._clock(), []
+        while self._due and self._due[0][0] <= now:
+            due = heapq.heappop(self._due)
+            held = self._held.get(due[1])
+            if held is not None and held.taken:
+                taken.append(due)
+            elif held is not None:
+                del self._held[due[1]]
+                self._ended += 1
+        for due in taken:
+            heapq.heappush(self._due, due)

@@ -3,7 +3,7 @@
 Each function works inside a transaction that its caller opened.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -90,15 +90,39 @@ def hold_parties(connection: sa.Connection, named: Sequence[tuple[PartyKind, Par
     Raises:
         Refused: one is not enrolled, or not any more.
     """
+    _hold(connection, named)
+
+
+def hold_keys(
+    connection: sa.Connection,
+    keyed: Mapping[tuple[PartyKind, PartyId], VerifyKey],
+    named: Sequence[tuple[PartyKind, PartyId]],
+) -> None:
+    """As ``hold_parties``; parties of which signatures were checked still have the same keys.
+
+    Raises:
+        Refused: also for another key.
+    """
+    found = _hold(connection, [*keyed, *named])
+    for (kind, party), key in keyed.items():
+        if found[kind, party] != key.raw:
+            raise Refused(f"{kind} {party} is enrolled with another key")
+
+
+def _hold(
+    connection: sa.Connection, named: Sequence[tuple[PartyKind, PartyId]]
+) -> dict[tuple[str, str], bytes | None]:
+    """The keys of active parties, which stay so."""
     wanted = set(named)
     one_of = [sa.and_(parties.c.kind == kind, parties.c.party == party) for kind, party in wanted]
-    query = sa.select(parties.c.kind, parties.c.party).where(
+    query = sa.select(parties.c.kind, parties.c.party, parties.c.public_key).where(
         sa.or_(*one_of), parties.c.state == "active"
     )
     held = connection.execute(query.order_by("kind", "party").with_for_update(read=True))
-    missing = wanted - {(row.kind, row.party) for row in held}
-    if missing:
+    found = {(row.kind, row.party): row.public_key for row in held}
+    if missing := wanted - found.keys():
         raise Refused("not enrolled: " + ", ".join(f"{kind} {party}" for kind, party in missing))
+    return found
 
 
 def party_key(connection: sa.Connection, kind: PartyKind, party: PartyId) -> VerifyKey:

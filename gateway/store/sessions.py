@@ -1,4 +1,4 @@
-"""Sessions, which are removed when they expire, and the consent texts that they may name.
+"""Sessions whose submission was taken. They are removed when they expire.
 
 Each function works inside a transaction that its caller opened.
 """
@@ -6,6 +6,8 @@ Each function works inside a transaction that its caller opened.
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.store.schema import sessions
 from gateway.wire.errors import SessionConflict
@@ -31,7 +33,15 @@ class SessionRow:
 
 
 def add_session(connection: sa.Connection, row: SessionRow) -> None:
-    connection.execute(sessions.insert().values(**vars(row)))
+    """Add a session.
+
+    Raises:
+        SessionConflict: it is there already: a commit took place although its answer was lost.
+    """
+    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    once = insert(sessions).on_conflict_do_nothing(index_elements=["session_id"])
+    if connection.execute(once.values(**vars(row))).rowcount != 1:
+        raise SessionConflict("the session has taken a submission")
 
 
 def find_session(connection: sa.Connection, session: SessionId) -> SessionRow | None:

@@ -38,8 +38,7 @@ class CanonicalPolynomials:
     primes: ClassVar[tuple[int, ...]]
     polynomials: ClassVar[int]
 
-    __slots__ = ("__dict__", "words")
-    words: Words
+    __slots__ = ("__dict__",)
 
     def __init__(self, words: Words) -> None:
         """Take residues as they are.
@@ -50,7 +49,19 @@ class CanonicalPolynomials:
         _check_words(words, self.primes, self.polynomials)
         words = np.ascontiguousarray(words)
         words.setflags(write=False)
-        self.words = words
+        self.__dict__["words"] = words
+
+    @cached_property
+    def words(self) -> Words:
+        """The residues; taken out of the encoding once more after ``pack``."""
+        words = _unpack(self.encoded).reshape(self.polynomials, len(self.primes), N)
+        words.setflags(write=False)
+        return words
+
+    def pack(self) -> None:
+        """Hold the encoding alone until the words are wanted: half of the memory."""
+        if "words" in self.__dict__ and self.encoded:
+            del self.__dict__["words"]
 
     @classmethod
     def decode(cls, data: bytes) -> Self:

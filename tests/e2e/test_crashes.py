@@ -38,9 +38,10 @@ pytestmark = [pytest.mark.processes, pytest.mark.slow]
 GATEWAY_STEPS = (
     "gateway-session-allowed",
     "gateway-key-received",
-    "gateway-session-written",
-    "gateway-submission-taken",
+    "gateway-session-kept",
     "gateway-submission-checked",
+    "gateway-submission-written",
+    "gateway-submission-taken",
     "gateway-nonce-received",
     "gateway-product-made",
     "gateway-values-received",

@@ -86,4 +86,4 @@ def assert_nothing_kept(world: World, opened: Opened) -> None:
     assert world.rows("records") == []
     assert world.state(opened) == "FAILED"
     assert world.counters() == {"FAILED": 1}
-    assert world.sessions.peek(opened.session) is None
+    assert world.sessions.find(opened.session, world.counter.device.party) is None

@@ -271,6 +271,8 @@ class World(Peers):
         return totals
 
     def state(self, opened: Opened) -> str | None:
+        if held := self.sessions.find(opened.session, self.counter.device.party):
+            return str(held[1])
         states = [r.state for r in self.rows("sessions") if r.session_id == opened.session]
         return states[0] if states else None
 

@@ -190,20 +190,22 @@ def test_no_record_comes_after_a_suspension(world: World, kind: Any) -> None:
 
 
 @pytest.mark.parametrize("again", [True, False])
-def test_no_session_names_a_text_that_was_retired_while_its_key_was_made(
+def test_no_submission_is_taken_under_a_text_that_was_retired_meanwhile(
     world: World, monkeypatch: pytest.MonkeyPatch, again: bool
 ) -> None:
     """The log would show a retired text, and a decision under it that began afterwards."""
 
     def retire(point: str) -> None:
-        if point == "gateway-key-received":
+        if point == "gateway-submission-checked":
             consent.retire(world.database, 1, OPERATORS, world.clock())
 
     if not again:
         monkeypatch.setattr(consents, "hold_active", lambda *_: None)
+    opened = world.open()
+    submission = honest(world, opened)
     with hooked(retire), pytest.raises(Refused) if again else nullcontext():
-        world.open()
-    assert len(world.rows("sessions")) == (0 if again else 1)
+        world.submit(opened, submission)
+    assert world.counters() == {"FAILED" if again else "MATCH": 1}
     with pytest.raises(Refused) as ended:
         world.open()
     assert ended.value.detail == "unknown or retired consent text"

@@ -12,10 +12,9 @@ import pytest
 
 from gateway.he.session_key import SessionKey
 from gateway.proofs.verify import verify_receipt
-from gateway.server.policy import PolicyInForce
 from gateway.server.service import RECEIPT_SECONDS
-from gateway.server.sessions import OpenSession, OpenSessions, SessionState
-from gateway.store import sessions, totals
+from gateway.server.sessions import OpenSessions, SessionState
+from gateway.store import parties, sessions, totals
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import (
@@ -133,8 +132,9 @@ def test_a_move_from_another_state_raises_and_changes_nothing(
     world: World, present: SessionState, before: SessionState
 ) -> None:
     opened = world.open()
+    world.submit(opened, honest(world, opened))
     with world.database.transaction() as connection:
-        sessions.move_session(connection, opened.session, SessionState.OPEN, present)
+        sessions.move_session(connection, opened.session, SessionState.DECIDED, present)
     if before == present:
         return
     with pytest.raises(SessionConflict), world.database.transaction() as connection:
@@ -142,25 +142,47 @@ def test_a_move_from_another_state_raises_and_changes_nothing(
     assert world.state(opened) == present
 
 
-def test_a_session_is_taken_once(world: World) -> None:
+def test_a_session_is_taken_once_unless_it_is_put_back(world: World) -> None:
+    opened, device = world.open(), world.counter.device.party
+    for _ in range(2):
+        taken = world.sessions.take(opened.session, device)
+        assert taken is not None
+        assert taken.session_id == opened.session
+        with pytest.raises(SessionConflict):
+            world.sessions.take(opened.session, device)
+        world.sessions.put_back(opened.session)
+    assert world.sessions.take(opened.session, "another") is None
+
+
+def test_an_open_session_leaves_no_row_and_a_taken_one_does_not_wait_for_its_words(
+    world: World,
+) -> None:
+    """Half of the key is held packed; the words are the same when they are wanted."""
     opened = world.open()
-    assert world.sessions.take(opened.session).session_id == opened.session
-    with pytest.raises(SessionNotFound):
-        world.sessions.take(opened.session)
+    assert world.rows("sessions") == []
+    held = world.sessions.find(opened.session, world.counter.device.party)
+    assert held is not None
+    half = held[0].public_key.half
+    assert "words" not in vars(half)
+    assert half == opened.key.public_key.half
+    world.submit(opened, honest(world, opened))
+    assert [row.state for row in world.rows("sessions")] == ["DECIDED"]
 
 
 def test_a_session_is_taken_before_its_expiry_and_not_at_it(world: World, clock: Clock) -> None:
     """Whether or not somebody has looked for expired ones since."""
     first, second, third = world.open(), world.open(), world.open()
+    device = world.counter.device.party
+    held = world.sessions.find(third.session, device)
+    assert held is not None
     clock.now = first.key.grant.message.expires_at - 1
-    assert world.sessions.take(first.session).session_id == first.session
+    assert world.sessions.take(first.session, device) is not None
     clock.now += 1
-    with pytest.raises(SessionNotFound):
-        world.sessions.take(second.session)
+    assert world.sessions.take(second.session, device) is None
     third_only = OpenSessions(1, clock)
     with third_only.opening() as keep:
-        keep(OpenSession(third.key.grant, third.key.public_key, PolicyInForce(world.policy)))
-    assert third_only.peek(third.session) is None
+        keep(held[0])
+    assert third_only.find(third.session, device) is None
 
 
 def test_another_devices_session_is_not_found(world: World) -> None:
@@ -207,7 +229,7 @@ def test_a_session_for_something_unknown_is_not_opened(
             session_request(world.counter, **change), world.counter.device.public
         )
     assert world.asked == []
-    assert world.rows("sessions") == []
+    assert not world.sessions._held
 
 
 def regranted(world: World, answer: bytes, **changes: Any) -> bytes:
@@ -257,11 +279,11 @@ def test_a_key_that_the_authority_did_not_grant_for_this_session_is_not_offered(
     kept: list[bytes] = []
     world.alter = lambda _path, answer: kept.append(answer) or answer  # type: ignore[func-returns-value]
     world.open()
-    opened_before = len(world.rows("sessions"))
+    opened_before = len(world.sessions._held)
     world.alter = lambda _path, answer: change(world, answer, kept[0])
     with refused(says):
         world.open()
-    assert len(world.rows("sessions")) == opened_before
+    assert len(world.sessions._held) == opened_before
     world.alter = lambda _path, answer: regranted(world, answer)  # the control: nothing changed
     world.open()
 
@@ -283,13 +305,14 @@ def test_expired_sessions_are_not_found_and_the_sweep_counts_them(
     receipt = world.submit(decided, done).receipt
     clock.now += 299
     world.service.sweep()
-    assert len(world.rows("sessions")) == 3
+    assert len(world.rows("sessions")) == 2
+    assert world.state(never) == "OPEN"
     clock.now += 1
     with pytest.raises(SessionNotFound):
         world.submit(never, honest(world, never))
     with pytest.raises(SessionNotFound):
         world.submit(decided, done)
-    assert world.sessions.peek(never.session) is None
+    assert world.state(never) is None
     world.service.sweep()
     assert world.rows("sessions") == []
     assert world.counters() == {"EXPIRED": 1, "FAILED": 1, "MATCH": 1}
@@ -351,12 +374,15 @@ def test_a_session_expires_while_it_is_evaluated_and_is_counted_once(
 
 
 def test_a_gateway_that_restarted_has_forgotten_the_keys(world: World) -> None:
-    """The row is there, the grant is not: the session ends, and a new one can be opened."""
-    opened = world.open()
-    world.sessions._held.clear()  # as after a restart
-    with pytest.raises(SessionNotFound):
-        world.submit(opened, honest(world, opened))
+    """Of an open session nothing is left; where the server ended in order, it was counted."""
+    killed, stopped = world.open(), world.open()
+    del world.sessions._held[killed.session]
+    world.service.end()
+    for opened in (killed, stopped):
+        with pytest.raises(SessionNotFound):
+            world.submit(opened, honest(world, opened))
     assert world.rows("records") == []
+    assert world.counters() == {"EXPIRED": 1}
     assert world.register(TEMPLATE, PROBE).outcome == "MATCH"
 
 
@@ -417,6 +443,44 @@ def test_no_sweep_ends_what_is_evaluated_or_was_just_decided(world: World, clock
     clock.now += 1
     world.service.sweep()
     assert world.rows("sessions") == []
+
+
+def test_what_expires_while_nothing_can_be_written_is_counted_later(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise Unavailable("storage")
+
+    world.open()
+    clock.now += 300
+    with monkeypatch.context() as patch:
+        patch.setattr(totals, "count_outcome", broken)
+        with pytest.raises(Unavailable):
+            world.service.sweep()
+    assert world.counters() == {}
+    for _ in range(2):
+        world.service.sweep()
+        assert world.counters() == {"EXPIRED": 1}
+
+
+def test_a_submission_that_cannot_be_written_may_come_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the storage fails, nothing is taken and nothing evaluated."""
+    opened, hold = world.open(), parties.hold_keys
+    submission = honest(world, opened)
+    asked = len(world.asked)
+
+    def broken(*_: object) -> None:
+        raise Unavailable("storage")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parties, "hold_keys", broken)
+        with pytest.raises(Unavailable):
+            world.submit(opened, submission)
+    assert parties.hold_keys is hold
+    assert (world.state(opened), len(world.asked)) == ("OPEN", asked)
+    assert world.submit(opened, submission).outcome == "MATCH"
 
 
 def test_an_outcome_is_kept_whole_or_not_at_all(

@@ -254,7 +254,7 @@ def test_steps_1_and_2_a_party_suspended_since_the_session_was_opened(
         parties.suspend_party(connection, kind, kind)
     with pytest.raises(Refused, match=r"the request is refused") as caught:
         world.submit(opened, faulty(world, opened, Fault("")))
-    assert "is not enrolled" in caught.value.detail
+    assert "not enrolled" in caught.value.detail
     assert [path for path, _ in world.asked] == [SESSION_KEYS]
     assert world.rows("records") == []
     assert world.state(opened) in ("OPEN", "FAILED")
