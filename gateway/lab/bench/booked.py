@@ -30,8 +30,8 @@ from gateway.translog.algorithms import SEED_BYTES
 from gateway.translog.note import Kind, NoteSigner
 from gateway.wire.audit import AuditRequest, AuditResponse
 from gateway.wire.cose import SigningKey, VerifyKey
-from gateway.wire.ids import RecordId, SessionId
-from gateway.wire.requests import NonceMemory, sign_request, verified_digest, verify_request
+from gateway.wire.ids import RecordId, SessionId, digest_of
+from gateway.wire.requests import NonceMemory, sign_request, verify_request
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionOffer, SessionRequest
 from gateway.wire.subject import Subject
@@ -127,7 +127,7 @@ class BookedGateway(GatewayClient):
         with self.book.stage("gateway.verify"):
             parsed = Submission.decode(submission)
             sender = self._wire.receive(BASE, headers, submission)
-            digest = verified_digest(headers, submission)
+            digest = digest_of(submission)
             view = self._service.submit(session, parsed, digest, sender)
         if view.outcome is None or view.record_id is None or view.receipt is None:
             raise RuntimeError("the gateway answered no outcome")

@@ -8,5 +8,7 @@ line        the HTTP connection of a generated counter, which counts and times
 arrivals    when verifications begin
 figures     what was done, and what it amounts to
 database    transactions, and the database's own processes
+sweep       latency against rate, and its picture
+scaling     one core against two
 tables      what is printed
 """

@@ -14,19 +14,25 @@ verification.
 import argparse
 import json
 import math
+import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.lab.bench.load import run as running
+from gateway.lab.bench.load import scaling
 from gateway.lab.bench.load.arrivals import ClosedLoop, Plan, arrivals
 from gateway.lab.bench.load.deployment import AUDIT_ONE_IN, LIFTED, LoadDeployment
 from gateway.lab.bench.load.figures import Done
-from gateway.lab.bench.load.tables import table
+from gateway.lab.bench.load.sweep import SUFFIX, picture, sweep, sweep_table
+from gateway.lab.bench.load.tables import scaling_table, table
 from gateway.lab.bench.parties import MODEL
 from gateway.lab.deployment.interrupts import orderly_end
+from gateway.lab.deployment.postgres import PostgresFailed, PostgresServer, installed_programs
+from gateway.lab.deployment.processes import free_ports
 
 _CLIENTS: Final = 8
 _MOST_CLIENTS: Final = 512
@@ -51,69 +57,156 @@ def add_parser(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--rate", type=_positive, metavar="R", help="arrivals a second, fixed beforehand"
     )
     parser.add_argument(
+        "--rates", type=_rates, metavar="R,...", help="one rate after the other, as with --rate"
+    )
+    parser.add_argument(
+        "--picture", type=_picture, metavar="FILE.svg", help="of --rates: latency against rate"
+    )
+    parser.add_argument(
         "--spacing", choices=("even", "random"), default="even", help="of arrivals (default even)"
     )
     parser.add_argument("--count", type=_count, metavar="N", help="end after N verifications")
     parser.add_argument("--devices", type=_count, default=32, metavar="N", help="default 32")
     parser.add_argument(
-        "--database", metavar="URL", help="an empty PostgreSQL database (default: SQLite)"
+        "--database",
+        default="sqlite",
+        metavar="URL",
+        help="sqlite (default), postgresql (a server of its own, started for the run) or the URL "
+        "of an empty PostgreSQL database",
     )
     parser.add_argument("--gateways", type=_count, default=1, metavar="N", help="default 1")
-    parser.add_argument("--audit-one-in", type=int, default=AUDIT_ONE_IN, metavar="N")
+    parser.add_argument("--authorities", type=_count, default=1, metavar="N", help="default 1")
+    parser.add_argument(
+        "--audit-one-in",
+        type=int,
+        default=AUDIT_ONE_IN,
+        metavar="N",
+        help=f"evaluations, as the authority demands (default {AUDIT_ONE_IN}; 0: none)",
+    )
+    parser.add_argument(
+        "--cores", type=_cores, metavar="N,...", help="keep everything on these cores"
+    )
+    parser.add_argument(
+        "--scaling",
+        action="store_true",
+        help="gateway and authority on one core against two of each on two, with PostgreSQL",
+    )
+    parser.add_argument(
+        "--repeats", type=_count, default=3, metavar="N", help="of both sides of --scaling"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and print. Exit status 1 if a decision was wrong, 130 after Ctrl-C."""
-    if options.gateways > 1 and options.database is None:
-        options.parser.error("several gateways need --database")
-    with orderly_end(), tempfile.TemporaryDirectory(prefix="sealmatch-load-") as directory:
+    """Measure and print. Exit status 130 after Ctrl-C, which ends the run early.
+
+    Raises:
+        WrongDecision: a decision differs from that of the plaintexts, or a key was used twice.
+        LoadFailed: a process was lost.
+        DeploymentFailed, PostgresFailed: a server did not start.
+    """
+    _check(options)
+    if options.scaling:
+        return _print(_scaling(options), options, scaling_table)
+    scaling.pin(options.cores)
+    with orderly_end(), ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sealmatch-load-"))
+        url = _database(options.database, stack)
         _say("starting the servers; caps are lifted: " + _lifted())
-        with _deployment(Path(directory), options) as deployment:
-            observed = running.LoadRun(
-                deployment, clients(options), plan(options), running.made_up_pairs()
-            ).observe(_progress)
-    found = described(options) | running.report(observed)
-    print(json.dumps(found, indent=2) if options.json else table(found))
-    return _INTERRUPTED if observed.interrupted else 0
+        deployment = stack.enter_context(_deployment(Path(directory), options, url))
+        if options.rates:
+            reports = sweep(options.rates, lambda rate: _observed(deployment, options, rate))
+            if options.picture:
+                picture(reports, options.picture)
+            whole = described(options) | {"rates": reports}
+            _print(whole, options, lambda found: sweep_table(found["rates"]))
+            return _INTERRUPTED if reports[-1]["interrupted"] else 0
+        found = _observed(deployment, options, options.rate)
+    _print(described(options) | found, options, table)
+    return _INTERRUPTED if found["interrupted"] else 0
 
 
-def clients(options: argparse.Namespace) -> int:
+def clients(options: argparse.Namespace, rate: float | None) -> int:
     """How many clients there are. In an open loop they bound how many verifications run at once."""
     if options.clients is not None:
         return int(options.clients)
-    return max(_CLIENTS, math.ceil(2 * (options.rate or 0)))
+    return max(_CLIENTS, math.ceil(2 * (rate or 0)))
 
 
-def plan(options: argparse.Namespace) -> Plan:
+def plan(options: argparse.Namespace, rate: float | None) -> Plan:
     """When verifications begin, as the options say."""
-    if options.rate is None:
+    if rate is None:
         return ClosedLoop(float("inf") if options.count else options.seconds, options.count)
-    return arrivals(options.rate, options.seconds, options.spacing)
+    return arrivals(rate, options.seconds, options.spacing)
 
 
 def described(options: argparse.Namespace) -> dict[str, Any]:
     """What was run."""
     return {
-        "clients": clients(options),
-        "loop": "closed" if options.rate is None else "open",
-        "rate": options.rate,
-        "database": "sqlite" if options.database is None else "postgresql",
+        "database": "sqlite" if options.database == "sqlite" else "postgresql",
         "gateways": options.gateways,
+        "authorities": options.authorities,
+        "cores": None if options.cores is None else sorted(options.cores),
         "capsLifted": LIFTED,
     }
 
 
-def _deployment(directory: Path, options: argparse.Namespace) -> LoadDeployment:
+def _observed(
+    deployment: LoadDeployment, options: argparse.Namespace, rate: float | None
+) -> dict[str, Any]:
+    count = clients(options, rate)
+    load = running.LoadRun(deployment, count, plan(options, rate), running.made_up_pairs())
+    loop = {"clients": count, "loop": "closed" if rate is None else "open", "rate": rate}
+    return loop | running.report(load.observe(_progress))
+
+
+def _scaling(options: argparse.Namespace) -> dict[str, Any]:
+    same = ["--seconds", str(options.seconds), "--devices", str(options.devices)]
+    same += ["--audit-one-in", str(options.audit_one_in), "--database", "postgresql"]
+    with orderly_end():
+        return scaling.compare(same, options.clients or _CLIENTS, options.repeats, _say)
+
+
+def _check(options: argparse.Namespace) -> None:
+    several = options.gateways > 1 or options.authorities > 1
+    if several and options.database == "sqlite":
+        options.parser.error("several processes need --database postgresql")
+    if options.picture and not options.rates:
+        options.parser.error("--picture needs --rates")
+    if options.rates and (options.rate or options.count):
+        options.parser.error("--rates stands for --rate, and without --count")
+
+
+def _database(named: str, stack: ExitStack) -> str | None:
+    if named == "sqlite":
+        return None
+    if named != "postgresql":
+        return named
+    programs = installed_programs()
+    if programs is None:
+        raise PostgresFailed("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    (port,) = free_ports(1)
+    return stack.enter_context(PostgresServer(programs, port)).new_database()
+
+
+def _deployment(directory: Path, options: argparse.Namespace, url: str | None) -> LoadDeployment:
     return LoadDeployment(
         directory,
         MODEL,
         options.devices,
         gateways=options.gateways,
-        database_url=options.database,
+        authorities=options.authorities,
+        database_url=url,
         audit_one_in=options.audit_one_in,
     )
+
+
+def _print(
+    found: dict[str, Any], options: argparse.Namespace, table_of: Callable[[dict[str, Any]], str]
+) -> int:
+    print(json.dumps(found, indent=2) if options.json else table_of(found))
+    return 0
 
 
 def _lifted() -> str:
@@ -138,6 +231,24 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10**7:
         raise argparse.ArgumentTypeError("a whole number from 1 to 10000000")
     return int(text)
+
+
+def _rates(text: str) -> list[float]:
+    return [_positive(one) for one in text.split(",")]
+
+
+def _picture(text: str) -> Path:
+    if Path(text).suffix != SUFFIX:
+        raise argparse.ArgumentTypeError(f"a file with the suffix {SUFFIX}")
+    return Path(text)
+
+
+def _cores(text: str) -> frozenset[int]:
+    try:
+        return scaling.cores(text)
+    except ValueError:
+        usable = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+        raise argparse.ArgumentTypeError(f"some of {usable}") from None
 
 
 def _clients(text: str) -> int:

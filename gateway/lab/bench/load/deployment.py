@@ -18,7 +18,7 @@ from gateway.issuer.issuer import Model
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.lab.deployment.parties import Party
 from gateway.lab.deployment.processes import Groups, descendants
-from gateway.lab.deployment.servers import Server
+from gateway.lab.deployment.servers import DeploymentFailed, Server
 from gateway.server.config import GatewaySettings
 from gateway.wire.cose import SigningKey
 
@@ -79,6 +79,7 @@ class LoadDeployment(LocalDeployment):
         devices: int,
         *,
         gateways: int = 1,
+        authorities: int = 1,
         database_url: str | None = None,
         audit_one_in: int = AUDIT_ONE_IN,
         authority: dict[str, str] | None = None,
@@ -94,6 +95,8 @@ class LoadDeployment(LocalDeployment):
         self.more_gateways: list[Server] = []
         self._more_ports: list[int] = []
         self._wanted = gateways
+        if authorities > 1:
+            raise DeploymentFailed("this authority cannot run in several processes")
         if SHARDED and gateways > 1:
             self.gateway.settings["shard"] = "0"
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gateway.wire.errors import SealmatchError
+
 STAGES: Final = ("wait", "open", "encrypt", "submit", "receipt", "whole")
 """From its arrival to a free client; the session; both encryptions and the checks before them; the
 submission until its answer; what came after that for the receipt, and its check; all of it."""
@@ -62,7 +64,7 @@ class Done:
         return self.outcome is not None
 
 
-class WrongDecision(RuntimeError):
+class WrongDecision(SealmatchError):
     """An encrypted decision differs from that of the plaintexts, or a key was used twice."""
 
 

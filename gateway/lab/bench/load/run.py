@@ -21,6 +21,7 @@ from gateway.lab.bench.load.generator import Assignment, SharedTurn, Signals, Ve
 from gateway.lab.bench.parties import MODEL, unit_pair
 from gateway.lab.deployment.interrupts import undisturbed
 from gateway.lab.deployment.processes import Watch
+from gateway.wire.errors import SealmatchError
 
 _FORKSERVER: Final = multiprocessing.get_context("forkserver")
 _FORKSERVER.set_forkserver_preload(["gateway.lab.bench.load.generator"])
@@ -33,7 +34,7 @@ _IMPOSTOR: Final = (0.03, 0.06)
 """Mean and standard deviation of the cosines of made-up pairs: like those of LFW's."""
 
 
-class LoadFailed(RuntimeError):
+class LoadFailed(SealmatchError):
     """A generator's process ended, or a server did."""
 
 

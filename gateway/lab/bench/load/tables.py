@@ -38,6 +38,15 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def scaling_table(found: dict[str, Any]) -> str:
+    """A comparison as ``scaling.compare`` gives it."""
+    return (
+        f"two processes on one core: {found['twoProcessesOneCore']:.2f} a second\n"
+        f"four processes on two cores: {found['fourProcessesTwoCores']:.2f} a second\n"
+        f"ratio of the medians: {found['ratio']:.2f}"
+    )
+
+
 def _listed(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "none"
 
