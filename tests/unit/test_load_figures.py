@@ -1,4 +1,4 @@
-"""What the load bench makes of what its clients did: percentiles, arrivals, decisions that count."""
+"""What the load bench makes of what clients did: percentiles, arrivals, decisions that count."""
 
 import itertools
 from dataclasses import replace
