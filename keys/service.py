@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from gateway.he.session_key import SessionKey, UniformHalf
 from gateway.host import crash
+from gateway.host.metrics import stage
 from gateway.wire import cose
 from gateway.wire.audit import AuditDemand, AuditReport, AuditResult, Evaluated
 from gateway.wire.cose import Signed, VerifyKey
@@ -99,6 +100,7 @@ class AuthorityService:
         self._clock = clock
         self._toss = toss
 
+    @stage("key-made")
     def open_session(self, request: SessionKeyRequest, sender: VerifyKey) -> bytes:
         """Make a key for one session.
 
@@ -150,6 +152,7 @@ class AuthorityService:
         crash.reach("authority-session-kept")
         return answer if kept is opened else _kept(kept)
 
+    @stage("attempt-counted")
     def count(self, message: AttemptRequest, sender: VerifyKey) -> bytes:
         """Check what entitles the gateway to an answer, count the attempt, draw the nonce.
 
@@ -188,6 +191,7 @@ class AuthorityService:
             crash.reach("authority-nonce-kept")
             return answer
 
+    @stage("product-answered")
     def answer(self, message: ProductRequest, sender: VerifyKey) -> bytes:
         """Compute the masked values. The secret key is gone once it was applied, whatever happens.
 
@@ -219,6 +223,7 @@ class AuthorityService:
             crash.reach("authority-values-kept")
             return answer
 
+    @stage("decision-made")
     def decide(self, message: SharesRequest, sender: VerifyKey) -> bytes:
         """Decide, forget the dealing and sign; or, if the coin says so, demand an audit first.
 

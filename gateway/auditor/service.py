@@ -12,6 +12,7 @@ from typing import Final
 
 from gateway.auditor.verification import Auditing, check_demand, check_evaluation
 from gateway.host import crash
+from gateway.host.metrics import stage
 from gateway.wire import cose
 from gateway.wire.audit import AuditReport, AuditRequest, AuditResponse
 from gateway.wire.cose import SigningKey, VerifyKey
@@ -69,6 +70,7 @@ class AuditorService:
         self._clock = clock
         self._demands = demands or DemandMemory()
 
+    @stage("evaluation-repeated")
     def audit(self, request: AuditRequest, sender: VerifyKey) -> bytes:
         """Repeat a demanded evaluation and countersign it.
 

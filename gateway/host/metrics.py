@@ -19,6 +19,7 @@ Off unless the settings give a port; then ``prometheus_client`` is not even load
 
 import math
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 PREFIX: Final = "sealmatch_"
+LONGEST: Final = 60.0
+"""Seconds; what takes longer than the last bucket's bound is booked as this."""
 
 _here: ContextVar["Metrics | None"] = ContextVar("metrics", default=None)
 _tally: ContextVar["Tally | None"] = ContextVar("tally", default=None)
@@ -59,9 +62,14 @@ class Metrics:
             metric.inc(amount)
 
     def observe(self, name: str, seconds: float, /, **labels: str) -> None:
-        """Book a time in a histogram."""
+        """Book a time in a histogram, as the bound of the bucket that it falls in.
+
+        So a histogram's sum says no more than its buckets. To the microsecond, one request's time
+        might say what became of it.
+        """
         if (metric := self._metric(name, Kind.HISTOGRAM, labels)) is not None:
-            metric.observe(seconds)
+            place = bisect_left(BUCKETS, seconds)
+            metric.observe(BUCKETS[place] if place < len(BUCKETS) else LONGEST)
 
     def set(self, name: str, value: float, /, **labels: str) -> None:
         """Set a gauge."""

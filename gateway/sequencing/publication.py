@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from gateway.host.metrics import stage
 from gateway.sequencing.guard import LogHalted
 from gateway.sequencing.reading import PublishedLog
 from gateway.sequencing.sequencer import Sequencer
@@ -196,6 +197,7 @@ class Publication:
             raise LogHalted("the stored log does not prove the entry") from None
         return bytes(proof)
 
+    @stage("publication")
     def wait_for(self, row: RecordId, kind: stored_log.EntryKind = "decision") -> None:
         """Return when the proof of a row's entry is there, or when that takes too long.
 

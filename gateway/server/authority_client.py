@@ -14,6 +14,8 @@ from typing import ClassVar, TypeVar
 import httpx
 
 from gateway.host.http import CBOR, correlation
+from gateway.host.measures import Peer
+from gateway.host.metrics import count_now
 from gateway.wire.audit import AuditRequest, AuditResponse, AuditResult
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
@@ -41,6 +43,8 @@ class _Peer:
     """Speaks to one server. Thread-safe."""
 
     name: ClassVar[str]
+    kind: ClassVar[Peer]
+    """As metrics name it."""
 
     def __init__(
         self, client: httpx.Client, base_url: str, key: SigningKey, clock: Callable[[], int]
@@ -53,7 +57,7 @@ class _Peer:
         self._key = key
         self._clock = clock
 
-    def _ask(self, path: str, request: Message, kind: type[M]) -> M:
+    def _ask(self, path: str, request: Message, kind: type[M], attempts: int = ATTEMPTS) -> M:
         """Send a message until it is answered.
 
         Raises:
@@ -68,15 +72,22 @@ class _Peer:
                 response = self._post(path, body, kind.max_bytes)
             except (httpx.HTTPError, httpx.InvalidURL) as error:  # InvalidURL: from a redirect
                 log.warning("%s: %s", self.name, type(error).__name__)
+                self._booked("unavailable")
                 continue
             if response.status_code == httpx.codes.OK:
+                self._booked("answered")
                 return self._parse(response.content, kind)
             if response.status_code == httpx.codes.NOT_FOUND:  # restarted, or the key expired
                 raise Unavailable("the key of this session is gone; open a new session")
             if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                self._booked("refused")
                 raise Refused(f"the {self.name} answered {response.status_code}")
             log.warning("%s: status %d", self.name, response.status_code)
-        raise Unavailable(f"the {self.name} does not answer; open a new session later")
+            self._booked("unavailable")
+        raise NoAnswer(f"the {self.name} does not answer; open a new session later")
+
+    def _booked(self, result: str) -> None:
+        count_now("peer_requests_total", peer=self.kind, result=result)
 
     def _post(self, path: str, body: bytes, limit: int) -> httpx.Response:
         headers = sign_request("POST", self._host, path, body, self._key, self._clock())
@@ -106,9 +117,18 @@ class _Peer:
 
 
 class AuthorityClient(_Peer):
-    """Speaks to one key authority."""
+    """Speaks to one key authority, in one instance (several: ``authorities``)."""
 
     name = "key authority"
+    kind = "authority"
+
+    @property
+    def instances(self) -> int:
+        return 1
+
+    def leading(self, session: SessionId) -> SessionId:
+        """An id for a new session that leads to an instance that answers."""
+        return session
 
     def session_key(self, request: SessionKeyRequest) -> SessionKeyResponse:
         """Ask for a session key. Raises as ``_ask``."""
@@ -135,6 +155,7 @@ class AuditorClient(_Peer):
     """Speaks to one auditor."""
 
     name = "auditor"
+    kind = "auditor"
 
     def audit(self, request: AuditRequest) -> AuditResponse:
         """Hand over an evaluation to be repeated. Raises as ``_ask``."""

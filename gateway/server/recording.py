@@ -23,6 +23,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from gateway.host import crash
+from gateway.host.metrics import stage
 from gateway.proofs.statement import Circumstances, make_statement
 from gateway.retention.adoption import expires_at
 from gateway.server.sessions import SECONDS_OF_A_STEP, SessionState, move_session
@@ -82,6 +83,7 @@ class Recorder:
         with self._database.transaction() as connection:
             records.require_room(connection, handles, self._activations, now)
 
+    @stage("record")
     def record(
         self,
         session: sessions.SessionRow,

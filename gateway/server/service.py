@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from gateway.he.session_key import ExpectedSession, VerifiedSessionKey, verify_session_key
 from gateway.host import crash
+from gateway.host.metrics import count, count_now, stage
 from gateway.proofs.statement import Circumstances
 from gateway.sequencing.publication import Publication
 from gateway.server.audit import Auditor
@@ -157,6 +158,7 @@ class GatewayService:
             opened, public_key = self._open(request)
             keep(opened)
         crash.reach("gateway-session-kept")
+        count("verifications_total", event="opened")
         challenge = opened.terms.challenge
         return SessionOffer(
             grant=opened.grant.encoded,
@@ -204,6 +206,7 @@ class GatewayService:
         except BaseException as error:
             self._fail(session, error)
             raise
+        count("verifications_total", event="decided")
         view = self._published(session, decided.expires_at, decided.record.record_id)
         crash.reach("gateway-receipt-ready")
         return view
@@ -238,6 +241,7 @@ class GatewayService:
         )
         return OpenSession(key.grant, key.public_key, policy, terms), public_key
 
+    @stage("session-key")
     def _obtain_key(self, request: SessionRequest) -> tuple[VerifiedSessionKey, bytes]:
         def ask(session: SessionId) -> SessionKeyRequest:
             return SessionKeyRequest(
@@ -390,6 +394,7 @@ class GatewayService:
     def _fail(self, session: SessionId, error: BaseException) -> None:
         """End a session after a fault. If the storage itself failed, the session ends by expiry."""
         _log_fault(error)
+        count_now("verifications_total", event="failed")
         try:
             with self._database.transaction() as connection:
                 move_session(connection, session, SessionState.EVALUATING, SessionState.FAILED)

@@ -40,6 +40,7 @@ from typing import TypeVar
 
 from gateway.he.evaluation import Inputs
 from gateway.host import crash
+from gateway.host.metrics import stage
 from gateway.server.audit import Auditor, have_repeated
 from gateway.server.authority_client import AuthorityClient
 from gateway.server.evaluation import Evaluating, NewEvaluation
@@ -121,6 +122,7 @@ class DecidedSubmission:
     audit: Signed[AuditReport] | None
 
 
+@stage("submission-checks")
 def check_submission(
     submission: Submission, expected: Expected, sealing: SealingPrivateKey, now: int
 ) -> CheckedSubmission:
@@ -228,7 +230,8 @@ def decide(
         probe=checked.probe,
         dealing=checked.dealing,
     )
-    evaluation = begin(inputs)
+    with stage("evaluation-begin"):
+        evaluation = begin(inputs)
     with closing(evaluation):  # overwrites the seed, whether or not there is a decision
         return _decide(evaluation, inputs, checked, expected, authority, auditor)
 
@@ -251,7 +254,8 @@ def _decide(
         seed_commitment=evaluation.seed_commitment,
         sealed_dealing=checked.sealed_dealing,
     )
-    answer = authority.attempt(request)
+    with stage("authority-attempt"):
+        answer = authority.attempt(request)
     crash.reach("gateway-nonce-received")
     nonce = _from_authority(answer.nonce, AttemptNonce, expected.authority_key)
     _require(
@@ -263,19 +267,23 @@ def _decide(
     # 11: the subject's limit
     expected.check_limit(answer.subject_handles)
     # 12: the padded product
-    product, omega = evaluation.padded_product(nonce.message.nonce)
+    with stage("evaluation-product"):
+        product, omega = evaluation.padded_product(nonce.message.nonce)
     crash.reach("gateway-product-made")
-    values = authority.masked_values(
-        ProductRequest(session=session.session_id, padded_product=product.encoded, omega=omega)
-    )
+    with stage("authority-product"):
+        values = authority.masked_values(
+            ProductRequest(session=session.session_id, padded_product=product.encoded, omega=omega)
+        )
     _require({"masked values": values.session == session.session_id})
     crash.reach("gateway-values-received")
     # 13: values and shares
-    opened = evaluation.open(values.masked)
+    with stage("evaluation-open"):
+        opened = evaluation.open(values.masked)
     crash.reach("gateway-shares-made")
-    response = authority.decision(
-        SharesRequest(session=session.session_id, values=opened.values, shares=opened.shares)
-    )
+    with stage("authority-shares"):
+        response = authority.decision(
+            SharesRequest(session=session.session_id, values=opened.values, shares=opened.shares)
+        )
     digest = evaluation_digest(
         nonce.message.nonce, product.digest, omega, values.masked, opened.values, opened.shares
     )
@@ -284,16 +292,17 @@ def _decide(
     report = None
     if response.demand is not None:
         crash.reach("gateway-demand-received")
-        report = have_repeated(
-            response.demand,
-            held,
-            expected.authority_key,
-            auditor,
-            evaluation,
-            inputs,
-            nonce,
-            values.masked,
-        )
+        with stage("audit"):
+            report = have_repeated(
+                response.demand,
+                held,
+                expected.authority_key,
+                auditor,
+                evaluation,
+                inputs,
+                nonce,
+                values.masked,
+            )
         crash.reach("gateway-report-received")
         response = authority.audited_decision(
             AuditResult(session=session.session_id, report=report.encoded)

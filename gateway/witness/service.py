@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from gateway.host.metrics import stage
 from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.cosignature import sign_checkpoint
 from gateway.translog.note import NoteSigner
@@ -45,6 +46,7 @@ class Witness:
         self._memory = memory
         self._clock = clock
 
+    @stage("checkpoint-cosigned")
     def add_checkpoint(self, body: bytes) -> bytes:
         """Cosign a checkpoint, or refuse it. The numbers below are those of ``witnessing``.
 
