@@ -1,29 +1,34 @@
 """The reference deployment as far as one machine goes: nginx from the shipped files, several
-gateway processes on one PostgreSQL database, TLS on every line."""
+gateway processes on one PostgreSQL database, TLS on every line, the limits of systemd's units."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
+from gateway.host.python import python
 from gateway.host.tls import ClientTls
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.lab.deployment.servers import Server
 from gateway.server.proxy import Process, ToProcesses, processes_file
+from tests.support.confined import limits_of
 from tests.support.processes import PATIENCE, children_of, free_ports, until
 from tests.support.samples import MODEL
 
-SHIPPED = Path(__file__).parents[2] / "gateway" / "deploy" / "nginx"
+DEPLOY = Path(__file__).parents[2] / "gateway" / "deploy"
+SHIPPED = DEPLOY / "nginx"
+UNITS = DEPLOY / "systemd"
 
 
 def nginx_program() -> str:
@@ -118,6 +123,15 @@ class Nginx:
         return [name for name in found if not name.startswith(own)]
 
 
+def confined(root: Path, role: str, module: str) -> Sequence[str]:
+    """How a server's command begins whose process has the limits of its unit."""
+    root.mkdir(exist_ok=True)
+    (unit,) = (UNITS / role).glob(f"sealmatch-{role}*.service")
+    limits = root / f"{role}.limits"
+    limits.write_text(json.dumps(limits_of(unit, UNITS / "sandbox.conf")))
+    return python("-m", "tests.support.confined", str(limits), module)
+
+
 class Proxied(LocalDeployment):
     """A gateway of several processes behind nginx, each process with a shard of its own."""
 
@@ -132,6 +146,8 @@ class Proxied(LocalDeployment):
             "shard": str(self._first),
             "public_urls": f"https://127.0.0.1:{port}",
         }
+        for party in (self.gateway, self.authority):
+            party.program = confined(root, party.role, party.module)
         self.processes: dict[int, Server] = {}
         self.nginx = contextlib.ExitStack()
         self.proxy: Nginx
