@@ -27,6 +27,7 @@ from gateway.wire.evaluation import (
     ProductRequest,
     SharesRequest,
 )
+from gateway.wire.ids import SessionId
 from gateway.wire.message import Message
 from gateway.wire.requests import host_of, sign_request
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse
@@ -37,6 +38,10 @@ ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
 
 M = TypeVar("M", bound=Message)
+
+
+class NoAnswer(Unavailable):
+    """A peer does not answer, or cannot do its work now."""
 
 
 class _Peer:
@@ -62,10 +67,11 @@ class _Peer:
 
         Raises:
             Refused: the peer refuses, or its answer is not the expected message.
-            Unavailable: no answer after several attempts, or the session's key is gone.
+            NoAnswer: none after so many attempts.
+            Unavailable: the session's key is gone.
         """
         body = request.encode()
-        for attempt in range(ATTEMPTS):
+        for attempt in range(attempts):
             if attempt:
                 time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
             try:
@@ -133,6 +139,10 @@ class AuthorityClient(_Peer):
     def session_key(self, request: SessionKeyRequest) -> SessionKeyResponse:
         """Ask for a session key. Raises as ``_ask``."""
         return self._ask("/v1/session-keys", request, SessionKeyResponse)
+
+    def session_key_at_once(self, request: SessionKeyRequest) -> SessionKeyResponse:
+        """Ask for a session key a single time. Raises as ``_ask``."""
+        return self._ask("/v1/session-keys", request, SessionKeyResponse, attempts=1)
 
     def attempt(self, request: AttemptRequest) -> AttemptAnswer:
         """Have the attempt counted. Raises as ``_ask``."""

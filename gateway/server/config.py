@@ -34,7 +34,9 @@ class GatewaySettings(HeServerSettings):
     )
     port: Port = 8470
     authority_url: str = Field(
-        default="http://127.0.0.1:8471", description="Base URL of the key authority."
+        default="http://127.0.0.1:8471",
+        description="Base URL of the key authority; several with commas where it runs in several "
+        "instances, in one order at all processes of the gateway.",
     )
     authority_party: PartyId = Field(
         default="authority", description="The key authority's enrolment name."
@@ -252,6 +254,14 @@ class GatewaySettings(HeServerSettings):
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'gateway.sqlite3'}"
+
+    @property
+    def authority_urls(self) -> list[str]:
+        """One URL per instance. Raises ``BadConfiguration`` for an empty or repeated one."""
+        urls = [url.strip().rstrip("/") for url in self.authority_url.split(",")]
+        if not all(urls) or len(set(urls)) < len(urls):
+            raise BadConfiguration("check the settings: authority_url")
+        return urls
 
     @property
     def authority_key(self) -> VerifyKey:

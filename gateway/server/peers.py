@@ -5,6 +5,7 @@ fail at the first demand, and the person at the counter would look refused. So i
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -109,12 +110,20 @@ def require_auditor(settings: GatewaySettings) -> str | None:
         return None
     try:
         with transport_to(settings.authority_tls) as client:
-            demanded = audits_demanded(client, settings.authority_url)
+            demanded = _first_to_say(client, settings.authority_urls)
     except PeerDiffers as error:
         return f"no auditor is set, and whether audits are demanded is not known: {error}"
     if demanded:
         raise BadConfiguration(NO_AUDITOR)
     return None
+
+
+def _first_to_say(client: httpx.Client, urls: list[str]) -> bool | None:
+    """As ``audits_demanded``, of the first instance that is well."""
+    for url in urls[:-1]:
+        with suppress(PeerDiffers):
+            return audits_demanded(client, url)
+    return audits_demanded(client, urls[-1])
 
 
 def _ask(client: httpx.Client, request: httpx.Request) -> httpx.Response:

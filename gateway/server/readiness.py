@@ -32,7 +32,7 @@ class Peers:
     ) -> None:
         """``authority``, ``auditor``: clients that are there anyway."""
         self._authority, self._auditor = authority, auditor
-        self._authorities = [one.strip() for one in settings.authority_url.split(",")]
+        self._authorities = settings.authority_urls
         self._auditor_url = settings.auditor[0] if settings.auditor is not None else None
         self._metrics = metrics
         self._clock = clock
