@@ -216,6 +216,7 @@ def test_a_gateway_that_forgets_sends_a_second_pair(
     """The control: its store has lost the state, and the authority plays along."""
     monkeypatch.setattr(KeySession, "require", lambda *_: None)
     monkeypatch.setattr(KeySession, "close", lambda _: None)
+    monkeypatch.setattr(KeySession, "slim", lambda _: None)
     monkeypatch.setattr(SessionSecret, "destroy", lambda _: None)
     opened = world.open()
     submission = draft(world.counter, opened, *ciphertexts(opened, *pair(0.7)), world.clock())
@@ -269,6 +270,7 @@ def test_without_the_rule_a_gateway_finds_the_score_in_15_pairs(
     """The control: the other lane matches anyway, so the decision is this lane's bit."""
     monkeypatch.setattr(KeySession, "require", lambda *_: None)
     monkeypatch.setattr(KeySession, "close", lambda _: None)
+    monkeypatch.setattr(KeySession, "slim", lambda _: None)
     monkeypatch.setattr(KeySession, "stored_answer", lambda *_: None)
     monkeypatch.setattr(AuthorityService, "_fell", lambda *_: False)
     opened = authority.open()
