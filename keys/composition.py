@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from gateway.host.clock import unix_time
-from gateway.host.health import Health, require_room_on_disk
+from gateway.host.health import Check, Health, require_room_on_disk
 from gateway.host.lifetime import Lifetime
 from gateway.host.metrics import Metrics
 from gateway.host.observation import Observation
+from gateway.host.process import watch_workers
 from gateway.host.settings import BadConfiguration
 from gateway.host.signed import SignedRequests
 from gateway.wire.requests import NonceMemory
@@ -74,7 +75,18 @@ def compose(
         workers = lifetime.starting(
             secrets or SecretWorkers(settings.workers, settings.worker_limits, settings.he_engine)
         )
+        checks: dict[str, Check] = {
+            "counters": caps.check,
+            "audits": audits.check,
+            "trust": trust.head,
+            "disk": partial(require_room_on_disk, settings.data_dir),
+        }
+        if isinstance(workers, SecretWorkers):
+            watch_workers(metrics, workers.pool)
+            checks["workers"] = workers.pool.check
         sessions = SessionTable(settings.max_sessions, clock)
+        metrics.watch("sessions_open", lambda: len(sessions))
+        metrics.set("sessions_limit", settings.max_sessions)
         lifetime.ending(sessions.clear)
         service = AuthorityService(
             AuthorityRules(
@@ -94,17 +106,9 @@ def compose(
         )
         nonces = NonceMemory(since=clock())
         gateways = SignedRequests(trust.gateway_by_key_id, nonces, clock, settings.public_hosts)
-        health = Health(
-            {
-                "counters": caps.check,
-                "audits": audits.check,
-                "trust": trust.head,
-                "disk": partial(require_room_on_disk, settings.data_dir),
-            },
-            log,
-            metrics=metrics,
-        )
+        health = Health(checks, log, metrics=metrics)
         observed.looking(health.look)
+        observed.looking(partial(_look_at_audits, audits, settings, metrics))
 
         def sweep() -> None:
             caps.sweep()
@@ -112,6 +116,12 @@ def compose(
 
         sweep()
         return Authority(service, gateways, sessions, sweep, health, metrics, lifetime)
+
+
+def _look_at_audits(audits: AuditLedger, settings: AuthoritySettings, metrics: Metrics) -> None:
+    """Of the gateway that has left most unanswered; which one it is stands in ``audits list``."""
+    metrics.set("audits_unanswered", max(audits.unanswered().values(), default=0))
+    metrics.set("audits_unanswered_limit", settings.audits.unanswered)
 
 
 def require_auditor(settings: AuthoritySettings, trust: TrustList) -> None:

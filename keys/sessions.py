@@ -207,6 +207,10 @@ class SessionTable:
         """A heap of times at which to look at sessions: for each one not later than its expiry."""
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
     def find(self, session: SessionId) -> KeySession | None:
         """The session of this id, or None."""
         with self._lock:

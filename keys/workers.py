@@ -115,6 +115,11 @@ class SecretWorkers:
             half: SessionKeyHalf = worker.call("make", name, uniform.seed, read=_half)
             return IsolatedSecret(self._pool, index, worker.generation, name), half
 
+    @property
+    def pool(self) -> WorkerPool:
+        """The processes, for whoever watches them."""
+        return self._pool
+
     def stop(self) -> None:
         """Kill all workers, and every key with them."""
         self._pool.stop()

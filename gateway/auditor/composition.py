@@ -15,10 +15,11 @@ from gateway.auditor.repetition import RepetitionWorkers
 from gateway.auditor.service import AuditorService
 from gateway.auditor.verification import Auditing, Repeat
 from gateway.host.clock import unix_time
-from gateway.host.health import Health
+from gateway.host.health import Check, Health
 from gateway.host.lifetime import Lifetime
 from gateway.host.metrics import Metrics
 from gateway.host.observation import Observation
+from gateway.host.process import watch_workers
 from gateway.host.signed import SignedRequests
 from gateway.wire.requests import NonceMemory
 
@@ -54,11 +55,14 @@ def compose(
         metrics = observed.metrics
         held = custody.read_keys(settings)
         register = Register(settings.register_file)
+        checks: dict[str, Check] = {"trust": register.parties}
         if repeat is None:
             workers = RepetitionWorkers(
                 settings.workers, settings.worker_limits, settings.he_engine
             )
             repeat = lifetime.starting(workers).repeat
+            watch_workers(metrics, workers.pool)
+            checks["workers"] = workers.pool.check
         auditing = Auditing(
             register,
             held.sealing_key,
@@ -71,6 +75,6 @@ def compose(
         # answered them, and what it counted of a demand's repetitions is gone.
         nonces = NonceMemory(since=clock())
         gateways = SignedRequests(register.gateway_by_key_id, nonces, clock, settings.public_hosts)
-        health = Health({"trust": register.parties}, log, metrics=metrics)
+        health = Health(checks, log, metrics=metrics)
         observed.looking(health.look)
         return Auditor(service, gateways, health, metrics, lifetime)

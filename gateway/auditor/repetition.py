@@ -98,5 +98,10 @@ class RepetitionWorkers:
         finally:
             self._pool.give_back(index)
 
+    @property
+    def pool(self) -> WorkerPool:
+        """The processes, for whoever watches them."""
+        return self._pool
+
     def stop(self) -> None:
         self._pool.stop()

@@ -29,6 +29,7 @@ from types import ModuleType
 from typing import Any, Final, Protocol, TypeVar
 
 from gateway.host.memory import protect, without_caches
+from gateway.host.metrics import count
 from gateway.host.python import safe_path
 from gateway.wire import cbor
 from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused, Unavailable
@@ -98,6 +99,8 @@ class Worker:
         self._limits = limits
         self.generation = 0
         """Grows when the process is replaced: what it held is gone."""
+        self.busy = False
+        """Whether a call runs in it."""
         self._start()
 
     def call(self, method: str, *arguments: Any, read: Read[Any] = _anything) -> Any:
@@ -111,6 +114,7 @@ class Worker:
             Unavailable: the worker died, hung or failed, or answered what ``read`` does not take;
                 it has been replaced.
         """
+        self.busy = True
         try:
             self._pipe.send_bytes(cbor.encode([method, list(arguments)]))
             if not self._pipe.poll(self._limits.seconds):
@@ -121,12 +125,15 @@ class Worker:
         except (OSError, EOFError, TimeoutError, MalformedMessage, ValueError):
             self.replace()
             raise Unavailable("the evaluation was ended; open a new session") from None
+        finally:
+            self.busy = False
         if status == MALFORMED:
             raise MalformedMessage("what was to be evaluated is not a valid encoding")
         raise Refused(value)
 
     def replace(self) -> None:
         """Kill the process and start another."""
+        count("workers_replaced_total")
         self.stop()
         self.generation += 1
         self._start()
@@ -140,6 +147,10 @@ class Worker:
     @property
     def pid(self) -> int | None:
         return self._process.pid
+
+    @property
+    def lives(self) -> bool:
+        return self._process.is_alive()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -206,6 +217,15 @@ class WorkerPool:
         """One particular worker, held by this thread for a call; not together with ``take``."""
         with self._locks[index]:
             yield self.workers[index]
+
+    def check(self) -> None:
+        """Raise ``Unavailable`` if the workers were started, and none lives."""
+        if self.workers and not any(one.lives for one in self.workers):
+            raise Unavailable("no worker process lives")
+
+    def pids(self) -> list[int]:
+        """The process ids of the workers."""
+        return [one.pid for one in list(self.workers) if one.pid is not None]
 
     def stop(self) -> None:
         """Kill all workers."""

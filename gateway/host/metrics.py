@@ -11,8 +11,8 @@ Two ways to book:
   they do nothing.
 - ``Metrics.count``, ``set`` and ``watch`` book for one server.
 
-A request's times and counts are held back until it ends (``Tally``). They are booked together if it
-succeeded, and dropped otherwise: see ``measures``.
+The times of a request's stages are held back until it ends (``Tally``). They are booked together if
+it succeeded, and dropped otherwise: see ``measures``.
 
 Off unless the settings give a port; then ``prometheus_client`` is not even loaded.
 """
@@ -161,19 +161,13 @@ class Tally:
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
         self._stages: list[tuple[str, float]] = []
-        self._counts: list[tuple[str, dict[str, str]]] = []
 
     def stage(self, name: str, seconds: float) -> None:
         self._stages.append((name, seconds))
 
-    def count(self, name: str, labels: dict[str, str]) -> None:
-        self._counts.append((name, labels))
-
     def book(self) -> None:
-        for stage_name, seconds in self._stages:
-            self.metrics.observe("stage_seconds", seconds, stage=stage_name)
-        for name, labels in self._counts:
-            self.metrics.count(name, **labels)
+        for name, seconds in self._stages:
+            self.metrics.observe("stage_seconds", seconds, stage=name)
 
     @contextmanager
     def here(self) -> Iterator[None]:
@@ -206,15 +200,7 @@ def book_stage(name: Stage, seconds: float) -> None:
 
 
 def count(name: str, /, **labels: str) -> None:
-    """Count for the server whose request or thread this is; in a request, if it succeeds."""
-    if (tally := _tally.get()) is not None:
-        tally.count(name, labels)
-    elif (metrics := _here.get()) is not None:
-        metrics.count(name, **labels)
-
-
-def count_now(name: str, /, **labels: str) -> None:
-    """As ``count``, whatever becomes of the request: for what is about the server alone."""
+    """Count for the server whose request or thread this is, whatever becomes of the request."""
     if (metrics := _here.get()) is not None:
         metrics.count(name, **labels)
 

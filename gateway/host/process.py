@@ -8,7 +8,7 @@ import resource
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
@@ -16,14 +16,13 @@ from typing import Final
 
 from cryptography import x509
 
+from gateway.host.isolation import WorkerPool
 from gateway.host.metrics import Metrics
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _UTIME, _STIME, _RSS = 11, 12, 21
 """Fields of ``/proc/PID/stat`` after the command's name: numbers 14, 15 and 24 of proc(5)."""
-
-Pids = Callable[[], Sequence[int]]
 
 
 def watch_process(metrics: Metrics, directory: Path, certificate: Path | None) -> None:
@@ -40,12 +39,11 @@ def watch_process(metrics: Metrics, directory: Path, certificate: Path | None) -
         metrics.watch("expiry_time_seconds", lambda: ends_at(certificate), what="tls-certificate")
 
 
-def watch_workers(metrics: Metrics, pids: Pids) -> None:
-    """The same for its workers, in sum.
-
-    Args:
-        pids: the ids of those that live.
-    """
+def watch_workers(metrics: Metrics, pool: WorkerPool) -> None:
+    """The same for its workers, in sum."""
+    pids = pool.pids
+    metrics.watch("workers", lambda: sum(one.lives for one in list(pool.workers)))
+    metrics.watch("workers_busy", lambda: sum(one.busy for one in list(pool.workers)))
     metrics.watch("memory_bytes", lambda: used(pids())[0], process="workers")
     metrics.watch("cpu_seconds", lambda: used(pids())[1], process="workers")
 

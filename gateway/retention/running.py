@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from gateway.host.metrics import Metrics
 from gateway.retention.erasure import DAY
 from gateway.retention.reaper import Reaper
 from gateway.retention.schedule import BadSchedule
@@ -32,6 +33,7 @@ class ReaperThread:
         seconds: float,
         clock: Callable[[], int],
         scrub_hour: int | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """Prepare.
 
@@ -46,10 +48,13 @@ class ReaperThread:
         self._clock = clock
         self._scrub_hour = scrub_hour
         self._scrubbed_on: int | None = None
+        self._metrics = metrics or Metrics("gateway", on=False)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
 
     def start(self) -> None:
+        self._metrics.set("reaper_period_seconds", self._seconds)
+        self._metrics.set("reaper_last_run_time_seconds", self._clock())
         self._thread.start()
 
     def stop(self) -> None:
@@ -62,15 +67,18 @@ class ReaperThread:
     def _run(self) -> None:
         rest = min(self._seconds, FIRST_SECONDS)
         while not self._stopping.wait(rest):
-            rest = self._seconds
+            rest, result = self._seconds, "failed"
             try:
                 self.step()
+                result = "done"
+                self._metrics.set("reaper_last_run_time_seconds", self._clock())
             except (Unavailable, BadSchedule) as error:
                 log.warning("retention: %s", error)
             except SealmatchError as error:
                 log.error("retention: %s", error)
             except Exception as error:  # noqa: BLE001  one fault must not end all removal
                 log.error("retention: %s", type(error).__name__)
+            self._metrics.count("reaper_runs_total", result=result)
 
     def step(self) -> None:
         """One run, and the day's removal of bytes if it is time. Raises as ``Reaper.run``."""

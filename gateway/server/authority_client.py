@@ -15,7 +15,7 @@ import httpx
 
 from gateway.host.http import CBOR, correlation
 from gateway.host.measures import Peer
-from gateway.host.metrics import count_now
+from gateway.host.metrics import count
 from gateway.wire.audit import AuditRequest, AuditResponse, AuditResult
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
@@ -93,7 +93,7 @@ class _Peer:
         raise NoAnswer(f"the {self.name} does not answer; open a new session later")
 
     def _booked(self, result: str) -> None:
-        count_now("peer_requests_total", peer=self.kind, result=result)
+        count("peer_requests_total", peer=self.kind, result=result)
 
     def _post(self, path: str, body: bytes, limit: int) -> httpx.Response:
         headers = sign_request("POST", self._host, path, body, self._key, self._clock())

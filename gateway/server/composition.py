@@ -17,18 +17,18 @@ from gateway.host.health import Check, Health, require_room_on_disk
 from gateway.host.lifetime import Lifetime
 from gateway.host.metrics import Metrics
 from gateway.host.observation import Observation
+from gateway.host.process import watch_workers
 from gateway.host.signed import SignedRequests
+from gateway.host.tls import ClientTls
 from gateway.retention.running import ReaperThread
 from gateway.sequencing.reading import PublishedLog
 from gateway.server import custody
 from gateway.server.audit import Auditor
-from gateway.server.authorities import Authorities
 from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.server.fallback import FallbackRules, FallbackService
 from gateway.server.log_gauges import LogGauges
-from gateway.server.peer_transport import peer_client
 from gateway.server.policy import Policies
 from gateway.server.readiness import Peers
 from gateway.server.reaping import reaper_of
@@ -56,8 +56,8 @@ class Transports:
     def of(cls, settings: GatewaySettings) -> "Transports":
         """Clients over the network, as the settings say. Raises ``TlsMisconfigured``."""
         return cls(
-            peer_client(settings.authority_seconds, settings.authority_tls),
-            peer_client(settings.auditor_seconds, settings.auditor_tls),
+            _transport(settings.authority_seconds, settings.authority_tls),
+            _transport(settings.auditor_seconds, settings.auditor_tls),
             httpx.Client(trust_env=False),
         )
 
@@ -113,7 +113,11 @@ def compose(
         )
         log = lifetime.closing(RunningLog(settings, held, database, reach.witnesses, clock))
         lifetime.starting(log)
-        lifetime.starting(_reaper(settings, database, held, clock))
+        lifetime.starting(_reaper(settings, database, held, clock, metrics))
+        watch_workers(metrics, workers.pool)
+        sessions = OpenSessions(settings.max_sessions, clock)
+        metrics.watch("sessions_open", lambda: len(sessions))
+        metrics.set("sessions_limit", settings.max_sessions)
         service = GatewayService(
             identity,
             policies.in_force,
@@ -124,8 +128,8 @@ def compose(
                 settings.face_quality,
             ),
             database,
-            _authorities(settings, reach.authority, identity.signing, clock),
-            OpenSessions(settings.max_sessions, clock),
+            AuthorityClient(reach.authority, settings.authority_url, identity.signing, clock),
+            sessions,
             workers.begin,
             log.publication,
             clock,
@@ -156,7 +160,11 @@ def compose(
 
         devices, readers = enrolled(parties.device_by_key_id), enrolled(parties.reader_by_key_id)
         public = settings.log_read == "public"
-        checks: dict[str, Check] = {"database": database.check, "log": log.publication.check}
+        checks: dict[str, Check] = {
+            "database": database.check,
+            "log": log.publication.check,
+            "workers": workers.pool.check,
+        }
         if database.dialect == "sqlite":  # a PostgreSQL server's disk is looked at by a write alone
             checks["disk"] = partial(require_room_on_disk, settings.data_dir)
         peers = Peers(settings, reach.authority, reach.auditor, metrics)
@@ -187,17 +195,15 @@ def _reaper(
     database: Database,
     held: custody.GatewayKeys,
     clock: Callable[[], int],
+    metrics: Metrics,
 ) -> ReaperThread:
-    reaper = reaper_of(settings, database, held, clock)
-    return ReaperThread(reaper, database, settings.reap_seconds, clock, settings.scrub_hour)
+    reaper, seconds = reaper_of(settings, database, held, clock), settings.reap_seconds
+    return ReaperThread(reaper, database, seconds, clock, settings.scrub_hour, metrics)
 
 
-def _authorities(
-    settings: GatewaySettings, transport: httpx.Client, key: SigningKey, clock: Callable[[], int]
-) -> AuthorityClient:
-    urls = settings.authority_urls
-    instances = [AuthorityClient(transport, url, key, clock) for url in urls]
-    return instances[0] if len(urls) == 1 else Authorities(instances)
+def _transport(seconds: float, tls: ClientTls | None) -> httpx.Client:
+    verify = True if tls is None else tls.context()
+    return httpx.Client(timeout=seconds, trust_env=False, verify=verify)
 
 
 def _auditor(

@@ -109,6 +109,11 @@ class EvaluationWorkers:
             self._pool.give_back(index)
             raise
 
+    @property
+    def pool(self) -> WorkerPool:
+        """The processes, for whoever watches them."""
+        return self._pool
+
     def stop(self) -> None:
         self._pool.stop()
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from gateway.he.session_key import ExpectedSession, VerifiedSessionKey, verify_session_key
 from gateway.host import crash
-from gateway.host.metrics import count, count_now, stage
+from gateway.host.metrics import count, stage
 from gateway.proofs.statement import Circumstances
 from gateway.sequencing.publication import Publication
 from gateway.server.audit import Auditor
@@ -394,7 +394,7 @@ class GatewayService:
     def _fail(self, session: SessionId, error: BaseException) -> None:
         """End a session after a fault. If the storage itself failed, the session ends by expiry."""
         _log_fault(error)
-        count_now("verifications_total", event="failed")
+        count("verifications_total", event="failed")
         try:
             with self._database.transaction() as connection:
                 move_session(connection, session, SessionState.EVALUATING, SessionState.FAILED)

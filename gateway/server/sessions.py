@@ -156,6 +156,10 @@ class OpenSessions:
         """Sessions that ended here without a decision and were not counted yet."""
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        """How many are open, or about to be."""
+        return len(self._held) + self._opening
+
     @contextmanager
     def opening(self) -> Iterator[Callable[[OpenSession], None]]:
         """Keep a place for one session while its key is asked for.

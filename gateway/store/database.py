@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.host.metrics import count_now, stage
+from gateway.host.metrics import count, stage
 from gateway.store import sessions
 from gateway.store.connecting import make_engine
 from gateway.wire.errors import SealmatchError, Unavailable
@@ -85,7 +85,7 @@ class Database:
             if isinstance(error, OSError):  # a connection broke; others probably did too
                 self._engine.dispose()
             log.error("storage: %s", _reason(error))
-            count_now("database_failures_total")
+            count("database_failures_total")
             raise Unavailable("the storage does not answer; try again later") from None
 
     @contextmanager

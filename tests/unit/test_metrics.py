@@ -49,7 +49,7 @@ def test_a_refused_request_leaves_no_stage_behind() -> None:
         tally = Tally(held)
         with tally.here():
             with metrics.stage("submission-checks"):
-                metrics.count("verifications_total", event="opened")
+                pass
             with pytest.raises(ZeroDivisionError), metrics.stage("record"):
                 _ = 1 / 0
         booked = 'sealmatch_stage_seconds_count{stage="submission-checks"}'
@@ -57,9 +57,7 @@ def test_a_refused_request_leaves_no_stage_behind() -> None:
         if succeeded:
             tally.book()
             assert f"{booked} 1.0" in lines(held)
-    text = held.text().decode()
-    assert 'sealmatch_verifications_total{event="opened"} 1.0' in text
-    assert 'stage="record"' not in text
+    assert 'stage="record"' not in held.text().decode()
 
 
 def test_nothing_is_booked_where_nobody_serves() -> None:
