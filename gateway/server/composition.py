@@ -19,16 +19,17 @@ from gateway.host.metrics import Metrics
 from gateway.host.observation import Observation
 from gateway.host.process import watch_workers
 from gateway.host.signed import SignedRequests
-from gateway.host.tls import ClientTls
 from gateway.retention.running import ReaperThread
 from gateway.sequencing.reading import PublishedLog
 from gateway.server import custody
 from gateway.server.audit import Auditor
+from gateway.server.authorities import Authorities
 from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.server.fallback import FallbackRules, FallbackService
 from gateway.server.log_gauges import LogGauges
+from gateway.server.peer_transport import peer_client
 from gateway.server.policy import Policies
 from gateway.server.readiness import Peers
 from gateway.server.reaping import reaper_of
@@ -56,8 +57,8 @@ class Transports:
     def of(cls, settings: GatewaySettings) -> "Transports":
         """Clients over the network, as the settings say. Raises ``TlsMisconfigured``."""
         return cls(
-            _transport(settings.authority_seconds, settings.authority_tls),
-            _transport(settings.auditor_seconds, settings.auditor_tls),
+            peer_client(settings.authority_seconds, settings.authority_tls),
+            peer_client(settings.auditor_seconds, settings.auditor_tls),
             httpx.Client(trust_env=False),
         )
 
@@ -128,13 +129,14 @@ def compose(
                 settings.face_quality,
             ),
             database,
-            AuthorityClient(reach.authority, settings.authority_url, identity.signing, clock),
+            _authorities(settings, reach.authority, identity.signing, clock),
             sessions,
             workers.begin,
             log.publication,
             clock,
             _auditor(settings, reach.auditor, identity.signing, clock),
         )
+        lifetime.ending(service.end)
         fallbacks = FallbackService(
             identity.signing,
             FallbackRules(settings.retention_days, settings.fallbacks_per_hour),
@@ -201,9 +203,12 @@ def _reaper(
     return ReaperThread(reaper, database, seconds, clock, settings.scrub_hour, metrics)
 
 
-def _transport(seconds: float, tls: ClientTls | None) -> httpx.Client:
-    verify = True if tls is None else tls.context()
-    return httpx.Client(timeout=seconds, trust_env=False, verify=verify)
+def _authorities(
+    settings: GatewaySettings, transport: httpx.Client, key: SigningKey, clock: Callable[[], int]
+) -> AuthorityClient:
+    urls = settings.authority_urls
+    instances = [AuthorityClient(transport, url, key, clock) for url in urls]
+    return instances[0] if len(urls) == 1 else Authorities(instances)
 
 
 def _auditor(
