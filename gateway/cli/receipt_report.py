@@ -49,6 +49,7 @@ def summary(verified: VerifiedReceipt) -> Iterator[tuple[str, object]]:
     yield "model", statement.model_id
     policy = f"{statement.policy_digest.hex()[:16]}... ({statement.policy_assurance})"
     yield "match policy", policy
+    yield "policy signed", verified.notes[13]
     yield "portrait", _quality(statement.portrait_quality)
     yield "live pictures", _quality(statement.live_quality)
     yield "liveness", _liveness(statement.liveness)
@@ -115,6 +116,9 @@ def as_json(
         "policy": {
             "digest": statement.policy_digest.hex(),
             "assurance": statement.policy_assurance,
+            "approval": _hex(statement.policy_approval),
+            "state": verified.policy,
+            "found": str(notes[13]),
         },
         "quality": {
             "portrait": statement.portrait_quality.outcome,
@@ -138,6 +142,10 @@ def as_json(
             for step, found in notes.items()
         ],
     }
+
+
+def _hex(digest: bytes | None) -> str | None:
+    return None if digest is None else digest.hex()
 
 
 def _consent_json(consent: ConsentRecord | None) -> dict[str, object]:

@@ -3,8 +3,10 @@
 A valid receipt may say NO_MATCH, so a match is required unless --require says "valid". With more
 names, separated by commas, more is required: liveness (a liveness check was passed), quality (a
 calibrated gate judged all pictures), witness (a pinned witness cosigned the log), audit (a pinned
-auditor repeated the evaluation). The receipt of a registration without a face is never a match:
-who accepts one asks for it (--require fallback), and then a face check's receipt does not do.
+auditor repeated the evaluation), signed-policy (two pinned operators signed the thresholds; their
+approval stands in the trust file, or is given with --policy). The receipt of a registration without
+a face is never a match: who accepts one asks for it (--require fallback), and then a face check's
+receipt does not do.
 Whoever activates a number or order names it (--activation-file): the receipt of somebody else's
 order fails then. That needs the activation opening, which stands beside the receipt.
 The receipt of an erased record is as valid as before. With a proof of erasure (--erasure, as
@@ -53,6 +55,7 @@ from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import ReceiptInvalid, VerifiedReceipt
 from gateway.wire.erasure import ErasureProof
 from gateway.wire.errors import MalformedMessage, SealmatchError
+from gateway.wire.orders import AgreedOrder
 from gateway.wire.proof import Opening, Receipt
 from gateway.wire.subject import Subject
 
@@ -108,6 +111,12 @@ def add_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add_guardian_document(verify)
     verify.add_argument(
         "--erasure", type=Path, metavar="FILE", help="a proof that the record was erased"
+    )
+    verify.add_argument(
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="the operators' approval of the match policy that the receipt names",
     )
     verify.add_argument("--json", action="store_true", help="print one JSON object")
     verify.set_defaults(run=run, parser=verify)
@@ -177,6 +186,9 @@ def _check_usage(options: argparse.Namespace) -> None:
 def _read(options: argparse.Namespace) -> Given:
     """Raises ``UnusableFile``, ``UnusableTrustFile``, ``UnusableNumber``, ``OSError``."""
     trust = TrustFile.read(options.trust)
+    if options.policy:
+        with about(options.policy):
+            trust = trust.with_approval(read_bounded(options.policy, AgreedOrder.max_bytes))
     encoded = read_bounded(options.receipt, Receipt.max_bytes)
     with about(options.receipt):
         _require_receipt(encoded)

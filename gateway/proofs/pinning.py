@@ -12,6 +12,7 @@ from gateway.proofs.trust import (
     PinnedAuditor,
     PinnedAuthority,
     PinnedGateway,
+    PinnedOperator,
     TrustFile,
     UnusableTrustFile,
 )
@@ -33,6 +34,10 @@ class Shown(BaseModel):
     sealing_key: str | None = None
     policy_digest: HexKey | None = None
     """Of a gateway: its match policy."""
+    policy_approval: str | None = None
+    """Of a gateway: two operators' approval of it, in base64; None: nobody signed it."""
+    operators: tuple[PinnedOperator, ...] = ()
+    """Of a gateway: who these two are, by its word."""
     log_policy: Annotated[list[str], Field(max_length=256)] | None = None
     """Of a gateway: its log and the log's witnesses."""
 
@@ -83,6 +88,8 @@ def trust_file(
             if auditor is None
             else [PinnedAuditor(party=auditor.party, public_key=key) for key in auditor.keys],
             policies=[gateway.shown.policy_digest],
+            operators=list(gateway.shown.operators),
+            policy_approvals=[one for one in (gateway.shown.policy_approval,) if one is not None],
             log_policy=gateway.shown.log_policy,
             counter=counter,
         )

@@ -17,7 +17,9 @@ from gateway.proofs.findings import State
 from gateway.proofs.verify import VerifiedReceipt
 from gateway.wire.errors import SealmatchError
 
-Requirement = Literal["match", "liveness", "quality", "witness", "audit", "fallback"]
+Requirement = Literal[
+    "match", "liveness", "quality", "witness", "audit", "signed-policy", "fallback"
+]
 REQUIREMENTS: Final[tuple[Requirement, ...]] = get_args(Requirement)
 DEFAULT: Final[frozenset[Requirement]] = frozenset({"match"})
 
@@ -93,12 +95,22 @@ def _audit(verified: VerifiedReceipt) -> str | None:
     return found[verified.audit]
 
 
+def _signed_policy(verified: VerifiedReceipt) -> str | None:
+    found = {
+        State.DONE: None,
+        State.NOT_PERFORMED: "nobody signed the match policy",
+        State.NOT_CHECKED: "not checked, because operators' keys or their approval are not at hand",
+    }
+    return found[verified.policy]
+
+
 _MISSING: Final[dict[Requirement, Callable[[VerifiedReceipt], str | None]]] = {
     "match": _match,
     "liveness": _liveness,
     "quality": _quality,
     "witness": _witness,
     "audit": _audit,
+    "signed-policy": _signed_policy,
     "fallback": lambda _: "it is the receipt of a face check",
 }
 """Why the receipt does not show it; None if it does."""
@@ -107,4 +119,5 @@ _NOT_OF_A_FALLBACK: Final[dict[Requirement, str]] = {
     "liveness": "no face was checked",
     "quality": "no picture was taken",
     "audit": "nothing was evaluated",
+    "signed-policy": "no face was compared",
 }

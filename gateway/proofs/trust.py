@@ -7,6 +7,7 @@ While a party rotates its key, it stands here twice, with the old key and the ne
 counts.
 """
 
+import base64
 import codecs
 import json
 from pathlib import Path
@@ -15,16 +16,19 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from gateway.proofs.approval import approval_digest
 from gateway.proofs.edited import MAX_FAULTS, EditedPart
 from gateway.translog.policy import TrustPolicy
 from gateway.wire.cose import MAX_KEYS, VerifyKey
 from gateway.wire.errors import BodyTooLarge, MalformedMessage, SealmatchError
-from gateway.wire.ids import PartyId
+from gateway.wire.ids import Digest, PartyId
+from gateway.wire.orders import AgreedOrder
 from gateway.wire.sealing import PUBLIC_BYTES, SealingPublicKey
 
 _MAX_BYTES = 256 * 1024
 
 HexKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ApprovalText = Annotated[str, Field(min_length=1, max_length=2 * AgreedOrder.max_bytes)]
 
 
 class UnusableTrustFile(SealmatchError):
@@ -77,6 +81,20 @@ class PinnedSupervisor(EditedPart):
     """Its pseudonym, under which it signs."""
     public_key: HexKey
     """Ed25519, in hexadecimal: as ``fallback new-key`` prints it."""
+
+
+class PinnedOperator(EditedPart):
+    """A person who operates the gateway, whose signature under a match policy counts."""
+
+    party: PartyId
+    """The enrolment name, under which the person signs."""
+    public_key: HexKey
+    """Ed25519, in hexadecimal: as ``sealmatch-gateway operator new-key`` prints it. Ask the person,
+    and not the gateway."""
+
+    @property
+    def verify_key(self) -> VerifyKey:
+        return VerifyKey(self.party, bytes.fromhex(self.public_key))
 
 
 class CounterFiles(EditedPart):
@@ -147,6 +165,11 @@ class TrustFile(EditedPart):
     """Whose countersignatures a verifier checks."""
     supervisors: list[PinnedSupervisor] = Field(default=[])
     """Whose approvals count. Empty: those of everybody whom the gateway has enrolled."""
+    operators: list[PinnedOperator] = Field(default=[])
+    """Of whom two must have signed a match policy. Empty: who signed it is not checked."""
+    policy_approvals: Annotated[list[ApprovalText], Field(max_length=64)] = Field(default=[])
+    """Approvals of match policies, in base64: ``policyApproval`` of the gateway's ``keys show``.
+    A statement names one by its digest."""
 
     @classmethod
     def schema_document(cls) -> bytes:
@@ -215,6 +238,28 @@ class TrustFile(EditedPart):
         named = _named(self.supervisors, party, "supervisor")
         return VerifyKey.pinned(party, [one.public_key for one in named])
 
+    def operator_key(self, party: PartyId) -> VerifyKey:
+        """The key under which an operator signs. Raises ``UnusableTrustFile``."""
+        return _named(self.operators, party, "operator")[0].verify_key
+
+    def approval(self, digest: Digest) -> bytes | None:
+        """The approval that a statement names, if it is here. Nothing of it is checked."""
+        return self._approvals.get(digest)
+
+    def with_approval(self, encoded: bytes) -> Self:
+        """The same with one approval more. Raises ``MalformedMessage``."""
+        approval_digest(encoded)
+        further = [*self.policy_approvals, base64.b64encode(encoded).decode()]
+        return self.model_copy(update={"policy_approvals": further})
+
+    @property
+    def _approvals(self) -> dict[Digest, bytes]:
+        try:
+            given = [base64.b64decode(one, validate=True) for one in self.policy_approvals]
+            return {approval_digest(one): one for one in given}
+        except (ValueError, SealmatchError):
+            raise UnusableTrustFile("policyApprovals: one is no approval in base64") from None
+
     @property
     def log(self) -> TrustPolicy | None:
         """The policy for log proofs. Raises ``UnusableTrustFile``."""
@@ -229,6 +274,18 @@ class TrustFile(EditedPart):
     def _a_policy_for_logs(self) -> Self:
         try:
             self.log  # noqa: B018  parsed for its errors
+        except UnusableTrustFile as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @model_validator(mode="after")
+    def _approvals_of_people(self) -> Self:
+        """Two names with one key would be one person, and one name with two keys two."""
+        for what in ({one.party for one in self.operators}, {o.public_key for o in self.operators}):
+            if len(what) < len(self.operators):
+                raise ValueError("operators: one of them, or a key, stands there twice")
+        try:
+            self._approvals  # noqa: B018  read for its errors
         except UnusableTrustFile as error:
             raise ValueError(str(error)) from None
         return self
@@ -258,7 +315,7 @@ def _fault(error: ErrorDetails) -> str:
     return f"{place}: {told}" if place else "it is no JSON object"
 
 
-P = TypeVar("P", PinnedGateway, PinnedAuthority, PinnedAuditor, PinnedSupervisor)
+P = TypeVar("P", PinnedGateway, PinnedAuthority, PinnedAuditor, PinnedSupervisor, PinnedOperator)
 
 
 def _named(pinned: list[P], party: PartyId, role: str) -> list[P]:

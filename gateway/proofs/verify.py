@@ -17,6 +17,8 @@ The steps, in order; the numbers stand beside the code:
     verifier's own one, where the verifier names it.
 12. The audit: an auditor that the verifier pins repeated this decision's evaluation. If no audit
     was demanded, or no auditor is pinned, the step passes and reports that.
+13. Two operators whom the verifier pins signed the policy, before the decision. If nobody signed
+    it, or the approval that the statement names is not at hand, the step passes and reports that.
 
 A verifier who pins no log skips 7 to 9; step 6 reports that nothing was checked.
 
@@ -29,6 +31,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from gateway.proofs.approval import verify_approval
 from gateway.proofs.findings import Finding, State
 from gateway.proofs.openings import AnyActivationOpening, OwnActivation
 from gateway.proofs.trust import TrustFile
@@ -42,7 +45,7 @@ from gateway.wire.erasure import erasure_commitment
 from gateway.wire.errors import Refused, SealmatchError
 from gateway.wire.evaluation import Decision
 from gateway.wire.fallback import FallbackStatement
-from gateway.wire.ids import digest_of
+from gateway.wire.ids import MINUTE, digest_of
 from gateway.wire.profile import LANES
 from gateway.wire.proof import ActivationOpening, Opening, Receipt, Statement
 from gateway.wire.subject import Subject, activation_commitment, guardian_salt
@@ -61,6 +64,7 @@ STEPS = {
     10: "subject opens",
     11: "activation opens",
     12: "audit",
+    13: "match policy is signed by two operators",
 }
 
 AnyStatement = Statement | FallbackStatement
@@ -123,6 +127,11 @@ class VerifiedReceipt:
     def audit(self) -> State:
         return self.notes[12].state
 
+    @property
+    def policy(self) -> State:
+        """Whether two pinned operators signed the match policy."""
+        return self.notes[13].state
+
 
 def verify_receipt(
     encoded: bytes,
@@ -182,6 +191,7 @@ def verify_receipt(
         check_activation(stated, activation, opening)
         done(11, "the receipt is about this activation")
     done(12, *_audited(stated, decision.message, trust))
+    done(13, *_approved(stated, trust))
     return VerifiedReceipt(statement, decision, logged, notes, consent)
 
 
@@ -299,6 +309,26 @@ def _audited(statement: Statement, decision: Decision, trust: TrustFile) -> tupl
         raise ReceiptInvalid(12, "the auditor repeated another evaluation")
     also = " and verified what issuer and device signed" if stated.assertions_verified else ""
     return f"{stated.auditor} repeated the evaluation{also}", State.DONE
+
+
+def _approved(statement: Statement, trust: TrustFile) -> tuple[str, State]:
+    if statement.policy_approval is None:
+        return "nobody signed the thresholds: they are the default ones", State.NOT_PERFORMED
+    named = f"the statement names approval {statement.policy_approval.hex()[:16]}..."
+    if not trust.operators:
+        return f"not checked: {named}, and no operator is pinned", State.NOT_CHECKED
+    encoded = trust.approval(statement.policy_approval)
+    if encoded is None:
+        return f"not checked: {named}, which is not among those given", State.NOT_CHECKED
+    with step_named(13):
+        approval = verify_approval(encoded, statement.gateway, trust.operator_key)
+    if approval.policy.digest != statement.policy_digest:
+        raise ReceiptInvalid(13, "the operators signed another policy")
+    if approval.policy.model_id != statement.model_id:
+        raise ReceiptInvalid(13, "the operators signed it for another face model")
+    if approval.agreed_at >= statement.decided_at_minute + MINUTE:
+        raise ReceiptInvalid(13, "the operators signed it after the decision")
+    return " and ".join(approval.operators), State.DONE
 
 
 @contextmanager

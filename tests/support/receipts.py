@@ -1,13 +1,16 @@
 """Receipts with really signed parts, honest or not, and trust files that pin their parties."""
 
+import base64
 from typing import Any
 
 import pytest
 
+from gateway.proofs.approval import approval_digest
 from gateway.proofs.trust import (
     PinnedAuditor,
     PinnedAuthority,
     PinnedGateway,
+    PinnedOperator,
     PinnedSupervisor,
     TrustFile,
 )
@@ -19,8 +22,10 @@ from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
 from gateway.translog.proof import LogProof
 from gateway.translog.tree import Frontier, leaf_hash, prove_inclusion
 from gateway.wire import cose
+from gateway.wire.audit import Evaluated
 from gateway.wire.cose import SigningKey
 from gateway.wire.ids import digest_of
+from gateway.wire.orders import AgreedOrder
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.proof import Opening, Receipt
 from tests.support import parties
@@ -34,6 +39,14 @@ from tests.support.parties import (
     fixed_bytes,
 )
 from tests.vectors import golden
+from tests.vectors.ordered import (
+    DAY,
+    FIRST,
+    POLICY_AGREEMENT,
+    POLICY_ORDER,
+    SECOND,
+    SIGNED_POLICY,
+)
 
 POLICY: MatchPolicy = golden.POLICY
 OTHER_POLICY = parties.policy()
@@ -95,7 +108,7 @@ def fails(step: int, encoded: bytes, pinned: TrustFile | None = None, **given: A
     assert caught.value.step == step
     assert str(caught.value).startswith(f"step {step} ({STEPS[step]}): ")
     logged = (pinned or trust()).log is not None
-    assert passed == [n for n in range(1, step) if n < 7 or (n < 10 and logged)]
+    assert passed == [n for n in range(1, step) if n < 7 or (n < 10 and logged) or n == 12]
     return caught.value.reason
 
 
@@ -155,6 +168,46 @@ def audited(
     """A receipt with a report that is really signed, some of its fields changed before."""
     report = cose.sign(golden.REPORT.model_copy(update=changes or {}), auditor)
     return receipt({"audit": report.encoded, **given.pop("statement", {})}, **given)
+
+
+# Step 13: a match policy that two operators signed
+
+
+def pin_operator(key: SigningKey) -> PinnedOperator:
+    return PinnedOperator(party=key.party, public_key=key.public.raw.hex())
+
+
+def approval(
+    order: dict[str, Any] | None = None,
+    agreement: dict[str, Any] | None = None,
+    *,
+    first: SigningKey = FIRST,
+    second: SigningKey = SECOND,
+) -> bytes:
+    """An approval of the day before, really signed, some of its fields changed before."""
+    day = {"operator": first.party, "ordered_at": NOW - 2 * DAY}
+    ordered = cose.sign(POLICY_ORDER.model_copy(update=day | (order or {})), first)
+    given = {"order": ordered.digest, "operator": second.party, "agreed_at": NOW - DAY}
+    agreed = cose.sign(POLICY_AGREEMENT.model_copy(update=given | (agreement or {})), second)
+    return AgreedOrder(order=ordered.encoded, agreement=agreed.encoded).encode()
+
+
+APPROVAL = approval()
+
+
+def under(policy: MatchPolicy, approved: bytes | None) -> dict[str, Any]:
+    """What a statement says of its policy."""
+    return {
+        "policy_digest": policy.digest,
+        "policy_assurance": "unsigned-default" if approved is None else "signed",
+        "policy_approval": None if approved is None else approval_digest(approved),
+    }
+
+
+def signed_policy(approved: bytes = APPROVAL, **given: Any) -> bytes:
+    """A receipt of a decision under the signed policy."""
+    stated = under(SIGNED_POLICY, approved) | given.pop("statement", {})
+    return receipt(stated, {"policy_digest": SIGNED_POLICY.digest}, **given)
 
 
 def fallback_receipt(
@@ -238,10 +291,20 @@ BAD_FALLBACKS: dict[str, tuple[int, bytes]] = {
 
 
 def full() -> bytes:
-    """A liveness check, an audit, a log and two witnesses."""
-    alone = Receipt.decode(audited(statement={"liveness": golden.LIVENESS})).statement
+    """A liveness check, an audit, a log and two witnesses, a policy of two operators."""
+    decided = {"policy_digest": SIGNED_POLICY.digest}
+    evaluated = Evaluated.of(golden.DECISION.model_copy(update=decided)).digest
+    stated = {"liveness": golden.LIVENESS, **under(SIGNED_POLICY, APPROVAL)}
+    whole = audited({"evaluated_digest": evaluated}, statement=stated, decision=decided)
+    alone = Receipt.decode(whole).statement
     return Receipt(statement=alone, log_proof=bytes(LOG.proof(alone, witnesses=2))).encode()
 
 
 FULL = full()
-FULL_TRUST = trust(auditors=[pin_auditor()], log_policy=LOG.policy(2))
+FULL_TRUST = trust(
+    auditors=[pin_auditor()],
+    log_policy=LOG.policy(2),
+    policies=[SIGNED_POLICY.digest.hex()],
+    operators=[pin_operator(FIRST), pin_operator(SECOND)],
+    policy_approvals=[base64.b64encode(APPROVAL).decode()],
+)

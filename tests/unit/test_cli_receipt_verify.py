@@ -22,20 +22,24 @@ from gateway.wire import cbor
 from gateway.wire.liveness import not_performed
 from tests.support.parties import SUBJECT
 from tests.support.receipts import (
+    APPROVAL,
     FULL,
     FULL_TRUST,
     HONEST,
     LOG,
     OPENING,
+    approval,
     audited,
     pin_auditor,
     receipt,
+    signed_policy,
     trust,
 )
 from tests.vectors import golden
 
 MET, NOT_CHECKED, USAGE, NOT_MET, NOT_VALID = 0, 1, 2, 3, 6
 NO_MATCH = receipt(decision={"outcome": "NO_MATCH"})
+FULL_TRUSTED = FULL_TRUST.model_copy(update={"policies": trust().policies, "log_policy": None})
 ACTIVATION = OPENING.of_activation(golden.RECORD_ID)
 
 
@@ -105,8 +109,18 @@ def test_to_ask_for_more_never_drops_the_match(tmp_path: Path, wanted: str) -> N
         (LOG.receipt(), LOG.trusted(), "witness", "no pinned witness cosigned"),
         (HONEST, trust(), "audit", "this evaluation was not audited"),
         (audited(), trust(), "audit", "not checked, because the trust file pins no auditor"),
+        (HONEST, FULL_TRUSTED, "signed-policy", "nobody signed the match policy"),
+        (
+            signed_policy(),
+            trust(policies=FULL_TRUST.policies, policy_approvals=FULL_TRUST.policy_approvals),
+            "signed-policy",
+            "not checked, because operators' keys or their approval are not at hand",
+        ),
     ],
-    ids=["liveness", "no-log", "no-witness", "no-audit", "no-auditor"],
+    ids=[
+        *("liveness", "no-log", "no-witness", "no-audit", "no-auditor"),
+        *("no-operator-signed", "no-operator-pinned"),
+    ],
 )
 def test_what_did_not_take_place_or_cannot_be_checked_meets_no_requirement(
     tmp_path: Path, encoded: bytes, pinned: TrustFile, wanted: str, why: str
@@ -119,14 +133,15 @@ def test_what_did_not_take_place_or_cannot_be_checked_meets_no_requirement(
 
 
 def test_a_receipt_that_shows_all_meets_all(tmp_path: Path) -> None:
-    wanted = "match, liveness,witness,audit"
+    wanted = "match, liveness,witness,audit,signed-policy"
     done = verify(tmp_path, FULL, "--require", wanted, "--json", pinned=FULL_TRUST)
     assert done.status == MET
     told = done.report
-    assert told["required"] == ["match", "liveness", "witness", "audit"]
+    assert told["required"] == ["match", "liveness", "witness", "audit", "signed-policy"]
     assert told["unmet"] == {}
     for name in ("liveness", "log", "witnesses", "audit"):
         assert told[name]["state"] == "done"
+    assert told["policy"]["found"] == "operator-1 and operator-2"
     assert told["witnesses"]["names"] == ["one.example", "two.example"]
     assert {step["state"] for step in told["steps"]} == {"done"}
 
@@ -137,7 +152,7 @@ def test_no_line_is_ok_for_what_did_not_take_place(tmp_path: Path) -> None:
     unpinned = verify(tmp_path, audited()).out.splitlines()
     assert [line.split()[0] for line in unpinned if line[6:9] in ("6. ", "12.")] == ["?", "?"]
     full = verify(tmp_path, FULL, pinned=FULL_TRUST).out
-    assert full.count("\nok ") == 9, "the control: steps 2 to 9, and 12"
+    assert full.count("\nok ") == 10, "the control: steps 2 to 9, 12 and 13"
 
 
 def test_not_valid_is_not_the_same_as_not_met_or_not_checked(tmp_path: Path) -> None:
@@ -330,3 +345,20 @@ def test_audit_and_log_are_told_apart(tmp_path: Path) -> None:
     assert told["log"] == {"state": "not-checked"}
     assert told["witnesses"] == {"state": "not-checked", "names": []}
     assert told["document"] == told["activation"] == "not-checked"
+
+
+def test_the_operators_approval_is_given_beside_the_trust_file(tmp_path: Path) -> None:
+    pins = FULL_TRUSTED.model_copy(update={"policies": FULL_TRUST.policies, "policy_approvals": []})
+    wanted = ("--require", "signed-policy")
+    told = verify(tmp_path, signed_policy(), *wanted, pinned=pins)
+    assert (told.status, "?     13. match policy is signed" in told.out) == (NOT_MET, True)
+    (tmp_path / "approval").write_bytes(APPROVAL)
+    given = ("--policy", tmp_path / "approval")
+    told = verify(tmp_path, signed_policy(), *wanted, *given, pinned=pins)
+    assert told.status == MET
+    assert "policy signed  operator-1 and operator-2" in told.out
+    (tmp_path / "approval").write_bytes(approval({"number": 7}))  # a real one of other times
+    told = verify(tmp_path, signed_policy(), *wanted, *given, pinned=pins)
+    assert (told.status, "not among those given" in told.out) == (NOT_MET, True)
+    (tmp_path / "approval").write_bytes(b"no approval")
+    assert verify(tmp_path, signed_policy(), *given, pinned=pins).status == NOT_CHECKED

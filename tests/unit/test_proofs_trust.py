@@ -1,5 +1,6 @@
 """The trust file: what a verifier pins, read strictly, with errors that name the field."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from tests.support import parties
 from tests.support.parties import AUTHORITY, GATEWAY, OTHER_GATEWAY
+from tests.support.receipts import APPROVAL
 
 KEY = GATEWAY.public.raw.hex()
 SEALING = parties.sealing_key().public.raw.hex()
@@ -37,6 +39,8 @@ def content() -> dict[str, Any]:
         "policies": ["ab" * 32],
         "auditors": [{"party": "auditor-1", "publicKey": "cd" * 32}],
         "supervisors": [{"party": "supervisor-1", "publicKey": "ef" * 32}],
+        "operators": [{"party": "operator-1", "publicKey": "ab" * 32}],
+        "policyApprovals": [base64.b64encode(APPROVAL).decode()],
         "counter": {
             "device": "device-17",
             "deviceKeyFile": "device.key",
@@ -185,4 +189,24 @@ def test_snake_case_names_are_not_a_second_spelling_beside_the_first(tmp_path: P
     whole = content()
     whole["gateways"][0]["public_key"] = OTHER_GATEWAY.public.raw.hex()
     with pytest.raises(UnusableTrustFile):
+        read(tmp_path, whole)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (("a", "ab"), ("a", "cd"), "stands there twice"),
+        (("a", "ab"), ("b", "ab"), "stands there twice"),
+        (("a", "ab"), ("b", "cd"), "is no approval"),
+    ],
+)
+def test_one_person_is_not_two_operators(
+    tmp_path: Path, first: tuple[str, str], second: tuple[str, str], told: str
+) -> None:
+    whole = content()
+    whole["operators"] = [{"party": name, "publicKey": key * 32} for name, key in (first, second)]
+    if told == "is no approval":
+        read(tmp_path, whole)  # the control: these two are two people
+        whole["policyApprovals"] = [base64.b64encode(b"no approval").decode()]
+    with pytest.raises(UnusableTrustFile, match=told):
         read(tmp_path, whole)

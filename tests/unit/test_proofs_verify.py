@@ -1,5 +1,6 @@
 """A receipt, checked by a stranger: every step fails alone and says its number."""
 
+import base64
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from gateway.proofs.findings import Finding, State
 from gateway.proofs.openings import OwnActivation
 from gateway.proofs.statement import Circumstances, entry_digest, make_receipt, make_statement
+from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import (
     STEPS,
     ReceiptInvalid,
@@ -19,7 +21,7 @@ from gateway.proofs.verify import (
 )
 from gateway.translog.note import Kind, NoteSigner
 from gateway.wire import cose
-from gateway.wire.cose import Signed
+from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.evaluation import Decision
 from gateway.wire.proof import Opening, Receipt, Statement
 from gateway.wire.subject import Subject
@@ -34,6 +36,7 @@ from tests.support.parties import (
     fixed_bytes,
 )
 from tests.support.receipts import (
+    APPROVAL,
     FULL,
     FULL_TRUST,
     HONEST,
@@ -42,23 +45,27 @@ from tests.support.receipts import (
     OTHER_POLICY,
     POLICY,
     Log,
+    approval,
     audited,
     fails,
     logged,
     pin_auditor,
     pin_authority,
     pin_gateway,
+    pin_operator,
     receipt,
+    signed_policy,
     trust,
 )
 from tests.vectors import golden
+from tests.vectors.ordered import DAY, FIRST, PROPOSAL, SECOND, SIGNED_POLICY
 
 
 def test_honest_receipt_passes_every_step() -> None:
     heard: dict[int, Finding] = {}
     result = verify_receipt(HONEST, trust(), OPENING, SUBJECT, heard.__setitem__)
     assert isinstance(result, VerifiedReceipt)
-    assert list(heard) == [1, 2, 3, 4, 5, 6, 10, 11, 12]
+    assert list(heard) == [1, 2, 3, 4, 5, 6, 10, 11, 12, 13]
     assert result.notes == heard
     assert heard[1].text == f"record {golden.RECORD_ID.hex()}"
     assert [heard[n].text for n in (2, 3, 4)] == [GATEWAY.party, AUTHORITY.party, "MATCH"]
@@ -70,7 +77,7 @@ def test_honest_receipt_passes_every_step() -> None:
 
 
 def test_without_an_opening_its_two_steps_are_not_claimed() -> None:
-    assert list(verify_receipt(HONEST, trust()).notes) == [1, 2, 3, 4, 5, 6, 12]
+    assert list(verify_receipt(HONEST, trust()).notes) == [1, 2, 3, 4, 5, 6, 12, 13]
 
 
 def test_no_match_is_proven_in_the_same_way() -> None:
@@ -174,13 +181,12 @@ def test_step_6_a_malformed_log_proof_is_not_passed_over() -> None:
 def test_a_logged_receipt_passes_every_step() -> None:
     encoded = LOG.receipt(witnesses=2)
     result = verify_receipt(encoded, LOG.trusted(2), OPENING, SUBJECT)
-    assert list(result.notes) == list(STEPS) == list(range(1, 13))
+    assert list(result.notes) == list(STEPS) == list(range(1, 14))
     assert result.notes[7].text == "gateway.example/log"
     assert result.notes[8].text == "one.example, two.example"
     assert result.notes[9].text == "entry 3 of 7"
-    assert {found.state for found in result.notes.values() if found is not result.notes[12]} == {
-        State.DONE
-    }
+    passed = {n: found for n, found in result.notes.items() if n not in (12, 13)}
+    assert {found.state for found in passed.values()} == {State.DONE}
 
 
 def test_what_did_not_take_place_or_was_not_checked_is_no_check_that_was_passed() -> None:
@@ -434,3 +440,61 @@ def test_a_receipt_carries_nothing_that_leads_to_the_person() -> None:
         OPENING.activation_reference.encode(),
     ):
         assert secret not in HONEST
+
+
+# Step 13
+
+
+MALLORY = SigningKey.generate("mallory")
+OTHER_PROPOSAL = PROPOSAL.model_copy(
+    update={"policy": SIGNED_POLICY.model_copy(update={"policy_id": "laxer"})}
+)
+
+
+@pytest.mark.parametrize(
+    ("approved", "reason"),
+    [
+        (approval({"proposal": OTHER_PROPOSAL}), "another policy"),
+        (approval({"gateway": "another"}, {"gateway": "another"}), "for another gateway"),
+        (approval(agreement={"gateway": "another"}), "the agreement is for another gateway"),
+        (approval(agreement={"order": bytes(32)}), "another order"),
+        (approval(agreement={"agreed_at": NOW + DAY}), "after the decision"),
+        (approval({"ordered_at": NOW - 9 * DAY}), "expired"),
+        (approval(second=FIRST), "another operator must agree"),
+        (approval(second=MALLORY), "no pinned operator"),
+        (
+            approval(second=SigningKey(SECOND.party, MALLORY.private)),
+            "not signed by operator-2's key",
+        ),
+        (approval({"operator": MALLORY.party}, first=FIRST), "no pinned operator"),
+    ],
+)
+def test_step_13_what_two_pinned_operators_did_not_sign_before(
+    approved: bytes, reason: str
+) -> None:
+    """Each is named by the gateway's statement, and given to the verifier."""
+    assert reason in fails(13, signed_policy(approved), approving(approved))
+
+
+def test_step_13_two_operators_signed_it() -> None:
+    found = verify_receipt(signed_policy(), approving(APPROVAL))
+    assert (found.policy, found.notes[13].text) == (State.DONE, "operator-1 and operator-2")
+    assert found.notes[5].text == "signed"
+    unsigned = verify_receipt(HONEST, trust())
+    assert unsigned.policy is State.NOT_PERFORMED
+    other = verify_receipt(signed_policy(), approving(approval({"number": 2})))
+    assert other.policy is State.NOT_CHECKED
+
+
+def test_a_gateway_that_calls_its_thresholds_signed_names_an_approval() -> None:
+    """And one without an approval cannot: such a statement is malformed."""
+    for changes in ({"policy_assurance": "signed"}, {"policy_approval": bytes(32)}):
+        fails(1, receipt(changes))
+
+
+def approving(approved: bytes) -> TrustFile:
+    return trust(
+        policies=[SIGNED_POLICY.digest.hex()],
+        operators=[pin_operator(FIRST), pin_operator(SECOND)],
+        policy_approvals=[base64.b64encode(approved).decode()],
+    )
