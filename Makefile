@@ -45,6 +45,11 @@ lock:
 	  --custom-compile-command "make lock" -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra build --generate-hashes --python-version 3.11 -q \
 	  --custom-compile-command "make lock" -c requirements.lock -o requirements-authority.lock
+	for image in "authority" "gateway --extra gateway"; do set -- $$image; name=$$1; shift; \
+	  $(BIN)/uv pip compile pyproject.toml --extra postgresql --extra telemetry "$$@" \
+	    --generate-hashes --python-version 3.11 -q --custom-compile-command "make lock" \
+	    -c requirements.lock -o gateway/deploy/containers/$$name.lock || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

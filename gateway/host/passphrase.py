@@ -31,7 +31,8 @@ def obtain(
     """Read a passphrase; the caller wipes it.
 
     Args:
-        file: as the setting or the option names it; must be readable by its owner alone.
+        file: as the setting or the option names it; must be readable by its owner alone, or lie
+            in the credentials' directory, which the service manager keeps.
         credential: name of the systemd credential that is used without a file.
         what: names it in a prompt, e.g. "passphrase of keystore.sealed".
         new: it protects something new: at least ``MIN_BYTES`` bytes, and typed twice.
@@ -42,7 +43,8 @@ def obtain(
     """
     directory = environment.get(_CREDENTIALS)
     if file is not None:
-        secret = _without_newline(read_private(file, _MAX_BYTES))
+        managed = directory is not None and file.parent == Path(directory)
+        secret = _without_newline(read_private(file, _MAX_BYTES, check_mode=not managed))
     elif directory is not None and (Path(directory) / credential).exists():
         # The service manager keeps its directory; access lists show there as group bits.
         secret = _without_newline(

@@ -310,6 +310,10 @@ def test_a_systemd_credential(tmp_path: Path) -> None:
     assert obtain(CREDENTIALS_DIRECTORY=str(tmp_path)) == PASSPHRASE.encode()
     other = passphrase_file(tmp_path, "from the file itself", "other")
     assert obtain(other, CREDENTIALS_DIRECTORY=str(tmp_path)) == b"from the file itself"
+    other.chmod(0o440)
+    assert obtain(other, CREDENTIALS_DIRECTORY=str(tmp_path)) == b"from the file itself"
+    with pytest.raises(KeyFileError, match="other is open to others"):
+        obtain(other, CREDENTIALS_DIRECTORY=str(tmp_path / "elsewhere"))
 
 
 def test_no_passphrase_says_where_one_could_come_from(monkeypatch: pytest.MonkeyPatch) -> None:

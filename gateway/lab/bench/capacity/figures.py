@@ -43,7 +43,7 @@ class Measured:
     proxy_ms: float = _about(6, "CPU ms of the proxy, TLS on both sides (reference deployment)")
     authority_bytes: float = _about(234_264, "bytes, gateway to authority (wire/test_messages)")
     audit_bytes: float = _about(923_579, "bytes of an audit (bench audit)")
-    record_bytes: float = _about(2_300, "bytes in PostgreSQL of a registration, indexes included")
+    record_bytes: float = _about(2_750, "bytes in PostgreSQL of a registration, indexes included")
     wal_bytes: float = _about(48_000, "bytes of its write-ahead log, full pages included")
     log_bytes: float = _about(92, "bytes on disk of an entry of the log (bench log)")
     reaper_ms: float = _about(3, "CPU ms to remove a record that is due (bench retention)")
