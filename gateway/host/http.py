@@ -1,10 +1,11 @@
 """HTTP at the edge of the servers: bounded bodies, correlation, problem bodies.
 
-Bodies are bounded before they are read into memory. Every answer has an ``x-correlator``, the
-request's or a new one, and forbids caching. Every error has the CAMARA form. Server frameworks' own
-error pages, which repeat input, never appear.
+Bodies are bounded before they are read into memory, and read once. Every answer has an
+``x-correlator``, the request's or a new one, and forbids caching. Every error has the CAMARA form.
+Server frameworks' own error pages, which repeat input, never appear.
 """
 
+import hashlib
 import json
 import re
 import time
@@ -29,33 +30,65 @@ _CORRELATOR_FORM = re.compile(r"[a-zA-Z0-9\-_:;./<>{}]{1,256}")
 _BASE_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
-async def bounded_body(request: Request, content_type: str | None, limit: int) -> bytes:
-    """Read a body of at most ``limit`` bytes; of any content type if None is given.
+@dataclass(frozen=True)
+class Body:
+    """A request's body, read once."""
+
+    content: bytes = field(repr=False)
+    digest: Digest
+    """Its SHA-256, made while it arrived."""
+
+
+def require_body_form(request: Request, content_type: str | None, limit: int) -> None:
+    """Check what the headers say of the body; any content type will do if None is given.
 
     Raises:
         UnsupportedMedia: another content type.
-        BodyTooLarge: announced or sent more than ``limit`` bytes; the rest is not read.
-        MalformedMessage: a content-length that is not a number, a body that ends early.
+        BodyTooLarge: more than ``limit`` bytes are announced.
+        MalformedMessage: a content-length that is not a number.
     """
     stated = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type is not None and stated != content_type:
         raise UnsupportedMedia(f"the body must be {content_type}")
     announced = request.headers.get("content-length")
-    if announced is not None:
-        if not announced.isascii() or not announced.isdigit():
-            raise MalformedMessage("content-length is not a number")
-        if len(announced) > len(str(limit)) or int(announced) > limit:
-            raise BodyTooLarge(f"the body may have at most {limit} bytes")
-    body = bytearray()
+    if announced is None:
+        return
+    if not announced.isascii() or not announced.isdigit():
+        raise MalformedMessage("content-length is not a number")
+    if len(announced) > len(str(limit)) or int(announced) > limit:
+        raise BodyTooLarge(f"the body may have at most {limit} bytes")
+
+
+async def read_body(request: Request, limit: int) -> Body:
+    """Read a body of at most ``limit`` bytes and hash it while it arrives.
+
+    Raises:
+        BodyTooLarge: more than ``limit`` bytes were sent; the rest is not read.
+        MalformedMessage: the body ended early.
+    """
+    chunks: list[bytes] = []
+    size, digest = 0, hashlib.sha256()
     try:
         async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
+            size += len(chunk)
+            if size > limit:
                 raise BodyTooLarge(f"the body may have at most {limit} bytes")
+            digest.update(chunk)
+            chunks.append(chunk)
     except ClientDisconnect:
         raise MalformedMessage("the body ended early") from None
     request.state.arrived = time.monotonic()  # how slowly a body came is its sender's affair
-    return bytes(body)
+    return Body(b"".join(chunks), Digest(digest.digest()))
+
+
+async def bounded_body(request: Request, content_type: str | None, limit: int) -> bytes:
+    """A body of at most ``limit`` bytes that nobody signed.
+
+    Raises:
+        As ``require_body_form`` and ``read_body``.
+    """
+    require_body_form(request, content_type, limit)
+    return (await read_body(request, limit)).content
 
 
 def cbor_response(body: bytes) -> Response:

@@ -67,7 +67,11 @@ def serve(app: "ASGIApp", name: str, listener: socket.socket, tls: ServerTls | N
             lifespan="on",
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
-            h11_max_incomplete_event_size=16 * 1024,
+            http="httptools",
+            # Not uvloop: it reads into one buffer for the life of the process, where a sealed template
+            # of the last request would stay (test_loot: disk-thief found it there).
+            loop="asyncio",
+            ws="none",
             ssl_context_factory=None if context is None else lambda *_: context,
         ),
         (name, *listener.getsockname()[:2]),
@@ -77,5 +81,3 @@ def serve(app: "ASGIApp", name: str, listener: socket.socket, tls: ServerTls | N
         raise KeyboardInterrupt  # while it runs, asyncio keeps it to itself
     if not server.started:
         raise CannotListen(f"the {name} could not start; see its log")
-
-

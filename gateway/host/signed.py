@@ -1,26 +1,31 @@
 """Who sent an HTTP request: the party whose key signed it (RFC 9421; protocol, section 8).
 
+The headers alone say it, so strangers' bodies are never read.
+
 It also checks that the request was meant for this server. The settings say where this server is
 reached. If they do not, the address counts at which the request came in, which the server knows
 from its own socket.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from gateway.host.http import CBOR, bounded_body, cbor_response
+from gateway.host.http import CBOR, cbor_response, read_body, require_body_form
 from gateway.host.tls import is_loopback
 from gateway.wire.cose import VerifyKey
+from gateway.wire.ids import Digest, digest_of
 from gateway.wire.message import Message
-from gateway.wire.requests import NonceMemory, host_of, verify_request
+from gateway.wire.requests import NonceMemory, SignedHead, host_of, verify_head
 
 M = TypeVar("M", bound=Message)
+
+_NOTHING: Final = digest_of(b"")
 
 FindKey = Callable[[bytes], VerifyKey | None]
 """Key id -> the enrolled party's key."""
@@ -36,30 +41,59 @@ class SignedRequests:
     hosts: frozenset[str]
     """Where this server is reached, by its settings; empty: at the address that it listens on."""
 
-    def sender(self, request: Request, body: bytes) -> VerifyKey:
-        """The sender's key. Raises as ``verify_request``."""
-        return verify_request(
+    async def read(self, request: Request, limit: int) -> "SignedBody":
+        """Verify the sender by the headers, then read a CBOR body of at most ``limit`` bytes.
+
+        No byte of the body is read before its sender is known.
+
+        Raises:
+            UnsupportedMedia, BodyTooLarge, MalformedMessage: as ``require_body_form`` and
+                ``read_body``.
+            Refused, Unavailable: as ``verify_head``, or another body than was signed.
+        """
+        require_body_form(request, CBOR, limit)
+        head = await run_in_threadpool(self._head, request)
+        body = await read_body(request, limit)
+        head.require(body.digest)
+        return SignedBody(body.content, body.digest, head.sender)
+
+    def sender(self, request: Request) -> VerifyKey:
+        """The sender of a request without a body. Raises as ``verify_head``."""
+        head = self._head(request)
+        head.require(_NOTHING)
+        return head.sender
+
+    async def answer(
+        self, request: Request, kind: type[M], serve: Callable[[M, VerifyKey], bytes]
+    ) -> Response:
+        """Read, parse, call the service in a thread; its answer is CBOR as well."""
+        received = await self.read(request, kind.max_bytes)
+
+        def work() -> bytes:
+            return serve(kind.decode(received.content), received.sender)
+
+        return cbor_response(await run_in_threadpool(work))
+
+    def _head(self, request: Request) -> SignedHead:
+        return verify_head(
             request.method,
             request.url.path,
             request.headers,
-            body,
             self.hosts or listening_hosts(request.scope),
             self.find,
             self.nonces,
             self.clock(),
         )
 
-    async def answer(
-        self, request: Request, kind: type[M], serve: Callable[[M, VerifyKey], bytes]
-    ) -> Response:
-        """Verify the sender, parse, call the service in a thread; its answer is CBOR as well."""
-        body = await bounded_body(request, CBOR, kind.max_bytes)
 
-        def work() -> bytes:
-            sender = self.sender(request, body)
-            return serve(kind.decode(body), sender)
+@dataclass(frozen=True)
+class SignedBody:
+    """What an enrolled party sent."""
 
-        return cbor_response(await run_in_threadpool(work))
+    content: bytes = field(repr=False)
+    digest: Digest
+    """SHA-256 of the content."""
+    sender: VerifyKey
 
 
 def listening_hosts(scope: Scope) -> frozenset[str]:

@@ -26,7 +26,7 @@ from starlette.responses import Response
 
 from gateway.host.application import add_health, new_application, swept
 from gateway.host.clock import unix_time
-from gateway.host.http import CBOR, bounded_body, cbor_response, json_response
+from gateway.host.http import json_response
 from gateway.server.answers import fallback_answer, session_answer
 from gateway.server.composition import Gateway, compose
 from gateway.server.config import GatewaySettings
@@ -47,7 +47,6 @@ from gateway.server.sessions import SessionState
 from gateway.wire.errors import SessionNotFound
 from gateway.wire.fallback import FallbackRequest
 from gateway.wire.ids import SessionId
-from gateway.wire.requests import verified_digest
 from gateway.wire.session import SessionRequest
 from gateway.wire.submission import Submission
 
@@ -97,29 +96,25 @@ def application(gateway: Gateway, refusal_ms: int, *, openapi: bool = False) -> 
 
     def check_reader(request: Request) -> None:
         if gateway.readers is not None:
-            gateway.readers.sender(request, b"")
+            gateway.readers.sender(request)
 
     add_log_routes(app, gateway.published, check_reader)
 
     @app.post(f"{BASE}/sessions", **CREATE_SESSION.route)
     async def open_session(request: Request) -> Response:
-        body = await bounded_body(request, CBOR, SessionRequest.max_bytes)
-
-        def work() -> bytes:
-            parsed = SessionRequest.decode(body)
-            return service.open_session(parsed, devices.sender(request, body)).encode()
-
-        return cbor_response(await run_in_threadpool(work))
+        return await devices.answer(
+            request,
+            SessionRequest,
+            lambda asked, sender: service.open_session(asked, sender).encode(),
+        )
 
     @app.post(f"{BASE}/sessions/{{sessionId}}/submission", **SUBMIT.route)
     async def submit(request: Request, session_id: SessionIdInPath) -> Response:
-        body = await bounded_body(request, CBOR, Submission.max_bytes)
+        received = await devices.read(request, Submission.max_bytes)
 
         def work() -> SessionView:
-            parsed = Submission.decode(body)
-            sender = devices.sender(request, body)
-            digest = verified_digest(request.headers, body)
-            return service.submit(_session(session_id), parsed, digest, sender)
+            parsed = Submission.decode(received.content)
+            return service.submit(_session(session_id), parsed, received.digest, received.sender)
 
         view = await run_in_threadpool(work)
         status = 202 if view.state is SessionState.RECORDED else 200
@@ -128,17 +123,16 @@ def application(gateway: Gateway, refusal_ms: int, *, openapi: bool = False) -> 
     @app.get(f"{BASE}/sessions/{{sessionId}}", **GET_SESSION.route)
     async def status(request: Request, session_id: SessionIdInPath) -> Response:
         def work() -> SessionView:
-            return service.status(_session(session_id), devices.sender(request, b""))
+            return service.status(_session(session_id), devices.sender(request))
 
         return json_response(session_answer(await run_in_threadpool(work)).body())
 
     @app.post(f"{BASE}/fallbacks", **RECORD_FALLBACK.route)
     async def record_fallback(request: Request) -> Response:
-        body = await bounded_body(request, CBOR, FallbackRequest.max_bytes)
+        received = await devices.read(request, FallbackRequest.max_bytes)
 
         def work() -> FallbackView:
-            parsed = FallbackRequest.decode(body)
-            return fallbacks.record(parsed, devices.sender(request, body))
+            return fallbacks.record(FallbackRequest.decode(received.content), received.sender)
 
         view = await run_in_threadpool(work)
         status = 202 if view.receipt is None else 200

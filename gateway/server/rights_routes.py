@@ -57,7 +57,7 @@ def add_rights_routes(
     @app.get(f"{BASE}/erasures/{{tombstone}}", **GET_ERASURE.route)
     async def erasure(request: Request, tombstone: TombstoneInPath) -> Response:
         def work() -> bytes | None:
-            holders.sender(request, b"")
+            holders.sender(request)
             if not _TOMBSTONE.fullmatch(tombstone):
                 return None
             found = rights.erasure(Digest(bytes.fromhex(tombstone)))

@@ -9,11 +9,16 @@ server that the sender means. A server compares it with the hosts of its own set
 the header. Otherwise another server, for which the request was really meant, could pass it on
 together with its header.
 
+A signature covers the digest of the body, not the body. So headers are verified before any byte of
+the body is read (``verify_head``), and a stranger's body never is. What then arrives is compared
+with the digest (``SignedHead.require``).
+
 The receiver passes its clock and owns its ``NonceMemory``; nothing here keeps state by itself.
 """
 
 import base64
 import datetime
+import hmac
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -182,17 +187,30 @@ def sign_request(
     }
 
 
-def verify_request(
+@dataclass(frozen=True)
+class SignedHead:
+    """A request whose headers are verified. Its body may not have arrived yet."""
+
+    sender: VerifyKey
+    digest: Digest
+    """SHA-256 that the body must have."""
+
+    def require(self, digest: Digest) -> None:
+        """Compare with SHA-256 of the body that arrived. Raises ``Refused`` if they differ."""
+        if not hmac.compare_digest(self.digest, digest):
+            raise Refused("the body is not the one that was signed")
+
+
+def verify_head(
     method: str,
     path: str,
     headers: Mapping[str, str],
-    body: bytes,
     hosts: frozenset[str],
     find: Callable[[bytes], VerifyKey | None],
     nonces: NonceMemory,
     now: int,
-) -> VerifyKey:
-    """Check a request and return its sender's key.
+) -> SignedHead:
+    """Check everything about a request but its body. The nonce is used up, whatever follows.
 
     Args:
         path: as received, percent-encoded.
@@ -207,6 +225,7 @@ def verify_request(
     if not _PATH.fullmatch(path):  # behind a host's name it would be read as another path
         raise Refused("request for a path that cannot be signed")
     host = _own_host(headers.get("host", ""), hosts)
+    digest = _signed_digest(headers.get("content-digest", ""))
     peers = _PeerKeys(find)
     signed = {name: headers[name] for name in _HEADERS if name in headers}
     try:
@@ -215,7 +234,6 @@ def verify_request(
             max_age=None,
             expect_tag=TAG,
             require_components=COMPONENTS,
-            body=body,
         )
     except HTTPMessageSignaturesException:
         if peers.error is not None:
@@ -234,7 +252,23 @@ def verify_request(
     if created < nonces.since:
         raise Unavailable("the server has just started; sign the request again")
     nonces.use(nonce, now)
-    return peers.sender
+    return SignedHead(peers.sender, digest)
+
+
+def verify_request(
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    hosts: frozenset[str],
+    find: Callable[[bytes], VerifyKey | None],
+    nonces: NonceMemory,
+    now: int,
+) -> VerifyKey:
+    """Check a request whose body is there, and return its sender's key. As ``verify_head``."""
+    head = verify_head(method, path, headers, hosts, find, nonces, now)
+    head.require(digest_of(body))
+    return head.sender
 
 
 def _own_host(given: str, hosts: frozenset[str]) -> str:
@@ -247,10 +281,12 @@ def _own_host(given: str, hosts: frozenset[str]) -> str:
     raise Refused(f"request for another host than {' or '.join(sorted(hosts))}: see public_urls")
 
 
-def verified_digest(headers: Mapping[str, str], body: bytes) -> Digest:
-    """SHA-256 of a body that ``verify_request`` has verified: from its header, if that has it."""
-    found = _SHA_256.fullmatch(headers.get("content-digest", ""))
-    return Digest(base64.b64decode(found[1])) if found else digest_of(body)
+def _signed_digest(header: str) -> Digest:
+    """The digest that a ``Content-Digest`` states. Raises ``Refused`` unless it is one SHA-256."""
+    found = _SHA_256.fullmatch(header)
+    if found is None:
+        raise Refused("request does not state the SHA-256 of its body")
+    return Digest(base64.b64decode(found[1]))
 
 
 _SHA_256 = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")

@@ -6,7 +6,6 @@ and not those before it.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -30,11 +29,10 @@ from gateway.wire.ids import digest_of
 from gateway.wire.liveness import not_performed
 from gateway.wire.polynomials import FRESH_BYTES, PaddedProduct
 from gateway.wire.profile import T
-from gateway.wire.requests import verified_digest
 from gateway.wire.sealing import Sealed
 from tests.fuzz import trees
 from tests.fuzz.making import stateless, target
-from tests.fuzz.mutations import frame, framed, scramble, unframe, words_of
+from tests.fuzz.mutations import frame, framed, unframe
 from tests.fuzz.targets_authority import BOUND, both_assertions, fit, while_given
 from tests.fuzz.targets_he import ciphertext, dealing
 from tests.fuzz.targets_wire import expected, promise
@@ -167,30 +165,8 @@ def _part_seeds() -> list[bytes]:
     return [frame(golden.FRESH.encoded, _GATEWAYS.encoded, golden.PROBE.encoded)]
 
 
-def _parse_digest(data: bytes) -> str:
-    """Of a verified body: for any header at all there is a digest, the header's or the body's."""
-    header, body = unframe(data, 2)
-    given = {"content-digest": header.decode("latin-1")} if header else {}
-    found = verified_digest(given, body)
-    promise(len(found) == 32, "a digest of another length")
-    if found == digest_of(body):
-        return "accepted"
-    promise(base64.b64encode(found)[:42] in header, "a digest that stands nowhere")
-    return "Header"
-
-
-def _digest_seeds() -> list[bytes]:
-    body = b"body"
-    packed = base64.b64encode(digest_of(body))
-    return [frame(b"sha-256=:" + packed + b":", body), frame(b"", body)]
-
-
 def targets() -> Sequence[Target]:
     """All targets of this module."""
-    header = words_of(
-        b"sha-256=:", b"sha-256=", b":", b"=", b"/", b"+", b"A" * 43, b"-", b"_", b" ", b"\n",
-        b", ", b"sha-512=:AA==:", b"sha-256=:" + b"A" * 43 + b"=:", b"\xff", b"\xc3\xa9",
-    )  # fmt: skip
     answers = framed(*[trees.cbor] * 3, *[while_given(trees.cbor)] * 2)
     parts = framed(ciphertext, dealing, ciphertext)
     return (
@@ -198,7 +174,4 @@ def targets() -> Sequence[Target]:
             "gateway-steps", _answer_seeds, answers, stateless(_parse_answers), 100, bytewise=0.05
         ),
         target("sealed-parts", _part_seeds, parts, stateless(_parse_parts), 4, bytewise=0.05),
-        target(
-            "verified-digest", _digest_seeds, framed(header, scramble), stateless(_parse_digest), 60
-        ),
     )

@@ -80,7 +80,6 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "authority-steps": (MalformedMessage, BodyTooLarge, SessionNotFound, Refused),
     "gateway-steps": (Refused,),
     "sealed-parts": (MalformedMessage, Refused),
-    "verified-digest": (),
     "worker-answer": (MalformedMessage, Refused, Unavailable),
     "audit-secret": (MalformedMessage,),
     "product-tail": (MalformedMessage,),

@@ -199,6 +199,7 @@ def refusals(site: Site) -> Iterator[httpx.Response]:
     for age in (61, -61):
         signed = sign_request("POST", HOST, KEYS, body, GATEWAY, NOW + age)
         yield site.ask("POST", KEYS, content=body, headers={**plain, **signed})
+    headers = sign_request("POST", HOST, KEYS, body, GATEWAY, NOW)
     assert site.ask("POST", KEYS, content=body, headers={**plain, **headers}).status_code == 200
     yield site.ask("POST", KEYS, content=body, headers={**plain, **headers})  # replayed
     yield site.post(KEYS, session_key_request(client_nonce=bytes(32)).encode())
@@ -301,12 +302,20 @@ def test_too_large_with_a_stated_length(site: Site) -> None:
 
 
 def test_too_large_without_a_stated_length(site: Site) -> None:
-    given: list[int] = []
-    response = site.ask(
-        "POST", KEYS, content=chunks(SMALL + 4096, given), headers={"content-type": CBOR}
-    )
-    assert "content-length" not in response.request.headers
-    assert_problem(response, 413, "PAYLOAD_TOO_LARGE")
+    """Of a stranger's body nothing is read at all."""
+    for signed in (sign_request("POST", HOST, KEYS, b"", GATEWAY, NOW), {}):
+        given: list[int] = []
+        response = site.ask(
+            "POST",
+            KEYS,
+            content=chunks(SMALL + 4096, given),
+            headers={"content-type": CBOR, **signed},
+        )
+        assert "content-length" not in response.request.headers
+        if signed:
+            assert_problem(response, 413, "PAYLOAD_TOO_LARGE")
+        else:
+            assert_problem(response, 403, "PERMISSION_DENIED")
 
 
 @pytest.mark.parametrize("path", PATHS[1:])

@@ -1,5 +1,6 @@
 """Signed requests: every part counts, once, now, from a known sender."""
 
+import base64
 import hashlib
 import threading
 import time
@@ -238,11 +239,11 @@ def custom(
     tag: str = "sealmatch",
     label: str = "sealmatch",
     more: str = "",
+    digest: str | None = None,
 ) -> dict[str, str]:
     """A correctly signed request with chosen parameters, written out by hand."""
-    import base64
-
-    digest = f"sha-256=:{base64.b64encode(hashlib.sha256(BODY).digest()).decode()}:"
+    if digest is None:
+        digest = f"sha-256=:{base64.b64encode(hashlib.sha256(BODY).digest()).decode()}:"
     values = {"@method": METHOD, "@authority": HOST, "@path": PATH, "content-digest": digest}
     parameters = "(" + " ".join(f'"{c}"' for c in components) + ")"
     parameters += "" if created is None else f";created={created}"
@@ -336,10 +337,40 @@ def test_a_nonce_does_not_count_again_for_other_bytes() -> None:
 def test_a_refused_request_does_not_use_its_nonce_up() -> None:
     nonces = NonceMemory()
     headers = headers_of()
-    for fault in ({"body": b"x"}, {"find": {}.get}, {"now": NOW + 61}):
+    for fault in ({"path": "/x"}, {"find": {}.get}, {"now": NOW + 61}):
         with refused():
             verify(headers, nonces=nonces, **fault)
     assert verify(headers, nonces=nonces) == GATEWAY.public
+
+
+def test_another_body_uses_the_nonce_up() -> None:
+    """It is used when the headers are verified. Otherwise one captured head would let any number
+    of senders hold bodies."""
+    nonces = NonceMemory()
+    headers = headers_of()
+    with refused("not the one that was signed"):
+        verify(headers, nonces=nonces, body=b"x")
+    with refused("replayed"):
+        verify(headers, nonces=nonces)
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        "",
+        "sha-512=:" + base64.b64encode(bytes(64)).decode() + ":",
+        "sha-256=:AAAA:",
+        "{0}, {0}",
+        "{0}, sha-512=:AA==:",
+        "{0};a=1",
+    ],
+)
+def test_one_sha_256_is_stated(stated: str) -> None:
+    """Correctly signed, but nothing else than SHA-256 is made of an arriving body."""
+    honest = headers_of()["content-digest"]
+    with refused("SHA-256"):
+        verify(custom(digest=stated.format(honest)))
+    assert verify(custom(digest=honest)) == GATEWAY.public
 
 
 def test_unknown_senders_are_refused() -> None:
@@ -418,7 +449,7 @@ def test_what_was_signed_before_this_process_began_is_to_be_signed_again() -> No
         verify(recorded, nonces=young)
     assert verify(headers_of(), nonces=young) == GATEWAY.public
     with refused("does not verify"):  # only those who can sign learn when a server began
-        verify(recorded, nonces=young, body=BODY + b"x")
+        verify(recorded, nonces=young, path=PATH + "x")
 
 
 def test_signing_draws_a_fresh_nonce() -> None:

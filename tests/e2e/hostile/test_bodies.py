@@ -38,8 +38,12 @@ def test_a_body_that_is_no_message(counter: Counter, path: str, body: bytes) -> 
 
 
 def test_an_empty_body(counter: Counter) -> None:
-    answer = counter.http.post(SESSIONS, headers={"content-type": "application/cbor"})
-    assert_problem(answer, 400)
+    """Signed, it is malformed. A stranger's is not looked at."""
+    typed = {"content-type": "application/cbor"}
+    signed = counter.signed("POST", SESSIONS, b"")
+    assert_problem(counter.send("POST", SESSIONS, b"", headers={**signed, **typed}), 400)
+    answer = counter.http.post(SESSIONS, headers=typed)
+    assert_problem(answer, 403)
 
 
 def test_a_truncated_submission(deployment: Observed, counter: Counter) -> None:
@@ -108,7 +112,10 @@ def test_an_announced_length_is_refused_before_it_is_sent(counter: Counter) -> N
 def test_an_oversized_body_in_chunks(counter: Counter, total: int) -> None:
     """The server answers, or closes, before it has taken much more than its bound."""
     connection = _raw(counter)
-    connection.putrequest("POST", f"{SESSIONS}/{'0' * 32}/submission")
+    path = f"{SESSIONS}/{'0' * 32}/submission"
+    connection.putrequest("POST", path, skip_host=True)
+    for name, value in counter.signed("POST", path, b"").items():
+        connection.putheader(name, value)
     connection.putheader("content-type", "application/cbor")
     connection.putheader("transfer-encoding", "chunked")
     connection.endheaders()
