@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from gateway.host.metrics import stage
+from gateway.sequencing.announced import Announced
 from gateway.sequencing.guard import LogHalted
 from gateway.sequencing.reading import PublishedLog
 from gateway.sequencing.sequencer import Sequencer
@@ -28,7 +29,10 @@ from gateway.wire.proof import Receipt
 log = logging.getLogger("sealmatch.log")
 
 _RECHECK_SECONDS: Final = 0.05
-"""How often a process that does not sequence itself looks whether another one has."""
+"""How often a process that does not sequence itself looks whether another one has, however many
+answers wait in it."""
+_RESTING_SECONDS: Final = 1.0
+"""How often a process that sequences looks into the database all the same."""
 
 
 class SequencerThread:
@@ -68,18 +72,25 @@ class SequencerThread:
             raise LogHalted("the log is halted; see the operator's log")
 
     def wait(self, seconds: float) -> None:
-        """Ask for a step; return when one ended, or after ``seconds`` (at most 0.05)."""
+        """Ask for a step; return when one has published something, or after ``seconds`` (at most
+        0.05 where another process sequences)."""
+        longest = _RESTING_SECONDS if self.leads else _RECHECK_SECONDS
         with self._moved:
             self._wanted.set()
-            self._moved.wait(min(seconds, _RECHECK_SECONDS))
+            self._moved.wait(min(seconds, longest))
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process sequences."""
+        return self._sequencer.leads
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wanted.wait(self._period)
             self._wanted.clear()
-            rest = self._period
+            rest, moved = self._period, False
             try:
-                self._sequencer.step()
+                moved = self._sequencer.step()
                 self._settled()
             except InDoubt as error:
                 self._note_doubt(str(error))
@@ -94,7 +105,8 @@ class SequencerThread:
             except Exception as error:  # noqa: BLE001  one fault must not end all receipts
                 log.error("sequencer: %s", type(error).__name__)
                 rest = self._pause
-            self._tell()
+            if moved:
+                self._tell()
             self._stopping.wait(rest)
 
     def _note_doubt(self, why: str) -> None:
@@ -120,6 +132,8 @@ class Inline:
         self._sequencer = sequencer
         self._lock = threading.Lock()
 
+    leads = True
+
     def wait(self, _seconds: float) -> None:
         with self._lock:
             self._sequencer.step()
@@ -130,6 +144,11 @@ class Inline:
 
 class Growth(Protocol):
     """How a process sees the log grow."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether it grows here, so that what is published was announced before."""
+        ...
 
     def wait(self, seconds: float) -> None:
         """Let up to some seconds pass, in which the log may grow."""
@@ -149,17 +168,23 @@ class Publication:
         growth: Growth,
         seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
+        announced: Announced | None = None,
     ) -> None:
         """Prepare.
 
         Args:
             seconds: how long an answer may be held back for its receipt.
+            announced: by the sequencer of this process.
         """
         self._database = database
-        self._published = PublishedLog(database)
+        self._is_told = announced is not None
+        self._announced = announced or Announced()
+        self._published = PublishedLog(database, self._announced)
         self._growth = growth
         self._seconds = seconds
         self._monotonic = monotonic
+        self._looking = threading.Lock()
+        self._next_look, self._seen = 0.0, 0
 
     def check(self) -> None:
         """Raise ``Unavailable`` if there will be no receipts: then nothing may be decided."""
@@ -175,7 +200,10 @@ class Publication:
             Unavailable: the storage does not answer.
             LogHalted: what is stored proves nothing; better no receipt than a worthless one.
         """
-        proof = self.proof(record.log_index, digest_of(record.statement))
+        index = record.log_index
+        if index is None:
+            index = self._announced.index(record.record_id)
+        proof = self.proof(index, digest_of(record.statement))
         return proof and Receipt(statement=record.statement, log_proof=proof).encode()
 
     def proof(self, index: int | None, entry: Digest) -> bytes | None:
@@ -207,12 +235,31 @@ class Publication:
         Raises:
             Unavailable: the storage does not answer.
         """
-        until = self._monotonic() + self._seconds
-        while not self._is_published(row, kind):
-            left = until - self._monotonic()
-            if left <= 0:
+        now = self._monotonic()
+        until, look, seen = now + self._seconds, now, -1
+        while not self._is_announced(row):
+            if now >= look:  # another process may have published it
+                look = now + (_RESTING_SECONDS if self._is_told and self._growth.leads else 0)
+                size, before = self._size(now), seen
+                seen = size
+                if size != before and self._is_published(row, kind):
+                    return
+            if now >= until:
                 return
-            self._growth.wait(left)
+            self._growth.wait(until - now)
+            now = self._monotonic()
+
+    def _is_announced(self, row: RecordId) -> bool:
+        index = self._announced.index(row)
+        return index is not None and self._announced.over(index) is not None
+
+    def _size(self, now: float) -> int:
+        """How far the log is published; looked up now and then for all who wait."""
+        with self._looking:
+            if now >= self._next_look:
+                self._seen = self._published.newest_size()
+                self._next_look = now + _RECHECK_SECONDS
+            return self._seen
 
     def _is_published(self, row: RecordId, kind: stored_log.EntryKind) -> bool:
         with self._database.transaction() as connection:

@@ -8,6 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from gateway.sequencing.announced import Announced
 from gateway.store import log as store
 from gateway.store.database import Database
 from gateway.translog.checkpoint import SignedCheckpoint
@@ -29,8 +30,10 @@ MAX_LEVEL: Final = 8
 class PublishedLog:
     """A log as its readers see it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, announced: Announced | None = None) -> None:
+        """``announced``: what this process has just published, if it sequences."""
         self._database = database
+        self._announced = announced or Announced()
 
     def checkpoint(self) -> bytes | None:
         """The newest published checkpoint, or None before the first. Raises ``Unavailable``."""
@@ -67,6 +70,10 @@ class PublishedLog:
         Raises:
             Unavailable: the storage does not answer.
         """
+        known = None if newest else self._announced.over(index)
+        if known is not None:
+            source = hashes_from_tiles(known.checkpoint.size, self._known_tile)
+            return LogProof(index, prove_inclusion(index, known.checkpoint.size, source), known)
         with self._database.transaction() as connection:
             over = (
                 store.newest_published(connection)
@@ -78,6 +85,19 @@ class PublishedLog:
             source = hashes_from_tiles(over.size, _tiles_of(connection))
             path = prove_inclusion(index, over.size, source)
         return LogProof(index, path, SignedCheckpoint.parse(over.note))
+
+    def newest_size(self) -> int:
+        """Size of the newest published checkpoint, 0 before the first. Raises ``Unavailable``."""
+        with self._database.transaction() as connection:
+            return store.published_size(connection)
+
+    def _known_tile(self, tile: Tile) -> bytes:
+        held = self._announced.tile(tile.level, tile.index)
+        if len(held) < tile.width * HASH_BYTES:
+            with self._database.transaction() as connection:
+                held = store.tile(connection, tile.level, tile.index)
+            self._announced.place((), {(tile.level, tile.index): held})
+        return held[: tile.width * HASH_BYTES]
 
     def consistency(self, old: int, size: int) -> tuple[bytes, ...]:
         """Proof that the log's tree of ``size`` leaves extends that of ``old``.

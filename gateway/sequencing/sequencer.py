@@ -24,6 +24,7 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 
 from gateway.host import crash
+from gateway.sequencing.announced import Announced
 from gateway.sequencing.guard import Guard, LogHalted, Unguarded
 from gateway.store import log as store
 from gateway.store.database import Database
@@ -123,8 +124,14 @@ class Sequencer:
         self._clock = clock
         self._batch = batch
         self._guard = guard or Unguarded()
+        self.announced = Announced()
+        """What this process has published."""
         self._epoch: int | None = None
         self._unsigned = True
+        self._fixed: StoredCheckpoint | None = None
+        """All that is unsigned, if that is what was fixed just now."""
+        self._published_size = 0
+        """Of the newest published checkpoint, since the election."""
         self._signed_size = 0
 
     def step(self) -> bool:
@@ -150,6 +157,11 @@ class Sequencer:
             self._epoch = None
             return False
 
+    @property
+    def leads(self) -> bool:
+        """Whether this process was elected when it last looked."""
+        return self._epoch is not None
+
     def resign(self) -> None:
         """Let another process sequence."""
         self._epoch = None
@@ -161,9 +173,11 @@ class Sequencer:
         elif self._epoch is None:
             with self._database.transaction() as connection:
                 epoch = store.elect(connection, self._origin)
+                published = store.published_size(connection)
             self._guard.require_newest()  # an election later, somebody else may have signed more
             self._epoch = epoch
-            self._unsigned = True
+            self._unsigned, self._fixed = True, None
+            self._published_size = published
         return self._epoch is not None
 
     def _fix_batch(self) -> bool:
@@ -176,7 +190,7 @@ class Sequencer:
             batch = store.pending(connection, self._batch)
             if not batch:
                 return False
-            self._unsigned = True
+            self._unsigned, self._fixed = True, None
             tree = _frontier(head, store.root_of(connection, head.size))
             self._check_grows(tree.size)
             grown, complete = tree.extend(leaf_hash(one.entry) for one in batch)
@@ -187,14 +201,19 @@ class Sequencer:
             store.fix_checkpoint(connection, grown.size, grown.root)
             crash.reach("sequencer-batch-written")
         crash.reach("sequencer-batch-committed")
+        self._fixed = StoredCheckpoint(grown.size, grown.root, None, published=False)
+        indexes = [(one.row, n) for n, one in enumerate(batch, tree.size) if one.row is not None]
+        self.announced.place(indexes, tiles)
         return True
 
     def _sign_fixed(self) -> None:
         """Fixed -> signed."""
         if not self._unsigned:
             return
-        with self._database.transaction() as connection:
-            fixed = store.unsigned(connection)
+        fixed = [] if self._fixed is None else [self._fixed]
+        if not fixed:
+            with self._database.transaction() as connection:
+                fixed = store.unsigned(connection)
         for one in fixed:
             self._check_grows(one.size)
             signed = self._sign(one)
@@ -204,12 +223,20 @@ class Sequencer:
             self._guard.signed(signed)
             with self._database.transaction() as connection:
                 store.lock_head(connection, self._epoch or 0)
-                store.store_signature(
+                kept = store.store_signature(
                     connection, one.size, note, published=not self._witnesses.needed
                 )
                 crash.reach("sequencer-signature-written")
             crash.reach("sequencer-signature-committed")
-        self._unsigned = False
+            if kept and not self._witnesses.needed:
+                self._announce(signed)
+        self._unsigned, self._fixed = False, None
+
+    def _announce(self, signed: SignedCheckpoint) -> None:
+        """A checkpoint was published. No smaller one ever comes after it, so it is the first over
+        all that lies beyond the one before."""
+        self.announced.publish(self._published_size, signed)
+        self._published_size = signed.checkpoint.size
 
     def _sign(self, fixed: StoredCheckpoint) -> SignedCheckpoint:
         checkpoint = Checkpoint(self._origin, fixed.size, fixed.root)
@@ -238,6 +265,8 @@ class Sequencer:
             store.lock_head(connection, self._epoch or 0)
             published = store.publish(connection, newest.size, bytes(cosigned))
         crash.reach("sequencer-published")
+        if published:
+            self._announce(cosigned)
         return published
 
     def _check_grows(self, size: int) -> None:

@@ -58,7 +58,9 @@ class RunningLog:
             ),
         )
         self._thread = SequencerThread(sequencer, settings.log_batch_seconds)
-        self.publication = Publication(database, self._thread, settings.log_wait_seconds)
+        self.publication = Publication(
+            database, self._thread, settings.log_wait_seconds, announced=sequencer.announced
+        )
 
     def check_witnesses(self) -> None:
         """Raise ``Unavailable`` if too few witnesses cosigned last."""

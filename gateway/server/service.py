@@ -207,7 +207,9 @@ class GatewayService:
             self._fail(session, error)
             raise
         count("verifications_total", event="decided")
-        view = self._published(session, decided.expires_at, decided.record.record_id)
+        view = self._published(
+            session, decided.expires_at, decided.record.record_id, decided.record
+        )
         crash.reach("gateway-receipt-ready")
         return view
 
@@ -419,10 +421,19 @@ class GatewayService:
         with self._database.transaction() as connection:
             totals.count_outcome(connection, SessionState.EXPIRED, self._clock(), sessions)
 
-    def _published(self, session: SessionId, expires_at: int, record_id: RecordId) -> SessionView:
+    def _published(
+        self,
+        session: SessionId,
+        expires_at: int,
+        record_id: RecordId,
+        fresh: records.RecordRow | None = None,
+    ) -> SessionView:
         """Wait a limited time for the receipt, then return the view of the session."""
         with suppress(Unavailable):  # the decision is recorded all the same
             self._publication.wait_for(record_id)
+            receipt = None if fresh is None else self._publication.receipt(fresh)
+            if fresh is not None and receipt is not None:  # this process has published it
+                return _told(session, expires_at, fresh, receipt)
             return self._decided(session, expires_at, record_id)
         return SessionView(session, SessionState.RECORDED, expires_at)
 
@@ -439,8 +450,7 @@ class GatewayService:
         receipt = self._publication.receipt(record)
         if receipt is None:
             return SessionView(session, SessionState.RECORDED, self._prolonged(session, expires_at))
-        outcome: Outcome = "MATCH" if record.outcome == "MATCH" else "NO_MATCH"
-        return SessionView(session, SessionState.DECIDED, expires_at, outcome, record_id, receipt)
+        return _told(session, expires_at, record, receipt)
 
     def _prolonged(self, session: SessionId, expires_at: int) -> int:
         """Prolong a session that waits for the log, so that its receipt is not lost. Returns its
@@ -451,6 +461,14 @@ class GatewayService:
         with self._database.transaction() as connection:
             sessions.prolong_session(connection, session, until)
         return until
+
+
+def _told(
+    session: SessionId, expires_at: int, record: records.RecordRow, receipt: bytes
+) -> SessionView:
+    outcome: Outcome = "MATCH" if record.outcome == "MATCH" else "NO_MATCH"
+    state = SessionState.DECIDED
+    return SessionView(session, state, expires_at, outcome, record.record_id, receipt)
 
 
 def _log_fault(error: BaseException) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # it loads numpy, which operators' commands do without
 
 _ID_BYTES: Final = 16
 _DAY: Final = 24 * 3600
+_ADD: Final = consents.insert()
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class WithdrawalRow:
 def add_consent(connection: sa.Connection, row: ConsentRow) -> None:
     """Keep a consent. Its id is drawn here: no other row names it."""
     values = {"consent_id": secrets.token_bytes(_ID_BYTES), **vars(row)}
-    connection.execute(consents.insert().values(values))
+    connection.execute(_ADD, values)
 
 
 def find_consent(connection: sa.Connection, record: RecordId) -> ConsentRow | None:

@@ -4,12 +4,17 @@ Each function works inside a transaction that its caller opened.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
 from gateway.store.schema import consent_texts, consent_versions
 from gateway.wire.errors import Refused, SessionConflict
+
+_ACTIVE: Final = sa.select(consent_versions.c.text_version).where(
+    consent_versions.c.text_version == sa.bindparam("version"), consent_versions.c.state == "active"
+)
+_HELD: Final = _ACTIVE.with_for_update(read=True)
 
 
 class StoredText(NamedTuple):
@@ -73,24 +78,16 @@ def retire(connection: sa.Connection, version: int) -> bool:
 
 def is_active(connection: sa.Connection, version: int) -> bool:
     """Whether a new session may name this version."""
-    query = sa.select(
-        sa.exists().where(
-            consent_versions.c.text_version == version, consent_versions.c.state == "active"
-        )
-    )
-    return bool(connection.execute(query).scalar())
+    return connection.execute(_ACTIVE, {"version": version}).first() is not None
 
 
 def hold_active(connection: sa.Connection, version: int) -> None:
-    """Check that a new session may name a version, and keep it so until this unit of work ends.
+    """Check that a version is not retired, and keep it so until this unit of work ends.
 
     Raises:
         Refused: it is unknown, or retired.
     """
-    query = sa.select(consent_versions.c.text_version).where(
-        consent_versions.c.text_version == version, consent_versions.c.state == "active"
-    )
-    if connection.execute(query.with_for_update(read=True)).first() is None:
+    if connection.execute(_HELD, {"version": version}).first() is None:
         raise Refused("unknown or retired consent text")
 
 

@@ -23,6 +23,14 @@ _FIND_OUT: Final = (
 )
 
 
+_OPEN: Final = (
+    log_halts.select()
+    .where(log_halts.c.settled.is_(None))
+    .order_by(log_halts.c.number.desc())
+    .limit(1)
+)
+
+
 class InDoubt(SealmatchError):
     """Nothing is signed until an operator has settled an open halt."""
 
@@ -72,8 +80,7 @@ def halts(connection: sa.Connection) -> list[Halt]:
 
 def open_halt(connection: sa.Connection) -> Halt | None:
     """The newest one that is not settled."""
-    where = log_halts.select().where(log_halts.c.settled.is_(None))
-    row = connection.execute(where.order_by(log_halts.c.number.desc()).limit(1)).first()
+    row = connection.execute(_OPEN).first()
     return None if row is None else Halt(**row._mapping)
 
 

@@ -8,15 +8,14 @@ Rules:
 - The root of a size is written once, before it is signed, and never changed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.store.halts import require_none
+from gateway.store.prepared import PreparedInsert
 from gateway.store.schema import (
     erasures,
     log_checkpoints,
@@ -43,6 +42,73 @@ _LOG: Final = 1
 """The one row of ``log_head``."""
 
 
+_QUEUE: Final = log_pending.insert()
+_ANY_PENDING: Final = sa.select(log_pending.c.number).limit(1)
+_PENDING: Final = log_pending.select().order_by(log_pending.c.number).limit(sa.bindparam("limit"))
+_UNQUEUE: Final = log_pending.delete().where(
+    log_pending.c.number.in_(sa.bindparam("numbers", expanding=True))
+)
+_ENTER: Final = log_entries.insert()
+_TELL: Final = {
+    kind: key.table.update()
+    .where(key == sa.bindparam("row"))
+    .values(log_index=sa.bindparam("index"))
+    for kind, key in _INDEXED.items()
+}
+_LOCK: Final = (
+    log_head.update()
+    .where(log_head.c.log == _LOG, log_head.c.epoch == sa.bindparam("mine"))
+    .values(epoch=log_head.c.epoch)
+    .returning(log_head.c.size, log_head.c.edge)
+)
+_GROW: Final = (
+    log_head.update()
+    .where(log_head.c.log == _LOG)
+    .values(size=sa.bindparam("new_size"), edge=sa.bindparam("new_edge"))
+)
+_TILE: Final = sa.select(log_tiles.c.hashes).where(
+    log_tiles.c.level == sa.bindparam("level"), log_tiles.c.number == sa.bindparam("number")
+)
+_WRITE_TILE: Final = PreparedInsert(
+    log_tiles,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=["level", "number"], set_={"hashes": insert.excluded.hashes}
+    ),
+)
+_FIX: Final = log_checkpoints.insert()
+_ROOT: Final = sa.select(log_checkpoints.c.root).where(
+    log_checkpoints.c.size == sa.bindparam("size")
+)
+_IN_FORCE: Final = log_checkpoints.c.published.is_(True)
+_UP, _DOWN = log_checkpoints.c.size, log_checkpoints.c.size.desc()
+_UNSIGNED: Final = (
+    log_checkpoints.select().where(log_checkpoints.c.note.is_(None)).order_by(_UP).limit(16)
+)
+_NEWEST: Final = (
+    log_checkpoints.select().where(log_checkpoints.c.note.is_not(None)).order_by(_DOWN).limit(1)
+)
+_NEWEST_PUBLISHED: Final = log_checkpoints.select().where(_IN_FORCE).order_by(_DOWN).limit(1)
+_PUBLISHED_SIZE: Final = sa.select(log_checkpoints.c.size).where(_IN_FORCE).order_by(_DOWN).limit(1)
+_PUBLISHED_OVER: Final = (
+    log_checkpoints.select()
+    .where(_IN_FORCE, log_checkpoints.c.size > sa.bindparam("index"))
+    .order_by(_UP)
+    .limit(1)
+)
+_SIGN: Final = (
+    log_checkpoints.update()
+    .where(log_checkpoints.c.size == sa.bindparam("at"), log_checkpoints.c.note.is_(None))
+    .values(note=sa.bindparam("new_note"), published=sa.bindparam("new_published"))
+)
+_IS_PUBLISHED: Final = {
+    kind: sa.select(key).where(
+        key == sa.bindparam("row"),
+        sa.exists().where(_IN_FORCE, log_checkpoints.c.size > key.table.c.log_index),
+    )
+    for kind, key in _INDEXED.items()
+}
+
+
 class Deposed(SealmatchError):
     """Another sequencer was elected meanwhile; this one has written nothing."""
 
@@ -65,6 +131,9 @@ class Pending:
 
     number: int
     entry: Digest
+    kind: str
+    row: RecordId | None
+    """What is told its index."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +153,7 @@ def append(
 
     ``record``: the row that is told its index, of the table in ``_INDEXED``.
     """
-    connection.execute(log_pending.insert().values(entry=entry, kind=kind, record_id=record))
+    connection.execute(_QUEUE, {"entry": entry, "kind": kind, "record_id": record})
 
 
 def append_all(
@@ -92,7 +161,7 @@ def append_all(
 ) -> None:
     """Queue several entries, each with the row that is told its index. As ``append``."""
     rows = [{"entry": entry, "kind": kind, "record_id": row} for entry, row in entries]
-    connection.execute(log_pending.insert(), rows)
+    connection.execute(_QUEUE, rows)
 
 
 def elect(connection: sa.Connection, origin: str) -> int:
@@ -119,11 +188,11 @@ def lock_head(connection: sa.Connection, epoch: int) -> Head:
         Deposed: another one was elected after ``epoch``.
         InDoubt: an operator must settle first whether this database may be continued.
     """
-    mine = sa.and_(log_head.c.log == _LOG, log_head.c.epoch == epoch)
-    if connection.execute(log_head.update().where(mine).values(epoch=epoch)).rowcount != 1:
+    row = connection.execute(_LOCK, {"mine": epoch}).first()
+    if row is None:
         raise Deposed("another sequencer was elected")
     require_none(connection)
-    return head(connection)
+    return Head(int(row.size), bytes(row.edge))
 
 
 def hold_head(connection: sa.Connection) -> None:
@@ -143,7 +212,7 @@ def head(connection: sa.Connection) -> Head:
 
 
 def has_pending(connection: sa.Connection) -> bool:
-    return connection.execute(sa.select(log_pending.c.number).limit(1)).first() is not None
+    return connection.execute(_ANY_PENDING).first() is not None
 
 
 def count_pending(connection: sa.Connection) -> int:
@@ -153,55 +222,49 @@ def count_pending(connection: sa.Connection) -> int:
 
 def pending(connection: sa.Connection, limit: int) -> list[Pending]:
     """The oldest entries without an index, at most ``limit``."""
-    columns = sa.select(log_pending.c.number, log_pending.c.entry)
-    rows = connection.execute(columns.order_by(log_pending.c.number).limit(limit))
-    return [Pending(int(row.number), Digest(bytes(row.entry))) for row in rows]
+    return [
+        Pending(
+            int(row.number),
+            Digest(bytes(row.entry)),
+            row.kind,
+            None if row.record_id is None else RecordId(bytes(row.record_id)),
+        )
+        for row in connection.execute(_PENDING, {"limit": limit})
+    ]
 
 
 def give_indexes(connection: sa.Connection, first: int, batch: Sequence[Pending]) -> None:
     """Move entries from the queue into the log, in this order, from index ``first`` on."""
-    indexes = {one.number: first + place for place, one in enumerate(batch)}
-    queued = log_pending.c.number.in_(list(indexes))
-    place = sa.func.row_number().over(order_by=log_pending.c.number) - 1 + first
-    connection.execute(
-        log_entries.insert().from_select(
-            ["log_index", "entry", "kind"],
-            sa.select(place, log_pending.c.entry, log_pending.c.kind).where(queued),
-        )
-    )
-    rows = connection.execute(
-        sa.select(log_pending.c.number, log_pending.c.kind, log_pending.c.record_id).where(
-            queued, log_pending.c.record_id.is_not(None)
-        )
-    ).all()
-    for row in rows:
-        key = _INDEXED[row.kind]
-        connection.execute(
-            key.table.update().where(key == row.record_id).values(log_index=indexes[row.number])
-        )
-    connection.execute(log_pending.delete().where(queued))
+    entries = [
+        {"log_index": place, "entry": one.entry, "kind": one.kind}
+        for place, one in enumerate(batch, first)
+    ]
+    told: dict[str, list[dict[str, object]]] = {}
+    for place, one in enumerate(batch, first):
+        if one.row is not None:
+            told.setdefault(one.kind, []).append({"row": one.row, "index": place})
+    connection.execute(_ENTER, entries)
+    for kind, rows in sorted(told.items()):
+        connection.execute(_TELL[kind], rows)
+    connection.execute(_UNQUEUE, {"numbers": [one.number for one in batch]})
 
 
 def write_head(connection: sa.Connection, size: int, edge: bytes) -> None:
-    connection.execute(log_head.update().where(log_head.c.log == _LOG).values(size=size, edge=edge))
+    connection.execute(_GROW, {"new_size": size, "new_edge": edge})
 
 
 def tile(connection: sa.Connection, level: int, number: int) -> bytes:
     """The hashes that a tile has so far; empty if it has none."""
-    at = sa.and_(log_tiles.c.level == level, log_tiles.c.number == number)
-    row = connection.execute(sa.select(log_tiles.c.hashes).where(at)).first()
+    row = connection.execute(_TILE, {"level": level, "number": number}).first()
     return b"" if row is None else bytes(row.hashes)
 
 
 def write_tiles(connection: sa.Connection, tiles: Mapping[tuple[int, int], bytes]) -> None:
     """Write whole tiles, by level and number."""
-    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = insert(log_tiles)
-    grown = statement.on_conflict_do_update(
-        index_elements=["level", "number"], set_={"hashes": statement.excluded.hashes}
+    _WRITE_TILE.execute(
+        connection,
+        [{"level": at[0], "number": at[1], "hashes": held} for at, held in tiles.items()],
     )
-    rows = [{"level": at[0], "number": at[1], "hashes": held} for at, held in tiles.items()]
-    connection.execute(grown, rows)
 
 
 def entries(connection: sa.Connection, first: int, count: int) -> list[bytes]:
@@ -215,28 +278,25 @@ def entries(connection: sa.Connection, first: int, count: int) -> list[bytes]:
 def fix_checkpoint(connection: sa.Connection, size: int, root: bytes) -> None:
     """Fix the root of this size, before anything is signed about it."""
     values = {"size": size, "root": root, "note": None, "published": False}
-    connection.execute(log_checkpoints.insert().values(values))
+    connection.execute(_FIX, values)
 
 
 def root_of(connection: sa.Connection, size: int) -> bytes | None:
     """The root that was fixed for a size, or None."""
-    query = sa.select(log_checkpoints.c.root).where(log_checkpoints.c.size == size)
-    row = connection.execute(query).first()
+    row = connection.execute(_ROOT, {"size": size}).first()
     return None if row is None else bytes(row.root)
 
 
 def unsigned(connection: sa.Connection) -> list[StoredCheckpoint]:
     """Checkpoints that were fixed and not signed: of the last batch, or of a sequencer that died.
     At most 16 of them, the smallest first."""
-    where = log_checkpoints.c.note.is_(None)
-    return list(_checkpoints(connection, where, log_checkpoints.c.size))
+    return _read(connection, _UNSIGNED)
 
 
 def store_signature(connection: sa.Connection, size: int, note: bytes, *, published: bool) -> bool:
     """Keep a signed checkpoint, unless there is one already; return whether it was kept."""
-    where = sa.and_(log_checkpoints.c.size == size, log_checkpoints.c.note.is_(None))
-    change = log_checkpoints.update().where(where).values(note=note, published=published)
-    return connection.execute(change).rowcount == 1
+    values = {"at": size, "new_note": note, "new_published": published}
+    return connection.execute(_SIGN, values).rowcount == 1
 
 
 def publish(connection: sa.Connection, size: int, note: bytes) -> bool:
@@ -248,19 +308,21 @@ def publish(connection: sa.Connection, size: int, note: bytes) -> bool:
 
 def newest(connection: sa.Connection) -> StoredCheckpoint | None:
     """The newest signed checkpoint, published or not."""
-    where = log_checkpoints.c.note.is_not(None)
-    return next(_checkpoints(connection, where, log_checkpoints.c.size.desc()), None)
+    return next(iter(_read(connection, _NEWEST)), None)
 
 
 def newest_published(connection: sa.Connection) -> StoredCheckpoint | None:
-    where = log_checkpoints.c.published.is_(True)
-    return next(_checkpoints(connection, where, log_checkpoints.c.size.desc()), None)
+    return next(iter(_read(connection, _NEWEST_PUBLISHED)), None)
+
+
+def published_size(connection: sa.Connection) -> int:
+    """Size of the newest published checkpoint; 0: none is."""
+    return int(connection.execute(_PUBLISHED_SIZE).scalar() or 0)
 
 
 def published_over(connection: sa.Connection, index: int) -> StoredCheckpoint | None:
     """The first published checkpoint under which the entry ``index`` stands."""
-    where = sa.and_(log_checkpoints.c.published.is_(True), log_checkpoints.c.size > index)
-    return next(_checkpoints(connection, where, log_checkpoints.c.size), None)
+    return next(iter(_read(connection, _PUBLISHED_OVER, {"index": index})), None)
 
 
 def is_published(connection: sa.Connection, row: RecordId, kind: EntryKind = "decision") -> bool:
@@ -268,18 +330,18 @@ def is_published(connection: sa.Connection, row: RecordId, kind: EntryKind = "de
 
     ``kind``: of the entry; it says in which table the row is (``_INDEXED``).
     """
-    key = _INDEXED[kind]
-    over = sa.exists().where(
-        log_checkpoints.c.published.is_(True), log_checkpoints.c.size > key.table.c.log_index
-    )
-    query = sa.select(sa.exists().where(key == row, over))
-    return bool(connection.execute(query).scalar())
+    return connection.execute(_IS_PUBLISHED[kind], {"row": row}).first() is not None
 
 
-def _checkpoints(
-    connection: sa.Connection, where: sa.ColumnElement[bool], order: sa.ColumnElement[int]
-) -> Iterator[StoredCheckpoint]:
-    query = log_checkpoints.select().where(where).order_by(order).limit(16)
-    for row in connection.execute(query).all():
-        note = None if row.note is None else bytes(row.note)
-        yield StoredCheckpoint(int(row.size), bytes(row.root), note, bool(row.published))
+def _read(
+    connection: sa.Connection, query: sa.Select[Any], values: dict[str, object] | None = None
+) -> list[StoredCheckpoint]:
+    return [
+        StoredCheckpoint(
+            int(row.size),
+            bytes(row.root),
+            None if row.note is None else bytes(row.note),
+            bool(row.published),
+        )
+        for row in connection.execute(query, values or {})
+    ]

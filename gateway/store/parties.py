@@ -4,6 +4,7 @@ Each function works inside a transaction that its caller opened.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final
 
 import sqlalchemy as sa
@@ -21,6 +22,16 @@ _APART: Final[dict[PartyKind, PartyKind]] = {"agent": "supervisor", "supervisor"
 KINDS: Final[tuple[PartyKind, ...]] = (
     *("device", "issuer", "agent", "outlet", "witness", "auditor"),
     *("supervisor", "operator"),
+)
+
+
+_PARTY: Final = parties.select().where(
+    parties.c.kind == sa.bindparam("kind"), parties.c.party == sa.bindparam("party")
+)
+_BY_KEY_ID: Final = parties.select().where(
+    parties.c.key_id == sa.bindparam("key_id"),
+    parties.c.kind.in_(sa.bindparam("kinds", expanding=True)),
+    parties.c.state == "active",
 )
 
 
@@ -109,16 +120,32 @@ def hold_keys(
             raise Refused(f"{kind} {party} is enrolled with another key")
 
 
+@cache
+def _active(count: int) -> sa.Select[tuple[str, str, bytes | None]]:
+    """So many parties, by kind and name, with their rows locked."""
+    one_of = [
+        sa.and_(
+            parties.c.kind == sa.bindparam(f"kind{n}"), parties.c.party == sa.bindparam(f"party{n}")
+        )
+        for n in range(count)
+    ]
+    query = sa.select(parties.c.kind, parties.c.party, parties.c.public_key).where(
+        sa.or_(*one_of), parties.c.state == "active"
+    )
+    return query.order_by("kind", "party").with_for_update(read=True)
+
+
 def _hold(
     connection: sa.Connection, named: Sequence[tuple[PartyKind, PartyId]]
 ) -> dict[tuple[str, str], bytes | None]:
     """The keys of active parties, which stay so."""
     wanted = set(named)
-    one_of = [sa.and_(parties.c.kind == kind, parties.c.party == party) for kind, party in wanted]
-    query = sa.select(parties.c.kind, parties.c.party, parties.c.public_key).where(
-        sa.or_(*one_of), parties.c.state == "active"
-    )
-    held = connection.execute(query.order_by("kind", "party").with_for_update(read=True))
+    values = {
+        f"{name}{n}": value
+        for n, one in enumerate(wanted)
+        for name, value in zip(("kind", "party"), one, strict=True)
+    }
+    held = connection.execute(_active(len(wanted)), values)
     found = {(row.kind, row.party): row.public_key for row in held}
     if missing := wanted - found.keys():
         raise Refused("not enrolled: " + ", ".join(f"{kind} {party}" for kind, party in missing))
@@ -190,19 +217,13 @@ def list_admin_actions(connection: sa.Connection) -> list[bytes]:
 def _party(
     connection: sa.Connection, kind: PartyKind, party: PartyId
 ) -> sa.Row[tuple[str, str, bytes, bytes, str]] | None:
-    return connection.execute(
-        parties.select().where(parties.c.kind == kind, parties.c.party == party)
-    ).first()
+    return connection.execute(_PARTY, {"kind": kind, "party": party}).first()
 
 
 def _by_key_id(
     connection: sa.Connection, key_id: bytes, kinds: Sequence[PartyKind]
 ) -> VerifyKey | None:
-    row = connection.execute(
-        parties.select().where(
-            parties.c.key_id == key_id, parties.c.kind.in_(kinds), parties.c.state == "active"
-        )
-    ).first()
+    row = connection.execute(_BY_KEY_ID, {"key_id": key_id, "kinds": kinds}).first()
     return None if row is None else VerifyKey(row.party, bytes(row.public_key))
 
 

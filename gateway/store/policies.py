@@ -2,10 +2,13 @@
 caller opened."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import sqlalchemy as sa
 
 from gateway.store.schema import match_policies
+
+_LAST: Final = match_policies.select().order_by(match_policies.c.number.desc()).limit(1)
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,7 @@ def add_policy(connection: sa.Connection, row: PolicyRow) -> None:
 
 def last_policy(connection: sa.Connection) -> PolicyRow | None:
     """The one with the greatest number; None: none was ever adopted."""
-    query = match_policies.select().order_by(match_policies.c.number.desc()).limit(1)
-    row = connection.execute(query).first()
+    row = connection.execute(_LAST).first()
     return None if row is None else _row(row)
 
 

@@ -5,11 +5,11 @@ Each function works inside a transaction that its caller opened.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from gateway.store.prepared import PreparedInsert
 from gateway.store.schema import consents, records
 from gateway.wire.errors import Refused
 from gateway.wire.ids import Commitment, Digest, RecordId, SubjectHandle
@@ -32,6 +32,20 @@ class RecordRow:
     log_index: int | None = None
 
 
+_ADD: Final = PreparedInsert(
+    records, lambda insert: insert.on_conflict_do_nothing(index_elements=["activation_commitment"])
+)
+_FIND: Final = records.select().where(records.c.record_id == sa.bindparam("record"))
+_ACTIVATED: Final = sa.select(records.c.record_id).where(
+    records.c.activation_commitment == sa.bindparam("commitment")
+)
+_LIVE_MATCHES: Final = sa.select(sa.func.count()).where(
+    records.c.subject_handle.in_(sa.bindparam("handles", expanding=True)),
+    records.c.outcome == "MATCH",
+    records.c.expires_at > sa.bindparam("now"),
+)
+
+
 def add_record(connection: sa.Connection, row: RecordRow) -> None:
     """Add a record. An activation has one; a second call waits until the first is committed or
     undone.
@@ -39,9 +53,7 @@ def add_record(connection: sa.Connection, row: RecordRow) -> None:
     Raises:
         Refused: its activation has a record.
     """
-    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    once = insert(records).on_conflict_do_nothing(index_elements=["activation_commitment"])
-    if connection.execute(once.values(**vars(row))).rowcount != 1:
+    if _ADD.execute(connection, vars(row)) != 1:
         raise Refused("this activation commitment was used before")
 
 
@@ -54,7 +66,7 @@ def set_end(connection: sa.Connection, row: RecordRow) -> None:
 
 
 def find_record(connection: sa.Connection, record_id: RecordId) -> RecordRow | None:
-    row = connection.execute(records.select().where(records.c.record_id == record_id)).first()
+    row = connection.execute(_FIND, {"record": record_id}).first()
     return None if row is None else RecordRow(**row._mapping)
 
 
@@ -71,8 +83,7 @@ def all_records(connection: sa.Connection) -> list[RecordRow]:
 
 def has_activation(connection: sa.Connection, commitment: Commitment) -> bool:
     """Whether a record for this activation exists."""
-    query = sa.select(sa.exists().where(records.c.activation_commitment == commitment))
-    return bool(connection.execute(query).scalar())
+    return connection.execute(_ACTIVATED, {"commitment": commitment}).first() is not None
 
 
 def require_room(
@@ -93,9 +104,5 @@ def count_live_matches(
     connection: sa.Connection, handles: Sequence[SubjectHandle], now: int
 ) -> int:
     """Unexpired matches of a subject, under any of its handles."""
-    query = sa.select(sa.func.count()).where(
-        records.c.subject_handle.in_(list(handles)),
-        records.c.outcome == "MATCH",
-        records.c.expires_at > now,
-    )
-    return int(connection.execute(query).scalar_one())
+    of = {"handles": list(handles), "now": now}
+    return int(connection.execute(_LIVE_MATCHES, of).scalar_one())

@@ -154,6 +154,10 @@ def removed_in_all(connection: sa.Connection) -> dict[str, int]:
 
 # Schedules
 
+_LAST_SCHEDULE: Final = (
+    retention_schedules.select().order_by(retention_schedules.c.number.desc()).limit(1)
+)
+
 
 def add_schedule(connection: sa.Connection, content: bytes, now: int) -> int:
     """Put a schedule in force; return its number."""
@@ -165,8 +169,7 @@ def add_schedule(connection: sa.Connection, content: bytes, now: int) -> int:
 
 def last_schedule(connection: sa.Connection) -> tuple[int, bytes] | None:
     """Number and bytes of the schedule in force; None: none was ever adopted."""
-    query = retention_schedules.select().order_by(retention_schedules.c.number.desc()).limit(1)
-    row = connection.execute(query).first()
+    row = connection.execute(_LAST_SCHEDULE).first()
     return None if row is None else (int(row.number), bytes(row.content))
 
 

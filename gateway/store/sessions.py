@@ -4,11 +4,12 @@ Each function works inside a transaction that its caller opened.
 """
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from gateway.store.prepared import PreparedInsert
 from gateway.store.schema import sessions
 from gateway.wire.errors import SessionConflict
 from gateway.wire.ids import Digest, PartyId, RecordId, SessionId, new_session_id
@@ -32,20 +33,32 @@ class SessionRow:
     record_id: RecordId | None = None
 
 
+_ADD: Final = PreparedInsert(
+    sessions, lambda insert: insert.on_conflict_do_nothing(index_elements=["session_id"])
+)
+_FIND: Final = sessions.select().where(sessions.c.session_id == sa.bindparam("session"))
+
+
+@cache
+def _move(*changed: str) -> sa.Update:
+    of = sa.and_(
+        sessions.c.session_id == sa.bindparam("session"), sessions.c.state == sa.bindparam("before")
+    )
+    return sessions.update().where(of).values({n: sa.bindparam(n) for n in ("state", *changed)})
+
+
 def add_session(connection: sa.Connection, row: SessionRow) -> None:
     """Add a session.
 
     Raises:
         SessionConflict: it is there already: a commit took place although its answer was lost.
     """
-    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    once = insert(sessions).on_conflict_do_nothing(index_elements=["session_id"])
-    if connection.execute(once.values(**vars(row))).rowcount != 1:
+    if _ADD.execute(connection, vars(row)) != 1:
         raise SessionConflict("the session has taken a submission")
 
 
 def find_session(connection: sa.Connection, session: SessionId) -> SessionRow | None:
-    row = connection.execute(sessions.select().where(sessions.c.session_id == session)).first()
+    row = connection.execute(_FIND, {"session": session}).first()
     return None if row is None else SessionRow(**row._mapping)
 
 
@@ -57,11 +70,8 @@ def move_session(
     Raises:
         SessionConflict: it is no longer in the state ``before``; somebody was faster.
     """
-    changed = connection.execute(
-        sessions.update()
-        .where(sessions.c.session_id == session, sessions.c.state == before)
-        .values(state=after, **values)
-    )
+    keys = {"session": session, "before": before}
+    changed = connection.execute(_move(*sorted(values)), {**keys, "state": after, **values})
     if changed.rowcount != 1:
         raise SessionConflict("the session is in another state")
 

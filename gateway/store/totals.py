@@ -4,41 +4,35 @@ Each function works inside a transaction that its caller opened.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import Insert as PostgresqlInsert
-from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 
+from gateway.store.prepared import Insert, PreparedInsert
 from gateway.store.schema import liveness_counters, outcome_counters
 
-_DAY = 24 * 3600
+_DAY: Final = 24 * 3600
+
+
+def _added(insert: Insert, key: str, total: str) -> Insert:
+    counted = insert.table.c[total] + insert.excluded[total]
+    return insert.on_conflict_do_update(index_elements=["day", key], set_={total: counted})
+
+
+_OUTCOME: Final = PreparedInsert(outcome_counters, lambda one: _added(one, "outcome", "count"))
+_LIVENESS: Final = PreparedInsert(liveness_counters, lambda one: _added(one, "measure", "total"))
 
 
 def count_outcome(connection: sa.Connection, outcome: str, now: int, by: int = 1) -> None:
     """Add to today's counter of an outcome."""
-    statement = _insert(connection, outcome_counters).values(
-        day=now // _DAY, outcome=outcome, count=by
-    )
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["day", "outcome"], set_={"count": outcome_counters.c.count + by}
-        )
-    )
+    _OUTCOME.execute(connection, {"day": now // _DAY, "outcome": outcome, "count": by})
 
 
 def count_liveness(connection: sa.Connection, counts: Mapping[str, int], now: int) -> None:
     """Add to today's totals of the liveness check, in a fixed order so that calls cannot
     deadlock."""
     for measure, value in sorted(counts.items()):
-        statement = _insert(connection, liveness_counters).values(
-            day=now // _DAY, measure=measure, total=value
-        )
-        total = liveness_counters.c.total + value
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["day", "measure"], set_={"total": total}
-            )
-        )
+        _LIVENESS.execute(connection, {"day": now // _DAY, "measure": measure, "total": value})
 
 
 def outcome_totals(connection: sa.Connection) -> list[tuple[int, str, int]]:
@@ -53,8 +47,3 @@ def liveness_totals(connection: sa.Connection) -> list[tuple[int, str, int]]:
         liveness_counters.c.day, liveness_counters.c.measure
     )
     return [(row.day, row.measure, row.total) for row in connection.execute(query)]
-
-
-def _insert(connection: sa.Connection, table: sa.Table) -> SqliteInsert | PostgresqlInsert:
-    postgresql = connection.dialect.name == "postgresql"
-    return PostgresqlInsert(table) if postgresql else SqliteInsert(table)

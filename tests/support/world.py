@@ -156,7 +156,9 @@ class World(Peers):
         self.sessions = OpenSessions(max_sessions, clock)
         self.log_signer = NoteSigner.from_seed("gateway/log", Kind.ED25519, secrets.token_bytes(32))
         self.sequencer = Sequencer(self.database, Alone(), [self.log_signer], NoWitnesses(), clock)
-        self.publication = Publication(self.database, Inline(self.sequencer), 60)
+        self.publication = Publication(
+            self.database, Inline(self.sequencer), 60, announced=self.sequencer.announced
+        )
         self.fallbacks = FallbackService(
             gateway,
             FallbackRules(limits.retention_days, NO_HURRY),
