@@ -22,7 +22,15 @@ from gateway.wire.ids import DOCUMENT_TYPES
 
 LANGUAGES = ("en", "zh", "es")
 _TEXTS = tuple(f"text-{language}.js" for language in LANGUAGES)
-_CHECKS = ("encoding.js", "signatures.js", "log.js", "verify.js", "fallback.js", "openings.js")
+_CHECKS = (
+    "encoding.js",
+    "signatures.js",
+    "log.js",
+    "verify.js",
+    "policy.js",
+    "fallback.js",
+    "openings.js",
+)
 _SCRIPTS = (*_CHECKS, *_TEXTS, "page.js")
 
 
@@ -68,6 +76,8 @@ def _pins(trust: TrustFile) -> dict[str, Any]:
         "auditors": parties(trust.auditors),
         "supervisors": parties(trust.supervisors),
         "policies": trust.policies,
+        "operators": parties(trust.operators),
+        "approvals": [base64.b64decode(one).hex() for one in trust.policy_approvals],
         "log": None if trust.log is None else _log(trust.log),
     }
 

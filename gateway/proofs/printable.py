@@ -172,7 +172,14 @@ def _checks(verified: VerifiedReceipt, words: Wording) -> list[str]:
         _said(quality, words),
         *_of_log(verified, words),
         _state(verified.audit, _auditor(verified), words),
+        _thresholds(verified, words),
     ]
+
+
+def _thresholds(verified: VerifiedReceipt, words: Wording) -> str:
+    if verified.policy is State.NOT_PERFORMED:
+        return f"{_NO_MARK} {words.values[verified.statement.message.policy_assurance]}"
+    return _state(verified.policy, str(verified.notes[13]), words)
 
 
 def _of_log(verified: Verified, words: Wording) -> tuple[str, str]:

@@ -328,7 +328,7 @@ def _approved(statement: Statement, trust: TrustFile) -> tuple[str, State]:
         raise ReceiptInvalid(13, "the operators signed it for another face model")
     if approval.agreed_at >= statement.decided_at_minute + MINUTE:
         raise ReceiptInvalid(13, "the operators signed it after the decision")
-    return " and ".join(approval.operators), State.DONE
+    return ", ".join(approval.operators), State.DONE
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Final
 ROWS: Final = (
     "decided", "purpose", "gateway", "authority", "outlet", "agent", "record", "digest", "place",
 )  # fmt: skip
-CHECKS: Final = ("comparison", "liveness", "quality", "log", "witnesses", "audit")
+CHECKS: Final = ("comparison", "liveness", "quality", "log", "witnesses", "audit", "policy")
 """What a receipt may show. Each is marked as done, as not passed, or in words as what it is not."""
 
 
@@ -53,12 +53,14 @@ WORDINGS: Final = {
          "counter", "Record", "Digest of the statement", "Place in the log"),
         "What the receipt shows",
         ("Same person", "Liveness check", "Quality of the pictures", "Transparency log",
-         "Witnesses of the log", "Audit of the evaluation"),
+         "Witnesses of the log", "Audit of the evaluation", "Signed thresholds"),
         "not performed",
         "not checked for this page",
         {"MATCH": "found", "NO_MATCH": "not found", "passed": "passed",
          "not-performed": "not performed", "not-possible": "not possible",
-         "uncalibrated": "no calibrated check", "sim-activation": "activation of a SIM"},
+         "uncalibrated": "no calibrated check",
+         "unsigned-default": "default ones, signed by nobody",
+         "sim-activation": "activation of a SIM"},
         "What is kept",
         "This statement and keyed hashes, until the retention ends. No photograph, no measurement "
         "of your face, no document number.",
@@ -77,11 +79,13 @@ WORDINGS: Final = {
         ("判定时间", "用途", "运营商网关", "密钥机构", "门店", "经办人", "记录", "声明摘要",
          "日志中的位置"),
         "凭证表明了什么",
-        ("同一人", "活体检测", "图像质量", "透明日志", "日志见证方", "计算的审计"),
+        ("同一人", "活体检测", "图像质量", "透明日志", "日志见证方", "计算的审计",
+         "已签署的阈值"),
         "未进行",
         "生成本页时未核验",
         {"MATCH": "已认定", "NO_MATCH": "未认定", "passed": "通过", "not-performed": "未进行",
          "not-possible": "无法进行", "uncalibrated": "未经校准的检查",
+         "unsigned-default": "默认阈值，无人签署",
          "sim-activation": "开通 SIM 卡"},
         "保存了什么",
         "在保存期内仅保存本声明和带密钥的哈希值。不保存照片、面部数据或证件号码。",
@@ -103,12 +107,14 @@ WORDINGS: Final = {
          "Posición en el registro"),
         "Qué demuestra el recibo",
         ("Misma persona", "Prueba de vida", "Calidad de las imágenes", "Registro de transparencia",
-         "Testigos del registro", "Auditoría del cálculo"),
+         "Testigos del registro", "Auditoría del cálculo", "Umbrales firmados"),
         "no se hizo",
         "no se comprobó para esta página",
         {"MATCH": "sí, según la decisión", "NO_MATCH": "no se determinó", "passed": "superada",
          "not-performed": "no se hizo", "not-possible": "no fue posible",
-         "uncalibrated": "sin un control calibrado", "sim-activation": "activación de una SIM"},
+         "uncalibrated": "sin un control calibrado",
+         "unsigned-default": "predeterminados, nadie los firmó",
+         "sim-activation": "activación de una SIM"},
         "Qué se conserva",
         "Esta declaración y hashes con clave, hasta que acabe el plazo de conservación. Ninguna "
         "fotografía, ninguna medida de su rostro, ningún número de documento.",

@@ -39,6 +39,8 @@ from tests.support import parties
 from tests.support.browser import Browser
 from tests.support.parties import NOW, OTHER_GATEWAY, fixed_bytes
 from tests.support.receipts import (
+    APPROVAL,
+    BAD_APPROVALS,
     BAD_FALLBACKS,
     FALLBACK,
     FULL,
@@ -48,12 +50,15 @@ from tests.support.receipts import (
     OPENING,
     OTHER_POLICY,
     Log,
+    approval,
+    approving,
     audited,
     fallback_receipt,
     logged,
     pin_auditor,
     pin_supervisor,
     receipt,
+    signed_policy,
     trust,
 )
 from tests.support.translog import root_after
@@ -152,7 +157,10 @@ def test_a_registration_without_a_face_looks_like_no_match(
 
 
 UNCALIBRATED = parties.QUALITY.model_copy(update={"outcome": "uncalibrated"})
-ITEMS = ("comparison", "liveness", "quality", "log", "witnesses", "audit", "subject", "activation")
+ITEMS = (
+    *("comparison", "liveness", "quality", "log", "witnesses", "audit", "policy"),
+    *("subject", "activation"),
+)
 
 
 def marks(browser: Browser) -> dict[str, str]:
@@ -197,6 +205,7 @@ def test_no_tick_for_what_did_not_take_place(
         "log": verified.log,
         "witnesses": verified.witnesses,
         "audit": verified.audit,
+        "policy": verified.policy,
         "subject": "not-checked",
         "activation": "not-checked",
     }
@@ -551,6 +560,16 @@ AUDITED = {
 }
 
 
+APPROVED = {
+    "honest": signed_policy(),
+    "signed by nobody": HONEST,
+    "approval that is not at hand": signed_policy(approval({"number": 2})),
+    "signed without an approval": receipt({"policy_assurance": "signed"}),
+    "an approval of what nobody signed": receipt({"policy_approval": bytes(32)}),
+} | {name: signed_policy(bad) for name, (bad, _) in BAD_APPROVALS.items()}
+OPERATORS = approving(APPROVAL, *(bad for bad, _ in BAD_APPROVALS.values()))
+
+
 WITHOUT_FACE = {"honest": FALLBACK} | {name: bad for name, (_, bad) in BAD_FALLBACKS.items()}
 LOGGED_FALLBACK = {"honest": fallback_receipt(log=LOG), "without proof": FALLBACK}
 
@@ -565,10 +584,11 @@ LOGGED_FALLBACK = {"honest": fallback_receipt(log=LOG), "without proof": FALLBAC
         (LOG.trusted(2), LOGGED),
         (trust(auditors=[pin_auditor()]), AUDITED),
         (trust(), {name: AUDITED[name] for name in ("honest", "a stranger's")}),
+        (OPERATORS, APPROVED),
     ],
     ids=[
         *("no face", "no face, supervisor", "no face, log"),
-        *("no log", "log and two witnesses", "auditor", "no auditor"),
+        *("no log", "log and two witnesses", "auditor", "no auditor", "operators"),
     ],
 )
 def test_browser_and_command_name_the_same_step(

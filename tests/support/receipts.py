@@ -44,6 +44,7 @@ from tests.vectors.ordered import (
     FIRST,
     POLICY_AGREEMENT,
     POLICY_ORDER,
+    PROPOSAL,
     SECOND,
     SIGNED_POLICY,
 )
@@ -58,7 +59,7 @@ def trust(**changes: Any) -> TrustFile:
     given: dict[str, Any] = {
         "gateways": [pin_gateway()],
         "authorities": [pin_authority()],
-        "policies": [OTHER_POLICY.digest.hex(), POLICY.digest.hex()],
+        "policies": [one.digest.hex() for one in (OTHER_POLICY, POLICY, SIGNED_POLICY)],
     }
     return TrustFile(**(given | changes))
 
@@ -195,6 +196,36 @@ def approval(
 APPROVAL = approval()
 
 
+MALLORY = parties.fixed_key("mallory")
+_OTHER = PROPOSAL.model_copy(
+    update={"policy": SIGNED_POLICY.model_copy(update={"policy_id": "laxer"})}
+)
+_ANOTHER = {"gateway": "another"}
+BAD_APPROVALS: dict[str, tuple[bytes, str]] = {
+    "another policy": (approval({"proposal": _OTHER}), "another policy"),
+    "another gateway": (approval(_ANOTHER, _ANOTHER), "for another gateway"),
+    "agreement for another gateway": (approval(agreement=_ANOTHER), "is for another gateway"),
+    "agreement to another order": (approval(agreement={"order": bytes(32)}), "another order"),
+    "after the decision": (approval(agreement={"agreed_at": NOW + DAY}), "after the decision"),
+    "order expired": (approval({"ordered_at": NOW - 9 * DAY}), "expired"),
+    "one operator": (approval(second=FIRST), "another operator must agree"),
+    "a stranger agrees": (approval(second=MALLORY), "no pinned operator"),
+    "a stranger proposes": (approval(first=MALLORY), "no pinned operator"),
+    "a stranger in the second one's name": (
+        approval(second=SigningKey(SECOND.party, MALLORY.private)),
+        "not signed by operator-2's key",
+    ),
+}
+"""What is wrong, the approval, and the reason."""
+
+
+def approving(*approved: bytes) -> TrustFile:
+    """Pins both operators, and has these approvals."""
+    given = [base64.b64encode(one).decode() for one in approved]
+    operators = [pin_operator(FIRST), pin_operator(SECOND)]
+    return trust(operators=operators, policy_approvals=given)
+
+
 def under(policy: MatchPolicy, approved: bytes | None) -> dict[str, Any]:
     """What a statement says of its policy."""
     return {
@@ -304,7 +335,6 @@ FULL = full()
 FULL_TRUST = trust(
     auditors=[pin_auditor()],
     log_policy=LOG.policy(2),
-    policies=[SIGNED_POLICY.digest.hex()],
     operators=[pin_operator(FIRST), pin_operator(SECOND)],
     policy_approvals=[base64.b64encode(APPROVAL).decode()],
 )

@@ -82,7 +82,7 @@ def test_paper_ticks_nothing_that_did_not_take_place(words: Wording) -> None:
     assert alone.count(f"\u25cb {words.not_performed}") == 3, "liveness, witnesses, audit"
     nobody = printable_page(verify_receipt(FULL, trust()), language)
     assert ticked(nobody) == [comparison, liveness, quality]
-    assert nobody.count(words.not_checked) == 3
+    assert nobody.count(words.not_checked) == 4
     refused = verify_receipt(receipt(decision={"outcome": "NO_MATCH"}), TRUST_WITHOUT_LOG)
     assert ticked(printable_page(refused, language)) == [quality]
 

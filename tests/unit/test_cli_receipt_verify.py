@@ -39,7 +39,7 @@ from tests.vectors import golden
 
 MET, NOT_CHECKED, USAGE, NOT_MET, NOT_VALID = 0, 1, 2, 3, 6
 NO_MATCH = receipt(decision={"outcome": "NO_MATCH"})
-FULL_TRUSTED = FULL_TRUST.model_copy(update={"policies": trust().policies, "log_policy": None})
+FULL_TRUSTED = FULL_TRUST.model_copy(update={"log_policy": None})
 ACTIVATION = OPENING.of_activation(golden.RECORD_ID)
 
 
@@ -112,7 +112,7 @@ def test_to_ask_for_more_never_drops_the_match(tmp_path: Path, wanted: str) -> N
         (HONEST, FULL_TRUSTED, "signed-policy", "nobody signed the match policy"),
         (
             signed_policy(),
-            trust(policies=FULL_TRUST.policies, policy_approvals=FULL_TRUST.policy_approvals),
+            trust(policy_approvals=FULL_TRUST.policy_approvals),
             "signed-policy",
             "not checked, because operators' keys or their approval are not at hand",
         ),
@@ -141,7 +141,7 @@ def test_a_receipt_that_shows_all_meets_all(tmp_path: Path) -> None:
     assert told["unmet"] == {}
     for name in ("liveness", "log", "witnesses", "audit"):
         assert told[name]["state"] == "done"
-    assert told["policy"]["found"] == "operator-1 and operator-2"
+    assert told["policy"]["found"] == "operator-1, operator-2"
     assert told["witnesses"]["names"] == ["one.example", "two.example"]
     assert {step["state"] for step in told["steps"]} == {"done"}
 
@@ -348,7 +348,7 @@ def test_audit_and_log_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_the_operators_approval_is_given_beside_the_trust_file(tmp_path: Path) -> None:
-    pins = FULL_TRUSTED.model_copy(update={"policies": FULL_TRUST.policies, "policy_approvals": []})
+    pins = FULL_TRUSTED.model_copy(update={"policy_approvals": []})
     wanted = ("--require", "signed-policy")
     told = verify(tmp_path, signed_policy(), *wanted, pinned=pins)
     assert (told.status, "?     13. match policy is signed" in told.out) == (NOT_MET, True)
@@ -356,7 +356,7 @@ def test_the_operators_approval_is_given_beside_the_trust_file(tmp_path: Path) -
     given = ("--policy", tmp_path / "approval")
     told = verify(tmp_path, signed_policy(), *wanted, *given, pinned=pins)
     assert told.status == MET
-    assert "policy signed  operator-1 and operator-2" in told.out
+    assert "policy signed  operator-1, operator-2" in told.out
     (tmp_path / "approval").write_bytes(approval({"number": 7}))  # a real one of other times
     told = verify(tmp_path, signed_policy(), *wanted, *given, pinned=pins)
     assert (told.status, "not among those given" in told.out) == (NOT_MET, True)

@@ -147,6 +147,7 @@ const cborText = (string) => concat(cborHead(3, utf8(string).length), utf8(strin
 function cborEncode(value) {
   if (value instanceof Uint8Array) return cborBytes(value);
   if (typeof value === "string") return cborText(value);
+  if (Array.isArray(value)) return concat(cborHead(4, value.length), ...value.map(cborEncode));
   if (value instanceof Map) {
     const items = [...value].flatMap(([key, item]) => [cborEncode(key), cborEncode(item)]);
     return concat(cborHead(5, value.size), ...items); // in the order in which it was read

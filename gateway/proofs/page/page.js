@@ -71,14 +71,14 @@ function facts({ statement, decision, logged }) {
 }
 
 // What the receipt shows, and what it does not: [name, state, words].
-function items({ statement, decision, supervisor, logged, witnesses, audit }) {
+function items({ statement, decision, supervisor, logged, witnesses, audit, policy }) {
   const log = logged ? plainly(logged.origin) : found("no-log-pinned", {}, NOT_CHECKED);
   const fits = ["subject", "activation"].map((name) => {
     const fit = shown.fits[name];
     if (fit === null) return [name, NOT_CHECKED, texts.found["no-opening"]];
     return fit.failure ? [name, "failed", reason(fit.failure)] : [name, DONE, texts.found["by-opening"]];
   });
-  const checked = decision ? [["log", log], ["witnesses", witnesses], ["audit", audit]]
+  const checked = decision ? [["log", log], ["witnesses", witnesses], ["audit", audit], ["policy", policy]]
     : [["agent", plainly(statement.get("agent"))], ["supervisor", supervisor], ["log", log], ["witnesses", witnesses]];
   return [
     ...(decision ? ofFace(statement, decision.get("outcome")) : [["comparison", NOT_PERFORMED, texts.marks[NOT_PERFORMED]]]),

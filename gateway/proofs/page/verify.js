@@ -47,6 +47,8 @@ async function allChecks(bytes, trust, check) {
     if (!(receipt.get("statement") instanceof Uint8Array)) throw new Invalid("not-a-receipt");
     const stated = sign1(receipt.get("statement")).fields;
     if (!(stated.get("recordId") instanceof Uint8Array)) throw new Invalid("not-a-receipt");
+    if (!isFallback(bytes) && (stated.get("policyAssurance") === SIGNED) !== (stated.get("policyApproval") instanceof Uint8Array))
+      throw new Invalid("malformed");
     return [plainly(hex(stated.get("recordId"))), { receipt, stated }];
   });
   if (isFallback(bytes)) return allFallbackChecks(receipt, stated, trust, check);
@@ -73,7 +75,8 @@ async function allChecks(bytes, trust, check) {
   });
   const { logged, witnesses } = await checkLog(receipt, trust.log, check);
   const audit = await check("audit", () => checkAudit(statement.get("audit"), decision, trust.auditors));
-  return { statement, decision, logged, witnesses, audit };
+  const policy = await check("match policy is signed by two operators", () => checkPolicy(statement, trust));
+  return { statement, decision, logged, witnesses, audit, policy };
 }
 
 async function checkAudit(encoded, decision, auditors) {
