@@ -286,10 +286,15 @@ class MatchEvidence(Part):
     policy: Policy
 
     accuracy: Rate
-    """Of the listed comparisons, at the threshold fixed beforehand."""
+    """Of the listed comparisons, at thresholds fixed beforehand: see ``accuracy_at``."""
+    accuracy_at: Literal["folds", "policy"]
+    """With folds, each is judged at the threshold that suits the others best (the protocol of
+    Labeled Faces in the Wild); without, all pairs are judged at the policy's threshold, where
+    accuracy is mostly FNMR. ``decisions`` has the latter in any case."""
     eer: Rate | None
     tmr_at_fmr: dict[str, Rate | None]
-    """True match rate of the genuine comparisons; None: the data does not support the rate."""
+    """True match rate at false match rates: of all photographs with all where these were compared,
+    else of the list. None: the data does not support the rate."""
     encrypted_mismatches: Count | None
     """None: nothing was encrypted."""
     failures_to_enrol: Count

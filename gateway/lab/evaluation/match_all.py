@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from gateway.lab.evaluation.match_intervals import Weights
+from gateway.calibration.evidence import Share
+from gateway.lab.evaluation.match_intervals import design_effect, enough, share
 from gateway.lab.evaluation.match_rates import Counts
 from gateway.lab.evaluation.match_scores import LOWEST, REACH, Encoded, reached
 from gateway.wire.policy import KAPPA
@@ -23,6 +24,62 @@ KEPT: Final = 400_000
 _ROWS, _COLUMNS = 512, 2048
 
 Indices = npt.NDArray[np.int32]
+Tell = Callable[[str, int], Callable[[], None]]
+"""Told what will be done how often; gives what is to be called each time."""
+
+
+@dataclass(frozen=True)
+class Near:
+    """Comparisons of strangers from ``floor`` on, with their pictures, nearest first; and how many
+    pictures each person has in either role, among which these are."""
+
+    floor: int
+    picture_a: Indices = field(repr=False)
+    picture_b: Indices = field(repr=False)
+    subject_a: Indices = field(repr=False)
+    subject_b: Indices = field(repr=False)
+    values: npt.NDArray[np.int16] = field(repr=False)
+    portraits: Counts = field(repr=False)
+    """Shape (people,)."""
+    probes: Counts = field(repr=False)
+
+    @property
+    def of(self) -> int:
+        """All comparisons of strangers, also those that are not near."""
+        every = self.portraits.sum() * self.probes.sum()
+        return round(float(every - self.portraits @ self.probes))
+
+    def share(self, lowest: int) -> Share:
+        """FMR from a threshold on, which must not be below the floor."""
+        hits = self._reaching(lowest)
+        return share(hits, self.of, self.effect(lowest))
+
+    def effect(self, lowest: int) -> float | None:
+        """The design effect there; None: too few errors, or below the floor.
+
+        As ``match_intervals.Dyads``, without a list of what did not match.
+        """
+        hits, of, people = self._reaching(lowest), self.of, len(self.portraits)
+        if lowest < self.floor or not enough(hits, of):
+            return None
+        rate = hits / of
+        a, b = self.subject_a[:hits], self.subject_b[:hits]
+        t, p = self.portraits, self.probes
+        compared = t * (p.sum() - p) + p * (t.sum() - t)
+        by_person = np.bincount(a, minlength=people) + np.bincount(b, minlength=people)
+        errors = by_person - rate * compared
+        pairs, matched = np.unique(
+            np.minimum(a, b).astype(np.int64) * people + np.maximum(a, b), return_counts=True
+        )
+        first, second = pairs // people, pairs % people
+        each = rate * (t[first] * p[second] + t[second] * p[first])
+        own = t * p
+        all_pairs = (t**2).sum() * (p**2).sum() - 2 * (own**2).sum() + own.sum() ** 2
+        by_pair = ((matched - each) ** 2 - each**2).sum() + rate**2 * all_pairs
+        return design_effect(float(errors @ errors - by_pair), rate, of)
+
+    def _reaching(self, lowest: int) -> int:
+        return int(np.searchsorted(-self.values, -lowest, side="right"))
 
 
 @dataclass(frozen=True)
@@ -35,83 +92,62 @@ class AllAgainstAll:
     strangers_cosine: Counts = field(repr=False)
     """By the float cosine, times kappa, rounded down."""
     genuine_cosine: Counts = field(repr=False)
-    nearest: "Nearest" = field(repr=False)
+    nearest: Near = field(repr=False)
     own_subject: Indices = field(repr=False)
     """Of each genuine comparison: the person, and how many thresholds of the grid it reaches."""
     own_reached: npt.NDArray[np.int16] = field(repr=False)
-    portraits: Counts = field(repr=False)
-    """How many pictures each person has in either role; shape (people,)."""
-    probes: Counts = field(repr=False)
 
     @property
     def stranger_count(self) -> int:
         return int(self.strangers.sum())
 
-    def weight_of_strangers(self, weights: Weights) -> float:
-        """How many comparisons of strangers there are where people count so often."""
-        return crossed(self.portraits, self.probes, weights)
-
-    def fmr(self, weights: Weights) -> npt.NDArray[np.float64]:
-        """FMR at each threshold of the grid; NaN below those that were kept."""
-        near = self.nearest
-        counted = weights[near.subject_a] * weights[near.subject_b]
-        matched = at_least(near.reached, counted) / self.weight_of_strangers(weights)
-        return np.where(near.floor <= LOWEST, matched, np.nan)
-
-    def fnmr(self, weights: Weights) -> npt.NDArray[np.float64]:
-        """FNMR of all genuine comparisons at each threshold of the grid."""
-        counted = weights[self.own_subject]
-        with np.errstate(invalid="ignore"):
-            return np.asarray(1 - at_least(self.own_reached, counted) / counted.sum())
+    def among(self, inside: npt.NDArray[np.bool_], encoded: Encoded, subjects: Indices) -> Near:
+        """The nearest strangers of some pictures with some pictures."""
+        near, people = self.nearest, len(self.nearest.portraits)
+        chosen = inside[near.picture_a] & inside[near.picture_b]
+        return Near(
+            near.floor,
+            near.picture_a[chosen],
+            near.picture_b[chosen],
+            near.subject_a[chosen],
+            near.subject_b[chosen],
+            near.values[chosen],
+            *_pictures_of(encoded, subjects, people, inside),
+        )
 
 
-@dataclass(frozen=True)
-class Nearest:
-    """Comparisons of strangers from ``floor`` on: pictures, people, thresholds reached."""
-
-    floor: int
-    picture_a: Indices = field(repr=False)
-    picture_b: Indices = field(repr=False)
-    subject_a: Indices = field(repr=False)
-    subject_b: Indices = field(repr=False)
-    reached: npt.NDArray[np.int16] = field(repr=False)
+def at_least(bins: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
+    """How many comparisons reach each threshold of the grid: shape (thresholds,)."""
+    counted = np.bincount(bins, minlength=LOWEST.size + 1)
+    return np.asarray(np.cumsum(counted[::-1])[::-1][1:], np.int64)
 
 
-def at_least(
-    bins: npt.NDArray[np.int16], weights: npt.NDArray[np.float64] | None = None
-) -> npt.NDArray[np.float64]:
-    """How many comparisons reach each threshold of the grid: shape (501,)."""
-    counted = np.bincount(bins, weights=weights, minlength=LOWEST.size + 1)
-    return np.asarray(np.cumsum(counted[::-1])[::-1][1:], np.float64)
-
-
-def crossed(portraits: Counts, probes: Counts, weights: Weights) -> float:
-    """Ordered pairs of a portrait and a probe of two people."""
-    a, b = weights * portraits, weights * probes
-    return float(a.sum() * b.sum() - a @ b)
+def _pictures_of(
+    encoded: Encoded, subjects: Indices, people: int, inside: npt.NDArray[np.bool_]
+) -> list[Counts]:
+    return [
+        np.bincount(subjects[side.there & inside], minlength=people).astype(np.float64)
+        for side in (encoded.portraits, encoded.probes)
+    ]
 
 
 def compare_all(
-    encoded: Encoded, subjects: Indices, tell: Callable[[int, int], None] = lambda *_: None
+    encoded: Encoded, subjects: Indices, tell: Tell = lambda *_: lambda: None
 ) -> AllAgainstAll:
     """Compare every photograph with every other.
 
     Args:
         subjects: whose each picture is; shape (n,).
-        tell: told how many of how many tiles are done.
+        tell: told how many tiles there are, and when one is done.
     """
     tally = _Tally(subjects)
     tiles = list(_tiles(encoded))
-    for number, (rows, columns) in enumerate(tiles):
+    one_more = tell("tiles of all photographs against all", len(tiles))
+    for rows, columns in tiles:
         tally.add(encoded, rows, columns)
-        tell(number + 1, len(tiles))
-    people = int(subjects.max()) + 1
-    return tally.whole(
-        *(
-            np.bincount(subjects[side.there], minlength=people).astype(np.float64)
-            for side in (encoded.portraits, encoded.probes)
-        )
-    )
+        one_more()
+    every = np.ones(len(subjects), np.bool_)
+    return tally.whole(*_pictures_of(encoded, subjects, int(subjects.max()) + 1, every))
 
 
 def _tiles(encoded: Encoded) -> Iterator[tuple[Indices, Indices]]:
@@ -160,8 +196,9 @@ class _Tally:
 
     def whole(self, portraits: Counts, probes: Counts) -> AllAgainstAll:
         a, b, values = _joined(self._near, 3)
-        kept = values >= self._floor
-        a, b, values = a[kept], b[kept], values[kept]
+        order = np.argsort(-values, kind="stable")
+        order = order[values[order] >= self._floor]
+        a, b, values = a[order], b[order], values[order]
         subject, own = _joined(self._own, 2)
         strangers, genuine, strangers_cosine, genuine_cosine = self._counts
         return AllAgainstAll(
@@ -169,11 +206,11 @@ class _Tally:
             genuine,
             strangers_cosine,
             genuine_cosine,
-            Nearest(self._floor, a, b, self._subjects[a], self._subjects[b], reached(values)),
+            Near(
+                self._floor, a, b, self._subjects[a], self._subjects[b], values, portraits, probes
+            ),
             subject,
             own,
-            portraits,
-            probes,
         )
 
 

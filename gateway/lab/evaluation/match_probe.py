@@ -6,7 +6,7 @@ of those not seen accept: a choice among some twenty after the trial, which errs
 Nobody knows how well others search, so the rate is a lower bound of what a device may gain.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gateway.lab.evaluation.match_all import at_least
-from gateway.lab.evaluation.match_intervals import Statistic, Weights
+from gateway.lab.evaluation.match_all import Tell, at_least
+from gateway.lab.evaluation.match_intervals import Dyads, design_effect, enough
 from gateway.lab.evaluation.match_scores import GRID, Encoded, Floats, lowest_of, reached
 from gateway.lab.evaluation.probe_search import Herd, ascend, ascend_direction, signs_of
 from gateway.wire.policy import KAPPA
@@ -65,7 +65,7 @@ class ProbeTrial:
     controls: tuple[Tried, ...]
     """Float vectors, judged by their cosine."""
     honest: npt.NDArray[np.int64] = field(repr=False)
-    """How many honest probes reach how many thresholds, by person: shape (people, 502)."""
+    """How many honest probes reach no, one, two ... thresholds, by person."""
 
     @property
     def hits(self) -> npt.NDArray[np.int64]:
@@ -73,30 +73,27 @@ class ProbeTrial:
         return np.asarray(np.max(self._curves(), axis=0), np.int64)
 
     @property
+    def effects(self) -> list[float | None]:
+        """Design effects of these counts, by the people met; the search is not repeated."""
+        met = Dyads(self.met, self.met, int(self.met.max()) + 1)
+        best = np.argmax(self._curves(), axis=0)
+        return [met.effect(self.tried[n].reached > place) for place, n in enumerate(best)]
+
+    @property
     def honest_hits(self) -> npt.NDArray[np.int64]:
         return np.asarray(_at_least_rows(self.honest).sum(axis=0), np.int64)
 
-    def strongest(self) -> Statistic:
-        """The rate at each threshold where people count so often. Which probe is the strongest is
-        settled here, and the search is not repeated."""
-        best = np.argmax(self._curves(), axis=0)
-        candidates = [(n, self.tried[n].reached) for n in np.unique(best)]
-
-        def rates(weights: Weights) -> npt.NDArray[np.float64]:
-            counted = weights[self.met]
-            found = np.zeros(len(GRID))
-            for number, reaches in candidates:
-                found = np.where(best == number, at_least(reaches, counted), found)
-            with np.errstate(invalid="ignore"):
-                return np.asarray(found / counted.sum())
-
-        return rates
-
-    def strangers(self, weights: Weights) -> npt.NDArray[np.float64]:
-        """The same for honest probes of the other half. Only the people met are drawn."""
-        counted = weights[self.subjects] @ self.honest
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.cumsum(counted[::-1])[::-1][1:] / counted.sum())
+    @property
+    def honest_effects(self) -> list[float | None]:
+        """The same for honest probes of the other half, by the people met alone."""
+        by_person, each = _at_least_rows(self.honest), self.honest.sum(axis=1)
+        of = int(each.sum())
+        return [
+            design_effect(float(((hits - rate * each) ** 2).sum()), rate, of)
+            if enough(int(hits.sum()), of)
+            else None
+            for hits, rate in ((column, column.sum() / of) for column in by_person.T)
+        ]
 
     def best(self) -> Iterator[Tried]:
         """In the order of thresholds: of each kind the best of its smoothings."""
@@ -109,7 +106,7 @@ class ProbeTrial:
                     kinds[one.kind] = max(known, one, key=lambda tried: tried.hits)
             yield from kinds.values()
 
-    def _curves(self) -> list[npt.NDArray[np.float64]]:
+    def _curves(self) -> list[npt.NDArray[np.int64]]:
         return [at_least(one.reached) for one in self.tried]
 
 
@@ -119,7 +116,7 @@ def try_probes(
     cosines: Sequence[str],
     seed: int,
     halves: int = HALVES,
-    tell: Callable[[], None] = lambda: None,
+    tell: Tell = lambda *_: lambda: None,
 ) -> ProbeTrial | None:
     """Search and try; None where there are too few people.
 
@@ -132,6 +129,7 @@ def try_probes(
     pictures = _one_each(encoded, subjects, draw)
     if len(pictures) < FEWEST:
         return None
+    one_more = tell("halves searched for the strongest probe", halves)
     trials, met_by = [], []
     honest = np.zeros((len(pictures), len(GRID) + 1), np.int64)
     for seen, met in _divided(len(pictures), halves, draw):
@@ -139,7 +137,7 @@ def try_probes(
         honest[met] += half.honest()
         trials.append(dict(chain.from_iterable(half.search(c, draw) for c in cosines)))
         met_by.append(subjects[pictures[met]])
-        tell()
+        one_more()
     together = [_together(name, trials) for name in trials[0]]
     return ProbeTrial(
         subjects[pictures],

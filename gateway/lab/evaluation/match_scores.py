@@ -30,13 +30,13 @@ def lowest_of(cosine: str) -> int:
     return (KAPPA * Fraction(cosine)).__ceil__()
 
 
-GRID: Final = tuple(f"0.{n:03}" for n in range(200, 701))
+GRID: Final = tuple(f"0.{n:03}" for n in range(200, 801))
 """Thresholds of every curve."""
 LOWEST: Final = np.array([lowest_of(cosine) for cosine in GRID], np.int32)
 
 
 def reached(values: npt.NDArray[np.integer]) -> npt.NDArray[np.int16]:
-    """How many thresholds of the grid each v reaches: 0 to 501."""
+    """How many thresholds of the grid each v reaches, from none to all."""
     return np.searchsorted(LOWEST, values, side="right").astype(np.int16)
 
 
@@ -111,5 +111,5 @@ class Scores:
         """What v decides; the upper end is left aside."""
         return self.values >= lowest_of(cosine)
 
-    def __getitem__(self, chosen: Flags) -> "Scores":
+    def __getitem__(self, chosen: Flags | npt.NDArray[np.intp]) -> "Scores":
         return Scores(self.cosines[chosen], self.values[chosen])
