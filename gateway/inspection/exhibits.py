@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from gateway.inspection.evidence import Evidence, Exhibit, NoAccess
 from gateway.proofs.trust import TrustFile
 from gateway.store import schema
+from gateway.store.policies import PolicyRow
 from gateway.translog.checkpoint import SignedCheckpoint
 from gateway.translog.tree import HASH_BYTES
 from gateway.wire.admin import from_lines, to_lines
@@ -285,6 +286,21 @@ def _schedules(evidence: Evidence) -> bytes:
     )
 
 
+def _policies(evidence: Evidence) -> bytes:
+    held = schema.match_policies.c
+    query = sa.select(held.number, held.approval, held.adopted_at).order_by(held.number)
+    return encoded(
+        [
+            {
+                "number": row.number,
+                "approval": base64.b64encode(bytes(row.approval)).decode(),
+                "adoptedAt": row.adopted_at,
+            }
+            for row in table_rows(evidence, query)
+        ]
+    )
+
+
 ERASURES: Final = Exhibit(
     "erasures", _erasures, "signed erasures: of which record, only its receipt's holder can say"
 )
@@ -295,6 +311,29 @@ RUNS: Final = Exhibit("retention-runs", _runs, "signed reports of the reaper")
 SCHEDULES: Final = Exhibit(
     "retention-schedules.json", _schedules, "the retention schedules that were adopted"
 )
+
+POLICIES: Final = Exhibit(
+    "match-policies.json", _policies, "the match policies that two operators approved"
+)
+
+
+def policies(evidence: Evidence) -> list[PolicyRow]:
+    """Adopted match policies, oldest first; nothing is checked yet.
+
+    Raises:
+        NoAccess, MalformedMessage.
+    """
+    try:
+        return [
+            PolicyRow(
+                int(one["number"]),
+                base64.b64decode(one["approval"], validate=True),
+                int(one["adoptedAt"]),
+            )
+            for one in decoded(evidence.read(POLICIES))
+        ]
+    except (TypeError, KeyError, ValueError):
+        raise MalformedMessage("the match policies of the bundle are malformed") from None
 
 
 def signed_objects(evidence: Evidence, exhibit: Exhibit) -> list[bytes]:

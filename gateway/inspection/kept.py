@@ -21,12 +21,14 @@ from gateway.inspection.exhibits import (
     PENDING,
     decoded,
     entries,
+    policies,
     schedules,
     table_rows,
     trust,
 )
 from gateway.inspection.lines import Progress
 from gateway.inspection.statements import stated
+from gateway.proofs.approval import approval_digest, policy_digest
 from gateway.retention.schedule import BadSchedule, RetentionSchedule
 from gateway.store import schema
 from gateway.store.reading import BATCH
@@ -36,10 +38,12 @@ from gateway.wire.cose import VerifyKey
 from gateway.wire.erasure import tombstone
 from gateway.wire.errors import SealmatchError
 from gateway.wire.fallback import FallbackStatement
-from gateway.wire.ids import digest_of
+from gateway.wire.ids import MINUTE, digest_of
 from gateway.wire.proof import Statement
 
 DAY: Final = 24 * 3600
+SESSION_SECONDS: Final = 3600
+"""For so long after an adoption a session may be decided that was opened before it."""
 
 _STATED: Final[dict[str, type[Statement] | type[FallbackStatement]]] = {
     "decision": Statement,
@@ -59,6 +63,10 @@ class Kept:
     """Sentences about expiries that do not follow from time and schedule."""
     consents: Counter[str] = field(default_factory=Counter)
     """Sentences about consents."""
+    policies: Counter[str] = field(default_factory=Counter)
+    """Sentences about decisions under a match policy that was not in force."""
+    under_signed: int = 0
+    """Decisions whose statement names the approval of a match policy."""
     agreed: int = 0
     """Records with their consent."""
     tombstones: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -100,6 +108,39 @@ class Periods:
         return self._promised.get(text_version) if isinstance(text_version, int) else None
 
 
+class AdoptedPolicies:
+    """Which match policy was in force at a time, as the database has it."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        """An older database has no such table, and no signed policy. Raises
+        ``MalformedMessage``."""
+        try:
+            rows = policies(evidence)
+        except NoAccess:
+            rows = []
+        self._from = [row.adopted_at for row in rows]
+        self._places = {approval_digest(row.approval): n for n, row in enumerate(rows)}
+        self._digests = [policy_digest(row.approval) for row in rows]
+
+    def fault(self, said: Mapping[str, Any], decided_at: int) -> str | None:
+        """What is wrong with the policy that a decision's statement names."""
+        named = said.get("policyApproval")
+        if named is None:
+            late = self._from and decided_at > self._from[0] + SESSION_SECONDS
+            return "were decided by unsigned thresholds after a policy was signed" if late else None
+        place = self._places.get(named)
+        if place is None:
+            return "name an approval that the database does not hold"
+        if said.get("policyDigest") != self._digests[place]:
+            return "name another policy than the approval that they name"
+        if decided_at + MINUTE <= self._from[place]:
+            return "name an approval that was not given yet"
+        ends = self._from[place + 1 : place + 2]
+        if ends and decided_at > ends[0] + SESSION_SECONDS:
+            return "were decided under a policy that had been replaced"
+        return None
+
+
 def kept(evidence: Evidence, progress: Progress) -> Kept:
     """The counts; the pass is made once.
 
@@ -124,6 +165,7 @@ def _passed(evidence: Evidence, progress: Progress) -> Kept:
         periods = Periods(evidence)
     except BadSchedule as error:
         raise NoAccess(f"an adopted schedule cannot be read: {error}") from None
+    adopted = AdoptedPolicies(evidence)
     # What waits for a checkpoint stands behind it in the same order; some has no index yet.
     pending = evidence.read(PENDING)
     waiting = [pending[at : at + HASH_BYTES] for at in range(0, len(pending), HASH_BYTES)]
@@ -144,6 +186,7 @@ def _passed(evidence: Evidence, progress: Progress) -> Kept:
         if found.records.total() % BATCH == 0:
             progress.at(found.records.total(), what="records")
         _compare(row, found, keys, periods, logged, unnumbered)
+        _compare_policy(row, found, adopted)
     return found
 
 
@@ -184,6 +227,15 @@ def _compare(
         found.faults["are not the entry at their index of the log"] += 1
     _compare_expiry(row, found, periods, said)
     _compare_consent(row, found, said)
+
+
+def _compare_policy(row: sa.Row[Any], found: Kept, adopted: AdoptedPolicies) -> None:
+    said = stated(bytes(row.statement)) if row.kind == "decision" else None
+    if said is None:
+        return
+    found.under_signed += said.get("policyApproval") is not None
+    if (wrong := adopted.fault(said, row.decided_at)) is not None:
+        found.policies[wrong] += 1
 
 
 _COLUMNS: Final = {

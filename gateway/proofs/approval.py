@@ -33,6 +33,11 @@ def approval_digest(encoded: bytes) -> Digest:
     return digest_of(AgreedOrder.decode(encoded).agreement)
 
 
+def policy_digest(encoded: bytes) -> Digest:
+    """Of the policy that it approves. Nothing is checked. Raises ``MalformedMessage``."""
+    return cose.peek(AgreedOrder.decode(encoded).order, PolicyOrder).proposal.policy.digest
+
+
 def verify_approval(encoded: bytes, gateway: PartyId, enrolled: Enrolled) -> Approval:
     """Check both signatures, as of the moment of the agreement.
 

@@ -18,6 +18,7 @@ from gateway.inspection.checks import (
     operation,
     orders,
     parties,
+    policy,
     retention,
     visit,
 )
@@ -36,6 +37,7 @@ ALL: Final[tuple[Check, ...]] = (
     *operation.CHECKS,
     *installation.CHECKS,
     *orders.CHECKS,
+    *policy.CHECKS,
     *contents.CHECKS,
     *canary.CHECKS,
 )

@@ -28,7 +28,7 @@ from gateway.wire.errors import MalformedMessage, SealmatchError
 from gateway.wire.fallback import FallbackStatement
 from gateway.wire.liveness import Challenge
 from gateway.wire.message import Message
-from gateway.wire.orders import ORDERS, Hold
+from gateway.wire.orders import ORDERS, AgreedOrder, Hold
 from gateway.wire.proof import Statement
 from gateway.wire.retention import RetentionRun
 
@@ -143,6 +143,7 @@ _SPECIAL: Final[dict[tuple[str, str], Shape]] = {
     ("orders", "ordered"): _signed(*ORDERS),
     ("retention_runs", "report"): _signed(RetentionRun),
     ("retention_schedules", "content"): _text,
+    ("match_policies", "approval"): _message(AgreedOrder),
     ("admin_actions", "action"): _signed(AdminAction),
     ("sessions", "challenge"): _message(Challenge),
     ("consent_texts", "text"): _text,

@@ -35,6 +35,7 @@ KNOWN_CHECKS: Final = frozenset(
         "backups": ("kept",),
         "access": ("staff",),
         "canary": ("absent",),
+        "policy": ("signed",),
     }.items()
     for name in names
 )
