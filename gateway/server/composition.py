@@ -127,6 +127,7 @@ def compose(
                 settings.activations_per_subject,
                 settings.liveness_policy,
                 settings.face_quality,
+                settings.shard,
             ),
             database,
             _authorities(settings, reach.authority, identity.signing, clock),

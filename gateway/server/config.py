@@ -138,7 +138,14 @@ class GatewaySettings(HeServerSettings):
         default=50, ge=0, le=100, description="Passive score in hundredths, below which it fails."
     )
     workers: int = Field(
-        default=2, ge=1, le=64, description="Processes that evaluate; one submission each."
+        default=2, ge=1, le=64, description="Processes that evaluate; as many as it has cores."
+    )
+    shard: int | None = Field(
+        default=None,
+        ge=0,
+        le=255,
+        description="Number of this process where several serve one database: the first byte of "
+        "its session ids, by which a proxy finds it. Without it, it must be the only one.",
     )
     activations_per_subject: int = Field(
         default=5, ge=1, le=1000, description="Live activations that one document may have."

@@ -5,15 +5,18 @@ speaks to the network. When an audit is demanded, the seed leaves its worker sea
 Measurements and tests evaluate in their own process (``gateway.he.evaluation.Evaluation``).
 """
 
+import secrets
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from gateway.he.engine import DEFAULT_ENGINE, Engine, EngineName
 from gateway.he.engines import make_engine
 from gateway.he.evaluation import Evaluation, Inputs, Opened
 from gateway.he.randomness import new_seed
-from gateway.host.isolation import Read, Worker, WorkerLimits, WorkerPool, octets, pair
+from gateway.host.isolation import Read, WorkerLimits, WorkerPool, octets, pair
 from gateway.wire.errors import CallerMisuse, Unavailable
 from gateway.wire.evaluation import PerLane
 from gateway.wire.ids import DIGEST_BYTES, Commitment, Digest, Nonce
@@ -40,39 +43,54 @@ class Evaluating(Protocol):
 NewEvaluation = Callable[[Inputs], Evaluating]
 
 
+HELD: Final = 8
+"""Evaluations that one worker holds at most, about 3 MB each. Most of them wait for the authority
+or an auditor: the worker computes for one at a time."""
+HELD_SECONDS: Final = 600
+"""After this an evaluation is ended, whatever became of it: longer than any peer is waited for."""
+_NAME_BYTES: Final = 16
+
+
 class EvaluationWorkshop:
-    """Runs inside a worker. It holds one evaluation, and exchanges bytes and integers."""
+    """Runs inside a worker. It holds evaluations under names that the parent draws, and exchanges
+    bytes and integers."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
-        self._evaluation: Evaluation | None = None
+        self._monotonic = monotonic
+        self._held: dict[bytes, tuple[float, Evaluation]] = {}
 
-    def begin(self, encoded: list[bytes]) -> bytes:
-        self.end()
-        self._evaluation = Evaluation(self._engine, Inputs.decode(encoded), new_seed())
-        return self._evaluation.seed_commitment
+    def begin(self, name: bytes, encoded: list[bytes]) -> bytes:
+        now = self._monotonic()
+        for old in [one for one, (begun, _) in self._held.items() if begun < now - HELD_SECONDS]:
+            self.end(old)
+        if name in self._held or len(self._held) >= HELD:
+            raise CallerMisuse("an evaluation of this name, or too many of them")
+        evaluation = Evaluation(self._engine, Inputs.decode(encoded), new_seed())
+        self._held[name] = now, evaluation
+        return evaluation.seed_commitment
 
-    def padded_product(self, nonce: bytes) -> list[bytes | int]:
-        product, omega = self._held.padded_product(Nonce(nonce))
+    def padded_product(self, name: bytes, nonce: bytes) -> list[bytes | int]:
+        product, omega = self._find(name).padded_product(Nonce(nonce))
         return [product.encoded, omega]
 
-    def open(self, masked: list[int]) -> list[list[int]]:
-        opened = self._held.open((masked[0], masked[1]))
+    def open(self, name: bytes, masked: list[int]) -> list[list[int]]:
+        opened = self._find(name).open((masked[0], masked[1]))
         return [list(opened.values), list(opened.shares)]
 
-    def sealed_for_audit(self, auditor: bytes, demand: bytes) -> bytes:
-        return self._held.sealed_for_audit(SealingPublicKey(auditor), Digest(demand))
+    def sealed_for_audit(self, name: bytes, auditor: bytes, demand: bytes) -> bytes:
+        return self._find(name).sealed_for_audit(SealingPublicKey(auditor), Digest(demand))
 
-    def end(self) -> None:
-        if self._evaluation is not None:
-            self._evaluation.close()
-            self._evaluation = None
+    def end(self, name: bytes) -> None:
+        held = self._held.pop(name, None)
+        if held is not None:
+            held[1].close()
 
-    @property
-    def _held(self) -> Evaluation:
-        if self._evaluation is None:
-            raise CallerMisuse("no evaluation was begun")
-        return self._evaluation
+    def _find(self, name: bytes) -> Evaluation:
+        held = self._held.get(name)
+        if held is None:
+            raise CallerMisuse("no evaluation of this name")
+        return held[1]
 
 
 def make_seal_python_workshop() -> EvaluationWorkshop:
@@ -84,30 +102,49 @@ def make_tenseal_workshop() -> EvaluationWorkshop:
 
 
 class EvaluationWorkers:
-    """Worker processes; each holds one evaluation at a time."""
+    """Worker processes. Each holds several evaluations, and computes for one at a time. One that
+    dies takes its evaluations with it."""
 
     def __init__(
         self, count: int, limits: WorkerLimits, engine: EngineName = DEFAULT_ENGINE
     ) -> None:
         workshop = f"gateway.server.evaluation:make_{engine.replace('-', '_')}_workshop"
         self._pool = WorkerPool(workshop, count, limits)
+        self._patience = 2 * limits.seconds
+        self._held = [0] * count
+        """How many evaluations each worker holds."""
+        self._given_back = threading.Condition()
 
     def start(self) -> None:
         """Start the workers. Raises ``Unavailable`` if one does not start."""
         self._pool.start()
 
     def begin(self, inputs: Inputs) -> Evaluating:
-        """Wait for a free worker and begin an evaluation in it.
+        """Wait for a place in a worker and begin an evaluation there.
 
         Raises:
-            Unavailable: all workers stay busy, or the worker did not survive the inputs.
+            Unavailable: all workers stay full, or the worker did not survive the inputs.
         """
-        index = self._pool.take()
+        index = self._take()
         try:
-            return IsolatedEvaluation(self._pool, index, inputs)
+            return IsolatedEvaluation(self._pool, index, inputs, self._give_back)
         except BaseException:
-            self._pool.give_back(index)
+            self._give_back(index)
             raise
+
+    def _take(self) -> int:
+        """A place in the worker that holds fewest."""
+        with self._given_back:
+            if not self._given_back.wait_for(lambda: min(self._held) < HELD, self._patience):
+                raise Unavailable("the server is busy; try again later")
+            index = self._held.index(min(self._held))
+            self._held[index] += 1
+            return index
+
+    def _give_back(self, index: int) -> None:
+        with self._given_back:
+            self._held[index] -= 1
+            self._given_back.notify()
 
     @property
     def pool(self) -> WorkerPool:
@@ -119,13 +156,20 @@ class EvaluationWorkers:
 
 
 class IsolatedEvaluation:
-    """An evaluation in a worker, which serves no other one until ``close``."""
+    """An evaluation in a worker, where it has a place until ``close``."""
 
-    def __init__(self, pool: WorkerPool, index: int, inputs: Inputs) -> None:
+    def __init__(
+        self, pool: WorkerPool, index: int, inputs: Inputs, give_back: Callable[[int], None]
+    ) -> None:
         self._pool = pool
         self._index = index
-        self._generation = self._worker.generation
-        begun = self._worker.call("begin", inputs.encoded(), read=octets(DIGEST_BYTES))
+        self._give_back = give_back
+        self._is_closed = False
+        self._name = secrets.token_bytes(_NAME_BYTES)
+        encoded = inputs.encoded()
+        with pool.on(index) as worker:
+            self._generation = worker.generation
+            begun = worker.call("begin", self._name, encoded, read=octets(DIGEST_BYTES))
         self._commitment = Commitment(begun)
 
     @property
@@ -150,22 +194,23 @@ class IsolatedEvaluation:
 
     def _call(self, method: str, *arguments: Any, read: Read[Any]) -> Any:
         """Call the worker. Raises ``Unavailable`` if it did not survive."""
-        if self._worker.generation != self._generation:
-            raise Unavailable("the evaluation was ended; open a new session")
-        return self._worker.call(method, *arguments, read=read)
+        with self._pool.on(self._index) as worker:
+            if worker.generation != self._generation:
+                raise Unavailable("the evaluation was ended; open a new session")
+            return worker.call(method, self._name, *arguments, read=read)
 
     def close(self) -> None:
-        """Let the worker overwrite the seed, and free it for another evaluation."""
+        """Let the worker overwrite the seed, and free the place for another evaluation. Once."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         try:
-            if self._worker.generation == self._generation:
-                with suppress(Unavailable):  # the worker was replaced: its seed is gone
-                    self._worker.call("end")
+            with self._pool.on(self._index) as worker:
+                if worker.generation == self._generation:
+                    with suppress(Unavailable):  # the worker was replaced: its seed is gone
+                        worker.call("end", self._name)
         finally:
-            self._pool.give_back(self._index)
-
-    @property
-    def _worker(self) -> Worker:
-        return self._pool.workers[self._index]
+            self._give_back(self._index)
 
 
 def _product(value: Any) -> tuple[PaddedProduct, int]:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gateway.he.session_key import ExpectedSession, VerifiedSessionKey, verify_session_key
 from gateway.host import crash
@@ -92,6 +93,8 @@ class GatewayRules:
     activations_per_subject: int
     liveness: LivenessPolicy = NO_LIVENESS
     quality: QualityRule = "required"
+    shard: int | None = None
+    """First byte of this process's session ids, by which a proxy finds it; None: any."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +259,7 @@ class GatewayService:
                 gateway_nonce=new_nonce(),
             )
 
-        asked, answer = new_key(self._authority, new_session_id, ask)
+        asked, answer = new_key(self._authority, partial(new_session_id, self._limits.shard), ask)
         expected = ExpectedSession(
             authority_key=self._identity.authority,
             gateway=self._identity.signing.party,

@@ -67,8 +67,10 @@ def digest_of(data: bytes) -> Digest:
     return Digest(hashlib.sha256(data).digest())
 
 
-def new_session_id() -> SessionId:
-    return SessionId(secrets.token_bytes(16))
+def new_session_id(shard: int | None = None) -> SessionId:
+    """Random bits, 128 of them; 120 behind a first byte that names the gateway's process."""
+    drawn = secrets.token_bytes(16)
+    return SessionId(drawn if shard is None else bytes((shard,)) + drawn[1:])
 
 
 def new_record_id() -> RecordId:

@@ -235,13 +235,14 @@ def _prepare_evaluation(_: Path) -> Parse:
     def parse(data: bytes) -> None:
         """The gateway's worker: from its inputs to its shares."""
         known, hostile = _given(data)
-        bench.begin([*known, *hostile])
-        product, omega = bench.padded_product(golden.ATTEMPT_NONCE)
+        bench.end(b"one")
+        bench.begin(b"one", [*known, *hostile])
+        product, omega = bench.padded_product(b"one", golden.ATTEMPT_NONCE)
         promise(isinstance(omega, int) and 0 < omega < T, "omega is no unit")
         PaddedProduct.decode(bytes(product))  # type: ignore[arg-type]
-        values, shares = bench.open(list(golden.MASKED))
+        values, shares = bench.open(b"one", list(golden.MASKED))
         promise(max(values) < T and max(shares) < 2, "values or shares out of their bounds")
-        bench.end()
+        bench.end(b"one")
 
     return parse
 

@@ -16,7 +16,7 @@ from gateway.proofs.trust import PinnedAuthority, PinnedGateway, TrustFile
 from gateway.proofs.verify import verify_receipt
 from gateway.server.liveness import assess
 from gateway.server.policy import PolicyInForce
-from gateway.server.sessions import OpenSession
+from gateway.server.sessions import OpenSession, Terms
 from gateway.server.verification import Expected, ExpectedLiveness, check_submission
 from gateway.wire import cbor, cose, requests
 from gateway.wire.cose import SigningKey, VerifyKey
@@ -222,7 +222,12 @@ def _parse_submission(data: bytes) -> None:
 @cache
 def expected() -> Expected:
     return Expected(
-        session=OpenSession(golden.SIGNED_GRANT, golden.KEY, PolicyInForce(golden.POLICY)),
+        session=OpenSession(
+            golden.SIGNED_GRANT,
+            golden.KEY,
+            PolicyInForce(golden.POLICY),
+            Terms(ISSUER.public, "sim-activation", 1, None, NOW),
+        ),
         authority_key=AUTHORITY.public,
         device_key=DEVICE.public,
         issuer_key=ISSUER.public,

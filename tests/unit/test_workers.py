@@ -7,7 +7,7 @@ here is what the processes around them change: nothing that an honest peer sees.
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import pytest
@@ -15,8 +15,8 @@ import pytest
 from gateway.he.engine import EngineName, default_engine
 from gateway.he.evaluation import Inputs
 from gateway.host.isolation import WorkerLimits
-from gateway.server.evaluation import EvaluationWorkers
-from gateway.wire.errors import MalformedMessage, SessionNotFound, Unavailable
+from gateway.server.evaluation import HELD, HELD_SECONDS, EvaluationWorkers, EvaluationWorkshop
+from gateway.wire.errors import CallerMisuse, MalformedMessage, SessionNotFound, Unavailable
 from gateway.wire.evaluation import DecisionResponse, MaskedValues, ProductRequest, SharesRequest
 from gateway.wire.ids import Nonce
 from gateway.wire.polynomials import PaddedProduct
@@ -240,3 +240,39 @@ def test_a_worker_that_dies_within_an_evaluation_is_replaced(
             evaluation.padded_product(Nonce(bytes(32)))
     with closing(evaluations.begin(inputs_of(opened))) as evaluation:
         assert conclude(opened, evaluation) == "MATCH"
+
+
+def test_a_worker_holds_several_evaluations_at_once_and_no_more_than_it_may(
+    authority: InProcessAuthority, evaluations: EvaluationWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one waits for the authority, the others go on; their pads are not confused."""
+    monkeypatch.setattr(evaluations, "_patience", 0)
+    opened = authority.open()
+    inputs = inputs_of(opened)
+    with ExitStack() as several:
+        begun = [several.enter_context(closing(evaluations.begin(inputs))) for _ in range(HELD)]
+        with pytest.raises(Unavailable, match="busy"):
+            evaluations.begin(inputs)
+        begun[1].close()
+        with closing(evaluations.begin(inputs)) as another:
+            product, _ = another.padded_product(Nonce(bytes(32)))
+        assert conclude(opened, begun[0]) == "MATCH"
+        assert begun[2].padded_product(Nonce(bytes(32)))[0].digest != product.digest
+        with pytest.raises(Unavailable):
+            begun[1].padded_product(Nonce(bytes(32)))
+    assert evaluations._held == [0]
+
+
+def test_a_worker_forgets_an_evaluation_that_nobody_ended(authority: InProcessAuthority) -> None:
+    now = [0.0]
+    workshop = EvaluationWorkshop(default_engine(), lambda: now[0])
+    encoded = inputs_of(authority.open()).encoded()
+    workshop.begin(b"old", encoded)
+    now[0] += HELD_SECONDS
+    workshop.begin(b"young", encoded)
+    workshop.padded_product(b"old", bytes(32))
+    now[0] += 1
+    workshop.begin(b"new", encoded)
+    with pytest.raises(CallerMisuse):
+        workshop.open(b"old", [1, 2])
+    workshop.padded_product(b"young", bytes(32))
