@@ -14,13 +14,12 @@ until the operator clears it, or for ``KEPT_SECONDS``. Of an answered demand not
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NamedTuple, NewType
 
 from gateway.host import crash
-from gateway.host.ledger import Ledger
 from gateway.wire.errors import Refused
 from gateway.wire.ids import PartyId
+from keys.places import Place, open_storage
 
 DemandId = NewType("DemandId", int)
 
@@ -30,9 +29,9 @@ left that an operator could look into."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS demands (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id {id},
     gateway TEXT NOT NULL,
-    due INTEGER NOT NULL
+    due {number} NOT NULL
 );
 CREATE INDEX IF NOT EXISTS demands_gateway ON demands (gateway, due);
 """
@@ -67,9 +66,9 @@ def coin(one_in: int, draw: Callable[[int], int] = secrets.randbelow) -> bool:
 
 
 class AuditLedger:
-    """Demands without a report, in a database of their own. Thread-safe."""
+    """Demands without a report, in a database of their own or a shared one. Thread-safe."""
 
-    def __init__(self, path: Path, unanswered: int, clock: Callable[[], int]) -> None:
+    def __init__(self, place: Place, unanswered: int, clock: Callable[[], int]) -> None:
         """Open or create the database.
 
         Raises:
@@ -77,7 +76,7 @@ class AuditLedger:
         """
         self._unanswered = unanswered
         self._clock = clock
-        self._ledger = Ledger.create(path, _SCHEMA, "the ledger of audits")
+        self._ledger = open_storage(place, _SCHEMA, "the ledger of audits")
 
     def require_answering(self, gateway: PartyId) -> None:
         """Check that a gateway answers its demands.
@@ -86,7 +85,13 @@ class AuditLedger:
             Refused: it has left too many unanswered.
             Unavailable: the storage failed; nothing may be answered.
         """
-        if self.unanswered().get(gateway, 0) >= self._unanswered:
+        with self._ledger.looking() as unit:
+            [(count,)] = unit.run(
+                "SELECT count(*) FROM demands WHERE gateway = :gateway AND due <= :now",
+                gateway=gateway,
+                now=self._clock(),
+            )
+        if count >= self._unanswered:
             raise Refused(f"{gateway} has left too many audits unanswered")
 
     def demand(self, gateway: PartyId, due: int) -> DemandId:
@@ -95,12 +100,10 @@ class AuditLedger:
         Raises:
             Unavailable: the storage failed; neither the demand nor a decision may leave.
         """
-        with self._ledger.transaction() as connection:
-            added = connection.execute(
-                "INSERT INTO demands (gateway, due) VALUES (?, ?)", (gateway, due)
-            )
+        with self._ledger.writing() as unit:
+            [(number,)] = unit.run(f"{_ADDING} RETURNING id", gateway=gateway, due=due)
             crash.reach("authority-demand-written")
-            return DemandId(int(added.lastrowid or 0))
+            return DemandId(int(number))
 
     def answered(self, demand: DemandId) -> None:
         """Forget a demand whose report has come.
@@ -108,8 +111,8 @@ class AuditLedger:
         Raises:
             Unavailable: the storage failed; the decision must not leave.
         """
-        with self._ledger.transaction() as connection:
-            connection.execute("DELETE FROM demands WHERE id = ?", (demand,))
+        with self._ledger.writing() as unit:
+            unit.run("DELETE FROM demands WHERE id = :demand", demand=demand)
             crash.reach("authority-answer-written")
 
     def unanswered(self) -> dict[PartyId, int]:
@@ -118,11 +121,11 @@ class AuditLedger:
         Raises:
             Unavailable: the storage failed.
         """
-        with self._ledger.transaction() as connection:
-            rows = connection.execute(
-                "SELECT gateway, count(*) FROM demands WHERE due <= ? GROUP BY gateway",
-                (self._clock(),),
-            ).fetchall()
+        with self._ledger.looking() as unit:
+            rows = unit.run(
+                "SELECT gateway, count(*) FROM demands WHERE due <= :now GROUP BY gateway",
+                now=self._clock(),
+            )
         return {gateway: int(count) for gateway, count in rows}
 
     def clear(self, gateway: PartyId) -> int:
@@ -131,32 +134,34 @@ class AuditLedger:
         Raises:
             Unavailable: the storage failed.
         """
-        with self._ledger.transaction() as connection:
-            done = connection.execute(
-                "DELETE FROM demands WHERE gateway = ? AND due <= ?", (gateway, self._clock())
+        with self._ledger.writing() as unit:
+            done = unit.run(
+                "DELETE FROM demands WHERE gateway = :gateway AND due <= :now RETURNING id",
+                gateway=gateway,
+                now=self._clock(),
             )
-            return done.rowcount
+            return len(done)
 
     def sweep(self) -> None:
         """Forget what is too old to be looked into. Raises ``Unavailable``."""
-        with self._ledger.transaction() as connection:
+        with self._ledger.writing() as unit:
             old = self._clock() - KEPT_SECONDS
-            connection.execute("DELETE FROM demands WHERE due <= ?", (old,))
+            unit.run("DELETE FROM demands WHERE due <= :old", old=old)
 
     def stored(self) -> list[StoredDemand]:
         """Every demand without a report, oldest first. Raises ``Unavailable``."""
-        with self._ledger.reading() as connection:
-            rows = connection.execute("SELECT gateway, due FROM demands ORDER BY id")
+        with self._ledger.looking() as unit:
+            rows = unit.run("SELECT gateway, due FROM demands ORDER BY id")
             return [StoredDemand(*row) for row in rows]
 
     def bring_back(self, demands: Iterable[StoredDemand]) -> bool:
         """Take demands of a backup into an empty ledger; whether it was empty. Raises
         ``Unavailable``."""
-        with self._ledger.transaction() as connection:
-            (there,) = connection.execute("SELECT count(*) FROM demands").fetchone()
+        with self._ledger.writing(b"demands") as unit:
+            [(there,)] = unit.run("SELECT count(*) FROM demands")
             if not there:
-                adding = "INSERT INTO demands (gateway, due) VALUES (?, ?)"
-                connection.executemany(adding, demands)
+                for one in demands:
+                    unit.run(_ADDING, **one._asdict())
             return not there
 
     def check(self) -> None:
@@ -165,3 +170,6 @@ class AuditLedger:
 
     def close(self) -> None:
         self._ledger.close()
+
+
+_ADDING = "INSERT INTO demands (gateway, due) VALUES (:gateway, :due)"

@@ -25,18 +25,21 @@ from gateway.wire.errors import CallerMisuse
 from gateway.wire.ids import Digest
 from keys import trust_file
 from keys.audits import AuditLedger, StoredDemand
-from keys.caps import (
-    DAY,
+from keys.caps import DAY
+from keys.caps_mark import CapsLost, CapsMark
+from keys.caps_store import (
     StoredAttempt,
+    are_there,
     create_caps,
+    mark_beside,
     of_older_version,
     still_closed,
     stored_attempts,
     stored_standing,
 )
-from keys.caps_mark import CapsLost, CapsMark, mark_of
 from keys.config import AuthoritySettings
 from keys.custody import open_custody
+from keys.places import SharedPlace
 from keys.trust import TrustList
 from keys.vault import record_file
 
@@ -67,7 +70,7 @@ def make(settings: AuthoritySettings, out: Path, now: int) -> tuple[dict[str, in
     with new_file(out) as file:
         # The time comes before what is read: what is counted in between is taken for missing.
         archive = ArchiveWriter(file, BACKUP, {"made_at": now, "party": settings.party})
-        archive.add(_ATTEMPTS, stored_attempts(settings.caps_file))
+        archive.add(_ATTEMPTS, stored_attempts(settings.caps_place))
         with closing(_ledger(settings, now)) as audits:
             archive.add(_DEMANDS, audits.stored())
         archive.add(_TRUST, _pieces(settings.trust_file))
@@ -108,7 +111,7 @@ def restore(
                 write_private(settings.trust_file, parts[_TRUST])
                 brought.append(_TRUST)
             crash.reach("trust-list-restored")
-            new = not settings.audits_file.exists()
+            new = not settings.audits_file.exists() and settings.database_url is None
             with closing(_ledger(settings, now)) as audits:
                 if audits.bring_back(parts[_DEMANDS]) and (new or parts[_DEMANDS]):
                     brought.append(_DEMANDS)
@@ -130,6 +133,9 @@ def close_lost(settings: AuthoritySettings, now: int) -> int:
     """Make new counters in the place of lost ones, closed for a day; returns until when. It is
     written into the signed history.
 
+    Where another instance has done so in a shared database, this one joins its counters: they are
+    closed, so nothing is lost by that.
+
     Raises:
         CallerMisuse: they are not lost.
         KeyFileError: there are no keys here, or they do not open.
@@ -144,8 +150,19 @@ def close_lost(settings: AuthoritySettings, now: int) -> int:
         TrustList(settings.trust_file, own.chain_keys).note_counters(
             "close", None, own.signing, now
         )
-        create_caps(settings.caps_file, now, now + DAY)
+        if isinstance(settings.caps_place, SharedPlace) and still_closed(settings.caps_place, now):
+            return _join(settings.caps_place)
+        create_caps(settings.caps_place, now, now + DAY)
         return now + DAY
+
+
+def _join(place: SharedPlace) -> int:
+    """Write the mark of counters that are there; returns until when they are closed."""
+    own = stored_standing(place)
+    if own is None:  # they went this moment
+        raise CapsLost("the counters of attempts are missing")
+    CapsMark(own.counters, own.counted_until).write(mark_beside(place))
+    return own.closed_until
 
 
 def require_keys(settings: AuthoritySettings) -> None:
@@ -159,9 +176,9 @@ def _bring_caps(
 ) -> int | None:
     """Counters in the place of lost or closed ones. Returns until when they are closed; None: those
     that are there count."""
-    if not _lost(settings) and not still_closed(settings.caps_file, now):
+    if not _lost(settings) and not still_closed(settings.caps_place, now):
         return None
-    create_caps(settings.caps_file, last, closed, attempts)
+    create_caps(settings.caps_place, last, closed, attempts)
     return closed
 
 
@@ -169,7 +186,7 @@ def _counted_until(settings: AuthoritySettings, now: int, *, survived: bool) -> 
     """No attempt was counted after this time."""
     if not survived:
         return now
-    mark = _readable(mark_of(settings.caps_file))
+    mark = _readable(mark_beside(settings.caps_place))
     if mark is None:
         raise CallerMisuse("there is no mark here that could have survived")
     return mark.until
@@ -177,11 +194,11 @@ def _counted_until(settings: AuthoritySettings, now: int, *, survived: bool) -> 
 
 def _lost(settings: AuthoritySettings) -> bool:
     """Whether an authority would not start on these counters."""
-    if not settings.caps_file.exists():
+    if not are_there(settings.caps_place):
         return True
-    mark, own = _readable(mark_of(settings.caps_file)), stored_standing(settings.caps_file)
+    mark, own = _readable(mark_beside(settings.caps_place)), stored_standing(settings.caps_place)
     if own is None:
-        return mark is not None or not of_older_version(settings.caps_file)
+        return mark is not None or not of_older_version(settings.caps_place)
     return mark is None or mark.counters != own.counters
 
 
@@ -193,7 +210,7 @@ def _readable(path: Path) -> CapsMark | None:
 
 
 def _ledger(settings: AuthoritySettings, now: int) -> AuditLedger:
-    return AuditLedger(settings.audits_file, settings.audit_unanswered, lambda: now)
+    return AuditLedger(settings.audits_place, settings.audit_unanswered, lambda: now)
 
 
 def _pieces(path: Path) -> Iterator[tuple[bytes]]:

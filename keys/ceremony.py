@@ -16,9 +16,10 @@ from gateway.host.keyring import HeldKey, HeldSecret, PepperRing, SealingRing, S
 from gateway.wire.admin import ChainKeys
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import SealmatchError
-from keys.caps import create_caps, forget_caps
+from keys.caps_store import are_there, create_caps, forget_caps
 from keys.config import AuthoritySettings
 from keys.custody import open_vault, within_overlaps
+from keys.places import Place
 from keys.trust import TrustList
 from keys.vault import AuthorityKeys, Vault, record_file
 
@@ -43,7 +44,7 @@ def initialise(settings: AuthoritySettings, now: int) -> AuthorityKeys:
                 peppers=PepperRing(current=pepper),
                 sealing=SealingRing(current=sealing),
             )
-            with _counting(settings.caps_file, now):
+            with _counting(settings.caps_place, now):
                 vault.create(keys)
             return keys
 
@@ -164,10 +165,10 @@ def describe(keys: AuthorityKeys, now: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _counting(counters: Path, now: int) -> Iterator[None]:
+def _counting(counters: Place, now: int) -> Iterator[None]:
     """Counters of attempts are there before the keys that the block makes. If they were brought
     back before, they stay."""
-    if counters.exists():
+    if are_there(counters):
         yield
         return
     try:

@@ -47,9 +47,10 @@ def _audits(settings: AuthoritySettings, trust: TrustList) -> str:
 
 
 def _unanswered(settings: AuthoritySettings) -> str:
-    checking.require_file(settings.audits_file, "it is made at the start")
+    if settings.database_url is None:
+        checking.require_file(settings.audits_file, "it is made at the start")
     limit = settings.audit_unanswered
-    with closing(AuditLedger(settings.audits_file, limit, unix_time)) as ledger:
+    with closing(AuditLedger(settings.audits_place, limit, unix_time)) as ledger:
         over = [gateway for gateway, count in ledger.unanswered().items() if count >= limit]
     if over:
         raise BadConfiguration(f"{', '.join(over)} gets no decision: see audits list")

@@ -137,7 +137,7 @@ def _at(at: int) -> str:
 
 
 def _ledger(settings: AuthoritySettings) -> AuditLedger:
-    return AuditLedger(settings.audits_file, settings.audit_unanswered, unix_time)
+    return AuditLedger(settings.audits_place, settings.audit_unanswered, unix_time)
 
 
 def _checks(settings: AuthoritySettings) -> Iterable[Check]:

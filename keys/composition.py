@@ -69,8 +69,8 @@ def compose(
         log.info("trust list: %d actions, head %s", len(trust.history()), trust.head().hex())
         require_auditor(settings, trust)
         # Counters first: where they are lost, nothing is made that a restore would find there.
-        caps = lifetime.closing(AttemptCaps(settings.caps_file, settings.caps, clock))
-        audits = AuditLedger(settings.audits_file, settings.audits.unanswered, clock)
+        caps = lifetime.closing(AttemptCaps(settings.caps_place, settings.caps, clock))
+        audits = AuditLedger(settings.audits_place, settings.audits.unanswered, clock)
         lifetime.closing(audits)
         workers = lifetime.starting(
             secrets or SecretWorkers(settings.workers, settings.worker_limits, settings.he_engine)

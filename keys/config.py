@@ -10,12 +10,14 @@ from gateway.host.server_settings import PolicySettings, Port
 from gateway.wire.ids import PartyId
 from keys.audits import AuditPolicy
 from keys.caps import CapLimits
+from keys.places import Place, SharedPlace
 
 
 class AuthoritySettings(HeServerSettings, PolicySettings):
     """``sealmatch-authority serve --config FILE``; variables ``SEALMATCH_AUTHORITY_...``."""
 
     prefix: ClassVar[str] = "sealmatch_authority"
+    private: ClassVar[frozenset[str]] = frozenset({"database_url"})  # may name an account
 
     party: PartyId = Field(
         default="authority", description="The authority's enrolment name; it signs under it."
@@ -23,6 +25,11 @@ class AuthoritySettings(HeServerSettings, PolicySettings):
     data_dir: Path = Field(
         description="Directory of the authority's own keys and trust list, mode 0700. "
         "No homomorphic key is ever in it."
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="URL of a PostgreSQL database for counters and audits, see DEPLOYMENT: several "
+        "instances share them. Without it, SQLite in data_dir.",
     )
     port: Port = 8471
     session_seconds: int = Field(
@@ -112,6 +119,19 @@ class AuthoritySettings(HeServerSettings, PolicySettings):
     @property
     def audits(self) -> AuditPolicy:
         return AuditPolicy(self.audit_one_in, self.audit_seconds, self.audit_unanswered)
+
+    @property
+    def caps_place(self) -> Place:
+        """Where the counters of attempts are."""
+        return self._place(self.caps_file)
+
+    @property
+    def audits_place(self) -> Place:
+        """Where the demands for audits are."""
+        return self._place(self.audits_file)
+
+    def _place(self, file: Path) -> Place:
+        return file if self.database_url is None else SharedPlace(self.database_url, file)
 
     @property
     def audits_file(self) -> Path:

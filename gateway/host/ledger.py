@@ -2,14 +2,16 @@
 
 One connection, one unit of work at a time, each of which is durable or did not happen. A truncated
 journal keeps nothing of what was deleted; a write-ahead log would.
+
+``Storage`` is what a file and a database have in common (``shared_ledger``).
 """
 
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from gateway.host.directories import private_file
 from gateway.wire.errors import Unavailable
@@ -40,6 +42,35 @@ def connect(path: Path, mode: Literal["rw", "rwc"], *pragmas: str) -> sqlite3.Co
     for pragma in ("journal_mode=TRUNCATE", *pragmas):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+class Unit(Protocol):
+    """What runs statements within a unit of work."""
+
+    def run(self, statement: str, /, **values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement with its ``:named`` values; returns its rows."""
+
+
+class Storage(Protocol):
+    """A ledger, wherever it is."""
+
+    def writing(self, *alone: bytes, durable: bool = True) -> AbstractContextManager[Unit]: ...
+
+    def looking(self) -> AbstractContextManager[Unit]: ...
+
+    def check(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class FileUnit:
+    """A connection to a file, as a ``Unit``."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def run(self, statement: str, /, **values: Any) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement, values).fetchall()
 
 
 class Ledger:
@@ -83,6 +114,19 @@ class Ledger:
             except BaseException:
                 self._roll_back()
                 raise
+
+    @contextmanager
+    def writing(self, *_alone: bytes, durable: bool = True) -> Iterator[Unit]:  # noqa: ARG002
+        """As ``transaction``. No other unit runs meanwhile, whomever it concerns, and each is
+        durable."""
+        with self.transaction() as connection:
+            yield FileUnit(connection)
+
+    @contextmanager
+    def looking(self) -> Iterator[Unit]:
+        """As ``reading``."""
+        with self.reading() as connection:
+            yield FileUnit(connection)
 
     def check(self) -> None:
         """Write something that changes nothing, durably. Raises ``Unavailable``."""

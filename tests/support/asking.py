@@ -59,6 +59,6 @@ def decision_of(response: DecisionResponse) -> Decision:
 
 def counted(authority: Any) -> list[bool | None]:
     """The outcome of every attempt on the authority's disk, None where there is none yet."""
-    with authority.service._caps._ledger.reading() as connection:
-        rows = connection.execute("SELECT matched FROM attempts ORDER BY id").fetchall()
+    with authority.service._caps._ledger.looking() as unit:
+        rows = unit.run("SELECT matched FROM attempts ORDER BY id")
     return [None if matched is None else bool(matched) for (matched,) in rows]

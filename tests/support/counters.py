@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from keys.caps import AttemptCaps, CapLimits, create_caps
+from keys.caps import AttemptCaps, CapLimits
+from keys.caps_store import create_caps
 
 
 def attempt_caps(path: Path, limits: CapLimits, clock: Callable[[], int]) -> AttemptCaps:

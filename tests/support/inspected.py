@@ -33,7 +33,7 @@ from gateway.translog.cosignature import sign_checkpoint
 from gateway.wire import cose
 from gateway.wire.ids import digest_of
 from keys.audits import AuditLedger
-from keys.caps import create_caps
+from keys.caps_store import create_caps
 from tests.support.parties import (
     AUDITOR,
     AUTHORITY,

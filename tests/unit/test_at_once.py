@@ -121,9 +121,9 @@ def test_the_limit_of_activations_is_not_passed_by_submitting_at_once(world: Wor
     assert [row.outcome for row in world.rows("records")] == ["MATCH"]
     assert world.counters() == {"MATCH": 1, "UNRECORDED": 2}
     assert len(world.rows("log_entries")) + len(world.rows("log_pending")) == 1
-    with world.caps._ledger.transaction() as connection:
-        counted = connection.execute("SELECT count(*), sum(matched) FROM attempts").fetchone()
-    assert counted == (3, 3), "the authority says of all three what is true"
+    with world.caps._ledger.looking() as unit:
+        counted = unit.run("SELECT count(*), sum(matched) FROM attempts")
+    assert counted == [(3, 3)], "the authority says of all three what is true"
 
 
 def test_without_the_second_count_it_would_be(

@@ -13,8 +13,9 @@ from gateway.wire.errors import CallerMisuse
 from gateway.wire.ids import SubjectHandle
 from keys import backup, cli, composition, enrolment
 from keys.audits import KEPT_SECONDS, AuditLedger
-from keys.caps import DAY, HOUR, AttemptCaps, stored_attempts
+from keys.caps import DAY, HOUR, AttemptCaps
 from keys.caps_mark import CapsLost, mark_of
+from keys.caps_store import stored_attempts
 from keys.config import AuthoritySettings
 from keys.trust_file import Enrolled, TrustListDamaged
 from tests.support.parties import Clock, refused

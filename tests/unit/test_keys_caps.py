@@ -12,8 +12,9 @@ import pytest
 
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.ids import SubjectHandle
-from keys.caps import DAY, HOUR, AttemptCaps, CapLimits, CountedAttempt, create_caps
+from keys.caps import DAY, HOUR, AttemptCaps, CapLimits, CountedAttempt
 from keys.caps_mark import CapsLost, mark_of
+from keys.caps_store import create_caps
 from tests.support.counters import attempt_caps
 from tests.support.parties import Clock, refused
 from tests.support.processes import PATIENCE
@@ -168,6 +169,7 @@ def test_storage_that_fails_refuses(caps: AttemptCaps) -> None:
 def test_old_attempts_leave_the_file(caps: AttemptCaps, path: Path, clock: Clock) -> None:
     caps.admit([A], "shop-1")
     clock.now += DAY
+    caps.sweep()
     caps.admit([B], "shop-2")
     caps.close()
     content = b"".join(p.read_bytes() for p in path.parent.iterdir())

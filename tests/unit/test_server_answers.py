@@ -102,8 +102,8 @@ def test_steps_10_12_and_13_the_authority_does_not_answer(
 
 
 def attempts_of(world: World) -> list[Any]:
-    with world.authority_service._caps._ledger.reading() as connection:
-        return connection.execute("SELECT * FROM attempts").fetchall()
+    with world.authority_service._caps._ledger.looking() as unit:
+        return unit.run("SELECT * FROM attempts")
 
 
 @STEPS

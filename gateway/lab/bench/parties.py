@@ -54,7 +54,8 @@ from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionKeyRequest, SessionKeyResponse
 from gateway.wire.subject import Subject
 from keys.audits import AuditLedger, AuditPolicy, DemandId
-from keys.caps import AttemptCaps, CapLimits, CountedAttempt, create_caps
+from keys.caps import AttemptCaps, CapLimits, CountedAttempt
+from keys.caps_store import create_caps
 from keys.custody import Custody
 from keys.enrolment import party_of
 from keys.service import AuthorityRules, AuthorityService
