@@ -7,9 +7,10 @@ plants one thing and inspects again.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 from unittest import mock
 
@@ -139,9 +140,16 @@ class Inspected:
         finally:
             database.close()
 
-    def register(self, count: int, outcome: str = "MATCH", outlet: str = OUTLETS[0]) -> list[bytes]:
-        """Records of decisions, as the gateway writes them; returns their signed statements."""
-        made = [self.statement(outcome, outlet) for _ in range(count)]
+    def register(
+        self,
+        count: int,
+        outcome: str = "MATCH",
+        outlet: str = OUTLETS[0],
+        policy: Mapping[str, bytes | None] = MappingProxyType({}),
+    ) -> list[bytes]:
+        """Records of decisions, as the gateway writes them; returns their signed statements.
+        ``policy``: what they say of their policy."""
+        made = [self.statement(outcome, outlet, policy) for _ in range(count)]
         with self.database() as database, database.writing() as connection:
             for stated, signed in made:
                 row = self._row(stated, signed, outcome)
@@ -152,7 +160,9 @@ class Inspected:
                 totals.count_liveness(connection, {"passed": 1, "attempts": 2, "seconds": 7}, NOW)
         return [signed for _, signed in made]
 
-    def statement(self, outcome: str, outlet: str) -> tuple[Any, bytes]:
+    def statement(
+        self, outcome: str, outlet: str, policy: Mapping[str, bytes | None] = MappingProxyType({})
+    ) -> tuple[Any, bytes]:
         number = next(self.numbers)
         decision = golden.DECISION.model_copy(update={"outcome": outcome})
         stated = golden.STATEMENT.model_copy(
@@ -162,6 +172,7 @@ class Inspected:
                 "activation_commitment": fixed_bytes(f"inspected/activation/{number}"),
                 "outlet": outlet,
                 "decided_at_minute": NOW - NOW % 60,
+                **policy,
             }
         )
         return stated, cose.sign(stated, GATEWAY).encoded

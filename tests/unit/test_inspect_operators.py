@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from gateway.inspection.checks import counts, holds, orders
+from gateway.inspection.checks import counts, holds, orders, policy
 from gateway.inspection.evidence import Evidence
 from gateway.inspection.inspection import inspect
 from gateway.inspection.lines import Basis, Line, Progress, Verdict
+from gateway.proofs.trust import PinnedOperator
 from gateway.retention.holds import remove_ended
 from gateway.store import parties, schema
 from gateway.store.locks import hold_register
@@ -24,14 +25,18 @@ from gateway.wire.admin import ActionKind, Concerned, Verb
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import Refused
 from gateway.wire.ids import KeyId, digest_of, new_record_id
-from gateway.wire.orders import MOST_HOLD_SECONDS, ORDER_SECONDS, ErasureOrder
+from gateway.wire.orders import MOST_HOLD_SECONDS, ORDER_SECONDS, AgreedOrder, ErasureOrder
 from tests.support.inspected import Inspected, own_database, violated
 from tests.support.operators import DAY, Desk
 from tests.support.parties import GATEWAY, NOW
+from tests.support.receipts import pin_operator
+from tests.vectors.ordered import PROPOSAL, SIGNED_POLICY
 
-CHECKS = (*holds.CHECKS, *orders.CHECKS)
+CHECKS = (*holds.CHECKS, *orders.CHECKS, policy.SIGNED)
 COUNTED = tuple(one for one in counts.CHECKS if one.id == "counts.entries")
 ANNA, BEN = (SigningKey.generate(name) for name in ("operator-anna", "operator-ben"))
+policies = schema.match_policies
+FIRST_APPROVAL = sa.select(policies.c.approval).where(policies.c.number == 1).scalar_subquery()
 BOTH = ("sqlite", "postgresql")
 
 
@@ -58,6 +63,8 @@ def deployment(
         desk.ordered(ANNA, desk.record())
         order_id, order = desk.ordered(BEN, desk.record())
         desk.agree(order_id, desk.agreement(ANNA, order))
+        desk.adopted(ANNA, BEN)
+        desk.adopted(BEN, ANNA)
     made.publish()
     return made
 
@@ -79,6 +86,9 @@ def test_what_operators_signed_is_clean(deployment: Inspected) -> None:
     assert "1 wait for a second operator, 0 have expired, and 0 are of a suspended" in notes
     assert "1 records were erased by order of two operators" in notes
     assert "1 legal holds placed" in notes
+    assert f"number 2, signed by {BEN.party} and {ANNA.party}" in notes
+    assert PROPOSAL.evidence.hex() in notes
+    assert by_basis(lines, "policy.signed") == {Basis.PROVEN: Verdict.PASSED}
 
 
 def test_with_the_bundle_alone_what_is_proven_is_proven(deployment: Inspected) -> None:
@@ -100,6 +110,51 @@ def test_with_the_bundle_alone_what_is_proven_is_proven(deployment: Inspected) -
 def test_without_operators_nothing_is_passed(tmp_path: Path) -> None:
     lines = Inspected(tmp_path).inspect(CHECKS)
     assert {line.verdict for line in lines} == {Verdict.NOTHING}
+    (thresholds,) = (line for line in lines if line.check == "policy.signed")
+    assert thresholds.notes == (policy.UNSIGNED,)
+
+
+def test_a_trust_file_that_pins_operators_decides_whose_signature_counts(
+    deployment: Inspected,
+) -> None:
+    """The gateway's own register may have enrolled a puppet."""
+    pins = [pin_operator(ANNA), pin_operator(BEN)]
+
+    def found(operators: list[PinnedOperator]) -> dict[str, tuple[str, ...]]:
+        given = deployment.trust.model_copy(update={"operators": operators}).encode()
+        return violated(deployment.inspect((policy.SIGNED,), trust_given=given))
+
+    assert found(pins) == {}
+    puppet = pin_operator(SigningKey.generate("puppet"))
+    assert "does not pin" in found([pins[0], puppet])["policy.signed"][0]
+    other = pins[1].model_copy(update={"public_key": puppet.public_key})
+    assert "with another key" in found([pins[0], other])["policy.signed"][0]
+
+
+def test_a_decision_names_the_policy_that_was_in_force(tmp_path: Path) -> None:
+    """Each record is a control for the next: what is found grows by one sentence."""
+    made = Inspected(tmp_path)
+    with at_desk(made) as desk:
+        for operator in (ANNA, BEN):
+            desk.operator(operator.party, operator)
+        desk.now = NOW - 9000
+        first = desk.adopted(ANNA, BEN)
+        desk.now = NOW - 7200
+        second = desk.adopted(BEN, ANNA)
+    expected: dict[str, int] = {}
+    for digest, named, said in (
+        (SIGNED_POLICY.digest, second.digest, ""),
+        (bytes(32), second.digest, "name another policy than the approval"),
+        (SIGNED_POLICY.digest, bytes(32), "name an approval that the database does not hold"),
+        (SIGNED_POLICY.digest, first.digest, "under a policy that had been replaced"),
+        (SIGNED_POLICY.digest, None, "by unsigned thresholds after a policy was signed"),
+    ):
+        made.register(1, policy={"policy_digest": digest, "policy_approval": named})
+        made.publish()
+        expected |= {said: 1} if said else {}
+        found = violated(made.inspect((policy.FOLLOWED,))).get("policy.signed", ())
+        assert len(found) == len(expected)
+        assert all(any(one in line for line in found) for one in expected)
 
 
 def test_a_deletion_past_the_gateway_is_noticed(deployment: Inspected) -> None:
@@ -250,6 +305,13 @@ def erased_alone(desk: Desk) -> None:
     desk.operator(BEN.party, BEN)
 
 
+def policy_of_strangers(desk: Desk) -> None:
+    mallory, oscar = SigningKey.generate("mallory"), SigningKey.generate("oscar")
+    order = desk.proposal(mallory)
+    kept = AgreedOrder(order=order, agreement=desk.agreement(oscar, order)).encode()
+    desk.write(policies.insert().values(number=3, approval=kept, adopted_at=desk.now))
+
+
 UNSIGNED = "is not signed by an enrolled operator"
 PLANTED: dict[str, tuple[Plant, str, str]] = {
     "hold-without-signature": (hold_without_signature, "retention.holds", UNSIGNED),
@@ -296,6 +358,24 @@ PLANTED: dict[str, tuple[Plant, str, str]] = {
     ),
     "erased-alone": (erased_alone, "access.staff", "when there were no two operators"),
     "twins": (twins, "access.staff", "have the same key"),
+    "policy-adopted-at-another-time": (
+        lambda desk: desk.write(policies.update().values(adopted_at=policies.c.adopted_at + 60)),
+        "policy.signed",
+        "was adopted at another time than was signed",
+    ),
+    "policy-older-in-the-place-of-the-newest": (
+        lambda desk: desk.write(
+            policies.update().where(policies.c.number == 2).values(approval=FIRST_APPROVAL)
+        ),
+        "policy.signed",
+        "policy 2 is not one whose adoption was signed",
+    ),
+    "policy-of-strangers": (policy_of_strangers, "policy.signed", "enrolment was signed"),
+    "policy-adopted-by-nobody": (
+        act("adopt", "match-policy"),
+        "policy.signed",
+        "1 adopted policies are gone",
+    ),
     "erasure-gone": (
         lambda desk: desk.write(schema.erasures.delete()),
         "access.staff",
