@@ -73,12 +73,13 @@ Peer = Literal["authority", "auditor", "witness"]
 Limit = Literal["in-all", "per-address", "headers-late", "body-late", "malformed", "draining"]
 """Why a stranger's connection was ended."""
 
-STATUSES: Final = tuple(
-    str(status)
-    for status in (
-        *(200, 202, 206, 301, 304, 400, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431),
-        *(500, 503),
-    )
+NO_STATUS: Final = "none"
+"""Nobody was there any more to be answered."""
+STATUSES: Final = (
+    NO_STATUS,
+    *(str(status) for status in (200, 202, 206, 301, 304)),
+    *(str(status) for status in (400, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431)),
+    *(str(status) for status in (500, 503)),
 )
 CODES: Final = (
     "INVALID_ARGUMENT",
@@ -89,6 +90,7 @@ CODES: Final = (
     "NOT_FOUND",
     "METHOD_NOT_ALLOWED",
     "CONFLICT",
+    "REQUEST_TIMEOUT",
     "UNPROCESSABLE_CONTENT",
     "TOO_MANY_REQUESTS",
     "PERMISSION_DENIED",
@@ -200,18 +202,10 @@ MEASURES: Final = {
         Measure("requests_running", Kind.GAUGE, "Requests that are being answered."),
         Measure("sessions_open", Kind.GAUGE, "Sessions in memory.", servers=_STORE),
         Measure("sessions_limit", Kind.GAUGE, "Sessions that fit.", servers=_STORE),
-        Measure(
-            "queue_length",
-            Kind.GAUGE,
-            "What waits, by queue.",
-            {"queue": ("workers", "threads", "log")},
-        ),
-        Measure(
-            "queue_limit",
-            Kind.GAUGE,
-            "What may wait, by queue.",
-            {"queue": ("workers", "threads", "log")},
-        ),
+        Measure("queue_length", Kind.GAUGE, "Requests that wait for a thread."),
+        Measure("queue_limit", Kind.GAUGE, "Requests of one kind that may wait for a thread."),
+        Measure("body_bytes", Kind.GAUGE, "Bytes of requests' bodies in memory."),
+        Measure("body_bytes_limit", Kind.GAUGE, "Bytes of bodies that may be."),
         # Workers and the process.
         Measure("workers", Kind.GAUGE, "Worker processes.", servers=_COMPUTE),
         Measure("workers_busy", Kind.GAUGE, "Workers that have work.", servers=_COMPUTE),

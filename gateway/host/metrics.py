@@ -122,6 +122,8 @@ class Metrics:
                 made: Any = Counter(name, one.help, labels, registry=registry)
             elif one.kind is Kind.GAUGE:
                 made = Gauge(name, one.help, labels, registry=registry)
+                if not labels:
+                    made.set(math.nan)  # nobody knows it yet
             else:
                 made = Histogram(name, one.help, labels, registry=registry, buckets=BUCKETS)
             self._held[one.name] = made

@@ -64,6 +64,8 @@ class MetricsListener:
                 log_config=None,
                 lifespan="off",
                 server_header=False,
+                interface="asgi3",
+                proxy_headers=False,
                 http="h11",
                 ws="none",
                 limit_concurrency=CONNECTIONS,

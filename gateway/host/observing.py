@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.host.measures import NO_ROUTE, ROUTES
+from gateway.host.measures import NO_ROUTE, NO_STATUS, ROUTES
 from gateway.host.metrics import Metrics, Tally
 
 _SUCCEEDED_BELOW: Final = 400
@@ -20,6 +20,8 @@ class Observed:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._running = 0
+        metrics.watch("requests_running", lambda: self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not self._metrics.on:
@@ -34,10 +36,14 @@ class Observed:
                 status = message["status"]
             await send(message)
 
-        with tally.here():
-            await self._app(scope, receive, noting)
+        self._running += 1
+        try:
+            with tally.here():
+                await self._app(scope, receive, noting)
+        finally:
+            self._running -= 1
         route = route_of(scope)
-        self._metrics.count("requests_total", route=route, status=str(status))
+        self._metrics.count("requests_total", route=route, status=str(status or NO_STATUS))
         if 0 < status < _SUCCEEDED_BELOW:
             self._metrics.observe("request_seconds", time.perf_counter() - began, route=route)
             tally.book()
