@@ -58,6 +58,7 @@ class Nginx:
             tls: directory with ``ca.pem``, ``gateway.pem`` and ``gateway.key``.
             changed: parts of ``nginx.conf`` and what stands there instead.
         """
+        root.mkdir(exist_ok=True)
         self._files, self.prefix, self.port, self._ca = root / "etc", root / "run", port, tls
         shutil.copytree(SHIPPED, self._files)
         self.prefix.mkdir()
@@ -119,13 +120,13 @@ class Nginx:
             for one in Path(f"/proc/{pid}/fd").iterdir():
                 with contextlib.suppress(OSError):
                     found.append(os.readlink(one))
-        own = ("socket:", "anon_inode:", "pipe:", "/dev/", f"{self.prefix}/said")
+        own = ("socket:", "anon_inode:", "pipe:", "/dev/null", f"{self.prefix}/said")
         return [name for name in found if not name.startswith(own)]
 
 
 def confined(root: Path, role: str, module: str) -> Sequence[str]:
     """How a server's command begins whose process has the limits of its unit."""
-    root.mkdir(exist_ok=True)
+    root.mkdir(mode=0o700, exist_ok=True)
     (unit,) = (UNITS / role).glob(f"sealmatch-{role}*.service")
     limits = root / f"{role}.limits"
     limits.write_text(json.dumps(limits_of(unit, UNITS / "sandbox.conf")))
@@ -161,7 +162,9 @@ class Proxied(LocalDeployment):
         return Nginx(root, port, self.directories.tls, self.processes_conf, changed)
 
     def launch(self, shard: int) -> None:
-        """Start one more process of the gateway; the first one is started with the rest."""
+        """Start one more process of the gateway, or one that died."""
+        if shard in self.processes:
+            self.processes[shard].stop()
         changed: dict[str, Any] = {"shard": str(shard), "port": str(self._ports[shard])}
         server = Server(
             [*self.gateway.program, "serve"],
