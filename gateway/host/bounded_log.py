@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from gateway.host.metrics import Metrics
-
 LINES: Final = 10
 """Of one text in one window."""
 WINDOW_SECONDS: Final = 60.0
@@ -24,13 +22,14 @@ class BoundedLog:
     def __init__(
         self,
         log: logging.Logger,
-        metrics: Metrics | None = None,
+        left_out: Callable[[], object] = lambda: None,
         lines: int = LINES,
         seconds: float = WINDOW_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``left_out``: called for each line that is left out, to count it."""
         self._log = log
-        self._metrics = metrics
+        self._left_out = left_out
         self._lines = lines
         self._seconds = seconds
         self._monotonic = monotonic
@@ -47,15 +46,15 @@ class BoundedLog:
         now = self._monotonic()
         with self._lock:
             began, before = self._windows.get(text, (now, 0))
-            left_out = 0
+            missed = 0
             if now - began >= self._seconds:
-                left_out = max(0, before - self._lines)
+                missed = max(0, before - self._lines)
                 began, before = now, 0
             self._windows[text] = (began, before + 1)
             written = before < self._lines
-        if left_out:
-            self._log.warning("%d lines like the next were left out", left_out)
+        if missed:
+            self._log.warning("%d lines like the next were left out", missed)
         if written:
             self._log.log(level, text, *values)
-        elif self._metrics is not None:
-            self._metrics.count("log_lines_left_out_total")
+        else:
+            self._left_out()

@@ -42,6 +42,7 @@ EVENTS: Final[dict[str, Event]] = {
     "metrics are read at port %d": Event("metrics-listening", ("port",)),
     "connections ended: %s": Event("connections-ended", ("detail",)),
     "in the event loop: %s": Event("loop-failed", ("error",)),
+    "the collector takes no traces": Event("traces-not-taken"),
     "storage: %s": Event("storage-failed", ("error",)),
     "%s is open to other accounts; its owner should mend that": Event("file-open", ("file",)),
     "%s was open to other accounts; its mode is 0600 now": Event("file-closed", ("file",)),
@@ -95,9 +96,6 @@ EVENTS: Final[dict[str, Event]] = {
     ),
     "Waiting for application shutdown.": Event("stopping"),
     "Application shutdown complete.": Event("stopped"),
-    # Connections
-    "connections ended: %s": Event("connections-ended", ("detail",)),
-    "in the event loop: %s": Event("event-loop-failed", ("error",)),
 }
 UNLISTED: Final = Event("unlisted", ("place", "error"))
 """What stands for a line that is not above: where it was written, and the error's type."""

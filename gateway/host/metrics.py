@@ -26,6 +26,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from gateway.host.measures import BUCKETS, MEASURES, OTHER, Kind, Measure, Server, Stage
+from gateway.host.tracing import Timed, Tracing
 from gateway.wire.errors import CallerMisuse
 
 if TYPE_CHECKING:
@@ -48,13 +49,16 @@ class Metrics:
     def __init__(self, server: Server, *, on: bool = True) -> None:
         self.server = server
         self._held: dict[str, Any] = {}
+        self.tracing: Tracing | None = None
+        """Where the spans of requests go; None: nowhere."""
         self.registry: CollectorRegistry | None = None
         if on:
             self._register()
 
     @property
     def on(self) -> bool:
-        return self.registry is not None
+        """Whether requests are watched at all."""
+        return self.registry is not None or self.tracing is not None
 
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Add to a counter."""
@@ -158,18 +162,16 @@ class Metrics:
 
 
 class Tally:
-    """What one request will have booked if it succeeds."""
+    """The stages of one request, which are booked if it succeeds."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
-        self._stages: list[tuple[str, float]] = []
-
-    def stage(self, name: str, seconds: float) -> None:
-        self._stages.append((name, seconds))
+        self.stages: list[Timed] = []
 
     def book(self) -> None:
-        for name, seconds in self._stages:
-            self.metrics.observe("stage_seconds", seconds, stage=name)
+        for one in self.stages:
+            if not one.failed:
+                self.metrics.observe("stage_seconds", one.seconds, stage=one.name)
 
     @contextmanager
     def here(self) -> Iterator[None]:
@@ -184,21 +186,17 @@ class Tally:
 
 @contextmanager
 def stage(name: Stage) -> Iterator[None]:
-    """Book the time of the block under this name, if it ends without an error."""
-    if _here.get() is None:
+    """Book the time of the block under this name, if it and the whole request succeed."""
+    tally = _tally.get()
+    if tally is None:
         yield
         return
-    began = time.perf_counter()
-    yield
-    book_stage(name, time.perf_counter() - began)
-
-
-def book_stage(name: Stage, seconds: float) -> None:
-    """Book a time that was measured otherwise."""
-    if (tally := _tally.get()) is not None:
-        tally.stage(name, seconds)
-    elif (metrics := _here.get()) is not None:
-        metrics.observe("stage_seconds", seconds, stage=name)
+    began, failed = time.perf_counter(), True
+    try:
+        yield
+        failed = False
+    finally:
+        tally.stages.append(Timed(name, began, time.perf_counter() - began, failed))
 
 
 def count(name: str, /, **labels: str) -> None:

@@ -13,6 +13,7 @@ from gateway.host.operator_log import counting
 from gateway.host.process import watch_process
 from gateway.host.server_settings import ObservedSettings
 from gateway.host.tls import server_tls
+from gateway.host.tracing import Tracing
 
 LOOK_SECONDS: Final = 3.0
 """A scraper waits ten."""
@@ -26,8 +27,11 @@ class Observation:
 
         Raises:
             TlsMisconfigured: plain HTTP off loopback.
+            BadConfiguration: traces cannot be had.
         """
         self.metrics = Metrics(server, on=settings.metrics_port is not None)
+        if settings.otlp_endpoint:
+            self.metrics.tracing = Tracing(server, settings.otlp_endpoint)
         self._looks: list[Callable[[], object]] = []
         self._looking: threading.Thread | None = None
         self.listener: MetricsListener | None = None
@@ -60,6 +64,8 @@ class Observation:
     def stop(self) -> None:
         if self.listener is not None:
             self.listener.stop()
+        if self.metrics.tracing is not None:
+            self.metrics.tracing.stop()
 
     def _read(self) -> bytes:
         if self._looking is None or not self._looking.is_alive():

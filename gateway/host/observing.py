@@ -43,6 +43,8 @@ class Observed:
         finally:
             self._running -= 1
         route = route_of(scope)
+        if (tracing := self._metrics.tracing) is not None:
+            tracing.request(route, status, began, tally.stages)
         self._metrics.count("requests_total", route=route, status=str(status or NO_STATUS))
         if 0 < status < _SUCCEEDED_BELOW:
             self._metrics.observe("request_seconds", time.perf_counter() - began, route=route)

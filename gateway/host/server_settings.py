@@ -118,6 +118,12 @@ class ServerSettings(ObservedSettings):
         except CallerMisuse as error:
             raise BadConfiguration(f"check the settings: public_urls: {error}") from None
 
+    otlp_endpoint: str = Field(
+        default="",
+        description="Base URL of an OpenTelemetry collector that takes spans of requests "
+        "(OTLP over HTTP), https off loopback; empty: none. Needs the extra telemetry.",
+    )
+
 
 class PolicySettings(ServerSettings):
     """Settings of servers that sign only what was evaluated under a policy that they accept."""

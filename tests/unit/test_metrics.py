@@ -1,15 +1,22 @@
 """Metrics are declared in one place, say nothing of anybody, and cost nobody a registration."""
 
 import logging
+import sys
+import time
+from uuid import UUID
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from gateway.host import metrics
 from gateway.host.bounded_log import BoundedLog
+from gateway.host.correlating import answering
 from gateway.host.measures import CODES, MEASURES
 from gateway.host.metrics import Metrics, Tally
+from gateway.host.settings import BadConfiguration
+from gateway.host.tracing import ATTRIBUTES, Tracing
 from gateway.wire import errors
-from gateway.wire.errors import CallerMisuse
+from gateway.wire.errors import CallerMisuse, Refused
 
 
 def lines(held: Metrics) -> list[str]:
@@ -92,7 +99,13 @@ def test_names_are_prometheus() -> None:
 def test_what_repeats_is_written_at_a_bounded_rate(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
     held = Metrics("gateway")
-    log = BoundedLog(logging.getLogger("sealmatch.test"), held, 2, 60, lambda: now[0])
+    log = BoundedLog(
+        logging.getLogger("sealmatch.test"),
+        lambda: held.count("log_lines_left_out_total"),
+        2,
+        60,
+        lambda: now[0],
+    )
     with caplog.at_level(logging.INFO):
         for number in range(100):
             log.line(logging.INFO, "turned away: %d", number)
@@ -107,3 +120,47 @@ def test_what_repeats_is_written_at_a_bounded_rate(caplog: pytest.LogCaptureFixt
         "turned away: 100",
     ]
     assert "sealmatch_log_lines_left_out_total 98.0" in lines(held)
+
+
+# Traces
+
+
+REFERENCE = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+
+
+def test_a_trace_has_the_correlation_id_and_listed_attributes_alone() -> None:
+    spans = InMemorySpanExporter()
+    tracing = Tracing("gateway", "http://127.0.0.1:4318", spans)
+    tally = Tally(Metrics("gateway", on=False))
+    answering(REFERENCE)
+    with tally.here():
+        with metrics.stage("submission-checks"):
+            pass
+        with pytest.raises(Refused), metrics.stage("authority-attempt"):
+            raise Refused("device-17 has asked for X1234567")
+    for route in ("submission", "none", "ready"):
+        tracing.request(route, 403, time.perf_counter() - 1, tally.stages)
+    answering("-")
+    *stages, request = spans.get_finished_spans()
+    assert [one.name for one in stages] == ["submission-checks", "authority-attempt"]
+    assert request.name == "gateway submission"
+    for one in (*stages, request):
+        assert one.context.trace_id == UUID(REFERENCE).int
+        assert set(one.attributes) <= set(ATTRIBUTES)
+        assert set(one.resource.attributes) == {"service.name"}
+        assert "1234567" not in one.to_json()
+    assert stages[1].status.is_ok is False
+    assert stages[0].parent == request.context
+    assert (request.start_time or 0) + 1e9 < (request.end_time or 0)
+
+
+@pytest.mark.parametrize("url", ["ftp://collector", "collector:4318", "http://collector.example"])
+def test_traces_go_to_a_collector_over_tls_or_on_this_host(url: str) -> None:
+    with pytest.raises(BadConfiguration, match="otlp_endpoint"):
+        Tracing("gateway", url)
+
+
+def test_missing_packages_are_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    with pytest.raises(BadConfiguration, match="telemetry"):
+        Tracing("gateway", "http://127.0.0.1:4318")
