@@ -11,14 +11,16 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.calibration.proposal import cosine_text
 from gateway.console.flows import Attempts, Flows, read_attempts, read_flows
 from gateway.console.rounding import age, cell, stock
 from gateway.console.signed import LogHead, Pinned, Run, read_log, read_run
 from gateway.inspection.small_counts import LEAST
+from gateway.proofs.approval import peek_policy
 from gateway.retention.adoption import in_force
 from gateway.retention.reaper import days_of
 from gateway.retention.schedule import Adopted, AsLongAs, BadSchedule, Life, Period, draft
-from gateway.store import consents, halts, retention, schema
+from gateway.store import consents, halts, policies, retention, schema
 from gateway.store.reading import ReadingDatabase
 from gateway.wire.admin import AdminAction
 from gateway.wire.cose import peek
@@ -96,6 +98,18 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Thresholds:
+    """The match policy that two operators signed last. Its signatures are not checked here."""
+
+    number: int
+    cosines: tuple[str, ...]
+    """From which the probe's lane accepts, and the actions'."""
+    evidence: str
+    """SHA-256 of the evaluation, in hexadecimal."""
+    adopted_at: int
+
+
+@dataclass(frozen=True)
 class Figures:
     """One look at the database."""
 
@@ -117,6 +131,9 @@ class Figures:
     scrubbed_at: int | None
     parties: tuple[Parties, ...]
     texts: tuple[Texts, ...]
+    thresholds: Thresholds | None
+    """None: nobody signed any, and those of the settings are used."""
+    thresholds_readable: bool
     key: str | None
     """Id of the key that signed the operators' last action."""
     key_checked: bool | None
@@ -175,6 +192,7 @@ def _read(
     halted = halts.open_halt(connection)
     actions = _last_actions(connection)
     key, key_checked = _signer(actions, pinned)
+    thresholds, thresholds_readable = _thresholds(connection)
     return Figures(
         at=now,
         stocks=stocks,
@@ -191,6 +209,8 @@ def _read(
         scrubbed_at=_scrubbed_at(actions),
         parties=tuple(_parties(connection)),
         texts=tuple(_texts(connection)),
+        thresholds=thresholds,
+        thresholds_readable=thresholds_readable,
         key=key,
         key_checked=key_checked,
     )
@@ -203,6 +223,19 @@ def _schedule(connection: sa.Connection, retention_days: int) -> tuple[Adopted, 
     except BadSchedule:
         return Adopted(draft(retention_days)), False
     return adopted, True
+
+
+def _thresholds(connection: sa.Connection) -> tuple[Thresholds | None, bool]:
+    """The last one, and whether it can be read."""
+    row = policies.last_policy(connection)
+    if row is None:
+        return None, True
+    try:
+        proposal = peek_policy(row.approval).proposal
+    except SealmatchError:
+        return None, False
+    cosines = tuple(map(cosine_text, proposal.policy.lanes))
+    return Thresholds(row.number, cosines, proposal.evidence.hex(), row.adopted_at), True
 
 
 def _rules(adopted: Adopted) -> Iterator[Rule]:

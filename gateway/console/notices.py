@@ -46,6 +46,7 @@ def _of_figures(look: Look) -> Iterator[Notice]:
         yield Notice("alarm", "overdue", {"kinds": overdue})
     yield from _of_reaper(figures)
     yield from _of_schedule(figures)
+    yield from _of_policy(figures)
     yield from _of_signatures(figures)
     if not figures.texts:
         yield Notice("warning", "no-text")
@@ -76,6 +77,13 @@ def _of_schedule(figures: Figures) -> Iterator[Notice]:
         yield Notice("alarm", "schedule-unreadable")
     elif figures.schedule is None:
         yield Notice("warning", "no-schedule")
+
+
+def _of_policy(figures: Figures) -> Iterator[Notice]:
+    if not figures.thresholds_readable:
+        yield Notice("alarm", "policy-unreadable")
+    elif figures.thresholds is None:
+        yield Notice("note", "no-policy")
 
 
 def _of_signatures(figures: Figures) -> Iterator[Notice]:

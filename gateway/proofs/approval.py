@@ -35,7 +35,12 @@ def approval_digest(encoded: bytes) -> Digest:
 
 def policy_digest(encoded: bytes) -> Digest:
     """Of the policy that it approves. Nothing is checked. Raises ``MalformedMessage``."""
-    return cose.peek(AgreedOrder.decode(encoded).order, PolicyOrder).proposal.policy.digest
+    return peek_policy(encoded).proposal.policy.digest
+
+
+def peek_policy(encoded: bytes) -> PolicyOrder:
+    """What it approves. Nothing is checked. Raises ``MalformedMessage``."""
+    return cose.peek(AgreedOrder.decode(encoded).order, PolicyOrder)
 
 
 def verify_approval(encoded: bytes, gateway: PartyId, enrolled: Enrolled) -> Approval:

@@ -27,6 +27,7 @@ from tests.support.console import INSPECTOR, Console, Shown, digest
 from tests.support.inspected import DAY, own_database
 from tests.support.parties import GATEWAY, NOW, stranger
 from tests.support.postgres import PostgresServer
+from tests.support.receipts import APPROVAL
 
 SOURCES = Path(notices.__file__).parent
 EVIL = "<script src=//x.example>\"'&amp;"
@@ -292,6 +293,21 @@ def test_no_schedule_no_text_no_scrub(shown: Shown) -> None:
     assert "The retention schedule in force cannot be read." in said
 
 
+def test_the_match_policy_in_force(shown: Shown) -> None:
+    assert "Nobody signed the match policy" in console(shown).text("/")
+    assert "Nobody signed one" in visible(console(shown).text("/register"))
+    row = {"number": 3, "approval": APPROVAL, "adopted_at": NOW - DAY}
+    with shown.database() as database, database.writing() as connection:
+        connection.execute(schema.match_policies.insert().values(row))
+    said = visible(console(shown).text("/register"))
+    assert "Accepted from cosine (face / actions) 0.431 / 0.352" in said
+    assert "signed, not checked here" in said
+    assert "match policy" not in console(shown).text("/").lower()
+    assert "The match policy in force cannot be read." in planted(
+        shown, "UPDATE match_policies SET approval = :content", content=b"no approval"
+    )
+
+
 def test_an_altered_head_and_missing_witnesses(shown: Shown) -> None:
     with shown.database() as database, database.transaction() as connection:
         query = sa.select(schema.log_checkpoints.c.note).where(schema.log_checkpoints.c.published)
@@ -415,7 +431,7 @@ def test_every_text_that_the_pages_ask_for_is_there_and_no_other() -> None:
         "texts": {"number", "days", "languages", "other_way"},
         "notice": {f"{key}{end}" for key in notice_keys() for end in ("", "_do")},
         "block": {"kept", "outcomes", "log", "reaper", "erasures", "holds", "attempts", "parties",
-                  "keys", "texts", "inspection", "rules"},
+                  "keys", "texts", "inspection", "rules", "policy"},
     }  # fmt: skip
     wanted = asked | {f"{name}.{one}" for name, all_of in families.items() for one in all_of}
     assert wanted - english.keys() == set()

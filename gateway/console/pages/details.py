@@ -233,6 +233,27 @@ def _register(view: View, look: Look, figures: Figures) -> Iterator[Html]:
         ),
         by_hand(view, "sealmatch-gateway consent list"),
     )  # fmt: skip
+    yield block(
+        view,
+        "policy",
+        ("unchecked",),
+        _policy(view, figures),
+        by_hand(view, "sealmatch-gateway policy status", "sealmatch-gateway policy show"),
+    )
+
+
+def _policy(view: View, figures: Figures) -> Html:
+    speech, found = view.speech, figures.thresholds
+    if found is None:
+        return el(
+            "p", speech("policy.none" if figures.thresholds_readable else "policy.unreadable")
+        )
+    return facts(
+        (speech("policy.number"), speech.number(found.number)),
+        (speech("policy.since"), speech.moment(found.adopted_at)),
+        (speech("policy.cosines"), " / ".join(found.cosines)),
+        (speech("policy.evidence"), el("code", found.evidence[:_FINGERPRINT])),
+    )
 
 
 def _names(view: View, kind: str, names: tuple[str, ...]) -> str:
