@@ -8,18 +8,20 @@ Access logs are off: they would keep who asked when. Core dumps are switched off
 import errno
 import resource
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.host.holders import advice_on
+from gateway.host.limits import Limits, raise_descriptor_limit
 from gateway.host.tls import ServerTls
 from gateway.wire.errors import SealmatchError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from gateway.host.announced import AnnouncedServer
+
 BACKLOG = 2048
-GRACE_SECONDS = 5
-"""Time that open requests get at shutdown."""
+DEFAULTS: Final = Limits()
 
 
 class CannotListen(SealmatchError):
@@ -45,7 +47,13 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(app: "ASGIApp", name: str, listener: socket.socket, tls: ServerTls | None) -> None:
+def serve(
+    app: "ASGIApp",
+    name: str,
+    listener: socket.socket,
+    tls: ServerTls | None,
+    limits: Limits = DEFAULTS,
+) -> None:
     """Serve on a listening socket until told to stop; a second signal hastens that.
 
     Raises:
@@ -53,31 +61,45 @@ def serve(app: "ASGIApp", name: str, listener: socket.socket, tls: ServerTls | N
         TlsMisconfigured: certificate or key cannot be used.
         KeyboardInterrupt: Ctrl-C ended it; it has stopped in order.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    server = server_of(app, name, listener, tls, limits)
+    server.run()
+    if server.interrupted:
+        raise KeyboardInterrupt  # while it runs, asyncio keeps it to itself
+    if not server.started:
+        raise CannotListen(f"the {name} could not start; see its log")
+
+
+def server_of(
+    app: "ASGIApp", name: str, listener: socket.socket, tls: ServerTls | None, limits: Limits
+) -> "AnnouncedServer":
+    """The server that ``serve`` runs. Raises ``TlsMisconfigured``."""
     import uvicorn  # noqa: PLC0415  operator commands start without a web server
 
     from gateway.host.announced import AnnouncedServer  # noqa: PLC0415  likewise
 
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    descriptors = raise_descriptor_limit()
     context = None if tls is None else tls.context()
-    server = AnnouncedServer(
+    return AnnouncedServer(
         uvicorn.Config(
             app,
             access_log=False,
             log_config=None,
             lifespan="on",
             server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_graceful_shutdown=limits.grace_seconds,
+            timeout_keep_alive=limits.keep_alive_seconds,
+            proxy_headers=bool(limits.proxies),
+            forwarded_allow_ips=[str(one) for one in limits.proxies],
             http="httptools",
-            # Not uvloop: it reads into one buffer for the life of the process, where a sealed template
-            # of the last request would stay (test_loot: disk-thief found it there).
+            # uvloop reads into one buffer that lives as long as the process: what it read last,
+            # a sealed template, would stay in memory after its session.
             loop="asyncio",
             ws="none",
             ssl_context_factory=None if context is None else lambda *_: context,
         ),
-        (name, *listener.getsockname()[:2]),
+        name,
+        listener,
+        limits,
+        descriptors,
     )
-    server.run(sockets=[listener])
-    if server.interrupted:
-        raise KeyboardInterrupt  # while it runs, asyncio keeps it to itself
-    if not server.started:
-        raise CannotListen(f"the {name} could not start; see its log")
