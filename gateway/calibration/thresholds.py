@@ -107,6 +107,10 @@ def _require_usable(evidence: MatchEvidence) -> None:
         raise NotSupported(
             "the evaluation ran without the quality gate, and no counter works like that"
         )
+    if not evidence.gated:
+        raise NotSupported(
+            "the evaluation left the quality gate aside, through which every picture must go"
+        )
     if not evidence.curve:
         raise NotSupported("the evaluation has no curve: no threshold was measured")
     if any(point.probe is None for point in evidence.curve):
