@@ -15,6 +15,7 @@ import pytest
 from gateway.client.registration import Occasion
 from gateway.he.frame import probe_signs, template_values
 from gateway.host.clock import unix_time
+from gateway.host.log_fields import FIELDS
 from gateway.inspection.leaks import canaries
 from gateway.inspection.leaks.canaries import Canary
 from gateway.inspection.leaks.search import LeakSearch
@@ -28,6 +29,7 @@ from tests.support.counter import Counter
 from tests.support.drafts import ciphertexts, draft
 from tests.support.leaks import new_number, search_files, search_servers
 from tests.support.samples import MODEL, SESSIONS, Vector, pair
+from tests.support.scraped import labels_not_listed, scrape
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.cold]
 
@@ -94,7 +96,11 @@ class Planted:
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     started = time.time() - 1
-    with LocalDeployment(tmp_path_factory.mktemp("plain") / "d", MODEL) as deployment:
+    made = LocalDeployment(
+        tmp_path_factory.mktemp("plain") / "d", MODEL, metrics_port="0", log_format="json"
+    )
+    made.authority.settings["metrics_port"] = "0"
+    with made as deployment:
         counter = Counter(deployment)
         world = Planted(deployment, counter, started)
         directory = deployment.directories.counter
@@ -126,6 +132,27 @@ def test_nothing_that_was_sent_in_error_reaches_a_disk(planted: Planted) -> None
     for name, server in zip(("authority", "gateway"), planted.deployment.servers, strict=True):
         search.descriptors(server.process.pid, name).require_nothing()
         search.arguments(server.process.pid, name).require_nothing()
+
+
+def test_neither_metrics_nor_logs_tell_of_anybody(planted: Planted) -> None:
+    """Every label's value and every field is a listed one; and the search would find a number."""
+    search = LeakSearch([*planted.canaries, *planted.sent])
+    kept = planted.deployment.directories
+    for server, directory in (("authority", kept.authority), ("gateway", kept.gateway)):
+        log = (directory / "server.log").read_text()
+        scraped = scrape(log)
+        search.data(scraped.encode(), "metrics").require_nothing()
+        assert labels_not_listed(scraped) == []
+        assert "sealmatch_ready 1.0" in scraped
+        assert "sealmatch_undeclared_total 0.0" in scraped
+        assert "sealmatch_log_values_left_out_total 0.0" in scraped
+        route = "submission" if server == "gateway" else "attempts"
+        assert f'sealmatch_request_seconds_count{{route="{route}"}} 2.0' in scraped
+    told = [json.loads(one) for one in log.splitlines()]
+    assert all(one.keys() <= {"time", "level", "logger", "event", *FIELDS} for one in told)
+    assert {"request-refused", "metrics-listening"} <= {one["event"] for one in told}
+    planted_one = f'{scraped}sealmatch_x{{device="{planted.canaries[0].kind}"}} 1\n'
+    assert labels_not_listed(planted_one) == [("device", planted.canaries[0].kind)]
 
 
 @pytest.mark.pack

@@ -1,18 +1,27 @@
 """Metrics are declared in one place, say nothing of anybody, and cost nobody a registration."""
 
+import asyncio
 import logging
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
 from uuid import UUID
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from gateway.host import metrics
+from gateway.host.application import new_application
 from gateway.host.bounded_log import BoundedLog
 from gateway.host.correlating import answering
-from gateway.host.measures import CODES, MEASURES
-from gateway.host.metrics import Metrics, Tally
+from gateway.host.measures import CODES, MEASURES, Stage
+from gateway.host.metrics import Metrics, Tally, stage
 from gateway.host.settings import BadConfiguration
 from gateway.host.tracing import ATTRIBUTES, Tracing
 from gateway.wire import errors
@@ -120,6 +129,69 @@ def test_what_repeats_is_written_at_a_bounded_rate(caplog: pytest.LogCaptureFixt
         "turned away: 100",
     ]
     assert "sealmatch_log_lines_left_out_total 98.0" in lines(held)
+
+
+# Through an application
+
+
+def watched(metrics: Metrics) -> FastAPI:
+    """Refuses at the stage that it is asked to refuse at."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    app = new_application("x", "1", logging.getLogger("sealmatch.test"), lifespan, metrics=metrics)
+
+    @app.post("/v1/attempts")
+    async def attempts(at: str) -> Response:
+        def work() -> Response:
+            for one in ("attempt-counted", "product-answered"):
+                with stage(cast("Stage", one)):
+                    if at == one:
+                        raise Refused("X1234567 has tried too often")
+            return Response()
+
+        return await run_in_threadpool(work)
+
+    return app
+
+
+def asked(app: FastAPI, at: str, path: str = "/v1/attempts") -> int:
+    async def ask() -> int:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return (await client.post(path, params={"at": at})).status_code
+
+    return asyncio.run(ask())
+
+
+def test_who_reads_metrics_all_the_time_does_not_learn_why_one_request_was_refused() -> None:
+    """Not even from which stages went up. With the control: of one that succeeds, both do."""
+    told = []
+    for at in ("attempt-counted", "product-answered", "nowhere"):
+        held = Metrics("authority")
+        assert asked(watched(held), at) == (200 if at == "nowhere" else 403)
+        told.append(lines(held))
+    assert told[0] == told[1]
+    assert 'sealmatch_refusals_total{code="PERMISSION_DENIED"} 1.0' in told[0]
+    assert 'sealmatch_requests_total{route="attempts",status="403"} 1.0' in told[0]
+    assert 'sealmatch_stage_seconds_count{stage="attempt-counted"} 1.0' in told[2]
+    assert 'sealmatch_stage_seconds_count{stage="product-answered"} 1.0' in told[2]
+
+
+def test_a_path_that_nobody_declared_is_no_label() -> None:
+    held = Metrics("authority")
+    assert asked(watched(held), "", "/v1/X1234567") == 404
+    assert 'sealmatch_requests_total{route="none",status="404"} 1.0' in lines(held)
+    assert "1234567" not in held.text().decode()
+
+
+def test_a_sum_of_times_says_no_more_than_its_buckets() -> None:
+    held = Metrics("gateway")
+    for seconds in (0.0101, 0.0249, 99.0):
+        held.observe("stage_seconds", seconds, stage="record")
+    assert 'sealmatch_stage_seconds_sum{stage="record"} 60.05' in lines(held)
 
 
 # Traces
