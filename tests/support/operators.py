@@ -36,20 +36,22 @@ KEYS = ChainKeys((GATEWAY.public,))
 class Desk:
     """One database, one clock, and operators who act on it."""
 
-    def __init__(self, database: Database, now: int = NOW) -> None:
+    def __init__(self, database: Database, now: int = NOW, gateway: SigningKey = GATEWAY) -> None:
         self.database = database
         self.now = now
+        self.gateway = gateway
+        self.keys = ChainKeys((gateway.public,))
 
     def operator(self, name: str | None = None, key: SigningKey | None = None) -> SigningKey:
         """A new operator, enrolled."""
         name = name or f"operator-{secrets.token_hex(4)}"
         made = key or SigningKey.generate(name)
         entry = Entry("operator", name, made.public.raw)
-        register.enrol(self.database, [entry], GATEWAY, self.now)
+        register.enrol(self.database, [entry], self.gateway, self.now)
         return made
 
     def suspend(self, operator: SigningKey) -> None:
-        register.suspend(self.database, "operator", operator.party, GATEWAY, self.now)
+        register.suspend(self.database, "operator", operator.party, self.gateway, self.now)
 
     def record(self, expires_at: int | None = None) -> RecordId:
         """A new record with its consent and its entry in the queue."""
@@ -58,7 +60,7 @@ class Desk:
         stated = golden.STATEMENT.model_copy(
             update={"record_id": record, "activation_commitment": commitment}
         )
-        statement = cose.sign(stated, GATEWAY).encoded
+        statement = cose.sign(stated, self.gateway).encoded
         row = RecordRow(
             record_id=record,
             kind="decision",
@@ -94,7 +96,7 @@ class Desk:
     def signed(self, kind: type[Order], by: SigningKey, **given: Any) -> bytes:
         """An order; any of its fields may be given."""
         fields = {
-            "gateway": GATEWAY.party,
+            "gateway": self.gateway.party,
             "order_id": new_record_id(),
             "salt": secrets.token_bytes(32),
             "operator": by.party,
@@ -108,7 +110,7 @@ class Desk:
 
     def placed(self, order: bytes) -> RecordId:
         """Place an order, and return its id."""
-        orders.place(self.database, order, GATEWAY.party, self.now)
+        orders.place(self.database, order, self.gateway.party, self.now)
         return cose.peek(order, kind_of(order)).order_id
 
     def ordered(self, operator: SigningKey, record: RecordId) -> tuple[RecordId, bytes]:
@@ -138,11 +140,11 @@ class Desk:
 
     def policies(self) -> list[Approval]:
         with self.database.transaction() as connection:
-            return policy_orders.verified_policies(connection, KEYS)
+            return policy_orders.verified_policies(connection, self.keys)
 
     def agreement(self, by: SigningKey, order: bytes, **given: Any) -> bytes:
         fields = {
-            "gateway": GATEWAY.party,
+            "gateway": self.gateway.party,
             "order": digest_of(order),
             "operator": by.party,
             "agreed_at": self.now,
@@ -150,11 +152,11 @@ class Desk:
         return signed_by(by, Agreement(**(fields | given)))
 
     def agree(self, order_id: RecordId, agreement: bytes) -> None:
-        orders.agree(self.database, order_id, agreement, GATEWAY, KEYS, self.now)
+        orders.agree(self.database, order_id, agreement, self.gateway, self.keys, self.now)
 
     def hold(self, by: SigningKey, record: RecordId, days: int = 90, **given: Any) -> bytes:
         fields = {
-            "gateway": GATEWAY.party,
+            "gateway": self.gateway.party,
             "hold_id": new_record_id(),
             "salt": secrets.token_bytes(32),
             "record_id": record,
@@ -168,13 +170,13 @@ class Desk:
     def held(self, operator: SigningKey, record: RecordId, days: int = 90) -> RecordId:
         """Hold a record, and return the hold's id."""
         hold = self.hold(operator, record, days)
-        orders.place_hold(self.database, hold, GATEWAY, KEYS, self.now)
+        orders.place_hold(self.database, hold, self.gateway, self.keys, self.now)
         return cose.peek(hold, Hold).hold_id
 
     # What is there
 
     def actions(self) -> tuple[AdminAction, ...]:
-        return register.history(self.database, KEYS)
+        return register.history(self.database, self.keys)
 
     def write(self, *statements: sa.Executable) -> None:
         """What somebody does who writes the database and has no key of the gateway."""

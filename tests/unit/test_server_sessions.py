@@ -1,5 +1,6 @@
 """Session states: the only ways between them, repeats, expiry, restart and the sweep."""
 
+import base64
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +12,11 @@ import httpx
 import pytest
 
 from gateway.he.session_key import SessionKey
+from gateway.proofs.findings import State
 from gateway.proofs.verify import verify_receipt
 from gateway.server.service import RECEIPT_SECONDS
 from gateway.server.sessions import OpenSessions, SessionState
-from gateway.store import parties, sessions, totals
+from gateway.store import parties, policies, sessions, totals
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import (
@@ -26,12 +28,15 @@ from gateway.wire.errors import (
     UnknownProfile,
 )
 from gateway.wire.ids import digest_of
+from gateway.wire.policy import LanePolicy
 from gateway.wire.polynomials import SessionKeyHalf
 from gateway.wire.session import SessionGrant, SessionKeyRequest, SessionKeyResponse
 from gateway.wire.submission import Submission
 from tests.support.drafts import Opened, ciphertexts, draft, session_request
+from tests.support.operators import Desk
 from tests.support.parties import refused
 from tests.support.processes import PATIENCE
+from tests.support.receipts import pin_operator
 from tests.support.samples import (
     PROBE,
     SHARES,
@@ -41,6 +46,7 @@ from tests.support.samples import (
     pair,
 )
 from tests.support.world import World
+from tests.vectors.ordered import PROPOSAL
 
 
 @pytest.fixture
@@ -569,3 +575,43 @@ def test_a_lost_answer_is_asked_for_again_and_costs_nothing(
     assert all(len(both) == 2 and both[0] == both[1] for both in answers.values())
     assert len(answers) == 4
     assert len(world.rows("records")) == 1
+
+
+def test_a_session_keeps_the_match_policy_under_which_it_was_opened(
+    world: World, clock: Clock
+) -> None:
+    """Two operators put another one in force meanwhile. Each statement says under which it was
+    decided, and a stranger verifies who signed it."""
+    desk = Desk(world.database, clock(), world.gateway_key)
+    before = world.open()
+    lanes = (LanePolicy.for_cosine("0.5"),) * 2
+    policy = world.policy.model_copy(update={"assurance": "signed", "lanes": lanes})
+    proposal = PROPOSAL.model_copy(update={"policy": policy})
+    anna, ben = desk.operator("anna"), desk.operator("ben")
+    approval = desk.adopted(anna, ben, proposal=proposal)
+    clock.now += 60
+    after = world.open()
+    with desk.database.transaction() as connection:
+        row = policies.last_policy(connection)
+    pins = world.trust.model_copy(
+        update={
+            "policies": [world.policy.digest.hex(), policy.digest.hex()],
+            "operators": [pin_operator(anna), pin_operator(ben)],
+            "policy_approvals": [base64.b64encode(row.approval).decode()],
+        }
+    )
+    for opened, rule, state, outcome in (
+        (before, world.policy, State.NOT_PERFORMED, "MATCH"),
+        (after, policy, State.DONE, "NO_MATCH"),
+    ):
+        assert opened.offer.policy == rule.encode()
+        view = world.submit(opened, honest(world, opened, cosine=0.45))
+        verified = verify_receipt(view.receipt, pins)
+        stated = verified.statement.message
+        assert (view.outcome, stated.policy_digest) == (outcome, rule.digest)
+        assert (stated.policy_assurance, verified.policy) == (rule.assurance, state)
+    assert stated.policy_approval == approval.digest
+    assert {row.policy_digest for row in world.rows("records")} == {
+        world.policy.digest,
+        policy.digest,
+    }
