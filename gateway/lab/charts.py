@@ -38,7 +38,6 @@ _SETTINGS: Final[Any] = {
     "grid.color": "#d0d7de",
     "grid.linewidth": 0.6,
     "legend.frameon": False,
-    "text.parse_math": False,
 }
 
 
@@ -93,7 +92,7 @@ def line_chart(
         for number, line in enumerate(lines):
             _draw(axes, line, number)
         for axis in log:
-            getattr(axes, f"set_{axis}scale")("log")
+            _logarithmic(axes, axis)
         _mark(axes, marks)
         _legend(axes, len(lines))
         return _svg(figure, told)
@@ -114,7 +113,7 @@ def histogram(bars: Sequence[Bars], x: str, told: str, marks: Sequence[Mark] = (
                 linestyle=DASHES[number % len(DASHES)],
                 label=one.name,
             )
-        axes.set_yscale("log")
+        _logarithmic(axes, "y")
         _mark(axes, marks)
         _legend(axes, len(bars))
         return _svg(figure, told)
@@ -169,6 +168,20 @@ def _empty(x: str, y: str) -> "tuple[Figure, Axes]":
     return figure, axes
 
 
+def _logarithmic(axes: "Axes", which: str) -> None:
+    """With powers of ten as plain text, which stays text."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter  # noqa: PLC0415  heavy
+
+    getattr(axes, f"set_{which}scale")("log")
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _power(value: float) -> str:
+    return f"{value:g}" if 1e-3 <= value < 1e5 else f"{value:.0e}".replace("e-0", "e-")
+
+
 def _draw(axes: "Axes", line: Line, number: int) -> None:
     colour = COLOURS[number % len(COLOURS)]
     axes.plot(
@@ -199,8 +212,9 @@ def _mark(axes: "Axes", marks: Sequence[Mark]) -> None:
 
 
 def _legend(axes: "Axes", lines: int) -> None:
+    """Above the picture, where it hides nothing."""
     if lines > 1:
-        axes.legend(loc="best")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=min(lines, 3))
 
 
 def _svg(figure: "Figure", told: str) -> str:

@@ -14,7 +14,6 @@ from gateway.cli.pack import FALSE_MATCH_RATE, gateway_settings, model_of
 from gateway.host.clock import unix_time
 from gateway.host.installed import version
 from gateway.host.newfile import new_file
-from gateway.lab.evaluation.match_html import page
 from gateway.lab.evaluation.match_measure import Measured, Settings, measure
 from gateway.lab.evaluation.match_pairs import PairList, read_pairs
 from gateway.lab.evaluation.match_pictures import Booth, Portrait, Progress, Taken, take
@@ -43,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
     measured = _measured(options.portrait, booth, pack, settings, pairs)
     evidence = _evidence(booth, pack, pairs, measured, settings, liveness, options.portrait)
     if options.html is not None:
+        from gateway.lab.evaluation.match_html import page  # noqa: PLC0415  loads pictures
+
         with new_file(options.html) as file:
             file.write(page(evidence, measured))
     print(evidence.model_dump_json(by_alias=True) if options.json else as_text(evidence))

@@ -60,19 +60,28 @@ class ListedScores:
     def accepted(self, lane: LanePolicy) -> Flags:
         return self.made & self.scores.accepted(lane)
 
-    def errors(self, weights: Weights | None = None) -> Errors:
-        """FMR and FNMR at every threshold. ``weights``: how often each person counts; a pair of two
-        counts as often as both together."""
-        counted = None
-        if weights is not None:
-            a, b = self.people
-            counted = np.where(a == b, weights[a], weights[a] * weights[b])
-        return Errors.of(
-            *(
-                histogram(self.scores.values[among], None if counted is None else counted[among])
-                for among in (self.genuine, self.strangers)
-            )
+    def errors(self) -> Errors:
+        """FMR and FNMR at every threshold."""
+        values = self.scores.values
+        return Errors.of(histogram(values[self.genuine]), histogram(values[self.strangers]))
+
+    def equal_error(self, weights: Weights) -> float:
+        """The equal error rate where people count so often; a pair of two counts as often as both
+        together."""
+        a, b = self.people
+        counted = np.where(a == b, weights[a], weights[a] * weights[b])
+        ranks, size = self._ranks
+        genuine, strangers = (
+            np.bincount(ranks[among], counted[among], size)
+            for among in (self.genuine, self.strangers)
         )
+        return Errors.of(genuine, strangers).equal()
+
+    @cached_property
+    def _ranks(self) -> tuple[npt.NDArray[np.intp], int]:
+        """Scores by their order: there are far fewer than whole numbers."""
+        different, ranks = np.unique(self.scores.values, return_inverse=True)
+        return ranks, len(different)
 
 
 def failures(pairs: PairList, listed: ListedScores, portraits: Taken, probes: Taken) -> Failures:

@@ -29,12 +29,13 @@ p { margin: 0 0 2mm; max-width: 150mm }
 .sum p { max-width: none }
 .warning { color: var(--bad); border-left: 1.2mm solid var(--bad); padding-left: 3mm }
 .wide { overflow-x: auto }
-table { border-collapse: collapse; width: 100%; font-size: 9pt; margin: 2mm 0 }
-th, td { border-bottom: 1px solid var(--rule); padding: 1mm 2mm; text-align: right;
+table { border-collapse: collapse; width: 100%; font-size: 8.5pt; margin: 2mm 0 }
+th, td { border-bottom: 1px solid var(--rule); padding: 1mm 1.5mm; text-align: right;
   font-variant-numeric: tabular-nums; vertical-align: top }
 th { font-weight: 600; vertical-align: bottom } tr { break-inside: avoid }
 th:first-child, td:first-child { text-align: left; padding-left: 0 }
-.facts td { text-align: left; overflow-wrap: anywhere }
+td + td { white-space: nowrap }
+.facts td { text-align: left; overflow-wrap: anywhere; white-space: normal }
 figure { margin: 4mm 0; break-inside: avoid } svg { display: block; width: 100%; height: auto }
 figcaption { color: var(--none); font-size: 9pt }
 """

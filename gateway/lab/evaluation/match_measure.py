@@ -22,7 +22,6 @@ from gateway.calibration.evidence import (
 from gateway.lab.evaluation.match_all import AllAgainstAll, Tell, compare_all
 from gateway.lab.evaluation.match_counts import ListedScores, failures
 from gateway.lab.evaluation.match_curves import curves, nearest, points, rates_at
-from gateway.lab.evaluation.match_encrypted import chosen, encrypt_pairs
 from gateway.lab.evaluation.match_groups import Grouping
 from gateway.lab.evaluation.match_intervals import DRAWS, drawn_again, share
 from gateway.lab.evaluation.match_pairs import PairList
@@ -170,7 +169,7 @@ class _Work:
         if not np.isfinite(value):
             return None
         low, high = drawn_again(
-            lambda weights: self._listed.errors(weights).equal(),
+            self._listed.equal_error,
             self._pairs.subject_count,
             settings.seed,
             settings.draws,
@@ -216,6 +215,11 @@ class _Work:
         wanted = min(self._settings.encrypted, len(made))
         if not wanted:
             return None
+        from gateway.lab.evaluation.match_encrypted import (  # noqa: PLC0415  loads all parties
+            chosen,
+            encrypt_pairs,
+        )
+
         scores = self._listed.scores[made]
         some = chosen(scores, self._settings.lane.lo, wanted, self._settings.seed)
         return encrypt_pairs(

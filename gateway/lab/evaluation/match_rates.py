@@ -40,7 +40,7 @@ class Errors:
     fnmr: Counts = field(repr=False)
 
     @classmethod
-    def of(cls, genuine: Counts, strangers: Counts) -> "Errors":
+    def of(cls, genuine: npt.NDArray[np.number], strangers: npt.NDArray[np.number]) -> "Errors":
         """From two histograms; NaN where there is no comparison."""
         with np.errstate(invalid="ignore"):
             below = np.concatenate(([0.0], np.cumsum(genuine)))
@@ -88,10 +88,14 @@ def fold_accuracies(
 
 
 def best_threshold(values: npt.NDArray[np.integer], same: npt.NDArray[np.bool_]) -> int:
-    """The least of the thresholds, among the values, that decide most pairs rightly."""
-    candidates = np.unique(values)
+    """A threshold that decides most pairs rightly: of several such ones the middle one, half way
+    between two scores."""
+    different = np.unique(np.append(values, values.max() + 1))
     genuine, strangers = np.sort(values[same]), np.sort(values[~same])
-    right = (len(genuine) - np.searchsorted(genuine, candidates)) + np.searchsorted(
-        strangers, candidates
+    right = (len(genuine) - np.searchsorted(genuine, different)) + np.searchsorted(
+        strangers, different
     )
-    return int(candidates[int(np.argmax(right))])
+    best = np.flatnonzero(right == right.max())
+    place = int(best[len(best) // 2])
+    before = different[max(0, place - 1)]
+    return int(different[place] - (different[place] - before) // 2)

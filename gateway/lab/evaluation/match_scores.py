@@ -21,8 +21,8 @@ Small = npt.NDArray[np.int8]
 Whole = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 
-REACH: Final = 2**15
-"""|v| is smaller: the absolute values of a unit vector's template add up to about 6536."""
+REACH: Final = 2**14
+"""|v| is smaller: 8192 is proven for signs against 2 R x, and rounding adds 2048 at most."""
 
 
 def lowest_of(cosine: str) -> int:
