@@ -23,6 +23,7 @@ class Turns:
 def done(number: int = 0, **changes: object) -> Done:
     one = Done(
         client=0,
+        counter=0,
         due=0.0,
         ended=1.0 + number,
         stages={"wait": 0.0, "whole": 1.0 + number},

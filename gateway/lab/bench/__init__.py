@@ -3,6 +3,7 @@
 cli      the command
 he       one verification, beside the usual CKKS way
 audit    one audit
+faults   faults while it is under load
 load     what a deployment of real processes carries
 log      the transparency log as it grows
 retention  keeping, erasing and inspecting records

@@ -204,13 +204,23 @@ class PostgresServer:
 class Standby(PostgresServer):
     """A server that follows another one, and takes over at its own port when it is promoted."""
 
+    NAME: Final = "standby"
+    """By which the first one knows it, as in ``synchronous_standby_names``."""
+
     def __init__(self, primary: PostgresServer, port: int, *, below: str | None = None) -> None:
         super().__init__(primary.programs, port, below=below)
         self._primary = primary
         self.password_file.write_bytes(primary.password_file.read_bytes())
 
-    def promote(self) -> None:
-        """Take over. What the first one confirmed is here (``synchronous_standby_names``)."""
+    def take_over(self, port: int) -> None:
+        """Become the server at the first one's address, which has ended.
+
+        What the first one confirmed is here, if it waited for this one
+        (``synchronous_standby_names``).
+        """
+        self.stop()
+        self.port = port
+        self.start()
         self.execute("SELECT pg_promote()")
 
     def _prepare(self) -> None:
@@ -222,7 +232,7 @@ class Standby(PostgresServer):
         at = f"host=127.0.0.1 port={self._primary.port} user={_ACCOUNT} passfile={passed}"
         self._run(
             "pg_basebackup",
-            *("-d", f"{at} application_name=standby", "-D", str(self.directory)),
+            *("-d", f"{at} application_name={self.NAME}", "-D", str(self.directory)),
             *("-R", "-X", "stream", "-c", "fast", "--no-sync"),
         )
 

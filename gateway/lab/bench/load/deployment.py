@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.issuer.issuer import Model
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.lab.deployment.parties import Party
-from gateway.lab.deployment.processes import Groups, descendants
+from gateway.lab.deployment.processes import Groups, descendants, free_ports
 from gateway.lab.deployment.servers import DeploymentFailed, Server
 from gateway.server.config import GatewaySettings
 from gateway.wire.cose import SigningKey
@@ -91,6 +91,8 @@ class LoadDeployment(LocalDeployment):
         super().__init__(root, model, audit_one_in=audit_one_in)
         self.gateway.settings |= settings
         self.authority.settings |= {**LIFTED["authority"], **(authority or {})}
+        for party, port in zip(self.parties, free_ports(len(self.parties)), strict=True):
+            party.settings["port"] = str(port)  # a server that is started again keeps its port
         self.counters = [Keys.draw(number) for number in range(devices)]
         self.more_gateways: list[Server] = []
         self._more_ports: list[int] = []

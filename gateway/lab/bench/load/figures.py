@@ -25,6 +25,7 @@ class Done:
 
     Attributes:
         client: number of the client.
+        counter: place of its counter among the deployment's.
         due: when it was to begin, in seconds after the start.
         ended: when it ended.
         stages: seconds by stage, as far as it came.
@@ -36,11 +37,13 @@ class Done:
         record: of the decision.
         error: the kind of error that ended it; None: none did.
         refused: kinds of error that a later request of it made good.
+        doubled: what became of a second, simultaneous copy of the submission; None: there was none.
         sent, received: bytes on the client's connection, without TCP's own.
         crypto_ms, other_ms: CPU time of the client, of its cryptography and of the rest.
     """
 
     client: int
+    counter: int
     due: float
     ended: float
     stages: Mapping[str, float]
@@ -52,12 +55,18 @@ class Done:
     record: bytes = b""
     error: str | None = None
     refused: tuple[str, ...] = ()
+    doubled: str | None = None
     sent: int = 0
     received: int = 0
     crypto_ms: float = 0.0
     other_ms: float = 0.0
     opening: bytes = field(default=b"", repr=False)
     """What its receipt can be fetched with, if it did not come."""
+
+    @property
+    def began(self) -> float:
+        """When it began, in seconds after the start."""
+        return self.ended - self.stages["whole"] + self.stages["wait"]
 
     @property
     def decided(self) -> bool:

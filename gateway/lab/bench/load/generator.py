@@ -9,8 +9,9 @@ waits for another one's turn in the interpreter.
 
 import secrets
 import signal
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -23,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.client.counter import TIMEOUT_SECONDS
-from gateway.client.gateway_client import GatewayClient
+from gateway.client.exchange import Exchange
+from gateway.client.gateway_client import GatewayClient, Verification
 from gateway.client.pending import PendingReceipt
 from gateway.client.registration import (
     CounterIdentity,
@@ -37,13 +39,14 @@ from gateway.he.frame import probe_signs, template_values
 from gateway.host.clock import unix_time
 from gateway.host.memory import keep_heap
 from gateway.issuer.issuer import Model, Pins, TemplateIssuer
-from gateway.lab.bench.load.arrivals import Plan, Turn
+from gateway.lab.bench.load.arrivals import ClosedLoop, Plan, Turn
 from gateway.lab.bench.load.deployment import Keys
 from gateway.lab.bench.load.figures import Done
 from gateway.lab.bench.load.line import CountedLine, Passage, Routes
 from gateway.lab.deployment.parties import AGENT, OUTLET
 from gateway.proofs.trust import TrustFile
 from gateway.wire.errors import SealmatchError
+from gateway.wire.ids import SessionId
 from gateway.wire.policy import MatchPolicy
 from gateway.wire.session import SessionOffer, SessionRequest
 from gateway.wire.subject import Subject
@@ -52,6 +55,8 @@ Vector = NDArray[np.floating[Any]]
 _CRYPTO: Final = ("verifySessionKey", "issueTemplate", "encryptProbe", "verifyReceipt")
 """Stages of a registration that are the client's and the reader's cryptography."""
 _PROBE_BYTES: Final = 16
+_PAUSE_SECONDS: Final = 0.5
+"""After a verification that failed, in a closed loop: nobody at a counter begins again at once."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Assignment:
         client: its number, which is where it begins among counters and gateways.
         pairs: portraits and captures, unit vectors.
         patience: seconds until an answer is given up.
+        doubled: each submission is sent twice at the same time.
     """
 
     client: int
@@ -73,6 +79,7 @@ class Assignment:
     ports: Sequence[int]
     sharded: bool
     patience: float = TIMEOUT_SECONDS
+    doubled: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ def generate(given: Assignment, shared: Signals, out: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
     keep_heap()
     client = Client(given)
-    client.verify(0.0, time.monotonic())  # warm; nobody counts it
+    out.send(client.verify(0.0, time.monotonic()))  # warm; it does not count
     shared.ready.wait()
     shared.ready.wait()  # the parent has noted the start
     began = float(shared.began.value)
@@ -118,8 +125,11 @@ def generate(given: Assignment, shared: Signals, out: Connection) -> None:
         due = given.plan.due(shared.turn, time.monotonic() - began)
         if due is None or shared.stop.wait(max(0.0, began + due - time.monotonic())):
             break
+        done = client.verify(due, began)
         with suppress(BrokenPipeError):
-            out.send(client.verify(due, began))
+            out.send(done)
+        if done.error is not None and isinstance(given.plan, ClosedLoop):
+            shared.stop.wait(_PAUSE_SECONDS)
     out.close()
 
 
@@ -137,7 +147,8 @@ class Client:
 
     def verify(self, due: float, began: float) -> Done:
         """One verification, which was to begin ``due`` seconds after ``began``."""
-        gateway, client = self._counters[self._next % len(self._counters)]
+        counter = self._next % len(self._counters)
+        gateway, client = self._counters[counter]
         template, probe = self._given.pairs[self._next % len(self._given.pairs)]
         self._next += 1
         self.line.passages.clear()
@@ -156,6 +167,7 @@ class Client:
         stages = _stages(spent, self.line.passages, began + due, start, ended)
         return Done(
             self._given.client,
+            counter,
             due,
             ended - began,
             stages,
@@ -163,6 +175,7 @@ class Client:
             self._expected(gateway.offer, template, probe),
             error=error,
             refused=_made_good(self.line.passages, error),
+            doubled=gateway.second_said(registered),
             sent=self.line.sent - before[0],
             received=self.line.received - before[1],
             crypto_ms=spent.cpu * 1e3,
@@ -188,7 +201,13 @@ class Client:
             trust.gateways[0].sealing,
             trust.authority_sealing(authority),
         )
-        gateway = _Gateway(self._http, trust.gateways[0].url, keys.device, unix_time)
+        url = trust.gateways[0].url
+        gateway = _Gateway(self._http, url, keys.device, unix_time)
+        if self._given.doubled:
+            routes = Routes(self._given.ports, self._given.client, sharded=self._given.sharded)
+            line = CountedLine(routes, "127.0.0.1", self._given.patience)
+            transport = httpx.Client(transport=line, timeout=self._given.patience)
+            gateway.second = GatewayClient(transport, url, keys.device, unix_time)
         issuer = TemplateIssuer(keys.issuer, keys.site_salt, pins, model, engine)
         identity = CounterIdentity(keys.device, AGENT, OUTLET)
         client = RegistrationClient(gateway, issuer, identity, trust, model, engine, unix_time)
@@ -196,15 +215,52 @@ class Client:
 
 
 class _Gateway(GatewayClient):
-    """The client's gateway; it remembers the last offer."""
+    """The client's gateway.
+
+    Attributes:
+        offer: the last one.
+        second: sends a copy of each submission at the same time, under a signature of its own.
+    """
 
     offer: SessionOffer | None = None
+    second: GatewayClient | None = None
+    _heard: str | None = None
+    _record: bytes = b""
 
-    def open_session(self, request: SessionRequest) -> Any:
-        self.offer = None
+    def open_session(self, request: SessionRequest) -> tuple[SessionOffer, Exchange]:
+        self.offer, self._heard = None, None
         opened = super().open_session(request)
         self.offer = opened[0]
         return opened
+
+    def submit(
+        self,
+        session: SessionId,
+        submission: bytes,
+        before_sending: Callable[[], None] = lambda: None,
+    ) -> tuple[Verification, Exchange]:
+        if self.second is None:
+            return super().submit(session, submission, before_sending)
+        copy = threading.Thread(target=self._copy, args=(self.second, session, submission))
+        copy.start()
+        try:
+            return super().submit(session, submission, before_sending)
+        finally:
+            copy.join()
+
+    def second_said(self, done: Registration | None) -> str | None:
+        """The same, another, or the kind of error of the second copy; None: there was none."""
+        if self._heard != "decided" or done is None:
+            return self._heard
+        return "the same" if self._record == done.record_id else "another"
+
+    def _copy(self, second: GatewayClient, session: SessionId, submission: bytes) -> None:
+        try:
+            answer, _ = second.submit(session, submission)
+        except SealmatchError as error:
+            self._heard = type(error).__name__
+        else:
+            self._heard, self._record = "decided", answer.record_id
 
 
 class _Spent(Measurements):

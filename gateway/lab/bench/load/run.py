@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from gateway.client.counter import TIMEOUT_SECONDS
 from gateway.lab.bench.load import figures
 from gateway.lab.bench.load.arrivals import Plan
 from gateway.lab.bench.load.database import CountedDatabase
@@ -51,6 +52,7 @@ class Observation:
         memory: samples of (seconds, MB by group).
         transactions: of the database; None: nobody counted.
         interrupted: whether somebody stopped it.
+        warm: each client's first verification, which is in no figure.
     """
 
     done: list[Done]
@@ -61,6 +63,7 @@ class Observation:
     memory: list[tuple[float, dict[str, float]]]
     transactions: int | None
     interrupted: bool
+    warm: list[Done] = field(default_factory=list)
 
 
 Told = Callable[[float, Sequence[Done]], None]
@@ -73,7 +76,8 @@ class LoadRun:
 
     Attributes:
         patience: seconds after which a client gives an answer up; None: the product's.
-        during: called again and again while clients work, with the seconds since the start.
+        doubled: each submission is sent twice at the same time.
+        over: asked again and again, with the seconds since the start, whether none begins any more.
     """
 
     deployment: LoadDeployment
@@ -81,7 +85,8 @@ class LoadRun:
     plan: Plan
     pairs: Sequence[tuple[Vector, Vector]] = field(repr=False)
     patience: float | None = None
-    during: Callable[[float], None] = lambda _: None
+    doubled: bool = False
+    over: Callable[[float], bool] = lambda _: False
 
     def observe(self, told: Told = lambda *_: None) -> Observation:
         """Run to the end. A ``KeyboardInterrupt`` ends it early; what there is is returned.
@@ -93,6 +98,7 @@ class LoadRun:
             url = self.deployment.gateway.settings.get("database_url")
             database = stack.enter_context(closing(CountedDatabase(url))) if url else None
             shared, outs, processes = stack.enter_context(self._clients())
+            warm: list[Done] = [out.recv() for out in outs]
             watch = Watch(self._groups(database, processes))
             transactions = None if database is None else database.transactions()
             began = shared.began.value = time.monotonic()
@@ -110,6 +116,7 @@ class LoadRun:
                 memory,
                 None if database is None else database.transactions() - (transactions or 0),
                 interrupted,
+                warm,
             )
 
     def _groups(
@@ -139,7 +146,8 @@ class LoadRun:
                     watch.look()
                     memory.append((now, watch.resident()))
                     told(now, done)
-                self.during(now)
+                if self.over(now):
+                    shared.stop.set()
                 for out in wait(outs, _LOOK_SECONDS / 4):
                     _take(out, outs, done)
             except KeyboardInterrupt:
@@ -193,7 +201,6 @@ class LoadRun:
         shared.ready.wait(PATIENCE_SECONDS)
 
     def _assignment(self, number: int) -> Assignment:
-        further = {} if self.patience is None else {"patience": self.patience}
         return Assignment(
             number,
             self.deployment.counters,
@@ -203,7 +210,8 @@ class LoadRun:
             self.plan,
             self.deployment.ports,
             SHARDED and len(self.deployment.ports) > 1,
-            **further,
+            self.patience or TIMEOUT_SECONDS,
+            self.doubled,
         )
 
 
