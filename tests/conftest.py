@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import HealthCheck, settings
 
+from gateway.host.metrics import Metrics
 from tests.support.guardian import guarded
 from tests.support.in_memory import temporary_files_in_memory
 from tests.support.postgres import postgresql
@@ -35,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     temporary_files_in_memory()
+    Metrics.strict = True  # what is not declared raises here, and is counted as other elsewhere
     for setting in ONE_WORKER:
         os.environ.setdefault(setting, "1")
     run = ExitStack()

@@ -18,12 +18,18 @@ from gateway.auditor.config import AuditorSettings
 from gateway.auditor.repetition import repeat_here
 from gateway.host import health, keystore
 from gateway.host.health import Health
+from gateway.host.isolation import WorkerLimits, WorkerPool
+from gateway.host.measures import ROUTES
 from gateway.sequencing.guard import LogHalted
 from gateway.sequencing.publication import SequencerThread
+from gateway.sequencing.witnesses import WitnessClient
 from gateway.server import app as server_app
+from gateway.server.composition import Transports, compose
+from gateway.server.config import GatewaySettings
 from gateway.store import connecting, sessions
 from gateway.store.database import Database
 from gateway.wire.errors import Refused, Unavailable
+from gateway.wire.sealing import SealingPrivateKey
 from gateway.witness.app import create_app as witness_app
 from keys.app import create_app as authority_app
 from tests.support.disk import full_disk
@@ -38,17 +44,19 @@ from tests.unit.test_witness import body as witnessed
 LOG = logging.getLogger("sealmatch.test")
 
 
-def gateway(directory: Path, **settings: Any) -> FastAPI:
-    return server_app.create_app(
-        sealed_gateway(
-            directory,
-            authority_url="http://127.0.0.1:9",
-            authority_public_key="ab" * 32,
-            model_id=MODEL.model_id,
-            model_digest=MODEL.digest.hex(),
-            **settings,
-        )
+def gateway_settings(directory: Path, **settings: Any) -> GatewaySettings:
+    return sealed_gateway(
+        directory,
+        authority_url="http://127.0.0.1:9",
+        authority_public_key="ab" * 32,
+        model_id=MODEL.model_id,
+        model_digest=MODEL.digest.hex(),
+        **settings,
     )
+
+
+def gateway(directory: Path, **settings: Any) -> FastAPI:
+    return server_app.create_app(gateway_settings(directory, **settings))
 
 
 def authority(directory: Path) -> FastAPI:
@@ -223,6 +231,87 @@ def test_a_witness_whose_clock_went_back_is_told(tmp_path: Path) -> None:
         assert ask() == 503
         clock.now += 1
         assert ask() == 200
+
+
+# Three questions
+
+
+def get(app: FastAPI, path: str) -> int:
+    return Asked(app, path)()
+
+
+def test_a_gateway_without_its_authority_lives_and_is_well_and_is_not_ready(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So nobody restarts it, its clients can ask for outcomes, and an alarm is raised."""
+    app = gateway(tmp_path, metrics_port=0)
+    assert [get(app, one) for one in ("/health/live", "/health", "/health/ready")] == [
+        200,
+        200,
+        503,
+    ]
+    assert "not healthy: authority: it does not answer (" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("demanded", "auditor", "status"), [(False, False, 200), (True, False, 503), (True, True, 200)]
+)
+def test_ready_asks_peers_for_their_own_health_and_few_times(
+    demanded: bool, auditor: bool, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An auditor is missed where the authority demands audits, and not otherwise."""
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(str(request.url))
+        return httpx.Response(200, json={"status": "ok", "audits": demanded})
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    known = {
+        "auditor_url": "http://127.0.0.1:8",
+        "auditor_public_key": "cd" * 32,
+        "auditor_sealing_key": SealingPrivateKey.generate().public.raw.hex(),
+    }
+    settings = gateway_settings(tmp_path, **(known if auditor else {}))
+    made = compose(settings, transports=Transports(client, client, client))
+    app = server_app.application(made, 0)
+    monkeypatch.setattr(health, "PEERS_FRESH_SECONDS", 15.0)
+    assert [get(app, "/health/ready") for _ in range(5)] == [status] * 5
+    asked = ["http://127.0.0.1:9/v1/health", *(["http://127.0.0.1:8/v1/health"] * auditor)]
+    assert seen == asked if demanded else seen == asked[:1]
+
+
+def test_a_witness_that_is_missed_is_missed_where_a_checkpoint_was_not_cosigned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def short(_: WitnessClient) -> None:
+        looked.append("witnesses")
+        raise Unavailable("too few witnesses cosign: nothing is published")
+
+    monkeypatch.setattr(WitnessClient, "check", short)
+    assert get(gateway(tmp_path), "/health/ready") == 503
+    assert looked == ["witnesses"]
+
+
+def test_workers_that_are_all_dead_are_told() -> None:
+    pool: Any = WorkerPool("nothing:nothing", 2, WorkerLimits(2**30, 1))
+    pool.check()  # it was not started
+    pool.workers = [SimpleNamespace(lives=False), SimpleNamespace(lives=True)]
+    pool.check()
+    pool.workers.pop()
+    with pytest.raises(Unavailable, match="no worker process lives"):
+        pool.check()
+
+
+@pytest.mark.parametrize("make", [gateway, authority, auditor, witness])
+def test_every_route_has_a_label_and_no_other_path_has(
+    make: Callable[[Path], FastAPI], tmp_path: Path
+) -> None:
+    paths = {one.path for one in make(tmp_path).routes if hasattr(one, "path")}
+    assert {"/health/live", "/health/ready"} <= paths
+    assert paths <= ROUTES.keys()
 
 
 # However often it is asked

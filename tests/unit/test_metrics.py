@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
 from uuid import UUID
 
 import httpx
@@ -134,6 +133,9 @@ def test_what_repeats_is_written_at_a_bounded_rate(caplog: pytest.LogCaptureFixt
 # Through an application
 
 
+STEPS: tuple[Stage, ...] = ("attempt-counted", "product-answered")
+
+
 def watched(metrics: Metrics) -> FastAPI:
     """Refuses at the stage that it is asked to refuse at."""
 
@@ -146,8 +148,8 @@ def watched(metrics: Metrics) -> FastAPI:
     @app.post("/v1/attempts")
     async def attempts(at: str) -> Response:
         def work() -> Response:
-            for one in ("attempt-counted", "product-answered"):
-                with stage(cast("Stage", one)):
+            for one in STEPS:
+                with stage(one):
                     if at == one:
                         raise Refused("X1234567 has tried too often")
             return Response()

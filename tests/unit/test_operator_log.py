@@ -14,6 +14,7 @@ from gateway.host.log_events import EVENTS, UNLISTED
 from gateway.host.log_fields import FIELDS, LEFT_OUT
 from gateway.host.metrics import Metrics
 from gateway.host.operator_log import LogFormat, OperatorFormatter
+from gateway.inspection.contents.files import Opened, look
 
 CODE = Path(gateway.__file__).parents[1]
 SERVERS = ("auditor", "console", "host", "retention", "sequencing", "server", "store", "witness")
@@ -127,6 +128,29 @@ def test_a_program_reads_the_same_as_a_person() -> None:
         "detail": "it is full",
         "correlator": REFERENCE,
     }
+
+
+def test_an_inspection_finds_nothing_in_it_and_a_number_that_is_planted(tmp_path: Path) -> None:
+    values = {
+        "correlator": REFERENCE,
+        "code": "PERMISSION_DENIED",
+        "digest": "ab12" * 16,
+        "checkpoint": "gateway.example/log\n17\n" + "uQ4rZ0lq" * 5 + "abc=\n",
+        **dict.fromkeys(("count", "number", "status", "port", "until"), 1764237600),
+    }
+    for form in ("text", "json"):
+        told = [
+            written(line(text, *(values.get(one, "device-17") for one in event.fields)), form)  # type: ignore[arg-type]
+            for text, event in EVENTS.items()
+        ]
+        file = tmp_path / f"{form}.log"
+        file.write_text("\n".join(told))
+        opened = Opened(tmp_path, file)
+        assert opened.is_log
+        assert look(opened).findings == []
+        planted = told[0].replace("device-17", "passport X12345674, sealedTemplate")
+        file.write_text("\n".join([*told, planted]))
+        assert look(opened).findings != []
 
 
 def test_a_reference_that_is_none_is_not_written() -> None:
