@@ -28,7 +28,7 @@ from gateway.inspection.exhibits import (
 )
 from gateway.inspection.lines import Progress
 from gateway.inspection.statements import stated
-from gateway.proofs.approval import approval_digest, policy_digest
+from gateway.proofs.approval import OPEN_SECONDS, approval_digest, policy_digest
 from gateway.retention.schedule import BadSchedule, RetentionSchedule
 from gateway.store import schema
 from gateway.store.reading import BATCH
@@ -42,8 +42,6 @@ from gateway.wire.ids import MINUTE, digest_of
 from gateway.wire.proof import Statement
 
 DAY: Final = 24 * 3600
-SESSION_SECONDS: Final = 3600
-"""For so long after an adoption a session may be decided that was opened before it."""
 
 _STATED: Final[dict[str, type[Statement] | type[FallbackStatement]]] = {
     "decision": Statement,
@@ -126,7 +124,7 @@ class AdoptedPolicies:
         """What is wrong with the policy that a decision's statement names."""
         named = said.get("policyApproval")
         if named is None:
-            late = self._from and decided_at > self._from[0] + SESSION_SECONDS
+            late = self._from and decided_at > self._from[0] + OPEN_SECONDS
             return "were decided by unsigned thresholds after a policy was signed" if late else None
         place = self._places.get(named)
         if place is None:
@@ -136,7 +134,7 @@ class AdoptedPolicies:
         if decided_at + MINUTE <= self._from[place]:
             return "name an approval that was not given yet"
         ends = self._from[place + 1 : place + 2]
-        if ends and decided_at > ends[0] + SESSION_SECONDS:
+        if ends and decided_at > ends[0] + OPEN_SECONDS:
             return "were decided under a policy that had been replaced"
         return None
 

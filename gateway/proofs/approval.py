@@ -5,13 +5,16 @@ keys of two operators. The digest of the signed agreement names it: it covers th
 policy, number, evidence and both operators.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple, Self
 
 from gateway.wire import cose
 from gateway.wire.errors import Refused
 from gateway.wire.ids import Digest, PartyId, digest_of
 from gateway.wire.orders import AgreedOrder, Agreement, Enrolled, PolicyOrder, verify
 from gateway.wire.policy import MatchPolicy
+
+OPEN_SECONDS: Final = 3600
+"""A session that was opened before another policy came into force is decided within this time."""
 
 
 class Approval(NamedTuple):
@@ -22,6 +25,11 @@ class Approval(NamedTuple):
     """Who ordered it, and who agreed."""
     agreed_at: int
     digest: Digest
+
+    def replaced(self, by: Self, decided_at: int) -> bool:
+        """Whether another approval was long in force when something was decided by this one."""
+        later = by.order.number > self.order.number
+        return later and by.agreed_at + OPEN_SECONDS < decided_at
 
     @property
     def policy(self) -> MatchPolicy:

@@ -246,6 +246,11 @@ class TrustFile(EditedPart):
         """The approval that a statement names, if it is here. Nothing of it is checked."""
         return self._approvals.get(digest)
 
+    @property
+    def approvals(self) -> tuple[bytes, ...]:
+        """All of them. Nothing of them is checked."""
+        return tuple(self._approvals.values())
+
     def with_approval(self, encoded: bytes) -> Self:
         """The same with one approval more. Raises ``MalformedMessage``."""
         approval_digest(encoded)

@@ -19,6 +19,7 @@ The steps, in order; the numbers stand beside the code:
     was demanded, or no auditor is pinned, the step passes and reports that.
 13. Two operators whom the verifier pins signed the policy, before the decision. If nobody signed
     it, or the approval that the statement names is not at hand, the step passes and reports that.
+    It fails where a later approval is at hand that had long replaced the named one.
 
 A verifier who pins no log skips 7 to 9; step 6 reports that nothing was checked.
 
@@ -27,11 +28,11 @@ nobody may take "no witness", "no audit" or "no liveness check" for a check that
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from gateway.proofs.approval import verify_approval
+from gateway.proofs.approval import Approval, verify_approval
 from gateway.proofs.findings import Finding, State
 from gateway.proofs.openings import AnyActivationOpening, OwnActivation
 from gateway.proofs.trust import TrustFile
@@ -45,7 +46,7 @@ from gateway.wire.erasure import erasure_commitment
 from gateway.wire.errors import Refused, SealmatchError
 from gateway.wire.evaluation import Decision
 from gateway.wire.fallback import FallbackStatement
-from gateway.wire.ids import MINUTE, digest_of
+from gateway.wire.ids import MINUTE, PartyId, digest_of
 from gateway.wire.profile import LANES
 from gateway.wire.proof import ActivationOpening, Opening, Receipt, Statement
 from gateway.wire.subject import Subject, activation_commitment, guardian_salt
@@ -328,7 +329,17 @@ def _approved(statement: Statement, trust: TrustFile) -> tuple[str, State]:
         raise ReceiptInvalid(13, "the operators signed it for another face model")
     if approval.agreed_at >= statement.decided_at_minute + MINUTE:
         raise ReceiptInvalid(13, "the operators signed it after the decision")
+    for other in _other_approvals(statement.gateway, trust):
+        if approval.replaced(other, statement.decided_at_minute):
+            raise ReceiptInvalid(13, "the operators had put another policy in force by then")
     return ", ".join(approval.operators), State.DONE
+
+
+def _other_approvals(gateway: PartyId, trust: TrustFile) -> Iterator[Approval]:
+    """Every approval at hand that pinned operators signed for this gateway."""
+    for encoded in trust.approvals:
+        with suppress(SealmatchError):
+            yield verify_approval(encoded, gateway, trust.operator_key)
 
 
 @contextmanager

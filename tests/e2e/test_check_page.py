@@ -63,6 +63,7 @@ from tests.support.receipts import (
 )
 from tests.support.translog import root_after
 from tests.vectors import golden
+from tests.vectors.ordered import DAY
 
 PAGE = Path(gateway.proofs.__file__).parent / "page"
 MUTANTS = 400
@@ -567,6 +568,7 @@ APPROVED = {
     "signed without an approval": receipt({"policy_assurance": "signed"}),
     "an approval of what nobody signed": receipt({"policy_approval": bytes(32)}),
 } | {name: signed_policy(bad) for name, (bad, _) in BAD_APPROVALS.items()}
+LATER = approval({"number": 2}, {"agreed_at": NOW - DAY // 2})
 OPERATORS = approving(APPROVAL, *(bad for bad, _ in BAD_APPROVALS.values()))
 
 
@@ -585,10 +587,18 @@ LOGGED_FALLBACK = {"honest": fallback_receipt(log=LOG), "without proof": FALLBAC
         (trust(auditors=[pin_auditor()]), AUDITED),
         (trust(), {name: AUDITED[name] for name in ("honest", "a stranger's")}),
         (OPERATORS, APPROVED),
+        (approving(APPROVAL, LATER), {"replaced": signed_policy(), "honest": signed_policy(LATER)}),
     ],
     ids=[
         *("no face", "no face, supervisor", "no face, log"),
-        *("no log", "log and two witnesses", "auditor", "no auditor", "operators"),
+        *(
+            "no log",
+            "log and two witnesses",
+            "auditor",
+            "no auditor",
+            "operators",
+            "a later policy",
+        ),
     ],
 )
 def test_browser_and_command_name_the_same_step(

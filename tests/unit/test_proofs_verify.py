@@ -40,6 +40,7 @@ from tests.support.receipts import (
     FULL_TRUST,
     HONEST,
     LOG,
+    MALLORY,
     OPENING,
     OTHER_POLICY,
     POLICY,
@@ -57,6 +58,7 @@ from tests.support.receipts import (
     trust,
 )
 from tests.vectors import golden
+from tests.vectors.ordered import DAY
 
 
 def test_honest_receipt_passes_every_step() -> None:
@@ -458,6 +460,19 @@ def test_step_13_two_operators_signed_it() -> None:
     assert unsigned.policy is State.NOT_PERFORMED
     other = verify_receipt(signed_policy(), approving(approval({"number": 2})))
     assert other.policy is State.NOT_CHECKED
+
+
+def test_step_13_a_policy_that_had_been_replaced() -> None:
+    """A gateway that goes back to what was once approved, before a verifier who has both."""
+    later = approval({"number": 2}, {"agreed_at": NOW - DAY // 2})
+    reason = fails(13, signed_policy(), approving(APPROVAL, later))
+    assert "another policy in force by then" in reason
+    for other in (
+        approval({"number": 2}, {"agreed_at": NOW - 600}),  # the session was open
+        approval({"number": 2}, {"agreed_at": NOW - DAY // 2}, second=MALLORY),
+    ):
+        assert verify_receipt(signed_policy(), approving(APPROVAL, other)).policy is State.DONE
+    assert verify_receipt(signed_policy(later), approving(APPROVAL, later)).policy is State.DONE
 
 
 def test_a_gateway_that_calls_its_thresholds_signed_names_an_approval() -> None:

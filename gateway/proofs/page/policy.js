@@ -1,6 +1,7 @@
 // Whether two pinned operators signed the match policy that a statement names, before its decision.
 
 const ORDER_SECONDS = 7 * 24 * 3600;
+const OPEN_SECONDS = 3600; // in which a session is decided that was opened before a change
 const SIGNED = "signed";
 
 async function checkPolicy(statement, trust) {
@@ -14,15 +15,18 @@ async function policyOf(statement, trust) {
   if (!trust.operators.length) return found("no-operator-pinned", {}, NOT_CHECKED);
   const approval = await approvalOf(named, trust.approvals);
   if (approval === null) return found("no-approval", {}, NOT_CHECKED);
-  const { order, agreement } = await twoOperators(approval, trust.operators);
-  if (order.get("gateway") !== statement.get("gateway") || agreement.get("gateway") !== statement.get("gateway"))
-    throw new Invalid("differs", { field: "gateway" });
+  const gateway = statement.get("gateway");
+  const { order, agreement } = await twoOperators(approval, trust.operators, gateway);
   const policy = order.get("proposal").get("policy");
   if (!equal(await sha256(cborEncode(policy)), statement.get("policyDigest"))) throw new Invalid("another-policy");
   if (policy.get("modelId") !== statement.get("modelId")) throw new Invalid("differs", { field: "modelId" });
-  const [ordered, agreed] = [order.get("orderedAt"), agreement.get("agreedAt")];
-  if (!(ordered <= agreed && agreed < ordered + ORDER_SECONDS && agreed < statement.get("decidedAtMinute") + 60))
-    throw new Invalid("approved-late");
+  const decided = statement.get("decidedAtMinute");
+  if (agreement.get("agreedAt") >= decided + 60) throw new Invalid("approved-late");
+  for (const encoded of trust.approvals.map(unhex)) {
+    const other = await twoOperators(message(encoded), trust.operators, gateway).catch(() => null);
+    if (other && other.order.get("number") > order.get("number") && other.agreement.get("agreedAt") + OPEN_SECONDS < decided)
+      throw new Invalid("replaced");
+  }
   return plainly(`${order.get("operator")}, ${agreement.get("operator")}`);
 }
 
@@ -35,12 +39,17 @@ async function approvalOf(named, approvals) {
   return null;
 }
 
-async function twoOperators(approval, operators) {
+// Order and agreement of two pinned operators, for this gateway and in time.
+async function twoOperators(approval, operators, gateway) {
   const [order, agreement] = [approval.get("order"), approval.get("agreement")];
   const [first, second] = [order, agreement].map((one) => sign1(one).fields.get("operator"));
   if (first === second) throw new Invalid("one-operator");
   const ordered = await verifiedBy(order, "policy-order", pinned(operators, first));
   const agreed = await verifiedBy(agreement, "agreement", pinned(operators, second));
   if (!equal(await sha256(order), agreed.get("order"))) throw new Invalid("other-order");
+  if (ordered.get("gateway") !== gateway || agreed.get("gateway") !== gateway)
+    throw new Invalid("differs", { field: "gateway" });
+  const [at, then] = [ordered.get("orderedAt"), agreed.get("agreedAt")];
+  if (!(at <= then && then < at + ORDER_SECONDS)) throw new Invalid("approved-late");
   return { order: ordered, agreement: agreed };
 }

@@ -120,6 +120,7 @@ TEXTS.en = {
     "another-evaluation": "the auditor repeated another evaluation",
     "another-policy": "the operators signed another policy",
     "approved-late": "the operators signed it after the decision, or too late",
+    replaced: "another policy had been in force for long",
     "one-operator": "one operator signed twice",
     "other-order": "the second operator agreed to something else",
     "not-a-number": "this cannot be one document number: 4 to 40 letters and digits",

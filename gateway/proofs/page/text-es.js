@@ -118,6 +118,7 @@ TEXTS.es = {
     "another-evaluation": "el auditor repitió otro cálculo",
     "another-policy": "los operadores firmaron otra política",
     "approved-late": "los operadores la firmaron después de la decisión, o demasiado tarde",
+    replaced: "hacía tiempo que regía otra política",
     "one-operator": "un mismo operador firmó dos veces",
     "other-order": "el segundo operador aceptó otra cosa",
     "not-a-number": "no puede ser un solo número de documento: de 4 a 40 letras y cifras",

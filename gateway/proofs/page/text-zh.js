@@ -118,6 +118,7 @@ TEXTS.zh = {
     "another-evaluation": "审计方重复的是另一次计算",
     "another-policy": "操作员签署的是另一项策略",
     "approved-late": "操作员在判定之后才签署，或签署过迟",
+    replaced: "当时早已改用另一项策略",
     "one-operator": "由同一名操作员签署两次",
     "other-order": "第二名操作员同意的是其他内容",
     "not-a-number": "这不是单个证件号码：应为 4 至 40 个字母和数字",
