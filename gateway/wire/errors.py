@@ -127,5 +127,5 @@ def answered_as(kind: type[SealmatchError]) -> tuple[int, str]:
 
 def problem_for(error: SealmatchError) -> Problem:
     """Return the answer for an error; anything not in the table is our own fault (500)."""
-    entry = _TABLE.get(type(error))
+    entry = _TABLE.get(Unavailable if isinstance(error, Unavailable) else type(error))
     return INTERNAL if entry is None else Problem(entry[0], entry[1], str(error))
