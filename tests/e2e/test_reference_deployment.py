@@ -1,10 +1,12 @@
-"""The reference deployment: nginx as it is shipped, two gateway processes, one PostgreSQL, TLS.
+"""The reference deployment: nginx as it is shipped, two gateway processes, two instances of the
+authority, PostgreSQL for each, TLS on every line, the limits of systemd's units.
 
 The real client registers through it. Then what an operator fears: a process dies, strangers hold
 connections, a body lies on a disk.
 """
 
 import contextlib
+import itertools
 import secrets
 import signal
 import socket
@@ -38,7 +40,8 @@ def deployment(
 ) -> Iterator[Proxied]:
     nginx_program()
     root = tmp_path_factory.mktemp("reference")
-    with Proxied(root, postgresql.new_database(), SHARDS) as running:
+    databases = postgresql.new_database(), postgresql.new_database()
+    with Proxied(root, *databases, SHARDS) as running:
         yield running
 
 
@@ -59,11 +62,12 @@ def through(deployment: Proxied, url: str) -> Counter:
     return counter
 
 
-def opened_at(counter: Counter, shard: int) -> Opened:
-    """A session of one process: the proxy gives new ones to all of them in turn."""
+def opened_at(counter: Counter, shard: int, instance: int | None = None) -> Opened:
+    """A session of one process: the proxy gives new ones to all of them in turn. Its key is drawn
+    by the instance of the authority that its second byte says."""
     for _ in range(ATTEMPTS):
         opened = counter.open()
-        if opened.session[0] == shard:
+        if opened.session[0] == shard and instance in (None, opened.session[1] % 2):
             return opened
     raise AssertionError(f"no session of {ATTEMPTS} is at process {shard}")
 
@@ -79,8 +83,8 @@ def submission_head(counter: Counter, opened: Opened, body: bytes) -> bytes:
 def test_sessions_of_every_process_are_registered_through_the_proxy(
     deployment: Proxied, counter: Counter
 ) -> None:
-    for shard in SHARDS:
-        opened = opened_at(counter, shard)
+    for shard, instance in itertools.product(SHARDS, (0, 1)):
+        opened = opened_at(counter, shard, instance)
         answer = counter.submit(opened, counter.honest_submission(opened))
         assert answer.status_code == 200, answer.text
         assert answer.json()["outcome"] == "MATCH"
@@ -170,6 +174,21 @@ def test_when_a_process_dies_new_sessions_go_on(deployment: Proxied, counter: Co
     deployment.launch(dead)
     again = opened_at(counter, dead)
     assert counter.submit(again, counter.honest_submission(again)).status_code == 200
+
+
+def test_when_an_instance_of_the_authority_dies_new_sessions_go_on(
+    deployment: Proxied, counter: Counter
+) -> None:
+    assert deployment.second_authority is not None
+    process = deployment.second_authority.process
+    lost = opened_at(counter, SHARDS[0], 1)
+    process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE)
+    assert_problem(counter.submit(lost, counter.honest_submission(lost)), 503)
+    for shard in SHARDS:
+        opened = opened_at(counter, shard)
+        assert opened.session[1] % 2 == 0
+        assert counter.submit(opened, counter.honest_submission(opened)).status_code == 200
 
 
 def test_a_session_of_no_process_is_asked_for_at_any(counter: Counter) -> None:

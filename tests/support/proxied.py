@@ -134,13 +134,18 @@ def confined(root: Path, role: str, module: str) -> Sequence[str]:
 
 
 class Proxied(LocalDeployment):
-    """A gateway of several processes behind nginx, each process with a shard of its own."""
+    """A gateway of several processes behind nginx, each with a shard of its own; two instances of
+    the authority."""
 
-    def __init__(self, root: Path, database_url: str, shards: tuple[int, ...] = (0, 1)) -> None:
+    def __init__(
+        self, root: Path, gateway_url: str, authority_url: str, shards: tuple[int, ...] = (0, 1)
+    ) -> None:
+        """``gateway_url``, ``authority_url``: of their databases in PostgreSQL."""
         port = free_ports(len(shards) + 1)
         self._ports = {shard: port + 1 + at for at, shard in enumerate(shards)}
         self.proxy_port = port
-        super().__init__(root, MODEL, 0, tls=True, database_url=database_url)
+        super().__init__(root, MODEL, 0, tls=True, database_url=gateway_url)
+        self.authority.settings["database_url"] = authority_url
         self._first, self._others = shards[0], shards[1:]
         self.gateway.settings |= {
             "port": str(self._ports[self._first]),
@@ -150,6 +155,7 @@ class Proxied(LocalDeployment):
         for party in (self.gateway, self.authority):
             party.program = confined(root, party.role, party.module)
         self.processes: dict[int, Server] = {}
+        self.second_authority: Server | None = None
         self.nginx = contextlib.ExitStack()
         self.proxy: Nginx
 
@@ -174,6 +180,20 @@ class Proxied(LocalDeployment):
         server.wait_ready()
         self.processes[shard] = server
 
+    def authority_url(self, port: int) -> str:
+        """Both instances. The second one's directory is a copy of the first one's."""
+        own = self.directories.root / "authority-1"
+        own.mkdir(mode=0o700)
+        for name in ("keystore.sealed", "trust.json", "caps.mark"):
+            shutil.copy2(self.authority.directory / name, own)
+        self.second_authority = Server(
+            [*self.authority.program, "serve"],
+            own,
+            **self.authority.environment(data_dir=str(own)),
+        )
+        second = self.second_authority.wait_ready()
+        return f"{self.authority.url(port)},{self.authority.url(second)}"
+
     def _start(self) -> None:
         super()._start()
         assert self.gateway.server is not None
@@ -193,3 +213,5 @@ class Proxied(LocalDeployment):
             if server is not self.gateway.server:
                 server.stop()
         super().stop()
+        if self.second_authority is not None:
+            self.second_authority.stop()
