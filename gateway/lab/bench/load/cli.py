@@ -74,6 +74,11 @@ def add_parser(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="sqlite (default), postgresql (a server of its own, started for the run) or the URL "
         "of an empty PostgreSQL database",
     )
+    parser.add_argument(
+        "--authority-database",
+        metavar="URL",
+        help="of the authorities, if --database is a URL and there are several",
+    )
     parser.add_argument("--gateways", type=_count, default=1, metavar="N", help="default 1")
     parser.add_argument("--authorities", type=_count, default=1, metavar="N", help="default 1")
     parser.add_argument(
@@ -112,9 +117,9 @@ def run(options: argparse.Namespace) -> int:
     scaling.pin(options.cores)
     with orderly_end(), ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sealmatch-load-"))
-        url = _database(options.database, stack)
+        urls = _databases(options, stack)
         _say("starting the servers; caps are lifted: " + _lifted())
-        deployment = stack.enter_context(_deployment(Path(directory), options, url))
+        deployment = stack.enter_context(_deployment(Path(directory), options, *urls))
         if options.rates:
             reports = sweep(options.rates, lambda rate: _observed(deployment, options, rate))
             if options.picture:
@@ -178,19 +183,22 @@ def _check(options: argparse.Namespace) -> None:
         options.parser.error("--rates stands for --rate, and without --count")
 
 
-def _database(named: str, stack: ExitStack) -> str | None:
-    if named == "sqlite":
-        return None
-    if named != "postgresql":
-        return named
+def _databases(options: argparse.Namespace, stack: ExitStack) -> tuple[str | None, str | None]:
+    """URLs of the gateways' database and of the authorities'; None: SQLite."""
+    if options.database != "postgresql":
+        own = None if options.database == "sqlite" else options.database
+        return own, options.authority_database
     programs = installed_programs()
     if programs is None:
         raise PostgresFailed("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     (port,) = free_ports(1)
-    return stack.enter_context(PostgresServer(programs, port)).new_database()
+    server = stack.enter_context(PostgresServer(programs, port))
+    return server.new_database(), server.new_database() if options.authorities > 1 else None
 
 
-def _deployment(directory: Path, options: argparse.Namespace, url: str | None) -> LoadDeployment:
+def _deployment(
+    directory: Path, options: argparse.Namespace, url: str | None, authority: str | None
+) -> LoadDeployment:
     return LoadDeployment(
         directory,
         MODEL,
@@ -198,6 +206,7 @@ def _deployment(directory: Path, options: argparse.Namespace, url: str | None) -
         gateways=options.gateways,
         authorities=options.authorities,
         database_url=url,
+        authority_database=authority,
         audit_one_in=options.audit_one_in,
     )
 

@@ -5,7 +5,7 @@ authorities behind one key, a witness. Generated counters have their keys in mem
 """
 
 import secrets
-from collections.abc import Sequence
+import shutil
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from io import StringIO
@@ -14,17 +14,16 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.host.directories import LOCK_FILE
 from gateway.issuer.issuer import Model
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.lab.deployment.parties import Party
 from gateway.lab.deployment.processes import Groups, descendants, free_ports
 from gateway.lab.deployment.servers import DeploymentFailed, Server
-from gateway.server.config import GatewaySettings
 from gateway.wire.cose import SigningKey
 
 AUDIT_ONE_IN: Final = 64
 """The product's default."""
-SHARDED: Final = "shard" in GatewaySettings.model_fields
 LIFTED: Final = {
     "authority": {
         "subject_decisions": "1000",
@@ -70,6 +69,7 @@ class LoadDeployment(LocalDeployment):
     Attributes:
         counters: the generated counters, all of them enrolled.
         more_gateways: processes of further gateways on the same database.
+        more_authorities: processes of further instances of the authority.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class LoadDeployment(LocalDeployment):
         gateways: int = 1,
         authorities: int = 1,
         database_url: str | None = None,
+        authority_database: str | None = None,
         audit_one_in: int = AUDIT_ONE_IN,
         authority: dict[str, str] | None = None,
         **gateway: str,
@@ -95,11 +96,14 @@ class LoadDeployment(LocalDeployment):
             party.settings["port"] = str(port)  # a server that is started again keeps its port
         self.counters = [Keys.draw(number) for number in range(devices)]
         self.more_gateways: list[Server] = []
+        self.more_authorities: list[Server] = []
         self._more_ports: list[int] = []
-        self._wanted = gateways
-        if authorities > 1:
-            raise DeploymentFailed("this authority cannot run in several processes")
-        if SHARDED and gateways > 1:
+        self._wanted, self._authorities = gateways, authorities
+        if authorities > 1 and authority_database is None:
+            raise DeploymentFailed("several authorities need a database of their own")
+        if authority_database is not None:
+            self.authority.settings["database_url"] = authority_database
+        if gateways > 1:
             self.gateway.settings["shard"] = "0"
 
     @property
@@ -115,12 +119,22 @@ class LoadDeployment(LocalDeployment):
                 _add(found, party.role, party.server)
         for server in self.more_gateways:
             _add(found, "gateway", server)
+        for server in self.more_authorities:
+            _add(found, "authority", server)
         return found
 
     def stop(self) -> None:
-        while self.more_gateways:
-            self.more_gateways.pop().stop()
+        for more in (self.more_gateways, self.more_authorities):
+            while more:
+                more.pop().stop()
         super().stop()
+
+    def authority_url(self, port: int) -> str:
+        """The instances' URLs. The others start here: the first one has its keys and runs."""
+        urls = [super().authority_url(port)]
+        for number in range(1, self._authorities):
+            urls.append(super().authority_url(self._launch_authority(number)))
+        return ",".join(urls)
 
     def _start(self) -> None:
         super()._start()
@@ -129,13 +143,22 @@ class LoadDeployment(LocalDeployment):
 
     def _launch_gateway(self, number: int) -> None:
         """Start a further gateway. It takes requests that were signed for the first one."""
-        changed = {"port": "0", "public_urls": self.trust.gateways[0].url}
-        if SHARDED:
-            changed["shard"] = str(number)
+        changed = {"port": "0", "public_urls": self.trust.gateways[0].url, "shard": str(number)}
         command = [*self.gateway.program, "serve"]
         environment = self.gateway.environment(**changed)
         self.more_gateways.append(Server(command, self.gateway.directory, **environment))
         self._more_ports.append(self.more_gateways[-1].wait_ready())
+
+    def _launch_authority(self, number: int) -> int:
+        """Start a further instance on a copy of the first one's directory; its port."""
+        first = self.authority.directory
+        copy = first.with_name(f"{first.name}-{number}")
+        if not copy.exists():
+            shutil.copytree(first, copy, ignore=shutil.ignore_patterns(LOCK_FILE, "*.log"))
+        environment = self.authority.environment(port="0", data_dir=str(copy))
+        server = Server([*self.authority.program, "serve"], copy, **environment)
+        self.more_authorities.append(server)
+        return server.wait_ready()
 
     def _enrol(self) -> None:
         counters = [party for keys in self.counters for party in keys.parties]
@@ -153,8 +176,3 @@ def _add(found: dict[str, list[int]], role: str, server: Server) -> None:
 
 def _key(party: str, seed: bytes) -> SigningKey:
     return SigningKey(party, Ed25519PrivateKey.from_private_bytes(seed))
-
-
-def host_and_ports(deployment: LoadDeployment) -> tuple[str, Sequence[int]]:
-    """Where generated counters connect."""
-    return "127.0.0.1", deployment.ports

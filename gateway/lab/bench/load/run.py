@@ -16,7 +16,7 @@ from gateway.client.counter import TIMEOUT_SECONDS
 from gateway.lab.bench.load import figures
 from gateway.lab.bench.load.arrivals import Plan
 from gateway.lab.bench.load.database import CountedDatabase
-from gateway.lab.bench.load.deployment import SHARDED, LoadDeployment
+from gateway.lab.bench.load.deployment import LoadDeployment
 from gateway.lab.bench.load.figures import Done
 from gateway.lab.bench.load.generator import Assignment, SharedTurn, Signals, Vector, generate
 from gateway.lab.bench.parties import MODEL, unit_pair
@@ -209,7 +209,7 @@ class LoadRun:
             MODEL,
             self.plan,
             self.deployment.ports,
-            SHARDED and len(self.deployment.ports) > 1,
+            len(self.deployment.ports) > 1,
             self.patience or TIMEOUT_SECONDS,
             self.doubled,
         )
