@@ -62,6 +62,7 @@ def new_application(
     if metrics is not None and metrics.on:
         app.add_middleware(Observed, metrics=metrics)
     app.add_middleware(EdgeHeaders)
+    app.state.metrics = metrics
 
     @app.exception_handler(errors.SealmatchError)
     async def known(request: Request, error: errors.SealmatchError) -> Response:

@@ -70,6 +70,8 @@ Missing = Literal[
 """What a server may lack (``health``). ``time``: the look itself did not end."""
 
 Peer = Literal["authority", "auditor", "witness"]
+Certificate = Literal["tls-certificate", "client-certificate", "peer-ca"]
+"""The server's own; the one that it shows its peers; the CA that it accepts theirs of."""
 Limit = Literal["in-all", "per-address", "headers-late", "body-late", "malformed", "draining"]
 """Why a stranger's connection was ended."""
 
@@ -84,6 +86,7 @@ STATUSES: Final = (
 CODES: Final = (
     "INVALID_ARGUMENT",
     "PAYLOAD_TOO_LARGE",
+    "REQUEST_TIMEOUT",
     "UNSUPPORTED_MEDIA_TYPE",
     "FACE_VERIFICATION.UNKNOWN_PROFILE",
     "FACE_VERIFICATION.LIVENESS_NOT_POSSIBLE",
@@ -298,8 +301,8 @@ MEASURES: Final = {
         Measure(
             "expiry_time_seconds",
             Kind.GAUGE,
-            "When something ends, in Unix time.",
-            {"what": ("tls-certificate", "previous-pepper", "previous-sealing-key")},
+            "When a certificate ends, in Unix time; of several, the first.",
+            {"what": get_args(Certificate)},
         ),
         Measure(
             "reaper_runs_total",

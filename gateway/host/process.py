@@ -17,6 +17,7 @@ from typing import Final
 from cryptography import x509
 
 from gateway.host.isolation import WorkerPool
+from gateway.host.measures import Certificate
 from gateway.host.metrics import Metrics
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -35,8 +36,7 @@ def watch_process(metrics: Metrics, directory: Path, certificate: Path | None) -
     metrics.watch("open_files_limit", lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     metrics.watch("disk_free_bytes", lambda: shutil.disk_usage(directory).free)
     metrics.watch("threads", threading.active_count)
-    if certificate is not None:
-        metrics.watch("expiry_time_seconds", lambda: ends_at(certificate), what="tls-certificate")
+    watch_certificates(metrics, "tls-certificate", certificate)
 
 
 def watch_workers(metrics: Metrics, pool: WorkerPool) -> None:
@@ -46,6 +46,13 @@ def watch_workers(metrics: Metrics, pool: WorkerPool) -> None:
     metrics.watch("workers_busy", lambda: sum(one.busy for one in list(pool.workers)))
     metrics.watch("memory_bytes", lambda: used(pids())[0], process="workers")
     metrics.watch("cpu_seconds", lambda: used(pids())[1], process="workers")
+
+
+def watch_certificates(metrics: Metrics, what: Certificate, *files: Path | None) -> None:
+    """Have it looked at when the first of these certificates ends."""
+    given = [one for one in files if one is not None]
+    if given:
+        metrics.watch("expiry_time_seconds", lambda: min(map(ends_at, given)), what=what)
 
 
 def used(pids: Sequence[int]) -> tuple[int, float]:

@@ -17,7 +17,7 @@ from gateway.host.health import Check, Health, require_room_on_disk
 from gateway.host.lifetime import Lifetime
 from gateway.host.metrics import Metrics
 from gateway.host.observation import Observation
-from gateway.host.process import watch_workers
+from gateway.host.process import watch_certificates, watch_workers
 from gateway.host.signed import SignedRequests
 from gateway.retention.running import ReaperThread
 from gateway.sequencing.reading import PublishedLog
@@ -116,6 +116,9 @@ def compose(
         lifetime.starting(log)
         lifetime.starting(_reaper(settings, database, held, clock, metrics))
         watch_workers(metrics, workers.pool)
+        shown = [one for one in (settings.authority_tls, settings.auditor_tls) if one is not None]
+        watch_certificates(metrics, "client-certificate", *(one.certificate for one in shown))
+        watch_certificates(metrics, "peer-ca", *(one.ca for one in shown))
         sessions = OpenSessions(settings.max_sessions, clock)
         metrics.watch("sessions_open", lambda: len(sessions))
         metrics.set("sessions_limit", settings.max_sessions)
