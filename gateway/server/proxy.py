@@ -21,6 +21,10 @@ MOST_SHARDS: Final = 256
 """Values of an id's first byte."""
 _IDLE: Final = 32
 """Connections to one process that a worker of the proxy keeps open between requests."""
+_IDLE_SECONDS: Final = 4
+"""For so long: less than a process keeps them (``keep_alive_seconds``). Otherwise a submission could
+meet a connection that is being closed, and must not be sent a second time."""
+_KEPT: Final = (f"    keepalive {_IDLE};", f"    keepalive_timeout {_IDLE_SECONDS}s;")
 _ADDRESS: Final = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})")
 _FILE: Final = re.compile(r"[\w./-]+")
 _HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
@@ -107,7 +111,7 @@ def _any(processes: Sequence[Process]) -> list[str]:
     """The group for what names no session; one that failed is left alone for two seconds."""
     servers = [f"    server {one.address} max_fails=1 fail_timeout=2s;" for one in processes]
     shared = ["    zone gateway-any 256k;", "    least_conn;"]
-    return ["upstream gateway-any {", *shared, *servers, f"    keepalive {_IDLE};", "}"]
+    return ["upstream gateway-any {", *shared, *servers, *_KEPT, "}"]
 
 
 def _own(one: Process, processes: Sequence[Process]) -> list[str]:
@@ -115,7 +119,7 @@ def _own(one: Process, processes: Sequence[Process]) -> list[str]:
     recorded."""
     others = [f"    server {other.address} backup;" for other in processes if other != one]
     first = f"    server {one.address} max_fails=0;"
-    return [f"upstream {one.group} {{", first, *others, f"    keepalive {_IDLE};", "}"]
+    return [f"upstream {one.group} {{", first, *others, *_KEPT, "}"]
 
 
 def add_proxy(own: OperatorCommand[GatewaySettings]) -> None:
