@@ -79,9 +79,10 @@ def measured_on(evidence: MatchEvidence) -> str:
     """What was measured, in words."""
     pairs = evidence.pairs
     portrait = "" if evidence.portrait is None else f", portraits {evidence.portrait}"
+    middle = ", of several faces the middle one" if evidence.face == "middle" else ""
     return (
         f"{pairs.photographs} photographs of {pairs.subjects} people, list "
-        f"{pairs.digest[:16]}{portrait}"
+        f"{pairs.digest[:16]}{portrait}{middle}"
     )[:120]
 
 

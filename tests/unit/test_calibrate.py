@@ -9,6 +9,7 @@ import pytest
 
 from gateway.calibration.evidence import MatchEvidence, Share
 from gateway.calibration.proposal import ProposalUnreadable, from_json, to_json
+from gateway.calibration.shipped import shipped_evidence
 from gateway.calibration.thresholds import (
     NotSupported,
     Targets,
@@ -17,6 +18,8 @@ from gateway.calibration.thresholds import (
     strangers,
 )
 from gateway.main import main
+from gateway.server.config import GatewaySettings
+from gateway.vision.manifest import DEFAULT_PACK_ID, shipped_manifest
 from gateway.wire.policy import RATE_UNIT, PolicyProposal
 from tests.support.evidence import evidence
 from tests.support.parties import MODEL_DIGEST, NOW
@@ -145,3 +148,21 @@ def test_the_command_writes_a_proposal_and_checks_another_ones(tmp_path: Path) -
     file.write_bytes(evidence(made_at=2).canonical)
     status, _, said = run("--evidence", file, "--check", out)
     assert (status, "another evaluation" in said) == (1, True)
+
+
+def test_the_shipped_evaluation_is_that_of_the_default_thresholds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They rest on LFW, whoever signs them is told so, and they hold there."""
+    shipped, default = shipped_evidence(), shipped_manifest(DEFAULT_PACK_ID)
+    assert shipped.pack.digest == default.digest.hex()
+    assert shipped.pack.model_id == f"{default.id}/{default.embedder}"
+    settings = GatewaySettings.model_fields
+    for name, rate in (("threshold_cosine", 1e-4), ("action_cosine", 1e-3)):
+        (at,) = (one for one in shipped.curve if one.cosine == settings[name].default)
+        assert rate / 3 < bound(strangers(at)) <= rate
+    monkeypatch.chdir(tmp_path)
+    targets = ("--target-fmr", "1e-4", "--target-probe-fmr", "5e-3")
+    status, said, warned = run("--evidence", "shipped", *targets, "--out", "policy.json")
+    assert (status, "LFW, photographs of the press" in warned) == (0, True)
+    assert "5367 photographs of" in said
