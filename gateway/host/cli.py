@@ -225,11 +225,11 @@ def run_server(
     """
     operator_log(settings.log_format)
     memory.protect(settings.lock_memory, inspectable=settings.inspectable)
-    tls = settings.tls
+    tls, limits = settings.tls, settings.limits
     require_private(directory)
     alone = contextlib.nullcontext() if shared else occupied(directory, name)
     with alone, bind(settings.host, settings.port) as listener:
-        serve(create_app(settings), name, listener, tls)
+        serve(create_app(settings), name, listener, tls, limits)
     return 0
 
 

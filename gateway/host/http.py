@@ -5,6 +5,7 @@ Bodies are bounded before they are read into memory, and read once. Every answer
 Server frameworks' own error pages, which repeat input, never appear.
 """
 
+import asyncio
 import hashlib
 import json
 import re
@@ -19,12 +20,24 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.host.correlating import answering, correlator
-from gateway.wire.errors import BodyTooLarge, MalformedMessage, Problem, UnsupportedMedia
+from gateway.host.limits import Limits
+from gateway.host.traffic import Place, Traffic
+from gateway.wire.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    MalformedMessage,
+    Problem,
+    Refused,
+    UnsupportedMedia,
+    problem_for,
+)
 from gateway.wire.ids import Digest
 
 CBOR: Final = "application/cbor"
 JSON: Final = "application/json"
 CORRELATOR: Final = "x-correlator"
+
+REFUSED: Final = problem_for(Refused(""))
 
 _CORRELATOR_FORM = re.compile(r"[a-zA-Z0-9\-_:;./<>{}]{1,256}")
 _BASE_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -64,19 +77,30 @@ async def read_body(request: Request, limit: int) -> Body:
 
     Raises:
         BodyTooLarge: more than ``limit`` bytes were sent; the rest is not read.
+        BodyTooSlow: its sender does not keep up with the rate that is asked for.
         MalformedMessage: the body ended early.
+        Unavailable: the bodies of other requests take all the room.
     """
+    place: Place = request.state.place
+    place.hold(int(request.headers.get("content-length", limit)))
     chunks: list[bytes] = []
     size, digest = 0, hashlib.sha256()
+    limits, began = place.traffic.limits, asyncio.get_running_loop().time()
+    place.awaits_body()
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise BodyTooLarge(f"the body may have at most {limit} bytes")
-            digest.update(chunk)
-            chunks.append(chunk)
+        async with asyncio.timeout_at(began + limits.body_seconds) as deadline:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise BodyTooLarge(f"the body may have at most {limit} bytes")
+                digest.update(chunk)
+                chunks.append(chunk)
+                deadline.reschedule(began + limits.body_seconds + size / limits.body_rate)
     except ClientDisconnect:
         raise MalformedMessage("the body ended early") from None
+    except TimeoutError:
+        raise BodyTooSlow(f"fewer than {limits.body_rate} bytes came in a second") from None
+    place.has_body()
     request.state.arrived = time.monotonic()  # how slowly a body came is its sender's affair
     return Body(b"".join(chunks), Digest(digest.digest()))
 
@@ -101,7 +125,10 @@ def json_response(body: Mapping[str, object], status: int = 200) -> Response:
 
 def problem_response(problem: Problem) -> Response:
     """An error in the CAMARA form."""
-    return json_response(problem.body(), problem.status)
+    answer = json_response(problem.body(), problem.status)
+    if problem.retry_after is not None:
+        answer.headers["retry-after"] = str(problem.retry_after)
+    return answer
 
 
 class EdgeHeaders:
@@ -113,6 +140,8 @@ class EdgeHeaders:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._unserved = Traffic(Limits())
+        """For an application that is asked within one process."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -120,6 +149,8 @@ class EdgeHeaders:
             return
         stated = _correlator(scope)
         state = scope.setdefault("state", {})
+        traffic = state.get("traffic", self._unserved)
+        place = state["place"] = Place(traffic, state.get("connection"))
         state["correlator"] = answering(stated) or "-"
         state["arrived"] = time.monotonic()
 
@@ -128,9 +159,15 @@ class EdgeHeaders:
                 headers = message["headers"] = list(message.get("headers", []))
                 headers.append((CORRELATOR.encode(), stated.encode()))
                 headers.extend((k.encode(), v.encode()) for k, v in _BASE_HEADERS.items())
+                # After every refusal, so that closing tells nothing of how far a request came.
+                if place.must_close() or message["status"] == REFUSED.status:
+                    headers.append((b"connection", b"close"))
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            place.leave()
 
 
 def correlation() -> dict[str, str]:

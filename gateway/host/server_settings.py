@@ -6,10 +6,11 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.host.keystore import MAX_MEMORY_KIB, MIN_MEMORY_KIB, Cost
+from gateway.host.limits import Limits, networks_of
 from gateway.host.memory import LockMemory
 from gateway.host.operator_log import LogFormat
 from gateway.host.settings import BadConfiguration, Settings
-from gateway.host.tls import ServerTls, server_tls
+from gateway.host.tls import ServerTls, is_loopback, server_tls
 from gateway.wire.errors import CallerMisuse
 from gateway.wire.requests import host_of
 
@@ -53,6 +54,76 @@ class HostSettings(Settings):
         description="Leave the process's memory readable to its own account, for leak searches.",
     )
 
+    max_connections: int = Field(
+        default=2048,
+        ge=1,
+        le=1_000_000,
+        description="Connections open at a time; fewer if the process has too few descriptors.",
+    )
+    connections_per_address: int = Field(
+        default=64, ge=0, description="Of these, from one address; 0: any number."
+    )
+    proxies: str = Field(
+        default="127.0.0.1,::1",
+        description="Addresses or networks of proxies in front, with commas: they may have any "
+        "number of connections, and what they say of the sender's address counts.",
+    )
+    header_seconds: float = Field(
+        default=10, gt=0, le=600, description="Seconds in which a request's headers must come."
+    )
+    body_seconds: float = Field(
+        default=10,
+        gt=0,
+        le=600,
+        description="Seconds that a body may take, besides what its bytes take at body_rate.",
+    )
+    body_rate: int = Field(
+        default=8192, ge=1, description="Bytes per second that the sender of a body must reach."
+    )
+    keep_alive_seconds: int = Field(
+        default=20, ge=1, le=3600, description="Seconds that a connection may be idle."
+    )
+    stalled_seconds: float = Field(
+        default=30, gt=0, le=3600, description="Seconds in which an answer must be taken further."
+    )
+    body_memory_mib: int = Field(
+        default=64, ge=2, description="MiB that bodies of requests may take, all together."
+    )
+    requests_at_once: int = Field(
+        default=32, ge=1, le=1000, description="Requests of one kind that are worked on at a time."
+    )
+    requests_waiting: int = Field(
+        default=128, ge=0, le=100_000, description="Requests of one kind that wait; others get 503."
+    )
+    grace_seconds: int = Field(
+        default=20,
+        ge=0,
+        le=3600,
+        description="Seconds that requests have to end when the server is told to stop.",
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """What strangers and everybody together may hold. Raises ``BadConfiguration``."""
+        try:
+            proxies = networks_of(self.proxies)
+        except CallerMisuse as error:
+            raise BadConfiguration(f"check the settings: proxies: {error}") from None
+        return Limits(
+            connections=self.max_connections,
+            per_address=self.connections_per_address,
+            proxies=proxies,
+            header_seconds=self.header_seconds,
+            body_seconds=self.body_seconds,
+            body_rate=self.body_rate,
+            keep_alive_seconds=self.keep_alive_seconds,
+            stalled_seconds=self.stalled_seconds,
+            body_bytes=self.body_memory_mib * 2**20,
+            at_once=self.requests_at_once,
+            waiting=self.requests_waiting,
+            grace_seconds=self.grace_seconds,
+        )
+
     @property
     def tls(self) -> ServerTls | None:
         """None is plain HTTP. Raises ``TlsMisconfigured``, also for plain HTTP off loopback."""
@@ -79,6 +150,19 @@ class ObservedSettings(HostSettings):
         description="Address of metrics_port. Off loopback it needs tls_certificate and tls_key, "
         "and with tls_client_ca answers only clients with a certificate of that CA.",
     )
+
+    otlp_endpoint: str = Field(
+        default="",
+        description="Base URL of an OpenTelemetry collector that takes spans of requests "
+        "(OTLP over HTTP), https off loopback; empty: none. Needs the extra telemetry.",
+    )
+
+    @property
+    def metrics_tls(self) -> ServerTls | None:
+        """As ``tls``, for ``metrics_host``; on loopback plain HTTP. Raises ``TlsMisconfigured``."""
+        if is_loopback(self.metrics_host):
+            return None
+        return server_tls(self.metrics_host, self.tls_certificate, self.tls_key, self.tls_client_ca)
 
 
 class ServerSettings(ObservedSettings):
@@ -117,12 +201,6 @@ class ServerSettings(ObservedSettings):
             return frozenset(host_of(url.strip()) for url in self.public_urls.split(",") if url)
         except CallerMisuse as error:
             raise BadConfiguration(f"check the settings: public_urls: {error}") from None
-
-    otlp_endpoint: str = Field(
-        default="",
-        description="Base URL of an OpenTelemetry collector that takes spans of requests "
-        "(OTLP over HTTP), https off loopback; empty: none. Needs the extra telemetry.",
-    )
 
 
 class PolicySettings(ServerSettings):

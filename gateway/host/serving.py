@@ -63,6 +63,8 @@ def serve(
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     server = server_of(app, name, listener, tls, limits)
+    if (metrics := getattr(getattr(app, "state", None), "metrics", None)) is not None:
+        server.watched_by(metrics)
     server.run()
     if server.interrupted:
         raise KeyboardInterrupt  # while it runs, asyncio keeps it to itself

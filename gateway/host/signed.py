@@ -9,15 +9,17 @@ from its own socket.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeVar
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
 from gateway.host.http import CBOR, cbor_response, read_body, require_body_form
+from gateway.host.metrics import stage
 from gateway.host.tls import is_loopback
+from gateway.host.traffic import Place
 from gateway.wire.cose import VerifyKey
 from gateway.wire.ids import Digest, digest_of
 from gateway.wire.message import Message
@@ -52,8 +54,11 @@ class SignedRequests:
             Refused, Unavailable: as ``verify_head``, or another body than was signed.
         """
         require_body_form(request, CBOR, limit)
-        head = await run_in_threadpool(self._head, request)
-        body = await read_body(request, limit)
+        place: Place = request.state.place
+        head = await place.traffic.run("heads", partial(self._head, request))
+        place.is_known()
+        with stage("body"):
+            body = await read_body(request, limit)
         head.require(body.digest)
         return SignedBody(body.content, body.digest, head.sender)
 
@@ -61,6 +66,7 @@ class SignedRequests:
         """The sender of a request without a body. Raises as ``verify_head``."""
         head = self._head(request)
         head.require(_NOTHING)
+        request.state.place.is_known()
         return head.sender
 
     async def answer(
@@ -72,8 +78,10 @@ class SignedRequests:
         def work() -> bytes:
             return serve(kind.decode(received.content), received.sender)
 
-        return cbor_response(await run_in_threadpool(work))
+        place: Place = request.state.place
+        return cbor_response(await place.traffic.run(kind.__name__, work))
 
+    @stage("signature")
     def _head(self, request: Request) -> SignedHead:
         return verify_head(
             request.method,

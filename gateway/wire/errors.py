@@ -8,6 +8,7 @@ further. The body has the form that CAMARA prescribes: ``{status, code, message}
 SealmatchError
     MalformedMessage      these bytes are not a valid encoding of that type
     BodyTooLarge          more bytes than the message can have
+    BodyTooSlow           fewer bytes in a second than are asked for
     UnsupportedMedia      another content type than the route takes
     UnknownProfile        a profile that this side does not speak
     LivenessNotPossible   too few kinds of action are left to ask for, and the policy insists
@@ -34,6 +35,10 @@ class MalformedMessage(SealmatchError):
 
 class BodyTooLarge(SealmatchError):
     """A body longer than the longest valid message."""
+
+
+class BodyTooSlow(SealmatchError):
+    """A body whose sender does not reach the rate that is asked for."""
 
 
 class UnsupportedMedia(SealmatchError):
@@ -82,6 +87,14 @@ class Refused(SealmatchError):
 class Unavailable(SealmatchError):
     """A peer, the key authority or the storage does not answer. Safe to retry."""
 
+    def __init__(self, text: str = "", *, retry_after: int | None = None) -> None:
+        """
+        Args:
+            retry_after: seconds after which it is worth trying again, where that is known.
+        """
+        super().__init__(text)
+        self.retry_after = retry_after
+
 
 class CallerMisuse(SealmatchError):
     """A function of ours was called against its contract."""
@@ -94,6 +107,8 @@ class Problem:
     status: int
     code: str
     message: str
+    retry_after: int | None = None
+    """Seconds, for the header ``Retry-After``."""
 
     def body(self) -> dict[str, int | str]:
         return {"status": self.status, "code": self.code, "message": self.message}
@@ -102,6 +117,7 @@ class Problem:
 _TABLE: dict[type[SealmatchError], tuple[int, str]] = {
     MalformedMessage: (400, "INVALID_ARGUMENT"),
     BodyTooLarge: (413, "PAYLOAD_TOO_LARGE"),
+    BodyTooSlow: (408, "REQUEST_TIMEOUT"),
     UnsupportedMedia: (415, "UNSUPPORTED_MEDIA_TYPE"),
     UnknownProfile: (400, "FACE_VERIFICATION.UNKNOWN_PROFILE"),
     SessionNotFound: (404, "NOT_FOUND"),
@@ -128,4 +144,7 @@ def answered_as(kind: type[SealmatchError]) -> tuple[int, str]:
 def problem_for(error: SealmatchError) -> Problem:
     """Return the answer for an error; anything not in the table is our own fault (500)."""
     entry = _TABLE.get(Unavailable if isinstance(error, Unavailable) else type(error))
-    return INTERNAL if entry is None else Problem(entry[0], entry[1], str(error))
+    if entry is None:
+        return INTERNAL
+    pause = error.retry_after if isinstance(error, Unavailable) else None
+    return Problem(entry[0], entry[1], str(error), pause)

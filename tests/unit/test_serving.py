@@ -16,11 +16,11 @@ SLOW_TO_START = """
 import asyncio
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
-from gateway.host import serving
+from gateway.host.limits import Limits
 from gateway.host.ending import terminated_as_interrupted
 from gateway.host.serving import bind, serve
 
-serving.GRACE_SECONDS = 10**6  # in which open requests may end
+PATIENT = Limits(grace_seconds=10**6)  # in which open requests may end
 
 @asynccontextmanager
 async def lifespan(_):
@@ -41,7 +41,7 @@ async def never():
 
 try:
     with terminated_as_interrupted():
-        serve(app, "slow", bind("127.0.0.1", 0), None)
+        serve(app, "slow", bind("127.0.0.1", 0), None, PATIENT)
 except KeyboardInterrupt:
     print("interrupted")
 """
