@@ -13,9 +13,10 @@ from typing import Final, Literal
 
 from gateway.host.keyfile import read_private
 from gateway.host.keystore import PASSPHRASE_CREDENTIAL
-from gateway.host.server_settings import HostSettings, ServerSettings
+from gateway.host.server_settings import HostSettings, ObservedSettings, ServerSettings
 from gateway.host.serving import CannotListen, bind
 from gateway.host.settings import BadConfiguration, Settings
+from gateway.host.tracing import require_telemetry
 from gateway.wire.errors import Refused, SealmatchError
 
 Verdict = Literal["right", "WRONG", "unknown"]
@@ -81,8 +82,17 @@ def host_checks(settings: HostSettings, directory: Path) -> Iterator[Check]:
     yield Check("passphrase", lambda: _passphrase(settings))
     yield Check("TLS", lambda: _tls(settings))
     yield Check("address", lambda: _address(settings))
+    if isinstance(settings, ObservedSettings):
+        yield from _observation_checks(settings)
     if isinstance(settings, ServerSettings):
         yield Check("public_urls", lambda: _public_hosts(settings))
+
+
+def _observation_checks(settings: ObservedSettings) -> Iterator[Check]:
+    if settings.metrics_port is not None:
+        yield Check("metrics", lambda: _metrics(settings))
+    if settings.otlp_endpoint:
+        yield Check("traces", lambda: require_telemetry(settings.otlp_endpoint))
 
 
 def opened(settings: HostSettings, open_keys: Callable[[], object]) -> None:
@@ -154,13 +164,23 @@ def _tls(settings: HostSettings) -> str:
 
 
 def _address(settings: HostSettings) -> str:
-    if settings.port == 0:
+    return _free(settings.host, settings.port)
+
+
+def _metrics(settings: ObservedSettings) -> str:
+    if (tls := settings.metrics_tls) is not None:
+        tls.context()
+    return _free(settings.metrics_host, settings.metrics_port or 0)
+
+
+def _free(host: str, port: int) -> str:
+    if port == 0:
         return "the system chooses a port"
     try:
-        bind(settings.host, settings.port).close()
+        bind(host, port).close()
     except CannotListen as error:
         raise CannotTell(f"{error}: does this server run already?") from None
-    return f"{settings.host}:{settings.port} is free"
+    return f"{host}:{port} is free"
 
 
 def _public_hosts(settings: ServerSettings) -> str:

@@ -12,7 +12,6 @@ from gateway.host.metrics_listener import MetricsListener
 from gateway.host.operator_log import counting
 from gateway.host.process import watch_process
 from gateway.host.server_settings import ObservedSettings
-from gateway.host.tls import server_tls
 from gateway.host.tracing import Tracing
 
 LOOK_SECONDS: Final = 3.0
@@ -36,14 +35,8 @@ class Observation:
         self._looking: threading.Thread | None = None
         self.listener: MetricsListener | None = None
         if settings.metrics_port is not None:
-            tls = server_tls(
-                settings.metrics_host,
-                settings.tls_certificate,
-                settings.tls_key,
-                settings.tls_client_ca,
-            )
             self.listener = MetricsListener(
-                settings.metrics_host, settings.metrics_port, tls, self._read
+                settings.metrics_host, settings.metrics_port, settings.metrics_tls, self._read
             )
             watch_process(self.metrics, directory, settings.tls_certificate)
 

@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -36,6 +37,7 @@ QUIET: Final = (NO_ROUTE, "health", "live", "ready", "log", "openapi")
 """Routes that leave no span."""
 _TIMEOUT_SECONDS: Final = 3.0
 _PATH: Final = "/v1/traces"
+_PACKAGES: Final = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,8 @@ class Tracing:
         Raises:
             BadConfiguration: packages are missing, or the URL cannot be used.
         """
-        _require_usable(endpoint)
-        try:
-            self._provider = _provider(server, endpoint, exporter)
-        except ImportError:
-            raise BadConfiguration(
-                "otlp_endpoint is set, and its packages are missing: pip install '.[telemetry]'"
-            ) from None
+        require_telemetry(endpoint)
+        self._provider = _provider(server, endpoint, exporter)
         self._server = server
         self._tracer = self._provider.get_tracer("sealmatch")
 
@@ -111,13 +108,31 @@ class Tracing:
         self._provider.shutdown()
 
 
-def _require_usable(endpoint: str) -> None:
-    """Spans say when somebody was verified: off this host they are encrypted."""
+def require_telemetry(endpoint: str) -> str:
+    """Check that spans can be sent there: packages and URL. Returns the collector's host.
+
+    Spans say when somebody was verified: off this host they are encrypted.
+
+    Raises:
+        BadConfiguration: they cannot.
+    """
+    if not all(map(_is_there, _PACKAGES)):
+        raise BadConfiguration(
+            "otlp_endpoint is set, and its packages are missing: pip install '.[telemetry]'"
+        )
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise BadConfiguration("check the settings: otlp_endpoint is not a URL of a collector")
     if url.scheme == "http" and not is_loopback(url.hostname):
         raise BadConfiguration("check the settings: otlp_endpoint must be https off loopback")
+    return url.hostname
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ModuleNotFoundError, ValueError):  # ValueError: somebody has put it aside
+        return False
 
 
 def _provider(server: Server, endpoint: str, exporter: Any) -> "TracerProvider":

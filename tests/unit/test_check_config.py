@@ -332,3 +332,24 @@ def test_one_reference_stands_in_the_logs_of_both_servers(
     with_reference = [name for name, said in logged.items() if said.startswith(REFERENCE)]
     assert with_reference == (["test.authority", "test.gateway"] if given == REFERENCE else [])
     assert given == REFERENCE or "somebody" not in caplog.text
+
+
+def test_how_a_server_is_watched_is_tried_before_it_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (
+        ("METRICS_PORT", str(free_ports(1))),
+        ("METRICS_HOST", "0.0.0.0"),
+        ("OTLP_ENDPOINT", "http://collector.example:4318"),
+    ):
+        monkeypatch.setenv(f"SEALMATCH_AUTHORITY_{name}", value)
+    authority_cli.main(["check-config"])
+    told = capsys.readouterr().out
+    assert "WRONG   metrics: refusing plain HTTP on 0.0.0.0" in told
+    assert "WRONG   traces: check the settings: otlp_endpoint must be https" in told
+    monkeypatch.setenv("SEALMATCH_AUTHORITY_METRICS_HOST", "127.0.0.1")
+    monkeypatch.setenv("SEALMATCH_AUTHORITY_OTLP_ENDPOINT", "https://collector.example:4318")
+    authority_cli.main(["check-config"])
+    told = capsys.readouterr().out
+    assert "right   metrics: 127.0.0.1:" in told
+    assert "right   traces: collector.example" in told
