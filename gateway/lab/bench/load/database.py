@@ -1,14 +1,17 @@
 """The gateway's database under load: its transactions, and its own processes.
 
-PostgreSQL counts the transactions of a database itself, those of its readers included. SQLite
-counts nothing; what a gateway's metrics say about it is used where they are served.
+PostgreSQL counts the transactions of a database itself, the sequencer's and those of reads among
+them. SQLite counts nothing; there the gateways' metrics tell how many their requests had.
 """
 
+import re
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import httpx
 import sqlalchemy as sa
 
 from gateway.lab.deployment.processes import Groups, descendants
@@ -20,6 +23,19 @@ _COUNT: Final = sa.text(
     "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
 )
 _POSTMASTER: Final = sa.text("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+_METRIC: Final = re.compile(
+    r'^sealmatch_stage_seconds_count\{stage="transaction"\} (\S+)$', re.MULTILINE
+)
+
+
+def transactions_of_requests(ports: Sequence[int]) -> int:
+    """What the metrics at these ports count; 0 where nobody answers."""
+    counted = 0.0
+    for port in ports:
+        with suppress(httpx.HTTPError):
+            text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+            counted += sum(map(float, _METRIC.findall(text)))
+    return int(counted)
 
 
 class CountedDatabase:

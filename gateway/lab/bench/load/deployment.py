@@ -68,6 +68,7 @@ class LoadDeployment(LocalDeployment):
 
     Attributes:
         counters: the generated counters, all of them enrolled.
+        metrics_ports: where each gateway's metrics are.
         more_gateways: processes of further gateways on the same database.
         more_authorities: processes of further instances of the authority.
     """
@@ -92,8 +93,11 @@ class LoadDeployment(LocalDeployment):
         super().__init__(root, model, audit_one_in=audit_one_in)
         self.gateway.settings |= settings
         self.authority.settings |= {**LIFTED["authority"], **(authority or {})}
-        for party, port in zip(self.parties, free_ports(len(self.parties)), strict=True):
+        ports = free_ports(len(self.parties) + gateways)
+        for party, port in zip(self.parties, ports, strict=False):
             party.settings["port"] = str(port)  # a server that is started again keeps its port
+        self.metrics_ports = ports[-gateways:]
+        self.gateway.settings["metrics_port"] = str(self.metrics_ports[0])
         self.counters = [Keys.draw(number) for number in range(devices)]
         self.more_gateways: list[Server] = []
         self.more_authorities: list[Server] = []
@@ -143,7 +147,12 @@ class LoadDeployment(LocalDeployment):
 
     def _launch_gateway(self, number: int) -> None:
         """Start a further gateway. It takes requests that were signed for the first one."""
-        changed = {"port": "0", "public_urls": self.trust.gateways[0].url, "shard": str(number)}
+        changed = {
+            "port": "0",
+            "public_urls": self.trust.gateways[0].url,
+            "shard": str(number),
+            "metrics_port": str(self.metrics_ports[number]),
+        }
         command = [*self.gateway.program, "serve"]
         environment = self.gateway.environment(**changed)
         self.more_gateways.append(Server(command, self.gateway.directory, **environment))

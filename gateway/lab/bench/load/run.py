@@ -15,7 +15,7 @@ import numpy as np
 from gateway.client.counter import TIMEOUT_SECONDS
 from gateway.lab.bench.load import figures
 from gateway.lab.bench.load.arrivals import Plan
-from gateway.lab.bench.load.database import CountedDatabase
+from gateway.lab.bench.load.database import CountedDatabase, transactions_of_requests
 from gateway.lab.bench.load.deployment import LoadDeployment
 from gateway.lab.bench.load.figures import Done
 from gateway.lab.bench.load.generator import Assignment, SharedTurn, Signals, Vector, generate
@@ -50,7 +50,7 @@ class Observation:
         peak_mb: most memory of each process during the run, by group.
         ever_mb: the same since it started; a keystore takes much while it is opened.
         memory: samples of (seconds, MB by group).
-        transactions: of the database; None: nobody counted.
+        transactions: of the database, by its own count or else by the gateways'.
         interrupted: whether somebody stopped it.
         warm: each client's first verification, which is in no figure.
     """
@@ -61,7 +61,7 @@ class Observation:
     peak_mb: dict[str, list[float]]
     ever_mb: dict[str, list[float]]
     memory: list[tuple[float, dict[str, float]]]
-    transactions: int | None
+    transactions: int
     interrupted: bool
     warm: list[Done] = field(default_factory=list)
 
@@ -100,7 +100,7 @@ class LoadRun:
             shared, outs, processes = stack.enter_context(self._clients())
             warm: list[Done] = [out.recv() for out in outs]
             watch = Watch(self._groups(database, processes))
-            transactions = None if database is None else database.transactions()
+            before = self._transactions(database)
             began = shared.began.value = time.monotonic()
             shared.ready.wait(PATIENCE_SECONDS)
             done, memory, interrupted = self._collect(outs, shared, watch, began, told)
@@ -114,10 +114,15 @@ class LoadRun:
                 watch.peaks(),
                 watch.peaks_ever(),
                 memory,
-                None if database is None else database.transactions() - (transactions or 0),
+                self._transactions(database) - before,
                 interrupted,
                 warm,
             )
+
+    def _transactions(self, database: CountedDatabase | None) -> int:
+        if database is not None:
+            return database.transactions()
+        return transactions_of_requests(self.deployment.metrics_ports)
 
     def _groups(
         self, database: CountedDatabase | None, processes: Sequence[ForkServerProcess]
@@ -240,9 +245,7 @@ def report(observed: Observation) -> dict[str, Any]:
         "memoryMb": observed.peak_mb,
         "memoryMbSinceStart": observed.ever_mb,
         "memoryMbPer1000": growth(observed),
-        "transactions": None
-        if observed.transactions is None
-        else round(observed.transactions / count, 2),
+        "transactions": round(observed.transactions / count, 2),
     }
 
 

@@ -32,7 +32,7 @@ def table(found: dict[str, Any]) -> str:
         "",
         f"generator: cryptography {generator['crypto']:.1f} ms, rest {generator['rest']:.1f} ms",
         f"bytes at a counter: {sizes['sent']:,} sent, {sizes['received']:,} received",
-        f"transactions per verification: {_or_dash(found['transactions'])}",
+        f"transactions per verification: {found['transactions']:.1f}",
         f"errors: {_listed(found['errors'])}; made good by a retry: {_listed(found['retries'])}",
     ]
     return "\n".join(lines)
@@ -49,7 +49,3 @@ def scaling_table(found: dict[str, Any]) -> str:
 
 def _listed(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "none"
-
-
-def _or_dash(value: float | None) -> str:
-    return "not counted" if value is None else f"{value:.1f}"
