@@ -3,6 +3,7 @@ blank; two configurations differ where they differ."""
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -26,11 +27,14 @@ from gateway.main import main
 from gateway.retention.schedule import draft as draft_schedule
 from gateway.server import cli as gateway_cli
 from gateway.server.consent import DRAFT
-from gateway.store import consents, parties
+from gateway.store import consents, parties, policies
 from gateway.store.consents import StoredText, StoredVersion
 from gateway.store.database import Database
+from gateway.store.policies import PolicyRow
 from gateway.store.schema import retention_schedules
 from keys import cli as authority_cli
+from tests.support.receipts import APPROVAL
+from tests.vectors.ordered import PROPOSAL
 
 ROOT = Path(__file__).parents[2]
 BASE = f"""\
@@ -331,3 +335,15 @@ def test_profiles_are_listed_and_shown(capsys: pytest.CaptureFixture[str], tmp_p
     assert told["lines"][0]["source"]["article"]
     assert main(["inspect", "profiles", str(tmp_path / "own.toml")]) == 1
     assert "own.toml: No such file" in capsys.readouterr().err
+
+
+def test_it_says_who_answers_for_the_thresholds(settings: Path, tmp_path: Path) -> None:
+    told = assess(settings, *strict(settings))
+    assert "Nobody signed these thresholds." in told
+    shutil.copytree(settings, tmp_path / "signed")
+    with closing(Database(url(tmp_path / "signed"))) as database, database.writing() as connection:
+        policies.add_policy(connection, PolicyRow(1, APPROVAL, 1_800_000_000))
+    told = assess(tmp_path / "signed", *strict(tmp_path / "signed"))
+    assert "Nobody signed" not in told
+    assert "accepted from cosine 0.431, and moving pictures from 0.352. Two operators" in told
+    assert PROPOSAL.evidence.hex() in told

@@ -17,11 +17,13 @@ import sqlalchemy as sa
 from gateway.host.in_force import InForce, Setting, Value
 from gateway.inspection import data_map
 from gateway.inspection.data_map import DataMap
+from gateway.proofs.approval import peek_policy
 from gateway.retention.schedule import MAX_BYTES, RetentionSchedule
-from gateway.store import consents
+from gateway.store import consents, policies
 from gateway.store.consents import StoredVersion
 from gateway.store.reading import ReadingDatabase
-from gateway.store.schema import parties, records, retention_schedules
+from gateway.store.schema import match_policies, parties, records, retention_schedules
+from gateway.wire.orders import PolicyOrder
 
 SMALL: Final = 10
 """Smaller numbers of registrations are told as "fewer than 10"."""
@@ -82,6 +84,9 @@ class Register:
     """Kind -> how many are active, how many suspended."""
     records: Mapping[str, int]
     """Kind -> how many are kept now."""
+    policy: PolicyOrder | None = None
+    """The match policy that two operators signed last; its signatures are another command's
+    matter. None: nobody signed one."""
 
     @property
     def shown(self) -> tuple[StoredVersion, ...]:
@@ -143,7 +148,15 @@ def _register(database: ReadingDatabase) -> Register:
         enrolled[row.kind] = (active, suspended)
     of_kind = sa.select(records.c.kind, total).group_by(records.c.kind)
     kept = {row.kind: row.total for row in database.rows(of_kind)}
-    return Register(tuple(consents.versions(database.connection)), enrolled, kept)
+    versions = tuple(consents.versions(database.connection))
+    return Register(versions, enrolled, kept, _policy(database))
+
+
+def _policy(database: ReadingDatabase) -> PolicyOrder | None:
+    if not sa.inspect(database.connection).has_table(match_policies.name):
+        return None
+    row = policies.last_policy(database.connection)
+    return None if row is None else peek_policy(row.approval)
 
 
 def _schedule(database: ReadingDatabase) -> Schedule | None:

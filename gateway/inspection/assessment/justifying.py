@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from gateway.calibration.proposal import cosine_text, rate_text
 from gateway.inspection.assessment.describing import DATA_MAP, NO_DATABASE, NO_SETTINGS
 from gateway.inspection.assessment.document import Blank, Part, Said, Section, Table
 from gateway.inspection.assessment.facts import (
@@ -12,6 +13,7 @@ from gateway.inspection.assessment.facts import (
     Settings,
     told,
 )
+from gateway.wire.orders import PolicyOrder
 
 _DEFAULT_THRESHOLDS: Final = {"threshold_cosine": "0.419", "action_cosine": "0.341"}
 """What the published figures are of."""
@@ -138,7 +140,7 @@ def _deciding(facts: Facts) -> Iterator[Part]:
     if settings is None:
         yield Blank(f"Face model, thresholds, liveness check and picture quality ({NO_SETTINGS}).")
     else:
-        yield from _policy(settings)
+        yield from _policy(settings, None if facts.register is None else facts.register.policy)
     yield Table(
         ("measured", "figure", "how to repeat it"),
         facts.figures,
@@ -157,13 +159,52 @@ def _deciding(facts: Facts) -> Iterator[Part]:
     )
 
 
-def _policy(settings: Settings) -> Iterator[Part]:
+def _policy(settings: Settings, signed: PolicyOrder | None) -> Iterator[Part]:
+    if signed is not None:
+        yield from _signed(signed)
+    else:
+        yield from _unsigned(settings)
+    quality = settings["face_quality"]
+    yield Said(
+        "Poor pictures are refused before they are compared."
+        if quality == "required"
+        else "Pictures without a calibrated quality gate are accepted. Strangers in poor pictures "
+        "match more often.",
+        settings.source("face_quality"),
+        look=quality != "required",
+    )
+
+
+def _signed(order: PolicyOrder) -> Iterator[Part]:
+    proposal = order.proposal
+    source = f"match policy {order.number} in the database (sealmatch-gateway policy show)"
+    faces, actions = map(cosine_text, proposal.policy.lanes)
+    yield Said(
+        f"The face model is {proposal.policy.model_id}. A pair is accepted from cosine {faces}, "
+        f"and moving pictures from {actions}. Two operators signed these thresholds.",
+        source,
+    )
+    bounds = proposal.rates[0]
+    yield Said(
+        f"They rest on an evaluation of {proposal.measured_on} (SHA-256 "
+        f"{proposal.evidence.hex()}). At most {rate_text(bounds.strangers)} of strangers are "
+        f"accepted, and the strongest probe found by at most {rate_text(bounds.probe)} of people "
+        "(95 % bounds); "
+        f"{rate_text(bounds.genuine_lost)} of genuine pairs are refused.",
+        source,
+    )
+    yield Said(
+        "The figures below are the product's own, of its default thresholds.", source, look=True
+    )
+
+
+def _unsigned(settings: Settings) -> Iterator[Part]:
     yield Said(
         f"The face model is {settings['model_id']}. A pair is accepted from cosine "
         f"{settings['threshold_cosine']}, and moving pictures from {settings['action_cosine']}.",
         settings.source("model_id", "threshold_cosine", "action_cosine"),
     )
-    yield Said("Nobody outside signed these thresholds.", "product: the policy is unsigned-default")
+    yield Said("Nobody signed these thresholds.", "product: the policy is unsigned-default")
     changed = [name for name, value in _DEFAULT_THRESHOLDS.items() if settings[name] != value]
     if settings["model_id"] != MEASURED_MODEL:
         changed.insert(0, "model_id")
@@ -174,15 +215,6 @@ def _policy(settings: Settings) -> Iterator[Part]:
             settings.source(*changed),
             look=True,
         )
-    quality = settings["face_quality"]
-    yield Said(
-        "Poor pictures are refused before they are compared."
-        if quality == "required"
-        else "Pictures without a calibrated quality gate are accepted. Strangers in poor pictures "
-        "match more often.",
-        settings.source("face_quality"),
-        look=quality != "required",
-    )
     yield _liveness(settings)
 
 
