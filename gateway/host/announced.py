@@ -44,14 +44,14 @@ class AnnouncedServer(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        name: str,
+        name: str | None,
         listener: socket.socket,
         limits: Limits,
         descriptors: int,
     ) -> None:
         """
         Args:
-            name: of the line on stdout.
+            name: of the line on stdout; None: there is none.
             descriptors: that the process may have.
         """
         super().__init__(config)
@@ -93,6 +93,8 @@ class AnnouncedServer(uvicorn.Server):
             self._listener.setblocking(False)
             loop.add_reader(self._listener, self._accept)
             host, port = self._listener.getsockname()[:2]
+            if self._name is None:
+                return
             print(json.dumps({"ready": self._name, "host": host, "port": port}), flush=True)
 
     async def on_tick(self, counter: int) -> bool:

@@ -11,20 +11,21 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from gateway.host.serving import CannotListen, bind
+from gateway.host.limits import Limits
+from gateway.host.serving import CannotListen, bind, server_of
 from gateway.host.tls import ServerTls
 from gateway.wire.errors import Unavailable
 
 if TYPE_CHECKING:
-    import uvicorn
     from starlette.types import Receive, Scope, Send
+
+    from gateway.host.announced import AnnouncedServer
 
 log = logging.getLogger("sealmatch.metrics")
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-CONNECTIONS: Final = 16
-"""At once; a scraper needs one."""
-_START_SECONDS: Final = 30.0
+LIMITS: Final = Limits(connections=16, per_address=0, header_seconds=5, grace_seconds=1)
+"""A scraper needs one connection."""
 
 
 class MetricsListener:
@@ -37,7 +38,7 @@ class MetricsListener:
         self._address = (host, port)
         self._tls = tls
         self._text = text
-        self._server: uvicorn.Server | None = None
+        self._server: AnnouncedServer | None = None
         self._thread: threading.Thread | None = None
         self.port = port
         """The one that was bound, once it runs."""
@@ -49,35 +50,18 @@ class MetricsListener:
             Unavailable: the address cannot be bound.
             TlsMisconfigured: certificate or key cannot be used.
         """
-        import uvicorn  # noqa: PLC0415  operator commands start without a web server
-
-        context = None if self._tls is None else self._tls.context()
         try:
             listener = bind(*self._address)
         except CannotListen as error:
             raise Unavailable(f"metrics: {error}") from None
         self.port = listener.getsockname()[1]
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                self._answer,
-                access_log=False,
-                log_config=None,
-                lifespan="off",
-                server_header=False,
-                interface="asgi3",
-                proxy_headers=False,
-                http="h11",
-                ws="none",
-                limit_concurrency=CONNECTIONS,
-                timeout_keep_alive=30,
-                timeout_graceful_shutdown=1,
-                h11_max_incomplete_event_size=8 * 1024,
-                ssl_context_factory=None if context is None else lambda *_: context,
-            )
-        )
-        self._thread = threading.Thread(
-            target=self._server.run, args=([listener],), name="metrics", daemon=True
-        )
+
+        async def app(scope: "Scope", receive: "Receive", send: "Send") -> None:
+            await self._answer(scope, receive, send)  # to uvicorn a method is no ASGI application
+
+        self._server = server_of(app, None, listener, self._tls, LIMITS)
+        self._server.config.lifespan = "off"
+        self._thread = threading.Thread(target=self._server.run, name="metrics", daemon=True)
         self._thread.start()
         log.info("metrics are read at port %d", self.port)
 

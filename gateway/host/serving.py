@@ -73,9 +73,17 @@ def serve(
 
 
 def server_of(
-    app: "ASGIApp", name: str, listener: socket.socket, tls: ServerTls | None, limits: Limits
+    app: "ASGIApp",
+    name: str | None,
+    listener: socket.socket,
+    tls: ServerTls | None,
+    limits: Limits,
 ) -> "AnnouncedServer":
-    """The server that ``serve`` runs. Raises ``TlsMisconfigured``."""
+    """The server that ``serve`` runs; without a name, one that says nothing.
+
+    Raises:
+        TlsMisconfigured: certificate or key cannot be used.
+    """
     import uvicorn  # noqa: PLC0415  operator commands start without a web server
 
     from gateway.host.announced import AnnouncedServer  # noqa: PLC0415  likewise

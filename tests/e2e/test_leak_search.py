@@ -146,6 +146,10 @@ def test_neither_metrics_nor_logs_tell_of_anybody(planted: Planted) -> None:
         assert "sealmatch_ready 1.0" in scraped
         assert "sealmatch_undeclared_total 0.0" in scraped
         assert "sealmatch_log_values_left_out_total 0.0" in scraped
+        for known in ("connections_open", "connections_limit", "queue_limit", "sessions_limit"):
+            assert f"sealmatch_{known} NaN" not in scraped
+        for stage in ("signature", "body"):
+            assert f'sealmatch_stage_seconds_count{{stage="{stage}"}}' in scraped
         route = "submission" if server == "gateway" else "attempts"
         assert f'sealmatch_request_seconds_count{{route="{route}"}} 2.0' in scraped
     told = [json.loads(one) for one in log.splitlines()]

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import socket
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -18,17 +20,22 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from gateway.cli import devca
-from gateway.host import metrics
+from gateway.host import metrics, observation
 from gateway.host.application import new_application
 from gateway.host.bounded_log import BoundedLog
 from gateway.host.correlating import answering
 from gateway.host.measures import CODES, MEASURES, Stage
 from gateway.host.metrics import Metrics, Tally, stage
+from gateway.host.metrics_listener import CONTENT_TYPE
+from gateway.host.observation import Observation
 from gateway.host.process import watch_certificates
 from gateway.host.settings import BadConfiguration
+from gateway.host.tls import TlsMisconfigured
 from gateway.host.tracing import ATTRIBUTES, Tracing
 from gateway.wire import errors
-from gateway.wire.errors import CallerMisuse, Refused
+from gateway.wire.errors import CallerMisuse, Refused, Unavailable
+from gateway.witness.config import WitnessSettings
+from tests.support.processes import PATIENCE
 
 
 def lines(held: Metrics) -> list[str]:
@@ -259,3 +266,61 @@ def test_the_first_certificate_that_ends_is_told(tmp_path: Path) -> None:
     first = float(told['sealmatch_expiry_time_seconds{what="peer-ca"}'])
     assert first == ends.not_valid_after_utc.timestamp()
     assert told['sealmatch_expiry_time_seconds{what="tls-certificate"}'] == "NaN"
+
+
+# Where they are read
+
+
+@pytest.fixture
+def observed(tmp_path: Path) -> Iterator[Observation]:
+    settings = WitnessSettings(data_dir=tmp_path, metrics_port=0)
+    made = Observation(settings, "witness", tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+def port_of(observed: Observation) -> int:
+    assert observed.listener is not None
+    return observed.listener.port
+
+
+def test_metrics_are_read_though_strangers_hold_all_connections(observed: Observation) -> None:
+    url = f"http://127.0.0.1:{port_of(observed)}"
+    with ExitStack() as held:
+        for _ in range(40):
+            one = held.enter_context(socket.create_connection(("127.0.0.1", port_of(observed))))
+            one.sendall(b"GET /metrics HTTP/1.1\r\n")
+        told = httpx.get(f"{url}/metrics", trust_env=False)
+    assert told.headers["content-type"] == CONTENT_TYPE
+    assert "sealmatch_start_time_seconds" in told.text
+    assert "python_info" not in told.text
+    assert httpx.get(f"{url}/", trust_env=False).status_code == 404
+
+
+def test_an_address_that_is_taken_or_open_to_all_is_refused(
+    observed: Observation, tmp_path: Path
+) -> None:
+    taken = WitnessSettings(data_dir=tmp_path, metrics_port=port_of(observed))
+    with pytest.raises(Unavailable, match="metrics: cannot listen"):
+        Observation(taken, "witness", tmp_path).start()
+    open_to_all = WitnessSettings(data_dir=tmp_path, metrics_port=0, metrics_host="0.0.0.0")
+    with pytest.raises(TlsMisconfigured, match="refusing plain HTTP"):
+        Observation(open_to_all, "witness", tmp_path)
+
+
+def test_a_look_that_hangs_keeps_no_metric_back(
+    observed: Observation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observation, "LOOK_SECONDS", 0.01)
+    go, looked = threading.Event(), []
+
+    def hang() -> None:
+        looked.append(1)
+        go.wait(PATIENCE)
+
+    observed.looking(hang)
+    url = f"http://127.0.0.1:{port_of(observed)}/metrics"
+    assert [httpx.get(url, trust_env=False).status_code for _ in range(3)] == [200] * 3
+    assert looked == [1]
+    go.set()
