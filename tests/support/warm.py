@@ -41,6 +41,7 @@ FORKSERVER: Final = multiprocessing.get_context("forkserver")
 _LOADED: Final = (
     "gateway.auditor.app",
     "gateway.auditor.cli",
+    "gateway.lab.bench.load.generator",
     "gateway.lab.deployment.attached",
     "gateway.server.app",
     "gateway.server.cli",

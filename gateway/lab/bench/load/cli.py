@@ -37,6 +37,8 @@ from gateway.lab.deployment.processes import free_ports
 _CLIENTS: Final = 8
 _MOST_CLIENTS: Final = 512
 _INTERRUPTED: Final = 130
+_SOON: Final = 10
+"""Seconds in which progress is told each second; then in so many, where nobody sits before it."""
 
 
 def add_parser(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -226,7 +228,7 @@ def _progress(seconds: float, done: Sequence[Done]) -> None:
     decided = sum(one.decided for one in done)
     failed = len(done) - decided
     end = "\r" if sys.stderr.isatty() else "\n"
-    if end == "\r" or int(seconds) % 10 == 0:
+    if end == "\r" or seconds < _SOON or int(seconds) % _SOON == 0:
         rate = decided / seconds if seconds else 0.0
         text = f"{seconds:4.0f} s  {decided} decided, {rate:.1f} a second, {failed} failed"
         print(text, end=end, file=sys.stderr, flush=True)

@@ -25,7 +25,6 @@ from gateway.lab.deployment.processes import Watch
 from gateway.wire.errors import SealmatchError
 
 _FORKSERVER: Final = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["gateway.lab.bench.load.generator"])
 PATIENCE_SECONDS: Final = 120
 """Until a client that says nothing counts as lost."""
 _LOOK_SECONDS: Final = 1.0
@@ -164,6 +163,7 @@ class LoadRun:
     def _clients(self) -> Iterator[tuple[Signals, list[Connection], list[ForkServerProcess]]]:
         """Start the clients and wait until each has done a verification that nobody counts."""
         context = _FORKSERVER
+        context.set_forkserver_preload([generate.__module__])
         shared = Signals(
             SharedTurn(context.Value("l", 0)),
             context.Barrier(self.clients + 1),
