@@ -123,21 +123,33 @@ def _postgresql(url: sa.URL) -> sa.Engine:
         )
     except ModuleNotFoundError as error:
         raise NotInstalled.of(error, "this database", "postgresql") from None
+    event.listen(engine, "do_connect", _connect_piped)
     event.listen(engine, "connect", _set_up_postgresql)
     _notice_resets(engine.dialect)
     return engine
 
 
+def _connect_piped(
+    _dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]
+) -> DBAPIConnection:
+    from gateway.store.piped import PipedConnection  # noqa: PLC0415  the driver is an extra
+
+    return PipedConnection(*arguments, **options)
+
+
 def _notice_resets(dialect: sa.Dialect) -> None:
-    """A connection that the server reset is replaced before it is used, as a closed one is.
+    """A connection that the server closed or reset is replaced before it is used.
 
     pg8000 lets the ``OSError`` of a reset through, and SQLAlchemy takes only the driver's own
-    errors for the end of a connection: a request would fail after a restart of the server.
+    errors for the end of a connection: a request would fail after a restart of the server. One that
+    was looked at a moment ago is not asked: its socket tells whether the server has closed it.
     """
     ping = dialect.do_ping
 
     def do_ping(connection: DBAPIConnection) -> bool:
         try:
+            if connection.is_fresh():
+                return True
             return ping(connection)
         except OSError:
             return False
