@@ -92,9 +92,9 @@ class RepetitionWorkers:
         """
         index = self._pool.take()
         try:
-            worker = self._pool.workers[index]
             given = arguments_of(request, secret, nonce)
-            return Digest(worker.call("repeat", *given, read=octets(DIGEST_BYTES)))
+            with self._pool.on(index) as worker:
+                return Digest(worker.call("repeat", *given, read=octets(DIGEST_BYTES)))
         finally:
             self._pool.give_back(index)
 

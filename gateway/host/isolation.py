@@ -220,14 +220,23 @@ class WorkerPool:
 
     @contextmanager
     def on(self, index: int) -> Iterator[Worker]:
-        """One particular worker, held by this thread for a call; not together with ``take``."""
+        """One particular worker, held by this thread for a call."""
         with self._locks[index]:
             yield self.workers[index]
 
     def check(self) -> None:
-        """Raise ``Unavailable`` if the workers were started, and none lives."""
-        if self.workers and not any(one.lives for one in self.workers):
-            raise Unavailable("no worker process lives")
+        """Replace workers that died while they had no work: no call would, as long as none comes.
+
+        Raises:
+            Unavailable: one does not start.
+        """
+        for worker, lock in zip(list(self.workers), self._locks, strict=False):
+            if not worker.lives and lock.acquire(blocking=False):
+                try:
+                    if worker in self.workers and not worker.lives:  # the pool goes on
+                        worker.replace()
+                finally:
+                    lock.release()
 
     def pids(self) -> list[int]:
         """The process ids of the workers."""

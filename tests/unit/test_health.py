@@ -295,14 +295,29 @@ def test_a_witness_that_is_missed_is_missed_where_a_checkpoint_was_not_cosigned(
     assert looked == ["witnesses"]
 
 
-def test_workers_that_are_all_dead_are_told() -> None:
-    pool: Any = WorkerPool("nothing:nothing", 2, WorkerLimits(2**30, 1))
+def test_workers_that_died_at_rest_are_replaced_or_missed() -> None:
+    """A server that gets no work because it is not well would never replace them."""
+    pool: Any = WorkerPool("nothing:nothing", 3, WorkerLimits(2**30, 1))
     pool.check()  # it was not started
-    pool.workers = [SimpleNamespace(lives=False), SimpleNamespace(lives=True)]
-    pool.check()
-    pool.workers.pop()
-    with pytest.raises(Unavailable, match="no worker process lives"):
+    replaced: list[int] = []
+
+    def dead(number: int) -> Any:
+        def replace() -> None:
+            replaced.append(number)
+            worker.lives = number != 2
+            if not worker.lives:
+                raise Unavailable("a worker process does not start")
+
+        worker = SimpleNamespace(lives=False, replace=replace)
+        return worker
+
+    pool.workers = [SimpleNamespace(lives=True), dead(1), dead(2)]
+    with pytest.raises(Unavailable, match="does not start"):
         pool.check()
+    assert replaced == [1, 2]
+    with pool.on(2):  # a call runs in it, and will see for itself
+        pool.check()
+    assert replaced == [1, 2]
 
 
 @pytest.mark.parametrize("make", [gateway, authority, auditor, witness])
