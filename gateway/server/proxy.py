@@ -22,8 +22,8 @@ MOST_SHARDS: Final = 256
 _IDLE: Final = 32
 """Connections to one process that a worker of the proxy keeps open between requests."""
 _IDLE_SECONDS: Final = 4
-"""For so long: less than a process keeps them (``keep_alive_seconds``). Otherwise a submission could
-meet a connection that is being closed, and must not be sent a second time."""
+"""For so long: less than a process keeps them (``keep_alive_seconds``). Otherwise a submission
+could meet a connection that is being closed, and it must not be sent a second time."""
 _KEPT: Final = (f"    keepalive {_IDLE};", f"    keepalive_timeout {_IDLE_SECONDS}s;")
 _ADDRESS: Final = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})")
 _FILE: Final = re.compile(r"[\w./-]+")

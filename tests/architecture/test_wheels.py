@@ -51,8 +51,12 @@ def test_the_whole_wheel_has_what_is_under_version_control(wheels: dict[str, Pat
         text=True,
         check=True,
     ).stdout.split()
-    missing = {name for name in listed if name.endswith(".py")} - names_in(wheels["sealmatch"])
-    assert not missing
+    names = names_in(wheels["sealmatch"])
+    assert not {name for name in listed if name.endswith(".py")} - names
+    deployed = {name for name in listed if name.startswith("gateway/deploy/")}
+    assert deployed
+    assert not deployed & names, "the reference deployment is copied from a checkout, and adapted"
+    assert "gateway/lab/bench/capacity/load.json" in names
 
 
 def test_every_module_of_the_authority_s_wheel_loads_from_it(
