@@ -18,7 +18,7 @@ from gateway.lab.evaluation.match_measure import Measured, Settings, measure
 from gateway.lab.evaluation.match_pairs import PairList, read_pairs
 from gateway.lab.evaluation.match_pictures import Booth, Portrait, Progress, Taken, take
 from gateway.lab.evaluation.match_report import as_text
-from gateway.lab.evaluation.match_scores import Flags
+from gateway.lab.evaluation.match_scores import GRID, Flags
 from gateway.lab.evaluation.match_transactions import (
     Liveness,
     of_clips,
@@ -28,6 +28,10 @@ from gateway.lab.evaluation.match_transactions import (
 from gateway.vision.errors import ModelPackUncalibrated
 from gateway.vision.pack import ModelPack, default_pack_directory, load_pack, models_directory
 from gateway.vision.pipeline import FacePipeline
+from gateway.wire.errors import CallerMisuse
+
+LEAST = "0.329"
+"""A lane from a lower cosine on would be wider than the protocol allows."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,7 +65,9 @@ def _directory(name: str | None) -> Path:
 def _settings(options: argparse.Namespace, pack: ModelPack) -> Settings:
     """The thresholds that the pack states, unless one is named.
 
-    Raises ModelPackUncalibrated: there is none; no threshold is ever guessed.
+    Raises:
+        ModelPackUncalibrated: there is none; no threshold is ever guessed.
+        CallerMisuse: the pack's is none that a policy can have.
     """
     try:
         own = gateway_settings(pack)
@@ -69,12 +75,18 @@ def _settings(options: argparse.Namespace, pack: ModelPack) -> Settings:
         if options.threshold is None:
             raise
         own = {"threshold_cosine": options.threshold, "action_cosine": options.threshold}
+    stated = [f"{one.cosine:.3f}" for one in pack.manifest.thresholds]
     shipped = options.threshold is None
     cosine = own["threshold_cosine"] if shipped else options.threshold
+    if not LEAST <= cosine <= GRID[-1]:
+        raise CallerMisuse(
+            f"the threshold {cosine} lies outside {LEAST} to {GRID[-1]}, where the protocol has "
+            "lanes and this evaluation has curves"
+        )
     return Settings(
         cosine=cosine,
         action=min(cosine, own["action_cosine"]),
-        others=tuple(f"{one.cosine:.3f}" for one in pack.manifest.thresholds),
+        others=tuple(one for one in stated if one in GRID),
         origin="pack" if shipped else "option",
         fmr=FALSE_MATCH_RATE if shipped else None,
         every=options.all_pairs,
@@ -126,6 +138,8 @@ def _evidence(
     portrait: Portrait | None,
 ) -> MatchEvidence:
     decisions, model = measured.parts["decisions"], model_of(pack)
+    point = next(one for one in measured.parts["curve"] if one.cosine == settings.cosine)
+    strangers = point.all_strangers or decisions.fmr
     return MatchEvidence(
         product_version=version(),
         made_at=unix_time(),
@@ -149,6 +163,6 @@ def _evidence(
         portrait=None if portrait is None else str(portrait),
         face=booth.face if booth.gated else "middle",
         gated=booth.gated,
-        transactions=transactions(liveness, decisions.frr.rate or 0.0, decisions.fmr.high),
+        transactions=transactions(liveness, decisions.frr.rate or 0.0, strangers.high),
         **measured.parts,
     )

@@ -25,12 +25,12 @@ h1 { font-size: 20pt; line-height: 1.2; margin: 0 0 3mm }
 h2 { font-size: 13pt; margin: 8mm 0 2mm; break-after: avoid }
 p { margin: 0 0 2mm; max-width: 150mm }
 .sum { border: 1.5pt solid #1b1f24; border-radius: 2mm; padding: 3mm 5mm; margin: 4mm 0 }
-.sum p:first-child { font-size: 13pt; font-weight: 600 } .sum p:last-child { margin: 0 }
+.sum p:first-child { font-size: 12pt; font-weight: 600 } .sum p:last-child { margin: 0 }
 .sum p { max-width: none }
 .warning { color: var(--bad); border-left: 1.2mm solid var(--bad); padding-left: 3mm }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; width: 100%; font-size: 8.5pt; margin: 2mm 0 }
-th, td { border-bottom: 1px solid var(--rule); padding: 1mm 1.5mm; text-align: right;
+th, td { border-bottom: 1px solid var(--rule); padding: 1mm 1.1mm; text-align: right;
   font-variant-numeric: tabular-nums; vertical-align: top }
 th { font-weight: 600; vertical-align: bottom } tr { break-inside: avoid }
 th:first-child, td:first-child { text-align: left; padding-left: 0 }

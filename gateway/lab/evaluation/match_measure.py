@@ -17,18 +17,17 @@ from gateway.calibration.evidence import (
     Policy,
     Probe,
     ProbeRow,
-    Share,
 )
 from gateway.lab.evaluation.match_all import AllAgainstAll, Tell, compare_all
 from gateway.lab.evaluation.match_counts import ListedScores, failures
 from gateway.lab.evaluation.match_curves import curves, nearest, points, rates_at
 from gateway.lab.evaluation.match_groups import Grouping
-from gateway.lab.evaluation.match_intervals import DRAWS, drawn_again, share
+from gateway.lab.evaluation.match_intervals import DRAWS, drawn_again
 from gateway.lab.evaluation.match_pairs import PairList
 from gateway.lab.evaluation.match_pictures import Taken
 from gateway.lab.evaluation.match_probe import HALVES, ProbeTrial, try_probes
 from gateway.lab.evaluation.match_rates import Errors, fold_accuracies
-from gateway.lab.evaluation.match_scores import GRID, Encoded, Flags, Scores
+from gateway.lab.evaluation.match_scores import Encoded, Flags, Scores
 from gateway.wire.policy import KAPPA, LanePolicy
 
 
@@ -241,14 +240,8 @@ class _Work:
         trial = self._trial
         if trial is None:
             return None
-        strongest = self._curves["probe"].shares
         rows = [
-            ProbeRow(
-                cosine=one.cosine,
-                kind=one.kind,
-                seen=one.seen,
-                met=_nearly(one.hits, len(trial.met), strongest[GRID.index(one.cosine)]),
-            )
+            ProbeRow(cosine=one.cosine, kind=one.kind, seen=one.seen, met=trial.share(one))
             for one in trial.best()
         ]
         return Probe(people=len(trial.subjects), halves=trial.halves, rows=tuple(rows))
@@ -263,12 +256,6 @@ def _policy(settings: Settings) -> Policy:
         origin=settings.origin,
         fmr=settings.fmr,
     )
-
-
-def _nearly(hits: int, of: int, strongest: Share) -> Share:
-    """With the interval of the strongest probe at that threshold, if it is that one; others, which
-    are beside it for comparison, have the one of as many independent trials."""
-    return strongest if hits == strongest.hits else share(hits, of)
 
 
 def _effect_of_frame(scores: Scores, same: Flags, cosine: str) -> Effect:

@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from gateway.calibration.evidence import Share
 from gateway.lab.evaluation.match_all import Tell, at_least
-from gateway.lab.evaluation.match_intervals import Dyads, design_effect, enough
+from gateway.lab.evaluation.match_intervals import Dyads, design_effect, enough, share
 from gateway.lab.evaluation.match_scores import GRID, Encoded, Floats, lowest_of, reached
 from gateway.lab.evaluation.probe_search import Herd, ascend, ascend_direction, signs_of
 from gateway.wire.policy import KAPPA
@@ -94,6 +95,13 @@ class ProbeTrial:
             else None
             for hits, rate in ((column, column.sum() / of) for column in by_person.T)
         ]
+
+    def share(self, tried: Tried) -> Share:
+        """Who of those not seen accepts a probe, at the threshold that it was sought for. Each
+        person was met in half of the halves: without a better one, that is the design effect."""
+        met = Dyads(self.met, self.met, int(self.met.max()) + 1)
+        effect = met.effect(tried.reached > GRID.index(tried.cosine))
+        return share(tried.hits, len(self.met), effect or max(1.0, self.halves / 2))
 
     def best(self) -> Iterator[Tried]:
         """In the order of thresholds: of each kind the best of its smoothings."""

@@ -37,7 +37,8 @@ def headline(evidence: MatchEvidence) -> tuple[str, ...]:
         f"wrongly refused {_share(decisions.frr)} of the pairs that show one person, and wrongly "
         f"accepted {_share(decisions.far)} of the pairs that show two.",
         f"{pairs.genuine + pairs.impostor:,} pairs of {pairs.photographs:,} photographs of "
-        f"{pairs.subjects:,} people were tried. Intervals have 95 % and are by person.",
+        f"{pairs.subjects:,} people were tried.{_every_sentence(evidence)} Intervals have 95 % and "
+        "are by person.",
         _probe_sentence(evidence),
     )
 
@@ -171,7 +172,7 @@ def _rates(evidence: MatchEvidence) -> Section:
         "A rate of which fewer than three false matches are expected is not supported by the data "
         "(rule of three); below thirty it is weak (rule of 30)."
     )
-    heads = ["false match rate", "strangers", "cosine", "listed FNMR", "interval"]
+    heads = ["FMR", "strangers", "cosine", "listed FNMR", "interval"]
     if evidence.all_genuine is not None:
         heads += ["FNMR of all", "interval"]
     return Section(
@@ -191,6 +192,16 @@ def _rate_row(one: AtRate, width: int) -> tuple[str, ...]:
     for share in (one.fnmr, one.fnmr_all)[: (width - 3) // 2]:
         row += ("-", "-") if share is None else (percent(share.rate), interval(share))
     return row
+
+
+def _every_sentence(evidence: MatchEvidence) -> str:
+    point = at(evidence, evidence.policy.cosine)
+    if point is None or point.all_strangers is None:
+        return ""
+    return (
+        f" Of all photographs with all, {_share(point.all_strangers)} of "
+        f"{point.all_strangers.of:,} comparisons of strangers match."
+    )
 
 
 def _probe_sentence(evidence: MatchEvidence) -> str:
