@@ -6,7 +6,7 @@ with the authority's keys and never again by themselves (``caps_mark``).
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -99,38 +99,51 @@ def create_caps(
         Unavailable: they cannot be made; old ones stay.
     """
     own = Standing(secrets.token_bytes(ID_BYTES), now, closed_until)
-    if isinstance(place, SharedPlace):
-        return _create_in_database(place, own, attempts)
-    return _create_file(place, own, attempts)
+    make_current = (
+        _made_in_database(place, own, attempts)
+        if isinstance(place, SharedPlace)
+        else _made_beside(place, own, attempts)
+    )
+    # If the rest fails, counters and mark do not belong together: nobody starts on them.
+    CapsMark(own.counters, own.counted_until).write(mark_beside(place))
+    crash.reach("caps-made")
+    make_current()
 
 
-def _create_file(path: Path, own: Standing, attempts: Iterable[StoredAttempt]) -> None:
+def _made_beside(
+    path: Path, own: Standing, attempts: Iterable[StoredAttempt]
+) -> Callable[[], None]:
+    """Counters in a new file beside; returns what puts it in its place."""
     beside = path.with_name(f".{path.name}.part")
     for left in (beside, Path(f"{beside}-journal")):
         left.unlink(missing_ok=True)
     with closing(open_caps(beside)) as storage, storage.writing() as unit:
         _fill(unit, own, attempts)
-    CapsMark(own.counters, own.counted_until).write(mark_of(path))
-    crash.reach("caps-made")
-    try:
-        Path(f"{beside}-journal").unlink(missing_ok=True)
-        beside.replace(path)
-        sync_directory(path.parent)
-    except OSError as error:
-        raise Unavailable(f"{NAME} cannot be made: {error.strerror}") from None
+
+    def put() -> None:
+        try:
+            Path(f"{beside}-journal").unlink(missing_ok=True)
+            beside.replace(path)
+            sync_directory(path.parent)
+        except OSError as error:
+            raise Unavailable(f"{NAME} cannot be made: {error.strerror}") from None
+
+    return put
 
 
-def _create_in_database(
+def _made_in_database(
     place: SharedPlace, own: Standing, attempts: Iterable[StoredAttempt]
-) -> None:
-    """The mark is there first. If the rest fails, counters and mark do not belong together: nobody
-    starts on them."""
-    CapsMark(own.counters, own.counted_until).write(mark_beside(place))
-    crash.reach("caps-made")
-    with closing(open_caps(place)) as storage, storage.writing() as unit:
-        unit.run("LOCK TABLE attempts, standing IN ACCESS EXCLUSIVE MODE")
-        unit.run("DELETE FROM attempts")
-        _fill(unit, own, attempts)
+) -> Callable[[], None]:
+    """The tables, if they are missing; returns what fills them, in one transaction."""
+    open_caps(place).close()
+
+    def fill() -> None:
+        with closing(open_caps(place)) as storage, storage.writing() as unit:
+            unit.run("LOCK TABLE attempts, standing IN ACCESS EXCLUSIVE MODE")
+            unit.run("DELETE FROM attempts")
+            _fill(unit, own, attempts)
+
+    return fill
 
 
 def _fill(unit: Unit, own: Standing, attempts: Iterable[StoredAttempt]) -> None:
