@@ -29,6 +29,7 @@ from gateway.server.config import GatewaySettings
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.server.fallback import FallbackRules, FallbackService
 from gateway.server.log_gauges import LogGauges
+from gateway.server.nonces import SharedNonces
 from gateway.server.peer_transport import peer_client
 from gateway.server.policy import Policies
 from gateway.server.readiness import Peers
@@ -76,6 +77,8 @@ class Gateway:
     fallbacks: FallbackService
     rights: SubjectRights
     devices: SignedRequests
+    devices_once: SignedRequests
+    """The same, for requests that count once over all processes."""
     holders: SignedRequests
     """Who may ask for a proof of erasure: devices, and who may read the log."""
     readers: SignedRequests | None
@@ -156,8 +159,9 @@ def compose(
             clock,
         )
         nonces = NonceMemory(since=clock())
+        shared = nonces if settings.shard is None else SharedNonces(nonces, database)
 
-        def enrolled(find: FindParty) -> SignedRequests:
+        def enrolled(find: FindParty, nonces: NonceMemory = nonces) -> SignedRequests:
             def look_up(key_id: bytes) -> VerifyKey | None:
                 with database.transaction() as connection:
                     return find(connection, key_id)
@@ -187,6 +191,7 @@ def compose(
             fallbacks,
             rights,
             devices,
+            enrolled(parties.device_by_key_id, shared),
             enrolled(parties.holder_by_key_id),
             None if public else readers,
             log.published,

@@ -285,7 +285,9 @@ class GatewayService:
 
     def _repeated(self, session: SessionId, digest: Digest, sender: VerifyKey) -> SessionView:
         """The answer to a submission for a session that is not open any more."""
-        row = self._own_session(session, sender)
+        row, own = self._own_session(session, sender), self._limits.shard
+        if own is not None and session[0] != own:  # it may be a request that another one answered
+            raise SessionConflict("another process took this session's submission: ask its state")
         if row.submission_digest is not None and row.submission_digest != digest:
             raise SessionConflict("this session has taken another submission")
         if row.state != SessionState.DECIDED or row.record_id is None:

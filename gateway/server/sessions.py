@@ -10,7 +10,7 @@ its entry stands under a published checkpoint of the log.
 
 While a session is open, nothing of it is stored. It is in the memory of the process that opened it,
 and ends with that process. Its row is written when its submission is taken, in the transaction that
-checks once more what the session was opened for (ADR 45). Sessions that expire in memory are
+checks once more what the session was opened for (ADR 50). Sessions that expire in memory are
 counted when the next sweep writes, so a process that is killed loses those counts.
 
 Ciphertexts exist only during the call that evaluates them.

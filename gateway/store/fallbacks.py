@@ -1,5 +1,5 @@
-"""How many registrations without a face each party records in an hour, and which approvals were
-used while they were fresh.
+"""How many registrations without a face each party records in an hour, and which approvals and
+requests were used while they were fresh.
 
 Both stand apart from the records: whoever erases a record has no room again, and the same two
 signatures make no other one. Each function works inside a transaction that its caller opened.
@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from gateway.store.schema import fallback_counts
 from gateway.wire.admin import PartyKind
 from gateway.wire.errors import Refused
-from gateway.wire.ids import Digest, PartyId
+from gateway.wire.ids import Digest, PartyId, digest_of
 
 HOUR: Final = 3600
 _NAME_BYTES: Final = 31
@@ -58,13 +58,33 @@ def use_approval(connection: sa.Connection, approval: Digest, approved_at: int) 
     Raises:
         Refused: it was used before.
     """
-    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    name = approval[:_NAME_BYTES].hex().translate(_LETTERS)
-    one = insert(fallback_counts).values(
-        kind="approval", party=name, hour=approved_at // HOUR, count=1
-    )
-    if connection.execute(one.on_conflict_do_nothing()).rowcount != 1:
+    if not _note(connection, "approval", approval, approved_at):
         raise Refused("this approval was used before, and its record is gone")
+
+
+def use_request(connection: sa.Connection, nonce: str, now: int) -> None:
+    """Note, in the same way, that a signed request was used.
+
+    Raises:
+        Refused: it was used before, in this hour or the one before it.
+    """
+    name = digest_of(nonce.encode())
+    earlier = sa.select(fallback_counts.c.hour).where(
+        fallback_counts.c.kind == "request", fallback_counts.c.party == _name(name)
+    )
+    if connection.execute(earlier).first() or not _note(connection, "request", name, now):
+        raise Refused("request replayed")
+
+
+def _name(digest: Digest) -> str:
+    return digest[:_NAME_BYTES].hex().translate(_LETTERS)
+
+
+def _note(connection: sa.Connection, kind: str, digest: Digest, at: int) -> bool:
+    """Whether this is the first time in the hour."""
+    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    one = insert(fallback_counts).values(kind=kind, party=_name(digest), hour=at // HOUR, count=1)
+    return connection.execute(one.on_conflict_do_nothing()).rowcount == 1
 
 
 def forget_hours(connection: sa.Connection, now: int) -> None:
