@@ -122,6 +122,8 @@ def test_the_lines_between_servers_are_those_that_both_ends_have() -> None:
         [Process.parse(one) for one in listed], ToProcesses("ca.pem", "gateway.internal")
     )
     assert (COMPOSE / "settings" / "processes.conf").read_text() == expected
+    proxy = SERVICES["proxy"]["networks"]["processes"]["ipv4_address"]
+    assert settings["gateway"]["proxies"] == proxy
 
 
 def test_images_come_from_the_locks_and_run_as_nobody_in_particular() -> None:

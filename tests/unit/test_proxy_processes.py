@@ -1,10 +1,12 @@
 """``sealmatch-gateway proxy processes``: the table from which the reference proxy routes."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from gateway.server.cli import main
+from gateway.server.config import GatewaySettings
 from gateway.server.proxy import Process, processes_file
 from gateway.wire.errors import CallerMisuse
 
@@ -25,6 +27,13 @@ def test_tls_to_the_processes_verifies_them(capsys: pytest.CaptureFixture[str]) 
     for line in (*verified, "    0a gateway-0a;"):
         assert f"{line}\n" in printed
     assert main(words[:-2]) == 1, "a CA without a name"
+
+
+def test_an_idle_connection_is_closed_at_the_proxy_first() -> None:
+    """A submission that meets one which the process closes must not be sent again."""
+    kept = {int(found) for found in re.findall(r"keepalive_timeout (\d+)s;", SHIPPED.read_text())}
+    assert len(kept) == 1
+    assert max(kept) < GatewaySettings.model_fields["keep_alive_seconds"].default
 
 
 def test_one_process_needs_no_shard() -> None:
