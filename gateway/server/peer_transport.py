@@ -37,7 +37,8 @@ Origin = tuple[bytes, str, int]
 def peer_client(seconds: float, tls: ClientTls | None = None) -> httpx.Client:
     """A client whose answers come within ``seconds``. Raises ``TlsMisconfigured``."""
     context = httpx.create_ssl_context(trust_env=False) if tls is None else tls.context()
-    return httpx.Client(transport=PeerTransport(seconds, context), trust_env=False)
+    transport = PeerTransport(seconds, context)
+    return httpx.Client(transport=transport, trust_env=False, timeout=seconds)
 
 
 class _Connection:
@@ -174,8 +175,9 @@ class PeerTransport(httpx.BaseTransport):
         self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Raises ``httpx.TransportError``."""
-        until = time.monotonic() + self._seconds
+        """Raises ``httpx.TransportError``. A request may ask for less time than all have."""
+        asked = request.extensions.get("timeout", {}).get("read") or self._seconds
+        until = time.monotonic() + min(asked, self._seconds)
         url = request.url
         port = url.port or (443 if url.scheme == "https" else 80)
         with _as_httpx_says():

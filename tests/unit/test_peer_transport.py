@@ -218,6 +218,12 @@ def test_redirections_lead_nowhere(peer: HostilePeer, client: httpx.Client) -> N
         assert response.status_code == httpx.codes.TEMPORARY_REDIRECT
 
 
+def test_a_look_may_take_less_time_than_the_others(peer: HostilePeer) -> None:
+    """A peer that hangs must not hold back what is told of the others."""
+    with closing(peer_client(PATIENCE)) as patient, pytest.raises(httpx.ReadTimeout):
+        patient.post(peer.url, content=b"", timeout=0.05)
+
+
 def test_nobody_there_is_an_error_of_the_network(client: httpx.Client) -> None:
     for url in ("http://127.0.0.1:1/", "http://" + "a" * 70 + ".example/"):
         with pytest.raises((httpx.TransportError, httpx.InvalidURL)):
