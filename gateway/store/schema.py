@@ -34,8 +34,9 @@ sessions = Table(
     Column("expires_at", BigInteger, nullable=False),
     Index("ix_sessions_expires_at", "expires_at"),
 )
-"""Rows are removed when they expire: after minutes, or after a day if a receipt was late. Grant and
-key are held in memory only."""
+"""Of sessions whose submission was taken; open ones are in memory alone. Rows are removed when they
+expire: after minutes, or after a day if a receipt was late. ``challenge`` is empty; earlier
+releases stored it."""
 
 records = Table(
     "records",
@@ -161,7 +162,8 @@ fallback_counts = Table(
     Index("ix_fallback_counts_hour", "hour"),
 )
 """How many registrations without a face an agent, a supervisor or a device recorded in an hour
-(since 1970-01-01); of an approval (``party``: letters of its hash) that it was used. Apart from
+(since 1970-01-01); of an approval, or of a signed request that any process takes
+(``party``: letters of its hash), that it was used. Apart from
 the records, so that an erasure gives no room back, and the same signatures make no other record.
 Rows go when the hour after theirs has passed."""
 
