@@ -2,7 +2,8 @@
 
 import codecs
 import json
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from gateway.wire.policy import (
 FORMAT: Final = "sealmatch-match-policy/1"
 MAX_BYTES: Final = 64 * 1024
 _LANES: Final = ("probe", "actions")
+_RATE: Final = re.compile(r"[01](\.[0-9]{1,9})?")
 
 
 class ProposalUnreadable(SealmatchError):
@@ -66,7 +68,7 @@ def from_json(content: bytes) -> PolicyProposal:
     except ValidationError as error:
         where = sorted({str(one["loc"][0]) for one in error.errors() if one["loc"]})
         raise ProposalUnreadable(f"it is no policy proposal: check {', '.join(where)}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation, RecursionError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise ProposalUnreadable("it is no policy proposal of sealmatch calibrate") from None
     if made.policy.digest != digest:
         raise ProposalUnreadable("its policyDigest is another than that of the policy in it")
@@ -140,7 +142,6 @@ def _proposal(value: dict[str, Any]) -> PolicyProposal:
 
 
 def _rate(text: str) -> int:
-    rate = Decimal(text) * RATE_UNIT
-    if rate != rate.to_integral_value():
-        raise ProposalUnreadable("a rate has more than nine digits")
-    return int(rate)
+    if not _RATE.fullmatch(text):
+        raise ProposalUnreadable("a rate is a decimal from 0 to 1 with at most nine digits")
+    return int(Decimal(text) * RATE_UNIT)

@@ -113,7 +113,11 @@ def test_no_bound_is_better_than_the_rule_of_three() -> None:
 
 def test_a_proposal_is_read_as_it_was_written() -> None:
     assert from_json(to_json(PROPOSAL).encode()) == PROPOSAL
-    for wrong in (b"", b"[]", b"{}", to_json(PROPOSAL).replace("0.0001", "1e-11").encode()):
+    edited = (
+        to_json(PROPOSAL).replace('"0.0001"', rate)
+        for rate in ('"1e-11"', '"1e999999999"', '"NaN"', '"0.00000000001"', "0.0001", '"2"')
+    )
+    for wrong in (b"", b"[]", b"{}", b"[" * 10**5, *(one.encode() for one in edited)):
         with pytest.raises(ProposalUnreadable):
             from_json(wrong)
 

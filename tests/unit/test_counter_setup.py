@@ -1,6 +1,7 @@
 """A counter from nothing: its keys, what the operators enrol, its trust file, and consent."""
 
 import argparse
+import base64
 import json
 import stat
 from pathlib import Path
@@ -21,7 +22,9 @@ from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from gateway.server.consent import draft
 from tests.support import parties
 from tests.support.parties import AUTHORITY, GATEWAY
+from tests.support.receipts import APPROVAL, pin_operator
 from tests.unit.test_proofs_trust import content
+from tests.vectors.ordered import FIRST, SECOND
 
 SCHEMA = Path(counter_keys.__file__).parents[1] / "docs" / "trust.schema.json"
 TEXTS = draft(2, 180)
@@ -41,6 +44,8 @@ def pinned(directory: Path, texts: ConsentTexts = TEXTS) -> Path:
         "publicKey": GATEWAY.public.raw.hex(),
         "sealingKey": parties.sealing_key().public.raw.hex(),
         "policyDigest": "ab" * 32,
+        "policyApproval": base64.b64encode(APPROVAL).decode(),
+        "operators": [pin_operator(one).model_dump(by_alias=True) for one in (FIRST, SECOND)],
         "logPolicy": ["quorum none"],
     }
     authority = {
@@ -152,6 +157,8 @@ def test_pinning_gives_a_trust_file_with_both_keys_of_a_rotation(directory: Path
     assert trust.gateways[0].public_key == GATEWAY.public.raw.hex()
     assert [one.public_key for one in trust.authorities] == [AUTHORITY.public.raw.hex(), "cd" * 32]
     assert trust.policies == ["ab" * 32]
+    assert trust.operators == [pin_operator(FIRST), pin_operator(SECOND)]
+    assert trust.approvals == (APPROVAL,)
     assert trust.counter is not None
     assert trust.counter.consent_digest == TEXTS.digest.hex()
     assert (directory / (trust.counter.consent_file or "")).read_bytes() == TEXTS.encode()
