@@ -31,6 +31,8 @@ from gateway.wire.requests import WINDOW
 
 _NOT_POSSIBLE: Final = answered_as(LivenessNotPossible)[1]
 _INVALID: Final = answered_as(MalformedMessage)[1]
+LONGEST_PAUSE: Final = 10
+"""Seconds that a person at a counter waits because an answer asks for it: anybody may make one."""
 _NOT_YET_VALID, _EXPIRED = 9, 10
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 
@@ -64,6 +66,8 @@ class Answer:
     content_type: str = ""
     coding: str = ""
     """Its content coding. The content of a coded answer is not read."""
+    retry_after: str = ""
+    """Its header of that name."""
 
 
 def error_in(answer: Answer) -> SealmatchError:
@@ -76,7 +80,7 @@ def error_in(answer: Answer) -> SealmatchError:
         case httpx.codes.FORBIDDEN:
             return Refused("the gateway refuses")
         case httpx.codes.SERVICE_UNAVAILABLE:
-            return Unavailable(message)
+            return Unavailable(message, retry_after=pause_in(answer.retry_after))
         case httpx.codes.NOT_FOUND:
             return NoSuchSession(f"the gateway answered 404 {code}: {message}")
     if code == _NOT_POSSIBLE:
@@ -84,6 +88,13 @@ def error_in(answer: Answer) -> SealmatchError:
     if code == _INVALID:
         message += " (altered on the way, or this client is of another version)"
     return GatewayError(f"the gateway answered {answer.status} {code}: {message}")
+
+
+def pause_in(header: str) -> int | None:
+    """Seconds that a ``Retry-After`` asks for, at most ``LONGEST_PAUSE``; dates are not read."""
+    if not (header.isascii() and header.isdigit()):
+        return None
+    return min(int(header[:9]), LONGEST_PAUSE)
 
 
 def unreadable(answer: Answer, error: MalformedMessage) -> SealmatchError:

@@ -129,4 +129,5 @@ def _received(response: httpx.Response, limit: int) -> Answer:
         content += chunk
         if len(content) > limit:
             raise MalformedMessage("the gateway's answer is too long")
-    return Answer(response.status_code, bytes(content), kind)
+    pause = given.get("retry-after", "")
+    return Answer(response.status_code, bytes(content), kind, retry_after=pause)

@@ -125,8 +125,9 @@ class GatewayClient(SignedLine):
     def open_session(self, request: SessionRequest) -> tuple[SessionOffer, Exchange]:
         """Open a session.
 
-        This asks once more after an answer that is not the gateway's own. It also asks once more
-        after a refusal, because a proxy that sends a request twice causes one.
+        This asks once more after an answer that is not the gateway's own, and where a busy gateway
+        says when. It also asks once more after a refusal, because a proxy that sends a request
+        twice causes one.
 
         Raises:
             As ``send``; NotTheGateway or MalformedMessage for an answer that is no offer.
@@ -139,6 +140,11 @@ class GatewayClient(SignedLine):
                     raise
             except NotTheGateway:
                 pass
+            except Unavailable as error:
+                if error.retry_after is None:  # it says nothing of another time
+                    raise
+                time.sleep(_pause(error))
+                continue
             time.sleep(RECOVERY_PAUSE_SECONDS)
         try:
             return self._open(request.encode())
@@ -162,7 +168,7 @@ class GatewayClient(SignedLine):
         inquiry = _Inquiry(lambda: self._word(session, "GET", b""))
         for number in range(SUBMISSIONS):
             if number:
-                time.sleep(RECOVERY_PAUSE_SECONDS)
+                time.sleep(_pause(inquiry.answered))
             before_sending()
             inquiry.hand_in(lambda: self._word(session, "POST", submission))
             if not inquiry.settled:
@@ -261,7 +267,7 @@ class _Inquiry:
         self._left = RECEIPT_ATTEMPTS
         self.error: SealmatchError | None = None
         """The last error that came instead of a state."""
-        self._answered: SealmatchError | None = None
+        self.answered: SealmatchError | None = None
         """The error that answered the submission instead of a state."""
 
     @property
@@ -278,7 +284,7 @@ class _Inquiry:
         more."""
         self._word = None
         self._hear(submission)
-        self._answered = self.error
+        self.answered = self.error
 
     def ask(self, *, once: bool = False) -> None:
         """Ask until the session has ended, is still open, or the attempts are used up.
@@ -293,7 +299,7 @@ class _Inquiry:
             silent = silent + 1 if self.error else 0
             if not self.error and (once or self.settled or self.state == "OPEN"):
                 return
-            time.sleep(RECOVERY_PAUSE_SECONDS)
+            time.sleep(_pause(self.error))
 
     def _hear(self, question: Callable[[], _Word]) -> None:
         """Take an answer. A recorded decision stays recorded, whatever is said later."""
@@ -318,9 +324,9 @@ class _Inquiry:
             case _Word(state="RECORDED"):
                 raise ReceiptPending(session)
             case _Word(state="FAILED"):
-                raise _no_decision(self._answered)
+                raise _no_decision(self.answered)
             case _Word(state="OPEN"):
-                why = _because(self._answered)
+                why = _because(self.answered)
                 raise NotTaken(f"the gateway has not taken the submission{why}")
             case _Word(state="EVALUATING"):
                 raise OutcomeUnknown("the submission is being evaluated; ask again: receipt fetch")
@@ -330,7 +336,7 @@ class _Inquiry:
                 f"records alone; ask its operator, for session {session.hex()}"
             )
         raise OutcomeUnknown(
-            f"nobody says what became of the submission{_because(self.error or self._answered)}; "
+            f"nobody says what became of the submission{_because(self.error or self.answered)}; "
             "ask later: receipt fetch"
         )
 
@@ -347,6 +353,12 @@ def _no_decision(answered: SealmatchError | None) -> NoDecision:
         case GatewayError() | MalformedMessage():
             return SubmissionInvalid(str(answered))
     return SubmissionFailed(str(answered))
+
+
+def _pause(error: SealmatchError | None) -> float:
+    """Seconds before the next attempt: what a busy gateway asks for, or the usual pause."""
+    asked = error.retry_after if isinstance(error, Unavailable) else None
+    return max(RECOVERY_PAUSE_SECONDS, asked or 0)
 
 
 def _because(error: SealmatchError | None) -> str:

@@ -21,16 +21,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.host.bounded_log import BoundedLog
 from gateway.host.health import Health
 from gateway.host.http import EdgeHeaders, json_response, problem_response
 from gateway.host.metrics import Metrics
 from gateway.host.observing import Observed
+from gateway.host.traffic import Place
 from gateway.wire import errors
 
 _NOT_WELL = errors.problem_for(errors.Unavailable("the server cannot do its work now"))
 
 LIVE: Final = "/health/live"
 READY: Final = "/health/ready"
+
+STRANGERS_LINES: Final = 20
+STRANGERS_SECONDS: Final = 10.0
+"""So many lines in so long about requests that nobody whom the server knows has signed."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -64,14 +70,23 @@ def new_application(
     app.add_middleware(EdgeHeaders)
     app.state.metrics = metrics
 
+    def left_out() -> None:
+        if metrics is not None:
+            metrics.count("log_lines_left_out_total")
+
+    strangers = BoundedLog(log, left_out, STRANGERS_LINES, STRANGERS_SECONDS)
+
     @app.exception_handler(errors.SealmatchError)
     async def known(request: Request, error: errors.SealmatchError) -> Response:
         problem = errors.problem_for(error)
         request.state.problem = problem.code
         detail = error.detail if isinstance(error, errors.Refused) else str(error)
         level = logging.ERROR if problem.status >= errors.INTERNAL.status else logging.INFO
-        log.log(level, "%s %s: %s", _correlator(request), problem.code, detail)
+        place: Place = request.state.place
+        write = log.log if place.known else strangers.line
+        write(level, "%s %s: %s", _correlator(request), problem.code, detail)
         if isinstance(error, errors.Refused) and refusal_ms:
+            place.reads_no_more()
             error.__traceback__ = None  # lets go of the request's body, while it waits
             await asyncio.sleep(_until_next(request.state.arrived, refusal_ms / 1000))
         return problem_response(problem)

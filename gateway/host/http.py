@@ -11,9 +11,9 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -32,6 +32,8 @@ from gateway.wire.errors import (
     problem_for,
 )
 from gateway.wire.ids import Digest
+
+T = TypeVar("T")
 
 CBOR: Final = "application/cbor"
 JSON: Final = "application/json"
@@ -113,6 +115,12 @@ async def bounded_body(request: Request, content_type: str | None, limit: int) -
     """
     require_body_form(request, content_type, limit)
     return (await read_body(request, limit)).content
+
+
+async def work_on(request: Request, kind: str, work: Callable[[], T]) -> T:
+    """Do work for a request in a thread. Raises as ``Traffic.run``."""
+    place: Place = request.state.place
+    return await place.traffic.run(kind, work)
 
 
 def cbor_response(body: bytes) -> Response:

@@ -16,10 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from gateway.host.http import CBOR, cbor_response, read_body, require_body_form
+from gateway.host.http import CBOR, cbor_response, read_body, require_body_form, work_on
 from gateway.host.metrics import stage
 from gateway.host.tls import is_loopback
-from gateway.host.traffic import Place
 from gateway.wire.cose import VerifyKey
 from gateway.wire.ids import Digest, digest_of
 from gateway.wire.message import Message
@@ -54,9 +53,8 @@ class SignedRequests:
             Refused, Unavailable: as ``verify_head``, or another body than was signed.
         """
         require_body_form(request, CBOR, limit)
-        place: Place = request.state.place
-        head = await place.traffic.run("heads", partial(self._head, request))
-        place.is_known()
+        head = await work_on(request, "heads", partial(self._head, request))
+        request.state.place.is_known()
         with stage("body"):
             body = await read_body(request, limit)
         head.require(body.digest)
@@ -78,8 +76,7 @@ class SignedRequests:
         def work() -> bytes:
             return serve(kind.decode(received.content), received.sender)
 
-        place: Place = request.state.place
-        return cbor_response(await place.traffic.run(kind.__name__, work))
+        return cbor_response(await work_on(request, kind.__name__, work))
 
     @stage("signature")
     def _head(self, request: Request) -> SignedHead:

@@ -95,6 +95,8 @@ class Place:
         self.traffic = traffic
         self._connection = connection
         self._held = 0
+        self.known = False
+        """Whether an enrolled party signed the request."""
 
     def hold(self, size: int) -> None:
         """As ``Traffic.hold``, until ``leave``."""
@@ -108,6 +110,7 @@ class Place:
 
     def is_known(self) -> None:
         """An enrolled party signed the request. Any thread may say so."""
+        self.known = True
         if self._connection is not None:
             self._connection.is_known()
 

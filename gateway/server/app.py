@@ -20,13 +20,12 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import FastAPI, Path
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.host.application import add_health, new_application, swept
 from gateway.host.clock import unix_time
-from gateway.host.http import json_response
+from gateway.host.http import json_response, work_on
 from gateway.server.answers import fallback_answer, session_answer
 from gateway.server.composition import Gateway, compose
 from gateway.server.config import GatewaySettings
@@ -116,7 +115,7 @@ def application(gateway: Gateway, refusal_ms: int, *, openapi: bool = False) -> 
             parsed = Submission.decode(received.content)
             return service.submit(_session(session_id), parsed, received.digest, received.sender)
 
-        view = await run_in_threadpool(work)
+        view = await work_on(request, "submission", work)
         status = 202 if view.state is SessionState.RECORDED else 200
         return json_response(session_answer(view).body(), status)
 
@@ -125,20 +124,20 @@ def application(gateway: Gateway, refusal_ms: int, *, openapi: bool = False) -> 
         def work() -> SessionView:
             return service.status(_session(session_id), devices.sender(request))
 
-        return json_response(session_answer(await run_in_threadpool(work)).body())
+        return json_response(session_answer(await work_on(request, "state", work)).body())
 
     @app.post(f"{BASE}/fallbacks", **RECORD_FALLBACK.route)
     async def record_fallback(request: Request) -> Response:
-        received = await devices.read(request, FallbackRequest.max_bytes)
+        received = await gateway.devices_once.read(request, FallbackRequest.max_bytes)
 
         def work() -> FallbackView:
             return fallbacks.record(FallbackRequest.decode(received.content), received.sender)
 
-        view = await run_in_threadpool(work)
+        view = await work_on(request, "fallback", work)
         status = 202 if view.receipt is None else 200
         return json_response(fallback_answer(view).body(), status)
 
-    add_rights_routes(app, gateway.rights, devices, gateway.holders)
+    add_rights_routes(app, gateway.rights, gateway.devices_once, gateway.holders)
     add_health(app, "/health", gateway.health, **GET_HEALTH.route)
     if openapi:
         described = document(app)

@@ -15,11 +15,10 @@ from collections.abc import Callable
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.host.http import problem_response
+from gateway.host.http import problem_response, work_on
 from gateway.sequencing.reading import PublishedLog
 from gateway.translog.tiles import Tile
 from gateway.wire.errors import NOT_FOUND, MalformedMessage
@@ -44,7 +43,7 @@ def add_log_routes(
             check_reader(request)
             return published.checkpoint()
 
-        return _answer(await run_in_threadpool(work), CHECKPOINT)
+        return _answer(await work_on(request, "log", work), CHECKPOINT)
 
     @app.get(f"{PREFIX}/{{path:path}}", include_in_schema=False)
     async def tile(request: Request, path: str) -> Response:
@@ -55,7 +54,7 @@ def add_log_routes(
             except MalformedMessage:
                 return None
 
-        return _answer(await run_in_threadpool(work), TILE)
+        return _answer(await work_on(request, "log", work), TILE)
 
 
 def _answer(content: bytes | None, media_type: str) -> Response:

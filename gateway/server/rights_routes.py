@@ -12,11 +12,10 @@ import re
 from typing import Annotated, Final
 
 from fastapi import FastAPI, Path
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.host.http import cbor_response, problem_response
+from gateway.host.http import cbor_response, problem_response, work_on
 from gateway.host.signed import SignedRequests
 from gateway.server.openapi import BASE, GET_ERASURE, SUBJECT_REQUEST
 from gateway.server.rights import SubjectRights
@@ -63,5 +62,5 @@ def add_rights_routes(
             found = rights.erasure(Digest(bytes.fromhex(tombstone)))
             return None if found is None else found.encode()
 
-        content = await run_in_threadpool(work)
+        content = await work_on(request, "erasure", work)
         return problem_response(NOT_FOUND) if content is None else cbor_response(content)

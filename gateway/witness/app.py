@@ -15,14 +15,13 @@ from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.host.application import add_health, new_application
 from gateway.host.clock import unix_time
 from gateway.host.health import Health, require_room_on_disk
-from gateway.host.http import bounded_body
+from gateway.host.http import bounded_body, work_on
 from gateway.host.observation import Observation
 from gateway.translog.witnessing import MAX_REQUEST_BYTES, SizeConflict
 from gateway.witness.config import WitnessSettings
@@ -87,12 +86,14 @@ def create_app(settings: WitnessSettings, clock: Callable[[], int] = unix_time) 
     async def add_checkpoint(request: Request) -> Response:
         admit(request)
         body = await bounded_body(request, None, MAX_REQUEST_BYTES)
-        return Response(await run_in_threadpool(witness.add_checkpoint, body), media_type=TEXT)
+        cosigned = await work_on(request, "checkpoint", partial(witness.add_checkpoint, body))
+        return Response(cosigned, media_type=TEXT)
 
     @app.get("/{origin_hash}/checkpoint")
     async def checkpoint(request: Request, origin_hash: str) -> Response:
         admit(request)
-        return Response(await run_in_threadpool(witness.latest, origin_hash), media_type=TEXT)
+        latest = await work_on(request, "latest", partial(witness.latest, origin_hash))
+        return Response(latest, media_type=TEXT)
 
     add_health(app, "/health", health)
     return app
