@@ -19,14 +19,18 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.cli.pack import add_pack_argument, gateway_settings, model_of, open_pack
+from gateway.issuer.issuer import Model
 from gateway.lab.bench.load import run as running
 from gateway.lab.bench.load import scaling
 from gateway.lab.bench.load.arrivals import ClosedLoop, Plan, arrivals
 from gateway.lab.bench.load.deployment import AUDIT_ONE_IN, LIFTED, LoadDeployment
 from gateway.lab.bench.load.figures import Done
+from gateway.lab.bench.load.generator import Vector
 from gateway.lab.bench.load.sweep import SUFFIX, picture, sweep, sweep_table
 from gateway.lab.bench.load.tables import scaling_table, table
 from gateway.lab.bench.parties import MODEL
@@ -68,6 +72,15 @@ def add_parser(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--spacing", choices=("even", "random"), default="even", help="of arrivals (default even)"
     )
     parser.add_argument("--count", type=_count, metavar="N", help="end after N verifications")
+    parser.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="FILE",
+        help="photographs to embed beforehand, listed as for evaluate match (default: made-up "
+        "vectors, half of them of the same person)",
+    )
+    parser.add_argument("--root", type=Path, metavar="DIR", help="of --pairs: the pictures")
+    add_pack_argument(parser)
     parser.add_argument("--devices", type=_count, default=32, metavar="N", help="default 32")
     parser.add_argument(
         "--database",
@@ -119,17 +132,22 @@ def run(options: argparse.Namespace) -> int:
     scaling.pin(options.cores)
     with orderly_end(), ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sealmatch-load-"))
+        faces = _faces(options)
         urls = _databases(options, stack)
         _say("starting the servers; caps are lifted: " + _lifted())
-        deployment = stack.enter_context(_deployment(Path(directory), options, *urls))
+        deployment = stack.enter_context(_deployment(Path(directory), options, faces, *urls))
+
+        def observed(rate: float | None) -> dict[str, Any]:
+            return _observed(deployment, options, faces, rate)
+
         if options.rates:
-            reports = sweep(options.rates, lambda rate: _observed(deployment, options, rate))
+            reports = sweep(options.rates, observed)
             if options.picture:
                 picture(reports, options.picture)
             whole = described(options) | {"rates": reports}
             _print(whole, options, lambda found: sweep_table(found["rates"]))
             return _INTERRUPTED if reports[-1]["interrupted"] else 0
-        found = _observed(deployment, options, options.rate)
+        found = observed(options.rate)
     _print(described(options) | found, options, table)
     return _INTERRUPTED if found["interrupted"] else 0
 
@@ -154,16 +172,37 @@ def described(options: argparse.Namespace) -> dict[str, Any]:
         "database": "sqlite" if options.database == "sqlite" else "postgresql",
         "gateways": options.gateways,
         "authorities": options.authorities,
+        "pairs": "made up" if options.pairs is None else "photographs",
         "cores": None if options.cores is None else sorted(options.cores),
         "capsLifted": LIFTED,
     }
 
 
+@dataclass(frozen=True)
+class Faces:
+    """What is compared: the model, its thresholds as the gateway's settings, and pairs."""
+
+    model: Model
+    settings: dict[str, str]
+    pairs: Sequence[tuple[Vector, Vector]] = field(repr=False)
+
+
+def _faces(options: argparse.Namespace) -> Faces:
+    if options.pairs is None:
+        return Faces(MODEL, {}, running.made_up_pairs())
+    from gateway.lab.bench.load.photographs import embedded_pairs  # noqa: PLC0415  heavy
+
+    pack = open_pack(options.pack)
+    _say(f"embedding {running.PAIRS} pairs of photographs")
+    pairs = embedded_pairs(options.pairs, options.root, pack, running.PAIRS)
+    return Faces(model_of(pack), gateway_settings(pack), pairs)
+
+
 def _observed(
-    deployment: LoadDeployment, options: argparse.Namespace, rate: float | None
+    deployment: LoadDeployment, options: argparse.Namespace, faces: Faces, rate: float | None
 ) -> dict[str, Any]:
     count = clients(options, rate)
-    load = running.LoadRun(deployment, count, plan(options, rate), running.made_up_pairs())
+    load = running.LoadRun(deployment, count, plan(options, rate), faces.pairs, faces.model)
     loop = {"clients": count, "loop": "closed" if rate is None else "open", "rate": rate}
     return loop | running.report(load.observe(_progress))
 
@@ -181,6 +220,8 @@ def _check(options: argparse.Namespace) -> None:
         options.parser.error("several processes need --database postgresql")
     if options.picture and not options.rates:
         options.parser.error("--picture needs --rates")
+    if bool(options.pairs) != bool(options.root):
+        options.parser.error("--pairs and --root go together")
     if options.rates and (options.rate or options.count):
         options.parser.error("--rates stands for --rate, and without --count")
 
@@ -199,17 +240,22 @@ def _databases(options: argparse.Namespace, stack: ExitStack) -> tuple[str | Non
 
 
 def _deployment(
-    directory: Path, options: argparse.Namespace, url: str | None, authority: str | None
+    directory: Path,
+    options: argparse.Namespace,
+    faces: Faces,
+    url: str | None,
+    authority: str | None,
 ) -> LoadDeployment:
     return LoadDeployment(
         directory,
-        MODEL,
+        faces.model,
         options.devices,
         gateways=options.gateways,
         authorities=options.authorities,
         database_url=url,
         authority_database=authority,
         audit_one_in=options.audit_one_in,
+        gateway_settings=faces.settings,
     )
 
 

@@ -42,21 +42,16 @@ class CountedDatabase:
     """A PostgreSQL database that is looked at from outside. None of this is the gateway's."""
 
     def __init__(self, url: str) -> None:
-        self._engine = make_engine(url)
-
-    def close(self) -> None:
-        self._engine.dispose()
+        self._url = url
 
     def transactions(self) -> int:
         """How many there were so far, these questions included."""
         time.sleep(_FLUSH_SECONDS)
-        with self._engine.connect() as connection:
-            return int(connection.execute(_COUNT).scalar_one())
+        return self._asked(_COUNT)
 
     def processes(self) -> list[int]:
         """All processes of the server, if it runs on this machine; else none."""
-        with self._engine.connect() as connection:
-            found = connection.execute(_POSTMASTER).scalar()
+        found = self._asked(_POSTMASTER)
         with suppress(OSError, IndexError, TypeError, ValueError):
             stat = Path(f"/proc/{found}/stat").read_text()
             if "(postgres)" in stat:
@@ -66,3 +61,12 @@ class CountedDatabase:
 
     def groups(self) -> Groups:
         return {"database": self.processes()}
+
+    def _asked(self, query: sa.TextClause) -> int:
+        """On a connection of its own: the server may be another one by the next question."""
+        engine = make_engine(self._url)
+        try:
+            with engine.connect() as connection:
+                return int(connection.execute(query).scalar_one())
+        finally:
+            engine.dispose()

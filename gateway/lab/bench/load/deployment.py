@@ -84,15 +84,14 @@ class LoadDeployment(LocalDeployment):
         database_url: str | None = None,
         authority_database: str | None = None,
         audit_one_in: int = AUDIT_ONE_IN,
-        authority: dict[str, str] | None = None,
-        **gateway: str,
+        gateway_settings: dict[str, str] | None = None,
     ) -> None:
-        settings = {**LIFTED["gateway"], **gateway}
+        settings = {**LIFTED["gateway"], **(gateway_settings or {})}
         if database_url is not None:
             settings["database_url"] = database_url
         super().__init__(root, model, audit_one_in=audit_one_in)
         self.gateway.settings |= settings
-        self.authority.settings |= {**LIFTED["authority"], **(authority or {})}
+        self.authority.settings |= LIFTED["authority"]
         ports = free_ports(len(self.parties) + gateways)
         for party, port in zip(self.parties, ports, strict=False):
             party.settings["port"] = str(port)  # a server that is started again keeps its port

@@ -4,7 +4,7 @@ import multiprocessing
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from gateway.client.counter import TIMEOUT_SECONDS
+from gateway.issuer.issuer import Model
 from gateway.lab.bench.load import figures
 from gateway.lab.bench.load.arrivals import Plan
 from gateway.lab.bench.load.database import CountedDatabase, transactions_of_requests
@@ -28,7 +29,7 @@ _FORKSERVER: Final = multiprocessing.get_context("forkserver")
 PATIENCE_SECONDS: Final = 120
 """Until a client that says nothing counts as lost."""
 _LOOK_SECONDS: Final = 1.0
-_PAIRS: Final = 64
+PAIRS: Final = 64
 _GENUINE: Final = (0.65, 0.12)
 _IMPOSTOR: Final = (0.03, 0.06)
 """Mean and standard deviation of the cosines of made-up pairs: like those of LFW's."""
@@ -83,6 +84,7 @@ class LoadRun:
     clients: int
     plan: Plan
     pairs: Sequence[tuple[Vector, Vector]] = field(repr=False)
+    model: Model = MODEL
     patience: float | None = None
     doubled: bool = False
     over: Callable[[float], bool] = lambda _: False
@@ -95,7 +97,7 @@ class LoadRun:
         """
         with ExitStack() as stack:
             url = self.deployment.gateway.settings.get("database_url")
-            database = stack.enter_context(closing(CountedDatabase(url))) if url else None
+            database = CountedDatabase(url) if url else None
             shared, outs, processes = stack.enter_context(self._clients())
             warm: list[Done] = [out.recv() for out in outs]
             watch = Watch(self._groups(database, processes))
@@ -211,7 +213,7 @@ class LoadRun:
             self.deployment.counters,
             self.pairs,
             self.deployment.directories.trust,
-            MODEL,
+            self.model,
             self.plan,
             self.deployment.ports,
             len(self.deployment.ports) > 1,
@@ -220,7 +222,7 @@ class LoadRun:
         )
 
 
-def made_up_pairs(count: int = _PAIRS, seed: int = 1) -> list[tuple[Vector, Vector]]:
+def made_up_pairs(count: int = PAIRS, seed: int = 1) -> list[tuple[Vector, Vector]]:
     """Unit vectors as good as embeddings: one genuine pair, one of strangers, and so on."""
     rng = np.random.default_rng(seed)
     cosines = [
