@@ -6,14 +6,17 @@ an off-by-one would show. Embeddings stay in memory.
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gateway.lab.evaluation.match_all import compare_all
+from gateway.lab.evaluation.match_rates import Errors
+from gateway.lab.evaluation.match_scores import REACH, Encoded, Scores, Side
 from gateway.wire.policy import KAPPA, LanePolicy
 from tests.faces_data import Embeddings, Pair, lfw_pairs, pipeline
-from tests.support.accuracy import Encoded, of_all, of_pairs
 from tests.support.drafts import ciphertexts, draft
 from tests.support.samples import plain_decision
 from tests.support.world import World
@@ -124,54 +127,72 @@ def test_the_portrait_itself_is_refused_as_live_face(
 def wide(embeddings: Embeddings, sample: list[Pair]) -> Wide:
     """A rate of 1e-3 needs many strangers: all photographs against all."""
     photographs = sorted({path for (a, b, _) in sample for path in (a, b)})
-    return Encoded.of([embeddings(path) for path in photographs]), photographs, sample
+    side = Side(
+        np.array([embeddings(path) for path in photographs]), np.ones(len(photographs), np.bool_)
+    )
+    return Encoded.of(side, side), photographs, sample
 
 
-@pytest.mark.parametrize("fmr", [1e-2, 1e-3])
-def test_as_many_match_as_by_cosines_at_the_same_false_match_rate(wide: Wide, fmr: float) -> None:
-    """Within 0.3 % of the genuine comparisons, as against millions of strangers."""
+def true_match_rates(encoded: Encoded, photographs: list[Path]) -> dict[float, tuple[float, float]]:
+    """By false match rate, of all photographs with all: by cosines, and by signs."""
+    _, people = np.unique([path.parent.name for path in photographs], return_inverse=True)
+    found = compare_all(encoded, people.astype(np.int32))
+    by_cosine = Errors.of(found.genuine_cosine, found.strangers_cosine)
+    by_signs = Errors.of(found.genuine, found.strangers)
+    return {
+        fmr: tuple(1 - one.fnmr[one.threshold_at(fmr) + REACH] for one in (by_cosine, by_signs))
+        for fmr in (1e-2, 1e-3)
+    }
+
+
+def scores_of(wide: Wide, *, genuine: bool = False) -> Scores:
+    """Of the listed pairs, or of those of one person."""
+    encoded, photographs, pairs = wide
+    place = {path: number for number, path in enumerate(photographs)}
+    chosen = [(place[a], place[b]) for a, b, same in pairs if same or not genuine]
+    return encoded.scores(*np.array(chosen, np.int32).T)
+
+
+def test_as_many_match_as_by_cosines_at_the_same_false_match_rate(wide: Wide) -> None:
+    """Within 0.3 % of the genuine comparisons, as against millions of strangers. A lane of 128
+    slots loses more than one in a hundred: the control."""
     encoded, photographs, _ = wide
-    by_cosine, by_signs = of_all(encoded, photographs).true_match_rates(fmr)
-    print(f"FMR {fmr}: by cosines {by_cosine:.4f}, by signs {by_signs:.4f}")
-    assert by_cosine > 0.97
-    assert abs(by_signs - by_cosine) <= 0.003
-
-
-def test_a_frame_that_is_too_small_would_be_seen(wide: Wide) -> None:
-    """Control: a lane of 128 slots loses more than one in a hundred."""
-    encoded, photographs, _ = wide
-    few = Encoded(encoded.vectors, encoded.signs[:, :128], 32 * encoded.templates[:, :128])
-    for fmr in (1e-2, 1e-3):
-        by_cosine, by_signs = of_all(few, photographs).true_match_rates(fmr)
+    few = replace(
+        encoded, signs=encoded.signs[:, :128], templates=32 * encoded.templates[:, :128].astype(int)
+    )
+    whole, small = (true_match_rates(one, photographs) for one in (encoded, few))
+    for fmr, (by_cosine, by_signs) in whole.items():
+        print(f"FMR {fmr}: by cosines {by_cosine:.4f}, by signs {by_signs:.4f}")
+        assert by_cosine > 0.97
+        assert abs(by_signs - by_cosine) <= 0.003
+    for by_cosine, by_signs in small.values():
         assert by_cosine - by_signs > 0.01
 
 
 @pytest.mark.parametrize("tau", ["0.341", "0.419"])
 def test_signs_change_two_decisions_in_a_thousand_at_most(wide: Wide, tau: str) -> None:
     """The error of a score has a standard deviation of 0.011 in the cosine, and no bias."""
-    encoded, photographs, pairs = wide
-    place = {path: number for number, path in enumerate(photographs)}
-    scores = of_pairs(encoded, [(place[a], place[b]) for a, b, _ in pairs])
-    changed, errors = int(scores.changed(tau).sum()), scores.errors
+    scores = scores_of(wide)
+    changed = int((scores.by_value(tau) != scores.by_cosine(tau)).sum())
+    errors, count = scores.errors, len(scores.values)
     figures = (
         f"errors: mean {errors.mean():.4f}, SD {errors.std():.4f}, largest {abs(errors).max():.4f};"
-        f" {changed} of {len(pairs)} decisions differ at {tau}"
+        f" {changed} of {count} decisions differ at {tau}"
     )
     print(figures)
     assert abs(errors.mean()) < 0.001, figures
     assert 0.009 < errors.std() < 0.012, figures
     assert abs(errors).max() < 0.06, figures
-    assert changed <= len(pairs) // 500, figures
+    assert changed <= count // 500, figures
 
 
 def test_every_portrait_scores_above_the_window_and_hardly_a_pair_does(wide: Wide) -> None:
     """An identical vector scores 0.99 +- 0.01. Genuine pairs beyond 0.955 are one picture twice."""
-    encoded, photographs, pairs = wide
+    encoded, _, pairs = wide
     highest = LanePolicy.for_cosine("0.419").hi
-    own = np.einsum("ij,ij->i", encoded.templates, encoded.signs)
-    assert (own > highest).all()
-    assert abs(float(own.mean()) / KAPPA - 0.99) < 0.002
-    assert own.std() / KAPPA < 0.01
-    place = {path: number for number, path in enumerate(photographs)}
-    genuine = of_pairs(encoded, [(place[a], place[b]) for a, b, same in pairs if same])
+    own = encoded.identical()
+    assert (own > highest / KAPPA).all()
+    assert abs(float(own.mean()) - 0.99) < 0.002
+    assert own.std() < 0.01
+    genuine = scores_of(wide, genuine=True)
     assert (genuine.values > highest).sum() <= len(pairs) // 500

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gateway.he.frame import probe_signs
+from gateway.lab.evaluation.probe_search import Herd, ascend, signs_of
 from gateway.wire.policy import LanePolicy
 from gateway.wire.profile import DIMENSION, LANE
 from tests.support import wolf
@@ -19,7 +20,7 @@ def test_the_matrix_is_the_frames(frame: np.ndarray) -> None:
     x /= np.linalg.norm(x)
     outputs = frame @ x
     sure = np.abs(outputs) > 1e-4  # beyond what rounding x to 2^-24 can turn
-    assert (probe_signs(x)[sure] == wolf.signs_of(outputs)[sure]).all()
+    assert (probe_signs(x)[sure] == signs_of(outputs)[sure]).all()
     assert sure.sum() > LANE - 10
 
 
@@ -30,7 +31,7 @@ def test_no_signs_were_found_to_gain_more_than_a_seventh(frame: np.ndarray) -> N
     The climb must get well beyond honest signs, or its failure to go further would say nothing.
     """
     draw = np.random.default_rng(2)
-    honest = wolf.gain(frame, wolf.signs_of(frame @ draw.normal(size=DIMENSION)))
+    honest = wolf.gain(frame, signs_of(frame @ draw.normal(size=DIMENSION)))
     best = wolf.best_gain(frame, draw, starts=3)
     assert 1.02 < honest < 1.05
     assert 1.12 < best < 1.15
@@ -44,14 +45,14 @@ def test_the_climb_finds_a_herd_that_hides_in_noise() -> None:
     hidden = draw.normal(size=LANE)
     lowest = LanePolicy.for_cosine("0.341").lo
 
-    def herd(part: float) -> wolf.Herd:
+    def herd(part: float) -> Herd:
         own = draw.normal(size=(200, LANE))
         mixed = part * hidden + np.sqrt(1 - part**2) * own
-        return wolf.Herd(np.rint(2 * mixed).astype(np.float32), lowest)
+        return Herd(np.rint(2 * mixed).astype(np.float32), lowest)
 
     seen, met, strangers = herd(0.36), herd(0.36), herd(0.0)
-    start = wolf.signs_of(draw.normal(size=LANE))
+    start = signs_of(draw.normal(size=LANE))
     assert met.share(start) == 0
-    tuned = wolf.ascend(seen, start, (0.1, 0.05), draw)
+    tuned = ascend(seen, start, (0.1, 0.05), draw)
     assert met.share(tuned) > 0.5
     assert strangers.share(tuned) == 0

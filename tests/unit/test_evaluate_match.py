@@ -279,7 +279,7 @@ def test_progress_says_how_much_is_left(
 def test_a_few_photographs_go_through_the_product(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Six pairs; the portraits of one person as documents hold them are failures at 1 kB."""
+    """Six pairs; a portrait of 400 bytes is a failure."""
     root = faces_directory() / "lfw"
     every = [pair for pair, fold in all_lfw_pairs() if fold == 0]
     some = [pair for pair in every if pair[2]][:3] + [pair for pair in every if not pair[2]][:3]
@@ -295,6 +295,6 @@ def test_a_few_photographs_go_through_the_product(
     assert found.frame is not None
     assert found.frame.worst < 0.06
     booth = Booth(pipeline(), "middle")
-    assert isinstance(booth.vector(some[0][0], Portrait.parse("jpeg:102x126:1000")), str)
+    assert isinstance(booth.vector(some[0][0], Portrait.parse("jpeg:102x126:400")), str)
     assert not isinstance(booth.vector(some[0][0], Portrait.parse("jpeg:102x126:6000")), str)
     assert isinstance(replace(booth, face="only").vector(tmp_path / "none.jpg"), str)
