@@ -16,6 +16,7 @@ LEFT_OUT: Final = "…"
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|-")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}( [A-Z0-9_]{1,40})?")
 """A type's name, and a code of the database's driver behind it."""
+_ERROR: Final = re.compile(rf"{_WORD.pattern}|-")
 _NAME: Final = re.compile(r"[A-Za-z0-9._/+-]{1,128}")
 _PLACE: Final = re.compile(r"[A-Za-z0-9_.]{1,80}:\d{1,5}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -76,7 +77,7 @@ FIELDS: Final[dict[str, Read]] = {
     "correlator": _matching(_UUID),
     "code": _code,
     "detail": _text,
-    "error": _matching(_WORD, masked=True),
+    "error": _matching(_ERROR, masked=True),
     "missing": _matching(_WORD, masked=True),
     "peer": _text,
     "witness": _matching(_NAME, masked=True),

@@ -66,10 +66,9 @@ class OperatorFormatter(logging.Formatter):
     def _checked(self, name: str, value: object) -> object:
         try:
             return FIELDS[name](value)
-        except ValueError:
-            if value != "-":
-                self._leave_out()
-            return LEFT_OUT if value != "-" else "-"
+        except Exception:  # noqa: BLE001  also a value whose text cannot be had
+            self._leave_out()
+            return LEFT_OUT
 
     def _text(self, record: logging.LogRecord, event: Event, fields: dict[str, object]) -> str:
         values = tuple(fields[name] for name in event.fields)
@@ -85,6 +84,7 @@ class OperatorFormatter(logging.Formatter):
 
 def operator_log(form: LogFormat = "text", level: int = logging.INFO) -> OperatorFormatter:
     """Send the operator's log to stderr."""
+    logging.raiseExceptions = False  # a line that fails would be printed with its values
     formatter = OperatorFormatter(form)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)

@@ -114,6 +114,16 @@ def test_a_line_that_is_not_listed_says_where_it_was_written_alone(form: LogForm
     assert "KeyError" in formatter.format(planted)
 
 
+class Unreadable:
+    def __str__(self) -> str:
+        raise KeyError("X1234567")
+
+
+def test_a_value_that_cannot_be_read_costs_no_line() -> None:
+    text = written(line("storage: %s", Unreadable()), "text")
+    assert text.endswith(f"storage: {LEFT_OUT}")
+
+
 def test_a_program_reads_the_same_as_a_person() -> None:
     answering(REFERENCE)
     told = line("not healthy: %s: %s", "disk", "it is full")
