@@ -135,15 +135,16 @@ def add_health(
     path: str,
     health: Health,
     told: Mapping[str, bool] | None = None,
-    **described: Any,
+    described: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Let a supervisor ask whether the server lives, is well, and is ready (``health``).
 
     Args:
         path: where it is asked whether the server is well, the oldest of the three.
         told: what a well server says besides; nothing in it is secret.
-        described: what FastAPI is told of the route.
+        described: what FastAPI is told of the routes, by their paths.
     """
+    routes = described or {}
 
     def answered(well: bool) -> Response:
         if well:
@@ -151,15 +152,15 @@ def add_health(
         # Not raised: the operator's log has the reason once, and no line for every question.
         return problem_response(_NOT_WELL)
 
-    @app.get(path, **described)
+    @app.get(path, **routes.get(path, {}))
     async def well() -> Response:
         return answered(await health.is_well())
 
-    @app.get(LIVE, include_in_schema=False)
+    @app.get(LIVE, **routes.get(LIVE, {}))
     async def live() -> Response:
         return answered(True)
 
-    @app.get(READY, include_in_schema=False)
+    @app.get(READY, **routes.get(READY, {}))
     async def ready() -> Response:
         return answered(await health.is_ready())
 

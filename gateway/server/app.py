@@ -23,7 +23,7 @@ from fastapi import FastAPI, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.host.application import add_health, new_application, swept
+from gateway.host.application import LIVE, READY, add_health, new_application, swept
 from gateway.host.clock import unix_time
 from gateway.host.http import json_response, work_on
 from gateway.server.answers import fallback_answer, session_answer
@@ -35,6 +35,8 @@ from gateway.server.openapi import (
     BASE,
     CREATE_SESSION,
     GET_HEALTH,
+    GET_LIVE,
+    GET_READY,
     GET_SESSION,
     RECORD_FALLBACK,
     SUBMIT,
@@ -138,7 +140,9 @@ def application(gateway: Gateway, refusal_ms: int, *, openapi: bool = False) -> 
         return json_response(fallback_answer(view).body(), status)
 
     add_rights_routes(app, gateway.rights, gateway.devices_once, gateway.holders)
-    add_health(app, "/health", gateway.health, **GET_HEALTH.route)
+    described = {"/health": GET_HEALTH, LIVE: GET_LIVE, READY: GET_READY}
+    routes = {path: operation.route for path, operation in described.items()}
+    add_health(app, "/health", gateway.health, described=routes)
     if openapi:
         described = document(app)
 

@@ -303,10 +303,30 @@ GET_ERASURE: Final = Operation(
 GET_HEALTH: Final = Operation(
     "getHealth",
     "Health",
-    "Ask whether the gateway can do its work",
-    "For a supervisor: its storage takes a write, there is room on its disk, its log goes on. Why "
-    "not, only the operator's log says. The answer is some seconds old at most. It says nothing of "
-    "the authority.",
+    "Ask whether the gateway's own part works",
+    "For a load balancer: its storage takes a write, there is room on its disk, its log goes on, a "
+    "worker lives. Why not, only the operator's log says. The answer is some seconds old at most. "
+    "It says nothing of the authority.",
+    {200: ("It does.", HealthAnswer)},
+    (errors.Unavailable,),
+    signed=False,
+)
+GET_LIVE: Final = Operation(
+    "getLive",
+    "Health",
+    "Ask whether the process answers",
+    "For whoever ends processes that hang. Nothing is looked at.",
+    {200: ("It does.", HealthAnswer)},
+    (),
+    signed=False,
+)
+GET_READY: Final = Operation(
+    "getReady",
+    "Health",
+    "Ask whether anybody can be verified now",
+    "For an alarm: the gateway's own part works, and so do the authority, the auditor where audits "
+    "are demanded, and enough witnesses. Do not route by it: all gateways share an authority, and "
+    "can still be asked for outcomes.",
     {200: ("It can.", HealthAnswer)},
     (errors.Unavailable,),
     signed=False,
@@ -319,6 +339,8 @@ OPERATIONS: Final = (
     SUBJECT_REQUEST,
     GET_ERASURE,
     GET_HEALTH,
+    GET_LIVE,
+    GET_READY,
 )
 
 

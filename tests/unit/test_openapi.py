@@ -327,7 +327,7 @@ def test_operations_have_what_camara_asks_of_them(site: Site) -> None:
             assert {"$ref": "#/components/parameters/x-correlator"} in operation["parameters"]
             assert ("requestBody" in operation) == (method == "post")
             assert operation["security"] == (
-                [] if path == "/health" else [{"signatureInput": [], "signature": []}]
+                [] if path.startswith("/health") else [{"signatureInput": [], "signature": []}]
             )
     assert sorted(names) == sorted(operation.name for operation in OPERATIONS)
     assert all(re.fullmatch(r"[a-z]+([A-Z][a-z]+)*", name) for name in names)
@@ -419,6 +419,23 @@ ANSWERS: dict[str, tuple[str, tuple[int, str], Callable[[Site], httpx.Response]]
         "getHealth",
         (405, "METHOD_NOT_ALLOWED"),
         lambda s: ask(s.app, "POST", "/health"),
+    ),
+    "live": ("getLive", (200, ""), lambda s: s.unwell(lambda: ask(s.app, "GET", "/health/live"))),
+    "live, another method": (
+        "getLive",
+        (405, "METHOD_NOT_ALLOWED"),
+        lambda s: ask(s.app, "POST", "/health/live"),
+    ),
+    "ready": ("getReady", (200, ""), lambda s: ask(s.app, "GET", "/health/ready")),
+    "ready, no room on the disk": (
+        "getReady",
+        (503, "UNAVAILABLE"),
+        lambda s: s.unwell(lambda: ask(s.app, "GET", "/health/ready")),
+    ),
+    "ready, another method": (
+        "getReady",
+        (405, "METHOD_NOT_ALLOWED"),
+        lambda s: ask(s.app, "POST", "/health/ready"),
     ),
     "offer": ("createSession", (200, ""), lambda s: s.send("POST", SESSIONS, s.opening())),
     "no message": (
