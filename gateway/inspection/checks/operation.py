@@ -158,7 +158,10 @@ def _audits_answered(evidence: Evidence, _: Progress) -> Line:
     """Demands that the authority made and nobody answered in time, by gateway."""
     file = evidence.authority / "audits.sqlite3"
     if not file.is_file():
-        raise NoAccess("the authority's directory has no audits.sqlite3")
+        raise NoAccess(
+            "the authority's directory has no audits.sqlite3; if it keeps its counters in "
+            "PostgreSQL (database_url), its operator shows: sealmatch-authority audits list"
+        )
     with reading(file) as ledger:
         rows = ask(ledger, "SELECT gateway, due FROM demands")
     overdue = Counter(gateway for gateway, due in rows if due <= evidence.now)
