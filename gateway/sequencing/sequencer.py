@@ -185,7 +185,7 @@ class Sequencer:
         with self._database.transaction() as connection:
             if not store.has_pending(connection):
                 return False
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             head = store.lock_head(connection, self._epoch or 0)
             batch = store.pending(connection, self._batch)
             if not batch:
@@ -221,7 +221,7 @@ class Sequencer:
             self._signed_size = one.size
             crash.reach("sequencer-checkpoint-signed")
             self._guard.signed(signed)
-            with self._database.transaction() as connection:
+            with self._database.writing() as connection:
                 store.lock_head(connection, self._epoch or 0)
                 kept = store.store_signature(
                     connection, one.size, note, published=not self._witnesses.needed

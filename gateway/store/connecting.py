@@ -13,7 +13,7 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -30,6 +30,14 @@ from gateway.host.tls import ClientTls, is_loopback
 LOCK_SECONDS, STATEMENT_SECONDS, SILENCE_SECONDS = 5, 6, 8
 """Longest waits: for a lock or a connection, for a statement with its lock, for a silent server.
 Each is far below the patience of any client."""
+
+_POOL: Final[dict[str, Any]] = {
+    "pool_size": 10,
+    "max_overflow": 5,
+    "pool_timeout": LOCK_SECONDS,
+}
+"""Connections of one process: those that stay, and those beyond, which are closed after use. Most
+requests need one for a few milliseconds."""
 
 _RETRY_SECONDS = 0.02
 
@@ -78,7 +86,7 @@ def make_engine(url: str) -> sa.Engine:
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url, hide_parameters=True)
+    engine = sa.create_engine(url, hide_parameters=True, **_POOL)
     event.listen(engine, "do_connect", _keep_private)
     event.listen(engine, "connect", _set_up_sqlite)
     return engine
@@ -119,7 +127,7 @@ def _postgresql(url: sa.URL) -> sa.Engine:
             # Each query sees what is committed. Constraints and conditions find conflicts.
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,  # the server may have been restarted since
-            pool_timeout=LOCK_SECONDS,
+            **_POOL,
         )
     except ModuleNotFoundError as error:
         raise NotInstalled.of(error, "this database", "postgresql") from None

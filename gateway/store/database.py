@@ -7,6 +7,7 @@ lock (``locks``).
 """
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.host.metrics import count, stage
 from gateway.store import sessions
-from gateway.store.connecting import make_engine
+from gateway.store.connecting import LOCK_SECONDS, make_engine
 from gateway.wire.errors import SealmatchError, Unavailable
 
 log = logging.getLogger("sealmatch.store")
@@ -40,6 +41,8 @@ class Database:
     def __init__(self, url: str) -> None:
         """Prepare to connect. Raises as ``make_engine``."""
         self._engine = make_engine(url)
+        self._turn = threading.Lock()
+        """Of those in this process that write to SQLite."""
 
     def migrate(self) -> None:
         """Bring the schema up to date, completely or not at all. One process at a time does so.
@@ -98,10 +101,19 @@ class Database:
         Raises:
             Unavailable: as ``transaction``.
         """
-        with self.transaction() as connection:
-            if connection.dialect.name == "sqlite":
+        if self.dialect != "sqlite":
+            with self.transaction() as connection:
+                yield connection
+            return
+        # SQLite lets whoever comes second sleep and try again. Here they wait for each other.
+        if not self._turn.acquire(timeout=LOCK_SECONDS):
+            raise Unavailable("the storage does not answer; try again later")
+        try:
+            with self.transaction() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
+                yield connection
+        finally:
+            self._turn.release()
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:

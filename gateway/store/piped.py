@@ -44,10 +44,11 @@ class PipedConnection(legacy.Connection):  # type: ignore[misc]  # the driver ha
     def is_fresh(self) -> bool:
         """Whether it was used a moment ago, and the server has said nothing since: not even that
         it closed the connection."""
-        if self._usock is None or time.monotonic() > self._used_at + _FRESH_SECONDS:
+        if self._sock is None or time.monotonic() > self._used_at + _FRESH_SECONDS:
             return False
-        said, _, _ = select.select([self._usock], [], [], 0)
-        return not said
+        look = select.poll()  # not ``select``, which knows no descriptor above 1023
+        look.register(self._usock, select.POLLIN)
+        return not look.poll(0)
 
     def run_piped(self, statement: str, values: Sequence[Any]) -> Any:
         """Run one statement with its values; begin a transaction before it, if none runs."""

@@ -118,6 +118,7 @@ class NonceMemory:
         self._limit = limit
         self.since = since
         self._seen: dict[str, int] = {}
+        self._next_forgetting = since + WINDOW
         self._lock = threading.Lock()
 
     def use(self, nonce: str, now: int) -> None:
@@ -130,7 +131,7 @@ class NonceMemory:
         with self._lock:
             if nonce in self._seen:
                 raise Refused("request replayed")
-            if len(self._seen) >= self._limit:
+            if len(self._seen) >= self._limit or now >= self._next_forgetting:
                 self._forget(now)
             if len(self._seen) >= self._limit:
                 raise Unavailable("too many requests; try again later")
@@ -139,6 +140,7 @@ class NonceMemory:
     def _forget(self, now: int) -> None:
         horizon = now - 2 * WINDOW - 1
         self._seen = {nonce: at for nonce, at in self._seen.items() if at >= horizon}
+        self._next_forgetting = now + WINDOW
 
 
 def host_of(url: str) -> str:

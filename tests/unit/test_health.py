@@ -172,7 +172,8 @@ def test_a_gateway_on_postgresql_needs_a_database_that_can_be_written(
 
 
 def test_a_connection_that_was_reset_is_replaced() -> None:
-    """pg8000 lets the reset's own error through; others are the driver's, and stay errors."""
+    """pg8000 lets the reset's own error through; others are the driver's, and stay errors. One
+    that was used a moment ago is not asked."""
     raised: list[Exception] = [ConnectionResetError(), RuntimeError()]
 
     def ping(_: object) -> bool:
@@ -180,9 +181,11 @@ def test_a_connection_that_was_reset_is_replaced() -> None:
 
     dialect: Any = SimpleNamespace(do_ping=ping)
     connecting._notice_resets(dialect)
-    assert dialect.do_ping(None) is False
+    old, fresh = SimpleNamespace(is_fresh=lambda: False), SimpleNamespace(is_fresh=lambda: True)
+    assert dialect.do_ping(old) is False
+    assert dialect.do_ping(fresh) is True
     with pytest.raises(RuntimeError):
-        dialect.do_ping(None)
+        dialect.do_ping(old)
 
 
 def test_looking_leaves_nothing_in_the_database(database: Database) -> None:

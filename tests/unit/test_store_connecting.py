@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -228,3 +229,27 @@ def test_a_conflict_does_not_put_values_into_the_log(
     assert "23505" in caplog.text
     assert "canary" not in caplog.text
     assert "(1, en)" not in caplog.text
+
+
+KINDS = {"a": sa.LargeBinary(), "b": sa.String(), "c": sa.BigInteger(), "d": sa.String()}
+
+
+def test_one_round_trip_runs_a_statement_as_the_driver_would(postgresql: PostgresServer) -> None:
+    """Values of every kind; an error, and what follows it."""
+    engine = make_engine(postgresql.new_database())
+    given = {"a": b"\0\x01'", "b": None, "c": 2**40, "d": "100 % of it's $1"}
+    query = sa.select(
+        *(sa.cast(sa.bindparam(name), kind).label(name) for name, kind in KINDS.items())
+    )
+    with engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        assert dict(connection.execute(query, given).one()._mapping) == given
+        for statement in ("SELECT 1 / CAST(:n AS INTEGER)", "SELECT nothing_there, :n"):
+            with pytest.raises(sa.exc.ProgrammingError):
+                connection.execute(sa.text(statement), {"n": 0})
+            connection.rollback()
+            assert connection.execute(sa.text("SELECT :n || ''"), {"n": "on"}).scalar() == "on"
+        assert raw.is_fresh()
+        raw._used_at = 0
+        assert not raw.is_fresh()
+    engine.dispose()
