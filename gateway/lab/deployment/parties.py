@@ -30,6 +30,8 @@ from gateway.lab.deployment.servers import DeploymentFailed, Directories, Server
 from gateway.proofs.consent import ConsentTexts
 from gateway.proofs.trust import CounterFiles, PinnedAuditor, PinnedAuthority, PinnedGateway
 from gateway.server import cli as gateway_cli
+from gateway.translog.note import NoteKey
+from gateway.translog.policy import TrustedLog, TrustedWitness, TrustPolicy
 
 DEVICE, ISSUER, GATEWAY, AUTHORITY = "demo-device", "demo-issuer", "demo-gateway", "demo-authority"
 
@@ -171,14 +173,17 @@ class ServerParty:
     @cached_property
     def keys(self) -> PublicKeys:
         """The public keys. On first use the server's keys are drawn."""
+        self._draw_passphrase()
+        verb = "show" if (self.directory / KEYSTORE_FILE).exists() else "init"
+        self.is_new |= verb == "init"
+        return PublicKeys(json.loads(self.operate("keys", verb)))
+
+    def _draw_passphrase(self) -> None:
         existing_directory(self.directory)
         passphrase = Path(self.settings["passphrase_file"])
         if not passphrase.exists():
             existing_directory(passphrase.parent)
             create_secret(passphrase, secrets.token_hex(32).encode() + b"\n")
-        verb = "show" if (self.directory / KEYSTORE_FILE).exists() else "init"
-        self.is_new |= verb == "init"
-        return PublicKeys(json.loads(self.operate("keys", verb)))
 
     def remember(self, keys: PublicKeys) -> None:
         """Use these public keys instead of asking the server for them."""
@@ -346,6 +351,34 @@ class AuditorParty(ServerParty):
 
     def _command(self) -> OperatorCommand[Any]:
         return auditor_cli.command()
+
+
+class WitnessParty(ServerParty):
+    """A witness of the gateway's log. Each of its commands is a process of its own."""
+
+    role = "witness"
+    module = "gateway.witness.cli"
+    NAME: ClassVar[str] = "witness.example/w1"
+
+    def __init__(self, directories: Directories, port: int) -> None:
+        super().__init__(directories, self.NAME, port, None)
+        del self.settings["party"]
+        self.settings |= {"requests_per_second": "1000", "burst": "10000"}
+        self.operating = self.program
+
+    @cached_property
+    def keys(self) -> PublicKeys:
+        self._draw_passphrase()
+        if (self.directory / KEYSTORE_FILE).exists():
+            return PublicKeys(json.loads(self.operate("show")))
+        return PublicKeys(json.loads(self.operate("init", "--name", self.name)))
+
+    def policy(self, log: NoteKey) -> TrustPolicy:
+        """Cosign for this log from now on; the policy by which its checkpoints need that."""
+        key = NoteKey.parse(next(iter(self.keys.shown["vkeys"].values())))
+        self.operate("add-log", str(log))
+        witness = TrustedWitness("w1", key, self.url(int(self.settings["port"])))
+        return TrustPolicy.simple([TrustedLog(log)], [witness], 1)
 
 
 class CounterParty:

@@ -108,7 +108,7 @@ def _place(database: str, chosen: dict[str, Experiment], stack: ExitStack) -> Pl
             server.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{Standby.NAME}'")
             server.execute("SELECT pg_reload_conf()")
     deployment = LoadDeployment(
-        directory, MODEL, _DEVICES, database_url=url, audit_one_in=_AUDIT_ONE_IN
+        directory, MODEL, _DEVICES, database_url=url, audit_one_in=_AUDIT_ONE_IN, witness=True
     )
     stack.enter_context(deployment)
     return Place(deployment, server, standby)

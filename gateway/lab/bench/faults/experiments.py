@@ -197,6 +197,7 @@ EXPERIMENTS: Final[Mapping[str, Experiment]] = {
         "SIGKILL of a worker that holds session keys", _kill("authority", worker=True)
     ),
     "auditor-killed": Experiment("SIGKILL of the auditor", _kill("auditor")),
+    "witness-killed": Experiment("SIGKILL of the log's witness", _kill("witness")),
     "disk-full": Experiment("the gateway's database cannot grow", _disk_full, 5, postgres=False),
     "database-stopped": Experiment(
         "PostgreSQL is stopped, and started later", _stopped_database, 5, postgres=True
@@ -227,7 +228,7 @@ EXPERIMENTS: Final[Mapping[str, Experiment]] = {
 
 
 def _party(place: Place, name: str) -> ServerParty:
-    for party in place.deployment.parties:
+    for party in place.deployment.supervised:
         if party.role == name:
             return party
     raise DeploymentFailed(f"there is no {name}")

@@ -41,7 +41,7 @@ class Supervisor:
 
     def _watch(self) -> None:
         while not self._stopped.wait(_LOOK_SECONDS):
-            for party in self._deployment.parties:
+            for party in self._deployment.supervised:
                 if party.server is None or party.server.process.poll() is None:
                     continue
                 time.sleep(_PAUSE_SECONDS)

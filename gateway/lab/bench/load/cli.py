@@ -104,6 +104,9 @@ def add_parser(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help=f"evaluations, as the authority demands (default {AUDIT_ONE_IN}; 0: none)",
     )
     parser.add_argument(
+        "--witness", action="store_true", help="a witness must cosign each of the log's checkpoints"
+    )
+    parser.add_argument(
         "--cores", type=_cores, metavar="N,...", help="keep everything on these cores"
     )
     parser.add_argument(
@@ -172,6 +175,7 @@ def described(options: argparse.Namespace) -> dict[str, Any]:
         "database": "sqlite" if options.database == "sqlite" else "postgresql",
         "gateways": options.gateways,
         "authorities": options.authorities,
+        "witness": options.witness,
         "pairs": "made up" if options.pairs is None else "photographs",
         "cores": None if options.cores is None else sorted(options.cores),
         "capsLifted": LIFTED,
@@ -255,6 +259,7 @@ def _deployment(
         database_url=url,
         authority_database=authority,
         audit_one_in=options.audit_one_in,
+        witness=options.witness,
         gateway_settings=faces.settings,
     )
 

@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.host.directories import LOCK_FILE
 from gateway.issuer.issuer import Model
 from gateway.lab.deployment.local import LocalDeployment
-from gateway.lab.deployment.parties import Party
+from gateway.lab.deployment.parties import Party, ServerParty, WitnessParty
 from gateway.lab.deployment.processes import Groups, descendants, free_ports
 from gateway.lab.deployment.servers import DeploymentFailed, Server
+from gateway.translog.note import NoteKey
 from gateway.wire.cose import SigningKey
 
 AUDIT_ONE_IN: Final = 64
@@ -68,6 +69,7 @@ class LoadDeployment(LocalDeployment):
 
     Attributes:
         counters: the generated counters, all of them enrolled.
+        witness: signs each checkpoint, if there is one.
         metrics_ports: where each gateway's metrics are.
         more_gateways: processes of further gateways on the same database.
         more_authorities: processes of further instances of the authority.
@@ -84,6 +86,7 @@ class LoadDeployment(LocalDeployment):
         database_url: str | None = None,
         authority_database: str | None = None,
         audit_one_in: int = AUDIT_ONE_IN,
+        witness: bool = False,
         gateway_settings: dict[str, str] | None = None,
     ) -> None:
         settings = {**LIFTED["gateway"], **(gateway_settings or {})}
@@ -92,10 +95,11 @@ class LoadDeployment(LocalDeployment):
         super().__init__(root, model, audit_one_in=audit_one_in)
         self.gateway.settings |= settings
         self.authority.settings |= LIFTED["authority"]
-        ports = free_ports(len(self.parties) + gateways)
+        ports = free_ports(len(self.parties) + 1 + gateways)
         for party, port in zip(self.parties, ports, strict=False):
             party.settings["port"] = str(port)  # a server that is started again keeps its port
         self.metrics_ports = ports[-gateways:]
+        self.witness = WitnessParty(self.directories, ports[-gateways - 1]) if witness else None
         self.gateway.settings["metrics_port"] = str(self.metrics_ports[0])
         self.counters = [Keys.draw(number) for number in range(devices)]
         self.more_gateways: list[Server] = []
@@ -114,10 +118,15 @@ class LoadDeployment(LocalDeployment):
         """Of the gateways; the place of each is its shard."""
         return [int(self.trust.gateways[0].url.rpartition(":")[2]), *self._more_ports]
 
+    @property
+    def supervised(self) -> tuple[ServerParty, ...]:
+        """The parties whose servers are started again when they end."""
+        return (*self.parties, *(() if self.witness is None else (self.witness,)))
+
     def groups(self) -> Groups:
         """The servers' processes by what they are."""
         found: dict[str, list[int]] = {}
-        for party in self.parties:
+        for party in self.supervised:
             if party.server is not None:
                 _add(found, party.role, party.server)
         for server in self.more_gateways:
@@ -131,6 +140,21 @@ class LoadDeployment(LocalDeployment):
             while more:
                 more.pop().stop()
         super().stop()
+        if self.witness is not None:
+            self.witness.stop()
+
+    def prepare(self) -> None:
+        """As for any deployment; a witness starts here, and each checkpoint needs it."""
+        super().prepare()
+        if self.witness is None:
+            return
+        log = NoteKey.parse(self.gateway.keys.shown["logPolicy"][0].split(" ")[1])
+        path = self.directories.root / "witnesses.txt"
+        path.write_bytes(bytes(self.witness.policy(log)))
+        self.gateway.settings["log_witnesses"] = str(path)
+        del self.gateway.keys  # they show the witness, now
+        self.witness.launch()
+        self.witness.ready()
 
     def authority_url(self, port: int) -> str:
         """The instances' URLs. The others start here: the first one has its keys and runs."""
@@ -179,7 +203,8 @@ class LoadDeployment(LocalDeployment):
 
 def _add(found: dict[str, list[int]], role: str, server: Server) -> None:
     found.setdefault(f"{role} main", []).append(server.process.pid)
-    found.setdefault(f"{role} workers", []).extend(descendants(server.process.pid))
+    if workers := descendants(server.process.pid):
+        found.setdefault(f"{role} workers", []).extend(workers)
 
 
 def _key(party: str, seed: bytes) -> SigningKey:
