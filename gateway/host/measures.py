@@ -246,8 +246,8 @@ MEASURES: Final = {
         Measure(
             "peer_requests_total",
             Kind.COUNTER,
-            "Requests to peers, by the peer's kind and what came of them.",
-            {"peer": get_args(Peer), "result": ("answered", "refused", "unavailable")},
+            "Requests to peers: answered, within a request that succeeded; or without an answer.",
+            {"peer": get_args(Peer), "result": ("answered", "unavailable")},
             _of("gateway"),
         ),
         Measure(

@@ -162,13 +162,16 @@ class Metrics:
 
 
 class Tally:
-    """The stages of one request, which are booked if it succeeds."""
+    """What is booked of one request if it succeeds: its stages, and some counts."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
         self.stages: list[Timed] = []
+        self.counts: list[tuple[str, dict[str, str]]] = []
 
     def book(self) -> None:
+        for name, labels in self.counts:
+            self.metrics.count(name, **labels)
         for one in self.stages:
             if not one.failed:
                 self.metrics.observe("stage_seconds", one.seconds, stage=one.name)
@@ -203,6 +206,12 @@ def count(name: str, /, **labels: str) -> None:
     """Count for the server whose request or thread this is, whatever becomes of the request."""
     if (metrics := _here.get()) is not None:
         metrics.count(name, **labels)
+
+
+def count_if_succeeded(name: str, /, **labels: str) -> None:
+    """Count if the whole request succeeds: for what would say how far a refused one came."""
+    if (tally := _tally.get()) is not None:
+        tally.counts.append((name, labels))
 
 
 def here() -> Metrics | None:

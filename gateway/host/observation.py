@@ -1,6 +1,8 @@
 """What an operator may watch a server by, as the settings say, and what runs for it."""
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +18,9 @@ from gateway.host.tracing import Tracing
 
 LOOK_SECONDS: Final = 3.0
 """A scraper waits ten."""
+FRESH_SECONDS: Final = 5.0
+"""For which one text serves everybody who reads. Whoever read gauges of the moment every few
+milliseconds, such as how many workers are busy, would see how far one request came."""
 
 
 class Observation:
@@ -33,6 +38,8 @@ class Observation:
             self.metrics.tracing = Tracing(server, settings.otlp_endpoint)
         self._looks: list[Callable[[], object]] = []
         self._looking: threading.Thread | None = None
+        self._text, self._read_at = b"", -math.inf
+        self._one = threading.Lock()
         self.listener: MetricsListener | None = None
         if settings.metrics_port is not None:
             self.listener = MetricsListener(
@@ -61,6 +68,13 @@ class Observation:
             self.metrics.tracing.stop()
 
     def _read(self) -> bytes:
+        """Everything, as of some seconds ago at most."""
+        with self._one:
+            if time.monotonic() - self._read_at >= FRESH_SECONDS:
+                self._text, self._read_at = self._made(), time.monotonic()
+            return self._text
+
+    def _made(self) -> bytes:
         if self._looking is None or not self._looking.is_alive():
             self._looking = threading.Thread(target=self._look, name="looking", daemon=True)
             self._looking.start()

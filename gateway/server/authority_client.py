@@ -15,7 +15,7 @@ import httpx
 
 from gateway.host.http import CBOR, correlation
 from gateway.host.measures import Peer
-from gateway.host.metrics import count
+from gateway.host.metrics import count, count_if_succeeded
 from gateway.wire.audit import AuditRequest, AuditResponse, AuditResult
 from gateway.wire.cose import SigningKey
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
@@ -78,22 +78,21 @@ class _Peer:
                 response = self._post(path, body, kind.max_bytes)
             except (httpx.HTTPError, httpx.InvalidURL) as error:  # InvalidURL: from a redirect
                 log.warning("%s: %s", self.name, type(error).__name__)
-                self._booked("unavailable")
+                self._did_not_answer()
                 continue
             if response.status_code == httpx.codes.OK:
-                self._booked("answered")
+                count_if_succeeded("peer_requests_total", peer=self.kind, result="answered")
                 return self._parse(response.content, kind)
             if response.status_code == httpx.codes.NOT_FOUND:  # restarted, or the key expired
                 raise Unavailable("the key of this session is gone; open a new session")
             if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
-                self._booked("refused")
                 raise Refused(f"the {self.name} answered {response.status_code}")
             log.warning("%s: status %d", self.name, response.status_code)
-            self._booked("unavailable")
+            self._did_not_answer()
         raise NoAnswer(f"the {self.name} does not answer; open a new session later")
 
-    def _booked(self, result: str) -> None:
-        count("peer_requests_total", peer=self.kind, result=result)
+    def _did_not_answer(self) -> None:
+        count("peer_requests_total", peer=self.kind, result="unavailable")
 
     def _post(self, path: str, body: bytes, limit: int) -> httpx.Response:
         headers = sign_request("POST", self._host, path, body, self._key, self._clock())

@@ -25,7 +25,7 @@ from gateway.host.application import new_application
 from gateway.host.bounded_log import BoundedLog
 from gateway.host.correlating import answering
 from gateway.host.measures import CODES, MEASURES, Stage
-from gateway.host.metrics import Metrics, Tally, stage
+from gateway.host.metrics import Metrics, Tally, count_if_succeeded, stage
 from gateway.host.metrics_listener import CONTENT_TYPE
 from gateway.host.observation import Observation
 from gateway.host.process import watch_certificates
@@ -161,6 +161,7 @@ def watched(metrics: Metrics) -> FastAPI:
         def work() -> Response:
             for one in STEPS:
                 with stage(one):
+                    count_if_succeeded("requests_total", route="attempts", status="200")
                     if at == one:
                         raise Refused("X1234567 has tried too often")
             return Response()
@@ -191,6 +192,7 @@ def test_who_reads_metrics_all_the_time_does_not_learn_why_one_request_was_refus
     assert 'sealmatch_requests_total{route="attempts",status="403"} 1.0' in told[0]
     assert 'sealmatch_stage_seconds_count{stage="attempt-counted"} 1.0' in told[2]
     assert 'sealmatch_stage_seconds_count{stage="product-answered"} 1.0' in told[2]
+    assert 'sealmatch_requests_total{route="attempts",status="200"} 3.0' in told[2]
 
 
 def test_a_path_that_nobody_declared_is_no_label() -> None:
@@ -298,6 +300,16 @@ def test_metrics_are_read_though_strangers_hold_all_connections(observed: Observ
     assert httpx.get(f"{url}/", trust_env=False).status_code == 404
 
 
+def test_who_reads_all_the_time_reads_the_same_for_some_seconds(observed: Observation) -> None:
+    """Gauges of the moment would say how far one request came."""
+    url = f"http://127.0.0.1:{port_of(observed)}/metrics"
+    first = httpx.get(url, trust_env=False).text
+    observed.metrics.count("undeclared_total")
+    assert httpx.get(url, trust_env=False).text == first
+    observed._read_at -= observation.FRESH_SECONDS
+    assert "sealmatch_undeclared_total 1.0" in httpx.get(url, trust_env=False).text
+
+
 def test_an_address_that_is_taken_or_open_to_all_is_refused(
     observed: Observation, tmp_path: Path
 ) -> None:
@@ -313,6 +325,7 @@ def test_a_look_that_hangs_keeps_no_metric_back(
     observed: Observation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(observation, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(observation, "FRESH_SECONDS", 0)
     go, looked = threading.Event(), []
 
     def hang() -> None:
