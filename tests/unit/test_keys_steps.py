@@ -6,6 +6,7 @@ and dealing, and nothing that follows is answered anew.
 """
 
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -202,6 +203,26 @@ def test_half_of_the_key_is_answered_again_until_the_attempt_is_counted(run: Run
         with pytest.raises(SessionNotFound, match="open another"):
             serve(request, GATEWAY.public)
     assert decision_of(DecisionResponse.decode(run.answers["shares"])).outcome == "MATCH"
+
+
+def size_of(held: object) -> int:
+    """Bytes that are held, its parts included; names of parties are everybody's."""
+    parts: list[object] = []
+    if isinstance(held, KeySession):
+        parts = [getattr(held, name) for name in KeySession.__slots__ if name != "gateway"]
+    elif isinstance(held, tuple):
+        parts = list(held)
+    return sys.getsizeof(held) + sum(map(size_of, parts))
+
+
+def test_a_session_that_is_over_is_small_and_still_answers_repeats(run: Run) -> None:
+    session = run.opened.authority.table.find(SESSION)
+    assert session is not None
+    assert size_of(session) > 230_000, "the control: b is there"
+    run.to("shares")
+    assert size_of(session) < 3_000
+    assert (session.grant, session.secret, session.counted) == (None, None, None)
+    assert run.send(run.sent["shares"]) == run.answers["shares"]
 
 
 def test_answers_lost_at_every_step_cost_one_attempt_and_one_decryption(
