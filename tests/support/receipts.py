@@ -197,12 +197,12 @@ APPROVAL = approval()
 
 
 MALLORY = parties.fixed_key("mallory")
-_OTHER = PROPOSAL.model_copy(
+_LAXER = PROPOSAL.model_copy(
     update={"policy": SIGNED_POLICY.model_copy(update={"policy_id": "laxer"})}
 )
 _ANOTHER = {"gateway": "another"}
 BAD_APPROVALS: dict[str, tuple[bytes, str]] = {
-    "another policy": (approval({"proposal": _OTHER}), "another policy"),
+    "another policy": (approval({"proposal": _LAXER}), "another policy"),
     "another gateway": (approval(_ANOTHER, _ANOTHER), "for another gateway"),
     "agreement for another gateway": (approval(agreement=_ANOTHER), "is for another gateway"),
     "agreement to another order": (approval(agreement={"order": bytes(32)}), "another order"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.calibration.evidence import MatchEvidence, Share
+from gateway.calibration.evidence import MatchEvidence, Point, Share
 from gateway.calibration.proposal import ProposalUnreadable, from_json, to_json
 from gateway.calibration.shipped import shipped_evidence
 from gateway.calibration.thresholds import (
@@ -46,14 +46,16 @@ def test_the_least_threshold_at_which_both_upper_bounds_hold(decides: str) -> No
         at = [one.lowest for one in given.curve].index(lane.lo)
         point, before = given.curve[at], given.curve[at - 1]
 
-        def holds(one: object, factor: int = factor) -> bool:
+        def holds(one: Point, factor: int = factor) -> bool:
             return bound(strangers(one)) <= FMR * factor and bound(one.probe) <= probe * factor
 
         assert holds(point)
         assert at == 0 or not holds(before)
-        assert rates.strangers / RATE_UNIT >= bound(strangers(point)) > point.all_strangers.rate
+        found_rate = strangers(point).rate
+        assert found_rate is not None
+        assert rates.strangers / RATE_UNIT >= bound(strangers(point)) > found_rate
         assert rates.probe / RATE_UNIT >= bound(point.probe)
-        assert rates.genuine_lost == round(point.genuine.rate * RATE_UNIT)
+        assert rates.genuine_lost == round((point.genuine.rate or 0) * RATE_UNIT)
     assert found.policy.lanes[1].lo < found.policy.lanes[0].lo
     assert calibrated(given, FMR / 10, probe).policy.lanes[0].lo > found.policy.lanes[0].lo
 
@@ -159,6 +161,7 @@ def test_the_shipped_evaluation_is_that_of_the_default_thresholds(
 ) -> None:
     """They rest on LFW, whoever signs them is told so, and they hold there."""
     shipped, default = shipped_evidence(), shipped_manifest(DEFAULT_PACK_ID)
+    assert default is not None
     assert shipped.pack.digest == default.digest.hex()
     assert shipped.pack.model_id == f"{default.id}/{default.embedder}"
     settings = GatewaySettings.model_fields

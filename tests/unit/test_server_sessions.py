@@ -399,8 +399,9 @@ def test_no_more_sessions_than_there_is_room_for(world: World) -> None:
     world.open()
     world.open()
     asked = len(world.asked)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as full:
         world.open()
+    assert full.value.retry_after
     assert len(world.asked) == asked
     clock.now += 300
     world.open()
@@ -593,6 +594,7 @@ def test_a_session_keeps_the_match_policy_under_which_it_was_opened(
     after = world.open()
     with desk.database.transaction() as connection:
         row = policies.last_policy(connection)
+    assert row is not None
     pins = world.trust.model_copy(
         update={
             "policies": [world.policy.digest.hex(), policy.digest.hex()],
