@@ -8,6 +8,8 @@ sessions   one key per session: make, answer once, destroy
 workers    session keys in processes that may die
 audits     when an audit is demanded, and who leaves demands unanswered
 caps       how often one may ask, kept across restarts
+caps_store where the counters lie, and their mark (caps_mark)
+places     in a file, or in a database that several instances share
 service    the checks around it: trust, assertions, session states, what is signed
 trust      whose signatures count: gateways, issuers, devices, auditors
 trust_file the list on disk, and the signed history that it follows from

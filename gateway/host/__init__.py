@@ -30,6 +30,7 @@ passphrase   where a passphrase comes from
 memory       core dumps, locks, overwriting
 watched      a file that is read again when it has changed
 ledger       a small SQLite file whose units of work are durable or did not happen
+shared_ledger  the same in PostgreSQL, for several instances
 isolation    worker processes, for what touches a peer's words
 python       how Python is started: without the current directory
 clock        the present, in seconds

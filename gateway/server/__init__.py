@@ -8,6 +8,8 @@ verification      the numbered steps between a submission and a record
 evaluation        the homomorphic evaluation of one session, from one seed
 audit             handing an evaluation to the auditor when the authority demands it
 authority_client  requests to the key authority and to the auditor
+authorities       which instance of the authority a session belongs to
+peer_transport    connections to both, kept and bounded
 custody           the gateway's own keys
 register          enrolled parties, and the signed record of changes
 operators         which of the people count who sign orders and holds
