@@ -40,7 +40,7 @@ from gateway.lab.attack.weakened import KNOWN_NONCE
 from gateway.server.audit import Auditor
 from gateway.server.authority_client import AuditorClient, AuthorityClient
 from gateway.server.policy import PolicyInForce, default_policy
-from gateway.server.sessions import OpenSession
+from gateway.server.sessions import OpenSession, Terms
 from gateway.server.verification import Expected, ExpectedLiveness, check_submission, decide
 from gateway.wire.errors import Refused, Unavailable
 from gateway.wire.ids import new_nonce, new_session_id
@@ -208,7 +208,16 @@ class Pair:
     def _expected(self, opened: Opened) -> Expected:
         return Expected(
             session=OpenSession(
-                opened.key.grant, opened.key.public_key, PolicyInForce(self.policy)
+                opened.key.grant,
+                opened.key.public_key,
+                PolicyInForce(self.policy),
+                Terms(
+                    self.counter.issuer_key.public,
+                    SIM_ACTIVATION,
+                    CONSENT_TEXT_VERSION,
+                    None,
+                    unix_time(),
+                ),
             ),
             authority_key=self.counter.pins.authority,
             device_key=self.counter.device.public,
