@@ -12,10 +12,11 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -85,26 +86,43 @@ async def read_body(request: Request, limit: int) -> Body:
     """
     place: Place = request.state.place
     place.hold(int(request.headers.get("content-length", limit)))
-    chunks: list[bytes] = []
+    pieces: list[bytes] = []
     size, digest = 0, hashlib.sha256()
-    limits, began = place.traffic.limits, asyncio.get_running_loop().time()
-    place.awaits_body()
-    try:
-        async with asyncio.timeout_at(began + limits.body_seconds) as deadline:
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise BodyTooLarge(f"the body may have at most {limit} bytes")
-                digest.update(chunk)
-                chunks.append(chunk)
-                deadline.reschedule(began + limits.body_seconds + size / limits.body_rate)
-    except ClientDisconnect:
-        raise MalformedMessage("the body ended early") from None
-    except TimeoutError:
-        raise BodyTooSlow(f"fewer than {limits.body_rate} bytes came in a second") from None
+    place.awaits_body(limit)
+    more = True
+    began = time.monotonic()
+    while more:
+        message = await _in_time(request, place, began, size)
+        if message["type"] == "http.disconnect":
+            raise MalformedMessage("the body ended early")
+        more = message.get("more_body", False)
+        for piece in (message.get("body", b""), *place.take()):
+            size += len(piece)
+            if size > limit:
+                raise BodyTooLarge(f"the body may have at most {limit} bytes")
+            digest.update(piece)
+            pieces.append(piece)
     place.has_body()
     request.state.arrived = time.monotonic()  # how slowly a body came is its sender's affair
-    return Body(b"".join(chunks), Digest(digest.digest()))
+    return Body(b"".join(pieces), Digest(digest.digest()))
+
+
+async def _in_time(request: Request, place: Place, began: float, taken: int) -> Message:
+    """The body's next piece. Raises ``BodyTooSlow``.
+
+    Args:
+        began: when the body was first waited for.
+        taken: its bytes so far.
+    """
+    limits = place.traffic.limits
+    while True:
+        allowed = limits.body_seconds + place.arrived(taken) / limits.body_rate
+        left = began + allowed - time.monotonic()
+        if left <= 0:
+            raise BodyTooSlow(f"fewer than {limits.body_rate} bytes came in a second")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                return await request.receive()
 
 
 async def bounded_body(request: Request, content_type: str | None, limit: int) -> bytes:

@@ -51,6 +51,11 @@ class HttpProtocol(HttpToolsProtocol):
         self.connection = connection
         self.more_to_come = False
         """Whether the body of the newest request has not arrived in full."""
+        self.arrived = 0
+        """Bytes of its body that have."""
+        self._pieces: list[bytes] = []
+        self._limit: int | None = None
+        """Of the body that the application asked for."""
         self._in_head = True
         self._hosts = self._fields = self._named = 0
         self._advanced = False
@@ -125,6 +130,8 @@ class HttpProtocol(HttpToolsProtocol):
             raise ValueError("a request is for one host")
         self._in_head, self._advanced = False, True
         self.more_to_come = True
+        self.arrived, self._limit = 0, None
+        self._pieces = []
         self.connection.go(Phase.BUSY)
         super().on_headers_complete()
         if self.parser.should_upgrade():
@@ -134,8 +141,17 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._advanced = True
-        if not self._line.is_closing():
+        self.arrived += len(body)
+        if self._line.is_closing() or self.cycle.response_complete:
+            return
+        if self._limit is None:
             super().on_body(body)
+            return
+        # Its room is taken, so it is gathered; the application is woken once, at its end.
+        self._pieces.append(body)
+        if self.arrived > self._limit:
+            self.flow.pause_reading()
+            self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -151,10 +167,16 @@ class HttpProtocol(HttpToolsProtocol):
         """An enrolled party signed the request that is being answered. Any thread may say so."""
         self.connection.known = True
 
-    def awaits_body(self) -> None:
-        """The application asks for the body."""
+    def awaits_body(self, limit: int) -> None:
+        """The application asks for the body, and wants to know when it has more bytes."""
+        self._limit = limit
         if not self.connection.known:
             self.connection.go(Phase.BODY)
+
+    def take(self) -> list[bytes]:
+        """What has arrived of the body since it was asked for."""
+        taken, self._pieces = self._pieces, []
+        return taken
 
     def has_body(self) -> None:
         """The body is there."""
@@ -164,6 +186,7 @@ class HttpProtocol(HttpToolsProtocol):
         """The answer is known and only waits: hold nothing of the body meanwhile."""
         if self.more_to_come:
             self.cycle.body = bytearray()
+            self._pieces = []
 
     def leave(self) -> None:
         """The last answer is written: throw away what still comes, for a while."""

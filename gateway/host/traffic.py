@@ -77,9 +77,11 @@ class Requester(Protocol):
     """The connection that a request came by."""
 
     more_to_come: bool
+    arrived: int
 
     def is_known(self) -> None: ...
-    def awaits_body(self) -> None: ...
+    def awaits_body(self, limit: int) -> None: ...
+    def take(self) -> list[bytes]: ...
     def has_body(self) -> None: ...
     def reads_no_more(self) -> None: ...
 
@@ -114,13 +116,21 @@ class Place:
         if self._connection is not None:
             self._connection.is_known()
 
-    def awaits_body(self) -> None:
+    def awaits_body(self, limit: int) -> None:
         if self._connection is not None:
-            self._connection.awaits_body()
+            self._connection.awaits_body(limit)
+
+    def take(self) -> list[bytes]:
+        """What has arrived of the body beside what ASGI handed over."""
+        return [] if self._connection is None else self._connection.take()
 
     def has_body(self) -> None:
         if self._connection is not None:
             self._connection.has_body()
+
+    def arrived(self, taken: int) -> int:
+        """Bytes of the body that have arrived, of which the application has taken so many."""
+        return taken if self._connection is None else self._connection.arrived
 
     def must_close(self) -> bool:
         """Whether the answer has to be the connection's last: its body will not be read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import socket
@@ -116,7 +115,7 @@ def served(limits: Limits | None = None, refusal_ms: int = 0) -> Iterator[Served
     """Within the block the application is served on a port of its own."""
     routes, listener = Routes(), bind("127.0.0.1", 0)
     server = server_of(application(routes, refusal_ms), "edge", listener, None, limits or Limits())
-    thread = threading.Thread(target=asyncio.run, args=(server.serve(),))
+    thread = threading.Thread(target=server.run)
     address = listener.getsockname()[:2]
     thread.start()
     try:
