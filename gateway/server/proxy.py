@@ -32,14 +32,14 @@ _MOST_PORT: Final = 65535
 
 
 @dataclass(frozen=True)
-class Process:
+class GatewayProcess:
     """One process: where it listens, and its setting ``shard``."""
 
     address: str
     shard: int | None
 
     @classmethod
-    def parse(cls, text: str) -> "Process":
+    def parse(cls, text: str) -> "GatewayProcess":
         """``SHARD=ADDRESS:PORT``, or the address alone. Raises ``CallerMisuse``."""
         shard, named, address = text.rpartition("=")
         if named and not (shard.isascii() and shard.isdigit() and int(shard) < MOST_SHARDS):
@@ -76,7 +76,7 @@ class ToProcesses:
         ]
 
 
-def processes_file(processes: Sequence[Process], tls: ToProcesses | None = None) -> str:
+def processes_file(processes: Sequence[GatewayProcess], tls: ToProcesses | None = None) -> str:
     """The file's content.
 
     Raises:
@@ -107,14 +107,14 @@ def processes_file(processes: Sequence[Process], tls: ToProcesses | None = None)
     )
 
 
-def _any(processes: Sequence[Process]) -> list[str]:
+def _any(processes: Sequence[GatewayProcess]) -> list[str]:
     """The group for what names no session; one that failed is left alone for two seconds."""
     servers = [f"    server {one.address} max_fails=1 fail_timeout=2s;" for one in processes]
     shared = ["    zone gateway-any 256k;", "    least_conn;"]
     return ["upstream gateway-any {", *shared, *servers, *_KEPT, "}"]
 
 
-def _own(one: Process, processes: Sequence[Process]) -> list[str]:
+def _own(one: GatewayProcess, processes: Sequence[GatewayProcess]) -> list[str]:
     """The group of one shard: its process is always tried first, the others know what is
     recorded."""
     others = [f"    server {other.address} backup;" for other in processes if other != one]
@@ -137,5 +137,5 @@ def _print(options: argparse.Namespace) -> int:
     if (options.ca is None) != (options.name is None):
         raise CallerMisuse("--ca and --name go together")
     tls = None if options.ca is None else ToProcesses(options.ca, options.name)
-    print(processes_file([Process.parse(text) for text in options.process], tls), end="")
+    print(processes_file([GatewayProcess.parse(text) for text in options.process], tls), end="")
     return 0

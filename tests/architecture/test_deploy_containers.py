@@ -16,7 +16,7 @@ import yaml
 from gateway.auditor.config import AuditorSettings
 from gateway.host.settings import Settings
 from gateway.server.config import GatewaySettings
-from gateway.server.proxy import Process, ToProcesses, processes_file
+from gateway.server.proxy import GatewayProcess, ToProcesses, processes_file
 from gateway.witness.config import WitnessSettings
 from keys.config import AuthoritySettings
 
@@ -119,7 +119,7 @@ def test_the_lines_between_servers_are_those_that_both_ends_have() -> None:
         for s in gateways.values()
     ]
     expected = processes_file(
-        [Process.parse(one) for one in listed], ToProcesses("ca.pem", "gateway.internal")
+        [GatewayProcess.parse(one) for one in listed], ToProcesses("ca.pem", "gateway.internal")
     )
     assert (COMPOSE / "settings" / "processes.conf").read_text() == expected
     proxy = SERVICES["proxy"]["networks"]["processes"]["ipv4_address"]

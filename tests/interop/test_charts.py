@@ -24,7 +24,7 @@ import yaml
 from gateway.auditor.config import AuditorSettings
 from gateway.host.installed import version
 from gateway.server.config import GatewaySettings
-from gateway.server.proxy import Process, ToProcesses, processes_file
+from gateway.server.proxy import GatewayProcess, ToProcesses, processes_file
 from gateway.witness.config import WitnessSettings
 from keys.config import AuthoritySettings
 
@@ -143,7 +143,7 @@ def test_the_proxy_routes_to_as_many_processes_as_there_are(render: Render) -> N
     documents = render("sealmatch-gateway", processes=18)
     named = [f"shop-gateway-{number}" for number in range(18)]
     expected = processes_file(
-        [Process.parse(f"{number}={name}:8470") for number, name in enumerate(named)],
+        [GatewayProcess.parse(f"{number}={name}:8470") for number, name in enumerate(named)],
         ToProcesses("/run/tls/ca.crt", "gateway.internal"),
     )
     assert of_kind(documents, "ConfigMap")["shop-proxy"]["data"]["processes.conf"] == expected

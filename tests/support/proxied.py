@@ -21,7 +21,7 @@ from gateway.host.python import python
 from gateway.host.tls import ClientTls
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.lab.deployment.servers import Server
-from gateway.server.proxy import Process, ToProcesses, processes_file
+from gateway.server.proxy import GatewayProcess, ToProcesses, processes_file
 from tests.support.confined import limits_of
 from tests.support.processes import PATIENCE, children_of, free_ports, until
 from tests.support.samples import MODEL
@@ -161,7 +161,7 @@ class Proxied(LocalDeployment):
 
     @property
     def processes_conf(self) -> str:
-        named = [Process(f"127.0.0.1:{port}", shard) for shard, port in self._ports.items()]
+        named = [GatewayProcess(f"127.0.0.1:{port}", shard) for shard, port in self._ports.items()]
         return processes_file(named, ToProcesses(str(self.directories.tls / "ca.pem"), "localhost"))
 
     def new_proxy(self, root: Path, port: int, changed: Mapping[str, str] | None = None) -> Nginx:

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.server.cli import main
 from gateway.server.config import GatewaySettings
-from gateway.server.proxy import Process, processes_file
+from gateway.server.proxy import GatewayProcess, processes_file
 from gateway.wire.errors import CallerMisuse
 
 SHIPPED = Path(__file__).parents[2] / "gateway" / "deploy" / "nginx" / "processes.conf"
@@ -37,7 +37,7 @@ def test_an_idle_connection_is_closed_at_the_proxy_first() -> None:
 
 
 def test_one_process_needs_no_shard() -> None:
-    assert "backup" not in processes_file([Process.parse("127.0.0.1:8470")])
+    assert "backup" not in processes_file([GatewayProcess.parse("127.0.0.1:8470")])
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_one_process_needs_no_shard() -> None:
 )  # fmt: skip
 def test_a_table_that_would_lose_sessions_is_refused(wrong: list[str]) -> None:
     with pytest.raises(CallerMisuse):
-        processes_file([Process.parse(text) for text in wrong])
+        processes_file([GatewayProcess.parse(text) for text in wrong])

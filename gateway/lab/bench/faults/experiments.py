@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.host.python import safe_path
 from gateway.lab.bench.faults.strangers import Crowd, Held, Holding, strangers
 from gateway.lab.bench.load.deployment import LoadDeployment
 from gateway.lab.deployment.parties import ServerParty
@@ -171,7 +172,8 @@ def _crowd(holding: Holding, count: int) -> Fault:
         stop, (out, end) = _FORKSERVER.Event(), _FORKSERVER.Pipe(duplex=False)
         crowd = Crowd(holding, count, place.deployment.ports[0])
         process = _FORKSERVER.Process(target=strangers, args=(crowd, stop, end), daemon=True)
-        process.start()
+        with safe_path():
+            process.start()
         end.close()
         try:
             yield

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from gateway.client.counter import TIMEOUT_SECONDS
+from gateway.host.python import safe_path
 from gateway.issuer.issuer import Model
 from gateway.lab.bench.load import figures
 from gateway.lab.bench.load.arrivals import Plan
@@ -105,6 +106,7 @@ class LoadRun:
             began = shared.began.value = time.monotonic()
             shared.ready.wait(PATIENCE_SECONDS)
             done, memory, interrupted = self._collect(outs, shared, watch, began, told)
+            _require_whole(processes)
             ended = max((one.ended for one in done), default=time.monotonic() - began)
             if database is not None:
                 watch.join(self._groups(database, processes))
@@ -182,7 +184,8 @@ class LoadRun:
                     process = context.Process(
                         target=generate, args=(given, shared, end), daemon=True
                     )
-                    process.start()
+                    with safe_path():
+                        process.start()
                     end.close()
                     outs.append(out)
                     processes.append(process)
@@ -264,6 +267,14 @@ def growth(observed: Observation) -> dict[str, float]:
         name: round(figures.slope([(x, groups.get(name, 0.0)) for x, groups in points]), 2)
         for name in names
     }
+
+
+def _require_whole(processes: Sequence[ForkServerProcess]) -> None:
+    """Raise ``LoadFailed`` if a client broke down: then its part of the load was missing."""
+    for process in processes:
+        process.join(PATIENCE_SECONDS)
+        if process.exitcode != 0:
+            raise LoadFailed("a client broke down; what it says stands above")
 
 
 def _take(out: Any, outs: list[Connection], done: list[Done]) -> None:
