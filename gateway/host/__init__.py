@@ -7,6 +7,10 @@ At the edge of the network:
 application  one error table, no framework pages
 health       whether a server can do its work, for supervisors
 http         body limits, correlation, problem bodies
+limits       what strangers and everybody together may hold
+connections  whose connection makes room
+protocol     HTTP/1.1 on one connection, bounded
+traffic      work and bodies at a time
 signed       who sent a request, and the route that serves it
 cli          what the operator commands have in common
 serving      running until Ctrl-C, ready line, operator's log
