@@ -21,6 +21,7 @@ from gateway.host.http import bounded_body, json_response
 from gateway.host.limits import Limits
 from gateway.host.serving import bind, server_of
 from gateway.host.signed import SignedRequests
+from gateway.host.tls import ServerTls
 from gateway.wire.cose import SigningKey
 from gateway.wire.requests import NonceMemory, sign_request
 from tests.support.processes import PATIENCE
@@ -111,10 +112,12 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(limits: Limits | None = None, refusal_ms: int = 0) -> Iterator[Served]:
+def served(
+    limits: Limits | None = None, refusal_ms: int = 0, tls: ServerTls | None = None
+) -> Iterator[Served]:
     """Within the block the application is served on a port of its own."""
     routes, listener = Routes(), bind("127.0.0.1", 0)
-    server = server_of(application(routes, refusal_ms), "edge", listener, None, limits or Limits())
+    server = server_of(application(routes, refusal_ms), "edge", listener, tls, limits or Limits())
     thread = threading.Thread(target=server.run)
     address = listener.getsockname()[:2]
     thread.start()

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.cli import devca
 from gateway.client.answers import NoAnswer, NotTheGateway, seconds_apart
-from gateway.client.gateway_client import GatewayClient
+from gateway.client.gateway_client import RECOVERY_ATTEMPTS, GatewayClient, OutcomeUnknown
 from gateway.host.tls import ClientTls, ServerTls
 from gateway.wire.ids import SessionId
 from tests.support.parties import DEVICE, NOW
@@ -82,3 +82,23 @@ def test_how_far_a_clock_is_off(date: int, seconds: int) -> None:
 )
 def test_a_date_that_is_none_tells_nothing(date: str | None) -> None:
     assert seconds_apart(date, 1000, 1030) == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "waited"),
+    [("3", 3), ("0", 0.5), ("86400", 10), ("9" * 400, 10), ("", 0.5), ("-1", 0.5), ("soon", 0.5)],
+)
+def test_a_busy_gateway_says_when_to_come_again_and_is_believed_within_bounds(
+    monkeypatch: pytest.MonkeyPatch, header: str, waited: float
+) -> None:
+    """A proxy may make such an answer too; nobody stands at a counter for a day."""
+    pauses: list[float] = []
+    monkeypatch.setattr("gateway.client.gateway_client.time.sleep", pauses.append)
+    problem = {"status": 503, "code": "UNAVAILABLE", "message": "busy"}
+    headers = {"retry-after": header} if header else {}
+    transport = httpx.MockTransport(lambda _: httpx.Response(503, json=problem, headers=headers))
+    with httpx.Client(transport=transport) as line:
+        client = GatewayClient(line, "http://gateway.example", DEVICE, lambda: NOW)
+        with pytest.raises(OutcomeUnknown):
+            client.fetch(SessionId(bytes(16)))
+    assert pauses == [waited] * RECOVERY_ATTEMPTS

@@ -15,12 +15,16 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from gateway.cli import devca
 from gateway.host import protocol
+from gateway.host.application import STRANGERS_LINES
 from gateway.host.connections import Connections, Phase
 from gateway.host.limits import HEAD_FIELDS, PIPELINED, Limits, networks_of
+from gateway.host.tls import ClientTls, ServerTls
 from tests.support.processes import PATIENCE
 from tests.support.served import Served, everything, get, served
 
@@ -141,6 +145,47 @@ def well(address: tuple[str, int], seconds: float) -> bool:
             return everything(one).startswith(b"HTTP/1.1 200")
         except TimeoutError:
             return False
+
+
+def test_a_tls_handshake_that_never_begins_takes_a_place_that_a_newcomer_gets(
+    tmp_path: Path,
+) -> None:
+    """It counts before the first byte, has the deadline of headers, and makes room."""
+    devca.make(tmp_path, ["127.0.0.1"])
+    tls = ServerTls(tmp_path / "gateway.pem", tmp_path / "gateway.key")
+    trusting = ClientTls(tmp_path / "ca.pem").context()
+
+    def is_well(server: Served) -> bool:
+        with (
+            server.connect() as plain,
+            trusting.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
+        ):
+            secured.sendall(get("/", close=True))
+            return answers(secured).startswith(b"HTTP/1.1 200")
+
+    limits = Limits(connections=5, header_seconds=LONG)
+    with served(limits, tls=tls) as server, held(server, 8, b"") as strangers:
+        assert is_well(server)
+        assert everything(strangers[0]) == b""
+        assert ended(server, "in-all") >= 3
+    with served(replace(limits, header_seconds=SHORT), tls=tls) as server:
+        with server.connect() as stranger:
+            assert everything(stranger) == b""
+        assert is_well(server)
+
+
+def test_strangers_requests_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """What a known sender is refused for is always written."""
+    caplog.set_level("INFO", "sealmatch.edge")
+    unsigned = anybody(0, "content-type: application/cbor").replace(b"/anybody", b"/signed")
+    with served() as server:
+        for _ in range(STRANGERS_LINES + 10):
+            assert status(server.ask(unsigned)) == 403
+        assert caplog.text.count("PERMISSION_DENIED") == STRANGERS_LINES
+        for _ in range(3):
+            known = server.head("/signed", b"a", connection="close")
+            assert status(server.ask(known + b"b")) == 403
+        assert caplog.text.count("PERMISSION_DENIED") == STRANGERS_LINES + 3
 
 
 # --- late headers and bodies ---------------------------------------------------------------------
