@@ -28,6 +28,7 @@ from gateway.wire.errors import CallerMisuse, Refused, SealmatchError, Unavailab
 from gateway.wire.ids import RecordId, new_record_id
 from gateway.wire.orders import ErasureOrder, record_of
 from gateway.wire.subject import new_salt
+from tests.support.operators import Desk
 from tests.support.postgres import PostgresServer
 from tests.support.site import DAY, Site, killed_at, rows
 from tests.support.tables import columns_of
@@ -59,6 +60,9 @@ def site(model: Site, tmp_path: Path) -> Site:
 
 def furnished(site: Site) -> Site:
     site.enrol("a")
+    with site.database() as database:
+        desk = Desk(database, site.now, site.keys.signing_key)
+        desk.adopted(desk.operator("anna"), desk.operator("ben"))
     gone, *_ = site.record(5)
     site.erase(gone)
     site.record(2, sequenced=False)
@@ -123,6 +127,9 @@ def test_every_row_comes_back_on_the_other_database(
     file = made(site, tmp_path / "backup")
     other = elsewhere(site, tmp_path, empty(target))
     done = restored(other, file)
+    with other.database() as database:
+        desk = Desk(database, site.now, site.keys.signing_key)
+        assert [one.order.number for one in desk.policies()] == [1]
     after = other.content()
     assert done.manifest.rows == {name: len(found) for name, found in before.items()}
     # What a restore adds: the halt, its signed action, and that action's entry.
@@ -512,7 +519,7 @@ def test_an_operator_backs_up_and_restores_by_command(
     assert run(other, *restore) == 1
     assert "tables already" in capsys.readouterr().err
     assert run(other, "log", "list") == 0
-    assert "halted\tgateway.example/log\t7" in capsys.readouterr().out
+    assert "halted\tgateway.example/log\t10" in capsys.readouterr().out
     assert run(other, "history") == 0
     assert "restore\tlog\t1\t" + manifest["sha256"] in capsys.readouterr().out
     assert run(site, "backup", tmp_path / "no" / "such") == 1
