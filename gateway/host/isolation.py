@@ -38,6 +38,8 @@ from gateway.wire.errors import CallerMisuse, MalformedMessage, Refused, Unavail
 
 _START_SECONDS: Final = 60
 _ANSWER_BYTES: Final = 4 * 1024 * 1024
+RETRY_SECONDS: Final = 1
+"""After this it is worth asking busy workers again."""
 _PIPE_BYTES: Final = 1024 * 1024
 """More than the inputs of an evaluation, the largest message."""
 _TEXT: Final = 200
@@ -213,7 +215,9 @@ class WorkerPool:
         try:
             return self._free.get(timeout=self._patience)
         except queue.Empty:
-            raise Unavailable("the server is busy; try again later") from None
+            raise Unavailable(
+                "the server is busy; try again later", retry_after=RETRY_SECONDS
+            ) from None
 
     def give_back(self, index: int) -> None:
         self._free.put(index)

@@ -31,6 +31,7 @@ log = logging.getLogger("sealmatch.log")
 _RECHECK_SECONDS: Final = 0.05
 """How often a process that does not sequence itself looks whether another one has, however many
 answers wait in it."""
+_REMINDED_SECONDS: Final = 0.1
 _RESTING_SECONDS: Final = 1.0
 """How often a process that sequences looks into the database all the same."""
 
@@ -73,8 +74,8 @@ class SequencerThread:
 
     def wait(self, seconds: float) -> None:
         """Ask for a step; return when one has published something, or after ``seconds`` (at most
-        0.05 where another process sequences)."""
-        longest = _RESTING_SECONDS if self.leads else _RECHECK_SECONDS
+        0.1, or 0.05 where another process sequences): it may have been published just before."""
+        longest = _REMINDED_SECONDS if self.leads else _RECHECK_SECONDS
         with self._moved:
             self._wanted.set()
             self._moved.wait(min(seconds, longest))

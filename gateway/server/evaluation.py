@@ -16,7 +16,14 @@ from gateway.he.engine import DEFAULT_ENGINE, Engine, EngineName
 from gateway.he.engines import make_engine
 from gateway.he.evaluation import Evaluation, Inputs, Opened
 from gateway.he.randomness import new_seed
-from gateway.host.isolation import Read, WorkerLimits, WorkerPool, octets, pair
+from gateway.host.isolation import (
+    RETRY_SECONDS,
+    Read,
+    WorkerLimits,
+    WorkerPool,
+    octets,
+    pair,
+)
 from gateway.wire.errors import CallerMisuse, Unavailable
 from gateway.wire.evaluation import PerLane
 from gateway.wire.ids import DIGEST_BYTES, Commitment, Digest, Nonce
@@ -136,7 +143,7 @@ class EvaluationWorkers:
         """A place in the worker that holds fewest."""
         with self._given_back:
             if not self._given_back.wait_for(lambda: min(self._held) < HELD, self._patience):
-                raise Unavailable("the server is busy; try again later")
+                raise Unavailable("the server is busy; try again later", retry_after=RETRY_SECONDS)
             index = self._held.index(min(self._held))
             self._held[index] += 1
             return index

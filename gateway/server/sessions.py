@@ -62,6 +62,8 @@ def check_transition(before: SessionState, after: SessionState) -> None:
         raise CallerMisuse(f"no session goes from {before} to {after}")
 
 
+_RETRY_SECONDS: Final = 10
+"""Sessions are open for tens of seconds, while people look into a camera."""
 _SWEPT_AT_ONCE: Final = 1000
 """Sessions in one transaction."""
 
@@ -173,7 +175,9 @@ class OpenSessions:
         with self._lock:
             self._sweep()
             if len(self._held) + self._opening >= self._limit:
-                raise Unavailable("too many open sessions; try again later")
+                raise Unavailable(
+                    "too many open sessions; try again later", retry_after=_RETRY_SECONDS
+                )
             self._opening += 1
         taken: list[OpenSession] = []
         try:

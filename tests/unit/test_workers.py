@@ -251,8 +251,9 @@ def test_a_worker_holds_several_evaluations_at_once_and_no_more_than_it_may(
     inputs = inputs_of(opened)
     with ExitStack() as several:
         begun = [several.enter_context(closing(evaluations.begin(inputs))) for _ in range(HELD)]
-        with pytest.raises(Unavailable, match="busy"):
+        with pytest.raises(Unavailable, match="busy") as full:
             evaluations.begin(inputs)
+        assert full.value.retry_after
         begun[1].close()
         with closing(evaluations.begin(inputs)) as another:
             product, _ = another.padded_product(Nonce(bytes(32)))
