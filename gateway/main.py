@@ -87,7 +87,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "models": Command("gateway.cli.models", "fetch, check and list face model packs", _COUNTER),
     "bench": Command("gateway.lab.bench.cli", "measure", _EVERYTHING),
     "evaluate": Command(
-        "gateway.lab.evaluation.cli", "measure against labelled recordings", _EVERYTHING
+        "gateway.lab.evaluation.cli",
+        "measure against pictures and recordings that a person labelled",
+        f"{_EVERYTHING},lab",
     ),
     "calibrate": Command("gateway.cli.calibrate", "make a match policy of an evaluation"),
     "attack": Command(

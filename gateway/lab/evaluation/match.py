@@ -36,8 +36,7 @@ LEAST = "0.329"
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print. Exit status 1 if an encrypted decision differs."""
-    if options.html is not None and (options.html.exists() or not options.html.parent.is_dir()):
-        options.parser.error(f"--html: {options.html.name} exists, or its directory does not")
+    page = _page(options)
     liveness = of_clips() if options.attempts is None else of_counter(options.attempts)
     pack = load_pack(_directory(options.pack))
     settings = _settings(options, pack)
@@ -45,13 +44,22 @@ def run(options: argparse.Namespace) -> int:
     booth = Booth(FacePipeline(pack), options.face, gated=not options.ungated)
     measured = _measured(options.portrait, booth, pack, settings, pairs)
     evidence = _evidence(booth, pack, pairs, measured, settings, liveness, options.portrait)
-    if options.html is not None:
-        from gateway.lab.evaluation.match_html import page  # noqa: PLC0415  loads pictures
-
+    if page is not None:
         with new_file(options.html) as file:
             file.write(page(evidence, measured))
     print(evidence.model_dump_json(by_alias=True) if options.json else as_text(evidence))
     return 1 if evidence.encrypted_mismatches else 0
+
+
+def _page(options: argparse.Namespace) -> Callable[[MatchEvidence, Measured], bytes] | None:
+    """How the report is made, if one is wanted; what stands against it is said beforehand."""
+    if options.html is None:
+        return None
+    from gateway.lab.evaluation import match_html  # noqa: PLC0415  loads matplotlib
+
+    if options.html.exists() or not options.html.parent.is_dir():
+        options.parser.error(f"--html: {options.html.name} exists, or its directory does not")
+    return match_html.page
 
 
 def _directory(name: str | None) -> Path:

@@ -411,8 +411,9 @@ def _what(evidence: MatchEvidence) -> Section:
             "Photographs of a collection answer no challenge: frames of a video at a counter may "
             "match better or worse. Morphed portraits, masks and screens are not part of this.",
             "Intervals say how far rates would vary with other people of the same kind, and not "
-            "what other cameras or years would do. Where fewer than ten errors were seen they are "
-            "exact, for as many independent comparisons as these are worth.",
+            "what other cameras or years would do. They are exact, for as many independent "
+            "comparisons as these are worth. Those of the strongest probe do not repeat the "
+            "search.",
         ),
         Table(("", "value"), rows),
     )
