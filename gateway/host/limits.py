@@ -30,7 +30,7 @@ class Limits:
     """Limits of one server. Times in seconds; 0 or None of a number is no limit."""
 
     connections: int | None = 2048
-    per_address: int = 64
+    per_address: int = 256
     proxies: tuple[Network, ...] = ()
     """Addresses of proxies: ``per_address`` does not count there, and their word for the sender's
     address does."""

@@ -61,7 +61,7 @@ class HostSettings(Settings):
         description="Connections open at a time; fewer if the process has too few descriptors.",
     )
     connections_per_address: int = Field(
-        default=64, ge=0, description="Of these, from one address; 0: any number."
+        default=256, ge=0, description="Of these, from one address; 0: any number."
     )
     proxies: str = Field(
         default="127.0.0.1,::1",
