@@ -19,6 +19,7 @@ from gateway.store.connecting import make_engine
 
 _FLUSH_SECONDS: Final = 1.5
 """PostgreSQL's processes tell what they counted after a second at most."""
+_METRICS_SECONDS: Final = 60
 _COUNT: Final = sa.text(
     "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
 )
@@ -33,7 +34,8 @@ def transactions_of_requests(ports: Sequence[int]) -> int:
     counted = 0.0
     for port in ports:
         with suppress(httpx.HTTPError):
-            text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+            url = f"http://127.0.0.1:{port}/metrics"
+            text = httpx.get(url, trust_env=False, timeout=_METRICS_SECONDS).text
             counted += sum(map(float, _METRIC.findall(text)))
     return int(counted)
 

@@ -1,8 +1,11 @@
 """The report as text."""
 
-from typing import Any
+from typing import Any, Final
 
 from gateway.lab.bench.load.figures import QUANTILES, STAGES
+
+_MANY: Final = 1000
+"""Verifications from which growth of memory can be told from what is allocated once."""
 
 
 def table(found: dict[str, Any]) -> str:
@@ -35,6 +38,9 @@ def table(found: dict[str, Any]) -> str:
         f"transactions per verification: {found['transactions']:.1f}",
         f"errors: {_listed(found['errors'])}; made good by a retry: {_listed(found['retries'])}",
     ]
+    if found["verifications"] >= _MANY:
+        grown = ", ".join(f"{name} {mb:+.2f}" for name, mb in found["memoryMbPer1000"].items())
+        lines.append(f"MB per 1,000 verifications, second half: {grown}")
     return "\n".join(lines)
 
 
