@@ -45,6 +45,7 @@ from gateway.inspection.log_reader import LogDisagrees
 from gateway.inspection.profiles.loading import BadProfile
 from gateway.proofs.trust import UnusableTrustFile
 from gateway.proofs.verify import ReceiptInvalid
+from gateway.server import authority_client
 from gateway.translog.verification import LogProofInvalid
 from gateway.translog.witnessing import SizeConflict
 from gateway.vision.errors import ModelPackCorrupt, ModelPackFetchFailed, UnreadableImage
@@ -113,8 +114,8 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
         GatewayError,
         NoSuchSession,
     ),
-    "authority-answer": (Refused, Unavailable),
-    "auditor-answer": (Refused, Unavailable),
+    "authority-answer": (Refused, Unavailable, authority_client.NoAnswer),
+    "auditor-answer": (Refused, Unavailable, authority_client.NoAnswer),
     "auditor-settings": (BadConfiguration,),
     "auditor-register": (CallerMisuse,),
     "audit-check": (MalformedMessage, Refused),
