@@ -14,6 +14,7 @@ from typing import Final
 import httpx
 import sqlalchemy as sa
 
+from gateway.host.observation import FRESH_SECONDS
 from gateway.lab.deployment.processes import Groups, descendants
 from gateway.store.connecting import make_engine
 
@@ -30,7 +31,11 @@ _METRIC: Final = re.compile(
 
 
 def transactions_of_requests(ports: Sequence[int]) -> int:
-    """What the metrics at these ports count; 0 where nobody answers."""
+    """What the metrics at these ports count; 0 where nobody answers.
+
+    One text of the metrics serves everybody for some seconds: it is waited for a new one.
+    """
+    time.sleep(FRESH_SECONDS)
     counted = 0.0
     for port in ports:
         with suppress(httpx.HTTPError):
