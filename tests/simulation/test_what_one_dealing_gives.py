@@ -220,17 +220,17 @@ def test_a_gateway_that_forgets_sends_a_second_pair(
     monkeypatch.setattr(SessionSecret, "destroy", lambda _: None)
     opened = world.open()
     submission = draft(world.counter, opened, *ciphertexts(opened, *pair(0.7)), world.clock())
-    held = world.sessions.peek(opened.session)
+    held = world.sessions.find(opened.session, world.counter.device.party)
     assert held is not None
     world.alter = LyingAuthority({SHARES: 99})
     for _ in range(2):
         with pytest.raises((Refused, Unavailable)):
             world.submit(opened, submission)
         with world.sessions.opening() as keep:
-            keep(held)
+            keep(held[0])
         sessions = schema.metadata.tables["sessions"]
         with world.database.transaction() as connection:
-            connection.execute(sessions.update().values(state="OPEN", submission_digest=None))
+            connection.execute(sessions.delete())
     sent = {body for path, body in world.asked if path == SHARES}
     assert len({SharesRequest.decode(body).values for body in sent}) == 2
 

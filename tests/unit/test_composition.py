@@ -49,6 +49,7 @@ class Workers:
     told: list[str]
 
     def __init__(self, *_: object) -> None:
+        self.pool = WorkerPool("none:none", 1, WorkerLimits(1, 1))
         self.told.append("made")
 
     def start(self) -> None:
@@ -163,7 +164,7 @@ def test_workers_that_did_start_end_when_another_does_not(
         """The real pool, over workers of which one starts."""
 
         def __init__(self, count: int, limits: WorkerLimits, *_: object) -> None:
-            pool = WorkerPool("none:none", count, limits)
+            self.pool = pool = WorkerPool("none:none", count, limits)
             monkeypatch.setattr(self, "start", pool.start, raising=False)
             monkeypatch.setattr(self, "stop", pool.stop, raising=False)
 
