@@ -1,4 +1,4 @@
-"""CPU of the servers' HTTP edge: a signed POST of 700,000 bytes, on httptools and uvloop or h11.
+"""CPU of the servers' HTTP edge: a signed POST of 700,000 bytes, on httptools or on h11.
 
 ``python -m tests.measure_edge [--requests N] [--rounds N]``. Both run in this process, in turns, so
 the ratio holds on a busy machine. The sender is a process of its own and sends prepared bytes.
