@@ -20,7 +20,7 @@ from gateway.wire.errors import MalformedMessage, Unavailable
 PACKAGES: Final = ("gateway", "keys")
 MAX_BYTES: Final = 4 * 2**20
 _MADE: Final = "__pycache__"
-_LINE: Final = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]{1,200})")
+_LINE: Final = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9@._/-]{1,200})")
 
 
 def installed_files(directory: Path | None = None) -> dict[str, str]:

@@ -13,10 +13,7 @@ from gateway.wire.submission import Submission
 from tests.support.counter import Counter
 from tests.support.drafts import session_request
 from tests.support.leftovers import assert_nothing_kept
-from tests.support.observation import (
-    assert_problem,
-    session_state,
-)
+from tests.support.observation import assert_problem
 from tests.support.observed import Observed
 from tests.support.processes import PATIENCE
 from tests.support.samples import (
@@ -46,14 +43,14 @@ def test_an_empty_body(counter: Counter) -> None:
     assert_problem(answer, 403)
 
 
-def test_a_truncated_submission(deployment: Observed, counter: Counter) -> None:
+def test_a_truncated_submission(counter: Counter) -> None:
     opened = counter.open()
     body = counter.honest_submission(opened).encode()
     for length in (1, 100, len(body) // 2, len(body) - 1):
         assert_problem(counter.submit(opened, body[:length]), 400)
-    assert session_state(deployment, opened.session) == "OPEN"
+    assert counter.state(opened) == "OPEN"
     assert_problem(counter.submit(opened, body + b"\0"), 400)
-    assert session_state(deployment, opened.session) == "OPEN"
+    assert counter.state(opened) == "OPEN"
 
 
 def test_unknown_missing_and_repeated_fields(counter: Counter) -> None:
@@ -172,7 +169,7 @@ def test_another_content_type(counter: Counter, stated: str) -> None:
     assert_problem(counter.send("POST", SESSIONS, body, headers=headers), 415)
 
 
-def test_random_altered_bytes(deployment: Observed, counter: Counter) -> None:
+def test_random_altered_bytes(counter: Counter) -> None:
     """Every field is signed or digested: no altered submission passes, signed anew or not."""
     rng = random.Random(5)
     opened = counter.open()
@@ -180,7 +177,7 @@ def test_random_altered_bytes(deployment: Observed, counter: Counter) -> None:
     probe_at = body.index(Submission.decode(body).sealed_probe)
     seen: dict[int, int] = {}
     for number in range(FLIPS):
-        if session_state(deployment, opened.session) != "OPEN":
+        if counter.state(opened) != "OPEN":
             opened = counter.open()
             body = counter.honest_submission(opened).encode()
         altered = bytearray(body)

@@ -20,9 +20,14 @@ from gateway.wire.evaluation import (
     DecisionResponse,
     MaskedValues,
 )
-from gateway.wire.ids import digest_of
+from gateway.wire.ids import SessionId, digest_of
 from gateway.wire.profile import T
-from gateway.wire.session import SessionGrant, SessionKeyResponse, SessionOffer
+from gateway.wire.session import (
+    SessionGrant,
+    SessionKeyRequest,
+    SessionKeyResponse,
+    SessionOffer,
+)
 from keys.authority import SessionSecret
 from tests.support.attempts import Replayed
 from tests.support.counter import Counter
@@ -32,7 +37,6 @@ from tests.support.observation import (
     assert_problem,
     record_count,
     session_state,
-    session_states,
 )
 from tests.support.observed import Behaviour, Closed, Observed, honest
 from tests.support.processes import PATIENCE
@@ -59,6 +63,7 @@ def test_a_session_key_signed_by_a_stranger_and_nothing_further_is_sent(
 ) -> None:
     """A gateway of the test's own stands in the middle and offers its own key."""
     sent: list[tuple[str, bytes]] = []
+    opened: list[SessionOffer] = []
     mallory = SigningKey.generate("demo-authority")
 
     def between(request: httpx.Request) -> httpx.Response:
@@ -67,6 +72,7 @@ def test_a_session_key_signed_by_a_stranger_and_nothing_further_is_sent(
             request.method, request.url.path, content=request.read(), headers=request.headers
         )
         offer = SessionOffer.decode(answer.content)
+        opened.append(offer)
         honest_one = cose.peek(offer.grant, SessionGrant)
         uniform = UniformHalf.of(honest_one)
         _, half = SessionSecret.make(default_engine(), uniform)
@@ -78,7 +84,11 @@ def test_a_session_key_signed_by_a_stranger_and_nothing_further_is_sent(
     with pytest.raises(Refused):
         client.register(TEMPLATE, PROBE, occasion())
     assert [path for path, _ in sent] == [SESSIONS]
-    assert session_states(deployment)[-1] == "OPEN"
+    (offer,) = opened
+    session = cose.peek(offer.grant, SessionGrant).session
+    answer = counter.send("GET", f"{SESSIONS}/{session.hex()}")
+    assert answer.json()["state"] == "OPEN"
+    assert session_state(deployment, session) is None, "nothing was submitted"
 
 
 # An authority that cheats or breaks
@@ -138,7 +148,7 @@ def test_session_keys_of_a_cheating_authority(
 ) -> None:
     kept: list[bytes] = []
     deployment.proxy.behaviour = authority(SESSION_KEYS, lambda a: kept.append(a) or a)  # type: ignore[func-returns-value]
-    counter.open()
+    assert counter.state(counter.open()) == "OPEN"
 
     def altered(answer: bytes) -> bytes:
         response = SessionKeyResponse.decode(answer)
@@ -156,11 +166,21 @@ def test_session_keys_of_a_cheating_authority(
         "a residue at its prime": with_half(residue),
         "b of an encoding with both halves": with_half(lambda half: b"\1\2" + half[2:]),
     }
-    deployment.proxy.behaviour = authority(SESSION_KEYS, changes.get(name, lambda a: a), status)
-    before = len(session_states(deployment))
+    cheating = authority(SESSION_KEYS, changes.get(name, lambda a: a), status)
+    asked: list[SessionId] = []
+
+    def noting(path: str, body: bytes, ask: Callable[[], tuple[int, bytes]]) -> tuple[int, bytes]:
+        if path == SESSION_KEYS:
+            asked.append(SessionKeyRequest.decode(body).session)
+        return cheating(path, body, ask)
+
+    deployment.proxy.behaviour = noting
     answer = counter.send("POST", SESSIONS, session_request(counter.keys).encode())
     assert_problem(answer, expected)
-    assert len(session_states(deployment)) == before
+    assert asked
+    for session in asked:
+        assert_problem(counter.send("GET", f"{SESSIONS}/{session.hex()}"), 404)
+        assert session_state(deployment, session) is None
 
 
 def signed_anew(kind: Any, **changes: Any) -> Callable[[bytes], bytes]:

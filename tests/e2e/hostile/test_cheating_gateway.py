@@ -225,10 +225,12 @@ def test_after_a_decision_everything_is_refused_but_repeats(
     deployment.proxy.behaviour = gateway.watch
     opened = keys.open()
     assert keys.submit(opened, keys.honest_submission(opened)).status_code == 200
-    for path in (SESSION_KEYS, *STEPS):
+    for path in STEPS:
         status, answer = gateway.send(path)
         assert status == 200
         assert answer == gateway.seen[path][1]
+    status, _ = gateway.send(SESSION_KEYS)
+    assert status == 404, "its key went when the attempt was counted, and so did this answer"
     for path, change in OTHERS.values():
         assert gateway.send(path, change(gateway.seen[path][0])) == (403, REFUSAL)
 
