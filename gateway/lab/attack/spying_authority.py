@@ -21,6 +21,7 @@ import numpy as np
 from gateway.he.engine import Engine, default_engine
 from gateway.he.interval import accepts, share
 from gateway.he.session_key import SessionKey, UniformHalf
+from gateway.host.isolation import WorkerLimits, WorkerPool
 from gateway.lab.attack import trapdoor
 from gateway.lab.attack.weakened import replace
 from gateway.wire import cbor
@@ -129,6 +130,11 @@ class SpyingWorkers:
         self._engine: Engine = default_engine()
         self.answered: dict[Digest, Answered] = {}
         SpyingWorkers.running = self
+
+    @property
+    def pool(self) -> WorkerPool:
+        """No processes: for whoever watches them there is nothing to see."""
+        return WorkerPool("", 0, WorkerLimits(0, 0))
 
     def start(self) -> None:
         """Nothing to start."""
