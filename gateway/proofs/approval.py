@@ -27,8 +27,12 @@ class Approval(NamedTuple):
     digest: Digest
 
     def replaced(self, by: Self, decided_at: int) -> bool:
-        """Whether another approval was long in force when something was decided by this one."""
-        later = by.order.number > self.order.number
+        """Whether another approval was long in force when something was decided by this one.
+
+        Of two with one number, one never came into force, or the gateway's database was put back in
+        between: the one that was agreed to later counts.
+        """
+        later = (by.order.number, by.agreed_at) > (self.order.number, self.agreed_at)
         return later and by.agreed_at + OPEN_SECONDS < decided_at
 
     @property

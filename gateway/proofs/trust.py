@@ -243,13 +243,15 @@ class TrustFile(EditedPart):
         return _named(self.operators, party, "operator")[0].verify_key
 
     def approval(self, digest: Digest) -> bytes | None:
-        """The approval that a statement names, if it is here. Nothing of it is checked."""
-        return self._approvals.get(digest)
+        """The approval that a statement names, if it is here; of several that have its agreement,
+        the first. Nothing of it is checked."""
+        return next((one for name, one in self._approvals if name == digest), None)
 
     @property
     def approvals(self) -> tuple[bytes, ...]:
-        """All of them. Nothing of them is checked."""
-        return tuple(self._approvals.values())
+        """All of them. Nothing of them is checked. One that has the agreement of another beside
+        another order does not take its place: it would hide it."""
+        return tuple(one for _, one in self._approvals)
 
     def with_approval(self, encoded: bytes) -> Self:
         """The same with one approval more. Raises ``MalformedMessage``."""
@@ -258,10 +260,10 @@ class TrustFile(EditedPart):
         return self.model_copy(update={"policy_approvals": further})
 
     @property
-    def _approvals(self) -> dict[Digest, bytes]:
+    def _approvals(self) -> list[tuple[Digest, bytes]]:
         try:
             given = [base64.b64decode(one, validate=True) for one in self.policy_approvals]
-            return {approval_digest(one): one for one in given}
+            return [(approval_digest(one), one) for one in given]
         except (ValueError, SealmatchError):
             raise UnusableTrustFile("policyApprovals: one is no approval in base64") from None
 

@@ -569,6 +569,7 @@ APPROVED = {
     "an approval of what nobody signed": receipt({"policy_approval": bytes(32)}),
 } | {name: signed_policy(bad) for name, (bad, _) in BAD_APPROVALS.items()}
 LATER = approval({"number": 2}, {"agreed_at": NOW - DAY // 2})
+AGAIN = approval({"order_id": bytes(16)}, {"agreed_at": NOW - DAY // 2})
 OPERATORS = approving(APPROVAL, *(bad for bad, _ in BAD_APPROVALS.values()))
 
 
@@ -588,6 +589,7 @@ LOGGED_FALLBACK = {"honest": fallback_receipt(log=LOG), "without proof": FALLBAC
         (trust(), {name: AUDITED[name] for name in ("honest", "a stranger's")}),
         (OPERATORS, APPROVED),
         (approving(APPROVAL, LATER), {"replaced": signed_policy(), "honest": signed_policy(LATER)}),
+        (approving(APPROVAL, AGAIN), {"replaced": signed_policy(), "honest": signed_policy(AGAIN)}),
     ],
     ids=[
         *("no face", "no face, supervisor", "no face, log"),
@@ -598,6 +600,7 @@ LOGGED_FALLBACK = {"honest": fallback_receipt(log=LOG), "without proof": FALLBAC
             "no auditor",
             "operators",
             "a later policy",
+            "a later one of the same number",
         ),
     ],
 )

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from gateway.proofs.approval import approval_digest
 from gateway.proofs.findings import Finding, State
 from gateway.proofs.openings import OwnActivation
 from gateway.proofs.statement import Circumstances, entry_digest, make_receipt, make_statement
@@ -21,6 +22,7 @@ from gateway.translog.note import Kind, NoteSigner
 from gateway.wire import cose
 from gateway.wire.cose import Signed
 from gateway.wire.evaluation import Decision
+from gateway.wire.orders import AgreedOrder
 from gateway.wire.proof import Opening, Receipt, Statement
 from gateway.wire.subject import Subject
 from tests.support import parties
@@ -473,6 +475,28 @@ def test_step_13_a_policy_that_had_been_replaced() -> None:
     ):
         assert verify_receipt(signed_policy(), approving(APPROVAL, other)).policy is State.DONE
     assert verify_receipt(signed_policy(later), approving(APPROVAL, later)).policy is State.DONE
+
+
+def test_step_13_two_policies_of_one_number() -> None:
+    """Two operators were made to sign again what the gateway said had failed, or its database was
+    put back: the one that they agreed to later counts."""
+    again = approval({"order_id": bytes(16)}, {"agreed_at": NOW - DAY // 2})
+    assert "by then" in fails(13, signed_policy(), approving(APPROVAL, again))
+    assert verify_receipt(signed_policy(again), approving(APPROVAL, again)).policy is State.DONE
+    just_now = approval({"order_id": bytes(16)}, {"agreed_at": NOW - 600})
+    assert verify_receipt(signed_policy(), approving(APPROVAL, just_now)).policy is State.DONE
+
+
+def test_step_13_no_file_that_a_gateway_hands_over_hides_a_later_approval() -> None:
+    """It has the later approval's agreement, and so its name, beside another order."""
+    later = approval({"number": 2}, {"agreed_at": NOW - DAY // 2})
+    agreement = AgreedOrder.decode(later).agreement
+    swapped = AgreedOrder(order=AgreedOrder.decode(APPROVAL).order, agreement=agreement).encode()
+    assert approval_digest(swapped) == approval_digest(later)
+    assert "by then" in fails(13, signed_policy(), approving(APPROVAL, later))  # the control
+    given = approving(APPROVAL, later).with_approval(swapped)
+    assert "by then" in fails(13, signed_policy(), given)
+    assert verify_receipt(signed_policy(later), given).policy is State.DONE
 
 
 def test_a_gateway_that_calls_its_thresholds_signed_names_an_approval() -> None:

@@ -24,10 +24,16 @@ async function policyOf(statement, trust) {
   if (agreement.get("agreedAt") >= decided + 60) throw new Invalid("approved-late");
   for (const encoded of trust.approvals.map(unhex)) {
     const other = await twoOperators(message(encoded), trust.operators, gateway).catch(() => null);
-    if (other && other.order.get("number") > order.get("number") && other.agreement.get("agreedAt") + OPEN_SECONDS < decided)
+    if (other && later(other, { order, agreement }) && other.agreement.get("agreedAt") + OPEN_SECONDS < decided)
       throw new Invalid("replaced");
   }
   return plainly(`${order.get("operator")}, ${agreement.get("operator")}`);
+}
+
+// Whether one approval came after another one. Of two with one number, the one that was agreed to later.
+function later(one, other) {
+  const by = one.order.get("number") - other.order.get("number");
+  return by > 0 || (by === 0 && one.agreement.get("agreedAt") > other.agreement.get("agreedAt"));
 }
 
 // The approval of this digest, which is that of its agreement; null: it is not on this page.
