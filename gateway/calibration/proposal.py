@@ -13,6 +13,7 @@ from gateway.wire.ids import Digest
 from gateway.wire.policy import (
     KAPPA,
     RATE_UNIT,
+    REPLAY_COSINE,
     LanePolicy,
     LaneRates,
     MatchPolicy,
@@ -83,7 +84,8 @@ def lines(proposal: PolicyProposal) -> list[str]:
         f"for face model {policy.model_id}, digest {policy.model_digest.hex()}",
         f"evidence {proposal.evidence.hex()}: {proposal.measured_on}",
         *(
-            f"lane of the {name}: from cosine {cosine_text(lane)}; 95 % bounds: strangers "
+            f"lane of the {name}: from cosine {cosine_text(lane)} to {upper_text(lane)}; "
+            f"95 % bounds: strangers "
             f"{rate_text(rates.strangers)}, strongest probe {rate_text(rates.probe)}; FNMR "
             f"{rate_text(rates.genuine_lost)}"
             for name, lane, rates in zip(_LANES, policy.lanes, proposal.rates, strict=True)
@@ -91,6 +93,12 @@ def lines(proposal: PolicyProposal) -> list[str]:
         f"asked for: strangers at most {rate_text(proposal.target_fmr)}, strongest probe at most "
         f"{rate_text(proposal.target_probe_fmr)}",
         f"calibrated by {proposal.author}",
+        *(
+            f"WARNING: lane of the {name}: the upper end is above cosine {float(REPLAY_COSINE)}: "
+            "the document's own portrait may be accepted in the place of a live face"
+            for name, lane in zip(_LANES, policy.lanes, strict=True)
+            if lane.hi > KAPPA * REPLAY_COSINE
+        ),
     ]
 
 
@@ -102,6 +110,11 @@ def rate_text(rate: int) -> str:
 def cosine_text(lane: LanePolicy) -> str:
     """About the least cosine that a lane accepts."""
     return f"{lane.lo / KAPPA:.3f}"
+
+
+def upper_text(lane: LanePolicy) -> str:
+    """About the largest cosine that a lane accepts."""
+    return f"{lane.hi / KAPPA:.3f}"
 
 
 def _lane_json(lane: LanePolicy, rates: LaneRates) -> dict[str, Any]:

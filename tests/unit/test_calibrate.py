@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.calibration.evidence import MatchEvidence, Point, Share
-from gateway.calibration.proposal import ProposalUnreadable, from_json, to_json
+from gateway.calibration.proposal import ProposalUnreadable, from_json, lines, to_json
 from gateway.calibration.shipped import shipped_evidence
 from gateway.calibration.thresholds import (
     NotSupported,
@@ -20,7 +20,7 @@ from gateway.calibration.thresholds import (
 from gateway.main import main
 from gateway.server.config import GatewaySettings
 from gateway.vision.manifest import DEFAULT_PACK_ID, shipped_manifest
-from gateway.wire.policy import RATE_UNIT, PolicyProposal
+from gateway.wire.policy import RATE_UNIT, LanePolicy, PolicyProposal
 from tests.support.evidence import evidence
 from tests.support.parties import MODEL_DIGEST, NOW
 from tests.vectors.ordered import PROPOSAL
@@ -122,6 +122,19 @@ def test_a_proposal_is_read_as_it_was_written() -> None:
     for wrong in (b"", b"[]", b"{}", b"[" * 10**5, *(one.encode() for one in edited)):
         with pytest.raises(ProposalUnreadable):
             from_json(wrong)
+
+
+def test_whoever_signs_sees_that_the_portrait_itself_would_be_accepted() -> None:
+    """Nothing that was measured says so: an evaluation leaves the upper end aside."""
+    told = "\n".join(lines(PROPOSAL))
+    assert "from cosine 0.431 to 0.955" in told
+    assert "WARNING" not in told  # the control
+    policy = PROPOSAL.policy
+    wide = (policy.lanes[0], LanePolicy(lo=policy.lanes[1].lo, hi=policy.lanes[1].lo + 4095))
+    widened = policy.model_copy(update={"lanes": wide})
+    told = "\n".join(lines(PROPOSAL.model_copy(update={"policy": widened})))
+    assert "from cosine 0.352 to 0.979" in told
+    assert "WARNING: lane of the actions: the upper end is above cosine 0.955" in told
 
 
 def run(*words: object) -> tuple[int, str, str]:
