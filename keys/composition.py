@@ -105,7 +105,9 @@ def compose(
             coin,
         )
         nonces = NonceMemory(since=clock())
-        gateways = SignedRequests(trust.gateway_by_key_id, nonces, clock, settings.public_hosts)
+        gateways = SignedRequests(
+            trust.gateway_by_key_id, nonces, clock, settings.public_hosts, at_hand=True
+        )
         health = Health(checks, log, metrics=metrics)
         observed.looking(health.look)
         observed.looking(partial(_look_at_audits, audits, settings, metrics))

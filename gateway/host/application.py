@@ -6,14 +6,16 @@ log under its correlation id. Refusals wait for a common moment, so that their t
 """
 
 import asyncio
+import inspect
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_type_hints
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -64,6 +66,7 @@ def new_application(
         lifespan=_told(lifespan, log),
         redirect_slashes=False,
     )
+    app.router.route_class = PlainRoute
     app.add_middleware(OwnFaults, log=log)
     if metrics is not None and metrics.on:
         app.add_middleware(Observed, metrics=metrics)
@@ -122,6 +125,27 @@ def _told(lifespan: Lifespan, log: logging.Logger) -> Lifespan:
             raise
 
     return telling
+
+
+class PlainRoute(APIRoute):
+    """A route whose function reads the request itself, and is called with nothing between.
+
+    FastAPI describes it as any other. What it would prepare for a function that leaves reading to
+    it, a third of a millisecond a request, is left out. A function takes the request, then what
+    stands in the path, as text.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        hints = get_type_hints(self.endpoint)
+        read = [hints.get(name) for name in inspect.signature(self.endpoint).parameters]
+        if read != [Request, *(str for _ in self.param_convertors)]:
+            return super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            answered: Response = await self.endpoint(request, *request.path_params.values())
+            return answered
+
+        return answer
 
 
 class HealthAnswer(BaseModel):
