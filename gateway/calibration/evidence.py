@@ -27,6 +27,7 @@ Rate = Annotated[float, Field(ge=0, le=1)]
 Hex256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 CosineText = Annotated[str, Field(pattern=r"^0\.[0-9]{3}$")]
 Name = Annotated[str, Field(max_length=200)]
+_ROUNDING: Final = 1e-12
 
 
 class EvidenceUnreadable(SealmatchError):
@@ -62,8 +63,11 @@ class Share(Part):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.hits > self.of or self.low > self.high:
-            raise ValueError("more hits than comparisons, or an interval the wrong way round")
+        if self.hits > self.of:
+            raise ValueError("more hits than comparisons")
+        rate = self.low if self.rate is None else self.rate
+        if not self.low - _ROUNDING <= rate <= self.high + _ROUNDING:
+            raise ValueError("an interval without the rate that it is of")
         return self
 
 
@@ -172,6 +176,21 @@ class Point(Part):
     """People not seen in the search who accept the strongest probe found."""
     probe_strangers: Share | None
     """The same people, and honest strangers: what ``probe`` is to be compared with."""
+
+    def may_precede(self, after: "Point") -> bool:
+        """Whether as many comparisons were made at a higher threshold, and not more accepted."""
+        pairs = (
+            (self.strangers, after.strangers),
+            (self.all_strangers, after.all_strangers),
+            (self.probe, after.probe),
+        )
+        return all(
+            low is high is None
+            or (
+                low is not None and high is not None and low.of == high.of and low.hits >= high.hits
+            )
+            for low, high in pairs
+        )
 
 
 class Effect(Part):
@@ -316,9 +335,10 @@ class MatchEvidence(Part):
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
-        """A curve whose rates do not fall with the threshold was not measured."""
+        """A curve whose rates do not fall with the threshold, or are of other comparisons at each
+        point, was not measured."""
         for before, after in pairwise(self.curve):
-            if not before.lowest < after.lowest or before.strangers.hits < after.strangers.hits:
+            if not (before.lowest < after.lowest and before.may_precede(after)):
                 raise ValueError("the curve is not in order")
         return self
 

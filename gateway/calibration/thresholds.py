@@ -4,7 +4,10 @@ For each lane the least threshold of the evaluation's curve is taken from which 
 the upper end of the 95 % interval (by person, as the evaluation gives it): honest strangers are
 accepted at most at one target rate, and people who were not tuned against accept the strongest
 probe at most at the other. No bound is better than the rule of three allows: n comparisons without
-one acceptance support no rate below 3 / n.
+one acceptance support no rate below 3 / n, and n is not more than there were people who accept a
+probe, or pairs of people: many photographs of the same two tell nothing of others. Where fewer than
+ten were accepted at every threshold, nothing tells how alike the comparisons of one person are, and
+no interval is one by person.
 
 The probe's lane meets the targets by itself. The lane of the liveness actions may be
 ``ACTIONS_FACTOR`` times as lax (ADR 11): it must accept besides, so what both lanes let through
@@ -26,6 +29,8 @@ from gateway.wire.policy import RATE_UNIT, LanePolicy, LaneRates, MatchPolicy, P
 
 ACTIONS_FACTOR: Final = 10
 RULE_OF_THREE: Final = 3
+ENOUGH: Final = 10
+"""Acceptances at one threshold at least, without which no variance by person is known."""
 STRANGERS: Final = "honest strangers"
 PROBE: Final = "the strongest probe"
 
@@ -56,8 +61,9 @@ def calibrate(
         NotSupported: the evidence does not support a target, or is not of the product as it runs.
     """
     _require_usable(evidence)
-    probe = _least(evidence.curve, targets)
-    actions = _least(evidence.curve, targets.times(ACTIONS_FACTOR))
+    bounds = _Bounds(evidence)
+    probe = _least(evidence.curve, bounds, targets)
+    actions = _least(evidence.curve, bounds, targets.times(ACTIONS_FACTOR))
     points = (probe, actions)
     try:
         return PolicyProposal(
@@ -66,7 +72,7 @@ def calibrate(
             measured_on=measured_on(evidence),
             target_fmr=_at_most(targets.fmr),
             target_probe_fmr=_at_most(targets.probe),
-            rates=tuple(map(_rates, points)),
+            rates=tuple(_rates(bounds, point) for point in points),
             author=author,
             calibrated_at=now,
         )
@@ -91,11 +97,39 @@ def strangers(point: Point) -> Share:
     return point.strangers if point.all_strangers is None else point.all_strangers
 
 
-def bound(share: Share | None) -> float:
-    """The upper end of the interval, and never less than the rule of three allows."""
-    if share is None or not share.of:
+def bound(share: Share | None, different: int | None = None) -> float:
+    """The upper end of the interval, and never less than the rule of three allows.
+
+    Args:
+        different: how many of the comparisons show different people, at most.
+    """
+    compared = _compared(share, different)
+    if share is None or not compared:
         return 1.0
-    return max(share.high, min(1.0, RULE_OF_THREE / share.of))
+    return max(share.high, min(1.0, RULE_OF_THREE / compared))
+
+
+def _compared(share: Share | None, different: int | None) -> int:
+    if share is None:
+        return 0
+    return share.of if different is None else min(share.of, different)
+
+
+class _Bounds:
+    """Upper bounds at the points of one evaluation."""
+
+    def __init__(self, evidence: MatchEvidence) -> None:
+        people = evidence.pairs.subjects
+        self.pairs = people * (people - 1) // 2
+        """Of people."""
+        self.met = people if evidence.probe is None else min(people, evidence.probe.people)
+        """People who were tried with the strongest probe."""
+
+    def strangers(self, point: Point) -> float:
+        return bound(strangers(point), self.pairs)
+
+    def probe(self, point: Point) -> float:
+        return bound(point.probe, self.met)
 
 
 def _require_usable(evidence: MatchEvidence) -> None:
@@ -108,10 +142,6 @@ def _require_usable(evidence: MatchEvidence) -> None:
         raise NotSupported(
             "the evaluation ran without the quality gate, and no counter works like that"
         )
-    if not evidence.gated:
-        raise NotSupported(
-            "the evaluation left the quality gate aside, through which every picture must go"
-        )
     if not evidence.curve:
         raise NotSupported("the evaluation has no curve: no threshold was measured")
     if any(point.probe is None for point in evidence.curve):
@@ -119,15 +149,20 @@ def _require_usable(evidence: MatchEvidence) -> None:
             "the evaluation has no strongest probe: a rate of honest strangers alone says nothing "
             "of a device that lies"
         )
+    if not all(point.genuine.of for point in evidence.curve):
+        raise NotSupported(
+            "the evaluation compared nobody with himself: how many people the policy would turn "
+            "away is not known"
+        )
 
 
-def _least(curve: Sequence[Point], targets: Targets) -> Point:
+def _least(curve: Sequence[Point], bounds: _Bounds, targets: Targets) -> Point:
     """The first point from which on every one meets both targets, and that a policy can have."""
-    _require_met(curve, STRANGERS, strangers, targets.fmr)
-    _require_met(curve, PROBE, lambda point: point.probe, targets.probe)
+    _require_met(curve, STRANGERS, strangers, bounds.pairs, targets.fmr)
+    _require_met(curve, PROBE, lambda point: point.probe, bounds.met, targets.probe)
     found = None
     for point in reversed(curve):
-        if bound(strangers(point)) > targets.fmr or bound(point.probe) > targets.probe:
+        if bounds.strangers(point) > targets.fmr or bounds.probe(point) > targets.probe:
             break
         if _lane(point) is None:
             break
@@ -138,25 +173,41 @@ def _least(curve: Sequence[Point], targets: Targets) -> Point:
 
 
 def _require_met(
-    curve: Sequence[Point], who: str, share: Callable[[Point], Share | None], target: Fraction
+    curve: Sequence[Point],
+    who: str,
+    share: Callable[[Point], Share | None],
+    different: int,
+    target: Fraction,
 ) -> None:
     """Raises ``NotSupported`` if no end of the curve meets the target, and says why not."""
     last = share(curve[-1])
-    if bound(last) <= target:
+    if bound(last, different) <= target:
+        _require_variance(curve, who, share)
         return
-    compared = 0 if last is None else last.of
+    compared = _compared(last, different)
     if compared * target < RULE_OF_THREE:
         raise NotSupported(
             f"{compared} comparisons of {who} support no rate below "
             f"{_text(RULE_OF_THREE / max(compared, 1))} (rule of three), and {_text(target)} was "
             f"asked for: at least {math.ceil(RULE_OF_THREE / target)} are needed"
         )
-    least = min(curve, key=lambda point: bound(share(point)))
+    least = min(curve, key=lambda point: bound(share(point), different))
     raise NotSupported(
         f"of {who}, {_text(target)} was asked for, and the least upper bound that the evaluation "
-        f"has is {_text(bound(share(least)))}, at cosine {least.cosine}: too few people were "
-        "measured, or the threshold would have to be higher than any that was tried"
+        f"has is {_text(bound(share(least), different))}, at cosine {least.cosine}: too few people "
+        "were measured, or the threshold would have to be higher than any that was tried"
     )
+
+
+def _require_variance(
+    curve: Sequence[Point], who: str, share: Callable[[Point], Share | None]
+) -> None:
+    """Raises ``NotSupported`` if no point tells how alike the comparisons of one person are."""
+    if not any(ENOUGH <= one.hits <= one.of - ENOUGH for one in map(share, curve) if one):
+        raise NotSupported(
+            f"at no threshold {ENOUGH} of {who} were accepted: how alike comparisons of one person "
+            "are is not known, and no interval by person follows"
+        )
 
 
 def _policy(evidence: MatchEvidence, points: Sequence[Point]) -> MatchPolicy:
@@ -179,10 +230,10 @@ def _lane(point: Point) -> LanePolicy | None:
         return None  # so low that the interval would be wider than the protocol allows
 
 
-def _rates(point: Point) -> LaneRates:
+def _rates(bounds: _Bounds, point: Point) -> LaneRates:
     return LaneRates(
-        strangers=_up(bound(strangers(point))),
-        probe=_up(bound(point.probe)),
+        strangers=_up(bounds.strangers(point)),
+        probe=_up(bounds.probe(point)),
         genuine_lost=round((point.genuine.rate or 0.0) * RATE_UNIT),
     )
 

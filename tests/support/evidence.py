@@ -59,7 +59,7 @@ def evidence(strangers: int = 2 * 10**7, trials: int = 30_000, **changes: Any) -
             genuine=2100,
             impostor=2100,
             photographs=5367,
-            subjects=2949,
+            subjects=5000,
             subjects_from="columns",
             folds=7,
         ),

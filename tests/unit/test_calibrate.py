@@ -1,13 +1,24 @@
 """From an evaluation to a match policy: what the data supports, and what is refused."""
 
 import contextlib
+import copy
 import io
+import json
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.calibration.evidence import MatchEvidence, Point, Share
+from gateway.calibration.evidence import (
+    EvidenceUnreadable,
+    MatchEvidence,
+    Point,
+    Probe,
+    Share,
+    read_evidence,
+)
 from gateway.calibration.proposal import ProposalUnreadable, from_json, lines, to_json
 from gateway.calibration.shipped import shipped_evidence
 from gateway.calibration.thresholds import (
@@ -122,6 +133,58 @@ def test_a_proposal_is_read_as_it_was_written() -> None:
     for wrong in (b"", b"[]", b"{}", b"[" * 10**5, *(one.encode() for one in edited)):
         with pytest.raises(ProposalUnreadable):
             from_json(wrong)
+
+
+def edited(**changes: Share) -> tuple[Point, ...]:
+    return tuple(one.model_copy(update=changes) for one in evidence().curve)
+
+
+NOBODY = Share(hits=0, of=2 * 10**7, low=0.0, high=2e-7)
+FEW = evidence().pairs.model_copy(update={"subjects": 30, "photographs": 9000})
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (evidence(pairs=FEW), "435 comparisons of honest strangers support no rate below 0.0069"),
+        (
+            evidence(probe=Probe(people=30, halves=1000, rows=())),
+            "30 comparisons of the strongest probe support no rate below 0.1",
+        ),
+        (evidence(curve=edited(all_strangers=NOBODY)), "at no threshold 10 of honest strangers"),
+        (
+            evidence(curve=edited(genuine=Share(hits=0, of=0, low=0.0, high=1.0))),
+            "compared nobody with himself",
+        ),
+    ],
+    ids=["pairs of few people", "few people met often", "no variance", "nobody genuine"],
+)
+def test_many_comparisons_of_few_people_support_nothing(given: MatchEvidence, reason: str) -> None:
+    with pytest.raises(NotSupported, match=reason):
+        calibrated(given)
+    calibrated(evidence())  # the control
+
+
+def test_evidence_that_contradicts_itself_is_unreadable(tmp_path: Path) -> None:
+    """Somebody writes what a target needs into the file, and leaves the counts."""
+    file, honest = tmp_path / "evaluation.json", json.loads(evidence().canonical)
+
+    def read(edit: Callable[[dict[str, Any]], object]) -> MatchEvidence:
+        given = copy.deepcopy(honest)
+        edit(given)
+        file.write_text(json.dumps(given))
+        return read_evidence(file)
+
+    assert read(lambda _: None) == evidence()
+    for edit in (
+        lambda given: given["curve"][0]["allStrangers"].update(high=1e-9),
+        lambda given: given["curve"][0]["probe"].update(low=1e-6, high=1e-6),
+        lambda given: given["curve"][-1]["probe"].update(of=10**9),
+        lambda given: given["curve"][-1]["allStrangers"].update(hits=10**7, high=1.0),
+        lambda given: given["curve"][3].update(allStrangers=None),
+    ):
+        with pytest.raises(EvidenceUnreadable):
+            read(edit)
 
 
 def test_whoever_signs_sees_that_the_portrait_itself_would_be_accepted() -> None:
