@@ -136,6 +136,15 @@ def get(path: str, *, close: bool = False) -> bytes:
     return f"GET {path} HTTP/1.1\r\nhost: x\r\n{more}\r\n".encode()
 
 
+def cut_off(connection: socket.socket) -> bool:
+    """Whether the other side ended the connection without a word: in order, or, where something
+    sent had not been read, by a reset."""
+    try:
+        return everything(connection) == b""
+    except ConnectionError:
+        return True
+
+
 def everything(connection: socket.socket) -> bytes:
     """What arrives until the other side closes; a reset is told apart as an ``OSError``."""
     found = b""

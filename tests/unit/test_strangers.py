@@ -13,20 +13,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.cli import devca
-from gateway.host import protocol
+from gateway.host import application, protocol
 from gateway.host.application import STRANGERS_LINES
 from gateway.host.connections import Connections, Phase
 from gateway.host.limits import HEAD_FIELDS, PIPELINED, Limits, networks_of
 from gateway.host.tls import ClientTls, ServerTls
 from tests.support.processes import PATIENCE
-from tests.support.served import Served, everything, get, served
+from tests.support.served import Served, cut_off, everything, get, served
 
 LONG = 600.0
 SHORT = 0.2
@@ -53,6 +53,16 @@ def turned_away(server: Served) -> bool:
         return server.ask(get("/", close=True)) == b""
     except OSError:
         return True
+
+
+def comes_through(attempt: Callable[[], bool]) -> None:
+    """It succeeds, at some time: a slow machine may miss a short deadline of the server's."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.suppress(OSError):
+            if attempt():
+                return
+        assert time.monotonic() < until
 
 
 def ended(server: Served, reason: str) -> int:
@@ -166,16 +176,19 @@ def test_a_tls_handshake_that_never_begins_takes_a_place_that_a_newcomer_gets(
     limits = Limits(connections=5, header_seconds=LONG)
     with served(limits, tls=tls) as server, held(server, 8, b"") as strangers:
         assert is_well(server)
-        assert everything(strangers[0]) == b""
+        assert cut_off(strangers[0])
         assert ended(server, "in-all") >= 3
     with served(replace(limits, header_seconds=SHORT), tls=tls) as server:
         with server.connect() as stranger:
-            assert everything(stranger) == b""
-        assert is_well(server)
+            assert cut_off(stranger)
+        comes_through(lambda: is_well(server))
 
 
-def test_strangers_requests_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_strangers_requests_fill_no_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a known sender is refused for is always written."""
+    monkeypatch.setattr(application, "STRANGERS_SECONDS", LONG)
     caplog.set_level("INFO", "sealmatch.edge")
     unsigned = anybody(0, "content-type: application/cbor").replace(b"/anybody", b"/signed")
     with served() as server:
@@ -194,14 +207,20 @@ def test_strangers_requests_fill_no_log(caplog: pytest.LogCaptureFixture) -> Non
 def test_dribbled_headers_have_a_deadline() -> None:
     with served(Limits(header_seconds=SHORT)) as server, server.connect() as slow:
         slow.sendall(HALF)
-        assert everything(slow) == b""
+        assert cut_off(slow)
         assert ended(server, "headers-late") == 1
-        assert server.is_well()
-        with server.connect() as later:  # the second request has one as well
-            later.sendall(get("/"))
-            assert status(answers(later)) == 200
-            later.sendall(HALF)
-            assert everything(later) == b""
+        comes_through(server.is_well)
+
+        def second_is_late() -> bool:  # the second request has a deadline as well
+            with server.connect() as later:
+                later.sendall(get("/"))
+                if not later.recv(1, socket.MSG_PEEK):
+                    return False
+                assert status(answers(later)) == 200
+                later.sendall(HALF)
+                return cut_off(later)
+
+        comes_through(second_is_late)
     with served(Limits(header_seconds=LONG)) as server, server.connect() as slow:
         slow.sendall(HALF)
         time.sleep(4 * SHORT)
@@ -223,7 +242,8 @@ def test_a_body_one_byte_short_has_a_deadline_and_holds_its_bytes_no_longer() ->
     with served(replace(limits, body_seconds=LONG)) as server, server.connect() as short:
         short.sendall(anybody(1000) + bytes(999))
         time.sleep(4 * SHORT)
-        assert server.server.traffic.bytes_held == 1000
+        while server.server.traffic.bytes_held != 1000:
+            time.sleep(0.01)
         short.sendall(bytes(1))
         assert b'{"size": 1000}' in everything(short)
 
@@ -236,11 +256,11 @@ def test_a_slow_body_is_late_although_it_keeps_coming() -> None:
             slow.sendall(b"x")
         assert status(everything(slow)) == 408
     with served(Limits(body_seconds=SHORT, body_rate=1)) as server, server.connect() as slow:
-        slow.sendall(anybody(12))
+        slow.sendall(anybody(1012) + bytes(1000))  # which give it a quarter of an hour
         for _ in range(12):
             time.sleep(0.05)
             slow.sendall(b"x")
-        assert b'{"size": 12}' in everything(slow)
+        assert b'{"size": 1012}' in everything(slow)
 
 
 def test_a_receiver_that_takes_nothing_is_left() -> None:
@@ -376,7 +396,7 @@ def test_one_address_has_so_many_places() -> None:
             assert [status(everything(one)) for one in working] == [200] * 3
         with held(server, 7, HALF) as strangers:
             assert server.is_well()
-            assert everything(strangers[0]) == b""
+            assert cut_off(strangers[0])
     for free in (replace(limits, per_address=0), replace(limits, proxies=networks_of("127.0.0.1"))):
         with served(free) as server, held(server, 5, work) as working:
             for _ in working:
