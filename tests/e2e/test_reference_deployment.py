@@ -117,15 +117,15 @@ def test_a_host_that_a_proxy_rewrote_is_refused(
     assert_problem(answers[1], 403)
 
 
-def in_flight(proxy: Nginx, counter: Counter) -> list[str]:
-    """What the proxy has on a disk while it holds half of a submission."""
+def in_flight(proxy: Nginx, counter: Counter, seconds: float) -> list[str]:
+    """What the proxy has on a disk while it holds half of a submission: looked for so long."""
     opened = opened_at(counter, SHARDS[0])
     body = counter.honest_submission(opened).encode()
     half = len(body) // 2
     with proxy.connection() as line:
         line.sendall(submission_head(counter, opened, body) + body[:half])
         with contextlib.suppress(AssertionError):
-            until(proxy.spooled, seconds=1)
+            until(proxy.spooled, seconds)
         found = proxy.spooled()
         line.sendall(body[half:])
         assert line.recv(12) == b"HTTP/1.1 200"
@@ -135,10 +135,10 @@ def in_flight(proxy: Nginx, counter: Counter) -> list[str]:
 def test_no_body_is_written_to_a_disk(
     deployment: Proxied, counter: Counter, tmp_path: Path
 ) -> None:
-    assert in_flight(deployment.proxy, counter) == []
+    assert in_flight(deployment.proxy, counter, 1) == []
     buffering = {"proxy_request_buffering off;": "proxy_request_buffering on;"}
     with deployment.new_proxy(tmp_path, free_port_pair(), buffering) as wrong:
-        assert in_flight(wrong, counter), "otherwise it would be seen"
+        assert in_flight(wrong, counter, PATIENCE), "otherwise it would be seen"
 
 
 def test_strangers_who_hold_connections_do_not_stop_it(
