@@ -152,20 +152,31 @@ class AttemptCaps:
         with self._ledger.writing(*_alone(attempt.handles), durable=not matched) as unit:
             self._check_lock(_attempts(unit, attempt.handles, now), now)
             noted = unit.run(
-                "UPDATE attempts SET matched = :matched WHERE id = :number RETURNING id",
+                # In a database that was set back, another attempt may have its number.
+                "UPDATE attempts SET matched = :matched "
+                "WHERE id = :number AND handle = :handle AND matched IS NULL RETURNING id",
                 matched=int(matched),
                 number=attempt.number,
+                handle=attempt.handles[0],
             )
             if not noted:
                 raise Unavailable("the counters no longer have this attempt")
             crash.reach("authority-outcome-written")
 
     def sweep(self) -> None:
-        """Remove what is a day old; from a file, the bytes go with it. Raises ``Unavailable``."""
+        """Remove what is a day old; from a file, the bytes go with it. Raises ``Unavailable``.
+
+        Looks how far the counters go, too: an instance that a gateway asks for nothing would else
+        take a database that was set back for the present one, and count on in it.
+        """
         old = self._clock() - DAY
         with self._ledger.looking() as unit:
-            if not unit.run("SELECT 1 FROM attempts WHERE at <= :old LIMIT 1", old=old):
-                return
+            found = standing_of(unit)
+            is_old = unit.run("SELECT 1 FROM attempts WHERE at <= :old LIMIT 1", old=old)
+        if found is not None and found.counters == self._standing.counters:
+            self._keep(found)
+        if not is_old:
+            return
         with self._ledger.writing() as unit:
             unit.run("DELETE FROM attempts WHERE at <= :old", old=old)
 

@@ -190,6 +190,46 @@ def test_an_attempt_that_the_database_has_lost_gets_no_decision(
         two[0].conclude(under_way, matched=True)
 
 
+def test_an_attempt_whose_number_was_given_again_gets_no_decision(
+    two: list[AttemptCaps], place: SharedPlace
+) -> None:
+    """A database that was set back numbers on from there."""
+    under_way = two[0].admit([A], "shop")
+    set_back(place, two[0]._standing.counted_until)
+    with closing(SharedLedger(place.url, "as an operator")) as storage, storage.writing() as unit:
+        unit.script(f"ALTER TABLE attempts ALTER COLUMN id RESTART WITH {under_way.number}")
+    again = two[1].admit([B], "shop")
+    assert again.number == under_way.number
+    with pytest.raises(Unavailable, match="no longer have"):
+        two[0].conclude(under_way, matched=True)
+    two[1].conclude(again, matched=False)  # the control
+    with pytest.raises(Unavailable, match="no longer have"):
+        two[1].conclude(again, matched=True)
+
+
+def test_an_instance_that_nobody_asked_knows_how_far_the_counters_went(
+    two: list[AttemptCaps], place: SharedPlace, clock: Clock
+) -> None:
+    """A gateway spares one, and asks it first once the database was set back."""
+    begun, busy, spared = clock.now, *two
+
+    def used_up_elsewhere(handle: SubjectHandle) -> None:
+        clock.now += HOUR
+        for _ in range(LIMITS.subject_decisions):
+            busy.admit([handle], "shop")
+
+    used_up_elsewhere(A)
+    set_back(place, begun)
+    spared.admit([A], "shop")  # the control: it has not looked since
+    used_up_elsewhere(B)
+    spared.sweep()
+    set_back(place, begun)
+    with refused("closed until"):
+        spared.admit([B], "shop")
+    with refused("closed until"):
+        busy.admit([B], "shop")
+
+
 def test_other_counters_in_their_place_stop_an_instance_until_it_has_their_mark(
     two: list[AttemptCaps], place: SharedPlace, clock: Clock
 ) -> None:
