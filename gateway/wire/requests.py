@@ -17,7 +17,6 @@ The receiver passes its clock and owns its ``NonceMemory``; nothing here keeps s
 """
 
 import base64
-import datetime
 import hmac
 import re
 import threading
@@ -26,15 +25,16 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from http_message_signatures import (
-    HTTPMessageSigner,
     HTTPMessageVerifier,
     HTTPSignatureKeyResolver,
     algorithms,
 )
 from http_message_signatures.exceptions import HTTPMessageSignaturesException
 
+from gateway.wire import request_form
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse, Refused, SealmatchError, Unavailable
 from gateway.wire.ids import Digest, digest_of, new_nonce
@@ -42,10 +42,9 @@ from gateway.wire.ids import Digest, digest_of, new_nonce
 WINDOW = 60
 """Seconds by which a request's creation time may differ from the receiver's clock."""
 
-TAG = "sealmatch"
-COMPONENTS = ("@method", "@authority", "@path", "content-digest")
-NONCE_LENGTH = 64
-"""Characters of a nonce: 32 bytes in hexadecimal."""
+TAG = request_form.LABEL
+COMPONENTS = request_form.COMPONENTS
+NONCE_LENGTH = request_form.NONCE_LENGTH
 
 MAX_NONCES = 200_000
 """Nonces remembered at most; more requests than this in two windows are turned away."""
@@ -53,6 +52,7 @@ MAX_NONCES = 200_000
 _PATH = re.compile(r"/[!-\"$->@-~]*")
 """Visible ASCII without the signs that end a path."""
 
+_UNVERIFIED: Final = "request signature does not verify, or is for another host"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _HOST = re.compile(r"[a-z0-9._~-]+|\[[0-9a-f:.]+\]")
@@ -93,9 +93,7 @@ class _PeerKeys(HTTPSignatureKeyResolver):
         except ValueError:
             wanted = b""
         try:
-            self.sender = self._find(wanted)
-            if self.sender is None:
-                raise Refused("request signed by an unknown key")
+            self.sender = _known(self._find, wanted)
         except SealmatchError as error:
             self.error = error  # the library would hide it in an error of its own
             raise
@@ -170,22 +168,12 @@ def sign_request(
     Args:
         host: the server that it is meant for, as ``host_of`` its URL; sent as ``Host``.
     """
-    request = _Request(method, _SCHEME + host + path, {})
-    prepared = HTTPMessageSigner(signature_algorithm=algorithms.ED25519).prepare(
-        request,
-        key_id=key.public.key_id.hex(),
-        created=datetime.datetime.fromtimestamp(now, datetime.UTC),
-        nonce=new_nonce().hex(),
-        label=TAG,
-        tag=TAG,
-        covered_component_ids=COMPONENTS[:-1],
-        body=body,
-    )
-    signature = base64.b64encode(key.private.sign(prepared.signature_base)).decode()
+    digest = f"sha-256=:{base64.b64encode(digest_of(body)).decode()}:"
+    signed = request_form.parameters(now, key.public.key_id, new_nonce().hex())
+    base = request_form.signature_base(method, host, path, digest, signed)
     return {
-        **request.headers,
-        "Signature-Input": f"{TAG}={prepared.signature_params}",
-        "Signature": f"{TAG}=:{signature}:",
+        "Content-Digest": digest,
+        **request_form.headers(signed, key.private.sign(base)),
     }
 
 
@@ -228,11 +216,39 @@ def verify_head(
         raise Refused("request for a path that cannot be signed")
     host = _own_host(headers.get("host", ""), hosts)
     digest = _signed_digest(headers.get("content-digest", ""))
+    form = request_form.own_form(headers)
+    if form is None:
+        sender, created, nonce = _read_by_library(method, host + path, headers, find, now)
+    else:
+        sender, created, nonce = _known(find, form.key_id), form.created, form.nonce
+        stated = headers["content-digest"]
+        base = request_form.signature_base(method, host, path, stated, form.parameters)
+        try:
+            Ed25519PublicKey.from_public_bytes(sender.raw).verify(form.signature, base)
+        except InvalidSignature:
+            raise Refused(_UNVERIFIED) from None
+    if abs(now - created) > WINDOW:
+        raise Refused("request is not fresh")
+    if created < nonces.since:
+        raise Unavailable("the server has just started; sign the request again")
+    nonces.use(nonce, now)
+    return SignedHead(sender, digest)
+
+
+def _read_by_library(
+    method: str,
+    address: str,
+    headers: Mapping[str, str],
+    find: Callable[[bytes], VerifyKey | None],
+    now: int,
+) -> tuple[VerifyKey, int, str]:
+    """Sender, creation time and nonce of a request that another program signed in a form of its
+    own. Raises ``Refused``, and what ``find`` raises."""
     peers = _PeerKeys(find)
     signed = {name: headers[name] for name in _HEADERS if name in headers}
     try:
         result = _Verifier(signature_algorithm=algorithms.ED25519, key_resolver=peers).verify(
-            _Request(method, _SCHEME + host + path, signed),
+            _Request(method, _SCHEME + address, signed),
             max_age=None,
             expect_tag=TAG,
             require_components=COMPONENTS,
@@ -240,21 +256,25 @@ def verify_head(
     except HTTPMessageSignaturesException:
         if peers.error is not None:
             raise peers.error from None
-        raise Refused("request signature does not verify, or is for another host") from None
+        raise Refused(_UNVERIFIED) from None
     if len(result) != 1 or peers.sender is None:
         raise Refused("request does not carry exactly one signature")
     created, nonce = result[0].parameters.get("created"), result[0].nonce
-    if not isinstance(created, int) or abs(now - created) > WINDOW:
+    if not isinstance(created, int):
         raise Refused("request is not fresh")
     expires = result[0].parameters.get("expires")
     if expires is not None and (not isinstance(expires, int) or expires < now):
         raise Refused("request is not fresh")
     if nonce is None or len(nonce) != NONCE_LENGTH:
         raise Refused("request has no nonce of the right form")
-    if created < nonces.since:
-        raise Unavailable("the server has just started; sign the request again")
-    nonces.use(nonce, now)
-    return SignedHead(peers.sender, digest)
+    return peers.sender, created, nonce
+
+
+def _known(find: Callable[[bytes], VerifyKey | None], key_id: bytes) -> VerifyKey:
+    sender = find(key_id)
+    if sender is None:
+        raise Refused("request signed by an unknown key")
+    return sender
 
 
 def verify_request(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.wire import requests
+from gateway.wire import request_form, requests
 from gateway.wire.cose import SigningKey, VerifyKey
 from gateway.wire.errors import CallerMisuse, Refused, Unavailable
 from gateway.wire.requests import WINDOW, NonceMemory, host_of, sign_request, verify_request
@@ -439,6 +439,48 @@ def test_any_altered_header_is_refused_or_means_the_same(name: str, data: st.Dat
     covered = text.partition("=")[2] if name == "signature-input" else text
     # Structured fields permit spaces between parameters and items; they mean nothing.
     assert name == "signature" or covered.replace(" ", "") in altered.replace(" ", "")
+
+
+def library_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_form, "own_form", lambda _: None)
+
+
+def test_what_we_sign_is_what_the_library_writes() -> None:
+    """The same text, and it verifies what we signed."""
+    headers = headers_of()
+    own = request_form.own_form(headers)
+    assert own is not None
+    theirs = custom(nonce=own.nonce)
+    assert theirs["signature-input"] == headers["signature-input"]
+    assert theirs["signature"] == headers["signature"]
+    with pytest.MonkeyPatch.context() as patch:
+        library_only(patch)
+        assert verify(headers) == GATEWAY.public
+
+
+@given(
+    name=st.sampled_from(["host", "content-digest", "signature-input", "signature"]),
+    data=st.data(),
+)
+@settings(max_examples=400)
+def test_our_reading_and_the_library_s_have_one_verdict(name: str, data: st.DataObject) -> None:
+    headers = headers_of()
+    text = headers[name]
+    place = data.draw(st.integers(0, len(text)))
+    width = data.draw(st.integers(0, 2))
+    altered = text[:place] + data.draw(st.text(max_size=3)) + text[place + width :]
+    changed = headers | {name: altered}
+
+    def verdict() -> object:
+        try:
+            return verify(changed)
+        except Refused:
+            return None
+
+    ours = verdict()
+    with pytest.MonkeyPatch.context() as patch:
+        library_only(patch)
+        assert verdict() == ours
 
 
 def test_what_was_signed_before_this_process_began_is_to_be_signed_again() -> None:
