@@ -1,6 +1,9 @@
 """Several processes of a gateway on one database: whose session it is, and what counts once."""
 
 import copy
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +21,7 @@ from gateway.wire.ids import digest_of
 from gateway.wire.requests import NonceMemory
 from tests.support.drafts import ciphertexts, draft
 from tests.support.parties import refused
+from tests.support.processes import PATIENCE
 from tests.support.samples import pair
 from tests.support.world import World
 
@@ -68,3 +72,29 @@ def test_a_request_that_any_process_takes_counts_once(database: Database, shared
     with database.transaction() as connection:
         fallbacks.forget_hours(connection, HOUR_END + 7200)
     process().use("nonce", HOUR_END + 7200)
+
+
+def test_a_request_at_two_processes_at_once_counts_once_though_the_hour_ends_between(
+    database: Database,
+) -> None:
+    """Neither sees what the other one has not committed yet."""
+    asked = threading.Event()
+
+    def second(nonce: str) -> None:
+        with database.writing() as connection:
+            asked.set()
+            fallbacks.use_request(connection, nonce, HOUR_END + 1)
+
+    def at_once(first: str, other: str) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            with database.writing() as connection:
+                fallbacks.use_request(connection, first, HOUR_END)
+                answer = pool.submit(second, other)
+                asked.wait(0.5)  # in a file it begins when this one has ended
+                time.sleep(0.1)
+            answer.result(PATIENCE)
+
+    at_once("one", "another")  # the control
+    asked.clear()
+    with refused("replayed"):
+        at_once("nonce", "nonce")
