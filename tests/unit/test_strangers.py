@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,8 @@ from gateway.host.application import STRANGERS_LINES
 from gateway.host.connections import Connections, Phase
 from gateway.host.limits import HEAD_FIELDS, PIPELINED, Limits, networks_of
 from gateway.host.tls import ClientTls, ServerTls
-from tests.support.processes import PATIENCE
+from gateway.wire.ids import digest_of
+from tests.support.processes import PATIENCE, until
 from tests.support.served import Served, cut_off, everything, get, served
 
 LONG = 600.0
@@ -238,12 +240,11 @@ def test_a_body_one_byte_short_has_a_deadline_and_holds_its_bytes_no_longer() ->
     with served(limits) as server, server.connect() as short:
         short.sendall(anybody(1000) + bytes(999))
         assert status(everything(short)) == 408
-        assert server.server.traffic.bytes_held == 0
+        until(lambda: server.server.traffic.bytes_held == 0)  # a moment after its last word
     with served(replace(limits, body_seconds=LONG)) as server, server.connect() as short:
         short.sendall(anybody(1000) + bytes(999))
         time.sleep(4 * SHORT)
-        while server.server.traffic.bytes_held != 1000:
-            time.sleep(0.01)
+        until(lambda: server.server.traffic.bytes_held == 1000)
         short.sendall(bytes(1))
         assert b'{"size": 1000}' in everything(short)
 
@@ -297,6 +298,20 @@ def test_a_strangers_body_is_not_waited_for_and_he_still_gets_the_answer() -> No
         altered = server.head("/signed", body, connection="close")
         assert status(server.ask(altered + bytes(699_999) + b"x")) == 403
         assert server.server.traffic.bytes_held == 0
+
+
+def test_a_body_is_whole_however_it_arrives(edge: Served) -> None:
+    """Its reader is woken at its end, wherever the network cuts it, and whenever that comes."""
+    body = bytes(range(250)) * 1200
+    with edge.connect() as sender:
+        for pause in (0.0, 0.02):
+            for cuts in ([], [0], [1], [2, len(body) - 1], [60_000, 131_072, 250_000]):
+                head = edge.head("/signed", body)
+                edges = [0, *(len(head) + cut for cut in cuts), len(head) + len(body)]
+                for begin, end in pairwise(edges):
+                    sender.sendall((head + body)[begin:end])
+                    time.sleep(pause)
+                assert f'"digest": "{digest_of(body).hex()}"'.encode() in answers(sender)
 
 
 def test_who_waits_to_be_asked_for_the_body_is_asked_after_the_signature() -> None:
