@@ -14,6 +14,7 @@ import signal
 import socket
 import ssl
 import time
+from asyncio import sslproto
 from functools import partial
 from types import FrameType
 from typing import Final
@@ -31,6 +32,9 @@ log = logging.getLogger("sealmatch.connections")
 _ACCEPTED_AT_ONCE: Final = 64
 """Before what is open gets its turn."""
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_TLS_BYTES: Final = 32 * 1024
+"""Of each connection's buffer for what is encrypted; a record has half of it. asyncio's own takes
+256 KB before a handshake's first byte, and is no faster."""
 _PAUSE_SECONDS: Final = 0.5
 """Without accepting, when nothing is left and nobody can make room."""
 _TICKS_OF_SWEEP: Final = 5
@@ -88,6 +92,7 @@ class AnnouncedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_note)
+        sslproto.SSLProtocol.max_size = _TLS_BYTES
         await super().startup([])
         if self.started and not self.should_exit:
             self._listener.setblocking(False)

@@ -4,9 +4,10 @@ Rules:
 
 - There is a limit in all, and one per address. Proxies' addresses are exempt from the second.
 - At a limit a new connection takes the place of the one that is least missed: first of those that
-  are on their way out, then of those whose headers are not complete, then of senders whose body
-  is awaited and whom nobody knows, then of idle ones, the oldest of its kind each time. A request
-  that is being answered is never ended. If nobody can make room, the new one is turned away.
+  are on their way out, then of those whose headers are not complete, then of senders whom nobody
+  knows and whose body is awaited, or who leave earlier answers untaken, then of idle ones, the
+  oldest of its kind each time. Any other request that is being answered is never ended. If nobody
+  can make room, the new one is turned away.
 - Why not let newcomers wait instead: who holds all places with half a request would keep everybody
   out for as long as a deadline, again and again. An honest sender's headers follow at once, so it
   is hardly ever the oldest.
@@ -29,16 +30,18 @@ class Phase(IntEnum):
     """What a connection is doing; those before ``BUSY`` can make room, in this order."""
 
     LEAVING = 0
-    """Answered for the last time; its sender still sends."""
+    """Answered for the last time; its sender still sends, or has not taken it."""
     HEAD = 1
     """Its headers, or its TLS handshake, are not complete."""
     BODY = 2
     """The body of a sender whom nobody knows is awaited."""
-    IDLE = 3
+    UNTAKEN = 3
+    """A sender whom nobody knows leaves what he was answered untaken, so his next answer waits."""
+    IDLE = 4
     """Between two requests."""
-    KNOWN = 4
-    """The same, after a request that an enrolled party signed."""
-    BUSY = 5
+    KNOWN = 5
+    """The same, or answered for the last time, after a request that an enrolled party signed."""
+    BUSY = 6
     """A request is being answered."""
 
 

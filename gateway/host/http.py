@@ -86,7 +86,7 @@ async def read_body(request: Request, limit: int) -> Body:
     """
     place: Place = request.state.place
     place.hold(int(request.headers.get("content-length", limit)))
-    pieces: list[bytes] = []
+    pieces: list[bytes | bytearray] = []
     size, digest = 0, hashlib.sha256()
     place.awaits_body(limit)
     more = True

@@ -33,6 +33,9 @@ from gateway.wire.errors import INVALID, Problem
 READ_BYTES: Final = 128 * 1024
 _TOO_LARGE: Final = Problem(431, INVALID.code, "the headers are too long, or too many")
 _NO_BODY: Final = (b"", b"0")
+_SMALL: Final = 1024
+"""Bytes of a piece below which it is gathered with its neighbours: as an object of its own, a piece
+of two bytes takes fifty."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -53,7 +56,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether the body of the newest request has not arrived in full."""
         self.arrived = 0
         """Bytes of its body that have."""
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | bytearray] = []
         self._limit: int | None = None
         """Of the body that the application asked for."""
         self._in_head = True
@@ -130,9 +133,10 @@ class HttpProtocol(HttpToolsProtocol):
             raise ValueError("a request is for one host")
         self._in_head, self._advanced = False, True
         self.more_to_come = True
+        if self._pieces:  # of the request before this one, whose reader was not here yet
+            self.cycle.body += b"".join(self.take())
         self.arrived, self._limit = 0, None
-        self._pieces = []
-        self.connection.go(Phase.BUSY)
+        self._work()
         super().on_headers_complete()
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False
@@ -148,7 +152,12 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_body(body)
             return
         # Its room is taken, so it is gathered; the application is woken once, at its end.
-        self._pieces.append(body)
+        if len(body) >= _SMALL:
+            self._pieces.append(body)
+        elif self._pieces and isinstance(self._pieces[-1], bytearray):
+            self._pieces[-1] += body
+        else:
+            self._pieces.append(bytearray(body))
         if self.arrived > self._limit:
             self.flow.pause_reading()
             self.cycle.message_event.set()
@@ -173,20 +182,39 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.connection.known:
             self.connection.go(Phase.BODY)
 
-    def take(self) -> list[bytes]:
+    def take(self) -> list[bytes | bytearray]:
         """What has arrived of the body since it was asked for."""
         taken, self._pieces = self._pieces, []
         return taken
 
     def has_body(self) -> None:
         """The body is there."""
-        self.connection.go(Phase.BUSY)
+        self._limit = None  # what follows is another request's, and nobody has asked for it
+        self._work()
 
     def reads_no_more(self) -> None:
         """The answer is known and only waits: hold nothing of the body meanwhile."""
         if self.more_to_come:
             self.cycle.body = bytearray()
             self._pieces = []
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.connection.phase is Phase.BUSY:
+            self._work()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.connection.phase is Phase.UNTAKEN:
+            self._work()
+
+    def closes(self) -> None:
+        """The last answer is written, and waits until its receiver has taken it. With TLS it also
+        waits for the receiver's word that it is the last."""
+        limits = self._traffic.limits
+        seconds = limits.stalled_seconds + self.connection.untaken() / limits.body_rate
+        phase = Phase.KNOWN if self.connection.known else Phase.LEAVING
+        self.connection.go(phase, time.monotonic() + seconds)
 
     def leave(self) -> None:
         """The last answer is written: throw away what still comes, for a while."""
@@ -200,6 +228,15 @@ class HttpProtocol(HttpToolsProtocol):
             self.connection.end("draining")
         else:
             super().shutdown()
+
+    def _work(self) -> None:
+        """A request is being answered. A stranger who leaves earlier answers untaken makes room and
+        has a deadline: otherwise a byte now and then would hold his place for ever."""
+        if self.connection.known or not self.flow.write_paused:
+            self.connection.go(Phase.BUSY)
+        elif self.connection.phase is not Phase.UNTAKEN:
+            seconds = self._traffic.limits.stalled_seconds
+            self.connection.go(Phase.UNTAKEN, time.monotonic() + seconds)
 
     def _refuse(self) -> None:
         """Answer bytes that are no request, unless an answer is on its way: then that is the
@@ -250,6 +287,7 @@ class Line:
             return
         if not self._protocol.more_to_come:
             self._transport.close()
+            self._protocol.closes()
             return
         self.leaving = True
         self._protocol.leave()

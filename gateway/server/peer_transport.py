@@ -134,19 +134,25 @@ class _Answer(httpx.SyncByteStream):
             came += self._hear()
             if came > _HEADER_BYTES + _PIECE:
                 raise httpx.RemoteProtocolError("header too long")
+        if self._heard.overfull:  # the status would be the second's
+            raise httpx.RemoteProtocolError("more than one answer")
         status = self._parser.get_status_code()
         if status < httpx.codes.OK:
             raise httpx.RemoteProtocolError("an interim answer that nobody asked for")
         return httpx.Response(status, headers=self._heard.headers, stream=self)
 
     def __iter__(self) -> Iterator[bytes]:
+        quiet = 0
         while True:
             pieces, self._heard.body = self._heard.body, []
             yield from pieces
             if self._heard.complete:
                 return
             with _as_httpx_says():
-                self._hear()
+                came = self._hear()
+            quiet = 0 if self._heard.body else quiet + came
+            if quiet > _HEADER_BYTES + _PIECE:  # whoever reads would not see it grow
+                raise httpx.RemoteProtocolError("trailer too long")
 
     def close(self) -> None:
         if self._heard.reusable and self._parser.get_http_version() == "1.1":

@@ -15,6 +15,7 @@ from gateway.server.peer_transport import peer_client
 from tests.support.processes import PATIENCE
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;a=b\r\nwh\r\n"
 
 
 class HostilePeer:
@@ -89,7 +90,7 @@ def test_requests_follow_one_another_on_a_connection(
 ) -> None:
     peer.answers = [
         OK,
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nwh\r\n0\r\n\r\n",
+        CHUNKED + b"0\r\nx: y\r\n\r\n",
         OK,
     ]
     assert [ask(client, peer, bytes(size)) for _ in range(3)] == [b"whole", b"wh", b"whole"]
@@ -150,6 +151,10 @@ def test_a_connection_that_the_peer_has_closed_is_replaced(
         (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhol", httpx.ReadTimeout),
         (b"HTTP/1.1 200 OK\r\nx: " + b"a" * 200_000, httpx.RemoteProtocolError),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 3, httpx.RemoteProtocolError),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK, httpx.RemoteProtocolError),
+        (CHUNKED + b"0\r\n" + b"x: y\r\n" * 40_000, httpx.RemoteProtocolError),
+        (CHUNKED + b"0\r\nx: " + b"y" * 300_000, httpx.RemoteProtocolError),
+        (CHUNKED + b"2;x=" + b"y" * 300_000, httpx.RemoteProtocolError),
         (
             b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
             httpx.RemoteProtocolError,
@@ -164,7 +169,10 @@ def test_a_connection_that_the_peer_has_closed_is_replaced(
         ),
         (b"SSH-2.0-OpenSSH\r\n", httpx.RemoteProtocolError),
     ],
-    ids=["half a header", "half a body", "long", "interim", "upgrade", "lengths", "both", "ssh"],
+    ids=[
+        *("half a header", "half a body", "long", "interim", "interim and answer", "trailers"),
+        *("trailer", "extension", "upgrade", "lengths", "both", "ssh"),
+    ],
 )
 def test_what_is_no_answer_ends_in_time(
     peer: HostilePeer, answer: bytes, fault: type[Exception]

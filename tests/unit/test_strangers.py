@@ -71,6 +71,13 @@ def ended(server: Served, reason: str) -> int:
     return server.server.open.ended[reason]  # type: ignore[index]
 
 
+def only_one(server: Served) -> protocol.HttpProtocol:
+    """The server's side of the connection that is open."""
+    (edge,) = server.server.server_state.connections
+    assert isinstance(edge, protocol.HttpProtocol)
+    return edge
+
+
 @contextlib.contextmanager
 def held(server: Served, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
     with contextlib.ExitStack() as stack:
@@ -282,6 +289,75 @@ def test_a_receiver_that_takes_nothing_is_left() -> None:
     assert ends == [1]
 
 
+def test_an_answered_stranger_who_does_not_hang_up_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With TLS the end of a connection waits for the other side's word. Control: it was work."""
+    devca.make(tmp_path, ["127.0.0.1"])
+    tls = ServerTls(tmp_path / "gateway.pem", tmp_path / "gateway.key")
+    trusting = ClientTls(tmp_path / "ca.pem").context()
+
+    def newcomer_is_answered() -> bool:
+        with served(Limits(connections=1), tls=tls) as server, contextlib.ExitStack() as stack:
+
+            def asked() -> bytes:
+                plain = stack.enter_context(server.connect())
+                secured = trusting.wrap_socket(plain, server_hostname="127.0.0.1")
+                stack.enter_context(secured)
+                secured.sendall(get("/", close=True))
+                return answers(secured)
+
+            assert status(asked()) == 200
+            (stranger,) = server.server.open
+            buffer = stranger._end.__self__._ssl_protocol._ssl_buffer  # type: ignore[attr-defined]
+            assert len(buffer) <= 32 * 1024
+            try:
+                return status(asked()) == 200
+            except OSError:
+                return False
+
+    assert newcomer_is_answered()
+    monkeypatch.setattr(protocol.HttpProtocol, "closes", lambda _: None)
+    assert not newcomer_is_answered()
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_stranger_who_leaves_answers_untaken_makes_room(*, known: bool) -> None:
+    """With a byte now and then he would hold a place for ever. Whom the server knows keeps his."""
+    with served(Limits(connections=1)) as server, server.connect() as one:
+        if known:
+            one.sendall(server.head("/signed", b"a") + b"a")
+            assert status(answers(one)) == 200
+        else:
+            one.sendall(get("/"))
+            assert status(answers(one)) == 200
+        edge = only_one(server)
+        edge.loop.call_soon_threadsafe(edge.pause_writing)  # as its transport does at 64 KB
+        one.sendall(get("/work"))
+        assert server.routes.working.acquire(timeout=PATIENCE)
+        server.routes.gate.set()
+        assert turned_away(server) == known
+        (left,) = server.server.open if known else [None]
+        assert left is None or left.phase is Phase.BUSY
+        edge.loop.call_soon_threadsafe(edge.resume_writing)
+        assert not known or status(answers(one)) == 200
+
+
+def test_an_untaken_answer_has_a_deadline_until_it_is_taken() -> None:
+    with served() as server, server.connect() as one:
+        one.sendall(get("/work"))
+        assert server.routes.working.acquire(timeout=PATIENCE)
+        edge = only_one(server)
+        assert edge.connection.phase is Phase.BUSY
+        edge.pause_writing()
+        assert edge.connection.phase is Phase.UNTAKEN
+        assert edge.connection.deadline is not None
+        edge.loop.call_soon_threadsafe(edge.resume_writing)
+        server.routes.gate.set()
+        assert status(answers(one)) == 200
+        assert edge.connection.phase is not Phase.UNTAKEN
+
+
 # --- no body is read before its signature --------------------------------------------------------
 
 
@@ -298,6 +374,36 @@ def test_a_strangers_body_is_not_waited_for_and_he_still_gets_the_answer() -> No
         altered = server.head("/signed", body, connection="close")
         assert status(server.ask(altered + bytes(699_999) + b"x")) == 403
         assert server.server.traffic.bytes_held == 0
+
+
+def test_a_body_in_crumbs_takes_little_more_than_its_bytes() -> None:
+    """As objects of their own, crumbs of two bytes would take fifty bytes each."""
+    begun = b"POST /anybody HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    with served() as server, server.connect() as sender:
+        sender.sendall(begun)
+        while server.server.traffic.bytes_held == 0:  # the body is asked for
+            time.sleep(0.01)
+        edge = only_one(server)
+        for crumb, pieces in ((b"ab", 1), (b"c" * 1024, 3)):
+            arrived, count = edge.arrived, 2048 // len(crumb)
+            sender.sendall((b"%x\r\n%b\r\n" % (len(crumb), crumb)) * count)
+            while edge.arrived < arrived + 2048:
+                time.sleep(0.01)
+            assert len(edge._pieces) == pieces
+        sender.sendall(b"0\r\n\r\n")
+        assert b'{"size": 4096}' in answers(sender)
+
+
+def test_the_next_request_does_not_take_the_body_of_the_one_before() -> None:
+    """A body's end arrives together with what follows, before its reader has its turn."""
+    body = bytes(1000)
+    with served() as server, server.connect() as sender:
+        sender.sendall(server.head("/signed", body) + body[:10])
+        while server.server.traffic.bytes_held == 0:
+            time.sleep(0.01)
+        following = server.head("/signed", body, connection="close")
+        sender.sendall(body[10:] + following + body)
+        assert everything(sender).count(b'{"size": 1000,') == 2
 
 
 def test_a_body_is_whole_however_it_arrives(edge: Served) -> None:
