@@ -44,6 +44,8 @@ _SETTINGS: Final = (
     "SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') = 'off'"
 )
+_WAITED: Final = frozenset({"55P03", "57014"})
+"""Codes of PostgreSQL: somebody else has the lock, or the statement took too long."""
 _SCHEMA_LOCK: Final = b"the tables themselves"
 
 
@@ -169,8 +171,10 @@ class SharedLedger:
                 break
             try:
                 unit.script(begin or "SELECT 1")
-            except self._errors:
+            except self._errors as error:
                 unit.close()
+                if _code(error) in _WAITED:  # a new one would wait as long again
+                    raise
             else:
                 return unit
         unit = self._connect()
@@ -234,8 +238,13 @@ def _errors() -> tuple[type[Exception], ...]:
 
 def _reason(error: Exception) -> str:
     """The driver's error and code. Its texts are left out: they repeat values."""
+    return f"{type(error).__name__} {_code(error)}".strip()
+
+
+def _code(error: Exception) -> str:
+    """PostgreSQL's; empty: it is none of its errors."""
     told = error.args[0] if error.args else None
-    return f"{type(error).__name__} {told.get('C', '') if isinstance(told, dict) else ''}".strip()
+    return str(told.get("C", "")) if isinstance(told, dict) else ""
 
 
 def _number(alone: bytes) -> int:

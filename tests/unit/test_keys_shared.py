@@ -7,12 +7,13 @@ must not admit one attempt too many, and a database that was set back must not o
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from gateway.host import shared_ledger
 from gateway.host.settings import BadConfiguration
 from gateway.host.shared_ledger import SharedLedger, arguments_of
 from gateway.wire.errors import Refused, Unavailable
@@ -297,6 +298,28 @@ def test_a_database_that_is_away_lets_nothing_leave_and_comes_back(
         postgresql.start()
     two[0].conclude(under_way, matched=True)
     two[1].admit([A], "shop")
+
+
+def test_who_waits_in_vain_for_somebody_waits_once_and_leaves_others_their_connections(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = shared_ledger._SETTINGS.replace("lock_timeout = '5s'", "lock_timeout = '100ms'")
+    assert quick != shared_ledger._SETTINGS
+    monkeypatch.setattr(shared_ledger, "_SETTINGS", quick)
+    with closing(SharedLedger(url, "waiting")) as ledger, closing(SharedLedger(url, "x")) as other:
+        with ExitStack() as opened:
+            for _ in range(4):
+                opened.enter_context(ledger.looking())
+        before = len(ledger._idle)
+        with (
+            other.writing(b"subject"),
+            pytest.raises(Unavailable),
+            ledger.writing(b"subject"),
+        ):
+            pass
+        assert len(ledger._idle) == before - 1
+        with ledger.writing(b"subject"):  # the control: nobody has it any more
+            pass
 
 
 @pytest.mark.parametrize(
