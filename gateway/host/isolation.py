@@ -19,8 +19,10 @@ import queue
 import resource
 import signal
 import socket
+import struct
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +44,9 @@ RETRY_SECONDS: Final = 1
 """After this it is worth asking busy workers again."""
 _PIPE_BYTES: Final = 1024 * 1024
 """More than the inputs of an evaluation, the largest message."""
+_SIZE: Final = struct.Struct("!i")
+_SHORT: Final = 16 * 1024
+"""``Connection``'s form: a message's size before it, in one piece with it up to this."""
 _TEXT: Final = 200
 """Characters of the longest reason that a worker gives for a refusal."""
 
@@ -121,11 +126,10 @@ class Worker:
                 it has been replaced.
         """
         self.busy = True
+        until = time.monotonic() + self._limits.seconds
         try:
-            self._pipe.send_bytes(cbor.encode([method, list(arguments)]))
-            if not self._pipe.poll(self._limits.seconds):
-                raise TimeoutError
-            status, value = _answer(self._pipe.recv_bytes(_ANSWER_BYTES))
+            self._line.send(cbor.encode([method, list(arguments)]), until)
+            status, value = _answer(self._line.receive(until))
             if status == OK:
                 return read(value)
         except (OSError, EOFError, TimeoutError, MalformedMessage, ValueError):
@@ -148,7 +152,7 @@ class Worker:
         """Kill the process."""
         self._process.kill()
         self._process.join()
-        self._pipe.close()
+        self._line.close()
 
     @property
     def pid(self) -> int | None:
@@ -160,9 +164,10 @@ class Worker:
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        for end in (self._pipe, theirs):
+        ours, theirs = context.Pipe()
+        for end in (ours, theirs):
             _widen(end)
+        self._line = _Line(ours)
         self._process: SpawnProcess = context.Process(
             target=_main,
             args=(theirs, self._workshop, self._limits.memory_bytes),
@@ -174,9 +179,62 @@ class Worker:
             with _without_interrupts():
                 self._process.start()
         theirs.close()
-        if not self._pipe.poll(_START_SECONDS) or self._pipe.recv_bytes(_ANSWER_BYTES) != b"ready":
+        try:
+            ready = self._line.receive(time.monotonic() + _START_SECONDS) == b"ready"
+        except (OSError, EOFError, ValueError):  # an OSError is also that it took too long
+            ready = False
+        if not ready:
             self.stop()
             raise Unavailable("a worker process does not start")
+
+
+class _Line:
+    """The parent's end of a pipe. ``Connection`` waits without end for the rest of a message: a
+    worker that an input has taken over would hold its caller with half of one, or by reading
+    nothing."""
+
+    def __init__(self, end: Connection) -> None:
+        """Take the place of ``end``, which is closed. Messages have its form."""
+        self._socket = socket.socket(fileno=os.dup(end.fileno()))
+        end.close()
+
+    def send(self, message: bytes, until: float) -> None:
+        """Raises ``OSError``, ``TimeoutError`` included."""
+        size = _SIZE.pack(len(message))
+        self._wait_until(until)
+        if len(message) <= _SHORT:
+            self._socket.sendall(size + message)
+        else:
+            self._socket.sendall(size)
+            self._socket.sendall(message)
+
+    def receive(self, until: float) -> bytes:
+        """Raises as ``send``; ``EOFError`` if the worker died, ``ValueError`` if it says too
+        much."""
+        (size,) = _SIZE.unpack(self._exactly(_SIZE.size, until))
+        if not 0 <= size <= _ANSWER_BYTES:
+            raise ValueError("too long an answer")
+        return bytes(self._exactly(size, until))
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _exactly(self, size: int, until: float) -> bytearray:
+        came = bytearray(size)
+        rest = memoryview(came)
+        while rest:
+            self._wait_until(until)
+            count = self._socket.recv_into(rest)
+            if not count:
+                raise EOFError
+            rest = rest[count:]
+        return came
+
+    def _wait_until(self, until: float) -> None:
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left)
 
 
 class WorkerPool:

@@ -1,11 +1,13 @@
 """Workers die, hang and outgrow their limits; the server goes on."""
 
+import gc
 import importlib
 import os
 import signal
 import sys
 import time
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,18 @@ class Shop:
     def hang(self) -> None:
         time.sleep(PATIENCE)
 
+    def stammer(self) -> None:
+        os.write(_pipe_to_parent(), b"\0\0\1\0half")
+        self.hang()
+
+    def boast(self) -> None:
+        os.write(_pipe_to_parent(), b"\x7f\xff\xff\xff")
+        self.hang()
+
+    def go_deaf(self) -> None:
+        os.write(_pipe_to_parent(), b"\0\0\0\5\x82\x62ok\xf6")  # an answer of this call
+        self.hang()
+
     def knows_as_main(self, name: str) -> bool:
         return hasattr(sys.modules["__main__"], name)
 
@@ -54,6 +68,12 @@ class Shop:
 
     def die(self) -> None:
         os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _pipe_to_parent() -> int:
+    """As code would find it that an input has brought into the worker."""
+    (pipe,) = [one for one in gc.get_objects() if isinstance(one, Connection) and not one.closed]
+    return pipe.fileno()
 
 
 def make_shop() -> Shop:
@@ -112,6 +132,28 @@ def test_a_worker_that_hangs_is_replaced() -> None:
         worker._limits = PATIENT
         assert worker.generation == 1
         assert worker.call("echo", b"again") == [b"again", 1], "a fresh workshop"
+    finally:
+        worker.stop()
+
+
+def test_a_worker_that_says_half_or_reads_nothing_is_replaced() -> None:
+    """Nobody waits for the rest. Control: the next worker takes and says as much."""
+    much = bytes(2**22 - 100)
+    worker = Worker("tests.unit.test_isolation:make_shop", PATIENT)
+    try:
+        with pytest.raises(Unavailable):
+            worker.call("boast")
+        worker._limits = replace(PATIENT, seconds=0.2)
+        with pytest.raises(Unavailable):
+            worker.call("stammer")
+        assert worker.generation == 2
+        worker._limits = PATIENT
+        assert worker.call("echo", much) == [much, 1]
+        assert worker.call("go_deaf") is None
+        worker._limits = replace(PATIENT, seconds=0.2)
+        with pytest.raises(Unavailable):
+            worker.call("echo", much)
+        assert worker.generation == 3
     finally:
         worker.stop()
 
