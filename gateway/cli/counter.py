@@ -177,6 +177,11 @@ def run_pin(options: argparse.Namespace) -> int:
         file.write(trust.encode())
     for role, pinned in (("gateway", trust.gateways[0]), ("authority", trust.authorities[0])):
         print(f"{role}  {pinned.party}  {fingerprint(pinned.verify_key.raw)}")
+    for operator in trust.operators:
+        print(
+            f"operator  {operator.party}  {fingerprint(operator.verify_key.raw)}  by the gateway's "
+            "word: compare with the person"
+        )
     print(f"consent  version {texts.version}, {', '.join(sorted(texts.texts))}")
     print(f"trust file  {options.dir / TRUST}")
     return 0

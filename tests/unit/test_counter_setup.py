@@ -152,8 +152,13 @@ def test_a_key_that_others_can_read_is_not_enrolled(
     assert "issuer.key is open to others" in capsys.readouterr().err
 
 
-def test_pinning_gives_a_trust_file_with_both_keys_of_a_rotation(directory: Path) -> None:
+def test_pinning_gives_a_trust_file_with_both_keys_of_a_rotation(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     trust = TrustFile.read(pinned(directory))
+    said = capsys.readouterr().out
+    for operator in (FIRST, SECOND):  # a gateway could name two that it has made itself
+        assert f"operator  {operator.party}  {fingerprint(operator.public.raw)}  by the" in said
     assert trust.gateways[0].public_key == GATEWAY.public.raw.hex()
     assert [one.public_key for one in trust.authorities] == [AUTHORITY.public.raw.hex(), "cd" * 32]
     assert trust.policies == ["ab" * 32]
