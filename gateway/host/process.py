@@ -22,6 +22,9 @@ from gateway.host.metrics import Metrics
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_DISK_STEP: Final = 2**20
+"""To the block, two readings would say how many bytes were written for the one person between them:
+a match writes a little more than a mismatch."""
 _UTIME, _STIME, _RSS = 11, 12, 21
 """Fields of ``/proc/PID/stat`` after the command's name: numbers 14, 15 and 24 of proc(5)."""
 
@@ -34,9 +37,14 @@ def watch_process(metrics: Metrics, directory: Path, certificate: Path | None) -
     metrics.watch("cpu_seconds", lambda: used(own)[1], process="server")
     metrics.watch("open_files", lambda: len(os.listdir("/proc/self/fd")))
     metrics.watch("open_files_limit", lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    metrics.watch("disk_free_bytes", lambda: shutil.disk_usage(directory).free)
+    metrics.watch("disk_free_bytes", lambda: free_on(directory))
     metrics.watch("threads", threading.active_count)
     watch_certificates(metrics, "tls-certificate", certificate)
+
+
+def free_on(directory: Path) -> int:
+    """Room on a directory's disk, in whole MiB."""
+    return shutil.disk_usage(directory).free // _DISK_STEP * _DISK_STEP
 
 
 def watch_workers(metrics: Metrics, pool: WorkerPool) -> None:

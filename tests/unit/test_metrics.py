@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 import socket
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import UUID
 
 import httpx
@@ -20,7 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from gateway.cli import devca
-from gateway.host import metrics, observation
+from gateway.host import metrics, observation, process
 from gateway.host.application import new_application
 from gateway.host.bounded_log import BoundedLog
 from gateway.host.correlating import answering
@@ -213,6 +215,15 @@ def test_a_sum_of_times_says_no_more_than_its_buckets() -> None:
 
 
 REFERENCE = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+
+
+def test_room_on_the_disk_says_nothing_of_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    def free_of(size: int) -> int:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=size))
+        return process.free_on(Path())
+
+    assert free_of(5 * 2**30 + 9000) == free_of(5 * 2**30 + 9000 - 4096) == 5 * 2**30
+    assert free_of(5 * 2**30 - 1) == 5 * 2**30 - 2**20
 
 
 def test_a_trace_has_the_correlation_id_and_listed_attributes_alone() -> None:
