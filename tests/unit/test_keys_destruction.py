@@ -14,6 +14,7 @@ from gateway.wire.errors import (
     Unavailable,
 )
 from gateway.wire.polynomials import PaddedProduct
+from keys.authority import SessionSecret
 from keys.caps import AttemptCaps
 from keys.sessions import KeySession, StepTaken
 from tests.support import parties
@@ -74,7 +75,9 @@ def test_the_key_is_gone_as_soon_as_the_values_exist(
     assert repr(secret) == "SessionSecret(held)"
     ask_attempt(opened)
     assert repr(secret) == "SessionSecret(held)"
-    words = secret._secret  # type: ignore[attr-defined]
+    assert isinstance(secret, SessionSecret)
+    words = secret._secret
+    assert words is not None
     assert words.any()
     states: list[str] = []
     monkeypatch.setattr(
