@@ -324,7 +324,7 @@ def targets() -> Sequence[Target]:
             6,
         ),
         target("dealing", _dealings, _behind_a_byte(dealing), stateless(_parse_dealing), 60),
-        target("sealed", _sealed, _behind_a_byte(scramble), stateless(_parse_sealed), 60),
+        target("sealed", _sealed, _behind_a_byte(scramble), stateless(_parse_sealed), 300),
         target("gateway-worker", _evaluations, hostile, _prepare_evaluation, 2),
         target("auditor-worker", _evaluations, hostile, _prepare_repetition, 2),
         target(

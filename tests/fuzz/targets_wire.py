@@ -124,7 +124,7 @@ def _message_target(kind: type[Message]) -> Target:
         from_seeds(trees.cbor),
         stateless(partial(_parse_message, kind)),
         DOCUMENTED["message"],
-        weight=8 if len(encoded[0]) > _LARGE else 60,
+        weight=24 if len(encoded[0]) > _LARGE else 60,
     )
 
 
@@ -427,7 +427,7 @@ def targets() -> Sequence[Target]:
             stateless(_parse_request),
             200,
         ),
-        target("receipt", _receipts, trees.cbor, stateless(_parse_receipt), 150),
+        target("receipt", _receipts, trees.cbor, stateless(_parse_receipt), 400),
         target(
             "opening",
             _opening_seeds,

@@ -14,7 +14,7 @@ from tests.fuzz.registry import all_targets
 from tests.support.fuzzing import DOCUMENTED
 from tests.vectors import golden
 
-INPUTS = 12_000
+INPUTS = 13_000
 ROOT = Path(__file__).parents[2]
 
 
