@@ -10,7 +10,7 @@ from typing import Any, Final
 from gateway.auditor.repetition import RepetitionWorkers
 from gateway.he.evaluation import Inputs
 from gateway.he.session_key import UniformHalf
-from gateway.host.isolation import Worker, WorkerLimits
+from gateway.host.isolation import _ANSWER_BYTES, Worker, WorkerLimits
 from gateway.server.evaluation import EvaluationWorkers
 from gateway.wire import cbor
 from gateway.wire.audit import AuditRequest
@@ -36,17 +36,14 @@ class _Taken(Worker):
     def __init__(self) -> None:
         self._limits = WorkerLimits(1, 1.0)
         self.generation = 0
-        self._pipe = self  # type: ignore[assignment]
+        self._line = self  # type: ignore[assignment]
         self.said: list[bytes] = []
 
-    def send_bytes(self, _request: bytes) -> None: ...
+    def send(self, _request: bytes, _until: float) -> None: ...
 
-    def poll(self, _seconds: float) -> bool:
-        return True
-
-    def recv_bytes(self, limit: int) -> bytes:
+    def receive(self, _until: float) -> bytes:
         said = self.said.pop(0) if self.said else b""
-        if not said or len(said) > limit:
+        if not said or len(said) > _ANSWER_BYTES:
             raise OSError("bad message length")
         return said
 
