@@ -40,6 +40,7 @@ from gateway.wire.profile import LANES, T
 from gateway.wire.sealing import SealingPrivateKey
 from keys.audits import AuditPolicy
 from keys.authority import SessionSecret
+from keys.caps import AttemptCaps
 from keys.service import AuthorityService
 from keys.sessions import KeySession
 from tests.support.asking import counted, decision_of, nonce_of
@@ -273,6 +274,7 @@ def test_without_the_rule_a_gateway_finds_the_score_in_15_pairs(
     monkeypatch.setattr(KeySession, "slim", lambda _: None)
     monkeypatch.setattr(KeySession, "stored_answer", lambda *_: None)
     monkeypatch.setattr(AuthorityService, "_fell", lambda *_: False)
+    monkeypatch.setattr(AttemptCaps, "conclude", lambda *_, **__: None)
     opened = authority.open()
     answer = opened.answered()
 

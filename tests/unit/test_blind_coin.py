@@ -22,6 +22,7 @@ from gateway.wire.evaluation import DecisionResponse, SharesRequest
 from gateway.wire.profile import T
 from keys.audits import AuditPolicy, coin
 from keys.authority import decide
+from keys.caps import AttemptCaps
 from keys.service import AuthorityService
 from keys.sessions import KeySession, StepTaken
 from tests.support.asking import ask_attempt, ask_values, decision_of
@@ -76,6 +77,12 @@ def shares_for(
         values.append((v + mine.share + other.share) % T)
         bits.append(share(GATEWAY_PART, mine, rule, values[-1]))
     return SharesRequest(session=session, values=(values[0], values[1]), shares=(bits[0], bits[1]))
+
+
+@pytest.fixture(autouse=True)
+def one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sessions share one, whose outcome is noted once."""
+    monkeypatch.setattr(AttemptCaps, "conclude", lambda *_, **__: None)
 
 
 def demands(half: InProcessAuthority, waiting: KeySession) -> dict[bool, int]:
