@@ -72,7 +72,6 @@ class Shop:
 
 def _pipe_to_parent() -> int:
     """As code would find it that an input has brought into the worker."""
-    gc.unfreeze()  # what a worker has made before it is ready is not listed
     (pipe,) = [one for one in gc.get_objects() if isinstance(one, Connection) and not one.closed]
     return pipe.fileno()
 
