@@ -12,7 +12,6 @@ reaches a peer.
 """
 
 import contextlib
-import gc
 import importlib
 import multiprocessing
 import os
@@ -371,8 +370,6 @@ def _main(pipe: Connection, workshop: str, memory_bytes: int) -> None:
     module, _, function = workshop.partition(":")
     shop = getattr(importlib.import_module(module), function)()
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    gc.collect()
-    gc.freeze()  # what is imported stays: no collection looks at it again
     pipe.send_bytes(b"ready")
     with contextlib.suppress(EOFError, OSError):
         while True:

@@ -6,7 +6,6 @@ Access logs are off: they would keep who asked when. Core dumps are switched off
 """
 
 import errno
-import gc
 import resource
 import socket
 from typing import TYPE_CHECKING, Final
@@ -66,8 +65,6 @@ def serve(
     server = server_of(app, name, listener, tls, limits)
     if (metrics := getattr(getattr(app, "state", None), "metrics", None)) is not None:
         server.watched_by(metrics)
-    gc.collect()
-    gc.freeze()  # modules and settings live as long as the process: no collection looks at them
     server.run()
     if server.interrupted:
         raise KeyboardInterrupt  # while it runs, asyncio keeps it to itself
