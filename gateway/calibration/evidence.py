@@ -14,10 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from gateway.wire.errors import SealmatchError
+from gateway.wire.message import STRICT
 
 FORMAT: Final = "sealmatch-match-evaluation/1"
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -37,15 +37,7 @@ class EvidenceUnreadable(SealmatchError):
 class Part(BaseModel):
     """Frozen, strict, camelCase in JSON, unknown keys refused."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_alias=True,
-        validate_by_name=True,
-        hide_input_in_errors=True,
-    )
+    model_config = STRICT
 
 
 class Share(Part):

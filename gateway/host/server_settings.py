@@ -185,7 +185,7 @@ class ServerSettings(ObservedSettings):
         default=2000,
         ge=1,
         le=100_000,
-        description="Open sessions held in memory (about 1 MB each); more are turned away.",
+        description="Open sessions held in memory (up to 0.25 MB each); more are turned away.",
     )
     worker_memory: int = Field(
         default=4 * 2**30, ge=2**30, description="Bytes of address space of a worker process."

@@ -30,18 +30,22 @@ CLAIM_SUBJECT: Final = 2
 _OFF_THE_WIRE: Final = "off the wire"
 
 
+STRICT: Final = ConfigDict(
+    frozen=True,
+    strict=True,
+    extra="forbid",
+    alias_generator=to_camel,
+    validate_by_alias=True,
+    validate_by_name=True,
+    hide_input_in_errors=True,
+)
+"""Frozen, strict, names in camelCase outside, unknown ones refused; errors repeat no input."""
+
+
 class Message(BaseModel):
     """A message with ``version`` 1. Subclasses set ``max_bytes`` when they carry ciphertexts."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_alias=True,
-        validate_by_name=True,
-        hide_input_in_errors=True,
-    )
+    model_config = STRICT
 
     max_bytes: ClassVar[int] = SMALL
 
