@@ -1,0 +1,198 @@
+/**
+ * How the page speaks to the process that serves it: the only address it may reach.
+ *
+ * The process gave the page's address a token behind `#`, which no request carries and no other site
+ * can read. The page takes it out of the address at once, keeps it for this tab, and sends it in a
+ * header. Without it the process answers nothing but the page's own files.
+ */
+
+import type { KioskSettings, Language } from "./settings";
+
+export const TOKEN_HEADER = "x-sealmatch-kiosk";
+/** Who made an answer to a forwarded request: the gateway, or the process in its place. */
+export const ANSWERED_BY = "x-sealmatch-answered-by";
+const KEPT = "sealmatch-kiosk-token";
+
+/** What the process refuses, or could not do. `code` names the reason for programs. */
+export class KioskProblem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    /** One sentence for the person at the counter, in the language that was asked for. */
+    readonly advice: string | null,
+  ) {
+    super(message);
+  }
+}
+
+/** Take the token from the address, or from this tab's earlier load. */
+export function takeToken(): string {
+  const given = location.hash.slice(1);
+  if (given !== "") {
+    sessionStorage.setItem(KEPT, given);
+    history.replaceState(null, "", location.pathname);
+  }
+  return sessionStorage.getItem(KEPT) ?? "";
+}
+
+export interface ForwardedAnswer {
+  /** False: the process could not reach the gateway, and says so in its place. */
+  fromGateway: boolean;
+  status: number;
+  contentType: string;
+  retryAfter: string;
+  /** The gateway's header `Date`. */
+  date: string;
+  content: Uint8Array;
+}
+
+/** A document as it is named to the process: a number that was typed, or a machine-readable zone. */
+export interface NamedDocument {
+  kind?: string;
+  number?: string;
+  zone?: string;
+}
+
+export interface ReadRequest extends NamedDocument {
+  language: Language;
+  /** The agent's word that a guardian agrees in the person's place. */
+  minor?: boolean;
+  guardian?: NamedDocument;
+}
+
+/** What the process read. It holds the portrait's template itself, under `handle`. */
+export interface ReadDocument {
+  /** Hex, 16 bytes; for `issueTemplate`. It counts until another document is read. */
+  handle: string;
+  kind: string;
+  documentType: string;
+  /** The number in its normal form, for the check of the receipt's opening. */
+  number: string;
+  /** ISO date, if the document states one that is known. */
+  expires: string | null;
+  /** How the portrait was authenticated. */
+  how: "chip-verified" | "read" | "photographed";
+  /** Name of the file that the portrait came from. */
+  file: string;
+  minor: boolean;
+  /** Whether a guardian's document was given with it. */
+  guardian: boolean;
+  /** What this counter remembers of mismatches, as a sentence; null: none. */
+  standing: string | null;
+}
+
+export interface IssuedTemplate {
+  sealedTemplate: Uint8Array;
+  sealedDealing: Uint8Array;
+  assertion: Uint8Array;
+  subjectSalt: Uint8Array;
+  guardianCommitment: Uint8Array | null;
+}
+
+/** The process, with its token. `count` hears of every byte that is sent towards the gateway. */
+export class LocalProcess {
+  constructor(
+    private readonly token: string,
+    private readonly base: string = "",
+    private readonly ask: typeof fetch = (...given) => fetch(...given),
+  ) {}
+
+  async settings(): Promise<KioskSettings> {
+    return (await (await this.call("GET", "/kiosk.json")).json()) as KioskSettings;
+  }
+
+  /** Read the document that lies at the reader. Throws `KioskProblem`. */
+  async readDocument(request: ReadRequest): Promise<ReadDocument> {
+    const body = new TextEncoder().encode(JSON.stringify(request));
+    const answer = await this.call("POST", "/issuer/documents", body, "application/json");
+    return (await answer.json()) as ReadDocument;
+  }
+
+  /** Forget the document that was read. */
+  async forgetDocument(): Promise<void> {
+    await this.call("DELETE", "/issuer/documents");
+  }
+
+  /**
+   * Have the issuer encrypt, seal and assert a template. Both sides are deterministic CBOR
+   * (`gateway/kiosk/messages.py`): a `TemplateOrder` and a `TemplateIssued`.
+   */
+  async issue(order: Uint8Array): Promise<Uint8Array> {
+    const answer = await this.call("POST", "/issuer/templates", order, "application/cbor");
+    return new Uint8Array(await answer.arrayBuffer());
+  }
+
+  /** Tell what became of the document that was read; the answer is its standing, as a sentence. */
+  async noteOutcome(handle: string, outcome: "MATCH" | "NO_MATCH"): Promise<string | null> {
+    const body = new TextEncoder().encode(JSON.stringify({ handle, outcome }));
+    const answer = await this.call("POST", "/issuer/outcomes", body, "application/json");
+    return ((await answer.json()) as { standing: string | null }).standing;
+  }
+
+  /**
+   * Pass a signed request on to the gateway, byte for byte.
+   *
+   * @param path as the gateway knows it and the signature covers it, e.g. `/face-verification/...`.
+   * @param headers content-digest, signature-input, signature, x-correlator, content-type.
+   */
+  async forward(
+    method: "GET" | "POST",
+    path: string,
+    body: Uint8Array | null,
+    headers: Record<string, string>,
+  ): Promise<ForwardedAnswer> {
+    const answer = await this.send(method, `/gateway${path}`, body, headers);
+    return {
+      fromGateway: answer.headers.get(ANSWERED_BY) === "gateway",
+      status: answer.status,
+      contentType: answer.headers.get("content-type") ?? "",
+      retryAfter: answer.headers.get("retry-after") ?? "",
+      date: answer.headers.get("x-sealmatch-date") ?? "",
+      content: new Uint8Array(await answer.arrayBuffer()),
+    };
+  }
+
+  private async call(
+    method: string,
+    path: string,
+    body: Uint8Array | null = null,
+    type = "",
+  ): Promise<Response> {
+    const answer = await this.send(method, path, body, type ? { "content-type": type } : {});
+    if (!answer.ok) {
+      throw await problemIn(answer);
+    }
+    return answer;
+  }
+
+  private async send(
+    method: string,
+    path: string,
+    body: Uint8Array | null,
+    headers: Record<string, string>,
+  ): Promise<Response> {
+    return this.ask(this.base + path, {
+      method,
+      body: body as BodyInit | null,
+      headers: { ...headers, [TOKEN_HEADER]: this.token },
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "error",
+      referrerPolicy: "no-referrer",
+    });
+  }
+}
+
+async function problemIn(answer: Response): Promise<KioskProblem> {
+  const unknown = { code: "UNKNOWN", message: `status ${answer.status}`, advice: null };
+  const told: Partial<typeof unknown> & { advice?: string | null } = await answer
+    .json()
+    .catch(() => unknown);
+  return new KioskProblem(
+    answer.status,
+    told.code ?? unknown.code,
+    told.message ?? unknown.message,
+    told.advice ?? null,
+  );
+}
