@@ -7,5 +7,6 @@ runner    the challenge as a state machine over measurements; pure
 capture   frames through meter, runner and embedder
 diagnosis why an attempt failed, from its measurements alone
 prompts   what the person reads, in three languages
+limits    what the counter's page shares: limits.json, texts.json
 attempts  how many attempts were needed, in totals
 """

@@ -10,7 +10,7 @@ until the end. No image is kept, and none is ever written.
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from gateway.client.liveness.diagnosis import (
     of_refusal,
     too_slow,
 )
+from gateway.client.liveness.limits import LIMITS
 from gateway.client.liveness.measured import Detectors, Inconclusive, Measured, Meter
 from gateway.client.liveness.prompts import ADVICE, Language, text
 from gateway.client.liveness.runner import CaptureState, ChallengeRunner, Progress
@@ -40,19 +41,23 @@ from gateway.wire.liveness import (
     LivenessTranscript,
 )
 
-EMBED_EVERY_MS = 80
+_OURS = LIMITS["capture"]
+EMBED_EVERY_MS: Final[int] = _OURS["embedEveryMs"]
 """Once actions are asked for, a frame is embedded whenever this time has passed. An embedding takes
 12 ms, and a blink of 100 ms still has one."""
-PORTRAIT_MS, PORTRAIT_WAIT_MS = 2_000, 15_000
+PORTRAIT_MS: Final[int] = _OURS["portraitMs"]
+PORTRAIT_WAIT_MS: Final[int] = _OURS["portraitWaitMs"]
 """Without a challenge: how long to look for a better frontal frame, and for a first one."""
-NEAR_MS = 200
+NEAR_MS: Final[int] = _OURS["nearMs"]
 """An action without an embedded frame of its own takes the nearest one, no further from it."""
-MAX_INTERVAL_MS = 200
+MAX_INTERVAL_MS: Final[int] = _OURS["maxIntervalMs"]
 """The gateway takes no transcript with a longer median time between frames."""
-_BETTER = 1.1
+_BETTER: Final[float] = _OURS["better"]
 """Factor by which a frontal frame must be better to replace the best one: each one is embedded."""
 
-_PROBE_TURN, _PROBE_CLOSED, _PROBE_MOUTH = 0.08, 0.3, 0.25
+_PROBE_TURN: Final[float] = _OURS["probeTurn"]
+_PROBE_CLOSED: Final[float] = _OURS["probeClosed"]
+_PROBE_MOUTH: Final[float] = _OURS["probeMouth"]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
+from gateway.client.liveness.limits import LIMITS
 from gateway.client.liveness.measured import Measured
 from gateway.client.liveness.prompts import Language, MessageId, text
 from gateway.client.liveness.runner import BRIGHT, DARK, DARK_ROOM, FAR_PX, FRONTAL_TURN
@@ -28,51 +29,39 @@ from gateway.wire.liveness import (
     ExclusionReason,
 )
 
-MOST_EXCLUDED: Final = len(ACTION_KINDS) - 3
+_OURS = LIMITS["diagnosis"]
+MOST_EXCLUDED: Final[int] = len(ACTION_KINDS) - _OURS["leastKinds"]
 """A gateway asks for actions of three kinds or more; with fewer, no check is possible."""
-SLOW_MS: Final = 125
+SLOW_MS: Final[int] = _OURS["slowMs"]
 """Median time between frames: eight a second. Above it, short movements fall between frames."""
 
-_HALF_TURN = 2
-_REFUSED = 1 / 3
-"""Share of the frames that the quality gate refuses: of lively, uncovered faces up to a quarter."""
-_FEW = 6
+_HALF_TURN: Final[int] = _OURS["halfTurn"]
+_REFUSED_OF: Final[int] = _OURS["refusedOf"]
+"""The quality gate refuses more than one of so many frames: of lively, uncovered faces up to a
+quarter."""
+_FEW: Final[int] = _OURS["few"]
 """Frames, or so many of a kind: fewer say nothing."""
-_LEAST_MS = 1_500
+_LEAST_MS: Final[int] = _OURS["leastMs"]
 """After a prompt: nobody was given the time to act before."""
-_HIDDEN_EYES, _HIDDEN_LIPS = 0.35, 0.2
-_RAISED, _BOWED = 0.34, 0.70
+_HIDDEN_EYES: Final[float] = _OURS["hiddenEyes"]
+_HIDDEN_LIPS: Final[float] = _OURS["hiddenLips"]
+_RAISED: Final[float] = _OURS["raised"]
+_BOWED: Final[float] = _OURS["bowed"]
 """``pitch``. Medians of the people in the clips: 0.40 to 0.68. One of them, as if seen
 from 38 degrees below and above: 0.29 and 0.69."""
-_CLOSED, _MOST = 0.5, 0.8
-_HEAD_STILL, _HEAD_LITTLE = 0.05, 0.13
-_MOUTH_STILL, _MOUTH_LITTLE = 0.08, 0.32
+_CLOSED: Final[float] = _OURS["closed"]
+_MOST: Final[float] = _OURS["most"]
+_HEAD_STILL: Final[float] = _OURS["headStill"]
+_HEAD_LITTLE: Final[float] = _OURS["headLittle"]
+_MOUTH_STILL: Final[float] = _OURS["mouthStill"]
+_MOUTH_LITTLE: Final[float] = _OURS["mouthLittle"]
 """Of the turn and of the opening, from rest: below these nothing, or too little, was seen."""
 
-_FINDINGS: Final[dict[str, MessageId]] = {
-    "not-upright": "why-sideways",
-    "not-sharp": "why-not-sharp",
-    "too-dark": "why-dark",
-    "too-bright": "why-bright",
-    "too-little-contrast": "why-flat",
-    "too-grainy": "why-grainy",
-    "wrong-colours": "why-colours",
-    "covered": "why-face-covered",
-    "averted": "why-averted",
-    "distorted": "why-distorted",
-    "edited": "why-edited",
-    "unclear": "why-unclear",
-}
-_OF_THE_PERSON: Final = frozenset(
-    {"why-face-covered", "why-eyes-covered", "why-mouth-covered", "why-averted", "why-unclear"}
-    | {"why-from-above", "why-from-below", "why-several-unseen"}
-)
+_FINDINGS: Final[dict[str, MessageId]] = _OURS["findings"]
+_OF_THE_PERSON: Final = frozenset[MessageId](_OURS["ofThePerson"])
 """Causes in the picture that a person may be unable to change. No exclusion helps with these."""
-_OPPOSITE: Final[dict[ActionKind, ActionKind]] = {
-    "turn-left": "turn-right",
-    "turn-right": "turn-left",
-}
-_UNEXPLAINED: Final[frozenset[AttemptReason]] = frozenset({"several-faces", "passive-check"})
+_OPPOSITE: Final[dict[ActionKind, ActionKind]] = _OURS["opposite"]
+_UNEXPLAINED: Final = frozenset[AttemptReason](_OURS["unexplained"])
 
 
 @dataclass(frozen=True)
@@ -198,7 +187,7 @@ def _of_the_picture(attempt: Attempt, *, moves: bool) -> Cause | None:
         return None
     judged = [frame.finding for frame in attempt.frames if frame.finding is not None]
     poor = [finding for finding in judged if finding in _FINDINGS]
-    refused = len(poor) > _REFUSED * len(judged)
+    refused = _REFUSED_OF * len(poor) > len(judged)
     found = _position(attempt.frames) if refused or not judged else None
     found = found or _light_and_rate(attempt.frames, attempt.faces, moves=moves)
     if found is None and refused and attempt.faces:

@@ -18,6 +18,7 @@ from enum import Enum
 from statistics import median
 from typing import Final
 
+from gateway.client.liveness.limits import LIMITS
 from gateway.client.liveness.measured import Action, Measured
 from gateway.client.liveness.prompts import ASK, MessageId
 from gateway.wire.errors import CallerMisuse
@@ -33,32 +34,29 @@ from gateway.wire.liveness import (
     encode_intervals,
 )
 
-REACTION_MS = 100
+_OURS = LIMITS["runner"]
+REACTION_MS: Final[int] = _OURS["reactionMs"]
 """The gateway checks the same limit: no person answers a prompt faster."""
-MAX_GAP_MS = 700
+MAX_GAP_MS: Final[int] = _OURS["maxGapMs"]
 """Longest stretch without exactly one face once actions are asked for; the gateway allows 1000."""
-FRONTAL_TURN = 0.12
+FRONTAL_TURN: Final[float] = _OURS["frontalTurn"]
 """About 11 degrees (``gateway.vision.liveness.measurement.turn``). The first action is asked for
 only when the person looks at the camera."""
-PATIENCE_MS = 5_000
+PATIENCE_MS: Final[int] = _OURS["patienceMs"]
 """After so long without the action, the person is told to do it more clearly."""
 
-REST_MS = 1_000
+REST_MS: Final[int] = _OURS["restMs"]
 """Time before an action, over which its measurement at rest is taken."""
 
-DARK, BRIGHT = 0.18, 0.92
-DARK_ROOM = 0.08
+DARK: Final[float] = _OURS["dark"]
+BRIGHT: Final[float] = _OURS["bright"]
+DARK_ROOM: Final[float] = _OURS["darkRoom"]
 """Mean brightness of a picture without a face, in which none could be seen."""
-FAR_PX = 32.0
+FAR_PX: Final[float] = _OURS["farPx"]
 """Least distance between the eyes. Below it, a closing eye changes by about one pixel."""
 
-_REMEMBERED = 600
-_LEVEL: Final[dict[ActionKind, str]] = {
-    "blink": "eyes_closed",
-    "open-mouth": "mouth_open",
-    "turn-left": "turn",
-    "turn-right": "turn",
-}
+_REMEMBERED: Final[int] = _OURS["remembered"]
+_LEVEL: Final[dict[ActionKind, str]] = _OURS["level"]
 
 
 class CaptureState(Enum):

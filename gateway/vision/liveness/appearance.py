@@ -17,46 +17,63 @@ The thresholds are in ``detectors``. Views stay in memory, for 2.5 seconds.
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from gateway.vision.geometry import BgrImage, Points
+from gateway.vision.liveness.limits import LIMITS
 
 Grey = npt.NDArray[np.uint8]
 
-_EYE_DISTANCE = 36  # pixels of the view
-_WIDTH, _HEIGHT = 96, 112
-_MIDDLE = np.array([48.0, 40.0])  # point between the eyes, in pixels of the view
+_OURS = LIMITS["appearance"]
+_EYE_DISTANCE: Final[int] = _OURS["eyeDistance"]  # pixels of the view
+_WIDTH: Final[int] = _OURS["width"]
+_HEIGHT: Final[int] = _OURS["height"]
+_MIDDLE = np.array(_OURS["middle"], np.float64)  # between the eyes, in pixels of the view
 
-_POINTS = (17, 19, 21, 22, 24, 26, 27, 36, 39, 42, 45, 31, 35, 48, 54)
+_POINTS: Final[list[int]] = _OURS["points"]
 # Where these points lie in a face seen from the front, in eye distances from the point between the
 # eyes: the mean over twelve people, made symmetric.
-_HALF = {17: (-0.93, -0.24), 19: (-0.59, -0.42), 21: (-0.18, -0.30), 27: (0.0, -0.05)}
-_HALF |= {36: (-0.69, 0.0), 39: (-0.30, 0.02), 31: (-0.22, 0.67), 48: (-0.38, 1.06)}
-_TWIN = {26: 17, 24: 19, 22: 21, 45: 36, 42: 39, 35: 31, 54: 48}
-_FRONT = np.array(
-    [_HALF[p] if p in _HALF else (-_HALF[_TWIN[p]][0], _HALF[_TWIN[p]][1]) for p in _POINTS]
-)
+_HALF: Final[dict[str, tuple[float, float]]] = _OURS["half"]
+_TWIN: Final[dict[str, int]] = _OURS["twin"]
+
+
+def _place(point: int) -> tuple[float, float]:
+    if str(point) in _HALF:
+        return _HALF[str(point)]
+    x, y = _HALF[str(_TWIN[str(point)])]
+    return -x, y
+
+
+_FRONT = np.array([_place(point) for point in _POINTS])
 
 _Patch = tuple[int, int, int, int]  # left, top, width, height in the view
-_EYES = ((19, 33, 22, 14), (55, 33, 22, 14))
-_MOUTH = ((32, 66, 32, 34),)
-_LIPS = ((38, 72, 20, 14),)
-_SEARCH = 7  # pixels: a fifth of the eye distance
+_Patches = tuple[_Patch, ...]
+_EYES: Final[_Patches] = _OURS["eyes"]
+_MOUTH: Final[_Patches] = _OURS["mouth"]
+_LIPS: Final[_Patches] = _OURS["lips"]
+_SEARCH: Final[int] = _OURS["search"]  # pixels: a fifth of the eye distance
 
-_FACE = np.zeros((_HEIGHT, _WIDTH), np.uint8)
-_FACE[12:104, 12:84] = 255  # the fit ignores the background
-_ECC_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 25, 1e-3)
-_ECC_BLUR = 5  # pixels
+_FACE = np.zeros((_HEIGHT, _WIDTH), np.uint8)  # the fit ignores the background
+_FACE[slice(*_OURS["face"][1::2]), slice(*_OURS["face"][::2])] = 255
+_ECC_STOP = (
+    cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT,
+    _OURS["eccSteps"],
+    _OURS["eccEnough"],
+)
+_ECC_BLUR: Final[int] = _OURS["eccBlur"]  # pixels
 
-_KEEP_MS = 2500
-_MOUTH_MS = 1200
-_BEFORE_MS = 60  # so long ago the lid had not yet begun to fall
-_OPEN_EYES = 0.3  # probability of closed eyes below which they are open
-_LEAST_GAPE, _LEAST_TURN = 0.08, 0.06
-_SHRINK_BELOW = 0.6  # scale of the fit below which sampling would alias
+_KEEP_MS: Final[int] = _OURS["keepMs"]
+_MOUTH_MS: Final[int] = _OURS["mouthMs"]
+_BEFORE_MS: Final[int] = _OURS["beforeMs"]  # so long ago the lid had not yet begun to fall
+_OPEN_EYES: Final[float] = _OURS["openEyes"]  # probability of closed eyes; below it they are open
+_LEAST_GAPE: Final[float] = _OURS["leastGape"]
+_LEAST_TURN: Final[float] = _OURS["leastTurn"]
+_SHRINK_BELOW: Final[float] = _OURS["shrinkBelow"]  # scale below which sampling would alias
+_MARGIN: Final[float] = _OURS["margin"]  # of the points' extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +153,7 @@ def aligned_view(image: BgrImage, landmarks: Points) -> Grey:
     rows = np.column_stack([source, np.ones(len(source))])
     matrix = np.linalg.lstsq(rows, _FRONT * _EYE_DISTANCE + _MIDDLE, rcond=None)[0].T
     low, high = landmarks.min(axis=0), landmarks.max(axis=0)
-    margin = 0.3 * (high - low)
+    margin = _MARGIN * (high - low)
     height, width = image.shape[:2]
     x0, y0 = np.clip((low - margin).astype(int), 0, [width - 1, height - 1])
     x1, y1 = np.clip((high + margin).astype(int) + 1, [x0 + 1, y0 + 1], [width, height])
@@ -174,7 +191,7 @@ def _eyes_differ(past: Grey, now: Grey) -> float:
     return _differ(past, now, _EYES)
 
 
-def _differ(past: Grey, now: Grey, patches: tuple[_Patch, ...]) -> float:
+def _differ(past: Grey, now: Grey, patches: _Patches) -> float:
     """1 - correlation, mean over the patches: the lower value of two, as aligned and as a plane."""
     views = (now, _as_moved_plane(past, now))
     return min(

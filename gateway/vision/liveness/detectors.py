@@ -16,38 +16,48 @@ Thresholds were tuned on the labelled clips and on moved photographs of other pe
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Literal
+from typing import Final, Literal
 
+from gateway.vision.liveness.limits import LIMITS
 from gateway.vision.liveness.measurement import FrameMeasurement
 
 ActionKind = Literal["blink", "open-mouth", "turn-left", "turn-right"]
 """Left and right are the person's own; the person's left is the picture's right."""
 
-_SETTLED_MS = 100  # of a new track
+_OURS = LIMITS["detectors"]
+_SETTLED_MS: Final[int] = _OURS["settledMs"]  # of a new track
 
-_CLOSED, _OPEN = 0.5, 0.3  # probability that the more open eye is closed
-_EYES_CHANGED = 0.08
-_LIDS_FALL = 0.92  # of the eyes' opening before; the loss is twice the landmarks' scatter
-_BEFORE_MS = 500
-_LONGEST_BLINK_MS = 4000
-_FALL_MS = 250  # from open eyes to closed ones
+_CLOSED: Final[float] = _OURS["closed"]  # probability that the more open eye is closed
+_OPEN: Final[float] = _OURS["open"]
+_EYES_CHANGED: Final[float] = _OURS["eyesChanged"]
+_LIDS_FALL: Final[float] = _OURS["lidsFall"]
+"""Of the eyes' opening before; the loss is twice the landmarks' scatter."""
+_BEFORE_MS: Final[int] = _OURS["beforeMs"]
+_LONGEST_BLINK_MS: Final[int] = _OURS["longestBlinkMs"]
+_FALL_MS: Final[int] = _OURS["fallMs"]  # from open eyes to closed ones
 
-_GAPE, _GAPE_END = 0.32, 0.6
-_MOUTH_CHANGED = 0.22
-_GAPE_MS = 60
+_GAPE: Final[float] = _OURS["gape"]
+_GAPE_BEGINS: Final[float] = _OURS["gapeBegins"]  # share of _GAPE
+_GAPE_END: Final[float] = _OURS["gapeEnd"]  # share of the widest opening
+_MOUTH_CHANGED: Final[float] = _OURS["mouthChanged"]
+_GAPE_MS: Final[int] = _OURS["gapeMs"]
 
-_TURN, _TURN_END = 0.13, 0.08  # from the baseline
-_TURN_SEEN = 0.11  # from the camera: coming back from a turn is not a turn
-_TURN_CHANGED = 0.16
-_TURN_MS = 80
-_FRONTAL = 0.12  # a face is frontal up to this turn
-_BASELINE_MS = 3000
+_TURN: Final[float] = _OURS["turn"]  # from the baseline
+_TURN_END: Final[float] = _OURS["turnEnd"]
+_TURN_SEEN: Final[float] = _OURS["turnSeen"]
+"""From the camera: coming back from a turn is not a turn."""
+_TURN_CHANGED: Final[float] = _OURS["turnChanged"]
+_TURN_MS: Final[int] = _OURS["turnMs"]
+_FRONTAL: Final[float] = _OURS["frontal"]  # a face is frontal up to this turn
+_BASELINE_MS: Final[int] = _OURS["baselineMs"]
 
-_BROAD = 0.91  # of the usual breadth
+_BROAD: Final[float] = _OURS["broad"]  # of the usual breadth
 """Turned heads in the clips keep 0.93 and more; of 40 turned and bent prints, 34 kept less."""
-_FAR, _BROAD_LOSS = 0.30, 0.35
+_FAR: Final[float] = _OURS["far"]
+_BROAD_LOSS: Final[float] = _OURS["broadLoss"]
 """Offset of the nose in eye distances, and share of the breadth. No print's nose came beyond
 ``_FAR``. There a head becomes narrower too, by at most ``_BROAD_LOSS`` per further eye distance."""
+_MOST_LOSS: Final[float] = _OURS["mostLoss"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +139,7 @@ class _Mouth:
 
     def feed(self, now: FrameMeasurement) -> ActionEvent | None:
         widest = max((frame.mouth_open for frame in self._gape), default=0.0)
-        if now.mouth_open < max(_GAPE * 0.8, _GAPE_END * widest):
+        if now.mouth_open < max(_GAPE * _GAPE_BEGINS, _GAPE_END * widest):
             self._gape, self._told = [], False
             return None
         if now.mouth_open >= _GAPE or self._gape:
@@ -183,7 +193,7 @@ class _Turn:
     def _breadth(self, frame: FrameMeasurement) -> float:
         """The breadth, plus what a head loses in a far turn."""
         far = max(0.0, abs(frame.turn - self._baseline) - _FAR)
-        return frame.breadth / (1 - min(_BROAD_LOSS * far, 0.5) / _BROAD)
+        return frame.breadth / (1 - min(_BROAD_LOSS * far, _MOST_LOSS) / _BROAD)
 
     def _learn(self, now: FrameMeasurement) -> None:
         """Take a frontal frame into the baseline: the median over the last seconds.

@@ -8,23 +8,26 @@ head bows.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from gateway.vision.geometry import DetectedFace
+from gateway.vision.liveness.limits import LIMITS
 
 PointsXY = npt.NDArray[np.floating]
 """Shape (68, 2), (x, y) with y down, iBUG order."""
 
-LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)  # left and right in the picture
-NOSE_TIP = 30
-_UPPER_LIP = 51
-_OUTLINE = (0, 16)
-_BROWS = range(17, 27)
-_NOSE_BASE = 33
-_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
-_LIP_CORNERS = (60, 64)
+_POINTS = LIMITS["points"]
+LEFT_EYE, RIGHT_EYE = slice(*_POINTS["leftEye"]), slice(*_POINTS["rightEye"])  # in the picture
+NOSE_TIP: Final[int] = _POINTS["noseTip"]
+_UPPER_LIP: Final[int] = _POINTS["upperLip"]
+_OUTLINE: Final[tuple[int, int]] = _POINTS["outline"]
+_BROWS = range(*_POINTS["brows"])
+_NOSE_BASE: Final[int] = _POINTS["noseBase"]
+_LIP_PAIRS: Final[list[tuple[int, int]]] = _POINTS["lipPairs"]
+_LIP_CORNERS: Final[tuple[int, int]] = _POINTS["lipCorners"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,6 +6,7 @@ memory.
 """
 
 from contextlib import suppress
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from gateway.vision.liveness import measurement
 from gateway.vision.liveness.appearance import Appearance, aligned_view, contrasts
 from gateway.vision.liveness.eyes import EyeStateModel
 from gateway.vision.liveness.landmarks import steady_landmarks
+from gateway.vision.liveness.limits import LIMITS
 from gateway.vision.liveness.measurement import FrameMeasurement
 from gateway.vision.liveness.passive import PassiveLiveness
 from gateway.vision.liveness.picture import sharpness_and_exposure
@@ -24,13 +26,14 @@ from gateway.vision.pack import ModelPack
 from gateway.vision.pipeline import RIVAL_HEIGHT, FacePipeline, UnitVector
 
 _SEVERAL = 2
-_SURROUNDINGS_SHARE = 0.8
+_SURROUNDINGS_SHARE: Final[float] = LIMITS["meter"]["surroundingsShare"]
 """Share of the square for ``fr_liveness`` that must lie in the image. With black borders the model
 calls living people spoofs."""
 
 GOOD = "good"
 """The finding of a frame that the quality gate let through."""
-_TURN_AFTER_MS, _TURN_EVERY_MS = 500, 1500
+_TURN_AFTER_MS: Final[int] = LIMITS["meter"]["turnAfterMs"]
+_TURN_EVERY_MS: Final[int] = LIMITS["meter"]["turnEveryMs"]
 """Without a good face: how long until the picture is turned to look for one, and how often."""
 
 

@@ -14,28 +14,36 @@ same person with the mean before was never below 0.63, and another person's neve
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from gateway.vision.alignment import similarity
 from gateway.vision.geometry import DetectedFace, Points
+from gateway.vision.liveness.limits import LIMITS
 from gateway.vision.liveness.measurement import eye_centres
 from gateway.vision.pipeline import UnitVector
 
-SAME_PERSON_COSINE = 0.5
-SAMPLE_EVERY_MS = 250
-MAX_GAP_MS = 400
-MAX_UNSURE_MS = 600
+_OURS = LIMITS["tracking"]
+SAME_PERSON_COSINE: Final[float] = _OURS["samePersonCosine"]
+SAMPLE_EVERY_MS: Final[int] = _OURS["sampleEveryMs"]
+MAX_GAP_MS: Final[int] = _OURS["maxGapMs"]
+MAX_UNSURE_MS: Final[int] = _OURS["maxUnsureMs"]
 """Since the person was last identified, while no frame is good enough to embed."""
 
 # Eye distances between two frames. The fastest head in the clips: 0.8 in 40 ms, 2.0 in 240 ms.
-_REACH, _REACH_PER_MS, _REACH_AT_MOST = 0.5, 0.02, 2.5
-_MAX_ZOOM = 0.35  # natural logarithm; the fastest in the clips is 0.10
-_JUMP, _ZOOM_JUMP, _SHAPE_JUMP = 0.4, 0.12, 0.06
+_REACH: Final[float] = _OURS["reach"]
+_REACH_PER_MS: Final[float] = _OURS["reachPerMs"]
+_REACH_AT_MOST: Final[float] = _OURS["reachAtMost"]
+_MAX_ZOOM: Final[float] = _OURS["maxZoom"]  # natural logarithm; the fastest in the clips is 0.10
+_JUMP: Final[float] = _OURS["jump"]
+_ZOOM_JUMP: Final[float] = _OURS["zoomJump"]
+_SHAPE_JUMP: Final[float] = _OURS["shapeJump"]
 """Motion, growth and change of shape. Above any of them the embedding is compared at once."""
-_LONG_STEP_MS = 120
-_RIGID = slice(0, 48)  # contour, brows, nose, eyes: they change little from frame to frame
+_LONG_STEP_MS: Final[int] = _OURS["longStepMs"]
+_RIGID = slice(*LIMITS["points"]["rigid"])
+"""Contour, brows, nose, eyes: they change little from frame to frame."""
 
 
 class FaceTrack:
