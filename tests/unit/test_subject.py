@@ -43,6 +43,10 @@ def test_vectors_from_the_protocol_s_words() -> None:
     for case, text in zip(document["activations"], texts, strict=True):
         assert hashlib.sha256(label + salt + text.encode()).hexdigest() == case["commitment"]
         assert activation_commitment(case["reference"], salt).hex() == case["commitment"]
+    secret = hashlib.sha256(b"sealmatch/erasure-secret/1\0" + opening + salt).digest()
+    assert secret.hex() == document["erasureSecret"]
+    lock = hashlib.sha256(b"sealmatch/erasure-lock/1\0" + secret).hexdigest()
+    assert lock == document["erasureCommitment"]
 
 
 @pytest.mark.parametrize(

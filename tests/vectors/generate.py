@@ -14,6 +14,7 @@ from unittest import mock
 from gateway.wire import cose, requests
 from gateway.wire.audit import AuditSecret
 from gateway.wire.cose import Signed, SigningKey
+from gateway.wire.erasure import erasure_commitment, erasure_secret
 from gateway.wire.message import Message
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, SENT_PRIMES, T
 from gateway.wire.sealing import Sealed
@@ -142,6 +143,7 @@ def subject_document() -> Document:
             }
         )
     references = (ACTIVATION, "  order 17  ", "Zoe\u0308")
+    secret = erasure_secret(SUBJECT_SALT, ACTIVATION_SALT)
     return {
         "siteSalt": parties.SITE_SALT.hex(),
         "pepper": parties.PEPPER.hex(),
@@ -156,6 +158,8 @@ def subject_document() -> Document:
             }
             for reference in references
         ],
+        "erasureSecret": secret.hex(),
+        "erasureCommitment": erasure_commitment(secret).hex(),
     }
 
 

@@ -1,0 +1,45 @@
+/**
+ * Commitments and what opens them (protocol, section 10). The page makes those that rest on what
+ * it knows itself; the document's are the issuer's.
+ */
+
+import { type Bytes, sha256, utf8 } from "./bytes";
+import { Misuse } from "./errors";
+
+const ACTIVATION_LABEL = "sealmatch/activation-commitment/1";
+const ERASURE_SECRET_LABEL = "sealmatch/erasure-secret/1";
+const ERASURE_LOCK_LABEL = "sealmatch/erasure-lock/1";
+const REFERENCE_BYTES = 128;
+
+/** What Python's `str.strip` takes off. It leaves U+FEFF, which `\s` would take for a blank. */
+const BLANK =
+  "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+";
+const BLANKS_AT_ENDS = new RegExp(`^${BLANK}|${BLANK}$`, "gu");
+const SURROGATE = /\p{Surrogate}/u;
+
+/**
+ * The number or order to be activated, as it is committed to: without blanks at its ends.
+ *
+ * Throws `Misuse` for an empty one, or one longer than 128 bytes in UTF-8.
+ */
+export function activationReference(written: string): string {
+  const reference = written.replace(BLANKS_AT_ENDS, "");
+  const { length } = utf8(reference.normalize("NFC"));
+  if (SURROGATE.test(reference) || length < 1 || length > REFERENCE_BYTES) {
+    throw new Misuse("not-a-reference");
+  }
+  return reference;
+}
+
+/** Commits to the number or order to be activated, under a salt of 32 bytes. */
+export const activationCommitment = (reference: string, salt: Bytes): Promise<Bytes> =>
+  labelled(ACTIVATION_LABEL, salt, utf8(activationReference(reference).normalize("NFC")));
+
+/** What the statement says about the secret with which an opening's holder has it erased. */
+export async function erasureCommitment(subjectSalt: Bytes, activationSalt: Bytes): Promise<Bytes> {
+  const secret = await labelled(ERASURE_SECRET_LABEL, subjectSalt, activationSalt);
+  return labelled(ERASURE_LOCK_LABEL, secret);
+}
+
+const labelled = (label: string, ...parts: Bytes[]): Promise<Bytes> =>
+  sha256(utf8(`${label}\0`), ...parts);
