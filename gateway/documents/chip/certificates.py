@@ -1,0 +1,195 @@
+"""X.509 certificates of document signers and of those who issue them (CSCA), and lists of these.
+
+Parsed leniently in their names and extensions, because States write them in their own ways, and
+strictly in what is decided from them. A certificate is signed as its bytes are: nothing is encoded
+again.
+"""
+
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+from asn1crypto import pem, x509
+
+from gateway.documents.chip.elements import first_inside
+from gateway.documents.chip.signatures import NotSigned, PublicKey, public_key, verify
+from gateway.wire.errors import SealmatchError
+
+MAX_LIST_BYTES: Final = 16 * 2**20
+"""Of a list of certificates. The largest master lists have about 1 MiB."""
+MAX_CERTIFICATES: Final = 4096
+
+
+class UnusableList(SealmatchError):
+    """A list of certificates is not one. The text can be shown."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """One certificate, parsed. Equal if its bytes are."""
+
+    encoded: bytes
+    _parsed: x509.Certificate = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, encoded: bytes) -> "Certificate":
+        """Parse DER. Raises ``ValueError``: it is no certificate."""
+        try:
+            made = cls(encoded, x509.Certificate.load(encoded, strict=True))
+            made._touch()
+        except Exception:  # noqa: BLE001 - parsers of hostile bytes raise many kinds
+            raise ValueError("this is no certificate") from None
+        return made
+
+    def _touch(self) -> None:
+        """Look at all that is decided from: the parser is lazy."""
+        _ = (self.country, self.serial, self.validity, self.key_identifier, self.issuer_key)
+        _ = (self.may_issue, self.may_sign, self.has_unknown_demand, self._signature_of())
+        _ = self.subject == self.issuer
+
+    @property
+    def subject(self) -> x509.Name:
+        return self._parsed.subject
+
+    @property
+    def issuer(self) -> x509.Name:
+        return self._parsed.issuer
+
+    @property
+    def serial(self) -> int:
+        return int(self._parsed.serial_number)
+
+    @cached_property
+    def country(self) -> str:
+        """Two letters, or empty. For people; nothing is decided from it."""
+        told = self.subject.native.get("country_name", "")
+        return told.upper() if isinstance(told, str) and len(told) == 2 and told.isalpha() else ""
+
+    @cached_property
+    def validity(self) -> tuple[datetime.datetime, datetime.datetime]:
+        """From and until, both included."""
+        return self._parsed.not_valid_before, self._parsed.not_valid_after
+
+    @property
+    def key_identifier(self) -> bytes | None:
+        """Of its own key."""
+        told: bytes | None = self._parsed.key_identifier
+        return told
+
+    @property
+    def issuer_key(self) -> bytes | None:
+        """The identifier of the key that signed it."""
+        told: bytes | None = self._parsed.authority_key_identifier
+        return told
+
+    @cached_property
+    def may_issue(self) -> bool:
+        """Whether it is a certification authority's."""
+        basic, usage = self._parsed.basic_constraints_value, self._parsed.key_usage_value
+        named = usage is None or "key_cert_sign" in usage.native
+        return basic is not None and bool(basic["ca"].native) and named
+
+    @cached_property
+    def may_sign(self) -> bool:
+        """Whether it is a document signer's: its key signs, and issues nothing."""
+        basic, usage = self._parsed.basic_constraints_value, self._parsed.key_usage_value
+        issues = basic is not None and bool(basic["ca"].native)
+        return not issues and usage is not None and "digital_signature" in usage.native
+
+    @cached_property
+    def has_unknown_demand(self) -> bool:
+        """Whether an extension that is not known here is critical."""
+        known = {"key_usage", "basic_constraints", "extended_key_usage", "private_key_usage_period"}
+        return not self._parsed.critical_extensions <= known
+
+    @cached_property
+    def key(self) -> PublicKey:
+        """Raises ``NotSigned``: of a kind that is not taken, or malformed."""
+        try:
+            return public_key(self._parsed.public_key)
+        except NotSigned:
+            raise
+        except Exception:  # noqa: BLE001 - parsers of hostile bytes raise many kinds
+            raise NotSigned("its key is malformed") from None
+
+    def require_signed_by(self, issuer: "Certificate") -> None:
+        """Raises ``NotSigned``."""
+        algorithm, signature = self._signature_of()
+        try:
+            verify(issuer.key, algorithm, signature, first_inside(self.encoded))
+        except NotSigned:
+            raise
+        except Exception:  # noqa: BLE001 - parsers of hostile bytes raise many kinds
+            raise NotSigned("its signature is malformed") from None
+
+    def is_valid(self, now: datetime.datetime) -> bool:
+        """Whether ``now`` lies within its validity."""
+        start, end = self.validity
+        return start <= now <= end
+
+    def _signature_of(self) -> tuple[x509.SignedDigestAlgorithm, bytes]:
+        """Algorithm and signature. Raises ``ValueError``: it states two algorithms."""
+        outer = self._parsed["signature_algorithm"]
+        if outer.dump() != self._parsed["tbs_certificate"]["signature"].dump():
+            raise ValueError("two algorithms")
+        return outer, self._parsed["signature_value"].native
+
+
+class CscaList:
+    """Certificates of those who issue document signers' certificates, as an operator pins them."""
+
+    def __init__(self, certificates: Iterable[Certificate] = ()) -> None:
+        self.certificates: tuple[Certificate, ...] = tuple(dict.fromkeys(certificates))
+        self._by_name: dict[str, list[Certificate]] = {}
+        for one in self.certificates:
+            self._by_name.setdefault(one.subject.hashable, []).append(one)
+
+    @classmethod
+    def read(cls, content: bytes) -> "CscaList":
+        """A file of certificates: PEM, one after the other, or one in DER.
+
+        Raises:
+            UnusableList: too long, empty, malformed, or one is no certification authority's.
+        """
+        if len(content) > MAX_LIST_BYTES:
+            raise UnusableList(f"the list has more than {MAX_LIST_BYTES // 2**20} MiB")
+        found = []
+        for number, encoded in enumerate(_encoded(content), 1):
+            try:
+                one = Certificate.parse(encoded)
+            except ValueError as error:
+                raise UnusableList(f"certificate {number}: {error}") from None
+            if not one.may_issue:
+                raise UnusableList(f"certificate {number} is no certification authority's")
+            found.append(one)
+        if not 0 < len(found) <= MAX_CERTIFICATES:
+            raise UnusableList(f"a list has 1 to {MAX_CERTIFICATES} certificates")
+        return cls(found)
+
+    def issuers_of(self, certificate: Certificate) -> tuple[Certificate, ...]:
+        """Those of the name that a certificate states as its issuer's, and of its key.
+
+        A State's new key has the name of the old one. So where both certificates tell the key,
+        another key is another issuer.
+        """
+        wanted = certificate.issuer_key
+        return tuple(
+            one
+            for one in self._by_name.get(certificate.issuer.hashable, ())
+            if wanted is None or one.key_identifier in (None, wanted)
+        )
+
+
+def _encoded(content: bytes) -> Sequence[bytes]:
+    try:
+        if not pem.detect(content):
+            return [content]
+        return [
+            encoded
+            for kind, _, encoded in pem.unarmor(content, multiple=True)
+            if kind in ("CERTIFICATE", "X509 CERTIFICATE")
+        ]
+    except Exception:  # noqa: BLE001 - parsers of hostile bytes raise many kinds
+        raise UnusableList("the list is no PEM") from None
