@@ -23,9 +23,6 @@ class TensealEngine(Engine):
     library = sealapi
     name: EngineName = "tenseal"
 
-    def _saved(self, ciphertext: Any) -> layout.Saved:
-        return layout.saved_to_file(ciphertext)
-
     def _context(self) -> Any:
         parameters = sealapi.EncryptionParameters(_BGV)
         set_profile(sealapi, parameters)

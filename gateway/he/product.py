@@ -51,7 +51,7 @@ def padded_score(
         addend[:, i] = ring.multiply_modulo(template.words[:, i], omega, prime)
         addend[0, i] = ring.reduced(addend[0, i] + flood[i], prime)
     try:
-        # A copy, because what SEAL saved is read-only and the sums below are made in place.
+        # A copy, because what SEAL saved may be read-only, and the sums below are made in place.
         switched = engine.folded_square(probe.words, rho, addend).copy()
         for i, prime in enumerate(SENT_PRIMES):
             # Up to three residues below 2^56 are added before they are reduced: no word overflows.

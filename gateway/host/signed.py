@@ -9,7 +9,7 @@ from its own socket.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, TypeVar
 
 from starlette.requests import Request
@@ -87,7 +87,7 @@ class SignedRequests:
     def _head(self, request: Request) -> SignedHead:
         return verify_head(
             request.method,
-            request.url.path,
+            request.scope["path"],
             request.headers,
             self.hosts or listening_hosts(request.scope),
             self.find,
@@ -109,10 +109,15 @@ class SignedBody:
 def listening_hosts(scope: Scope) -> frozenset[str]:
     """Hosts that mean the address at which a request came in; on loopback its name counts too."""
     address, port = scope.get("server") or ("", None)
+    return _hosts(scope["scheme"], address, port)
+
+
+@lru_cache(maxsize=64)
+def _hosts(scheme: str, address: str, port: int | None) -> frozenset[str]:
     if not address or address.startswith("/"):  # a Unix socket is no host
         return frozenset()
     names = [f"[{address}]" if ":" in address else address]
     if is_loopback(address):
         names.append("localhost")
     suffix = "" if port is None else f":{port}"
-    return frozenset(host_of(f"{scope['scheme']}://{name}{suffix}") for name in names)
+    return frozenset(host_of(f"{scheme}://{name}{suffix}") for name in names)

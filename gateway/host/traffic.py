@@ -7,10 +7,10 @@ the server knows; what strangers send waits nowhere.
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
 from typing import Final, Protocol, TypeVar
-
-import anyio
-import anyio.to_thread
 
 from gateway.host.limits import Limits
 from gateway.wire.errors import Unavailable
@@ -29,7 +29,7 @@ class Traffic:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._lanes: dict[str, _Lane] = {}
-        self._threads: anyio.CapacityLimiter | None = None
+        self._threads: ThreadPoolExecutor | None = None
         self._bytes = 0
 
     @property
@@ -54,14 +54,25 @@ class Traffic:
         lane = self._lanes.setdefault(kind, _Lane(self.limits.at_once))
         if lane.inside >= self.limits.at_once + self.limits.waiting:
             raise Unavailable("the server is busy; try again later", retry_after=RETRY_SECONDS)
-        if self._threads is None:
-            self._threads = anyio.CapacityLimiter(THREADS)
         lane.inside += 1
         try:
             async with lane.places:
-                return await anyio.to_thread.run_sync(work, limiter=self._threads)
+                return await self._in_thread(work)
         finally:
             lane.inside -= 1
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """The same in a thread; one that has begun is waited for, whatever becomes of the asker."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(THREADS, "requests")
+        loop = asyncio.get_running_loop()
+        done = loop.run_in_executor(self._threads, copy_context().run, work)
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                await done
+            raise
 
     def hold(self, size: int) -> None:
         """Make room for the bytes of a body. Raises ``Unavailable`` if there is none."""

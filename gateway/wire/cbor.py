@@ -26,6 +26,11 @@ _KEYS: Final = (_UNSIGNED, _TEXT)
 _CONSTANTS: Final = {0xF4: False, 0xF5: True, 0xF6: None}
 _IN_HEAD: Final = 24
 """Arguments below this stand in the head itself."""
+_TEXTS: Final = 0x60
+_LONG_TEXTS: Final = 0x78
+"""From the one to below the other: heads of texts that hold the length themselves."""
+_BYTES_OF_ONE: Final = 0x58
+"""Head of bytes whose length is one byte."""
 _SMALLEST: Final = {24: _IN_HEAD, 25: 2**8, 26: 2**16, 27: 2**32}
 """By the head's low bits: the least argument that needs so many bytes."""
 
@@ -120,21 +125,42 @@ def _array(data: bytes, count: int, at: int, depth: int) -> tuple[list[Any], int
 
 
 def _map(data: bytes, count: int, at: int, depth: int) -> tuple[dict[Any, Any], int]:
-    """Keys are all texts or all unsigned integers, in the order of their encodings."""
+    """Keys are all texts or all unsigned integers, in the order of their encodings.
+
+    Short texts and short bytes are read in place: most of every message is made of them.
+    """
     if 2 * count > len(data) - at:
         raise _malformed()
     items: dict[Any, Any] = {}
-    before = b""
+    if not count:
+        return items, at
+    before, kind = b"", data[at] >> 5
+    if kind not in _KEYS or depth >= MAX_DEPTH:
+        raise _malformed()
     for _ in range(count):
-        kind, begin = data[at] >> 5, at
-        if kind not in _KEYS or (before and kind != before[0] >> 5):
+        begin, head = at, data[at]
+        if _TEXTS <= head < _LONG_TEXTS:
+            at += 1 + head - _TEXTS
+            encoded = data[begin:at]
+            key: Any = encoded[1:].decode()
+        else:
+            key, at = _value(data, at, depth + 1)
+            encoded = data[begin:at]
+        if encoded <= before or head >> 5 != kind:
             raise _malformed()
-        key, at = _value(data, at, depth + 1)
-        encoded = data[begin:at]
-        if encoded <= before:
-            raise _malformed()
-        items[key], at = _value(data, at, depth + 1)
-        before = encoded
+        before, head = encoded, data[at]
+        if head == _BYTES_OF_ONE and data[at + 1] >= _IN_HEAD:
+            begin = at + 2
+            at = begin + data[at + 1]
+            items[key] = bytes(data[begin:at])
+        elif _TEXTS <= head < _LONG_TEXTS:
+            begin = at + 1
+            at = begin + head - _TEXTS
+            items[key] = data[begin:at].decode()
+        else:
+            items[key], at = _value(data, at, depth + 1)
+    if at > len(data):  # a slice beyond the end is short, and says nothing
+        raise _malformed()
     return items, at
 
 

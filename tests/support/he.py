@@ -75,7 +75,7 @@ def coefficients_of(engine: Engine, ntt_words: np.ndarray) -> np.ndarray:
     padded = np.concatenate([ntt_words, np.ones((max(0, 2 - polynomials), 3, N), np.uint64)])
     handle = engine._load(padded)
     engine._evaluator.transform_from_ntt_inplace(handle)
-    saved = layout._body(engine._saved(handle))
+    saved = layout._body(layout.saved_to_file(handle))
     words = np.frombuffer(saved, "<u8", offset=len(saved) - padded.size * 8)
     return words.reshape(padded.shape)[:polynomials].astype(np.uint64)
 
