@@ -56,7 +56,12 @@ FAR_PX: Final[float] = _OURS["farPx"]
 """Least distance between the eyes. Below it, a closing eye changes by about one pixel."""
 
 _REMEMBERED: Final[int] = _OURS["remembered"]
-_LEVEL: Final[dict[ActionKind, str]] = _OURS["level"]
+_LEVEL: Final[dict[ActionKind, str]] = {
+    "blink": "eyes_closed",
+    "open-mouth": "mouth_open",
+    "turn-left": "turn",
+    "turn-right": "turn",
+}
 
 
 class CaptureState(Enum):

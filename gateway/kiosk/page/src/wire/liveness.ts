@@ -15,7 +15,8 @@ export type ActionKind = (typeof ACTION_KINDS)[number];
 
 const MAX_ACTIONS = 6;
 const MAX_LIMIT_MS = 60_000;
-const MAX_FRAMES = 1800;
+/** 30 views a second for the longest time limit. */
+export const MAX_FRAMES = 1800;
 export const EVIDENCE_BYTES = 8 * 1024;
 
 const kind = oneOf(...ACTION_KINDS);
