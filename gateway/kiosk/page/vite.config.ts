@@ -1,8 +1,11 @@
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
+
+import { receiptChecks } from "./receipt-checks";
 
 /** Assets have fixed names without hashes: `release.json` pins each by its SHA-256. */
 export default defineConfig({
   base: "./",
+  plugins: [receiptChecks()],
   build: {
     outDir: "../assets",
     emptyOutDir: true,

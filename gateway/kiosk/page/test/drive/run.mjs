@@ -1,0 +1,13 @@
+/** Runs `registration.ts` in node, with the page's own plugin for the receipt's checks. */
+
+import { fileURLToPath } from "node:url";
+
+import { runnerImport } from "vite";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const load = async (file, plugins) =>
+  (await runnerImport(`${root}/${file}`, { root, plugins, logLevel: "error" })).module;
+
+const { receiptChecks } = await load("receipt-checks.ts", []);
+const { run } = await load("test/drive/registration.ts", [receiptChecks()]);
+await run();
