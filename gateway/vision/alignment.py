@@ -5,19 +5,24 @@ to insightface's five template points. An affine fit would also fit shear, which
 Three points, as in the pack's own JavaScript, are too few: one bad point turns the whole face.
 """
 
+from typing import Final
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from gateway.vision.geometry import BgrImage, Points
-from gateway.vision.runtime import insightface
+from gateway.vision.recipe import RECIPE
 
-SIDE = 112  # pixels
+_OURS = RECIPE["alignment"]
+SIDE: Final[int] = _OURS["side"]  # pixels
+_TEMPLATE = np.asarray(_OURS["template"], np.float32)
+_TEMPLATE.flags.writeable = False
 
 
 def template() -> Points:
     """insightface's ``arcface_dst``: shape (5, 2), float32, pixels of the aligned image."""
-    return np.asarray(insightface("utils.face_align").arcface_dst, np.float32)
+    return _TEMPLATE
 
 
 def similarity(source: Points, target: Points) -> npt.NDArray[np.float64]:

@@ -6,6 +6,7 @@ wide. The landmark model expects a square as high as the box, around the same ce
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import cv2
 import numpy as np
@@ -13,12 +14,14 @@ import numpy.typing as npt
 
 from gateway.vision.geometry import BgrImage, Box
 from gateway.vision.pack import ModelPack
+from gateway.vision.recipe import RECIPE
 from gateway.vision.runtime import session
 from gateway.vision.tiles import Tile, is_whole, looks
 
-MIN_SCORE = 0.65
-NMS_OVERLAP = 0.4
-_VIEW = (320, 240)  # width, height in pixels
+_OURS = RECIPE["detector"]
+MIN_SCORE: Final[float] = _OURS["minScore"]
+NMS_OVERLAP: Final[float] = _OURS["nmsOverlap"]
+_VIEW: Final[tuple[int, int]] = (_OURS["width"], _OURS["height"])  # pixels
 
 _Corners = npt.NDArray[np.float64]
 _Scores = npt.NDArray[np.float32]
@@ -76,7 +79,7 @@ class FaceDetector:
 
 def _view(image: BgrImage) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     small = cv2.resize(image, _VIEW, interpolation=cv2.INTER_LINEAR)
-    rgb = (small[:, :, ::-1].astype(np.float32) - 127) / 128
+    rgb = (small[:, :, ::-1].astype(np.float32) - _OURS["mean"]) / _OURS["divisor"]
     return np.ascontiguousarray(rgb.transpose(2, 0, 1)[np.newaxis])
 
 

@@ -5,6 +5,8 @@ were. So a second pass moves the square, at the same size, to the centre of the 
 On LFW this finds 0.7 % more of the genuine pairs at cosine 0.419; a third pass adds nothing.
 """
 
+from typing import Final
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ import numpy.typing as npt
 from gateway.vision.detector import Detection, FaceDetector
 from gateway.vision.geometry import BgrImage, Box, DetectedFace, Points
 from gateway.vision.pack import ModelPack
+from gateway.vision.recipe import RECIPE
 from gateway.vision.runtime import session
 
 LEFT_EYE = slice(36, 42)  # on the image's left
@@ -19,7 +22,8 @@ RIGHT_EYE = slice(42, 48)
 NOSE_TIP = 30
 MOUTH_CORNERS = (48, 54)
 
-_SIDE = 64  # pixels of the model's square input
+_OURS = RECIPE["landmarks"]
+_SIDE: Final[int] = _OURS["side"]  # pixels of the model's square input
 
 
 class LandmarkFinder:
@@ -42,7 +46,7 @@ class LandmarkFinder:
 
     def fractions(self, grey: npt.NDArray[np.uint8]) -> Points:
         """The points in one grey square of shape (64, 64): shape (68, 2), fractions of its side."""
-        blob = (grey.astype(np.float32) / 256)[np.newaxis, np.newaxis]
+        blob = (grey.astype(np.float32) / _OURS["divisor"])[np.newaxis, np.newaxis]
         return np.asarray(self._session.run(None, {"input": blob})[0].reshape(68, 2), np.float32)
 
 

@@ -15,7 +15,7 @@ Vectors stay in memory and never enter a ``repr``.
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ from gateway.vision.errors import (
 from gateway.vision.geometry import BgrImage, Box, DetectedFace, FaceEmbedder, FaceFinder, Points
 from gateway.vision.manifest import INSIGHTFACE
 from gateway.vision.pack import ModelPack
+from gateway.vision.recipe import RECIPE
 from gateway.vision.tiles import SURE
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
 UnitVector = npt.NDArray[np.float32]
 """Shape (d,), float32, Euclidean length 1, read-only; d <= 512."""
 
-RIVAL_HEIGHT = 0.7  # fraction of the tallest face's box height
-MIN_FACE_HEIGHT_PX = 50.0
+RIVAL_HEIGHT: Final[float] = RECIPE["choice"]["rivalHeight"]
+"""Fraction of the tallest face's box height."""
+MIN_FACE_HEIGHT_PX: Final[float] = RECIPE["choice"]["minFaceHeight"]
 """Box height. LFW pictures that are shrunk until faces are 52 px tall match as before. At 40 px one
 more genuine pair in a hundred is missed, at 27 px twelve more (cosine 0.341)."""
 
@@ -53,7 +55,7 @@ _LOG = logging.getLogger(__name__)
 
 Selection = Literal["only", "central"]
 
-_QUARTER_TURNS = (1, 3, 2)
+_QUARTER_TURNS: Final[tuple[int, ...]] = tuple(RECIPE["turning"]["quarters"])
 """Counter-clockwise, in the order in which a picture that is not upright is tried."""
 
 

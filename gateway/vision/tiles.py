@@ -14,17 +14,20 @@ import math
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-LOOKS: Final = (2, 4)
+from gateway.vision.recipe import RECIPE
+
+_OURS = RECIPE["tiles"]
+LOOKS: Final[tuple[int, ...]] = tuple(_OURS["looks"])
 """How often one side of a tile goes into the picture's."""
-SMALLEST: Final = 300
+SMALLEST: Final[int] = _OURS["smallest"]
 """Pixels of a tile's height."""
-SURE: Final = 1 / 6
+SURE: Final[float] = _OURS["sure"]
 """Share of the height of what the detector looks at: it finds faces that are so tall. Measured on
 six faces at 1280x720: 120 pixels always, 80 pixels one in two."""
-MOST: Final = 120
+MOST: Final[int] = _OURS["most"]
 """Tiles of one look. Only a picture that is a hundred times as long as it is wide has more."""
-_ASPECT: Final = 4 / 3
-_EDGE: Final = 4.0
+_ASPECT: Final[float] = _OURS["aspect"]
+_EDGE: Final[float] = _OURS["edge"]
 """Pixels. A box that ends so close to a cut may be of half a face; a neighbour has it whole."""
 
 

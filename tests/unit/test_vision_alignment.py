@@ -1,5 +1,6 @@
 """Alignment and point geometry, checked against an independent implementation."""
 
+import cv2
 import numpy as np
 import pytest
 from skimage.transform import SimilarityTransform
@@ -7,6 +8,8 @@ from skimage.transform import SimilarityTransform
 from gateway.vision.alignment import align, similarity, template
 from gateway.vision.geometry import Box, DetectedFace
 from gateway.vision.landmarks import cut, five_points
+from gateway.vision.quality import measures
+from gateway.vision.runtime import insightface
 
 ANGLE, SCALE, SHIFT = np.deg2rad(25), 1.7, np.array([12.0, -30.0])
 
@@ -25,6 +28,13 @@ def test_a_known_similarity_is_recovered() -> None:
         atol=1e-6,
     )
     np.testing.assert_allclose(matrix[:, 2], SHIFT, atol=1e-4)
+
+
+def test_the_recipe_has_the_template_and_the_ellipse_of_their_authors() -> None:
+    """Both stand in a data file, so that the counter's page has the same."""
+    assert np.array_equal(template(), insightface("utils.face_align").arcface_dst)
+    ellipse = cv2.ellipse(np.zeros((112, 112), np.uint8), (56, 68), (34, 42), 0, 0, 360, 1, -1)
+    assert np.array_equal(measures.face_pixels(), ellipse > 0)
 
 
 def test_noisy_points_fit_as_scikit_image_fits_them() -> None:

@@ -1,15 +1,19 @@
 """Whether an eye is closed: ``fr_eye`` on a grey square, 1.6 times as wide as the eye, at 24x24."""
 
+from typing import Final
+
 import cv2
 import numpy as np
 
 from gateway.vision.geometry import BgrImage, Box, Points
 from gateway.vision.landmarks import LEFT_EYE, RIGHT_EYE, cut
 from gateway.vision.pack import ModelPack
+from gateway.vision.recipe import RECIPE
 from gateway.vision.runtime import session
 
-_INPUT = 24  # pixels
-_SIDE = 1.6  # eye widths
+_OURS = RECIPE["eyes"]
+_INPUT: Final[int] = _OURS["side"]  # pixels
+_SIDE: Final[float] = _OURS["widths"]  # eye widths
 _CLOSED = 0  # the model's first class
 
 
@@ -31,7 +35,7 @@ class EyeStateModel:
         x, y = eye.mean(axis=0)
         square = Box(x, y, x, y).square(_SIDE * width)
         grey = cv2.cvtColor(cut(image, square, _INPUT), cv2.COLOR_BGR2GRAY)
-        blob = (grey.astype(np.float32) / 255)[np.newaxis, np.newaxis]
+        blob = (grey.astype(np.float32) / _OURS["divisor"])[np.newaxis, np.newaxis]
         return softmax(self._session.run(None, {"input": blob})[0].ravel())[_CLOSED]
 
 

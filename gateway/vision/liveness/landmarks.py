@@ -9,18 +9,22 @@ scatter falls to 1.4 % (gateway/docs/MODELS.md).
 The embedding is still aligned by the two-pass points, because thresholds were calibrated with them.
 """
 
+from typing import Final
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from gateway.vision.geometry import BgrImage, Points
 from gateway.vision.landmarks import LandmarkFinder, five_points
+from gateway.vision.recipe import RECIPE
 
-_INPUT = 64  # pixels of the model's square
-_SIDE = 1.95  # of the square, in eye distance plus eye-mouth distance
-_STEP = 0.03  # shift of a view, as a fraction of the square
+_INPUT: Final[int] = RECIPE["landmarks"]["side"]  # pixels of the model's square
+_SIDE: Final[float] = RECIPE["steady"]["sides"]
+"""Of the square, in eye distance plus eye-mouth distance."""
+_STEP: Final[float] = RECIPE["steady"]["step"]  # shift of a view, as a fraction of the square
 _SHIFTS = tuple((x, y) for x in (-_STEP, 0.0, _STEP) for y in (-_STEP, 0.0, _STEP))
-_SHRINK_ABOVE = 2 * _INPUT
+_SHRINK_ABOVE: Final[int] = RECIPE["steady"]["shrinkAbove"]
 """Pixels. A larger square is first halved by averaging, until it fits: sampling would alias."""
 
 

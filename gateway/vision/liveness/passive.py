@@ -5,16 +5,20 @@ that turns away 5 % of living people, a quarter of the screens and most prints p
 (gateway/docs/MODELS.md). It may raise a warning, but no decision should rest on it.
 """
 
+from typing import Final
+
 import numpy as np
 
 from gateway.vision.geometry import BgrImage, Box, DetectedFace
 from gateway.vision.landmarks import cut
 from gateway.vision.liveness.eyes import softmax
 from gateway.vision.pack import ModelPack
+from gateway.vision.recipe import RECIPE
 from gateway.vision.runtime import session
 
-_INPUT = 128  # pixels
-_SIDE = 2.7  # box heights: the model judges the surroundings too
+_INPUT: Final[int] = RECIPE["passive"]["side"]  # pixels
+_SIDE: Final[float] = RECIPE["passive"]["heights"]
+"""Box heights: the model judges the surroundings too."""
 _LIVE = 0  # the model's first class
 
 

@@ -1,12 +1,16 @@
 """Sharpness and exposure of a face, measured on the 112x112 pixels that the embedder sees."""
 
+from typing import Final
+
 import cv2
 import numpy as np
 
 from gateway.vision.alignment import align
 from gateway.vision.geometry import BgrImage, Points
+from gateway.vision.recipe import RECIPE
 
-_INNER = slice(20, 96)  # pixels of the aligned 112: face without background
+_INNER: Final = slice(*RECIPE["picture"]["inner"])
+"""Pixels of the aligned 112: face without background."""
 _WHITE = 255.0
 
 

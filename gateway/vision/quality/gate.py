@@ -45,8 +45,9 @@ from gateway.vision.quality.measures import (
     unrest,
 )
 from gateway.vision.quality_profile import Discriminants, QualityProfile
+from gateway.vision.recipe import RECIPE
 
-FINDINGS: Final = {
+FINDINGS: Final[dict[str, type[PoorPicture]]] = {
     error.what: error
     for error in (
         NotUpright,
@@ -75,28 +76,15 @@ class _Reason:
     above: type[PoorPicture]
 
 
-_PLAIN: Final = (
-    _Reason("roll", NotUpright, NotUpright),
-    _Reason("luminance-mean", TooDark, TooBright),
-    _Reason("under-exposure", TooDark, TooDark),
-    _Reason("over-exposure", TooBright, TooBright),
-    _Reason("luminance-deviation", TooFlat, TooBright),
-    _Reason("dynamic-range", TooFlat, TooFlat),
-    _Reason("colour-a", WrongColours, WrongColours),
-    _Reason("colour-b", WrongColours, WrongColours),
-    _Reason("grain", OutOfFocus, PictureGrainy),
-    _Reason("sharpness", OutOfFocus, PictureGrainy),
-)
-_LAST: Final = (
-    _Reason("turn", FaceAverted, FaceAverted),
-    _Reason("nose", FaceAverted, FaceAverted),
-    _Reason("aspect", PictureDistorted, PictureDistorted),
-    _Reason("slant", PictureDistorted, PictureDistorted),
-    _Reason("unrest", FaceCovered, FaceCovered),
-    _Reason("misfit", PictureDistorted, PictureDistorted),
-    _Reason("eyes-darker", WrongColours, FaceCovered),
-    _Reason("embedding-norm", FaceUnclear, FaceUnclear),
-)
+def _reasons(part: str) -> tuple[_Reason, ...]:
+    return tuple(
+        _Reason(measure, FINDINGS[below], FINDINGS[above])
+        for measure, below, above in RECIPE["gate"][part]
+    )
+
+
+_PLAIN: Final = _reasons("plain")
+_LAST: Final = _reasons("last")
 
 
 class QualityGate:

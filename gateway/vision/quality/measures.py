@@ -11,7 +11,7 @@ here; ``unrest`` and the embedding itself stand for them.
 
 from functools import cache
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -20,26 +20,34 @@ import numpy.typing as npt
 from gateway.vision.alignment import SIDE, similarity, template
 from gateway.vision.geometry import BgrImage, DetectedFace, Points
 from gateway.vision.landmarks import LandmarkFinder
+from gateway.vision.recipe import RECIPE
 
 Measures = dict[str, float]
 """Values by the names that a profile's limits have."""
 
-_CENTRE, _RADII = (56, 68), (34, 42)  # of the ellipse of a face in the aligned image, pixels
-_EYES = (slice(45, 58), (slice(30, 47), slice(65, 82)))  # rows; columns of both eyes
-_CHEEKS = (slice(66, 84), (slice(28, 44), slice(68, 84)))
-_DARK, _BRIGHT = 25, 247  # grey levels, as in OFIQ
-_FINE: Final = 1.0
+_OURS = RECIPE["measures"]
+
+
+def _both(part: dict[str, Any]) -> tuple[slice, tuple[slice, ...]]:
+    """Rows, and columns of the left and the right one."""
+    return slice(*part["rows"]), tuple(slice(*columns) for columns in part["columns"])
+
+
+_EYES, _CHEEKS = _both(_OURS["eyes"]), _both(_OURS["cheeks"])
+_DARK, _BRIGHT = _OURS["dark"], _OURS["bright"]  # grey levels, as in OFIQ
+_FINE: Final[float] = _OURS["fine"]
 """Pixels: standard deviation of the Gaussian that takes sensor noise off before the Laplacian."""
 _LEVELS = 256
-_ROWS, _COLUMNS = (16, 34, 50, 68, 86, 106), (14, 35, 56, 77, 98)
+_ROWS, _COLUMNS = _OURS["cellRows"], _OURS["cellColumns"]
 """Edges of the cells: forehead, eyes, nose, mouth, chin."""
-_DETAIL = 2.0  # pixels: standard deviation of the Gaussian that leaves the detail over
+_DETAIL: Final[float] = _OURS["detail"]
+"""Pixels: standard deviation of the Gaussian that leaves the detail over."""
 
 
 def picture_measures(aligned: BgrImage) -> Measures:
     """Light, sharpness and colour of an aligned face: shape (112, 112, 3), uint8, BGR."""
     grey = np.asarray(cv2.cvtColor(aligned, cv2.COLOR_BGR2GRAY), np.uint8)
-    inside = _ellipse()
+    inside = face_pixels()
     luminance = grey[inside].astype(np.float64)
     deviation = float(luminance.std())
     return {
@@ -96,7 +104,9 @@ def unrest(finder: LandmarkFinder, aligned: BgrImage, before: Points) -> float:
     return float(np.sqrt(np.mean(np.sum((after - before) ** 2, axis=1))))
 
 
-_AGAIN, _AGAIN_SIDE = (10, 6), 100  # top, left; side of the second look's square, pixels
+_AGAIN = (_OURS["again"]["top"], _OURS["again"]["left"])
+_AGAIN_SIDE: Final[int] = _OURS["again"]["side"]
+"""Top and left, and side of the second look's square, pixels."""
 
 
 def _misfit(five: npt.NDArray[np.float64]) -> float:
@@ -106,10 +116,13 @@ def _misfit(five: npt.NDArray[np.float64]) -> float:
 
 
 @cache
-def _ellipse() -> npt.NDArray[np.bool_]:
-    mask = np.zeros((SIDE, SIDE), np.uint8)
-    cv2.ellipse(mask, _CENTRE, _RADII, 0, 0, 360, 1, -1)
-    return mask > 0
+def face_pixels() -> npt.NDArray[np.bool_]:
+    """The face in an aligned image, shape (112, 112): OpenCV's ellipse about (56, 68) with radii 34
+    and 42 pixels, as where each row of it begins and ends."""
+    mask = np.zeros((SIDE, SIDE), np.bool_)
+    for row, (first, end) in enumerate(_OURS["faceSpans"], _OURS["faceTop"]):
+        mask[row, first:end] = True
+    return mask
 
 
 def _entropy(values: npt.NDArray[np.uint8]) -> float:
@@ -121,14 +134,14 @@ def _entropy(values: npt.NDArray[np.uint8]) -> float:
 def _sharpness(grey: npt.NDArray[np.uint8], deviation: float) -> float:
     """Laplacian's deviation over that of the grey levels, after a Gaussian of one pixel."""
     smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), _FINE)
-    response = cv2.Laplacian(smooth, cv2.CV_32F)[_ellipse()]
+    response = cv2.Laplacian(smooth, cv2.CV_32F)[face_pixels()]
     return float(response.std()) / deviation if deviation > 0 else 0.0
 
 
 def _grain(grey: npt.NDArray[np.uint8], deviation: float) -> float:
     """What a median of 3x3 pixels takes off, over the deviation of the grey levels."""
     fine = grey.astype(np.float32) - cv2.medianBlur(grey, 3).astype(np.float32)
-    return float(fine[_ellipse()].std()) / deviation if deviation > 0 else 0.0
+    return float(fine[face_pixels()].std()) / deviation if deviation > 0 else 0.0
 
 
 def _eyes_darker(grey: npt.NDArray[np.uint8], deviation: float) -> float:
@@ -144,7 +157,7 @@ def _eyes_darker(grey: npt.NDArray[np.uint8], deviation: float) -> float:
 
 def _colour(aligned: BgrImage) -> Measures:
     """Mean a* and b* of CIELAB over the face."""
-    lab = cv2.cvtColor(aligned.astype(np.float32) / 255, cv2.COLOR_BGR2LAB)[_ellipse()]
+    lab = cv2.cvtColor(aligned.astype(np.float32) / 255, cv2.COLOR_BGR2LAB)[face_pixels()]
     return {"colour-a": float(lab[:, 1].mean()), "colour-b": float(lab[:, 2].mean())}
 
 
