@@ -51,7 +51,12 @@ from gateway.wire.proof import Opening
 from gateway.wire.sealing import Sealed
 from gateway.wire.session import SessionOffer, SessionRequest
 from gateway.wire.subject import Subject, activation_commitment, guardian_salt, new_salt
-from gateway.wire.submission import ConsentRecord, Submission, SubmissionAssertion
+from gateway.wire.submission import (
+    ConsentRecord,
+    PortraitSource,
+    Submission,
+    SubmissionAssertion,
+)
 
 SIM_ACTIVATION = "sim-activation"
 CONSENT_TEXT_VERSION = 1
@@ -71,6 +76,8 @@ class Occasion:
     """Kinds of action that this person is not asked for."""
     guardian: Subject | None = field(default=None, repr=False)
     """The document of the guardian who agreed in a minor's place."""
+    portrait: PortraitSource = "photographed"
+    """How the document's portrait was authenticated."""
 
 
 Live = Callable[[Challenge | None], Captured]
@@ -210,6 +217,7 @@ class RegistrationClient:
                 occasion.subject,
                 SessionToServe(offer.grant, offer.public_key, self._counter.device.party, nonce),
                 self._clock(),
+                occasion.portrait,
             )
         with measured.stage("encryptProbe"):
             salt = new_salt()

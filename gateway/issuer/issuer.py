@@ -22,7 +22,7 @@ from gateway.wire.ids import Digest, Nonce, PartyId
 from gateway.wire.quality import FaceQuality
 from gateway.wire.sealing import Sealed, SealingPublicKey
 from gateway.wire.subject import Subject, new_salt
-from gateway.wire.submission import TemplateAssertion
+from gateway.wire.submission import PortraitSource, TemplateAssertion
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,18 @@ class TemplateIssuer:
         return self._key.party
 
     def issue(
-        self, template: NDArray[np.floating], subject: Subject, session: SessionToServe, now: int
+        self,
+        template: NDArray[np.floating],
+        subject: Subject,
+        session: SessionToServe,
+        now: int,
+        source: PortraitSource = "photographed",
     ) -> IssuedTemplate:
         """Encrypt and seal a template for one session.
 
         Args:
             template: the portrait's unit embedding, shape (d,), d <= 512.
+            source: how the portrait was authenticated; unless somebody says so, not at all.
 
         Raises:
             MalformedMessage, Refused: the session key is not the pinned authority's for this
@@ -140,6 +146,7 @@ class TemplateIssuer:
             model_id=self._model.model_id,
             model_digest=self._model.digest,
             quality=self._model.quality,
+            portrait_source=source,
             subject_inner=subject.inner(self._site_salt),
             subject_commitment=subject.commitment(salt),
             document_type=subject.document_type,

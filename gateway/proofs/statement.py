@@ -50,6 +50,7 @@ def make_statement(
             policy_approval=given.approval,
             model_id=given.template.model_id,
             portrait_quality=given.template.quality,
+            portrait_source=given.template.portrait_source,
             live_quality=given.submission.quality,
             liveness=given.liveness,
             consent_digest=given.submission.consent_digest,

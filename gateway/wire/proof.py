@@ -30,7 +30,7 @@ from gateway.wire.message import (
 from gateway.wire.policy import PolicyAssurance
 from gateway.wire.quality import FaceQuality
 from gateway.wire.session import SessionScope
-from gateway.wire.submission import ConsentRecord
+from gateway.wire.submission import ConsentRecord, PortraitSource
 
 
 class Statement(SessionScope):
@@ -51,6 +51,8 @@ class Statement(SessionScope):
     model_id: ModelId
     portrait_quality: FaceQuality
     """As the issuer signed it: outcome and measures, never a value."""
+    portrait_source: PortraitSource
+    """How the portrait was authenticated, as the issuer signed it."""
     live_quality: FaceQuality
     """As the device signed it."""
     liveness: LivenessResult

@@ -24,6 +24,14 @@ from gateway.wire.message import SMALL, Message, SignedBytes
 from gateway.wire.quality import FaceQuality
 from gateway.wire.sealing import SEALED_PROBE_BYTES, SEALED_TEMPLATE_BYTES
 
+PortraitSource = Literal["chip-verified", "read", "photographed"]
+"""How the document's portrait came to its reader, by the word of an enrolled issuer.
+
+``chip-verified``: out of the document's chip, with the signature of an issuing State that the
+counter lists. ``read``: as data, which nobody vouches for: a chip whose issuer is not listed, or
+a reader that does not say how it reads. ``photographed``: with a camera or scanner.
+"""
+
 
 class TemplateAssertion(Message):
     """Signed by the issuer: this template ciphertext stands for this document."""
@@ -46,6 +54,8 @@ class TemplateAssertion(Message):
     """SHA-256 of the model pack's manifest: vectors of two models are never compared."""
     quality: FaceQuality
     """What the quality gate found in the portrait."""
+    portrait_source: PortraitSource
+    """How the portrait was authenticated."""
     subject_inner: SubjectInnerField = Field(repr=False)
     """HMAC(site salt, subject). Goes to the authority; reaches no statement."""
     subject_commitment: CommitmentField

@@ -138,6 +138,7 @@ def draft(
                 "model_id": counter.model.model_id,
                 "model_digest": counter.model.digest,
                 "quality": counter.model.quality,
+                "portrait_source": "read",
                 "subject_inner": subject.inner(counter.site_salt),
                 "subject_commitment": subject.commitment(new_salt()),
                 "document_type": "passport",

@@ -279,6 +279,7 @@ class OpenSession:
             "model_id": "buffalo/w600k",
             "model_digest": MODEL_DIGEST,
             "quality": QUALITY,
+            "portrait_source": "chip-verified",
             "subject_inner": SUBJECT.inner(SITE_SALT),
             "subject_commitment": SUBJECT.commitment(fixed_bytes("subject-salt")),
             "document_type": "passport",

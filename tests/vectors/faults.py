@@ -263,6 +263,8 @@ def _bounds(maps: dict[str, Map]) -> Iterator[Fault]:
         ("time-64-bits", "SessionGrant", "session-grant", "expiresAt", 2**64 - 1, "2^64 - 1"),
         ("document-type-unknown", "TemplateAssertion", "template-assertion", "documentType",
          "library-card", "a document that no number belongs to"),
+        ("portrait-source-unknown", "TemplateAssertion", "template-assertion", "portraitSource",
+         "verified", "no word of how"),
         ("language-upper-case", "ConsentRecord", "consent-record", "language", "DE", "upper case"),
         ("outcome-unknown", "Decision", "decision", "outcome", "MAYBE", "a third outcome"),
         ("quality-failed", "FaceQuality", "face-quality", "outcome", "failed",

@@ -35,7 +35,7 @@ from gateway.wire.requests import NonceMemory, sign_request, verify_request
 from gateway.wire.sealing import SealingPrivateKey
 from gateway.wire.session import SessionOffer, SessionRequest
 from gateway.wire.subject import Subject
-from gateway.wire.submission import Submission
+from gateway.wire.submission import PortraitSource, Submission
 
 BASE = "/face-verification/v0.1/sessions"
 HOST = "peer.example"
@@ -139,10 +139,15 @@ class BookedIssuer(TemplateIssuer):
     book = CpuBook()
 
     def issue(
-        self, template: NDArray[np.floating], subject: Subject, session: SessionToServe, now: int
+        self,
+        template: NDArray[np.floating],
+        subject: Subject,
+        session: SessionToServe,
+        now: int,
+        source: PortraitSource = "photographed",
     ) -> IssuedTemplate:
         with self.book.stage("issuer.issueTemplate"):
-            return super().issue(template, subject, session, now)
+            return super().issue(template, subject, session, now, source)
 
 
 class BookedDatabase(Database):

@@ -258,6 +258,7 @@ def _statement(gateway: SigningKey, authority: SigningKey, decided_at: int) -> S
         policy_assurance="unsigned-default",
         model_id="bench/none",
         portrait_quality=_QUALITY,
+        portrait_source="photographed",
         live_quality=_QUALITY,
         liveness=not_performed(),
         consent_digest=_CONSENT.digest,

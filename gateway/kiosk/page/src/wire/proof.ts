@@ -19,7 +19,7 @@ import { LivenessResult } from "./liveness";
 import { bytes, integer, message, nullable, type Of, oneOf, SMALL, text } from "./message";
 import { LANES } from "./profile";
 import { assurance, scope } from "./session";
-import { FaceQuality } from "./submission";
+import { FaceQuality, portraitSource } from "./submission";
 
 /** CWT claims (RFC 8392). */
 const CLAIM_ISSUER = 1;
@@ -57,6 +57,7 @@ export const Statement = message(
     policyApproval: nullable(digest),
     modelId,
     portraitQuality: FaceQuality.field,
+    portraitSource,
     liveQuality: FaceQuality.field,
     liveness: LivenessResult.field,
     consentDigest: digest,

@@ -33,6 +33,9 @@ export const FaceQuality = message("FaceQuality", {
 });
 export type FaceQuality = Of<typeof FaceQuality>;
 
+/** How the document's portrait came to its reader, by the issuer's word. */
+export const portraitSource = oneOf("chip-verified", "read", "photographed");
+
 export const TemplateAssertion = message("TemplateAssertion", {
   session: sessionId,
   keyId,
@@ -43,6 +46,7 @@ export const TemplateAssertion = message("TemplateAssertion", {
   modelId,
   modelDigest: digest,
   quality: FaceQuality.field,
+  portraitSource,
   subjectInner: bytes(32),
   subjectCommitment: commitment,
   documentType,
