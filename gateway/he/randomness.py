@@ -17,6 +17,7 @@ How bytes become values, always in order, skipping what is rejected (integers li
 """
 
 import hashlib
+from itertools import islice
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -134,10 +135,11 @@ class SeedStream:
         raw = memoryview(self._bytes(label, NUMBER_BYTES * with_margin(count)))
         starts = range(0, len(raw) - NUMBER_BYTES + 1, NUMBER_BYTES)
         parts = (raw[i : i + NUMBER_BYTES] for i in starts)
-        kept = [n for part in parts if (n := int.from_bytes(part, "little")) < SENT_MODULUS]
+        read = (n for part in parts if (n := int.from_bytes(part, "little")) < SENT_MODULUS)
+        kept = list(islice(read, count))
         if len(kept) < count:
             raise RuntimeError("rejection sampling ran out of stream")
-        return kept[:count]
+        return kept
 
     def _bytes(self, label: str, count: int) -> bytes:
         """The first ``count`` bytes of a stream, or more."""
