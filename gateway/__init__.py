@@ -62,6 +62,7 @@ Where things are
     retention   what expires and when, and its removal: schedule, reaper, erasure, legal holds
     issuer      portrait -> signed, sealed template and dealings
     client      the counter: a registration, from a capture to a checked receipt
+    kiosk       the counter in a browser: the page is the client, this process reads documents
     server      the gateway's service: sessions, numbered verification steps, evaluation
     auditor     repeats evaluations, deployed apart
     witness     the log's witness, deployed apart

@@ -72,6 +72,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "fallback": Command(
         "gateway.cli.fallback", "register a person without a face: two people sign", _COUNTER
     ),
+    "kiosk": Command(
+        "gateway.cli.kiosk", "the counter in a browser: serve its page on this machine", _COUNTER
+    ),
     "counter": Command("gateway.cli.counter", "set a counter up: keys, enrolment, trust file"),
     "attempts": Command("gateway.cli.attempts", "attempts and time that liveness checks took"),
     "receipt": Command("gateway.cli.receipt", "check a receipt", _READER),

@@ -4,6 +4,7 @@ register  ``sealmatch register``: the counter; live, consenting, pack, pending, 
           serve it
 fallback  ``sealmatch fallback``: registrations without a face, which two people sign; fallback_keys
           has their keys, fallback_report the words of their receipts
+kiosk     ``sealmatch kiosk``: the counter in a browser (``gateway.kiosk``)
 counter   ``sealmatch counter``: sets a counter up: keys, enrolment, trust file
 attempts  ``sealmatch attempts``: the counter's own totals of liveness checks
 receipt   ``sealmatch receipt``: the subscriber, or a stranger; its verbs are in receipt_verify

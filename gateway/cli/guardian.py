@@ -7,29 +7,16 @@ person's is; of it only a salted commitment leaves the counter.
 
 import argparse
 import datetime
-from dataclasses import dataclass, field
 
 from gateway.cli.subject import document_of, names_document, require_accepted, subject_of
+from gateway.documents import guardians
+from gateway.documents.guardians import OF_AGE, Guardianship, NoGuardian
 from gateway.documents.kinds import KINDS
 from gateway.documents.reading import Document
 from gateway.proofs.trust import TrustFile
-from gateway.wire.errors import Refused
 from gateway.wire.subject import Subject
 
-
-@dataclass(frozen=True)
-class Guardianship:
-    """Whether the person is a minor here, and who agrees in their place."""
-
-    minor: bool
-    guardian: Subject | None = field(repr=False)
-
-
-OF_AGE = Guardianship(minor=False, guardian=None)
-
-
-class NoGuardian(Refused):
-    """The document given for a guardian is not one's. ``detail`` is for the counter."""
+__all__ = ["OF_AGE", "Guardianship", "NoGuardian"]
 
 
 def add_guardian_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,22 +60,13 @@ def guardianship(
             of another minor.
         DocumentNotAccepted, UnusableNumber: as for the person's document.
     """
-    minor = options.minor or _is_minor(document, trust)
     given = _options(options)
-    if not names_document(given):
-        return Guardianship(minor, None)
-    if not minor:
-        raise NoGuardian(
-            "a guardian agrees for a minor only: the document does not say that its holder is one "
-            "(guardianBelowAge), and --minor was not given"
-        )
-    guardian = document_of(given, today)
-    require_accepted(guardian, trust, today)
-    if guardian.subject == document.subject:
-        raise NoGuardian("the guardian's document is the person's own")
-    if _is_minor(guardian, trust):
-        raise NoGuardian("the guardian is a minor too")
-    return Guardianship(minor, guardian.subject)
+    guardian = document_of(given, today) if names_document(given) else None
+    below = None if trust.counter is None else trust.counter.guardian_below_age
+    agreeing = guardians.guardianship(document, guardian, below, said_minor=options.minor)
+    if guardian is not None:
+        require_accepted(guardian, trust, today)
+    return agreeing
 
 
 def guardian_named(options: argparse.Namespace) -> Subject | None:
@@ -96,11 +74,6 @@ def guardian_named(options: argparse.Namespace) -> Subject | None:
     ``UnusableNumber``."""
     given = _options(options)
     return subject_of(given) if names_document(given) else None
-
-
-def _is_minor(document: Document, trust: TrustFile) -> bool:
-    below = None if trust.counter is None else trust.counter.guardian_below_age
-    return below is not None and document.age is not None and document.age < below
 
 
 def _options(options: argparse.Namespace) -> argparse.Namespace:

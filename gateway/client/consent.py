@@ -14,13 +14,13 @@ from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from gateway.wire.errors import MalformedMessage, SealmatchError
 from gateway.wire.ids import Digest
 
-_KEPT: Final[dict[Language, str]] = {
+KEPT: Final[dict[Language, str]] = {
     "en": "The record is kept for {} days.",
     "zh": "记录保存 {} 天。",
     "es": "El registro se conserva {} días.",
 }
 
-_TO_GUARDIAN: Final[dict[Language, str]] = {
+TO_GUARDIAN: Final[dict[Language, str]] = {
     "en": "To the parent or guardian: this is about the minor for whom you are here. You decide in "
     "their place. Below, \u201cyou\u201d is the minor.",
     "zh": "致父母或其他监护人：以下内容涉及您所陪同的未成年人，由您代为决定。"
@@ -75,6 +75,6 @@ def text_in(texts: ConsentTexts, language: Language) -> ConsentText:
 def to_be_read(texts: ConsentTexts, language: Language, *, guardian: bool = False) -> str:
     """Everything that the person, or the ``guardian``, reads or is read. Raises as ``text_in``."""
     shown = text_in(texts, language)
-    addressed = (_TO_GUARDIAN[language],) if guardian else ()
-    kept = _KEPT[language].format(texts.retention_days)
+    addressed = (TO_GUARDIAN[language],) if guardian else ()
+    kept = KEPT[language].format(texts.retention_days)
     return "\n\n".join((*addressed, shown.text, kept, shown.without_face))

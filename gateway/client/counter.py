@@ -60,6 +60,28 @@ def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> OpenCou
         UnusableTrustFile, KeyFileError: as ``counter_line``.
         Unavailable: its file of assertion counters, or of mismatches, cannot be opened.
     """
+    counter = _counter(trust)
+    issuer = counter_issuer(trust_path, trust, model)
+    line = counter_line(trust_path, trust)
+    client = RegistrationClient(
+        line.gateway,
+        issuer,
+        CounterIdentity(line.device, counter.agent, counter.outlet),
+        trust,
+        model,
+        default_engine(),
+        unix_time,
+        counter_mismatches(trust_path, trust),
+    )
+    return OpenCounter(client, line.transport)
+
+
+def counter_issuer(trust_path: Path, trust: TrustFile, model: Model) -> TemplateIssuer:
+    """The counter's document reader. What need not be remembered any more is removed first.
+
+    Raises:
+        UnusableTrustFile, KeyFileError, Unavailable: as ``counter_session``.
+    """
     counter, base, pinned = _counter(trust), trust_path.parent, trust.gateways[0]
     authority = trust.authorities[0].party
     pins = Pins(
@@ -70,7 +92,7 @@ def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> OpenCou
     )
     site_salt = read_secret(base / counter.site_salt_file, 32)
     sweep_counter(trust_path, trust, unix_time())
-    issuer = TemplateIssuer(
+    return TemplateIssuer(
         load_signing_key(base / counter.issuer_key_file, counter.issuer),
         site_salt,
         pins,
@@ -78,22 +100,18 @@ def counter_session(trust_path: Path, trust: TrustFile, model: Model) -> OpenCou
         default_engine(),
         AssertionCaps(base / counter.assertions_file, site_salt, counter.assertions_per_document),
     )
-    line = counter_line(trust_path, trust)
-    client = RegistrationClient(
-        line.gateway,
-        issuer,
-        CounterIdentity(line.device, counter.agent, counter.outlet),
-        trust,
-        model,
-        default_engine(),
-        unix_time,
-        Mismatches(
-            base / counter.mismatches_file,
-            site_salt,
-            LockRule(counter.mismatches_to_lock, counter.lock_seconds),
-        ),
-    )
-    return OpenCounter(client, line.transport)
+
+
+def counter_mismatches(trust_path: Path, trust: TrustFile) -> Mismatches:
+    """What the counter remembers of its own mismatches.
+
+    Raises:
+        UnusableTrustFile, KeyFileError, Unavailable: as ``counter_session``.
+    """
+    counter, base = _counter(trust), trust_path.parent
+    rule = LockRule(counter.mismatches_to_lock, counter.lock_seconds)
+    salt = read_secret(base / counter.site_salt_file, 32)
+    return Mismatches(base / counter.mismatches_file, salt, rule)
 
 
 def sweep_counter(trust_path: Path, trust: TrustFile, now: int) -> None:
@@ -104,10 +122,9 @@ def sweep_counter(trust_path: Path, trust: TrustFile, now: int) -> None:
     """
     counter, base = _counter(trust), trust_path.parent
     salt = read_secret(base / counter.site_salt_file, 32)
-    rule = LockRule(counter.mismatches_to_lock, counter.lock_seconds)
     with closing(AssertionCaps(base / counter.assertions_file, salt)) as assertions:
         assertions.sweep(now)
-    with closing(Mismatches(base / counter.mismatches_file, salt, rule)) as mismatches:
+    with closing(counter_mismatches(trust_path, trust)) as mismatches:
         mismatches.sweep(now)
 
 

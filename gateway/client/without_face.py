@@ -16,14 +16,14 @@ from gateway.vision.errors import ModelPackError, UnreadableImage, VisionError
 from gateway.wire.errors import LivenessNotPossible
 from gateway.wire.fallback import FallbackReason
 
-_OFFER: Final[dict[Language, str]] = {
+OFFER: Final[dict[Language, str]] = {
     "en": "The person can be registered without a face: an employee checks who they are by other "
     "means, and a supervisor approves it.",
     "zh": "也可以不使用人脸登记：由经办人以其他方式核实身份，再由主管批准。",
     "es": "También es posible el registro sin rostro: quien atiende comprueba la identidad por "
     "otros medios y otra persona, que supervisa, lo aprueba.",
 }
-_FIRST: Final[dict[Language, str]] = {
+FIRST: Final[dict[Language, str]] = {
     "en": "There may be an outcome already: fetch the receipt first.",
     "zh": "可能已有结果：请先取回凭证。",
     "es": "Puede que ya haya un resultado: obtenga antes el recibo.",
@@ -57,7 +57,7 @@ def offer(
         undecided: an outcome may exist that nobody has seen.
     """
     command = f"sealmatch fallback request REQUEST --reason {reason} --means CODES"
-    told = " ".join(filter(None, (_FIRST[language] if undecided else None, _OFFER[language], own)))
+    told = " ".join(filter(None, (FIRST[language] if undecided else None, OFFER[language], own)))
     return {"advice": told, "reason": reason, "command": command}
 
 

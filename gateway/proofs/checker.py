@@ -58,7 +58,7 @@ def _hash(content: str) -> str:
 def _embedded(trust: TrustFile) -> str:
     """The pins as JSON that no ``</script>`` can leave."""
     embedded = {
-        "trust": _pins(trust),
+        "trust": pins(trust),
         "steps": STEPS,
         "fallbackSteps": FALLBACK_STEPS,
         "documents": DOCUMENT_TYPES,
@@ -66,7 +66,9 @@ def _embedded(trust: TrustFile) -> str:
     return json.dumps(embedded).replace("<", "\\u003c")
 
 
-def _pins(trust: TrustFile) -> dict[str, Any]:
+def pins(trust: TrustFile) -> dict[str, Any]:
+    """What a page's script checks a receipt with: public keys and names, as JSON takes them."""
+
     def parties(pinned: Any) -> list[dict[str, str]]:
         return [{"party": one.party, "publicKey": one.public_key} for one in pinned]
 

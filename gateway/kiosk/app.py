@@ -1,0 +1,238 @@
+"""The counter's page and its issuer over HTTP, on loopback.
+
+    GET    /, /NAME              the page's own files, as ``release.json`` pins them
+    GET    /pack/NAME            the face models, as their manifest pins them
+    GET    /kiosk.json           everything public that the page needs
+    POST   /issuer/documents     read the document that lies at the reader; DELETE forgets it
+    POST   /issuer/templates     a sealed template for one session
+    POST   /issuer/outcomes      what became of the document; the answer is its standing
+    POST   /issuer/standing      its standing, to explain a refusal
+    any    /gateway/PATH         a signed request, passed on
+
+The last five take the token of this start (``access``). Every answer forbids the browser to keep
+it, to run anything but the page's own script, and to reach any other address.
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.host.application import new_application, swept
+from gateway.host.http import CBOR, JSON, bounded_body, cbor_response, json_response, work_on
+from gateway.kiosk.access import OwnPageOnly, hosts_at, new_token
+from gateway.kiosk.desk import Desk, HandleAsked, OutcomeNote, ReadRequest, parsed
+from gateway.kiosk.forwarder import Forwarder, route_of
+from gateway.kiosk.messages import TemplateOrder
+from gateway.kiosk.problems import NO_ANSWER, TOLD, problem, problem_of
+from gateway.kiosk.release import INDEX, Page, content_type
+from gateway.vision.pack import ModelPack
+from gateway.wire.errors import BodyTooLarge, Unavailable
+
+log = logging.getLogger("sealmatch.kiosk")
+
+_MOST_ASKED: Final = 4096
+_SWEEP_SECONDS: Final = 30
+_PACK: Final = "/pack/"
+_ANSWERED_BY: Final = "x-sealmatch-answered-by"
+_BAD_GATEWAY: Final = 502
+
+
+@dataclass(frozen=True)
+class Kiosk:
+    """What the process serves."""
+
+    page: Page
+    pack: ModelPack
+    settings: Mapping[str, Any]
+    """Public (``public``)."""
+    desk: Desk
+    forwarder: Forwarder
+    port: int
+    microphone: bool = False
+    token: str = field(default_factory=new_token, repr=False)
+
+    @property
+    def address(self) -> str:
+        """What the agent opens. It is a secret of this start."""
+        return f"http://127.0.0.1:{self.port}/#{self.token}"
+
+
+def create_app(kiosk: Kiosk, announce: Callable[[str], None] = lambda _: None) -> FastAPI:
+    """The application.
+
+    Args:
+        announce: told the page's address when the process is ready.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with swept(kiosk.desk.expire, _SWEEP_SECONDS):
+            announce(kiosk.address)
+            try:
+                yield
+            finally:
+                kiosk.desk.close()
+
+    app = new_application("Sealmatch kiosk", "1", log, lifespan)
+    files = _add_files(app, kiosk)
+    _add_issuer(app, kiosk.desk)
+    _add_gateway(app, kiosk.forwarder)
+    settings = json.dumps(kiosk.settings).encode()
+
+    @app.get("/kiosk.json")
+    async def told(_: Request) -> Response:
+        return Response(settings, media_type=JSON)
+
+    app.add_middleware(
+        OwnPageOnly, hosts=hosts_at(kiosk.port), token=kiosk.token, open_paths=frozenset(files)
+    )
+    app.add_middleware(PageHeaders, microphone=kiosk.microphone)
+    return app
+
+
+def _add_files(app: FastAPI, kiosk: Kiosk) -> set[str]:
+    """The page's files and the models; returns their paths. Nothing is looked up on the disk."""
+    files: dict[str, tuple[bytes, str]] = {
+        f"/{name}": (content, content_type(name)) for name, content in kiosk.page.contents.items()
+    }
+    files["/"] = files[f"/{INDEX}"]
+    for name in kiosk.pack.manifest.files:
+        files[_PACK + name] = (kiosk.pack.content(name), "application/octet-stream")
+
+    def route(path: str) -> None:
+        content, kind = files[path]
+
+        @app.get(path)
+        async def file(_: Request) -> Response:
+            return Response(content, headers={"content-type": kind})
+
+    for path in files:
+        route(path)
+    return set(files)
+
+
+def _add_issuer(app: FastAPI, desk: Desk) -> None:
+    @app.post("/issuer/documents")
+    async def read(request: Request) -> Response:
+        asked = parsed(ReadRequest, await bounded_body(request, JSON, _MOST_ASKED))
+        try:
+            return json_response(await work_on(request, "reader", lambda: desk.read(asked)))
+        except TOLD as error:
+            return problem_of(error, asked.language)
+
+    @app.delete("/issuer/documents")
+    async def forget(request: Request) -> Response:
+        await work_on(request, "reader", desk.forget)
+        return json_response({})
+
+    @app.post("/issuer/templates")
+    async def template(request: Request) -> Response:
+        content = await bounded_body(request, CBOR, TemplateOrder.max_bytes)
+        order = TemplateOrder.decode(content)
+        try:
+            issued = await work_on(request, "issuer", lambda: desk.issue(order))
+        except TOLD as error:
+            return problem_of(error)
+        return cbor_response(issued.encode())
+
+    @app.post("/issuer/outcomes")
+    async def outcome(request: Request) -> Response:
+        told = parsed(OutcomeNote, await bounded_body(request, JSON, _MOST_ASKED))
+        try:
+            return json_response(await work_on(request, "issuer", lambda: desk.note(told)))
+        except TOLD as error:
+            return problem_of(error)
+
+    @app.post("/issuer/standing")
+    async def standing(request: Request) -> Response:
+        asked = parsed(HandleAsked, await bounded_body(request, JSON, _MOST_ASKED))
+        try:
+            return json_response(await work_on(request, "issuer", lambda: desk.standing(asked)))
+        except TOLD as error:
+            return problem_of(error)
+
+
+def _add_gateway(app: FastAPI, forwarder: Forwarder) -> None:
+    async def forward(request: Request, path: str) -> Response:  # noqa: ARG001  read as it came
+        raw = request.scope["raw_path"].decode("ascii", "replace").removeprefix("/gateway")
+        route = None if request.scope["query_string"] else route_of(request.method, raw)
+        if route is None:
+            return problem(404, "KIOSK.NOT_FORWARDED", "the gateway is not asked for this here")
+        body = await bounded_body(request, None, route.most_sent)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        try:
+            answer = await work_on(
+                request, "gateway", lambda: forwarder.forward(route, raw, headers, body)
+            )
+        except (Unavailable, BodyTooLarge) as error:
+            response = problem(_BAD_GATEWAY, NO_ANSWER, str(error))
+            response.headers[_ANSWERED_BY] = "kiosk"
+            return response
+        return Response(answer.content, answer.status, {**answer.headers, _ANSWERED_BY: "gateway"})
+
+    app.add_api_route("/gateway{path:path}", forward, methods=["GET", "POST"])
+
+
+class PageHeaders:
+    """ASGI middleware: what a browser may do with an answer, and with the page."""
+
+    def __init__(self, app: ASGIApp, *, microphone: bool) -> None:
+        self._app = app
+        headers = {**_HEADERS, "permissions-policy": _permissions(microphone=microphone)}
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                others = [
+                    (name, value)
+                    for name, value in message.get("headers", [])
+                    if name.decode("latin-1").lower() not in _HEADERS
+                ]
+                message = {**message, "headers": [*others, *self._headers]}
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+CONTENT_SECURITY_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self' 'wasm-unsafe-eval'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "media-src 'self'",
+        "connect-src 'self'",
+        "worker-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""The page's own script and style, and no other origin for anything."""
+
+_HEADERS: Final = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cache-control": "no-store",
+}
+
+
+def _permissions(*, microphone: bool) -> str:
+    """The camera for this page alone, and nothing else that a browser has."""
+    off = ("display-capture", "geolocation", "midi", "payment", "usb", "serial", "hid", "bluetooth")
+    hearing = "(self)" if microphone else "()"
+    return ", ".join(["camera=(self)", f"microphone={hearing}", *(f"{one}=()" for one in off)])

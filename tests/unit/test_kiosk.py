@@ -1,0 +1,470 @@
+"""The counter in a browser: who is answered, what is passed on, what the desk gives out."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from gateway.documents.policy import DocumentPolicy
+from gateway.host.http import CBOR, JSON
+from gateway.kiosk.access import TOKEN_HEADER
+from gateway.kiosk.desk import HELD_SECONDS
+from gateway.kiosk.messages import TemplateIssued, TemplateOrder
+from gateway.proofs.verify import verify_receipt
+from gateway.vision.errors import FaceTooSmall
+from gateway.wire.subject import Subject, guardian_salt
+from tests.support.kiosk import FILES, MODEL_BYTES, Counter, running
+from tests.support.samples import SESSIONS, TEMPLATE, Clock, occasion, pair
+from tests.unit.test_mrz import passport
+
+SECRET_PATHS = (
+    ("GET", "/kiosk.json"),
+    ("POST", "/issuer/documents"),
+    ("DELETE", "/issuer/documents"),
+    ("POST", "/issuer/templates"),
+    ("POST", "/issuer/outcomes"),
+    ("POST", "/issuer/standing"),
+    ("POST", f"/gateway{SESSIONS}"),
+    ("GET", f"/gateway{SESSIONS}/{'0' * 32}"),
+)
+
+
+@pytest.fixture(scope="module")
+def counter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counter]:
+    with running(tmp_path_factory.mktemp("counter")) as made:
+        yield made
+
+
+def code(answer: httpx.Response) -> str:
+    return str(answer.json()["code"])
+
+
+# A registration through the process, by the Python client in the page's place
+
+
+@pytest.mark.parametrize(("cosine", "outcome"), [(0.7, "MATCH"), (0.05, "NO_MATCH")])
+def test_a_registration_in_two_parties(counter: Counter, cosine: float, outcome: str) -> None:
+    template, probe = pair(cosine)
+    counter.vision.vector = template.astype(np.float32)
+    counter.scan()
+    number = "KI05KA001"
+    read = counter.read(" ki05k-a001")
+    assert read.status_code == 200, read.text
+    told = read.json()
+    assert told == {
+        "handle": told["handle"],
+        "kind": "passport",
+        "documentType": "passport",
+        "number": number,
+        "expires": None,
+        "how": "photographed",
+        "file": "scan.png",
+        "minor": False,
+        "guardian": False,
+        "standing": None,
+    }
+    done = counter.client(told["handle"]).register(np.zeros(512), probe, occasion(number))
+    assert done.outcome == outcome
+    verify_receipt(done.receipt, counter.world.trust, done.opening, Subject.of("passport", number))
+    noted = counter.page.post(
+        "/issuer/outcomes", json={"handle": told["handle"], "outcome": outcome}
+    )
+    if outcome == "MATCH":
+        assert noted.json() == {"standing": None}
+        again = counter.page.post("/issuer/standing", json={"handle": told["handle"]})
+        assert code(again) == "KIOSK.NO_DOCUMENT", "a match ends it"
+    else:
+        assert noted.json()["standing"].startswith("1 in a row")
+    counter.vision.vector = TEMPLATE.astype(np.float32)
+
+
+def test_no_picture_and_no_vector_crosses(counter: Counter) -> None:
+    """Whatever the process answers, the portrait and its embedding are not in it."""
+    path = counter.scan("mine.png", shade=91)
+    read = counter.read("KI05KB001")
+    opened = counter.world.open()
+    issued = counter.order(
+        TemplateOrder(
+            handle=bytes.fromhex(read.json()["handle"]),
+            grant=opened.offer.grant,
+            public_key=opened.offer.public_key,
+            client_nonce=opened.nonce,
+        )
+    )
+    assert issued.status_code == 200
+    embedding = counter.vision.vector.tobytes()
+    for answer in (read, issued):
+        assert embedding[:16] not in answer.content
+        assert path.read_bytes()[-64:] not in answer.content
+    assert set(read.json()) < {
+        *("handle", "kind", "documentType", "number", "expires", "how", "file", "minor"),
+        *("guardian", "standing", "version"),
+    }
+
+
+# Who is answered
+
+
+@pytest.mark.parametrize(("method", "path"), SECRET_PATHS)
+def test_without_the_token_nothing_is_answered(counter: Counter, method: str, path: str) -> None:
+    wrong = {TOKEN_HEADER: counter.kiosk.token[:-1] + "A"}
+    for headers in ({}, wrong, {"cookie": f"{TOKEN_HEADER}={counter.kiosk.token}"}):
+        answer = counter.stranger.request(method, path, headers=headers)
+        assert answer.status_code == 403
+        assert counter.kiosk.token not in answer.text
+    answer = counter.page.request(method, path)
+    admitted = answer.status_code != 403 or "x-sealmatch-answered-by" in answer.headers
+    assert admitted, "the control: with it"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "http://127.0.0.1:1"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"host": "evil.example"},
+        {"host": "evil.example:80"},
+        {"host": "127.0.0.1"},
+        {"host": "0.0.0.0:{port}"},
+        {"host": "127.0.0.1.evil.example:{port}"},
+        {"host": "kiosk.localhost:{port}"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/app.js", "/pack/net.onnx", "/kiosk.json"])
+def test_another_page_gets_nothing(counter: Counter, headers: dict[str, str], path: str) -> None:
+    """Not even with the token; rebinding a name to this machine does not help."""
+    changed = {k: v.format(port=counter.kiosk.port) for k, v in headers.items()}
+    answer = counter.page.get(path, headers={**changed})
+    assert answer.status_code == 403
+    assert answer.json() == {
+        "status": 403, "code": "PERMISSION_DENIED", "message": "the request is refused"
+    }  # fmt: skip
+    assert counter.page.get(path).status_code == 200, "the control"
+
+
+def test_two_hosts_are_no_host(counter: Counter) -> None:
+    request = (
+        f"GET / HTTP/1.1\r\nhost: 127.0.0.1:{counter.kiosk.port}\r\nhost: evil.example\r\n"
+        "connection: close\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", counter.kiosk.port)) as line:
+        line.sendall(request.encode())
+        assert b" 200 " not in line.recv(65536).split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_the_page_is_there_by_number_and_by_name(counter: Counter, name: str) -> None:
+    host = f"{name}:{counter.kiosk.port}"
+    answer = counter.stranger.get("/", headers={"host": host, "sec-fetch-site": "none"})
+    assert answer.content == FILES["index.html"]
+
+
+def test_every_answer_binds_the_browser(counter: Counter) -> None:
+    answers = [
+        counter.stranger.get("/"),
+        counter.stranger.get("/kiosk.json"),
+        counter.page.get("/kiosk.json"),
+        counter.page.get("/nothing"),
+    ]
+    for answer in answers:
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self' 'wasm-unsafe-eval';")
+        assert "connect-src 'self'" in policy
+        assert "unsafe-inline" not in policy
+        assert "http" not in policy
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+        assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
+        assert answer.headers["permissions-policy"].startswith("camera=(self), microphone=()")
+        assert "access-control-allow-origin" not in answer.headers
+
+
+# The page's files
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../release.json", "/%2e%2e/release.json", "/assets/app.js", "/app.js/", "//app.js",
+        "/app.js%00", "/pack/../app.js", "/pack/manifest.json", "/pack/", "/release.json",
+        "/APP.JS", "/app.js;x", "/index.html%20", "/.git/config", "/page/package.json",
+    ],
+)  # fmt: skip
+def test_nothing_is_looked_up_by_a_path(counter: Counter, path: str) -> None:
+    request = (
+        f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{counter.kiosk.port}\r\n"
+        f"{TOKEN_HEADER}: {counter.kiosk.token}\r\nconnection: close\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", counter.kiosk.port)) as line:
+        line.sendall(request.encode())
+        answer = b"".join(iter(lambda: line.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+def test_files_and_models_are_served_as_they_are(counter: Counter) -> None:
+    page = counter.stranger.get("/index.html")
+    assert page.headers["content-type"].startswith("text/html")
+    script = counter.stranger.get("/app.js", headers={"sec-fetch-site": "same-origin"})
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert script.content == FILES["app.js"]
+    assert counter.stranger.get("/pack/net.onnx").content == MODEL_BYTES
+
+
+# What is passed on
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/health"),
+        ("GET", SESSIONS),
+        ("POST", f"{SESSIONS}/{'0' * 32}"),
+        ("POST", f"{SESSIONS}/{'0' * 32}/submission/x"),
+        ("POST", f"{SESSIONS}/../admin"),
+        ("POST", f"{SESSIONS}%2f{'0' * 32}%2fsubmission"),
+        ("GET", f"{SESSIONS}/{'0' * 31}G"),
+        ("GET", f"{SESSIONS}/{'0' * 32}?x=1"),
+        ("POST", f"{SESSIONS}?x=1"),
+        ("POST", "http://evil.example/"),
+        ("POST", "@evil.example/"),
+        ("GET", ""),
+    ],
+)
+def test_only_what_a_client_needs_is_passed_on(counter: Counter, method: str, path: str) -> None:
+    before = len(counter.world.received)
+    answer = counter.page.request(method, f"/gateway{path}")
+    assert answer.status_code == 404
+    assert len(counter.world.received) == before
+
+
+def test_a_body_that_no_client_sends_is_not_passed_on(counter: Counter) -> None:
+    before = len(counter.world.received)
+    answer = counter.page.post(f"/gateway{SESSIONS}", content=b"x" * (1 << 20))
+    assert answer.status_code == 413
+    state = counter.page.request("GET", f"/gateway{SESSIONS}/{'0' * 32}", content=b"x")
+    assert state.status_code == 413
+    assert len(counter.world.received) == before
+
+
+# The desk
+
+
+def test_bodies_are_bounded_and_typed(counter: Counter) -> None:
+    long = counter.page.post(
+        "/issuer/documents", content=b"{" * 5000, headers={"content-type": JSON}
+    )
+    assert long.status_code == 413
+    plain = counter.page.post(
+        "/issuer/documents", content=b"{}", headers={"content-type": "text/plain"}
+    )
+    assert plain.status_code == 415, "a form of another site has this type"
+    for broken in (b"", b"[]", b'{"numbers": 1}', b"\xff", b'{"kind": "passport", "number": 7}'):
+        answer = counter.page.post(
+            "/issuer/documents", content=broken, headers={"content-type": JSON}
+        )
+        assert answer.status_code == 400 if b"kind" not in broken else 400
+    for broken in (b"", b"\xa0", b"\xff" * 100):
+        answer = counter.page.post(
+            "/issuer/templates", content=broken, headers={"content-type": CBOR}
+        )
+        assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"number": "1234567890123456"}, "KIOSK.NUMBER"),
+        ({"number": None}, "KIOSK.NUMBER"),
+        ({"kind": "moon-pass"}, "KIOSK.NUMBER"),
+        ({"zone": "P<UTO"}, "KIOSK.NUMBER"),
+        ({"minor": True}, "KIOSK.GUARDIAN_NEEDED"),
+        ({"guardian": {"kind": "passport", "number": "GU4RD14N"}}, "KIOSK.NO_GUARDIAN"),
+    ],
+)
+def test_a_document_that_does_not_count_is_not_read(
+    counter: Counter, given: dict[str, object], told: str
+) -> None:
+    counter.scan()
+    answer = counter.read(**{"number": "KI05KC001", **given})  # type: ignore[arg-type]
+    assert (answer.status_code, code(answer)) == (422, told)
+    assert "KI05KC001" not in answer.text
+
+
+def test_a_poor_portrait_is_refused_with_advice_in_the_agent_s_language(counter: Counter) -> None:
+    counter.scan()
+    counter.vision.error = FaceTooSmall()
+    try:
+        answer = counter.read("KI05KD001", language="zh")
+    finally:
+        counter.vision.error = None
+    assert (answer.status_code, code(answer)) == (422, "KIOSK.PORTRAIT")
+    assert answer.json()["advice"].startswith("请靠近镜头")
+
+
+def test_the_last_customer_s_picture_is_not_taken_for_this_one_s(counter: Counter) -> None:
+    path = counter.scan("last.png", shade=50)
+    assert counter.read("KI05KE001").status_code == 200
+    assert counter.read("KI05KE001").status_code == 200, "the same person may be read again"
+    other = counter.read("KI05KE002")
+    assert (other.status_code, code(other)) == (409, "KIOSK.READ_FOR_ANOTHER")
+    path.unlink()
+    counter.scan("next.png", shade=51)
+    assert counter.read("KI05KE002").json()["file"] == "next.png"
+
+
+def test_an_older_handle_counts_no_more(counter: Counter) -> None:
+    counter.scan("one.png", shade=60)
+    first = counter.read("KI05KF001").json()["handle"]
+    counter.scan("two.png", shade=61)
+    second = counter.read("KI05KF002").json()["handle"]
+    opened = counter.world.open()
+
+    def order(handle: str) -> TemplateOrder:
+        return TemplateOrder(
+            handle=bytes.fromhex(handle),
+            grant=opened.offer.grant,
+            public_key=opened.offer.public_key,
+            client_nonce=opened.nonce,
+        )
+
+    assert code(counter.order(order(first))) == "KIOSK.NO_DOCUMENT"
+    assert counter.order(order(second)).status_code == 200
+    assert counter.page.request("DELETE", "/issuer/documents").status_code == 200
+    assert code(counter.order(order(second))) == "KIOSK.NO_DOCUMENT"
+
+
+def test_the_issuer_checks_the_session_itself(counter: Counter) -> None:
+    counter.scan("own.png", shade=70)
+    handle = bytes.fromhex(counter.read("KI05KG001").json()["handle"])
+    opened = counter.world.open()
+    good = TemplateOrder(
+        handle=handle,
+        grant=opened.offer.grant,
+        public_key=opened.offer.public_key,
+        client_nonce=opened.nonce,
+    )
+    assert counter.order(good).status_code == 200
+    swapped = good.model_copy(update={"client_nonce": bytes(32)})
+    key = bytearray(opened.offer.public_key)
+    key[-1] ^= 1
+    for bad in (swapped, good.model_copy(update={"public_key": bytes(key)})):
+        assert counter.order(bad).status_code in (400, 403)
+
+
+def test_a_guardian_is_committed_to_and_not_named(tmp_path: Path) -> None:
+    with running(tmp_path, guardian_below=18) as counter:
+        counter.scan()
+        born = (datetime.date.today() - datetime.timedelta(days=14 * 365)).strftime("%y%m%d")
+        child = passport("AB700001", birth=born)
+        needed = counter.read(kind=None, number=None, zone=child)
+        assert code(needed) == "KIOSK.GUARDIAN_NEEDED"
+        guardian = {"kind": "passport", "number": "GU4RD14N"}
+        told = counter.read(kind=None, number=None, zone=child, guardian=guardian).json()
+        assert (told["minor"], told["guardian"]) == (True, True)
+        opened = counter.world.open()
+        answer = counter.order(
+            TemplateOrder(
+                handle=bytes.fromhex(told["handle"]),
+                grant=opened.offer.grant,
+                public_key=opened.offer.public_key,
+                client_nonce=opened.nonce,
+            )
+        )
+        issued = TemplateIssued.decode(answer.content)
+        expected = Subject.of("passport", "GU4RD14N").commitment(guardian_salt(issued.subject_salt))
+        assert issued.guardian_commitment == expected
+
+
+def test_a_counter_that_wants_the_zone_takes_no_typed_number(tmp_path: Path) -> None:
+    with running(tmp_path, policy=DocumentPolicy({"passport": "mrz"})) as counter:
+        counter.scan()
+        assert code(counter.read("KI05KH001")) == "KIOSK.NOT_ACCEPTED"
+        zone = passport("AB700002", birth="900101")
+        assert counter.read(kind=None, number=None, zone=zone).status_code == 200
+
+
+def test_a_document_is_forgotten_after_a_while_and_a_picture_can_go(tmp_path: Path) -> None:
+    clock = Clock()
+    with running(tmp_path, clock=clock, remove=True) as counter:
+        path = counter.scan()
+        handle = counter.read("KI05KJ001").json()["handle"]
+        assert not path.exists()
+        held = counter.kiosk.desk._held
+        assert held is not None
+        assert held.template.any()
+        clock.now += HELD_SECONDS + 1
+        late = counter.page.post("/issuer/standing", json={"handle": handle})
+        assert code(late) == "KIOSK.NO_DOCUMENT"
+        counter.kiosk.desk.expire()
+        assert not held.template.any(), "overwritten"
+        assert code(counter.read("KI05KJ002")) == "KIOSK.NOTHING_TO_READ"
+
+
+def test_what_is_no_picture_is_passed_over_or_refused(tmp_path: Path) -> None:
+    with running(tmp_path) as counter:
+        assert code(counter.read()) == "KIOSK.NOTHING_TO_READ"
+        (counter.folder / "notes.txt").write_text("no")
+        (counter.folder / ".hidden.jpg").write_bytes(b"no")
+        os.symlink("/etc/passwd", counter.folder / "link.jpg")
+        (counter.folder / "folder.jpg").mkdir()
+        assert code(counter.read()) == "KIOSK.NOTHING_TO_READ"
+        (counter.folder / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+        answer = counter.read()
+        assert code(answer) == "KIOSK.PORTRAIT"
+        assert str(tmp_path) not in answer.text
+        counter.folder.rename(tmp_path / "away")
+        away = counter.read()
+        assert (away.status_code, code(away)) == (503, "KIOSK.READER")
+        assert str(tmp_path) not in away.text
+
+
+def test_a_gateway_that_is_down_is_told_apart(tmp_path: Path) -> None:
+    def nobody(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no route")
+
+    with running(tmp_path, transport=httpx.MockTransport(nobody)) as counter:
+        answer = counter.page.get(f"/gateway{SESSIONS}/{'0' * 32}")
+        assert (answer.status_code, code(answer)) == (502, "KIOSK.NO_ANSWER")
+        assert answer.headers["x-sealmatch-answered-by"] == "kiosk"
+        assert "does not answer" in answer.json()["message"]
+
+
+def test_only_signed_parts_of_a_request_go_on(tmp_path: Path) -> None:
+    seen: list[httpx.Request] = []
+
+    def gateway(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        headers = {"set-cookie": "a=b", "x-own": "1", "content-type": CBOR, "date": "then"}
+        return httpx.Response(200, headers=headers, content=b"answer")
+
+    with running(tmp_path, transport=httpx.MockTransport(gateway)) as counter:
+        for _ in range(2):
+            answer = counter.page.post(
+                f"/gateway{SESSIONS}",
+                content=b"signed bytes",
+                headers={
+                    "content-digest": "d", "signature": "s", "signature-input": "i",
+                    "x-correlator": "c", "content-type": CBOR, "cookie": "theirs=1",
+                    "user-agent": "browser", "accept-language": "zh", "x-forwarded-for": "1",
+                },
+            )  # fmt: skip
+    first, second = seen
+    assert first.read() == b"signed bytes"
+    carried = {"content-digest", "signature", "signature-input", "x-correlator", "content-type"}
+    own = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-length"}
+    assert set(second.headers) == carried | own
+    assert first.headers["host"] == "gateway"
+    assert first.headers["user-agent"].startswith("python-httpx")
+    assert answer.content == b"answer"
+    assert answer.headers["x-sealmatch-date"] == "then"
+    assert not {"set-cookie", "x-own"} & set(answer.headers)
