@@ -23,7 +23,7 @@ from keys.custody import Custody
 from keys.vault import MemoryMacKey
 from tests.support import parties
 from tests.support.parties import AUTHORITY, GATEWAY, NOW, fixed_bytes
-from tests.vectors import evaluation, faults, log
+from tests.vectors import encryption, evaluation, faults, log
 from tests.vectors.golden import (
     ACTIVATION,
     ACTIVATION_SALT,
@@ -291,6 +291,7 @@ def documents() -> dict[str, Document]:
         "requests.json": request_document(),
         "sealing.json": sealing_document(),
         log.FILE: log.document(HERE / log.FILE),
+        "encryption.json": encryption.document(RULES[HALF.encoded]),
         **evaluation.documents(),
     }
 

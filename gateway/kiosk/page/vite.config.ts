@@ -1,11 +1,12 @@
 import { defineConfig } from "vitest/config";
 
-import { receiptChecks } from "./receipt-checks";
+import { bgvModule } from "./bgv-module.ts";
+import { receiptChecks } from "./receipt-checks.ts";
 
 /** Assets have fixed names without hashes: `release.json` pins each by its SHA-256. */
 export default defineConfig({
   base: "./",
-  plugins: [receiptChecks()],
+  plugins: [bgvModule(), receiptChecks()],
   build: {
     outDir: "../assets",
     emptyOutDir: true,
@@ -21,6 +22,16 @@ export default defineConfig({
       },
     },
   },
-  worker: { format: "es" },
+  worker: {
+    format: "es",
+    plugins: () => [receiptChecks()],
+    rolldownOptions: {
+      output: {
+        entryFileNames: "[name].js",
+        chunkFileNames: "[name].js",
+        assetFileNames: "[name][extname]",
+      },
+    },
+  },
   test: { include: ["test/**/*.test.ts"] },
 });
