@@ -1,0 +1,5 @@
+/** The recipe's numbers, which the Python client reads from the same file. */
+
+import recipe from "../../../../vision/recipe.json";
+
+export default recipe;

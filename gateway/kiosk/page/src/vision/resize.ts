@@ -1,0 +1,180 @@
+/**
+ * OpenCV's `resize`, bit by bit: INTER_LINEAR of 8 bit pictures in its 11 bit fixed point, and
+ * INTER_AREA for shrinking. Models were calibrated behind these, so nearly the same is not enough.
+ */
+
+import { rounded, type Box, type Grey, type Picture, type Rgb } from "./picture";
+
+const ONE = 2048; // 11 bits
+
+interface Taps {
+  readonly low: Int32Array;
+  readonly high: Int32Array;
+  readonly ofLow: Int32Array;
+  readonly ofHigh: Int32Array;
+}
+
+/**
+ * For each target pixel of one axis: two source pixels and their weights.
+ *
+ * OpenCV sets the weight beyond an edge to zero along rows; along columns it keeps the weights and
+ * repeats the edge. Both mean the same, but round differently.
+ */
+function taps(source: number, target: number, along: "row" | "column"): Taps {
+  const [low, high] = [new Int32Array(target), new Int32Array(target)];
+  const [ofLow, ofHigh] = [new Int32Array(target), new Int32Array(target)];
+  const scale = 1 / (target / source);
+  for (let i = 0; i < target; i += 1) {
+    const at = Math.fround((i + 0.5) * scale - 0.5);
+    let first = Math.floor(at);
+    let weight = Math.fround(at - first);
+    if (along === "row" && first < 0) [first, weight] = [0, 0];
+    if (along === "row" && first >= source - 1) [first, weight] = [source - 1, 0];
+    low[i] = Math.min(Math.max(first, 0), source - 1);
+    high[i] = Math.min(Math.max(first + 1, 0), source - 1);
+    ofLow[i] = rounded(Math.fround(Math.fround(1 - weight) * ONE));
+    ofHigh[i] = rounded(Math.fround(weight * ONE));
+  }
+  return { low, high, ofLow, ofHigh };
+}
+
+const between = (first: number, second: number, ofFirst: number, ofSecond: number): number =>
+  (((ofFirst * (first >> 4)) >> 16) + ((ofSecond * (second >> 4)) >> 16) + 2) >> 2;
+
+/**
+ * A rectangle of the picture at another size, black where it reaches beyond the picture.
+ *
+ * It is cut out first and then resized: the pixels are those of
+ * `cv2.resize(canvas, (width, height))` where `canvas` is the rectangle on black.
+ */
+export function resized(
+  picture: Picture,
+  area: { left: number; top: number; width: number; height: number },
+  width: number,
+  height: number,
+): Rgb {
+  const columns = taps(area.width, width, "row");
+  const rows = taps(area.height, height, "column");
+  const cache = new Map<number, Int32Array>();
+  const across = (row: number): Int32Array => {
+    let line = cache.get(row);
+    if (line === undefined) {
+      line = blended(picture, area.left, area.top + row, columns);
+      cache.set(row, line);
+    }
+    return line;
+  };
+  const data = new Uint8Array(3 * width * height);
+  for (let y = 0, at = 0; y < height; y += 1) {
+    const [low, high] = [rows.low[y]!, rows.high[y]!];
+    const [first, second] = [across(low), across(high)];
+    for (const known of cache.keys()) if (known < low) cache.delete(known);
+    const [ofFirst, ofSecond] = [rows.ofLow[y]!, rows.ofHigh[y]!];
+    for (let i = 0; i < 3 * width; i += 1, at += 1) {
+      data[at] = between(first[i]!, second[i]!, ofFirst, ofSecond);
+    }
+  }
+  return { width, height, data };
+}
+
+/** One source row, resized along the row; 11 bits after the point, three channels. */
+function blended(picture: Picture, left: number, y: number, columns: Taps): Int32Array {
+  const count = columns.low.length;
+  const line = new Int32Array(3 * count);
+  if (y < 0 || y >= picture.height) return line;
+  const { data } = picture;
+  const row = y * picture.width;
+  for (let x = 0, at = 0; x < count; x += 1, at += 3) {
+    const [low, high] = [left + columns.low[x]!, left + columns.high[x]!];
+    if (low >= 0 && low < picture.width) {
+      const [from, weight] = [4 * (row + low), columns.ofLow[x]!];
+      line[at] = weight * data[from]!;
+      line[at + 1] = weight * data[from + 1]!;
+      line[at + 2] = weight * data[from + 2]!;
+    }
+    if (high >= 0 && high < picture.width) {
+      const [from, weight] = [4 * (row + high), columns.ofHigh[x]!];
+      line[at]! += weight * data[from]!;
+      line[at + 1]! += weight * data[from + 1]!;
+      line[at + 2]! += weight * data[from + 2]!;
+    }
+  }
+  return line;
+}
+
+/** The whole picture at another size. */
+export const resizedWhole = (picture: Picture, width: number, height: number): Rgb =>
+  resized(picture, { left: 0, top: 0, width: picture.width, height: picture.height }, width, height);
+
+/** A square of the picture, `side` x `side`, black outside: the `cut` of the Python client. */
+export function cut(picture: Picture, square: Box, side: number): Rgb {
+  const size = Math.max(1, rounded(square.right - square.left));
+  const area = { left: rounded(square.left), top: rounded(square.top), width: size, height: size };
+  return resized(picture, area, side, side);
+}
+
+/** `cv2.resize` of a grey picture. */
+export function resizedGrey(grey: Grey, width: number, height: number): Grey {
+  const columns = taps(grey.width, width, "row");
+  const rows = taps(grey.height, height, "column");
+  const across = (row: number): Int32Array =>
+    Int32Array.from(
+      { length: width },
+      (_, x) =>
+        columns.ofLow[x]! * grey.data[row * grey.width + columns.low[x]!]! +
+        columns.ofHigh[x]! * grey.data[row * grey.width + columns.high[x]!]!,
+    );
+  const data = new Uint8Array(width * height);
+  for (let y = 0, at = 0; y < height; y += 1) {
+    const [first, second] = [across(rows.low[y]!), across(rows.high[y]!)];
+    for (let x = 0; x < width; x += 1, at += 1) {
+      data[at] = between(first[x]!, second[x]!, rows.ofLow[y]!, rows.ofHigh[y]!);
+    }
+  }
+  return { width, height, data };
+}
+
+/** `cv2.resize` with INTER_AREA to a smaller size: each pixel is the mean of what it covers. */
+export function shrunk(grey: Grey, width: number, height: number): Grey {
+  if (width === grey.width && height === grey.height) return grey;
+  const [columns, rows] = [shares(grey.width, width), shares(grey.height, height)];
+  const data = new Uint8Array(width * height);
+  const whole = grey.width % width === 0 && grey.height % height === 0;
+  const count = (grey.width / width) * (grey.height / height);
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      let sum = 0;
+      for (const [row, ofRow] of rows[y]!) {
+        for (const [column, ofColumn] of columns[x]!) {
+          const value = grey.data[row * grey.width + column]!;
+          sum += whole ? value : Math.fround(ofRow * ofColumn) * value;
+        }
+      }
+      data[y * width + x] = whole
+        ? count === 4
+          ? (sum + 2) >> 2
+          : rounded(Math.fround(sum * Math.fround(1 / count)))
+        : rounded(Math.fround(sum));
+    }
+  }
+  return { width, height, data };
+}
+
+/** For each target pixel, the source pixels that it covers and their shares of it. */
+function shares(source: number, target: number): (readonly [number, number])[][] {
+  const scale = 1 / (target / source);
+  return Array.from({ length: target }, (_, i) => {
+    const [start, end] = [i * scale, i * scale + scale];
+    const cell = Math.min(scale, source - start);
+    const first = Math.ceil(start);
+    const last = Math.max(Math.min(Math.floor(end), source - 1), 0);
+    const low = Math.min(first, last);
+    const parts: (readonly [number, number])[] = [];
+    if (low - start > 1e-3) parts.push([low - 1, Math.fround((low - start) / cell)]);
+    for (let at = low; at < last; at += 1) parts.push([at, Math.fround(1 / cell)]);
+    if (end - last > 1e-3) {
+      parts.push([last, Math.fround(Math.min(Math.min(end - last, 1), cell) / cell)]);
+    }
+    return parts;
+  });
+}
