@@ -1,10 +1,12 @@
-# `make demo` watches a registration, `make test` runs every check, `make check` the quick ones.
+# `make demo` watches a registration, `make test` runs every check, `make check` the quick ones;
+# `make page` builds the counter's page.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+PAGE := gateway/kiosk/page
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check lint env models wheels lock clean
+.PHONY: demo test check lint env models page page-release wheels lock clean
 .DELETE_ON_ERROR:
 
 env: $(VENV)/.installed
@@ -30,14 +32,31 @@ lint: env
 	$(BIN)/mypy -n 2
 	$(BIN)/lint-imports
 
-test: lint models
+# The counter's page, from its sources. Its files must be those that release.json pins.
+page: env page-build
+	@$(BIN)/python .ci/page.py
+
+page-release: env page-build
+	@$(BIN)/python .ci/page.py --write
+
+.PHONY: page-build
+page-build: $(PAGE)/node_modules/.installed
+	@cd $(PAGE) && npm run --silent build -- --logLevel warn
+
+# npm checks the lock file's hashes; no package runs a script of its own.
+$(PAGE)/node_modules/.installed: $(PAGE)/package-lock.json
+	@command -v npm >/dev/null || { echo "make: npm not found; the page is built with Node.js 20 or newer" >&2; exit 1; }
+	@cd $(PAGE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test: lint models page
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20
 
 check: lint
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/wire tests/property \
 	  tests/architecture
 
-wheels: env
+wheels: env page
 	$(BIN)/python .ci/wheels.py
 
 lock:
@@ -53,3 +72,4 @@ lock:
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(PAGE)/node_modules $(PAGE)/build gateway/kiosk/assets

@@ -23,6 +23,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 
+PAGE = "gateway/kiosk/assets"
+"""The counter's page, built by ``make page``: not under version control, but in the wheel."""
+
 AUTHORITY = "sealmatch-authority"
 AUTHORITY_PACKAGES = ("keys", "gateway/host", "gateway/he", "gateway/wire")
 AUTHORITY_FILES = ("gateway/__init__.py", "gateway/py.typed", "LICENSE", "README.md")
@@ -43,6 +46,7 @@ def main() -> int:
         full, authority = Path(scratch, "full"), Path(scratch, "authority")
         _copy(full, ("keys", "gateway"), (*AUTHORITY_FILES, "pyproject.toml"))
         _copy(authority, AUTHORITY_PACKAGES, AUTHORITY_FILES)
+        _copy_page(full)
         (authority / "pyproject.toml").write_text(_authority_project(project["project"]))
         for source, extras in ((full, SHIPPED_EXTRAS), (authority, ())):
             wheel = _wheel(source, Path(scratch, f"{source.name}-wheel"))
@@ -58,6 +62,12 @@ def _copy(to: Path, packages: tuple[str, ...], files: tuple[str, ...]) -> None:
         target = to / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, target)
+
+
+def _copy_page(to: Path) -> None:
+    """The built page, if it is the one that ``release.json`` pins."""
+    _run(sys.executable, str(ROOT / ".ci" / "page.py"))
+    shutil.copytree(ROOT / PAGE, to / PAGE)
 
 
 def _authority_project(project: dict[str, Any]) -> str:

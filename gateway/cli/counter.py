@@ -21,7 +21,13 @@ from typing import Any, Final
 from gateway.cli.outputs import PUBLIC, about, read_bounded, reserve
 from gateway.client import counter_keys
 from gateway.client.consent import pinned_texts, to_be_read
-from gateway.client.counter_keys import TRUST, CounterNames, EnrolledParty
+from gateway.client.counter_keys import (
+    AT_AUTHORITY,
+    AT_GATEWAY,
+    TRUST,
+    CounterNames,
+    EnrolledParty,
+)
 from gateway.client.liveness.prompts import LANGUAGES
 from gateway.host.clock import unix_time
 from gateway.host.fingerprint import fingerprint
@@ -31,8 +37,6 @@ from gateway.proofs.consent import ConsentTexts
 from gateway.proofs.trust import TrustFile
 
 _SHOWN_BYTES: Final = 64 * 1024
-AT_GATEWAY: Final = "sealmatch-gateway --config gateway.toml enrol"
-AT_AUTHORITY: Final = "sealmatch-authority --config authority.toml enrol"
 KNOWN_TO_AUTHORITY: Final = ("device", "issuer")
 
 

@@ -33,6 +33,9 @@ from gateway.wire.ids import PartyId
 DESCRIPTION: Final = "counter.json"
 TRUST: Final = "trust.json"
 SALT_BYTES: Final = 32
+AT_GATEWAY: Final = "sealmatch-gateway --config gateway.toml enrol"
+AT_AUTHORITY: Final = "sealmatch-authority --config authority.toml enrol"
+"""How the commands begin with which the operators enrol what a counter shows them."""
 _AGENT_KEY: Final = "agent.key"
 _MAX_BYTES: Final = 64 * 1024
 

@@ -208,7 +208,7 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "default-src 'none'",
         "script-src 'self' 'wasm-unsafe-eval'",
         "style-src 'self'",
-        "img-src 'self'",
+        "img-src 'self' data:",
         "media-src 'self'",
         "connect-src 'self'",
         "worker-src 'self'",

@@ -220,7 +220,7 @@ class Desk:
             "file": held.portrait.name,
             "minor": held.who.minor,
             "guardian": held.who.guardian is not None,
-            "standing": _said(self._standing(held)),
+            "standing": _said(self._standing(held))["standing"],
         }
 
     def issue(self, order: TemplateOrder) -> TemplateIssued:
@@ -264,12 +264,12 @@ class Desk:
                 )
             if matched:
                 self._drop()
-        return {"standing": _said(standing)}
+        return _said(standing)
 
     def standing(self, asked: HandleAsked) -> dict[str, object]:
         """What this counter remembers of the document that is held. Raises ``NoDocument``."""
         with self._lock:
-            return {"standing": _said(self._standing(self._required(asked.of_document)))}
+            return _said(self._standing(self._required(asked.of_document)))
 
     def forget(self) -> None:
         """Overwrite what was read."""
@@ -306,7 +306,7 @@ class Desk:
             self._held = None
 
 
-def _said(standing: Standing | None) -> str | None:
+def _said(standing: Standing | None) -> dict[str, object]:
     if standing is None or not standing.in_a_row or not standing.rule.mismatches:
-        return None
-    return str(standing)
+        return {"standing": None, "locked": False}
+    return {"standing": str(standing), "locked": standing.until is not None}

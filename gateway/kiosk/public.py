@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.client.consent import KEPT, TO_GUARDIAN
+from gateway.client.counter_keys import AT_AUTHORITY, AT_GATEWAY
 from gateway.client.liveness.prompts import LANGUAGES, Language
 from gateway.client.registration import SIM_ACTIVATION
 from gateway.client.without_face import OFFER
@@ -64,6 +65,7 @@ def public_settings(
         "issuer": counter.issuer,
         "agent": counter.agent,
         "outlet": counter.outlet,
+        "enrol": [AT_GATEWAY, AT_AUTHORITY],
         "gateway": {
             "party": gateway.party,
             "host": host_of(gateway.url),
@@ -80,6 +82,7 @@ def public_settings(
         "fallbackSteps": FALLBACK_STEPS,
         "documentTypes": list(DOCUMENT_TYPES),
         "documents": _documents(counter),
+        "guardianBelowAge": counter.guardian_below_age,
         "model": _model(pack, model),
         "consent": _consent(consent),
         "withoutFace": dict(OFFER),

@@ -77,7 +77,7 @@ def test_a_registration_in_two_parties(counter: Counter, cosine: float, outcome:
         "/issuer/outcomes", json={"handle": told["handle"], "outcome": outcome}
     )
     if outcome == "MATCH":
-        assert noted.json() == {"standing": None}
+        assert noted.json() == {"standing": None, "locked": False}
         again = counter.page.post("/issuer/standing", json={"handle": told["handle"]})
         assert code(again) == "KIOSK.NO_DOCUMENT", "a match ends it"
     else:

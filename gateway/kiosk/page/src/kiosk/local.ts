@@ -130,6 +130,13 @@ export class LocalProcess {
     return ((await answer.json()) as { standing: string | null }).standing;
   }
 
+  /** What this counter remembers of mismatches of the document that was read. */
+  async standing(handle: string): Promise<{ standing: string | null; locked: boolean }> {
+    const body = new TextEncoder().encode(JSON.stringify({ handle }));
+    const answer = await this.call("POST", "/issuer/standing", body, "application/json");
+    return (await answer.json()) as { standing: string | null; locked: boolean };
+  }
+
   /**
    * Pass a signed request on to the gateway, byte for byte.
    *

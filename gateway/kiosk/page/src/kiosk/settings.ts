@@ -78,6 +78,8 @@ export interface KioskSettings {
   issuer: string;
   agent: string;
   outlet: string;
+  /** How the operators' commands begin that enrol the page's device, one for each server. */
+  enrol: string[];
   gateway: {
     party: string;
     /** As requests are signed for it. */
@@ -95,6 +97,8 @@ export interface KioskSettings {
   fallbackSteps: Record<string, string>;
   documentTypes: string[];
   documents: DocumentKind[];
+  /** Below this age a guardian agrees in the person's place; null: nobody's age is looked at. */
+  guardianBelowAge: number | null;
   model: ModelPack;
   consent: {
     version: number;
