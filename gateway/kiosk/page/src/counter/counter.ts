@@ -1,0 +1,328 @@
+/**
+ * The counter as the screens use it, joined from its real parts: the local process, the device's
+ * key, the camera, models and encryption in workers, the challenge, the registration.
+ *
+ * What belongs to a customer is in one `Sitting` that `forget` overwrites and drops. Nothing of it
+ * is stored.
+ */
+
+import {
+  type Counter as Names,
+  type Ports,
+  gatewayOf,
+  register,
+  type Registration,
+} from "../client/registration";
+import type { KioskSettings } from "../kiosk/settings";
+import { LocalProcess, type ReadDocument } from "../kiosk/local";
+import { Diagnostician } from "../liveness/diagnosis";
+import { texts } from "../liveness/limits";
+import { hindrance } from "../liveness/runner";
+import { Counted } from "../screens/meter";
+import {
+  type Agreed,
+  type CameraChoice,
+  type Case,
+  type CounterPort,
+  type DocumentRead,
+  Ended,
+  type Finished,
+  type OpenCamera,
+  type Progress,
+  type Settings,
+  STAGES,
+} from "../screens/ports";
+import { hex, unhex } from "../wire/bytes";
+import { type VerifiedReceipt, requireAbout, verifyReceipt } from "../wire/receipt";
+import { ActivationOpening, Opening, PendingReceipt } from "../wire/proof";
+import type { Encryptor } from "../workers/encryptor";
+import { Attempts, capture } from "./capturing";
+import { type LiveCamera, cameras, openCamera } from "./camera";
+import { deviceKey } from "./device";
+import { endingOf } from "./endings";
+import { type Sight, views } from "./sight";
+
+/** What one customer left here; gone with `forget`. */
+interface Sitting {
+  readonly attempts: Attempts;
+  readonly diagnostician: Diagnostician;
+  pending: { message: PendingReceipt; reference: string } | null;
+}
+
+const seconds = (): number => Math.floor(Date.now() / 1000);
+const pause = (long: number): Promise<void> => new Promise((done) => setTimeout(done, 1000 * long));
+
+export class Counter implements CounterPort {
+  readonly meter = new Counted();
+  readonly settings: Settings;
+  private sitting: Sitting = newSitting();
+  private read: ReadDocument | null = null;
+  private readonly vectors: Float32Array[] = [];
+
+  constructor(
+    private readonly kiosk: KioskSettings,
+    private readonly process: LocalProcess,
+    private readonly names: Names,
+    private readonly sight: Sight,
+    private readonly encryptor: Encryptor,
+  ) {
+    this.settings = settingsOf(kiosk);
+  }
+
+  async enrolment(): Promise<{ publicKey: string; lines: string[] }> {
+    const publicKey = hex(this.names.device.publicKey);
+    const { device, enrol } = this.kiosk;
+    return { publicKey, lines: enrol.map((command) => `${command} device ${device} ${publicKey}`) };
+  }
+
+  async readDocument(named: Case, signal: AbortSignal): Promise<DocumentRead> {
+    signal.throwIfAborted();
+    try {
+      const { document, minor, guardian } = named;
+      this.read = await this.process.readDocument({
+        ...asNamed(document),
+        language: this.kiosk.language,
+        minor,
+        ...(guardian === null ? {} : { guardian: asNamed(guardian) }),
+      });
+    } catch (error) {
+      throw endingOf(error);
+    }
+    signal.throwIfAborted();
+    const { handle, kind, how, file, minor, guardian, standing } = this.read;
+    return { handle, kind, how, file, minor, guardian, standing };
+  }
+
+  cameras(): Promise<CameraChoice[]> {
+    return cameras();
+  }
+
+  openCamera(id: string | null, turned: boolean): Promise<OpenCamera> {
+    return openCamera(id, turned);
+  }
+
+  async advise(
+    camera: OpenCamera,
+    say: (advice: string | null) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      for await (const { measured } of views(this.sight, (camera as LiveCamera).shots(signal))) {
+        if (!signal.aborted) say(hindrance(measured));
+      }
+    } catch (error) {
+      throw endingOf(error);
+    }
+  }
+
+  async check(
+    named: Case,
+    read: DocumentRead,
+    agreed: Agreed,
+    camera: OpenCamera,
+    show: (progress: Progress) => void,
+    signal: AbortSignal,
+  ): Promise<Finished> {
+    const document = this.document(read.handle);
+    const reference = crypto.randomUUID();
+    const seen = (camera as LiveCamera).shots(signal);
+    let stage: Progress["stage"] = "session";
+    const ports: Ports = {
+      ...this.ports(),
+      keep: (pending) => {
+        this.sitting.pending = { message: PendingReceipt.decode(pending), reference };
+      },
+      progress: (name) => {
+        stage = STAGES.find((one) => one === name) ?? stage;
+        show({ stage, prompt: null, advice: null, done: 0, of: 0, leftMs: null, lit: null });
+      },
+    };
+    try {
+      const done = await register(
+        this.names,
+        {
+          document: { ...document, handle: unhex(document.handle) },
+          activationReference: named.order || drawnOrder(),
+          consent: { textVersion: agreed.version, language: agreed.language },
+          purpose: this.kiosk.purpose,
+          exclusions: agreed.exclusions,
+        },
+        async (challenge) => {
+          const captured = await capture(challenge, {
+            views: views(this.sight, seen),
+            modelDigest: this.names.model.digest,
+            diagnostician: this.sitting.diagnostician,
+            attempts: this.sitting.attempts,
+            exclusions: agreed.exclusions,
+            show: (shown) => show({ ...shown, stage }),
+          });
+          this.vectors.push(captured.probe, ...(captured.action ? [captured.action] : []));
+          return captured;
+        },
+        ports,
+        signal,
+        reference,
+      );
+      return await this.finished(done);
+    } catch (error) {
+      throw await this.ended(error, document.handle, reference);
+    } finally {
+      this.wipe();
+      void seen.return(undefined);
+    }
+  }
+
+  async askAgain(signal: AbortSignal): Promise<Finished> {
+    signal.throwIfAborted();
+    const { pending } = this.sitting;
+    if (pending === null || this.read === null) throw new Ended("failed");
+    const { message, reference } = pending;
+    try {
+      const gateway = gatewayOf(this.names, this.ports(), reference);
+      const answer = await gateway.fetch(message.session, message.sentAt);
+      const { pins, steps } = this.names;
+      const { opening } = message;
+      const verified = await verifyReceipt(answer.receipt, pins, steps, opening, this.read);
+      requireAbout(message.submissionAssertionDigest, answer, verified);
+      return await this.finished({ ...answer, opening, verified, reference });
+    } catch (error) {
+      throw endingOf(error, reference);
+    }
+  }
+
+  forget(): void {
+    this.wipe();
+    this.sitting = newSitting();
+    this.read = null;
+    void this.sight.begin();
+    void this.process.forgetDocument().catch(() => undefined);
+  }
+
+  private ports(): Omit<Ports, "keep" | "progress"> & Pick<Ports, "keep" | "progress"> {
+    return {
+      transport: async (method, path, body, headers) => {
+        const kind = body === null ? "question" : path.endsWith("/submission") ? "submission" : "request";
+        const length = body?.length ?? 0;
+        this.meter.sent(kind, length + headerBytes(path, headers));
+        return this.process.forward(method, path, body, headers);
+      },
+      issue: (order) => this.process.issue(order),
+      encryptProbe: (key, probe, action) => this.encryptor.encryptProbe(key, probe, action),
+      clock: seconds,
+      pause,
+      keep: () => undefined,
+      progress: () => undefined,
+    };
+  }
+
+  /** The document that was read last, if it is this one. */
+  private document(handle: string): ReadDocument {
+    if (this.read === null || this.read.handle !== handle) throw new Ended("failed");
+    return this.read;
+  }
+
+  private async finished(done: Registration): Promise<Finished> {
+    this.sitting.pending = null;
+    if (this.read !== null) await this.process.noteOutcome(this.read.handle, done.outcome).catch(() => null);
+    const { activationSalt, activationReference } = Opening.decode(done.opening);
+    const { recordId, receipt, opening, outcome, verified } = done;
+    return {
+      outcome,
+      recordId: hex(recordId),
+      decidedAt: verified.statement.decidedAtMinute,
+      statementDigest: hex(verified.statementDigest),
+      receipt,
+      opening,
+      activationOpening: ActivationOpening.encode({ recordId, activationSalt, activationReference }),
+      checks: checksOf(verified),
+    };
+  }
+
+  /** A refusal that this counter can explain is a lock. */
+  private async ended(error: unknown, handle: string, reference: string): Promise<unknown> {
+    const ending = endingOf(error, reference);
+    if (!(ending instanceof Ended) || ending.ending !== "refused") return ending;
+    const { locked, standing } = await this.process
+      .standing(handle)
+      .catch(() => ({ locked: false, standing: null }));
+    if (!locked) return ending;
+    return new Ended("locked", "advice-locked", { reference, detail: standing ?? "" });
+  }
+
+  private wipe(): void {
+    for (const vector of this.vectors) vector.fill(0);
+    this.vectors.length = 0;
+  }
+}
+
+const newSitting = (): Sitting => ({
+  attempts: new Attempts(seconds),
+  diagnostician: new Diagnostician(),
+  pending: null,
+});
+
+function asNamed(document: Case["document"]) {
+  if ("number" in document) return { kind: document.kind, number: document.number };
+  const { kind, zone } = document;
+  return { ...(kind === null ? {} : { kind }), zone };
+}
+
+/** An order of our own where the agent typed none. */
+const drawnOrder = (): string => `order-${hex(crypto.getRandomValues(new Uint8Array(8)))}`;
+
+/** About what a request's line and headers take. */
+const headerBytes = (path: string, headers: Record<string, string>): number =>
+  Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length + 4, path.length + 16);
+
+function checksOf({ statement, decision, notes }: VerifiedReceipt): Finished["checks"] {
+  const log = notes.get(9)?.state ?? notes.get(6)?.state ?? "not-checked";
+  return {
+    comparison: decision.outcome,
+    liveness: statement.liveness.outcome,
+    log,
+    portrait: statement.portraitSource,
+  };
+}
+
+function settingsOf(kiosk: KioskSettings): Settings {
+  const { language, consent, documents, withoutFace, live } = kiosk;
+  return {
+    language,
+    names: {
+      gateway: kiosk.gateway.party,
+      outlet: kiosk.outlet,
+      agent: kiosk.agent,
+      device: kiosk.device,
+      issuer: kiosk.issuer,
+    },
+    consent,
+    documents: documents.map(({ kind, reading }) => ({ kind, by: reading })),
+    prompts: texts as unknown as Settings["prompts"],
+    guardianBelowAge: kiosk.guardianBelowAge,
+    withoutFace,
+    attempts: live.attempts,
+    microphone: live.microphone,
+    preview: live.preview,
+  };
+}
+
+/** Names and keys of this counter, as registrations take them. */
+export async function namesOf(kiosk: KioskSettings): Promise<Names> {
+  const { gateway, authority, model } = kiosk;
+  const { outcome, measures, profileDigest } = model.quality;
+  return {
+    device: await deviceKey(kiosk.device),
+    issuer: kiosk.issuer,
+    agent: kiosk.agent,
+    outlet: kiosk.outlet,
+    gateway: { party: gateway.party, host: gateway.host, sealingKey: unhex(gateway.sealingKey) },
+    authority: { party: authority.party, keys: authority.publicKeys.map(unhex) },
+    pins: kiosk.pins,
+    steps: kiosk.steps,
+    model: {
+      digest: unhex(model.digest),
+      quality: { outcome, measures, profileDigest: unhex(profileDigest) },
+    },
+  };
+}
+

@@ -1,0 +1,53 @@
+/** How what went wrong below is told by the screens. */
+
+import {
+  GatewayError,
+  LivenessNotPossible,
+  NoDecision,
+  NotTaken,
+  OutcomeUnknown,
+  ReceiptPending,
+} from "../client/faults";
+import { KioskProblem } from "../kiosk/local";
+import { Inconclusive } from "../liveness/capture";
+import { Ended, type Ending } from "../screens/ports";
+import { Fault, Refused, Unavailable } from "../wire/errors";
+
+/** An error as an ending; an aborted call, and what is one already, as it is. */
+export function endingOf(error: unknown, reference?: string): unknown {
+  if (error instanceof Ended || isAborted(error)) return error;
+  const more = reference === undefined ? {} : { reference };
+  if (error instanceof Inconclusive) {
+    const { why, exclude } = error.advice;
+    return new Ended("inconclusive", why, { ...more, ...(exclude === null ? {} : { exclude }) });
+  }
+  if (error instanceof KioskProblem) {
+    const detail = error.advice === null ? error.message : `${error.message}. ${error.advice}`;
+    return new Ended(ofProcess(error), error.advice, { ...more, detail });
+  }
+  if (error instanceof Fault) return new Ended(ofFault(error), null, { ...more, detail: said(error) });
+  return new Ended("failed", null, more);
+}
+
+const isAborted = (error: unknown): boolean =>
+  error instanceof DOMException && error.name === "AbortError";
+
+function ofProcess({ code }: KioskProblem): Ending {
+  if (code === "KIOSK.REFUSED" || code === "PERMISSION_DENIED") return "refused";
+  return code === "KIOSK.UNAVAILABLE" ? "unavailable" : "failed";
+}
+
+function ofFault(error: Fault): Ending {
+  if (error instanceof ReceiptPending) return "recorded";
+  if (error instanceof OutcomeUnknown || error instanceof NotTaken) return "unknown";
+  if (error instanceof LivenessNotPossible) return "not-possible";
+  if (error instanceof NoDecision) return error.because === null ? "unavailable" : ofFault(error.because);
+  if (error instanceof Unavailable) return "unavailable";
+  if (error instanceof Refused || error instanceof GatewayError) return "refused";
+  return "failed";
+}
+
+/** For the agent: a code that the manual explains, and the step. No text of anybody else's. */
+function said(error: Fault): string {
+  return error.step === null ? error.code : `${error.code} (${error.step})`;
+}
