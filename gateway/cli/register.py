@@ -3,6 +3,9 @@
 Exit status: 0 match, 3 no match, 4 inconclusive (with the reason), 5 refused, 1 failure, 2 usage.
 The consent text that the receipt will name is shown first, and the person asked to agree; for a
 minor a guardian, whose document is given as well, or no camera opens.
+The portrait is a picture, or comes out of the document's chip (--chip), whose number is taken
+then; a chip that is not authentic is refused with the step that found it, and nothing of it is
+used.
 With moving pictures, the person is asked for a few movements (liveness). Photographs, frames,
 vectors and the document number stay in memory. Written are the receipt and, beside it with mode
 0600, the subscriber's opening and the activation's (RECEIPT.activation), which is for the carrier's
@@ -41,22 +44,25 @@ from gateway.cli.outputs import (
 )
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
 from gateway.cli.pending import Keep, kept_while_unsettled, settle_earlier
+from gateway.cli.portrait import portrait_given
 from gateway.cli.subject import (
     add_subject_arguments,
     document_of,
+    names_document,
     read_text,
     require_accepted,
-    require_kind,
+    require_chip_or_number,
 )
 from gateway.client.advice import advice_on
 from gateway.client.consent import NotAgreed, pinned_texts, text_in
 from gateway.client.counter import counter_line, counter_session
+from gateway.client.document_reader import chip_told
 from gateway.client.gateway_client import NotTaken, OutcomeUnknown, ReceiptPending
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import Language, text
 from gateway.client.liveness.sources import FrameSource, open_source
 from gateway.client.mismatches import SubjectLocked
-from gateway.client.pictures import PictureReader, naming, photograph_bytes
+from gateway.client.pictures import PictureReader, naming
 from gateway.client.registration import (
     Live,
     Measurements,
@@ -65,6 +71,7 @@ from gateway.client.registration import (
     still,
 )
 from gateway.client.without_face import is_undecided, offer, reason_of
+from gateway.documents.chip.errors import ChipRefused
 from gateway.host.clock import unix_time
 from gateway.proofs.trust import TrustFile
 from gateway.vision.errors import ModelPackError, VisionError
@@ -79,9 +86,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--trust", type=Path, required=True, metavar="FILE")
-    add_subject_arguments(parser, required=True)
+    add_subject_arguments(parser, required=False)
     add_guardian_arguments(parser)
-    parser.add_argument("--id-portrait", type=Path, required=True, metavar="FILE")
+    portrait = parser.add_mutually_exclusive_group(required=True)
+    portrait.add_argument("--id-portrait", type=Path, metavar="FILE")
+    portrait.add_argument(
+        "--chip",
+        type=Path,
+        metavar="DIR",
+        help="directory with EF.SOD, EF.DG1 and EF.DG2 of the document's chip; a number or zone "
+        "that is given besides must be the chip's",
+    )
     add_live_arguments(parser)
     add_consent_argument(parser)
     parser.add_argument("--receipt", type=Path, required=True, metavar="FILE")
@@ -113,7 +128,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Register and report."""
-    require_kind(options.parser, options)
+    require_chip_or_number(options.parser, options)
     require_guardian_usage(options.parser, options)
     measured = Measurements()
     try:
@@ -155,6 +170,7 @@ def run(options: argparse.Namespace) -> int:
         receipt=str(options.receipt),
         opening=str(opening_path(options)),
         activationOpening=str(activation_path(options)),
+        portrait=result.verified.statement.message.portrait_source,
         liveness=_liveness(result),
         **_passed_over(measured),
         **_reference(measured),
@@ -219,12 +235,24 @@ def _ending(error: Exception, language: Language) -> tuple[int, str, dict[str, o
             details["advice"] = " ".join((text("advice-not-possible", language), *way))
         case Refused():
             status = REFUSED
-            details["reason"] = error.detail
-            if isinstance(error, SubjectLocked):
-                details["advice"] = text("advice-locked", language)
+            details |= _refused(error, language)
         case OSError():
             details["reason"] = f"{error.filename or 'file'}: {error.strerror}"
     return status, outcome or _ENDINGS[status], details
+
+
+def _refused(error: Refused, language: Language) -> dict[str, object]:
+    match error:
+        case ChipRefused():
+            more: dict[str, object] = {
+                "chipStep": error.step,
+                "advice": chip_told(error, language),
+            }
+        case SubjectLocked():
+            more = {"advice": text("advice-locked", language)}
+        case _:
+            more = {}
+    return {"reason": error.detail} | more
 
 
 _ENDINGS = {FAILURE: "FAILED", INCONCLUSIVE: "INCONCLUSIVE", REFUSED: "REFUSED"}
@@ -232,25 +260,27 @@ _ENDINGS = {FAILURE: "FAILED", INCONCLUSIVE: "INCONCLUSIVE", REFUSED: "REFUSED"}
 
 def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -> Registration:
     today = datetime.date.fromtimestamp(unix_time())  # of the counter's own time zone
-    document = document_of(options, today)
+    named = document_of(options, today) if names_document(options) else None
     reference = (
         read_text(str(options.activation_file))
         if options.activation_file
         else f"order-{secrets.token_hex(8)}"
     )
     trust = TrustFile.read(options.trust)
+    given = portrait_given(options, trust, named, measured, unix_time())
+    document = given.document
     require_accepted(document, trust, today)
     who = guardianship(options, document, trust, today)
     consent = agreed(options, trust, who)
-    with naming(str(options.id_portrait)):
-        portrait = photograph_bytes(options.id_portrait)
+    with naming(given.name):
+        decoded = given.fetch()
     keeping = None if options.canary is None else Keeping.at(options.canary)
     source = open_source(options.live, options.frame_rate)
     with measured.stage("loadModels"):
         pack = open_pack(options.pack)
         vision = FacePipeline(pack)
-    with naming(str(options.id_portrait)):
-        template = embed(vision, portrait, "portraitEmbedding", measured)
+    with measured.stage("portraitEmbedding"), naming(given.name):
+        template = vision.embed(decoded()).vector
     live, attempts = _live(options, source, pack, vision, measured, consent)
     if keeping is not None:
         keeping.portrait(template)
@@ -263,6 +293,7 @@ def _register(options: argparse.Namespace, measured: Measurements, keep: Keep) -
         language=options.language,
         exclusions=tuple(options.exclude),
         guardian=who.guardian,
+        portrait=given.how,
     )
     with session.transport:
         try:

@@ -61,6 +61,15 @@ def require_kind(parser: argparse.ArgumentParser, options: argparse.Namespace) -
         parser.error("--id-type is needed, or --mrz in its place")
 
 
+def require_chip_or_number(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End as wrong usage where neither a chip nor a whole document is named, or half of one."""
+    number = options.id_number is not None or options.id_number_file is not None
+    if options.chip is None and not number and options.mrz is None:
+        parser.error("one of --id-number, --id-number-file, --mrz or --chip is needed")
+    if number:
+        require_kind(parser, options)
+
+
 def names_document(options: argparse.Namespace) -> bool:
     """Whether the arguments name a whole document."""
     number = options.id_number is not None or options.id_number_file is not None

@@ -1,7 +1,7 @@
 """Photographs as counters have them: JPEG and PNG, chip records, and the guarded formats.
 
-JPEG 2000, TIFF, WebP, AVIF and BMP are decoded by a worker process (``gateway.vision.guarded``),
-which is started when the first of them comes. If a picture ends it, outgrows its limits or makes it
+JPEG 2000, TIFF, WebP, AVIF and BMP, and all that comes out of a chip, are decoded by a worker
+process (``gateway.vision.guarded``), which is started when the first of them comes. If a picture ends it, outgrows its limits or makes it
 answer what no picture is, the picture is refused and the counter goes on.
 """
 
@@ -81,6 +81,17 @@ class PictureReader:
         if found.kind == "guarded":
             return self._guarded(encoded, found.name)
         return decode_image(encoded)
+
+    def read_record(self, record: bytes) -> BgrImage:
+        """The portrait in a chip's record (EF.DG2), of whatever kind, decoded by the worker: who
+        forges a document writes these bytes, too.
+
+        Raises UnreadableImage, as ``read``.
+        """
+        check_length(record)
+        encoded = embedded_picture(record)
+        found = formats.recognise(encoded[: formats.HEAD_BYTES])
+        return self._guarded(encoded, found.name)
 
     def _guarded(self, encoded: bytes, name: str) -> BgrImage:
         if self._worker is None:

@@ -2,7 +2,8 @@
 
 The kind is the agent's word, and so is a number that is typed. A policy that names kinds keeps an
 agent from a looser one; a policy that wants the zone makes the agent read what the document says of
-itself, its date of expiry among it.
+itself, its date of expiry among it. A policy that wants the chip leaves the agent no other portrait
+than the one that the issuing State signed.
 """
 
 import datetime
@@ -14,8 +15,8 @@ from gateway.documents.kinds import KINDS
 from gateway.documents.reading import Document
 from gateway.wire.errors import CallerMisuse, Refused
 
-Reading = Literal["mrz", "any"]
-"""By its machine-readable zone, or in any way."""
+Reading = Literal["chip", "mrz", "any"]
+"""By its chip, with a listed issuer's signature; by its machine-readable zone; or in any way."""
 
 
 class DocumentNotAccepted(Refused):
@@ -46,6 +47,10 @@ class DocumentPolicy:
             if reading is None:
                 raise DocumentNotAccepted(
                     f"this counter accepts no {document.kind}, but: {', '.join(self.kinds)}"
+                )
+            if reading == "chip" and not document.chip_verified:
+                raise DocumentNotAccepted(
+                    f"of a {document.kind} this counter takes the chip alone, verified"
                 )
             if reading == "mrz" and not document.from_zone:
                 raise DocumentNotAccepted(

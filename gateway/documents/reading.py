@@ -22,6 +22,8 @@ class Document:
     """Whether its machine-readable zone was read; otherwise its number was typed."""
     age: int | None = field(default=None, repr=False)
     """Of its holder, in whole years, at least; None: not known. It stays at the counter."""
+    chip_verified: bool = False
+    """Whether it was read out of its chip, with the signature of a listed issuer."""
 
 
 def kind_named(name: str) -> Kind:

@@ -114,9 +114,18 @@ class CounterFiles(EditedPart):
     """Where its issuer counts how often it reads a document; no key."""
     assertions_per_document: Annotated[int, Field(ge=1, le=1000)] = 10
     """In 24 hours."""
-    documents: dict[str, Literal["mrz", "any"]] | None = None
-    """Kinds of document that are accepted: by their machine-readable zone, or in any way. None:
-    every kind, in any way."""
+    documents: dict[str, Literal["chip", "mrz", "any"]] | None = None
+    """Kinds of document that are accepted: by their verified chip, by their machine-readable zone,
+    or in any way. None: every kind, in any way."""
+    csca_file: str | None = None
+    """Certificates (PEM) of the authorities that issue chips' signers (CSCA), whose chips count as
+    verified. None: no chip does."""
+    chips_not_listed: Literal["refuse", "read"] = "refuse"
+    """What becomes of a chip whose issuer is not in that file, and is in order otherwise: refused,
+    or taken as ``read``, which is never ``chip-verified``."""
+    pictures: Literal["photographed", "read"] = "photographed"
+    """What a picture file is at this counter: taken of the document, or written by a reader on this
+    machine that takes it out of the document's chip."""
     expired_grace_days: Annotated[int, Field(ge=0, le=3650)] | None = 0
     """For how long after its date of expiry a document is accepted, where the date is known (from
     a machine-readable zone). None: the counter does not look at it."""

@@ -2,7 +2,7 @@
 
 JPEG 2000, TIFF, WebP and AVIF are large formats, and their decoders (OpenJPEG, libtiff, libwebp,
 libavif) have had faults that a hostile file could use. So a file of these kinds, and BMP with them,
-is decoded by a worker: a process that has loaded Pillow and holds nothing of the counter's. It has
+and every portrait out of a chip, is decoded by a worker: a process that has loaded Pillow and holds nothing of the counter's. It has
 limits on memory, processor time and pixels. It can open no file, no socket and no pipe, start no
 program, and print nothing. What it answers is read strictly: an outcome from a table, two numbers,
 and bytes of exactly the length that follows from them.
@@ -42,6 +42,7 @@ DECODED, NOT_SUPPORTED, SEVERAL, TOO_LARGE, TOO_DEEP, DAMAGED = range(6)
 
 _JPEG_2000: Final = "JPEG2000"
 _PLUGINS: Final = {
+    formats.JPEG: "JPEG",
     formats.JP2: _JPEG_2000,
     formats.J2K: _JPEG_2000,
     formats.TIFF: "TIFF",

@@ -26,7 +26,7 @@ or another signature, is the same document.
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hmac import compare_digest
 from typing import Literal, TypeVar
 
@@ -57,10 +57,13 @@ class ReadChip:
 
     document: Document
     portrait: bytes = field(repr=False)
-    verified: bool
-    """Whether a listed issuer stands behind it; otherwise its hashes fit and nobody vouches."""
     country: str
     """Two letters of the signer's certificate, or empty. For people."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether a listed issuer stands behind it; otherwise its hashes fit and nobody vouches."""
+        return self.document.chip_verified
 
 
 T = TypeVar("T")
@@ -96,7 +99,7 @@ def authenticate(
     for step, number, whole in ((9, 1, dg1), (10, 2, dg2)):
         _require_hash(step, stated, number, whole)
     document = _step(11, lambda: read_zone(zone_of(zone), today, kind))
-    return ReadChip(document, dg2, verified, signer.country)
+    return ReadChip(replace(document, chip_verified=verified), dg2, signer.country)
 
 
 def _step(step: int, do: Callable[[], T]) -> T:
