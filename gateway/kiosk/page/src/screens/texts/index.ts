@@ -1,0 +1,18 @@
+/** The screens' words by language, and the shared prompts with those that the page words anew. */
+
+import type { Language } from "../ports";
+import { en, type Texts } from "./en";
+import { es } from "./es";
+import { zh } from "./zh";
+
+export type { Texts };
+export const TEXTS: Record<Language, Texts> = { en, zh, es };
+
+/** A message by its name; what is no name of a message is given as it is. */
+export function message(
+  name: string,
+  language: Language,
+  prompts: Record<Language, Record<string, string>>,
+): string {
+  return TEXTS[language].prompts[name] ?? prompts[language][name] ?? name;
+}
