@@ -13,6 +13,7 @@ Exit status: 0 done, 1 failure, 2 usage, 6 the page is not the one that was rele
 
 import argparse
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -103,9 +104,14 @@ def run(options: argparse.Namespace) -> int:
     return _serve(options)
 
 
-def check(published: Path | None) -> int:
-    """Compare every file of the page, and say what differs."""
-    place = resources.files("gateway.kiosk")
+def check(published: Path | None, place: Traversable | None = None) -> int:
+    """Compare every file of the page, and say what differs.
+
+    Args:
+        published: the publisher's ``release.json``; None: the one that is installed.
+        place: as ``read_page``.
+    """
+    place = place or resources.files("gateway.kiosk")
     own = release.read_release(place)
     pinned = own
     if published is not None:
