@@ -13,7 +13,14 @@ import type { Plugin } from "vite";
 const NAME = "virtual:receipt-checks";
 const FOLDER = fileURLToPath(new URL("../../proofs/page/", import.meta.url));
 const FILES = ["encoding", "signatures", "log", "verify", "policy", "fallback", "openings"];
-const EXPORTS = ["Invalid", "checkActivation", "checkSubject", "readOpening", "verifyReceipt"];
+const EXPORTS = [
+  "Invalid",
+  "checkActivation",
+  "checkSubject",
+  "readOpening",
+  "trimmed",
+  "verifyReceipt",
+];
 
 export function receiptChecks(): Plugin {
   return {

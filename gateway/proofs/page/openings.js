@@ -63,7 +63,8 @@ function prefixed(string) {
 
 // --- numbers as people write them: spaces, dashes, brackets, digits of every script --------------
 
-const BLANK = "\\s\\x1c-\\x1f\\x85";
+// What Python takes for a blank. JavaScript's \s would add the mark that starts a file.
+const BLANK = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const MARKS = "\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff"; // they show nothing
 const DASHES = "\u2212\u30fc\u00ad";
 const ENDS = new RegExp(`^[${BLANK}${MARKS}]+|[${BLANK}${MARKS}]+$`, "gu");

@@ -43,6 +43,9 @@ declare module "virtual:receipt-checks" {
     number: string,
   ): Promise<void>;
 
+  /** Without blanks at its ends, as Python's `str.strip` takes them off. */
+  export function trimmed(text: string): string;
+
   /** Throws `Invalid` unless the receipt's commitment opens to the opening's activation. */
   export function checkActivation(statement: Fields, opening: Fields): Promise<void>;
 }

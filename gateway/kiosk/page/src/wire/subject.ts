@@ -3,6 +3,8 @@
  * it knows itself; the document's are the issuer's.
  */
 
+import { trimmed } from "virtual:receipt-checks";
+
 import { type Bytes, sha256, utf8 } from "./bytes";
 import { Misuse } from "./errors";
 
@@ -11,10 +13,6 @@ const ERASURE_SECRET_LABEL = "sealmatch/erasure-secret/1";
 const ERASURE_LOCK_LABEL = "sealmatch/erasure-lock/1";
 const REFERENCE_BYTES = 128;
 
-/** What Python's `str.strip` takes off. It leaves U+FEFF, which `\s` would take for a blank. */
-const BLANK =
-  "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+";
-const BLANKS_AT_ENDS = new RegExp(`^${BLANK}|${BLANK}$`, "gu");
 const SURROGATE = /\p{Surrogate}/u;
 
 /**
@@ -23,7 +21,7 @@ const SURROGATE = /\p{Surrogate}/u;
  * Throws `Misuse` for an empty one, or one longer than 128 bytes in UTF-8.
  */
 export function activationReference(written: string): string {
-  const reference = written.replace(BLANKS_AT_ENDS, "");
+  const reference = trimmed(written);
   const { length } = utf8(reference.normalize("NFC"));
   if (SURROGATE.test(reference) || length < 1 || length > REFERENCE_BYTES) {
     throw new Misuse("not-a-reference");

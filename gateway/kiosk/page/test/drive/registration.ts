@@ -31,10 +31,13 @@ interface Order {
   document: { handle: string; documentType: string; number: string };
   activationReference: string;
   probe: number[];
+  /** At which stage the person goes away; empty: never. */
+  leaveAt: string;
 }
 
 async function answered(order: Order): Promise<object> {
   const stages: string[] = [];
+  const leaving = new AbortController();
   let kept = 0;
   const ports: Ports = {
     transport: (method, path, body, headers) => forward(order.base, method, path, body, headers),
@@ -48,7 +51,10 @@ async function answered(order: Order): Promise<object> {
     clock: () => Math.floor(Date.now() / 1000),
     pause: () => Promise.resolve(),
     keep: () => void kept++,
-    progress: (stage) => void stages.push(stage),
+    progress: (stage) => {
+      stages.push(stage);
+      if (stage === order.leaveAt) leaving.abort();
+    },
   };
   const { handle, documentType, number } = order.document;
   try {
@@ -63,6 +69,7 @@ async function answered(order: Order): Promise<object> {
       },
       (challenge, digest) => capture(order, challenge, digest),
       ports,
+      leaving.signal,
     );
     const { outcome, recordId, receipt, opening, verified } = done;
     const notes = Object.fromEntries(
@@ -71,6 +78,7 @@ async function answered(order: Order): Promise<object> {
     const found = { outcome, recordId: hex(recordId), receipt: hex(receipt), opening: hex(opening) };
     return { ...found, notes, stages, kept };
   } catch (error) {
+    if (error instanceof DOMException) return { fault: error.name, stages, kept };
     if (!(error instanceof Fault)) throw error;
     const { name, code, values, step } = error;
     return { fault: name, code, values, step, stages, kept };
@@ -103,11 +111,11 @@ async function capture(
 ): Promise<Captured> {
   const probe = Float32Array.from(order.probe);
   if (challenge === null || digest === null) return { probe, action: null, transcript: null };
-  const first = challenge.startMs + 500;
+  const first = 100 * Math.ceil(challenge.startMs / 100 + 5);
   const actions = challenge.actions.map((kind, i) => {
     const askedMs = first + 1500 * i;
     const times = { askedMs, startMs: askedMs + 300, peakMs: askedMs + 500, endMs: askedMs + 700 };
-    const reach = { blink: 90, "open-mouth": 60, "turn-left": -40, "turn-right": 40 }[kind];
+    const reach = { blink: 90, "open-mouth": 60, "turn-left": 40, "turn-right": -40 }[kind];
     return { kind, ...times, rest: 0, reach };
   });
   const frames = Array.from({ length: 15 + 15 * actions.length + 20 }, (_, i) => 100 * i);
