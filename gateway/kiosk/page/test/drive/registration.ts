@@ -103,6 +103,14 @@ async function counterOf(order: Order): Promise<Counter> {
   };
 }
 
+/** Measurements at an action's height, in hundredths. */
+const REACH: Readonly<Record<string, number>> = {
+  blink: 90,
+  "open-mouth": 60,
+  "turn-left": 40,
+  "turn-right": -40,
+};
+
 /** What a camera would have seen: the face all along, and each action that was asked for. */
 async function capture(
   order: Order,
@@ -115,8 +123,7 @@ async function capture(
   const actions = challenge.actions.map((kind, i) => {
     const askedMs = first + 1500 * i;
     const times = { askedMs, startMs: askedMs + 300, peakMs: askedMs + 500, endMs: askedMs + 700 };
-    const reach = { blink: 90, "open-mouth": 60, "turn-left": 40, "turn-right": -40 }[kind];
-    return { kind, ...times, rest: 0, reach };
+    return { kind, ...times, rest: 0, reach: REACH[kind] ?? 0, openings: [] };
   });
   const frames = Array.from({ length: 15 + 15 * actions.length + 20 }, (_, i) => 100 * i);
   const transcript = {
