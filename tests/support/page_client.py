@@ -20,15 +20,10 @@ import httpx
 import numpy as np
 
 import gateway.kiosk
-from gateway.he.encryption import encrypt_probe
-from gateway.he.engine import default_engine
-from gateway.he.session_key import SessionKey, UniformHalf, VerifiedSessionKey
 from gateway.issuer.issuer import SessionToServe
 from gateway.kiosk.messages import TemplateIssued, TemplateOrder
 from gateway.proofs.checker import pins
 from gateway.proofs.verify import STEPS
-from gateway.wire import cbor
-from gateway.wire.polynomials import SessionKeyHalf
 from gateway.wire.subject import Subject
 from tests.support.samples import REFERENCE, Vector, new_number
 from tests.support.world import World
@@ -114,8 +109,6 @@ class Page:
         """What the local process does with a request of the page."""
         if path == "/issuer/templates":
             return httpx.Response(200, content=self._issued(body))
-        if path == "/encrypt":
-            return httpx.Response(200, content=_encrypted(body))
         url = "http://gateway" + path.removeprefix("/gateway")
         passed = {name: value for name, value in headers.items() if name.lower() != "host"}
         request = httpx.Request(method, url, headers=passed | {"host": "gateway"}, content=body)
@@ -136,14 +129,6 @@ class Page:
             subject_salt=issued.subject_salt,
             guardian_commitment=None,
         ).encode()
-
-
-def _encrypted(body: bytes) -> bytes:
-    b, seed, probe, action = cbor.decode(body)
-    key = SessionKey(SessionKeyHalf.decode(b), UniformHalf(seed))
-    vectors = [np.array([float(value) for value in one]) for one in (probe, action)]
-    granted = VerifiedSessionKey(None, key)  # type: ignore[arg-type]
-    return encrypt_probe(default_engine(), granted, *vectors).encoded
 
 
 @contextmanager

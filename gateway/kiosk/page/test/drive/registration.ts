@@ -10,11 +10,13 @@ import type { Answer } from "../../src/client/answers";
 import { NoAnswer } from "../../src/client/faults";
 import { type Captured, type Counter, type Ports, register } from "../../src/client/registration";
 import { type Bytes, hex, unhex } from "../../src/wire/bytes";
-import { encode } from "../../src/wire/cbor";
 import { Fault } from "../../src/wire/errors";
 import type { Challenge } from "../../src/wire/liveness";
 import { encodeIntervals } from "../../src/wire/liveness";
+import { load } from "../he/module";
 import { keyOfSeed } from "../wire/keys";
+
+const bgv = load();
 
 /** One line: whom the counter pins, what to register, and what the camera saw. */
 interface Order {
@@ -42,12 +44,7 @@ async function answered(order: Order): Promise<object> {
   const ports: Ports = {
     transport: (method, path, body, headers) => forward(order.base, method, path, body, headers),
     issue: (template) => post(`${order.base}/issuer/templates`, template),
-    encryptProbe: (key, probe, action) => {
-      const b = new Uint8Array(key.b);
-      const vectors = [probe, action ?? probe].map((one) => Array.from(one, String));
-      const asked = encode([b, new Uint8Array(key.aSeed), ...vectors]);
-      return post(`${order.base}/encrypt`, asked);
-    },
+    encryptProbe: async (key, probe, action) => (await bgv).encryptProbe(key, probe, action),
     clock: () => Math.floor(Date.now() / 1000),
     pause: () => Promise.resolve(),
     keep: () => void kept++,

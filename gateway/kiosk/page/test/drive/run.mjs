@@ -1,4 +1,4 @@
-/** Runs `registration.ts` in node, with the page's own plugin for the receipt's checks. */
+/** Runs `registration.ts` in node, with the page's own WebAssembly and checks. */
 
 import { fileURLToPath } from "node:url";
 
@@ -8,6 +8,8 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const load = async (file, plugins) =>
   (await runnerImport(`${root}/${file}`, { root, plugins, logLevel: "error" })).module;
 
+const { compile } = await load("bgv-module.ts", []);
+compile();
 const { receiptChecks } = await load("receipt-checks.ts", []);
 const { run } = await load("test/drive/registration.ts", [receiptChecks()]);
 await run();
