@@ -50,7 +50,7 @@ def summary(verified: VerifiedReceipt) -> Iterator[tuple[str, object]]:
     policy = f"{statement.policy_digest.hex()[:16]}... ({statement.policy_assurance})"
     yield "match policy", policy
     yield "policy signed", verified.notes[13]
-    yield "portrait", _quality(statement.portrait_quality)
+    yield "portrait", f"{statement.portrait_source}; {_quality(statement.portrait_quality)}"
     yield "live pictures", _quality(statement.live_quality)
     yield "liveness", _liveness(statement.liveness)
     yield "consent text", f"version {statement.consent_text_version}"
@@ -120,6 +120,7 @@ def as_json(
             "state": verified.policy,
             "found": str(notes[13]),
         },
+        "portrait": {"source": statement.portrait_source},
         "quality": {
             "portrait": statement.portrait_quality.outcome,
             "live": statement.live_quality.outcome,

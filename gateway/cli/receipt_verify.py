@@ -1,10 +1,12 @@
 """``sealmatch receipt verify``: is a receipt valid, and does it show what the reader requires?
 
 A valid receipt may say NO_MATCH, so a match is required unless --require says "valid". With more
-names, separated by commas, more is required: liveness (a liveness check was passed), quality (a
-calibrated gate judged all pictures), witness (a pinned witness cosigned the log), audit (a pinned
-auditor repeated the evaluation), signed-policy (two pinned operators signed the thresholds; their
-approval stands in the trust file, or is given with --policy). The receipt of a registration without
+names, separated by commas, more is required: chip (the portrait came out of the document's chip,
+signed by an issuing State that the counter lists, as its document reader states), liveness (a
+liveness check was passed), quality (a calibrated gate judged all pictures), witness (a pinned
+witness cosigned the log), audit (a pinned auditor repeated the evaluation), signed-policy (two
+pinned operators signed the thresholds; their approval stands in the trust file, or is given with
+--policy). The receipt of a registration without
 a face is never a match: who accepts one asks for it (--require fallback), and then a face check's
 receipt does not do.
 Whoever activates a number or order names it (--activation-file): the receipt of somebody else's

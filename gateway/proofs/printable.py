@@ -168,6 +168,7 @@ def _checks(verified: VerifiedReceipt, words: Wording) -> list[str]:
     )
     return [
         f"{_MARKS['done' if outcome == 'MATCH' else 'failed']} {words.values[outcome]}",
+        _said(stated.portrait_source, words, done="chip-verified"),
         _said(stated.liveness.outcome, words),
         _said(quality, words),
         *_of_log(verified, words),
@@ -192,8 +193,8 @@ def _of_log(verified: Verified, words: Wording) -> tuple[str, str]:
     )
 
 
-def _said(outcome: str, words: Wording) -> str:
-    mark = _MARKS["done"] if outcome == "passed" else _NO_MARK
+def _said(outcome: str, words: Wording, done: str = "passed") -> str:
+    mark = _MARKS["done"] if outcome == done else _NO_MARK
     return f"{mark} {words.values[outcome]}"
 
 

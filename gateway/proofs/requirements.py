@@ -5,8 +5,8 @@ was signed, and it may say that no liveness check took place. So whoever acts on
 what it must show. A match is required unless somebody says that it is not: the careless caller
 activates nothing.
 
-The receipt of a registration without a face is never a match, and shows no liveness, no quality and
-no audit. Whoever accepts one says so by name (``fallback``), and then accepts no other.
+The receipt of a registration without a face is never a match, and shows no chip, no liveness, no
+quality and no audit. Whoever accepts one says so by name (``fallback``), and then accepts no other.
 """
 
 from collections.abc import Callable, Collection
@@ -18,7 +18,7 @@ from gateway.proofs.verify import VerifiedReceipt
 from gateway.wire.errors import SealmatchError
 
 Requirement = Literal[
-    "match", "liveness", "quality", "witness", "audit", "signed-policy", "fallback"
+    "match", "chip", "liveness", "quality", "witness", "audit", "signed-policy", "fallback"
 ]
 REQUIREMENTS: Final[tuple[Requirement, ...]] = get_args(Requirement)
 DEFAULT: Final[frozenset[Requirement]] = frozenset({"match"})
@@ -55,6 +55,15 @@ def _missing(name: Requirement, verified: Verified) -> str | None:
 def _match(verified: VerifiedReceipt) -> str | None:
     outcome = verified.decision.message.outcome
     return None if outcome == "MATCH" else f"the outcome is {outcome}"
+
+
+def _chip(verified: VerifiedReceipt) -> str | None:
+    found = {
+        "chip-verified": None,
+        "read": "the portrait was read as data, and no issuing State vouches for it",
+        "photographed": "the portrait was photographed",
+    }
+    return found[verified.statement.message.portrait_source]
 
 
 def _liveness(verified: VerifiedReceipt) -> str | None:
@@ -106,6 +115,7 @@ def _signed_policy(verified: VerifiedReceipt) -> str | None:
 
 _MISSING: Final[dict[Requirement, Callable[[VerifiedReceipt], str | None]]] = {
     "match": _match,
+    "chip": _chip,
     "liveness": _liveness,
     "quality": _quality,
     "witness": _witness,
@@ -116,6 +126,7 @@ _MISSING: Final[dict[Requirement, Callable[[VerifiedReceipt], str | None]]] = {
 """Why the receipt does not show it; None if it does."""
 _NOT_OF_A_FALLBACK: Final[dict[Requirement, str]] = {
     "match": "it is the receipt of a registration without a face",
+    "chip": "no portrait was compared",
     "liveness": "no face was checked",
     "quality": "no picture was taken",
     "audit": "nothing was evaluated",

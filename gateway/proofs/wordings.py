@@ -10,7 +10,9 @@ from typing import Final
 ROWS: Final = (
     "decided", "purpose", "gateway", "authority", "outlet", "agent", "record", "digest", "place",
 )  # fmt: skip
-CHECKS: Final = ("comparison", "liveness", "quality", "log", "witnesses", "audit", "policy")
+CHECKS: Final = (
+    "comparison", "portrait", "liveness", "quality", "log", "witnesses", "audit", "policy",
+)  # fmt: skip
 """What a receipt may show. Each is marked as done, as not passed, or in words as what it is not."""
 
 
@@ -52,13 +54,17 @@ WORDINGS: Final = {
         ("Decided", "Purpose", "Carrier's gateway", "Key authority", "Shop", "Person at the "
          "counter", "Record", "Digest of the statement", "Place in the log"),
         "What the receipt shows",
-        ("Same person", "Liveness check", "Quality of the pictures", "Transparency log",
-         "Witnesses of the log", "Audit of the evaluation", "Signed thresholds"),
+        ("Same person", "Portrait on the document", "Liveness check", "Quality of the pictures",
+         "Transparency log", "Witnesses of the log", "Audit of the evaluation",
+         "Signed thresholds"),
         "not performed",
         "not checked for this page",
         {"MATCH": "found", "NO_MATCH": "not found", "passed": "passed",
          "not-performed": "not performed", "not-possible": "not possible",
          "uncalibrated": "no calibrated check",
+         "chip-verified": "from its chip, signed by the issuing State",
+         "read": "read as data; its origin was not verified",
+         "photographed": "photographed or scanned; its origin was not verified",
          "unsigned-default": "default ones, signed by nobody",
          "sim-activation": "activation of a SIM"},
         "What is kept",
@@ -79,12 +85,15 @@ WORDINGS: Final = {
         ("判定时间", "用途", "运营商网关", "密钥机构", "门店", "经办人", "记录", "声明摘要",
          "日志中的位置"),
         "凭证表明了什么",
-        ("同一人", "活体检测", "图像质量", "透明日志", "日志见证方", "计算的审计",
+        ("同一人", "证件照片", "活体检测", "图像质量", "透明日志", "日志见证方", "计算的审计",
          "已签署的阈值"),
         "未进行",
         "生成本页时未核验",
         {"MATCH": "已认定", "NO_MATCH": "未认定", "passed": "通过", "not-performed": "未进行",
          "not-possible": "无法进行", "uncalibrated": "未经校准的检查",
+         "chip-verified": "来自证件芯片，经签发国签名",
+         "read": "以数据方式读取，来源未经验证",
+         "photographed": "拍摄或扫描所得，来源未经验证",
          "unsigned-default": "默认阈值，无人签署",
          "sim-activation": "开通 SIM 卡"},
         "保存了什么",
@@ -106,13 +115,17 @@ WORDINGS: Final = {
          "Tienda", "Persona que atendió", "Identificador", "Resumen (hash) de la declaración",
          "Posición en el registro"),
         "Qué demuestra el recibo",
-        ("Misma persona", "Prueba de vida", "Calidad de las imágenes", "Registro de transparencia",
-         "Testigos del registro", "Auditoría del cálculo", "Umbrales firmados"),
+        ("Misma persona", "Retrato del documento", "Prueba de vida", "Calidad de las imágenes",
+         "Registro de transparencia", "Testigos del registro", "Auditoría del cálculo",
+         "Umbrales firmados"),
         "no se hizo",
         "no se comprobó para esta página",
         {"MATCH": "sí, según la decisión", "NO_MATCH": "no se determinó", "passed": "superada",
          "not-performed": "no se hizo", "not-possible": "no fue posible",
          "uncalibrated": "sin un control calibrado",
+         "chip-verified": "de su chip, firmado por el Estado emisor",
+         "read": "leído como dato; no se verificó su origen",
+         "photographed": "fotografiado o escaneado; no se verificó su origen",
          "unsigned-default": "predeterminados, nadie los firmó",
          "sim-activation": "activación de una SIM"},
         "Qué se conserva",

@@ -159,7 +159,7 @@ def test_a_registration_without_a_face_looks_like_no_match(
 
 UNCALIBRATED = parties.QUALITY.model_copy(update={"outcome": "uncalibrated"})
 ITEMS = (
-    *("comparison", "liveness", "quality", "log", "witnesses", "audit", "policy"),
+    *("comparison", "portrait", "liveness", "quality", "log", "witnesses", "audit", "policy"),
     *("subject", "activation"),
 )
 
@@ -190,8 +190,12 @@ def shown(browser: Browser, directory: Path, encoded: bytes, pinned: TrustFile) 
         (LOG.receipt(), LOG.trusted()),
         (receipt(decision={"outcome": "NO_MATCH"}), trust()),
         (receipt({"live_quality": UNCALIBRATED}), trust(auditors=[pin_auditor()])),
+        (receipt({"portrait_source": "photographed"}), trust()),
+        (receipt({"portrait_source": "read"}), trust()),
     ],
-    ids=["all", "nobody-pinned", "no-witness", "no-match", "uncalibrated"],
+    ids=[
+        *("all", "nobody-pinned", "no-witness", "no-match", "uncalibrated", "photographed", "read")
+    ],
 )
 def test_no_tick_for_what_did_not_take_place(
     browser: Browser, tmp_path: Path, encoded: bytes, pinned: TrustFile
@@ -201,6 +205,7 @@ def test_no_tick_for_what_did_not_take_place(
     quality = "quality" not in unmet(verified)
     expected = {
         "comparison": "done" if verified.decision.message.outcome == "MATCH" else "failed",
+        "portrait": "not-performed" if "chip" in unmet(verified) else "done",
         "liveness": verified.liveness,
         "quality": "done" if quality else "not-performed",
         "log": verified.log,

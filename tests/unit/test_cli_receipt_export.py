@@ -22,6 +22,7 @@ from gateway.wire.evaluation import Outcome
 from gateway.wire.liveness import LivenessOutcome
 from gateway.wire.proof import Receipt
 from gateway.wire.quality import QualityOutcome
+from gateway.wire.submission import PortraitSource
 from tests.support.parties import SUBJECT
 from tests.support.receipts import FULL, FULL_TRUST, HONEST, LOG, OPENING, receipt, trust
 
@@ -74,26 +75,31 @@ def ticked(page: str) -> list[str]:
 def test_paper_ticks_nothing_that_did_not_take_place(words: Wording) -> None:
     language = next(name for name, one in WORDINGS.items() if one is words)
     assert (len(words.rows), len(words.checks)) == (len(ROWS), len(CHECKS))
-    comparison, liveness, quality, log, *_ = words.checks
+    comparison, portrait, liveness, quality, log, *_ = words.checks
     everything = printable_page(verify_receipt(FULL, FULL_TRUST), language)
     assert ticked(everything) == list(words.checks)
     alone = printable_page(verify_receipt(LOGGED, LOG.trusted()), language)
-    assert ticked(alone) == [comparison, quality, log]
+    assert ticked(alone) == [comparison, portrait, quality, log]
     assert alone.count(f"\u25cb {words.not_performed}") == 3, "liveness, witnesses, audit"
     nobody = printable_page(verify_receipt(FULL, trust()), language)
-    assert ticked(nobody) == [comparison, liveness, quality]
+    assert ticked(nobody) == [comparison, portrait, liveness, quality]
     assert nobody.count(words.not_checked) == 4
     refused = verify_receipt(receipt(decision={"outcome": "NO_MATCH"}), TRUST_WITHOUT_LOG)
-    assert ticked(printable_page(refused, language)) == [quality]
+    assert ticked(printable_page(refused, language)) == [portrait, quality]
+    for source in ("read", "photographed"):
+        told = verify_receipt(receipt({"portrait_source": source}), TRUST_WITHOUT_LOG)
+        page = printable_page(told, language)
+        assert ticked(page) == [comparison, quality]
+        assert f"\u25cb {words.values[source]}" in page
 
 
 def test_paper_has_words_for_every_value_in_every_language() -> None:
     english = WORDINGS["en"]
     for words in WORDINGS.values():
         assert words.values.keys() == english.values.keys()
-        assert {*get_args(Outcome), *get_args(LivenessOutcome), *get_args(QualityOutcome)} <= set(
-            words.values
-        )
+        assert {*get_args(Outcome), *get_args(LivenessOutcome), *get_args(QualityOutcome)} | {
+            *get_args(PortraitSource)
+        } <= set(words.values)
         if words is not english:
             assert not set(words.values.values()) & set(english.values.values())
             assert not set(words.rows + words.checks) & set(english.rows + english.checks)

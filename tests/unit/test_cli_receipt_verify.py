@@ -18,6 +18,7 @@ import pytest
 import gateway.cli.register
 from gateway.main import main
 from gateway.proofs.trust import TrustFile
+from gateway.proofs.verify import verify_receipt
 from gateway.wire import cbor
 from gateway.wire.liveness import not_performed
 from tests.support.parties import SUBJECT
@@ -38,6 +39,7 @@ from tests.support.receipts import (
 from tests.vectors import golden
 
 MET, NOT_CHECKED, USAGE, NOT_MET, NOT_VALID = 0, 1, 2, 3, 6
+PHOTOGRAPHED = receipt({"portrait_source": "photographed"})
 NO_MATCH = receipt(decision={"outcome": "NO_MATCH"})
 FULL_TRUSTED = FULL_TRUST.model_copy(update={"log_policy": None})
 ACTIVATION = OPENING.of_activation(golden.RECORD_ID)
@@ -105,6 +107,13 @@ def test_to_ask_for_more_never_drops_the_match(tmp_path: Path, wanted: str) -> N
     ("encoded", "pinned", "wanted", "why"),
     [
         (HONEST, trust(), "liveness", "no liveness check was performed"),
+        (PHOTOGRAPHED, trust(), "chip", "the portrait was photographed"),
+        (
+            receipt({"portrait_source": "read"}),
+            trust(),
+            "chip",
+            "the portrait was read as data, and no issuing State vouches for it",
+        ),
         (HONEST, trust(), "witness", "not checked, because the trust file pins no log"),
         (LOG.receipt(), LOG.trusted(), "witness", "no pinned witness cosigned"),
         (HONEST, trust(), "audit", "this evaluation was not audited"),
@@ -118,7 +127,7 @@ def test_to_ask_for_more_never_drops_the_match(tmp_path: Path, wanted: str) -> N
         ),
     ],
     ids=[
-        *("liveness", "no-log", "no-witness", "no-audit", "no-auditor"),
+        *("liveness", "photographed", "read", "no-log", "no-witness", "no-audit", "no-auditor"),
         *("no-operator-signed", "no-operator-pinned"),
     ],
 )
@@ -133,11 +142,12 @@ def test_what_did_not_take_place_or_cannot_be_checked_meets_no_requirement(
 
 
 def test_a_receipt_that_shows_all_meets_all(tmp_path: Path) -> None:
-    wanted = "match, liveness,witness,audit,signed-policy"
+    wanted = "match, chip, liveness,witness,audit,signed-policy"
     done = verify(tmp_path, FULL, "--require", wanted, "--json", pinned=FULL_TRUST)
     assert done.status == MET
     told = done.report
-    assert told["required"] == ["match", "liveness", "witness", "audit", "signed-policy"]
+    assert told["required"] == ["match", "chip", "liveness", "witness", "audit", "signed-policy"]
+    assert told["portrait"] == {"source": "chip-verified"}
     assert told["unmet"] == {}
     for name in ("liveness", "log", "witnesses", "audit"):
         assert told[name]["state"] == "done"
@@ -286,6 +296,7 @@ def test_the_counter_writes_an_opening_for_each_reader(
         receipt=HONEST,
         opening=OPENING,
         liveness=not_performed(),
+        verified=verify_receipt(HONEST, trust()),
         submission=SimpleNamespace(liveness_evidence=None),
         standing=None,
     )

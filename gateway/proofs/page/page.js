@@ -70,7 +70,7 @@ function facts({ statement, decision, logged }) {
   return known.flatMap(([name, value]) => [element("dt", texts.facts[name]), element("dd", value)]);
 }
 
-// What the receipt shows, and what it does not: [name, state, words].
+// What the receipt shows, and what it does not: [name, state, words, whether the words are whole].
 function items({ statement, decision, supervisor, logged, witnesses, audit, policy }) {
   const log = logged ? plainly(logged.origin) : found("no-log-pinned", {}, NOT_CHECKED);
   const fits = ["subject", "activation"].map((name) => {
@@ -89,9 +89,13 @@ function items({ statement, decision, supervisor, logged, witnesses, audit, poli
 
 const ofFace = (statement, outcome) => [
   ["comparison", outcome === "MATCH" ? DONE : "failed", word(outcome)],
+  ["portrait", ...portrait(statement.get("portraitSource"))],
   ["liveness", ...liveness(statement.get("liveness"))],
   ["quality", ...quality(statement)],
 ];
+
+// Its own words say what it is not.
+const portrait = (source) => [source === "chip-verified" ? DONE : NOT_PERFORMED, word(source), true];
 
 function liveness(stated) {
   const outcome = stated.get("outcome");
@@ -105,10 +109,10 @@ function quality(statement) {
   return other === undefined ? [DONE, word("passed")] : [NOT_PERFORMED, word(other)];
 }
 
-function itemLine([name, state, words]) {
+function itemLine([name, state, words, whole]) {
   const line = element("li", "");
   line.className = state;
-  line.append(element("b", texts.items[name]), texts.colon, marked(state, words));
+  line.append(element("b", texts.items[name]), texts.colon, whole ? words : marked(state, words));
   return line;
 }
 
