@@ -8,7 +8,7 @@ exactly |X| / Q'. X is measured with the secret key, in exact integers, never wi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from gateway.he import ring
 from gateway.he.frame import lane_slots, probe_signs, template_values
 from gateway.he.product import padded_score
 from gateway.he.randomness import FLOOD_BITS
+from gateway.wire.polynomials import Ciphertext
 from gateway.wire.profile import SENT_MODULUS, N, T
 from tests.support.he import Q, ScriptedStream, TestKey, at_cosine, unit
 
@@ -35,24 +36,47 @@ class Measured:
     """Score minus the plaintext's, per lane."""
 
 
-def honest_sessions(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Slots of probe and template at any cosine."""
+@dataclass(frozen=True)
+class HonestSession:
+    """Unit vectors at any cosine."""
+
+    portrait: np.ndarray
+    probe: np.ndarray
+    action: np.ndarray
+
+    @property
+    def slots(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the probe and of the template."""
+        values = template_values(self.portrait)
+        signs = lane_slots(probe_signs(self.probe), probe_signs(self.action))
+        return signs, lane_slots(values, values)
+
+
+def honest_sessions(seed: int) -> Iterator[HonestSession]:
     rng = np.random.default_rng(seed)
     while True:
         portrait = unit(rng)
         probe, action = (at_cosine(rng, portrait, rng.uniform(-0.1, 0.98)) for _ in range(2))
-        values = template_values(portrait)
-        yield lane_slots(probe_signs(probe), probe_signs(action)), lane_slots(values, values)
+        yield HonestSession(portrait, probe, action)
 
 
-def measure(slots: tuple[np.ndarray, np.ndarray], name: str, scale: int = 1) -> Measured:
+def measure(
+    session: HonestSession,
+    name: str,
+    scale: int = 1,
+    encrypt: Callable[[TestKey, HonestSession], Ciphertext] | None = None,
+) -> Measured:
     """One evaluation under a fresh key, without pads.
 
     Args:
         scale: multiplies the noise of the probe; 1 is honest.
+        encrypt: makes the probe's ciphertext in SEAL's place.
     """
     key = TestKey()
+    slots = session.slots
     probe, template = (key.encrypt(s) for s in slots)
+    if encrypt is not None:
+        probe = encrypt(key, session)
     if scale != 1:
         (phase,) = key.phase(probe)
         plain = phase % T
