@@ -154,10 +154,20 @@ def _chip_files(folder: Path) -> Iterator[tuple[str, Path]]:
     for number, path in enumerate(folder.iterdir()):
         if number >= _MOST_FILES:
             raise ChipRefused(1, "the reader's folder has too many files: empty it")
-        called = path.name.lower()
-        plain = next((called.removesuffix(e) for e in _ENDINGS if called.endswith(e)), called)
-        if plain in _NAMES and path.is_file():
-            yield _NAMES[plain], path
+        name = _chip_name(path)
+        if name is not None and path.is_file():
+            yield name, path
+
+
+def is_chip_file(path: Path) -> bool:
+    """Whether a file is one of a chip's, by its name."""
+    return _chip_name(path) is not None
+
+
+def _chip_name(path: Path) -> str | None:
+    called = path.name.lower()
+    plain = next((called.removesuffix(e) for e in _ENDINGS if called.endswith(e)), called)
+    return _NAMES.get(plain)
 
 
 _FAILED: Final[Mapping[Language, str]] = {

@@ -37,6 +37,7 @@ from gateway.wire.evaluation import Outcome
 from gateway.wire.ids import PartyId
 from gateway.wire.number import UnusableNumber
 from gateway.wire.subject import guardian_salt
+from gateway.wire.submission import PortraitSource
 
 HELD_SECONDS: Final = 1800
 """For so long a document that was read can be used; a person may try several times."""
@@ -78,6 +79,11 @@ class NamedDocument(_Asked):
             raise UnusableNumber("give the kind and number of the document, or its zone")
         return read_number(self.kind, self.number, today)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said but perhaps the kind: a chip tells the rest."""
+        return self.number is None and self.zone is None
+
 
 class ReadRequest(NamedDocument):
     """What the page asks when the agent presses "read the document"."""
@@ -116,9 +122,16 @@ def parsed(kind: type[_A], content: bytes) -> _A:
 
 
 class Reader(Protocol):
-    """What reads portraits: ``gateway.kiosk.reader``."""
+    """What reads documents: ``gateway.kiosk.reader``."""
 
-    def read(self, whose: bytes, use: Callable[[Portrait], object]) -> None: ...
+    def read(
+        self,
+        named: Document | None,
+        kind: str | None,
+        now: int,
+        require: Callable[[Document], None],
+    ) -> Portrait: ...
+    def done(self, portrait: Portrait) -> None: ...
     def close(self) -> None: ...
 
 
@@ -138,9 +151,9 @@ class _Held:
 
     handle: bytes = field(repr=False)
     document: Document
+    how: PortraitSource
     who: Guardianship
     template: NDArray[np.float32] = field(repr=False)
-    portrait: Portrait = field(repr=False)
     until: float
 
     def wipe(self) -> None:
@@ -167,48 +180,54 @@ class Desk:
         self._clock = clock
         self._lock = threading.Lock()
         self._held: _Held | None = None
-        self._whose_key = secrets.token_bytes(32)
 
     def read(self, asked: ReadRequest) -> dict[str, object]:
         """Read the document that lies at the reader, in the place of any that was read before.
 
         Raises:
             UnusableNumber, DocumentNotAccepted, NoGuardian, GuardianNeeded: the document, or the
-                guardian's, is not one that counts here; nothing was read.
-            NothingToRead, ReadForAnother, VisionError, OSError: as the reader; also a portrait that
-                cannot be used.
+                guardian's, is not one that counts here.
+            NothingToRead, ReadForAnother, NotNamed, ChipRefused, VisionError, OSError: as the
+                reader; also a portrait that cannot be used.
         """
-        today = datetime.date.fromtimestamp(self._clock())
-        document, who = self._named(asked, today)
+        now = self._clock()
+        today = datetime.date.fromtimestamp(now)
+        named = None if asked.is_empty else asked.read(today)
         with self._lock:
             self._drop()
-            whose = hmac.digest(self._whose_key, document.subject.encode(), "sha256")
-            self._reader.read(whose, lambda portrait: self._take(document, who, portrait))
-            held = self._required()
-            return self._told(held)
 
-    def _named(self, asked: ReadRequest, today: datetime.date) -> tuple[Document, Guardianship]:
-        rules = self._rules
-        document = asked.read(today)
-        rules.documents.require(document, today)
+            def require(document: Document) -> None:
+                self._rules.documents.require(document, today)
+                self._agreeing(asked, document, today)
+
+            portrait = self._reader.read(named, asked.kind, now, require)
+            held = self._take(portrait, self._agreeing(asked, portrait.document, today))
+            self._reader.done(portrait)
+            self._held = held
+            return self._told(held, portrait, asked.language)
+
+    def _agreeing(
+        self, asked: ReadRequest, document: Document, today: datetime.date
+    ) -> Guardianship:
+        """Who agrees. Raises ``NoGuardian``, ``GuardianNeeded``, ``DocumentNotAccepted``."""
         guardian = None if asked.guardian is None else asked.guardian.read(today)
         if guardian is not None:
-            rules.documents.require(guardian, today)
-        below = rules.guardian_below_age
+            self._rules.documents.require(guardian, today)
+        below = self._rules.guardian_below_age
         who = guardianship(document, guardian, below, said_minor=asked.minor)
         if who.minor and who.guardian is None:
             raise GuardianNeeded("the person is a minor: the guardian's document is needed too")
-        return document, who
+        return who
 
-    def _take(self, document: Document, who: Guardianship, portrait: Portrait) -> None:
+    def _take(self, portrait: Portrait, who: Guardianship) -> _Held:
         template = self._vision.embed(portrait.image).vector.copy()
         if portrait.image.flags.writeable:
             portrait.image.fill(0)
         until = self._clock() + HELD_SECONDS
         handle = secrets.token_bytes(HANDLE_BYTES)
-        self._held = _Held(handle, document, who, template, portrait, until)
+        return _Held(handle, portrait.document, portrait.how, who, template, until)
 
-    def _told(self, held: _Held) -> dict[str, object]:
+    def _told(self, held: _Held, portrait: Portrait, language: Language) -> dict[str, object]:
         document, expires = held.document, held.document.expires
         return {
             "handle": held.handle.hex(),
@@ -216,8 +235,9 @@ class Desk:
             "documentType": document.subject.document_type,
             "number": document.subject.number,
             "expires": None if expires is None else expires.isoformat(),
-            "how": held.portrait.how,
-            "file": held.portrait.name,
+            "how": held.how,
+            "file": portrait.name,
+            "notice": None if portrait.notice is None else portrait.notice[language],
             "minor": held.who.minor,
             "guardian": held.who.guardian is not None,
             "standing": _said(self._standing(held))["standing"],
@@ -239,7 +259,7 @@ class Desk:
                     order.grant, order.public_key, self._rules.device, order.client_nonce
                 ),
                 self._clock(),
-                held.portrait.how,
+                held.how,
             )
             guardian = held.who.guardian
         return TemplateIssued(

@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.client.consent import pinned_texts
 from gateway.client.counter import TIMEOUT_SECONDS, counter_issuer, counter_mismatches
+from gateway.client.document_reader import reading_rules
 from gateway.client.transport import gateway_transport
 from gateway.documents.policy import DocumentPolicy
 from gateway.host.clock import unix_time
@@ -75,7 +76,11 @@ def open_kiosk(
     trust, counter = place.trust, place.counter
     consent = pinned_texts(place.trust_path, trust)
     desk = Desk(
-        DocumentFolder(place.documents, remove=place.remove),
+        DocumentFolder(
+            place.documents,
+            reading_rules(place.trust_path, trust),
+            remove=place.remove,
+        ),
         FacePipeline(pack),
         counter_issuer(place.trust_path, trust, model),
         counter_mismatches(place.trust_path, trust),

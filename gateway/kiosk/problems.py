@@ -8,12 +8,14 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.client.advice import advice_on
+from gateway.client.document_reader import chip_told
 from gateway.client.liveness.prompts import Language
+from gateway.documents.chip.errors import ChipRefused
 from gateway.documents.guardians import NoGuardian
 from gateway.documents.policy import DocumentNotAccepted
 from gateway.host.http import json_response
 from gateway.kiosk.desk import GuardianNeeded, NoDocument
-from gateway.kiosk.reader import NothingToRead, ReadForAnother
+from gateway.kiosk.reader import NothingToRead, NotNamed, ReadForAnother
 from gateway.vision.errors import VisionError
 from gateway.wire.errors import Refused, SealmatchError, Unavailable
 from gateway.wire.number import UnusableNumber
@@ -23,6 +25,8 @@ _TABLE: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (NothingToRead, 422, "KIOSK.NOTHING_TO_READ"),
     (ReadForAnother, 409, "KIOSK.READ_FOR_ANOTHER"),
     (GuardianNeeded, 422, "KIOSK.GUARDIAN_NEEDED"),
+    (NotNamed, 422, "KIOSK.NUMBER"),
+    (ChipRefused, 422, "KIOSK.CHIP"),
     (NoGuardian, 422, "KIOSK.NO_GUARDIAN"),
     (DocumentNotAccepted, 422, "KIOSK.NOT_ACCEPTED"),
     (UnusableNumber, 422, "KIOSK.NUMBER"),
@@ -41,8 +45,16 @@ NO_ANSWER: Final = "KIOSK.NO_ANSWER"
 def problem_of(error: Exception, language: Language = "en") -> Response:
     """The answer for one of the errors in ``TOLD``."""
     _, status, code = next(row for row in _TABLE if isinstance(error, row[0]))
-    advice = advice_on(error, language) if isinstance(error, VisionError) else None
-    return problem(status, code, _words(error), advice)
+    return problem(status, code, _words(error), _advice(error, language))
+
+
+def _advice(error: Exception, language: Language) -> str | None:
+    match error:
+        case VisionError():
+            return advice_on(error, language)
+        case ChipRefused():
+            return chip_told(error, language)
+    return None
 
 
 def problem(status: int, code: str, message: str, advice: str | None = None) -> Response:

@@ -15,9 +15,11 @@ import cv2
 import httpx
 import numpy as np
 
+from gateway.client.document_reader import ReadingRules
 from gateway.client.gateway_client import GatewayClient
 from gateway.client.mismatches import LockRule, Mismatches
 from gateway.client.registration import CounterIdentity, RegistrationClient
+from gateway.documents.chip.certificates import CscaList
 from gateway.documents.policy import DocumentPolicy
 from gateway.he.engine import default_engine
 from gateway.host.clock import unix_time
@@ -42,6 +44,7 @@ from tests.support.world import World
 FILES = {"index.html": b"<!doctype html><title>counter</title>", "app.js": b"export {};\n"}
 PAGE = Page(Release.of(FILES), FILES)
 MODEL_BYTES = b"not a model"
+PICTURES = ReadingRules(CscaList(), "refuse", "photographed")
 
 
 @dataclass
@@ -160,6 +163,7 @@ def running(
     policy: DocumentPolicy | None = None,
     guardian_below: int | None = None,
     remove: bool = False,
+    rules: ReadingRules | None = None,
     limits: Limits | None = None,
 ) -> Iterator[Counter]:
     """Within the block the process runs on a port of its own, in a thread."""
@@ -169,7 +173,7 @@ def running(
     with World(directory) as world, bind("127.0.0.1", 0) as listener:
         salt = world.counter.site_salt
         desk = Desk(
-            DocumentFolder(folder, remove=remove),
+            DocumentFolder(folder, rules or PICTURES, remove=remove),
             vision,  # type: ignore[arg-type]
             world.issuer,
             Mismatches(directory / "mismatches.sqlite3", salt, LockRule()),

@@ -7,11 +7,13 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from gateway.client.document_reader import ReadingRules
 from gateway.documents.policy import DocumentPolicy
 from gateway.host.http import CBOR, JSON
 from gateway.kiosk.access import TOKEN_HEADER
@@ -19,9 +21,13 @@ from gateway.kiosk.desk import HELD_SECONDS
 from gateway.kiosk.messages import TemplateIssued, TemplateOrder
 from gateway.proofs.verify import verify_receipt
 from gateway.vision.errors import FaceTooSmall
+from gateway.wire.errors import Unavailable
 from gateway.wire.subject import Subject, guardian_salt
+from tests.support.chips import NOW as CHIP_NOW
+from tests.support.chips import Authority, Chip, listed, utopia
 from tests.support.kiosk import FILES, MODEL_BYTES, Counter, running
 from tests.support.samples import SESSIONS, TEMPLATE, Clock, occasion, pair
+from tests.unit.test_chip_reader import lay, picture
 from tests.unit.test_mrz import passport
 
 SECRET_PATHS = (
@@ -66,6 +72,7 @@ def test_a_registration_in_two_parties(counter: Counter, cosine: float, outcome:
         "expires": None,
         "how": "photographed",
         "file": "scan.png",
+        "notice": None,
         "minor": False,
         "guardian": False,
         "standing": None,
@@ -104,8 +111,8 @@ def test_no_picture_and_no_vector_crosses(counter: Counter) -> None:
         assert embedding[:16] not in answer.content
         assert path.read_bytes()[-64:] not in answer.content
     assert set(read.json()) < {
-        *("handle", "kind", "documentType", "number", "expires", "how", "file", "minor"),
-        *("guardian", "standing", "version"),
+        *("handle", "kind", "documentType", "number", "expires", "how", "file", "minor", "notice"),
+        *("guardian", "standing", "notice", "version"),
     }
 
 
@@ -468,3 +475,71 @@ def test_only_signed_parts_of_a_request_go_on(tmp_path: Path) -> None:
     assert answer.content == b"answer"
     assert answer.headers["x-sealmatch-date"] == "then"
     assert not {"set-cookie", "x-own"} & set(answer.headers)
+
+
+# A chip at the reader
+
+
+def chip_counter(tmp_path: Path, *authorities: Authority, where: str = "refuse") -> Any:
+    rules = ReadingRules(listed(*authorities), where, "photographed")
+    return running(tmp_path, rules=rules, clock=lambda: int(CHIP_NOW.timestamp()))
+
+
+def test_a_chip_is_read_with_or_without_its_number_and_nothing_beside_it(tmp_path: Path) -> None:
+    with chip_counter(tmp_path, utopia()) as counter:
+        files = Chip(picture=picture()).files()
+        lay(counter.folder, files)
+        counter.scan()
+        told = counter.read(kind=None, number=None).json()
+        assert (told["how"], told["notice"]) == ("chip-verified", None)
+        assert told["file"] == "EF.DG1, EF.DG2, EF.SOD"
+        named = counter.read(kind="passport", number=told["number"])
+        assert named.json()["how"] == "chip-verified"
+        other = counter.read(kind="passport", number="KI05KX001")
+        assert code(other) == "KIOSK.NOT_ACCEPTED", "the chip is of another document"
+        again = counter.read(kind=None, number=None)
+        assert code(again) == "KIOSK.READ_FOR_ANOTHER", "whose chip lies there, nobody said"
+        (counter.folder / "EF.DG2").write_bytes(files.dg2[:-1] + b"\0")
+        refused = counter.read(kind="passport", number=told["number"], language="es")
+        assert (refused.status_code, code(refused)) == (422, "KIOSK.CHIP")
+        assert "step 10" in refused.json()["message"]
+        assert refused.json()["advice"].startswith("No se usa nada de este chip")
+
+
+def test_a_chip_of_nobody_listed_is_refused_or_told(tmp_path: Path) -> None:
+    with chip_counter(tmp_path, where="read") as counter:
+        lay(counter.folder, Chip(picture=picture()).files())
+        told = counter.read(kind=None, number=None, language="zh").json()
+        assert told["how"] == "read"
+        assert "未经验证" in told["notice"]
+
+
+def test_a_picture_alone_needs_a_number(counter: Counter) -> None:
+    counter.scan("unnamed.png", shade=33)
+    answer = counter.read(kind=None, number=None)
+    assert (answer.status_code, code(answer)) == (422, "KIOSK.NUMBER")
+
+
+def test_nothing_is_asserted_that_cannot_be_counted(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full: the issuer's counter of assertions cannot be written."""
+
+    class Full:
+        def admit(self, subject: Subject, now: int) -> None:
+            raise Unavailable("the file of assertion counters: database or disk is full")
+
+    counter.scan("full.png", shade=34)
+    handle = bytes.fromhex(counter.read("KI05KY001").json()["handle"])
+    opened = counter.world.open()
+    order = TemplateOrder(
+        handle=handle,
+        grant=opened.offer.grant,
+        public_key=opened.offer.public_key,
+        client_nonce=opened.nonce,
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(counter.world.issuer, "_caps", Full())
+        answer = counter.order(order)
+        assert (answer.status_code, code(answer)) == (503, "KIOSK.UNAVAILABLE")
+    assert counter.order(order).status_code == 200

@@ -89,8 +89,9 @@ export class Counter implements CounterPort {
       throw endingOf(error);
     }
     signal.throwIfAborted();
-    const { handle, kind, how, file, minor, guardian, standing } = this.read;
-    return { handle, kind, how, file, minor, guardian, standing };
+    const { handle, kind, how, file, minor, guardian, notice, standing } = this.read;
+    const told = [notice, standing].filter((one) => one !== null).join(" ");
+    return { handle, kind, how, file, minor, guardian, standing: told === "" ? null : told };
   }
 
   cameras(): Promise<CameraChoice[]> {

@@ -73,8 +73,10 @@ export interface ReadDocument {
   expires: string | null;
   /** How the portrait was authenticated. */
   how: "chip-verified" | "read" | "photographed";
-  /** Name of the file that the portrait came from. */
+  /** Name of the file that the portrait came from, or of those of a chip. */
   file: string;
+  /** What the agent must know of it, as a sentence; null: nothing. */
+  notice: string | null;
   minor: boolean;
   /** Whether a guardian's document was given with it. */
   guardian: boolean;
