@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import sqlalchemy as sa
 
@@ -13,9 +13,11 @@ from gateway.store import schema
 from gateway.store.reading import BATCH
 from gateway.wire import cbor
 from gateway.wire.errors import SealmatchError
+from gateway.wire.submission import PortraitSource
 
 _PARTS = 4
 _PAYLOAD = 2
+_SOURCES = get_args(PortraitSource)
 
 
 @dataclass
@@ -27,6 +29,8 @@ class Statements:
     """Outlet and outcome; a registration without a face has the outcome ``FALLBACK``."""
     by_reason: Counter[str] = field(default_factory=Counter)
     """Why no face was checked, of registrations without one."""
+    by_portrait: Counter[str] = field(default_factory=Counter)
+    """How the portrait was authenticated, of decisions."""
     audited: int = 0
     """Decisions with an auditor's report."""
     unreadable: int = 0
@@ -69,6 +73,8 @@ def _passed(evidence: Evidence, progress: Progress) -> Statements:
         found.by_outlet[said["outlet"], outcome] += 1
         if isinstance(reason := said.get("reason"), str):
             found.by_reason[reason] += 1
+        if (source := said.get("portraitSource")) in _SOURCES:
+            found.by_portrait[source] += 1
         found.audited += said.get("audit") is not None
     return found
 

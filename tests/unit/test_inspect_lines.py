@@ -149,13 +149,14 @@ def test_what_one_row_hides_no_other_row_shows(one: dict[str, int], two: dict[st
 def test_by_outlet_no_small_count_is_shown(tmp_path: Path) -> None:
     deployment = Inspected(tmp_path)
     deployment.register(12)
-    deployment.register(9, outlet=OUTLETS[1])
+    deployment.register(9, outlet=OUTLETS[1], policy={"portrait_source": "photographed"})
     deployment.register(2, "NO_MATCH", OUTLETS[1])
     lines = {one.check: one for one in deployment.inspect(OPERATION)}
     notes = " ".join(lines["outcomes.totals"].notes + lines["outcomes.fallbacks"].notes)
     assert "NO_MATCH not shown" in notes
     assert "MATCH 21" not in notes, "23 records less 21 are two"
     assert "NO_MATCH 2" not in notes
+    assert "portraits, rounded down to 5: chip-verified 10, photographed 5" in notes
 
 
 # What is seen beside the database, and what the operator states

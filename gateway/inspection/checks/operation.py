@@ -28,7 +28,7 @@ from gateway.inspection.small_counts import (
     shown,
     shown_together,
 )
-from gateway.inspection.statements import FALLBACK, statements
+from gateway.inspection.statements import FALLBACK, Statements, statements
 from gateway.store import schema
 from gateway.wire.admin import AdminAction
 from gateway.wire.cose import peek
@@ -59,10 +59,21 @@ def _totals(evidence: Evidence, progress: Progress) -> Line:
         else (),
         limit=_SMALL,
         repeat="sealmatch-gateway outcomes, for the totals; statements name the outlet",
-        notes=(f"all outlets: {sentence(_outcomes(evidence, progress)[0])}", *_by_outlet(found))
+        notes=(
+            f"all outlets: {sentence(_outcomes(evidence, progress)[0])}",
+            *_by_portrait(found),
+            *_by_outlet(found),
+        )
         if found.records
         else (),
     )
+
+
+def _by_portrait(found: Statements) -> Iterator[str]:
+    """Rounded: a count that the outcomes hide must not follow from these."""
+    if found.by_portrait:
+        counts = rounded(found.by_portrait)
+        yield f"portraits, rounded down to {LEAST}: {sentence(counts)}"
 
 
 def _by_outlet(found: Any) -> Iterator[str]:
