@@ -23,7 +23,7 @@ ASSETS: Final = "assets"
 INDEX: Final = "index.html"
 _MAX_RELEASE_BYTES: Final = 64 * 1024
 _MAX_FILE_BYTES: Final = 64 * 2**20
-_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+_NAME: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"
 _Name = Annotated[str, Field(pattern=_NAME)]
 
 TYPES: Final = {
