@@ -3,9 +3,9 @@
  *
  *     full_j  = u k_j + t e_j         modulo the three data primes and the special prime p
  *     delta_j = full_j mod p + p ((-full_j / p) mod t)      both of them not negative
- *     c_j     = (full_j - delta_j) / p  (+ the message, in c0)          modulo the data primes
+ *     c_j     = (full_j - delta_j) / p  (+ the message, in c0)      modulo the data primes
  *
- * with k_0 = b and k_1 = a. delta is zero modulo t, so that the division leaves the plaintext alone.
+ * with k_0 = b and k_1 = a. delta is zero modulo t, so the division leaves the plaintext alone.
  * What is added to u k_j / p is small and known before its transform: (t e_j - full_j mod p) / p,
  * minus the multiple, plus the message. So one transform for each c_j and prime is enough.
  *

@@ -13,7 +13,7 @@ const ROUNDING: f64 = 6755399441055744.0; // 1.5 * 2^52
 const UNIT: f64 = 16777216.0; // 2^24
 const TOLERANCE: f64 = 1e-3;
 
-/** 1 if the vector has length 1 within the tolerance, else 0; what is not a number has no length. */
+/** 1 if the vector has length 1 within the tolerance, else 0. What is not a number has none. */
 export function isUnit(): i32 {
   let square: f64 = 0;
   for (let i: usize = 0; i < <usize>DIMENSION; i++) {
@@ -25,7 +25,7 @@ export function isUnit(): i32 {
   return i32(square >= least) & i32(square <= most);
 }
 
-/** The vector's 4096 signs as the slots of one lane, at their places before the inverse transform. */
+/** The vector's 4096 signs as slots of one lane, at their places before the inverse transform. */
 export function signsToSlots(lane: i32): void {
   rotate();
   let exponent = 1;

@@ -2,8 +2,8 @@
  * Number-theoretic transforms of 8192 values, in SEAL's order of places.
  *
  * Sums are not reduced on the way. Forwards, a value grows by less than 4 p at each of 13 levels,
- * so from at most 6 p it stays below 58 p < 2^62. Backwards it doubles: from 2 p to 2^14 p, which is
- * below 2^61 for the special prime and t, and only those are transformed backwards.
+ * so from at most 6 p it stays below 58 p < 2^62. Backwards it doubles: from 2 p to 2^14 p, which
+ * is below 2^61 for the special prime and t, and only those are transformed backwards.
  */
 
 import { times } from "./modular";

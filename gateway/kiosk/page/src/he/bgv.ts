@@ -6,7 +6,7 @@
  * secret lies between two addresses of the module's memory, and is overwritten after every call,
  * also after one that fails.
  *
- * Whoever calls has verified the authority's grant: there is no use in encrypting under another key.
+ * Whoever calls has verified the authority's grant: nothing may be encrypted under another key.
  */
 
 import { shake256 } from "@hpke/common";

@@ -2,8 +2,8 @@
  * a, the half of a session key that nobody chooses, as streams of bytes (protocol, section 3.3).
  *
  * The words of prime i are taken, by rejection, from AES-256 in counter mode, from counter 0, under
- * SHAKE-256("sealmatch/a/2" || 0x01 || seed || i). All of it is public. The seed comes from the grant
- * (`src/wire/uniform.ts`); `assembly/key.ts` takes the words.
+ * SHAKE-256("sealmatch/a/2" || 0x01 || seed || i). All of it is public. The seed comes from the
+ * grant (`src/wire/uniform.ts`); `assembly/key.ts` takes the words.
  */
 
 import { shake256 } from "@hpke/common";

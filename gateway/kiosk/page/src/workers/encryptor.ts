@@ -88,5 +88,8 @@ export class Encryptor {
 
 function start(): WorkerLike {
   // In one expression: only so the bundler sees a worker and not a file.
-  return new Worker(new URL("./encryption.ts", import.meta.url), { type: "module", name: "encryption" });
+  return new Worker(new URL("./encryption.ts", import.meta.url), {
+    type: "module",
+    name: "encryption",
+  });
 }

@@ -46,7 +46,8 @@ it.each([
   ["address", `(call $at ${READ})`],
   ["address", `(local.set $i (i32.add (local.get $i) ${READ})) (call $at (local.get $i))`],
   // Secret only when the loop comes round for the second time.
-  ["address", `(loop $l (call $at (local.get $i)) (local.set $i ${READ}) (br_if $l (local.get $n)))`],
+  ["address", `(loop $l (call $at (local.get $i)) (local.set $i ${READ})
+                 (br_if $l (local.get $n)))`],
   // A byte that was altered, or compared with another number, stays secret.
   ["branch", `(if (i32.eq (i32.load8_u (i32.const 0)) (i32.const 254)) (then (call $next)))`],
   [

@@ -1,8 +1,8 @@
 /**
  * The page's encryption as a process that answers on a pipe, for comparisons with Python's.
  *
- * A question: b, a's seed, and two vectors of 512 doubles. An answer: the ciphertext, and as a double
- * how many milliseconds of CPU it took. So no vector is ever in a file.
+ * A question: b, a's seed, and two vectors of 512 doubles. An answer: the ciphertext, and as a
+ * double how many milliseconds of CPU it took. So no vector is ever in a file.
  */
 
 import { once } from "node:events";

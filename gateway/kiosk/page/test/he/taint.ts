@@ -14,8 +14,8 @@
  * comparison of a byte, as it was read, with 255. That is what rejection looks at; each such place
  * is counted.
  *
- * The search follows every path, and repeats loops until nothing more becomes secret. It says nothing
- * of the machine code that an engine makes of this, nor of the processor.
+ * The search follows every path, and repeats loops until nothing more becomes secret. It says
+ * nothing of the machine code that an engine makes of this, nor of the processor.
  */
 
 import binaryen from "binaryen";

@@ -1,4 +1,4 @@
-/** The encryption's worker: vectors are moved in, overwritten there, and only a ciphertext leaves. */
+/** The encryption's worker: vectors go in and are overwritten, only a ciphertext comes out. */
 
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
