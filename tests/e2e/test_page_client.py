@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.kiosk.messages import TemplateIssued
 from gateway.proofs.verify import verify_receipt
 from gateway.server.liveness import LivenessPolicy
 from gateway.wire.cose import SigningKey
@@ -111,6 +112,21 @@ def test_a_person_who_goes_away_has_submitted_nothing(page: Page, stage: str) ->
     told = page.register(*GENUINE, alter=lambda given: given.update(leaveAt=stage))
     assert (told["fault"], told["stages"][-1], told["kept"]) == ("AbortError", stage, 0)
     assert paths(page) == ["sessions"]
+
+
+def test_a_template_of_another_session_is_not_handed_in(page: Page) -> None:
+    assertions: list[bytes] = []
+
+    def earlier(issued: TemplateIssued) -> TemplateIssued:
+        assertions.append(issued.assertion)
+        return issued.model_copy(update={"assertion": assertions[0]})
+
+    page.alter_issued = earlier
+    assert page.register(*GENUINE)["outcome"] == "MATCH"
+    told = page.register(*GENUINE)
+    page.alter_issued = lambda issued: issued
+    assert (told["code"], told["step"]) == ("template-for-another-session", "encrypt")
+    assert paths(page) == ["sessions", "submission", "sessions"]
 
 
 def test_an_answer_that_was_lost_is_asked_for(page: Page) -> None:

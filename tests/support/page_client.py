@@ -42,6 +42,7 @@ class Page:
     template: Vector = field(default_factory=lambda: np.zeros(512))
     subject: Subject | None = None
     before_issuing: Callable[[], None] = lambda: None
+    alter_issued: Callable[[TemplateIssued], TemplateIssued] = lambda issued: issued
 
     def register(
         self,
@@ -122,13 +123,14 @@ class Page:
             order.grant, order.public_key, self.world.counter.device.party, order.client_nonce
         )
         issued = self.world.issuer.issue(self.template, self.subject, session, self.world.clock())
-        return TemplateIssued(
+        made = TemplateIssued(
             sealed_template=issued.sealed_template,
             sealed_dealing=issued.sealed_dealing,
             assertion=issued.assertion,
             subject_salt=issued.subject_salt,
             guardian_commitment=None,
-        ).encode()
+        )
+        return self.alter_issued(made).encode()
 
 
 @contextmanager

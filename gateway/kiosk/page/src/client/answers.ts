@@ -10,7 +10,13 @@
 import { type Bytes, fromBase64Url, hex, unhex } from "../wire/bytes";
 import { type Fault, Malformed, Refused, Unavailable } from "../wire/errors";
 import { WINDOW } from "../wire/requests";
-import { ClockDiffers, GatewayError, LivenessNotPossible, NoSuchSession, NotTheGateway } from "./faults";
+import {
+  ClockDiffers,
+  GatewayError,
+  LivenessNotPossible,
+  NoSuchSession,
+  NotTheGateway,
+} from "./faults";
 
 /** An answer as it arrived. */
 export interface Answer {

@@ -96,7 +96,15 @@ export interface Ports {
   readonly progress: (stage: Stage) => void;
 }
 
-export const STAGES = ["session", "offer", "capture", "document", "encrypt", "decide", "receipt"] as const;
+export const STAGES = [
+  "session",
+  "offer",
+  "capture",
+  "document",
+  "encrypt",
+  "decide",
+  "receipt",
+] as const;
 /** Names of the steps; a fault carries the one in which it happened. */
 export type Stage = (typeof STAGES)[number];
 

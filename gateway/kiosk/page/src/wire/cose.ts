@@ -56,7 +56,11 @@ export function mediaType(type: MessageType<unknown>): string {
   return `application/vnd.sealmatch.${name}+cbor`;
 }
 
-export async function sign<T>(type: MessageType<T>, message: T, key: SigningKey): Promise<Signed<T>> {
+export async function sign<T>(
+  type: MessageType<T>,
+  message: T,
+  key: SigningKey,
+): Promise<Signed<T>> {
   const payload = type.encode(message);
   const head = protectedHeader(type, message, await sha256(key.publicKey));
   const signature = await key.sign(toBeSigned(head, payload));

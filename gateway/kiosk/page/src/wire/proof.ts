@@ -1,4 +1,4 @@
-/** What remains of a verification: decision, statement, receipt, openings (protocol, section 10). */
+/** What remains of a verification: statement, receipt, openings (protocol, section 10). */
 
 import { hex } from "./bytes";
 import {

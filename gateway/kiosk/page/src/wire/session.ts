@@ -14,7 +14,17 @@ import {
   unixTime,
 } from "./fields";
 import { exclusions } from "./liveness";
-import { bytes, distinct, integer, list, message, nullable, type Of, oneOf, SMALL } from "./message";
+import {
+  bytes,
+  distinct,
+  integer,
+  list,
+  message,
+  nullable,
+  type Of,
+  oneOf,
+  SMALL,
+} from "./message";
 import { LANES, PUBLIC_KEY_BYTES, T } from "./profile";
 
 export const SessionRequest = message(

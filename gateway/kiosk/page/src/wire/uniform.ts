@@ -1,7 +1,7 @@
 /**
  * The seed of a, the half of a session's public key that nobody chooses (protocol, section 3.3):
- * SHAKE-256("sealmatch/a/2" || 0x00 || profile || 0x00 || session || client nonce || gateway nonce),
- * 32 bytes. The key's id rests on it. Its words are expanded where they are used (`src/he`).
+ * SHAKE-256("sealmatch/a/2" || 0x00 || profile || 0x00 || session || client nonce ||
+ * gateway nonce), 32 bytes. The key's id rests on it. Its words are expanded where they are used (`src/he`).
  */
 
 import { shake256 } from "@hpke/common";

@@ -29,7 +29,10 @@ interface Order {
   authority: { party: string; publicKeys: string[] };
   pins: Counter["pins"];
   steps: Counter["steps"];
-  model: { digest: string; quality: { outcome: "passed"; measures: string; profileDigest: string } };
+  model: {
+    digest: string;
+    quality: { outcome: "passed"; measures: string; profileDigest: string };
+  };
   document: { handle: string; documentType: string; number: string };
   activationReference: string;
   probe: number[];
@@ -72,8 +75,8 @@ async function answered(order: Order): Promise<object> {
     const notes = Object.fromEntries(
       [...verified.notes].map(([step, finding]) => [step, finding.state]),
     );
-    const found = { outcome, recordId: hex(recordId), receipt: hex(receipt), opening: hex(opening) };
-    return { ...found, notes, stages, kept };
+    const bytes = { recordId: hex(recordId), receipt: hex(receipt), opening: hex(opening) };
+    return { outcome, ...bytes, notes, stages, kept };
   } catch (error) {
     if (error instanceof DOMException) return { fault: error.name, stages, kept };
     if (!(error instanceof Fault)) throw error;
