@@ -1,6 +1,6 @@
 /**
- * CIELAB (D65, sRGB) as OpenCV makes it of float32 channels: a table of 33 steps for each channel, in
- * 14 bits, and a trilinear look between them. The exact formula would differ by up to 0.3.
+ * CIELAB (D65, sRGB) as OpenCV makes it of float32 channels: a table of 33 steps for each channel,
+ * in 14 bits, and a trilinear look between them. The exact formula would differ by up to 0.3.
  */
 
 import type { Rgb } from "./picture";
@@ -42,13 +42,12 @@ const FIXED = Int32Array.from({ length: 256 }, (_, level) =>
 /** One channel of the table between its steps, 0 to 1. */
 function between(table: Int16Array, red: number, green: number, blue: number): number {
   const [r, g, b] = [FIXED[red]!, FIXED[green]!, FIXED[blue]!];
-  const mask = PARTS - 1;
-  const [fr, fg, fb] = [(r >> PARTS_SHIFT) & mask, (g >> PARTS_SHIFT) & mask, (b >> PARTS_SHIFT) & mask];
+  const [fr, fg, fb] = [r, g, b].map((value) => (value >> PARTS_SHIFT) & (PARTS - 1));
   let sum = 0;
   for (let corner = 0; corner < 8; corner += 1) {
     const [onR, onG, onB] = [corner >> 2, (corner >> 1) & 1, corner & 1];
     const weight =
-      (onR ? fr : PARTS - fr) * (onG ? fg : PARTS - fg) * (onB ? fb : PARTS - fb);
+      (onR ? fr! : PARTS - fr!) * (onG ? fg! : PARTS - fg!) * (onB ? fb! : PARTS - fb!);
     if (weight > 0) {
       sum +=
         weight *

@@ -39,7 +39,8 @@ export class FaceDetector {
   /** Boxes in pixels of the picture; they may overlap. */
   private async look(picture: Picture, tile: Tile): Promise<Detection[]> {
     const [width, height] = [tile.right - tile.left, tile.bottom - tile.top];
-    const { data } = resized(picture, { left: tile.left, top: tile.top, width, height }, WIDE, TALL);
+    const area = { left: tile.left, top: tile.top, width, height };
+    const { data } = resized(picture, area, WIDE, TALL);
     const plane = WIDE * TALL;
     for (let i = 0, at = 0; i < plane; i += 1, at += 3) {
       this.input[i] = (data[at]! - mean) / divisor;

@@ -3,7 +3,8 @@
  * (gateway/vision/landmarks.py). All sums are float32, as numpy makes them.
  */
 
-import { greyOf, heightOf, squareOf, type Box, type Grey, type Picture, type Points } from "./picture";
+import type { Box, Grey, Picture, Points } from "./picture";
+import { greyOf, heightOf, squareOf } from "./picture";
 import RECIPE from "./recipe";
 import { cut } from "./resize";
 import { Model } from "./runtime";

@@ -1,8 +1,8 @@
 /**
  * Pictures in memory, and the exact grey of OpenCV.
  *
- * A camera's picture is RGBA as a canvas gives it; alpha is ignored. Coordinates are pixels, x to the
- * right and y down. Nothing here keeps a picture.
+ * A camera's picture is RGBA as a canvas gives it; alpha is ignored. Coordinates are pixels, x to
+ * the right and y down. Nothing here keeps a picture.
  */
 
 /** RGBA, 8 bits a channel, row by row. An `ImageData` is one. */
@@ -68,18 +68,20 @@ export function greyOf(rgb: Rgb): Grey {
   return { width, height, data: grey };
 }
 
-/** Part of a picture in grey, from (left, top); black beyond the picture. */
+/** Part of a picture in grey, from (left, top); black beyond the picture, and where not `wanted`. */
 export function greyRegion(
   picture: Picture,
   left: number,
   top: number,
   width: number,
   height: number,
+  wanted: Box = { left: 0, top: 0, right: width, bottom: height },
 ): Grey {
   const grey = new Uint8Array(width * height);
   const { data } = picture;
-  const [x0, x1] = [Math.max(left, 0), Math.min(left + width, picture.width)];
-  const [y0, y1] = [Math.max(top, 0), Math.min(top + height, picture.height)];
+  const [x0, y0] = [Math.max(left + wanted.left, 0), Math.max(top + wanted.top, 0)];
+  const x1 = Math.min(left + Math.min(wanted.right, width), picture.width);
+  const y1 = Math.min(top + Math.min(wanted.bottom, height), picture.height);
   for (let y = y0; y < y1; y += 1) {
     let at = 4 * (y * picture.width + x0);
     const row = (y - top) * width - left;

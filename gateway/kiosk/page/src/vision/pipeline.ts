@@ -83,8 +83,8 @@ export class FacePipeline {
   }
 
   /**
-   * The unit embedding of the only face of a picture, which is turned by right angles where its face
-   * does not stand upright. @throws Refused
+   * The unit embedding of the only face of a picture, which is turned by right angles where its
+   * face does not stand upright. @throws Refused
    */
   async embed(picture: Picture): Promise<Embedded> {
     try {

@@ -1,5 +1,8 @@
-/** The recipe's numbers, which the Python client reads from the same file. */
+/** Numbers that the Python client reads from the same files. */
 
+import appearance from "../../../../vision/liveness/limits.json";
 import recipe from "../../../../vision/recipe.json";
 
 export default recipe;
+
+export const APPEARANCE = appearance.appearance;

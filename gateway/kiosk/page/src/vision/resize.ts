@@ -56,7 +56,7 @@ export function resized(
   const columns = taps(area.width, width, "row");
   const rows = taps(area.height, height, "column");
   const cache = new Map<number, Int32Array>();
-  const across = (row: number): Int32Array => {
+  const blend = (row: number): Int32Array => {
     let line = cache.get(row);
     if (line === undefined) {
       line = blended(picture, area.left, area.top + row, columns);
@@ -67,7 +67,7 @@ export function resized(
   const data = new Uint8Array(3 * width * height);
   for (let y = 0, at = 0; y < height; y += 1) {
     const [low, high] = [rows.low[y]!, rows.high[y]!];
-    const [first, second] = [across(low), across(high)];
+    const [first, second] = [blend(low), blend(high)];
     for (const known of cache.keys()) if (known < low) cache.delete(known);
     const [ofFirst, ofSecond] = [rows.ofLow[y]!, rows.ofHigh[y]!];
     for (let i = 0; i < 3 * width; i += 1, at += 1) {
@@ -102,10 +102,6 @@ function blended(picture: Picture, left: number, y: number, columns: Taps): Int3
   return line;
 }
 
-/** The whole picture at another size. */
-export const resizedWhole = (picture: Picture, width: number, height: number): Rgb =>
-  resized(picture, { left: 0, top: 0, width: picture.width, height: picture.height }, width, height);
-
 /** A square of the picture, `side` x `side`, black outside: the `cut` of the Python client. */
 export function cut(picture: Picture, square: Box, side: number): Rgb {
   const size = Math.max(1, rounded(square.right - square.left));
@@ -117,7 +113,7 @@ export function cut(picture: Picture, square: Box, side: number): Rgb {
 export function resizedGrey(grey: Grey, width: number, height: number): Grey {
   const columns = taps(grey.width, width, "row");
   const rows = taps(grey.height, height, "column");
-  const across = (row: number): Int32Array =>
+  const blend = (row: number): Int32Array =>
     Int32Array.from(
       { length: width },
       (_, x) =>
@@ -126,7 +122,7 @@ export function resizedGrey(grey: Grey, width: number, height: number): Grey {
     );
   const data = new Uint8Array(width * height);
   for (let y = 0, at = 0; y < height; y += 1) {
-    const [first, second] = [across(rows.low[y]!), across(rows.high[y]!)];
+    const [first, second] = [blend(rows.low[y]!), blend(rows.high[y]!)];
     for (let x = 0; x < width; x += 1, at += 1) {
       data[at] = between(first[x]!, second[x]!, rows.ofLow[y]!, rows.ofHigh[y]!);
     }
@@ -134,47 +130,92 @@ export function resizedGrey(grey: Grey, width: number, height: number): Grey {
   return { width, height, data };
 }
 
-/** `cv2.resize` with INTER_AREA to a smaller size: each pixel is the mean of what it covers. */
-export function shrunk(grey: Grey, width: number, height: number): Grey {
+/**
+ * `cv2.resize` with INTER_AREA to a smaller size: each pixel is the mean of what it covers. Where not
+ * `wanted`, the result stays black.
+ */
+export function shrunk(grey: Grey, width: number, height: number, wanted?: Box): Grey {
   if (width === grey.width && height === grey.height) return grey;
-  const [columns, rows] = [shares(grey.width, width), shares(grey.height, height)];
+  const factor = grey.width / width;
+  const whole = Number.isInteger(factor) && grey.height === factor * height;
+  const window = wanted ?? { left: 0, top: 0, right: width, bottom: height };
   const data = new Uint8Array(width * height);
-  const whole = grey.width % width === 0 && grey.height % height === 0;
-  const count = (grey.width / width) * (grey.height / height);
-  for (let y = 0; y < height; y += 1) {
-    for (let x = 0; x < width; x += 1) {
-      let sum = 0;
-      for (const [row, ofRow] of rows[y]!) {
-        for (const [column, ofColumn] of columns[x]!) {
-          const value = grey.data[row * grey.width + column]!;
-          sum += whole ? value : Math.fround(ofRow * ofColumn) * value;
-        }
-      }
-      data[y * width + x] = whole
-        ? count === 4
-          ? (sum + 2) >> 2
-          : rounded(Math.fround(sum * Math.fround(1 / count)))
-        : rounded(Math.fround(sum));
-    }
-  }
+  if (whole) average(grey, factor, data, window);
+  else cover(grey, width, height, data, window);
   return { width, height, data };
 }
 
-/** For each target pixel, the source pixels that it covers and their shares of it. */
-function shares(source: number, target: number): (readonly [number, number])[][] {
+/** Whole blocks of `factor` x `factor` pixels. */
+function average(
+  { width: from, data }: Grey,
+  factor: number,
+  result: Uint8Array,
+  { left, top, right, bottom }: Box,
+): void {
+  const width = from / factor;
+  const share = Math.fround(1 / (factor * factor));
+  for (let y = top; y < bottom; y += 1) {
+    for (let x = left; x < right; x += 1) {
+      let sum = 0;
+      const first = y * factor * from + x * factor;
+      for (let row = first; row < first + factor * from; row += from) {
+        for (let at = row; at < row + factor; at += 1) sum += data[at]!;
+      }
+      result[y * width + x] = factor === 2 ? (sum + 2) >> 2 : rounded(Math.fround(sum * share));
+    }
+  }
+}
+
+/** Blocks that also cover parts of pixels, in float32. */
+function cover(
+  { width: from, height: tall, data }: Grey,
+  width: number,
+  height: number,
+  result: Uint8Array,
+  { left, top, right, bottom }: Box,
+): void {
+  const [columns, rows] = [shares(from, width), shares(tall, height)];
+  const sums = new Float32Array(width);
+  for (let y = top; y < bottom; y += 1) {
+    sums.fill(0);
+    for (let r = rows.begin[y]!; r < rows.begin[y + 1]!; r += 1) {
+      const [row, ofRow] = [rows.source[r]! * from, rows.share[r]!];
+      for (let x = left; x < right; x += 1) {
+        let sum = 0;
+        for (let c = columns.begin[x]!; c < columns.begin[x + 1]!; c += 1) {
+          sum = Math.fround(sum + data[row + columns.source[c]!]! * columns.share[c]!);
+        }
+        sums[x] = sums[x]! + Math.fround(ofRow * sum);
+      }
+    }
+    for (let x = left; x < right; x += 1) result[y * width + x] = rounded(sums[x]!);
+  }
+}
+
+/** Source pixels and their shares of each target pixel: those from `begin[i]` to `begin[i + 1]`. */
+interface Shares {
+  readonly begin: Int32Array;
+  readonly source: Int32Array;
+  readonly share: Float32Array;
+}
+
+function shares(source: number, target: number): Shares {
   const scale = 1 / (target / source);
-  return Array.from({ length: target }, (_, i) => {
+  const begin = new Int32Array(target + 1);
+  const parts: [number, number][] = [];
+  for (let i = 0; i < target; i += 1) {
     const [start, end] = [i * scale, i * scale + scale];
     const cell = Math.min(scale, source - start);
-    const first = Math.ceil(start);
     const last = Math.max(Math.min(Math.floor(end), source - 1), 0);
-    const low = Math.min(first, last);
-    const parts: (readonly [number, number])[] = [];
-    if (low - start > 1e-3) parts.push([low - 1, Math.fround((low - start) / cell)]);
-    for (let at = low; at < last; at += 1) parts.push([at, Math.fround(1 / cell)]);
-    if (end - last > 1e-3) {
-      parts.push([last, Math.fround(Math.min(Math.min(end - last, 1), cell) / cell)]);
-    }
-    return parts;
-  });
+    const low = Math.min(Math.ceil(start), last);
+    if (low - start > 1e-3) parts.push([low - 1, (low - start) / cell]);
+    for (let at = low; at < last; at += 1) parts.push([at, 1 / cell]);
+    if (end - last > 1e-3) parts.push([last, Math.min(end - last, 1, cell) / cell]);
+    begin[i + 1] = parts.length;
+  }
+  return {
+    begin,
+    source: Int32Array.from(parts, ([at]) => at),
+    share: Float32Array.from(parts, ([, share]) => share),
+  };
 }

@@ -1,12 +1,13 @@
 /**
  * The page's vision as a process that answers on a pipe, for comparisons with the Python client.
  *
- * Questions and answers are CBOR items, each after its length (4 bytes, big-endian). So no picture and
- * no vector is ever in a file. The first question holds the model pack.
+ * Questions and answers are CBOR items, each after its length (4 bytes, big-endian). So no picture
+ * and no vector is ever in a file. The first question holds the model pack.
  */
 
 import { readSync, writeSync } from "node:fs";
 import { decode, encode } from "cborg";
+import { LivenessMeter } from "../../src/liveness/meter";
 import { loadPack } from "../../src/vision/pack";
 import { Embedder, aligned, unit } from "../../src/vision/embedder";
 import type { Picture } from "../../src/vision/picture";
@@ -49,6 +50,8 @@ function answer(value: unknown): void {
     }
   }
 }
+
+let meter: LivenessMeter;
 
 const numbers = (values: ArrayLike<number>): number[] => Array.from(values);
 
@@ -103,6 +106,22 @@ const answers: Record<string, (asked: any, picture: Picture) => Promise<unknown>
     const { width, height } = picture;
     const embedder = new Embedder(await Model.of(pack.contents["fr_feature.onnx"]));
     return numbers(await embedder.rawVector({ width, height, data }));
+  },
+  /** A new capture begins. */
+  async begin() {
+    meter = new LivenessMeter(pipeline);
+    return null;
+  },
+  /** What the meter says of the next view, and the processor time that it took, in ms. */
+  async measure(asked, picture) {
+    const before = process.cpuUsage();
+    const { face, ...measured } = await meter.measure(picture, asked.atMs);
+    const used = process.cpuUsage(before);
+    return {
+      ...measured,
+      landmarks: face && numbers(face.landmarks),
+      cpuMs: (used.user + used.system) / 1000,
+    };
   },
   async cut(asked, picture) {
     const [left, top, right, bottom] = asked.square;

@@ -1,6 +1,6 @@
 /**
- * What can be measured of a face and its picture: the numbers of gateway/vision/quality/measures.py,
- * on the 112x112 pixels that the embedder sees.
+ * What can be measured of a face and its picture: the numbers of
+ * gateway/vision/quality/measures.py, on the 112x112 pixels that the embedder sees.
  */
 
 import { meanColour } from "../colour";
