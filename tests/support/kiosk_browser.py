@@ -1,0 +1,152 @@
+"""``sealmatch kiosk`` as a process, and its page in a browser with a camera that shows clips."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from gateway.client.liveness.prompts import ASK, text
+from gateway.lab.deployment.local import LocalDeployment
+from gateway.vision.geometry import BgrImage
+from tests.support.browser import Browser
+from tests.support.commands import SEALMATCH
+from tests.support.processes import PATIENCE, command_environment
+from tests.support.splice import Cuts
+
+SCRIPT = Path(__file__).with_name("fake_camera.js")
+STEP_MS = 80
+"""Between two frames that the page gets: twice a clip's, so that a run has half as many."""
+
+
+@dataclass
+class KioskProcess:
+    """The running process."""
+
+    process: subprocess.Popen[str]
+    address: str
+    """With the token of this start."""
+    device: str
+
+    @property
+    def base(self) -> str:
+        return self.address.partition("#")[0]
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+
+@contextmanager
+def kiosk(trust: Path, documents: Path, *more: str) -> Iterator[KioskProcess]:
+    """Within the block the command runs."""
+    command = [SEALMATCH, "kiosk", "--trust", trust, "--document", documents, "--port", "0", *more]
+    process = subprocess.Popen(
+        [str(one) for one in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=command_environment(),
+        start_new_session=True,
+    )
+    try:
+        yield KioskProcess(process, *_announced(process))
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        process.communicate(timeout=PATIENCE)
+
+
+def _announced(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Address and device, when the process answers."""
+    told: dict[str, str] = {}
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("{"):
+            assert json.loads(line)["ready"] == "kiosk"
+            return told["page"], told["device"]
+        name, _, value = line.partition("  ")
+        told[name] = value.strip()
+    assert process.stderr is not None
+    raise AssertionError(process.stderr.read())
+
+
+def enrol(deployment: LocalDeployment, device: str, key: str) -> None:
+    """What the operators do with the lines that the page shows."""
+    deployment.gateway.operate("enrol", "device", device, key)
+    deployment.authority.operate("enrol", "device", device, key)
+
+
+def film(frames: Sequence[BgrImage], cuts: Cuts, step: int = STEP_MS // 40) -> dict[str, Any]:
+    """A clip's pieces by name, every ``step``-th frame of them."""
+    chosen: Mapping[str, Sequence[int]] = {"rest": cuts.rest, **cuts.actions}
+    return {
+        name: [_jpeg(frames[n]) for n in list(numbers)[::step]] for name, numbers in chosen.items()
+    }
+
+
+def _jpeg(image: BgrImage) -> str:
+    encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    return base64.b64encode(encoded.tobytes()).decode()
+
+
+class Page:
+    """The counter's page, used as agent and customer do."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+
+    def camera(
+        self, frames: Mapping[str, Sequence[str]], *, answers: bool = True, other: str | None = None
+    ) -> None:
+        """Have a camera from the next load on. ``answers``: it shows what is asked for; otherwise
+        ``other``, if that is given."""
+        prompts = {text(message, "en"): kind for kind, message in ASK.items()}
+        given = {
+            "stepMs": STEP_MS, "frames": frames, "prompts": prompts, "answers": answers,
+            "other": other,
+        }  # fmt: skip
+        script = SCRIPT.read_text().replace("/*CAMERA*/ null", json.dumps(given))
+        self.browser.command("Page.addScriptToEvaluateOnNewDocument", source=script)
+
+    def open(self, address: str) -> None:
+        self.browser.visit(address)
+        self.until("#read, .hindered")
+
+    def until(self, selector: str, seconds: float = PATIENCE) -> None:
+        """Wait until the page shows it."""
+        script = "return document.querySelector(arguments[0]) !== null"
+        self.browser.wait_for(lambda: self.browser.run(script, selector), seconds)
+
+    def press(self, selector: str) -> None:
+        self.until(f"{selector}:not([disabled])")
+        self.browser.click(selector)
+
+    def key(self) -> str:
+        """The device's public key, as the agent sees it."""
+        self.browser.run("document.querySelector('details.counter').open = true")
+        self.until("#public-key")
+        return self.browser.text("#public-key")
+
+    def read(self, number: str, kind: str = "passport") -> None:
+        """The agent names the document and has it read."""
+        self.browser.choose("#document-kind", kind)
+        self.until("#document-number")
+        self.browser.type("#document-number", number)
+        self.press("#read")
+
+    def to_the_camera(self) -> None:
+        """The screen is handed over, the customer agrees, and the camera opens."""
+        self.press("#hand-over")
+        self.press("#agree")
+        self.until("#start")
+
+    def shown(self) -> str:
+        return self.browser.text("body")
