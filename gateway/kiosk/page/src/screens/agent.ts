@@ -242,7 +242,7 @@ export function readView(
 }
 
 /** The device's key and how it is enrolled. */
-function thisCounter(desk: Desk, t: Texts): HTMLElement {
+export function thisCounter(desk: Desk, t: Texts): HTMLElement {
   const names = desk.counter.settings.names;
   const inside = h("div", { class: "enrolment" });
   const view = h(

@@ -1,5 +1,6 @@
 /** How it ends: the outcome, a try that did not work, an ending without a decision. */
 
+import { thisCounter } from "./agent";
 import type { Desk } from "./desk";
 import { filled, h } from "./dom";
 import { promptFace } from "./faces";
@@ -149,6 +150,7 @@ export function agentEnding(
       : null,
     undecided ? buttons(button(words.ask, ask, { id: "ask-again", kind: "main", picture: "again" })) : null,
     reason && !undecided ? withoutFace(reason, t) : null,
+    ended?.ending === "refused" ? thisCounter(desk, t) : null,
     buttons(button(words.next, next, { id: "next", kind: undecided ? "plain" : "main", picture: "again" })),
     h("p", { class: "hint" }, words.nextText),
   );

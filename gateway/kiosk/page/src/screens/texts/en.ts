@@ -49,6 +49,13 @@ export const en = {
     chosen: "The shop now registers you without a face",
     chosenText: "Please stay with the person at the counter.",
   },
+  start: {
+    heading: "The counter does not start",
+    opening: "The counter opens …",
+    elsewhere: "Open the address that the command “sealmatch kiosk” printed. It is another one at each start.",
+    browser: "This browser cannot do it. Use a current version of Chrome, Edge, Firefox or Safari.",
+    again: "Load again",
+  },
   welcome: {
     heading: "Welcome",
     text: "Choose your language. The shop prepares your check.",

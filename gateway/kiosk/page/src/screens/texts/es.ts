@@ -51,6 +51,13 @@ export const es: Texts = {
     chosen: "La tienda le registra ahora sin rostro",
     chosenText: "Quédese, por favor, con la persona que le atiende.",
   },
+  start: {
+    heading: "El mostrador no se inicia",
+    opening: "El mostrador se abre …",
+    elsewhere: "Abra la dirección que mostró la orden «sealmatch kiosk». Es otra en cada inicio.",
+    browser: "Este navegador no sirve. Use una versión actual de Chrome, Edge, Firefox o Safari.",
+    again: "Cargar de nuevo",
+  },
   welcome: {
     heading: "Le damos la bienvenida",
     text: "Elija su idioma. La tienda prepara su verificación.",

@@ -51,6 +51,13 @@ export const zh: Texts = {
     chosen: "门店现在为您办理不使用人脸的登记",
     chosenText: "请留在柜台经办人处。",
   },
+  start: {
+    heading: "柜台无法启动",
+    opening: "正在打开柜台……",
+    elsewhere: "请打开命令 sealmatch kiosk 显示的地址。每次启动的地址都不同。",
+    browser: "此浏览器无法使用。请使用最新版 Chrome、Edge、Firefox 或 Safari。",
+    again: "重新加载",
+  },
   welcome: {
     heading: "欢迎",
     text: "请选择语言。门店正在为您准备核验。",

@@ -1,0 +1,39 @@
+/** Before there is a counter: it opens, or why it does not. */
+
+import { h } from "./dom";
+import { icon } from "./icons";
+import { button, buttons, heading } from "./parts";
+import { LANGUAGES, type Language } from "./ports";
+import { TEXTS } from "./texts";
+
+/** Why the page cannot begin. `elsewhere`: its address has no token, or an old one. */
+export type Hindrance = "elsewhere" | "browser";
+
+/** The browser's own language, since no setting is known yet. */
+function ownLanguage(): Language {
+  const first = navigator.language.slice(0, 2);
+  return LANGUAGES.find((one) => one === first) ?? "en";
+}
+
+export function opening(root: HTMLElement): void {
+  const t = TEXTS[ownLanguage()];
+  document.documentElement.lang = t.tag;
+  document.title = t.title;
+  root.replaceChildren(
+    h("main", { class: "starting" }, h("p", { class: "large quiet", role: "status" }, icon("wait"), t.start.opening)),
+  );
+}
+
+export function hindered(root: HTMLElement, by: Hindrance): void {
+  const t = TEXTS[ownLanguage()];
+  document.documentElement.lang = t.tag;
+  root.replaceChildren(
+    h(
+      "main",
+      { class: "starting screen" },
+      heading(t.start.heading),
+      h("p", { class: "advice" }, icon("info", "big"), h("span", {}, t.start[by])),
+      buttons(button(t.start.again, () => location.reload(), { id: "reload", kind: "main", picture: "again" })),
+    ),
+  );
+}
