@@ -170,6 +170,8 @@ class Chip:
     certificate: Callable[[Authority, Any], x509.Certificate | bytes] = signer_certificate
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """Signed attributes in the place of the right ones; None leaves one out."""
+    content: Callable[[bytes], bytes] = lambda lds: lds
+    """Changes the hashes' encoding before they are signed."""
 
     def with_(self, **changes: Any) -> Chip:
         return replace(self, **changes)
@@ -202,6 +204,7 @@ class Chip:
                 ],
             }
         ).dump()
+        lds = self.content(lds)
         certificate = self.certificate(self.by, self.key.public_key())
         encoded = (
             certificate

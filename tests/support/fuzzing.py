@@ -36,6 +36,8 @@ from gateway.client.gateway_client import (
     SubmissionInvalid,
     SubmissionRefused,
 )
+from gateway.documents.chip.certificates import UnusableList
+from gateway.documents.chip.errors import ChipRefused, IssuerNotListed
 from gateway.documents.mrz import UnusableZone
 from gateway.host.keyfile import KeyFileError
 from gateway.host.keystore import KeystoreClosed
@@ -132,6 +134,8 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "settings-in-force": (MalformedMessage,),
     "authority-settings": (BadConfiguration,),
     "image": (UnreadableImage,),
+    "chip": (ChipRefused, IssuerNotListed),
+    "csca-list": (UnusableList,),
     "portrait-record": (UnreadableImage,),
     "pack-manifest": (ModelPackCorrupt,),
     "signed-note": (MalformedMessage, BodyTooLarge),
