@@ -58,6 +58,24 @@ it.each(encryption.cases as any[])("encrypts as computed elsewhere: $what", asyn
   expect(createHash("sha256").update(found).digest("hex")).toBe(one.sha256);
 });
 
+it("hides in the second polynomial nothing but what was drawn", async () => {
+  const draw = (into: Uint8Array): void => into.set(drawn(encryption.cases[0].random));
+  const other = Uint8Array.from(half, (byte, i) => (i > 1 && (i - 2) % 7 === 0 ? 1 : byte));
+  const made = await Promise.all([
+    bgv.encryptProbe(key, axis(0), null, draw),
+    bgv.encryptProbe(key, axis(1), axis(2), draw),
+    bgv.encryptProbe({ ...key, b: other }, axis(0), null, draw),
+    bgv.encryptProbe(key, axis(0), null),
+  ]);
+  const middle = 2 + (encryption.bytes - 2) / 2;
+  const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+  const firsts = made.map((one) => digest(one.subarray(0, middle)));
+  const seconds = made.map((one) => digest(one.subarray(middle)));
+  expect(new Set(firsts).size).toBe(4);
+  expect(new Set(seconds.slice(0, 3)).size).toBe(1);
+  expect(seconds[3]).not.toBe(seconds[0]);
+});
+
 it("draws anew each time", async () => {
   const made = [];
   for (let i = 0; i < 2; i++) made.push(await bgv.encryptProbe(key, axis(0), null));
