@@ -42,6 +42,7 @@ export class CameraScreen {
     private readonly redraw: () => void,
     private readonly start: (camera: OpenCamera) => void,
     private readonly told: (advice: string | null) => void,
+    private readonly failed: (fault: Ended) => void,
   ) {}
 
   /** Open the camera, and begin to advise. */
@@ -62,6 +63,7 @@ export class CameraScreen {
       this.camera = null;
       if (!(error instanceof Ended)) throw error;
       this.fault = error;
+      this.failed(error);
       this.redraw();
     }
   }
@@ -191,8 +193,7 @@ export class CameraScreen {
   }
 
   private faulty(t: Texts, fault: Ended): HTMLElement {
-    const cause = fault.more.cause;
-    const words = cause ? t.camera.faults[cause] : (fault.advice ?? t.ended.text[fault.ending]);
+    const words = faultWords(fault, t);
     return h(
       "div",
       { class: "screen" },
@@ -201,6 +202,12 @@ export class CameraScreen {
       buttons(button(t.camera.again, () => void this.open(), { id: "camera-again", kind: "main", picture: "again" })),
     );
   }
+}
+
+/** Why the camera's screen shows no picture, for customer and agent. */
+export function faultWords(fault: Ended, t: Texts): string {
+  const { cause } = fault.more;
+  return cause ? t.camera.faults[cause] : (fault.advice ?? t.ended.text[fault.ending]);
 }
 
 /** The picture, as in a mirror, or a drawn face where the shop shows no picture. */

@@ -12,7 +12,7 @@
  */
 
 import { AgentForm, readView, type Prepared } from "./agent";
-import { CameraScreen, newSetup, type Setup } from "./camera";
+import { CameraScreen, faultWords, newSetup, type Setup } from "./camera";
 import { CaptureScreen, working } from "./capture";
 import { consent, welcome } from "./consent";
 import { type Desk, OTHER_WAY, type Shown, type View } from "./desk";
@@ -142,6 +142,7 @@ class Sitting {
           () => this.desk.redrawCustomer(),
           answer,
           (advice) => (advice ? this.watching.message(advice) : this.watching.text((t) => t.camera.ready)),
+          (fault) => this.watching.text((t) => `${t.ended[fault.ending]}. ${faultWords(fault, t)}`),
         ));
         return {
           agent: this.watching.view,

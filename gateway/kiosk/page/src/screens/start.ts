@@ -30,7 +30,7 @@ export function hindered(root: HTMLElement, by: Hindrance): void {
   root.replaceChildren(
     h(
       "main",
-      { class: "starting screen" },
+      { class: "starting screen hindered" },
       heading(t.start.heading),
       h("p", { class: "advice" }, icon("info", "big"), h("span", {}, t.start[by])),
       buttons(button(t.start.again, () => location.reload(), { id: "reload", kind: "main", picture: "again" })),
