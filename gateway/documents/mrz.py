@@ -98,6 +98,8 @@ class Zone:
     form: Form
     code: str
     """Document code: P, A, C or I, often with a second letter of the issuing State's choice."""
+    state: str
+    """The issuing State: one to three letters."""
     number: str = field(repr=False)
     """As it stands there: a filler within it is a space or a dash on the page."""
     expiry: str = field(repr=False)
@@ -152,8 +154,8 @@ def parse(text: str) -> Zone:
     number = _number(form, fields)  # 5. check digits
     _require_digits(form, "".join(lines), fields)
     _require_dates(fields)  # 6. dates that can be
-    code, birth = fields["document code"].rstrip(FILLER), fields["date of birth"]
-    return Zone(form, code, number, fields["date of expiry"], birth)
+    code, state = (fields[one].rstrip(FILLER) for one in ("document code", "issuing State"))
+    return Zone(form, code, state, number, fields["date of expiry"], fields["date of birth"])
 
 
 def is_whole(lines: Sequence[str]) -> bool:

@@ -147,6 +147,15 @@ def _by_sha1(by: Authority, public: Any) -> bytes:
 
 _STRANGER = authority(key("secp384r1", 5), name("UT", "CSCA Elsewhere"))
 _EXPIRED = authority(years=(-9, -1))
+
+
+def _of_state(state: str) -> str:
+    """The State stands in no check digit."""
+    return ZONE.replace("UTO", state, 1)
+
+
+_GERMANY = authority(named=name("de", "CSCA Germany"))
+_GERMAN = _of_state("D<<")
 _RSA = authority(key("rsa2048"))
 _P256 = next(one for one in KNOWN if one.curve.name == "secp256r1")
 
@@ -191,6 +200,8 @@ HOSTILE: dict[str, tuple[int, Callable[[], ChipFiles], tuple[Authority, ...]]] =
     "other portrait": (10, lambda: _with("dg2", lambda _: Chip(picture=b"\xff\xd8\xff").dg2()), ()),
     "portrait not signed": (10, lambda: Chip(groups={2: b""}).files(), ()),
     "no zone": (11, lambda: Chip(zone="X" * 88).files(), ()),
+    "another State's zone": (12, lambda: Chip(by=_GERMANY).files(), (_GERMANY,)),
+    "another State's issuer": (12, lambda: Chip(zone=_GERMAN).files(), ()),
     "check digit": (11, lambda: Chip(zone=ZONE[:-1] + "7").files(), ()),
 }  # fmt: skip
 
@@ -204,6 +215,18 @@ def test_a_hostile_chip_is_refused_by_the_step_s_name(case: str) -> None:
     assert str(found.value) == "the request is refused"
     for told in ("ERIKSSON", "L898902C3", "Utopia"):
         assert told not in found.value.detail
+
+
+@pytest.mark.parametrize(
+    ("state", "country"),
+    [("D<<", "de"), ("FRA", "FR"), ("GBD", "GB"), ("CHN", "HK"), ("EUE", "EU"), ("XOM", "XO")],
+)
+def test_a_listed_state_speaks_for_itself(state: str, country: str) -> None:
+    by = authority(named=name(country, "CSCA"))
+    assert read(Chip(by=by, zone=_of_state(state)).files(), by).verified
+    with pytest.raises(ChipRefused) as found:
+        read(Chip(by=by, zone=_of_state("ESP")).files(), by)
+    assert found.value.step == 12
 
 
 def test_every_step_has_a_hostile_chip() -> None:

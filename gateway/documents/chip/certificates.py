@@ -63,7 +63,7 @@ class Certificate:
 
     @cached_property
     def country(self) -> str:
-        """Two letters, or empty. For people; nothing is decided from it."""
+        """Two letters, or empty."""
         told = self.subject.native.get("country_name", "")
         return told.upper() if isinstance(told, str) and len(told) == 2 and told.isalpha() else ""
 

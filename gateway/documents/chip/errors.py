@@ -20,6 +20,7 @@ STEPS: Final[dict[int, str]] = {
     9: "EF.DG1 is the one that was signed",
     10: "EF.DG2 is the one that was signed",
     11: "EF.DG1 holds a machine-readable zone",
+    12: "the certificates are of the State that issued the document",
 }
 """Of a chip's authentication. The numbers stand beside the code in ``passive``."""
 

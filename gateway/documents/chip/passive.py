@@ -11,13 +11,15 @@
 9. EF.DG1 has the hash that was signed.
 10. EF.DG2 has the hash that was signed.
 11. EF.DG1 holds a machine-readable zone, whose number becomes the subject.
+12. The issuing State in the zone is that of the issuer's certificate: no listed State speaks for
+    another one.
 
 What that shows: the issuing State signed this number and this portrait together. It does not show
 that the chip is the original one, because all of it can be copied, nor that the document was not
 reported lost. Lists of revoked certificates are not read.
 
 A step that fails ends it (``ChipRefused``). The one exception is step 6, and only where a counter's
-policy says so: then 7, and 8 for the issuer, cannot be done, and the outcome says ``read`` and
+policy says so: then 7, 12, and 8 for the issuer, cannot be done, and the outcome says ``read`` and
 never ``chip-verified``. Everything else about the chip must hold all the same.
 
 The document is what its data groups say. A second encoding of its EF.SOD, with other certificates
@@ -35,6 +37,8 @@ from gateway.documents.chip.elements import element, zone_of
 from gateway.documents.chip.errors import ChipRefused, IssuerNotListed
 from gateway.documents.chip.security_object import SecurityObject
 from gateway.documents.chip.signatures import NotSigned, digest_of
+from gateway.documents.chip.states import is_of
+from gateway.documents.mrz import parse
 from gateway.documents.reading import Document, read_zone
 from gateway.wire.number import UnusableNumber
 
@@ -95,11 +99,15 @@ def authenticate(
     signer = _step(3, stated.signer)
     _step(4, lambda: stated.require_signed_by(signer))
     _require_signer(signer)
-    verified = _issued(signer, listed, now, where_not_listed)
+    issuer = _issuer(signer, listed, now, where_not_listed)
     for step, number, whole in ((9, 1, dg1), (10, 2, dg2)):
         _require_hash(step, stated, number, whole)
-    document = _step(11, lambda: read_zone(zone_of(zone), today, kind))
-    return ReadChip(replace(document, chip_verified=verified), dg2, signer.country)
+    text = _step(11, lambda: zone_of(zone))
+    document = _step(11, lambda: read_zone(text, today, kind))
+    if issuer is not None and not is_of(parse(text).state, issuer.country):
+        raise ChipRefused(12, "another State's authority issued them")
+    document = replace(document, chip_verified=issuer is not None)
+    return ReadChip(document, dg2, signer.country)
 
 
 def _step(step: int, do: Callable[[], T]) -> T:
@@ -116,23 +124,24 @@ def _require_signer(signer: Certificate) -> None:
         raise ChipRefused(5, "it demands something that is not known here")
 
 
-def _issued(
+def _issuer(
     signer: Certificate, listed: CscaList, now: datetime.datetime, unlisted: WhereNotListed
-) -> bool:
-    """Steps 6 to 8. Whether a listed issuer stands behind the signer."""
+) -> Certificate | None:
+    """Steps 6 to 8. The listed issuer that stands behind the signer."""
     issuers = listed.issuers_of(signer)
     if not issuers and unlisted == "refuse":
         raise IssuerNotListed(6, "it is not, so nobody here can tell a genuine chip from a copy")
     if not signer.is_valid(now):
         raise ChipRefused(8, "the signer's certificate is not")
     if not issuers:
-        return False
+        return None
     signed = [one for one in issuers if _signed(signer, one)]
     if not signed:
         raise ChipRefused(7, "a listed issuer is named, and its signature is not there")
-    if not any(one.is_valid(now) for one in signed):
+    valid = [one for one in signed if one.is_valid(now)]
+    if not valid:
         raise ChipRefused(8, "the issuer's certificate is not")
-    return True
+    return valid[0]
 
 
 def _signed(signer: Certificate, issuer: Certificate) -> bool:
