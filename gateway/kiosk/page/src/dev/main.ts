@@ -68,6 +68,7 @@ const SCREENS: Record<string, Screen> = {
   locked: ended(new Ended("locked", "advice-locked")),
   unavailable: ended(new Ended("unavailable")),
   recorded: ended(new Ended("recorded")),
+  "recorded-next": { script: { end: new Ended("recorded") }, press: [...TO_CAPTURE, ".ended", "next"] },
   unknown: ended(new Ended("unknown")),
   "not-possible": ended(new Ended("not-possible", "advice-not-possible")),
   failed: ended(new Ended("failed")),

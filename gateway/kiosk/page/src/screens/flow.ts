@@ -40,9 +40,11 @@ class Sitting {
   private readonly setup: Setup = newSetup();
   private readonly watching: Watching;
   private tries = 0;
+  /** Whether a submission is under way: its outcome is waited for, whatever happens. */
+  private sent = false;
 
   constructor(private readonly desk: Desk) {
-    this.watching = new Watching(desk, () => this.stopped.abort());
+    this.watching = new Watching(desk, () => this.stop());
   }
 
   async run(): Promise<void> {
@@ -59,6 +61,12 @@ class Sitting {
       this.desk.counter.meter.clear();
       this.desk.choose(this.desk.agentLanguage);
     }
+  }
+
+  /** The agent ends it; not while an outcome is on its way, which would be lost. */
+  private stop(): void {
+    if (this.sent) this.watching.text((t) => t.otherWay.afterSent);
+    else this.stopped.abort();
   }
 
   /** Step 1, and the handing over. */
@@ -168,7 +176,6 @@ class Sitting {
   ): Promise<Finished | Ended | Way | "more"> {
     const own = new AbortController();
     let stage = 0;
-    let run: Promise<Finished | Ended> | null = null;
     try {
       return await this.ask<Finished | Ended | "more">((answer) => {
         const screen = new CaptureScreen(
@@ -184,10 +191,10 @@ class Sitting {
           if (stage <= STAGES.indexOf("capture")) screen.update(progress, TEXTS[this.desk.language]);
           else if (stage !== before) this.work(camera, progress, stage >= SENT);
         };
-        run = this.desk.counter
+        void this.desk.counter
           .check(prepared.named, prepared.read, agreed, camera, show, own.signal)
-          .catch((error: unknown) => (error instanceof Ended ? error : new Ended("failed")));
-        void run.then((ended) => answer(ended));
+          .catch((error: unknown) => (error instanceof Ended ? error : new Ended("failed")))
+          .then(answer);
         return {
           agent: this.watching.view,
           customer: this.told((t) => screen.view(t), () => this.watching.refresh()),
@@ -198,7 +205,7 @@ class Sitting {
     } finally {
       own.abort();
       camera.close();
-      if (stage >= SENT && this.stopped.signal.aborted) await run;
+      this.sent = false;
     }
   }
 
@@ -208,6 +215,7 @@ class Sitting {
     this.desk.showSide("customer", view);
     this.desk.announce(TEXTS[this.desk.language].working.stages[progress.stage]);
     this.watching.text((t) => t.working.stages[progress.stage]);
+    this.sent = sent;
     if (!sent) return;
     this.desk.onOtherWay = () => {
       this.desk.showSide("customer", (t) => {

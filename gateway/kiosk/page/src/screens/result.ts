@@ -151,9 +151,30 @@ export function agentEnding(
     undecided ? buttons(button(words.ask, ask, { id: "ask-again", kind: "main", picture: "again" })) : null,
     reason && !undecided ? withoutFace(reason, t) : null,
     ended?.ending === "refused" ? thisCounter(desk, t) : null,
-    buttons(button(words.next, next, { id: "next", kind: undecided ? "plain" : "main", picture: "again" })),
-    h("p", { class: "hint" }, words.nextText),
+    undecided ? leaveUndecided(t, next) : nextCustomer(t, next),
   );
+}
+
+const nextCustomer = (t: Texts, next: () => void): HTMLElement =>
+  h(
+    "div",
+    {},
+    buttons(button(t.agent.next, next, { id: "next", kind: "main", picture: "again" })),
+    h("p", { class: "hint" }, t.agent.nextText),
+  );
+
+/** What is needed to ask for the receipt is in memory alone, so the agent is asked twice. */
+function leaveUndecided(t: Texts, next: () => void): HTMLElement {
+  const place = h("div", { role: "status" });
+  const sure = (): void => {
+    place.replaceChildren(
+      h("p", { class: "note" }, icon("info"), h("span", {}, t.agent.nextUndecidedText)),
+      buttons(button(t.agent.nextUndecided, next, { id: "next-undecided" })),
+    );
+    place.querySelector("button")?.focus();
+  };
+  place.append(buttons(button(t.agent.next, sure, { id: "next" })));
+  return place;
 }
 
 function details(ended: Ended, t: Texts, desk: Desk): HTMLElement {

@@ -215,6 +215,8 @@ export const en = {
     saveActivation: "Save for the order system",
     next: "Next customer",
     nextText: "Clears both sides.",
+    nextUndecided: "Next customer all the same",
+    nextUndecidedText: "Then this page can no longer ask for the receipt.",
     endedText: "No decision. Do not activate on this check.",
     undecidedText: "There may be a decision. Ask for the receipt before anything else.",
     ask: "Ask for the receipt",

@@ -217,6 +217,8 @@ export const es: Texts = {
     saveActivation: "Guardar para el sistema de pedidos",
     next: "Siguiente cliente",
     nextText: "Borra los dos lados.",
+    nextUndecided: "Siguiente cliente de todos modos",
+    nextUndecidedText: "Después, esta página ya no podrá pedir el recibo.",
     endedText: "Sin decisión. No active con esta verificación.",
     undecidedText: "Puede haber una decisión. Pida antes el recibo.",
     ask: "Pedir el recibo",

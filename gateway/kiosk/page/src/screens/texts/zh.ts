@@ -217,6 +217,8 @@ export const zh: Texts = {
     saveActivation: "为订单系统保存",
     next: "下一位顾客",
     nextText: "清除两侧的内容。",
+    nextUndecided: "仍然换下一位顾客",
+    nextUndecidedText: "之后本页面将无法再取回该凭证。",
     endedText: "没有判定。不要凭本次核验开通。",
     undecidedText: "可能已有判定。请先取回凭证。",
     ask: "取回凭证",
