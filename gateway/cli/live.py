@@ -92,6 +92,7 @@ class Screen:
     out: TextIO = field(default_factory=lambda: sys.stderr)
     _said: str = ""
     _done: int = 0
+    _number: int | None = None
 
     def show(self, progress: Progress) -> None:
         if progress.done > self._done and progress.state is CaptureState.ASKING:
@@ -100,6 +101,10 @@ class Screen:
         message = progress.prompt if progress.advice is None else progress.advice
         if text(message, self.language) != self._said:
             self._say(text(message, self.language))
+        if progress.number != self._number:
+            self._number = progress.number
+            if progress.number is not None:
+                print(f"  {progress.number}", file=self.out, flush=True)
 
     def warn_of_passive(self, challenge: Challenge, captured: Captured) -> None:
         transcript = captured.transcript
@@ -144,7 +149,7 @@ def moving(
     counting = book or AttemptBook(default_path())
     capture: LiveCapture[FrameMeasurement] = LiveCapture(
         lambda: LivenessMeter(pack, vision),
-        ActionDetectors,
+        lambda: ActionDetectors(openings=True),
         Digest(pack.digest),
         screen.show,
         language,

@@ -9,11 +9,23 @@ from gateway.he.settings import HeServerSettings
 from gateway.host.server_settings import Port
 from gateway.host.settings import BadConfiguration
 from gateway.host.tls import ClientTls
-from gateway.server.liveness import MIN_KINDS, LivenessMode, LivenessPolicy
+from gateway.server.liveness import (
+    NUMBERS,
+    LivenessMode,
+    LivenessPolicy,
+    may_ask,
+)
 from gateway.wire.admin import PartyKind
 from gateway.wire.cose import VerifyKey
 from gateway.wire.ids import Digest, ModelId, PartyId
-from gateway.wire.liveness import ACTION_KINDS, MAX_ACTIONS, MAX_LIMIT_MS, PassiveRule
+from gateway.wire.liveness import (
+    ACTION_KINDS,
+    MAX_ACTIONS,
+    MAX_LIMIT_MS,
+    MAX_NUMBERS,
+    MOVEMENTS,
+    PassiveRule,
+)
 from gateway.wire.quality import QualityRule
 from gateway.wire.sealing import PUBLIC_BYTES, SealingPublicKey
 
@@ -115,20 +127,27 @@ class GatewaySettings(HeServerSettings):
         "says so) or required.",
     )
     liveness_kinds: str = Field(
-        default=",".join(ACTION_KINDS),
+        default=",".join(MOVEMENTS),
         pattern=r"^[a-z-]+(,[a-z-]+)*$",
-        description="Actions to ask for, at least three: blink, open-mouth, turn-left, turn-right.",
+        description="Actions to ask for, at least three, or count with or without others: blink, "
+        "open-mouth, turn-left, turn-right, count (numbers that are said aloud, or mouthed).",
+    )
+    liveness_numbers: int = Field(
+        default=NUMBERS, ge=4, le=MAX_NUMBERS, description="Numbers in a count."
     )
     liveness_actions: int = Field(
         default=3, ge=1, le=MAX_ACTIONS, description="Actions in one challenge."
     )
     liveness_seconds: int = Field(
-        default=20, ge=3, le=MAX_LIMIT_MS // 1000, description="Time limit of a challenge."
+        default=20,
+        ge=3,
+        le=MAX_LIMIT_MS // 1000,
+        description="Time limit of a challenge; a count adds the time of its numbers.",
     )
     liveness_if_impossible: Literal["refuse", "go-on"] = Field(
         default="refuse",
         description="When so many actions were excluded for a person that fewer than three are "
-        "left: refuse, or go on without (the statement says so).",
+        "left, and no count: refuse, or go on without (the statement says so).",
     )
     liveness_passive: PassiveRule = Field(
         default="warn",
@@ -237,7 +256,7 @@ class GatewaySettings(HeServerSettings):
         kinds."""
         named = self.liveness_kinds.split(",")
         kinds = tuple(kind for kind in ACTION_KINDS if kind in named)
-        if len(kinds) != len(named) or len(kinds) < MIN_KINDS:
+        if len(kinds) != len(named) or not may_ask(kinds):
             raise BadConfiguration("check the settings: liveness_kinds")
         return LivenessPolicy(
             self.liveness,
@@ -247,6 +266,7 @@ class GatewaySettings(HeServerSettings):
             self.liveness_if_impossible == "go-on",
             self.liveness_passive,
             self.liveness_passive_threshold,
+            self.liveness_numbers,
         )
 
     @property

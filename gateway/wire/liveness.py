@@ -17,7 +17,10 @@ from pydantic import Field, model_validator
 from gateway.wire.ids import DigestField, NonceField, SessionIdField
 from gateway.wire.message import Message
 
-ActionKind = Literal["blink", "open-mouth", "turn-left", "turn-right"]
+Movement = Literal["blink", "open-mouth", "turn-left", "turn-right"]
+ActionKind = Literal[Movement, "count"]
+"""``count``: numbers light up one after the other, and the mouth opens for each, aloud or not."""
+MOVEMENTS: Final[tuple[Movement, ...]] = get_args(Movement)
 ACTION_KINDS: Final[tuple[ActionKind, ...]] = get_args(ActionKind)
 
 ExclusionReason = Literal["cannot-perform", "cannot-be-seen", "not-recognised"]
@@ -43,6 +46,7 @@ AttemptReason = Literal[
 
 EVIDENCE_BYTES = 8 * 1024
 MAX_ACTIONS = 6
+MAX_NUMBERS = 9
 MAX_LIMIT_MS = 60_000
 MAX_FRAMES = 1800
 """30 frames a second for the longest time limit."""
@@ -67,6 +71,30 @@ Exclusions = Annotated[tuple[Exclusion, ...], Field(max_length=len(ACTION_KINDS)
 Actions = Annotated[tuple[ActionKind, ...], Field(max_length=MAX_ACTIONS, strict=False)]
 
 
+Moments = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=MAX_LIMIT_MS)], ...],
+    Field(min_length=4, max_length=MAX_NUMBERS, strict=False),
+]
+
+
+class Counting(Message):
+    """When the numbers of a count light up, and which openings of the mouth answer them."""
+
+    moments: Moments
+    """Milliseconds after the count was asked for, rising: when 1, 2, 3, ... light up."""
+    latest_ms: Annotated[int, Field(ge=500, le=5_000)]
+    """A number is answered no later than this after it lit up, and the next one not sooner."""
+    tolerance_ms: Annotated[int, Field(ge=100, le=1_000)]
+    """How far an answer may lie from this person's usual delay; both limits are told, so that an
+    honest client hands in nothing that would be refused."""
+
+    @model_validator(mode="after")
+    def _time_for_each(self) -> Self:
+        if any(later - now < self.latest_ms for now, later in pairwise(self.moments)):
+            raise ValueError("a number leaves no time to answer it")
+        return self
+
+
 class Challenge(Message):
     """Gateway to client: do this, in this order, not before, and within that time."""
 
@@ -85,6 +113,8 @@ class Challenge(Message):
     """The first action is asked for no earlier, and not done before."""
     limit_ms: Annotated[int, Field(ge=3_000, le=MAX_LIMIT_MS)]
     """By when the last action is done."""
+    counting: Counting | None = None
+    """How numbers light up; null exactly where no action is a count."""
     passive: PassiveRule
     """What the passive check of single frames does."""
     passive_threshold: _Score
@@ -100,6 +130,8 @@ class Challenge(Message):
             raise ValueError("an action follows itself")
         if {one.kind for one in self.excluded} & set(self.actions):
             raise ValueError("an excluded action is asked for")
+        if self.actions.count("count") != (self.counting is not None):
+            raise ValueError("a count is asked for once, with its moments")
         return self
 
     def satisfied_by(self, passive: int | None) -> bool:
@@ -127,7 +159,9 @@ class ActionTrace(Message):
     rest: _Level
     """The action's own measurement when it was asked for: eye closure, mouth opening or turn."""
     reach: _Level
-    """The same measurement at the peak."""
+    """The same measurement at the peak; of a count, at the peak of its smallest opening."""
+    openings: Annotated[tuple[_Time, ...], Field(max_length=MAX_NUMBERS, strict=False)] = ()
+    """Of a count: when the mouth began to open for each number. Empty for every other kind."""
 
 
 class ReasonCount(Message):

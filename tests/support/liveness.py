@@ -32,6 +32,8 @@ from gateway.wire.liveness import (
 STEP_MS = 40
 """25 frames a second."""
 REACTION_MS, RISE_MS, FALL_MS = 400, 240, 240
+SYLLABLE_MS = 120
+"""A word of a count opens the mouth for so long, and closes it for as long."""
 TOTALS = AttemptTotals(attempts=1, seconds=9, reasons=())
 MODEL_DIGEST = digest_of(b"a model of no faces")
 _PEAK: dict[ActionKind, dict[str, float]] = {
@@ -39,8 +41,10 @@ _PEAK: dict[ActionKind, dict[str, float]] = {
     "open-mouth": {"mouth_open": 0.6},
     "turn-left": {"turn": 0.35},
     "turn-right": {"turn": -0.35},
+    "count": {"mouth_open": 0.2},
 }
 _LEVEL = {"blink": (3, 95), "open-mouth": (5, 60), "turn-left": (0, 35), "turn-right": (0, -35)}
+_LEVEL |= {"count": (5, 20)}
 
 
 def a_face(eyes_px: float = 80.0) -> DetectedFace:
@@ -91,7 +95,10 @@ class Puppet:
     """Whether the detectors find an action of this kind."""
     shown: list[Progress] = field(default_factory=list)
     _planned: list[Seen] = field(default_factory=list)
+    delays_ms: Sequence[int] = (REACTION_MS,)
+    """How long after each number of a count the mouth opens, in turn."""
     _told: set[int] = field(default_factory=set)
+    _said: set[int] = field(default_factory=set)
     _now: int = 0
 
     def __post_init__(self) -> None:
@@ -159,12 +166,18 @@ class Puppet:
         self.shown.append(progress)
         if self.recording is not None or progress.state is not CaptureState.ASKING:
             return
-        if progress.done not in self._told:
+        if progress.number is not None and progress.number not in self._said:
+            delay = self.delays_ms[len(self._said) % len(self.delays_ms)]
+            self._said.add(progress.number)
+            self._plan("count", self._now + delay)
+        if progress.prompt != ASK["count"] and progress.done not in self._told:
             self._told.add(progress.done)
             kind = next(kind for kind, prompt in ASK.items() if prompt == progress.prompt)
             self._plan(kind, self._now + REACTION_MS)
 
     def _plan(self, kind: ActionKind, start: int, rise: int = RISE_MS, fall: int = FALL_MS) -> None:
+        if kind == "count":
+            rise, fall = SYLLABLE_MS, SYLLABLE_MS
         self._planned.append(Seen(kind, start, start + rise, start + rise + fall))
 
     def capture(self, challenge: Challenge, model_digest: Digest = MODEL_DIGEST) -> Captured:
@@ -181,8 +194,12 @@ def transcript_for(
     """An honest answer; ``changes`` replace its fields."""
     traces, asked = [], _frame_after(challenge.start_ms)
     for kind in challenge.actions:
-        start = asked + REACTION_MS
         rest, reach = _LEVEL[kind]
+        if kind == "count":
+            traces.append(_count(challenge, asked))
+            asked = traces[-1].end_ms
+            continue
+        start = asked + REACTION_MS
         traces.append(
             ActionTrace(
                 kind=kind,
@@ -207,6 +224,22 @@ def transcript_for(
         "totals": TOTALS,
     }
     return LivenessTranscript(**(given | changes))
+
+
+def _count(challenge: Challenge, asked: int) -> ActionTrace:
+    moments = challenge.counting.moments if challenge.counting else ()
+    openings = tuple(_frame_after(asked + moment + REACTION_MS) for moment in moments)
+    rest, reach = _LEVEL["count"]
+    return ActionTrace(
+        kind="count",
+        asked_ms=asked,
+        start_ms=openings[0],
+        peak_ms=openings[0] + STEP_MS,
+        end_ms=openings[-1] + 2 * STEP_MS,
+        rest=rest,
+        reach=reach,
+        openings=openings,
+    )
 
 
 def _frame_after(at_ms: int) -> int:

@@ -13,11 +13,12 @@ from gateway.cli.live import Screen, moving
 from gateway.client.liveness.attempts import AttemptBook
 from gateway.client.liveness.capture import Captured
 from gateway.client.liveness.measured import Inconclusive
+from gateway.client.liveness.prompts import text
 from gateway.client.liveness.sources import Frame, PassedOver
 from gateway.client.registration import Measurements
 from gateway.vision.liveness import meter
 from gateway.wire.errors import LivenessNotPossible, Refused
-from gateway.wire.liveness import Challenge, Exclusion
+from gateway.wire.liveness import Challenge, Counting, Exclusion
 from tests.support.liveness import MODEL_DIGEST, Puppet
 from tests.unit.test_liveness_runner import challenge
 
@@ -54,7 +55,7 @@ def person(
 
     monkeypatch.setattr(Screen, "show", show)
     monkeypatch.setattr(meter, "LivenessMeter", lambda *_: puppet)
-    monkeypatch.setattr(live, "ActionDetectors", lambda: puppet)
+    monkeypatch.setattr(live, "ActionDetectors", lambda **_: puppet)
     source: Any = Source(puppet)
     pack: Any = Pack()
     vision: Any = None
@@ -228,3 +229,14 @@ def test_what_another_attempt_would_not_change_is_not_tried_again() -> None:
     with pytest.raises(Inconclusive):
         register.tried(once, 3)
     assert len(asked) == 1
+
+
+def test_the_numbers_of_a_count_appear_one_after_the_other(
+    book: AttemptBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, out = person(Puppet(), book, monkeypatch)
+    counting = Counting(moments=(1_000, 2_600, 5_320, 6_720), latest_ms=1_200, tolerance_ms=280)
+    run(challenge("count", "blink", counting=counting))
+    lines = out.getvalue().splitlines()
+    said = lines.index(text("ask-count", "en"))
+    assert lines[said + 1 : said + 6] == ["  1", "  2", "  3", "  4", "Good"]

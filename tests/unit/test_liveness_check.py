@@ -19,6 +19,8 @@ from gateway.wire.errors import LivenessNotPossible, Refused
 from gateway.wire.ids import digest_of
 from gateway.wire.liveness import (
     ACTION_KINDS,
+    MOVEMENTS,
+    ActionKind,
     ActionTrace,
     Challenge,
     Exclusion,
@@ -55,10 +57,15 @@ def check(challenge: Challenge, transcript: LivenessTranscript, elapsed_ms: int 
 # What is asked
 
 
-def test_every_sequence_is_drawn_alike_and_none_repeats_at_once() -> None:
-    """36 sequences; 7200 draws give each 200 on average, SD 14."""
-    found = Counter(draw_actions(ACTION_KINDS, 3, secrets.randbelow) for _ in range(7200))
-    assert len(found) == 36
+@pytest.mark.parametrize(("kinds", "sequences"), [(MOVEMENTS, 36), (ACTION_KINDS, 76)])
+def test_every_sequence_is_drawn_alike_and_none_repeats_at_once(
+    kinds: tuple[ActionKind, ...], sequences: int
+) -> None:
+    """So many draws give each sequence 200 on average, SD 14. A count stands in it once."""
+    draws = range(200 * sequences)
+    found = Counter(draw_actions(kinds, 3, secrets.randbelow) for _ in draws)
+    assert len(found) == sequences
+    assert all(a.count("count") <= 1 for a in found)
     assert all(a[0] != a[1] != a[2] for a in found)
     assert min(found.values()) > 110
     assert max(found.values()) < 300
@@ -431,7 +438,8 @@ def test_a_session_is_taken_with_its_challenge_by_the_client_alone(world: World)
 
 
 def test_action_traces_say_little(world: World, clock: Clock) -> None:
-    """Per action five times in milliseconds and two levels; no series of measurements."""
+    """Per action five times in milliseconds and two levels, and a time for each number of a count;
+    no series of measurements."""
     result = world.register(TEMPLATE, performing(clock, Puppet(face=LIVE)))
     transcript = LivenessTranscript.decode(result.submission.liveness_evidence or b"")
     assert {type(a) for a in transcript.actions} == {ActionTrace}
@@ -444,4 +452,5 @@ def test_action_traces_say_little(world: World, clock: Clock) -> None:
         "end_ms",
         "rest",
         "reach",
+        "openings",
     }

@@ -11,7 +11,7 @@ from gateway.client.liveness.prompts import ADVICE, LANGUAGES, MESSAGE_IDS, Mess
 from gateway.client.liveness.runner import CaptureState, ChallengeRunner
 from gateway.server.liveness import assess
 from gateway.wire.errors import CallerMisuse
-from gateway.wire.liveness import ACTION_KINDS, ActionKind, Challenge
+from gateway.wire.liveness import MOVEMENTS, ActionKind, Challenge
 from tests.support.liveness import MODEL_DIGEST, TOTALS, Puppet
 from tests.support.parties import SESSION, fixed_bytes
 
@@ -34,10 +34,10 @@ def challenge(*actions: ActionKind, **changes: Any) -> Challenge:
 
 
 def sequences(length: int = 3) -> list[tuple[ActionKind, ...]]:
-    """Every sequence that the gateway may draw."""
+    """Every sequence of movements that the gateway may draw."""
     return [
         actions
-        for actions in product(ACTION_KINDS, repeat=length)
+        for actions in product(MOVEMENTS, repeat=length)
         if all(a != b for a, b in pairwise(actions))
     ]
 

@@ -13,10 +13,10 @@ from gateway.lab.attack.photograph.sheet import Bend, Pose, Print, _Camera
 from gateway.lab.attack.photograph.trial import Camera, Outcome, attempt
 from gateway.lab.evaluation.tables import stills_as_json
 from gateway.main import main
-from gateway.vision.liveness.detectors import ActionDetectors, ActionEvent
+from gateway.vision.liveness import ActionDetectors, ActionEvent
 from gateway.vision.liveness.measurement import FrameMeasurement
 from gateway.vision.pack import default_pack_directory, load_pack
-from gateway.wire.liveness import ACTION_KINDS, ActionKind, Challenge
+from gateway.wire.liveness import MOVEMENTS, ActionKind, Challenge
 from tests.faces_data import faces_directory, pipeline
 
 ROOM = np.full((400, 400, 3), 90, np.uint8)
@@ -63,7 +63,7 @@ def test_a_face_turned_to_the_right_is_narrower_and_its_right_half_more_so() -> 
     assert right - left < 0.6 * 0.92
 
 
-@pytest.mark.parametrize("kind", ACTION_KINDS)
+@pytest.mark.parametrize("kind", MOVEMENTS)
 def test_moves_begin_and_end_at_rest(kind: ActionKind) -> None:
     draw = _draw()
     for _ in range(50):
@@ -140,7 +140,7 @@ def test_a_trial_ends_as_the_runner_says(seen: FrameMeasurement) -> None:
     assert len(outcome.techniques) == LENGTH
     nothing = _attempt(seen, Every(()), asked)
     assert (nothing.done, nothing.reason) == (0, "gave up")
-    wrong = next(kind for kind in ACTION_KINDS if kind not in ("blink", asked.actions[0]))
+    wrong = next(kind for kind in MOVEMENTS if kind not in ("blink", asked.actions[0]))
     assert _attempt(seen, Every((wrong,)), asked).reason == "wrong-action"
 
 

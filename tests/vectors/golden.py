@@ -50,6 +50,7 @@ from gateway.wire.liveness import (
     ActionTrace,
     AttemptTotals,
     Challenge,
+    Counting,
     Exclusion,
     LivenessResult,
     LivenessTranscript,
@@ -249,6 +250,10 @@ IMPOSSIBLE = CHALLENGE.model_copy(
         "required": False,
     }
 )
+COUNTING = Counting(moments=(1100, 2950, 4500, 7100, 8420), latest_ms=1200, tolerance_ms=280)
+COUNT = CHALLENGE.model_copy(
+    update={"actions": ("turn-left", "count"), "counting": COUNTING},
+)
 TRACE = ActionTrace(
     kind="turn-left", asked_ms=2160, start_ms=2760, peak_ms=3240, end_ms=3640, rest=-2, reach=31
 )
@@ -260,6 +265,16 @@ TRACES = (
     ActionTrace(
         kind="blink", asked_ms=3720, start_ms=4400, peak_ms=4480, end_ms=4560, rest=5, reach=92
     ),
+)
+TRACE_OF_COUNT = ActionTrace(
+    kind="count",
+    asked_ms=3640,
+    start_ms=5240,
+    peak_ms=8600,
+    end_ms=12_640,
+    rest=4,
+    reach=15,
+    openings=(5240, 7080, 8520, 11_200, 12_560),
 )
 TOTALS = AttemptTotals(
     attempts=2, seconds=31, reasons=(ReasonCount(reason="wrong-action", count=1),)
@@ -632,8 +647,9 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
     "lane-policy": (LanePolicy.for_cosine("0.419"), LanePolicy.for_cosine("0.341")),
     "match-policy": (POLICY, parties.policy()),
     "exclusion": (EXCLUDED,),
-    "challenge": (CHALLENGE, IMPOSSIBLE),
-    "action-trace": (TRACE,),
+    "counting": (COUNTING,),
+    "challenge": (CHALLENGE, IMPOSSIBLE, COUNT),
+    "action-trace": (TRACE, TRACE_OF_COUNT),
     "reason-count": TOTALS.reasons,
     "attempt-totals": (TOTALS,),
     "liveness-transcript": (

@@ -24,7 +24,7 @@ from gateway.vision.errors import OutOfFocus
 from gateway.vision.geometry import Box, DetectedFace
 from gateway.vision.liveness import ActionDetectors, FrameMeasurement
 from gateway.vision.liveness.tracking import FaceTrack
-from gateway.wire.liveness import ActionKind, Challenge, Exclusion
+from gateway.wire.liveness import ActionKind, Challenge, Counting, Exclusion
 from tests.support.face_model import Pose, head, seen
 from tests.support.liveness import MODEL_DIGEST, TOTALS, Puppet, a_face
 from tests.support.parties import SESSION, fixed_bytes
@@ -96,7 +96,7 @@ def _drifting(seed: int, step_ms: int, length: int = 90) -> list[FrameMeasuremen
 
 
 def _detected(frames: list[FrameMeasurement]) -> Document:
-    detectors = ActionDetectors()
+    detectors = ActionDetectors(openings=True)
     events = [event for frame in frames for event in detectors.feed(frame)]
     rows = [{to_camel(name): value for name, value in asdict(event).items()} for event in events]
     return {"frames": written(frames), "events": rows}
@@ -199,6 +199,15 @@ def challenge(*actions: ActionKind, **changes: Any) -> Challenge:
         "required": True,
     }
     return Challenge(**(given | changes))
+
+
+MOMENTS: Final = (1_000, 2_600, 5_320, 6_720, 9_600)
+DELAYS: Final = (400, 640, 480, 240, 400)
+
+
+def count(*actions: ActionKind) -> Challenge:
+    counting = Counting(moments=MOMENTS, latest_ms=1_200, tolerance_ms=280)
+    return challenge(*actions, counting=counting, limit_ms=30_000)
 
 
 def lively(frame: FrameMeasurement) -> FrameMeasurement:
@@ -305,6 +314,26 @@ def attempts() -> dict[str, tuple[Challenge, list[Recorded]]]:
             challenge("turn-left", "open-mouth", "turn-right", excluded=NO_BLINK),
             [_plain(alter=_still(each_closed=(0.9, 0.9), eyes_closed=0.9))],
         ),
+        "a count": (count("turn-left", "count", "blink"), [_plain(delays_ms=DELAYS)]),
+        "a count alone, quick and slow": (
+            count("count"),
+            [_plain(delays_ms=(160,)), _plain(delays_ms=(1_120,))],
+        ),
+        "an uneven count": (count("count"), [_plain(delays_ms=(400, 400, 760, 400, 400))]),
+        "a count that stays silent": (count("count", "blink"), [_plain(**idle)]),
+        "a number without an answer": (
+            count("count"),
+            [_plain(recording=[(1_520 + at + 400, "count") for at in (1_000, 2_600, 6_720)])],
+        ),
+        "a count behind a mask": (
+            count("count"),
+            [_plain(alter=_still(mouth_contrast=0.1), **idle)],
+        ),
+        "a count of the bowed": (count("count"), [_plain(alter=_still(pitch=0.75), **idle)]),
+        "one number too many": (
+            count("count"),
+            [_plain(recording=[(1_520 + at, "count") for at in (1_400, 3_000, 4_600, 5_720)])],
+        ),
         "a photograph by its look": (
             challenge(*ALL, passive="require"),
             [_plain(score=0.4), _plain(score=0.6)],
@@ -328,7 +357,7 @@ def _attempted(asked: Challenge, people: list[Recorded]) -> Document:
         now.show(progress)
 
     capture: LiveCapture[FrameMeasurement] = LiveCapture(
-        lambda: now, ActionDetectors, MODEL_DIGEST, show
+        lambda: now, lambda: ActionDetectors(openings=True), MODEL_DIGEST, show
     )
     for now in waiting:
         row: Document = {"score": now.score, "poorUntilMs": now.poor_until_ms}
@@ -352,10 +381,10 @@ def _attempted(asked: Challenge, people: list[Recorded]) -> Document:
 
 
 def _told(person: Recorded) -> list[list[Any]]:
-    """What the person was told, each time it changed: [frame, state, done, prompt, advice]."""
+    """What was told, each time it changed: [frame, state, done, prompt, advice, number]."""
     rows: list[list[Any]] = []
     for n, one in enumerate(person.shown):
-        row = [one.state.value, one.done, one.prompt, one.advice]
+        row = [one.state.value, one.done, one.prompt, one.advice, one.number]
         if not rows or rows[-1][1:] != row:
             rows.append([n, *row])
     return rows

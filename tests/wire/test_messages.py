@@ -75,7 +75,7 @@ WRONG: list[Any] = [None, True, -1, "\x00peer-input\x00", b"\x00peer-input\x00",
 
 
 ALLOWED: list[Any] = [
-    *((name, []) for name in ("exclusions", "actions", "asked", "excluded", "reasons")),
+    *((name, []) for name in ("exclusions", "actions", "asked", "excluded", "reasons", "openings")),
     ("rest", -1),
     ("reach", -1),
     ("required", True),

@@ -4,6 +4,7 @@ sources   what --live names: photographs, recordings, cameras; frames, videos, s
           opencv serve it; nothing is written
 measured  the types of a measured frame and of a detected action
 runner    the challenge as a state machine over measurements; pure
+counting  the moments of a count, and what answers them
 capture   frames through meter, runner and embedder
 diagnosis why an attempt failed, from its measurements alone
 prompts   what the person reads, in three languages

@@ -152,6 +152,7 @@ class LiveCapture(Generic[M]):
             awaited=runner.awaited,
             asked_ms=runner.asked_ms,
             wrong=runner.wrong,
+            fault=runner.fault,
             turned=any(trace.kind.startswith("turn") for trace in runner.traces),
         )
         if progress.state is CaptureState.FAILED:

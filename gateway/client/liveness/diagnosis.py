@@ -17,12 +17,13 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
+from gateway.client.liveness.counting import Fault
 from gateway.client.liveness.limits import LIMITS
 from gateway.client.liveness.measured import Measured
 from gateway.client.liveness.prompts import Language, MessageId, text
 from gateway.client.liveness.runner import BRIGHT, DARK, DARK_ROOM, FAR_PX, FRONTAL_TURN
 from gateway.wire.liveness import (
-    ACTION_KINDS,
+    MOVEMENTS,
     ActionKind,
     AttemptReason,
     Exclusion,
@@ -30,8 +31,9 @@ from gateway.wire.liveness import (
 )
 
 _OURS = LIMITS["diagnosis"]
-MOST_EXCLUDED: Final[int] = len(ACTION_KINDS) - _OURS["leastKinds"]
-"""A gateway asks for actions of three kinds or more; with fewer, no check is possible."""
+MOST_EXCLUDED: Final[int] = len(MOVEMENTS) - _OURS["leastKinds"]
+"""Movements. A gateway asks for three kinds of them or more; with fewer, no check is possible but a
+count, where it asks for that."""
 SLOW_MS: Final[int] = _OURS["slowMs"]
 """Median time between frames: eight a second. Above it, short movements fall between frames."""
 
@@ -84,6 +86,7 @@ class Attempt:
     ``awaited``, ``asked_ms``: the action that was asked for and not seen, and since when.
     ``wrong``: the action that was seen instead, if that ended the attempt.
     ``turned``: whether a turn was seen on the side that was asked for.
+    ``fault``: what ended a count.
     """
 
     frames: list[Measured] = field(default_factory=list, repr=False)
@@ -91,6 +94,7 @@ class Attempt:
     asked_ms: int | None = None
     wrong: ActionKind | None = None
     turned: bool = False
+    fault: Fault | None = None
 
     @property
     def faces(self) -> list[Measured]:
@@ -120,6 +124,8 @@ class Diagnostician:
         found = _of_the_picture(attempt, moves=reason is not None)
         if found is not None:
             return found
+        if attempt.fault == "uneven":
+            return Cause("why-number-uneven")
         if reason == "wrong-action":
             return self._other_side(attempt)
         if reason == "face-changed":
@@ -164,13 +170,17 @@ def advice(
         The text, and the exclusion that it names.
     """
     said, left_out = [text(cause.why, language)], None
-    if cause.excusable is not None and len(excluded) < MOST_EXCLUDED:
+    if cause.excusable is not None and _may_leave_out(cause.excusable.kind, excluded):
         left_out = cause.excusable
         named = f"{left_out.kind}={left_out.reason}"
         said.append(text("otherwise-exclude", language).format(named))
     elif cause.excusable is not None or cause.why in _OF_THE_PERSON:
         said += [text("otherwise-without-face", language), *filter(None, (without_face,))]
     return ("" if language == "zh" else " ").join(said), left_out
+
+
+def _may_leave_out(kind: ActionKind, excluded: Collection[ActionKind]) -> bool:
+    return kind == "count" or len(set(excluded) - {"count"}) < MOST_EXCLUDED
 
 
 def too_slow(times: Sequence[int], limit_ms: int = SLOW_MS) -> bool:
@@ -282,6 +292,8 @@ def _action_cause(awaited: ActionKind, attempt: Attempt) -> Cause | None:
             return _blink_cause(seen)
         case "open-mouth":
             return _mouth_cause(seen)
+        case "count":
+            return _count_cause(seen)
     before = [frame for frame in attempt.faces if frame.at_ms <= seen[0].at_ms]
     rest = median(frame.turn for frame in before if abs(frame.turn) <= FRONTAL_TURN)
     way = 1 if awaited == "turn-left" else -1
@@ -309,6 +321,12 @@ def _mouth_cause(seen: list[Measured]) -> Cause:
     if _second(levels) < _MOUTH_LITTLE:
         return _unable("why-mouth-little", "open-mouth")
     return _leave_out("why-mouth-unclear", "open-mouth", "not-recognised")
+
+
+def _count_cause(seen: list[Measured]) -> Cause:
+    if _lips_hidden(seen):
+        return _leave_out("why-mouth-covered", "count", "cannot-be-seen")
+    return _unable("why-number-missed", "count")
 
 
 def _turn_cause(kind: ActionKind, seen: list[Measured], way: list[float]) -> Cause:

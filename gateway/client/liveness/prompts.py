@@ -13,7 +13,7 @@ Language = Literal["en", "zh", "es"]
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
 MessageId = Literal[
-    "hold-still", "ask-blink", "ask-open-mouth", "ask-turn-left", "ask-turn-right",
+    "hold-still", "ask-blink", "ask-open-mouth", "ask-turn-left", "ask-turn-right", "ask-count",
     "good", "done", "failed", "passive-warning",
     "no-face", "several-faces", "come-closer", "too-dark", "too-bright", "look-straight",
     "more-clearly",
@@ -27,6 +27,7 @@ MessageId = Literal[
     "why-eyes-shut", "why-eyes-stay-open", "why-one-eye", "why-blink-unclear",
     "why-mouth-still", "why-mouth-little", "why-mouth-unclear",
     "why-head-still", "why-head-little", "why-turn-unclear", "why-several-unseen",
+    "why-number-missed", "why-number-uneven",
     "why-other-side", "why-mirrored",
     "otherwise-exclude", "otherwise-without-face",
 ]  # fmt: skip
@@ -37,6 +38,7 @@ ASK: Final[dict[ActionKind, MessageId]] = {
     "open-mouth": "ask-open-mouth",
     "turn-left": "ask-turn-left",
     "turn-right": "ask-turn-right",
+    "count": "ask-count",
 }
 ADVICE: Final[dict[AttemptReason, MessageId]] = {
     "time-ran-out": "advice-time-ran-out",

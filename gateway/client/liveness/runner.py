@@ -8,7 +8,7 @@ Until the first action is asked for, a lost or changed face begins the transcrip
 one face must stay in view. An action counts only if it starts ``REACTION_MS`` or more after its
 prompt; an earlier one is ignored. People blink unasked, so a blink is never wrong. Any other action
 than the one asked for ends the attempt. Otherwise a recording of all actions would pass every
-challenge.
+challenge. Small openings of the mouth matter in a count alone (``counting``).
 """
 
 from collections import deque
@@ -18,6 +18,7 @@ from enum import Enum
 from statistics import median
 from typing import Final
 
+from gateway.client.liveness.counting import Count, Fault
 from gateway.client.liveness.limits import LIMITS
 from gateway.client.liveness.measured import Action, Measured
 from gateway.client.liveness.prompts import ASK, MessageId
@@ -61,6 +62,7 @@ _LEVEL: Final[dict[ActionKind, str]] = {
     "open-mouth": "mouth_open",
     "turn-left": "turn",
     "turn-right": "turn",
+    "count": "mouth_open",
 }
 
 
@@ -80,6 +82,8 @@ class Progress:
     prompt: MessageId
     advice: MessageId | None = None
     reason: AttemptReason | None = None
+    number: int | None = None
+    """The number that is lit, in a count."""
 
     @property
     def over(self) -> bool:
@@ -111,6 +115,7 @@ class ChallengeRunner:
         self._traces: list[ActionTrace] = []
         self._reason: AttemptReason | None = None
         self._wrong: ActionKind | None = None
+        self._count: Count | None = None
 
     @property
     def awaited(self) -> ActionKind | None:
@@ -127,6 +132,11 @@ class ChallengeRunner:
     def wrong(self) -> ActionKind | None:
         """The action that was seen in place of ``awaited``, and ended the attempt."""
         return self._wrong
+
+    @property
+    def fault(self) -> Fault | None:
+        """What ended a count, if one did."""
+        return None if self._count is None else self._count.fault
 
     @property
     def _length(self) -> int:
@@ -160,6 +170,7 @@ class ChallengeRunner:
         self._follow(frame)
         if not self._reason and self._asked is not None:
             self._take(actions, frame)
+            self._go_on_counting(frame)
         if self._state in (CaptureState.SETTLING, CaptureState.ASKING):
             self._watch_the_clock(frame)
             self._maybe_ask(frame)
@@ -227,14 +238,51 @@ class ChallengeRunner:
             expected = self._challenge.actions[len(self._traces)]
             if self._asked is None or action.start_ms < self._asked.at_ms + REACTION_MS:
                 continue
-            if action.kind == expected:
+            if action.kind == expected != "count":
                 self._traces.append(self._trace(action, self._asked))
-                self._asked = frame
+                self._ask(frame)
                 if self._state is CaptureState.PASSED:
                     return
-            elif action.kind != "blink":
+            elif action.kind == "count":
+                if self._count is not None:
+                    self._count.take(action)
+            elif not _harmless(action.kind, expected):
                 self._reason, self._wrong = "wrong-action", action.kind
                 return
+
+    def _go_on_counting(self, frame: Measured) -> None:
+        count = self._count
+        if count is None or self._asked is None:
+            return
+        count.watch(frame.at_ms)
+        if count.fault is not None:
+            self._reason = "time-ran-out" if count.fault == "missed" else "wrong-action"
+        elif count.complete:
+            self._traces.append(self._trace_of_count(count.answers, self._asked, frame))
+            self._ask(frame)
+
+    def _ask(self, frame: Measured) -> None:
+        """Ask for the next action, if one is left."""
+        self._asked, self._count = frame, None
+        if self.awaited == "count" and self._challenge.counting is not None:
+            self._count = Count(self._challenge.counting, frame.at_ms, REACTION_MS)
+
+    def _trace_of_count(
+        self, answers: Sequence[Action], asked: Measured, frame: Measured
+    ) -> ActionTrace:
+        first = self.first_ms
+        levels = [_level("count", min(self._frames, key=_nearness(one.peak_ms))) for one in answers]
+        smallest = answers[levels.index(min(levels))]
+        return ActionTrace(
+            kind="count",
+            asked_ms=asked.at_ms - first,
+            start_ms=answers[0].start_ms - first,
+            peak_ms=smallest.peak_ms - first,
+            end_ms=frame.at_ms - first,
+            rest=self._rest(answers[0], asked),
+            reach=min(levels),
+            openings=tuple(one.start_ms - first for one in answers),
+        )
 
     def _trace(self, action: Action, asked: Measured) -> ActionTrace:
         first = self.first_ms
@@ -273,7 +321,7 @@ class ChallengeRunner:
         if self._asked is not None or self._track is None or _hindrance(frame) is not None:
             return
         if frame.at_ms - self._track.first_ms >= self._challenge.start_ms and _frontal(frame):
-            self._asked = frame
+            self._ask(frame)
 
     def _progress(self, frame: Measured) -> Progress:
         state, done = self._state, len(self._traces)
@@ -284,9 +332,16 @@ class ChallengeRunner:
         if self._asked is None:
             advice = _hindrance(frame) or (None if _frontal(frame) else "look-straight")
             return Progress(state, done, "hold-still", advice)
-        late = frame.at_ms - self._asked.at_ms > PATIENCE_MS
+        number = None if self._count is None else self._count.lit(frame.at_ms)
+        late = self._count is None and frame.at_ms - self._asked.at_ms > PATIENCE_MS
         advice = _hindrance(frame) or ("more-clearly" if late else None)
-        return Progress(state, done, ASK[self._challenge.actions[done]], advice)
+        asked = ASK[self._challenge.actions[done]]
+        return Progress(state, done, asked, advice, number=number)
+
+
+def _harmless(kind: ActionKind, expected: ActionKind) -> bool:
+    """People blink unasked; whoever counts opens the mouth."""
+    return kind == "blink" or (kind == "open-mouth" and expected == "count")
 
 
 def _nearness(at_ms: int) -> Callable[[Measured], int]:

@@ -22,7 +22,7 @@ from gateway.lab.evaluation.tables import (
     stills_table,
 )
 from gateway.lab.evaluation.video import Video
-from gateway.vision.liveness.detectors import ActionDetectors, ActionEvent
+from gateway.vision.liveness import ActionDetectors, ActionEvent
 from gateway.vision.liveness.meter import LivenessMeter
 from gateway.vision.pack import ModelPack, default_pack_directory, load_pack
 

@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from gateway.calibration.evidence import Transactions
 from gateway.wire.errors import SealmatchError
-from gateway.wire.liveness import ACTION_KINDS, ActionKind
+from gateway.wire.liveness import MOVEMENTS, Movement
 
 ATTEMPTS: Final = 3
 """Mismatches of one document that the authority takes by default before it locks the subject."""
-FOUND: Final[Mapping[ActionKind, float]] = {
+FOUND: Final[Mapping[Movement, float]] = {
     "blink": 43 / 46,
     "open-mouth": 46 / 50,
     "turn-left": 5 / 5,
@@ -51,7 +51,7 @@ def of_clips() -> Liveness:
     """The mean over all challenges, drawn as the gateway draws them."""
     challenges = [
         kinds
-        for kinds in product(ACTION_KINDS, repeat=CHALLENGE)
+        for kinds in product(MOVEMENTS, repeat=CHALLENGE)
         if all(a != b for a, b in pairwise(kinds))
     ]
     return Liveness(sum(_all_found(kinds) for kinds in challenges) / len(challenges))
@@ -106,7 +106,7 @@ def transactions(
     )
 
 
-def _all_found(kinds: Sequence[ActionKind]) -> float:
+def _all_found(kinds: Sequence[Movement]) -> float:
     rate = 1.0
     for kind in kinds:
         rate *= FOUND[kind]

@@ -14,15 +14,13 @@ Thresholds were tuned on the labelled clips and on moved photographs of other pe
 """
 
 from collections import deque
-from dataclasses import dataclass, field
 from statistics import median
-from typing import Final, Literal
+from typing import Final, Protocol
 
+from gateway.vision.liveness.events import ActionEvent, ActionKind
 from gateway.vision.liveness.limits import LIMITS
 from gateway.vision.liveness.measurement import FrameMeasurement
-
-ActionKind = Literal["blink", "open-mouth", "turn-left", "turn-right"]
-"""Left and right are the person's own; the person's left is the picture's right."""
+from gateway.vision.liveness.openings import MouthOpenings
 
 _OURS = LIMITS["detectors"]
 _SETTLED_MS: Final[int] = _OURS["settledMs"]  # of a new track
@@ -60,25 +58,14 @@ _BROAD_LOSS: Final[float] = _OURS["broadLoss"]
 _MOST_LOSS: Final[float] = _OURS["mostLoss"]
 
 
-@dataclass(frozen=True, slots=True)
-class ActionEvent:
-    """One action. Times are on the clock of ``FrameMeasurement.at_ms``.
+class ActionDetectors:
+    """Feed every frame in order of time.
 
-    ``strength``: how far the landmarks moved. Blink: share by which the lids fell; open mouth:
-    ``mouth_open`` at the peak; turn: offset of the nose from its usual place, in eye distances.
+    ``openings``: also find the small ones of a count (``openings``).
     """
 
-    kind: ActionKind
-    start_ms: int
-    peak_ms: int
-    end_ms: int
-    strength: float = field(repr=False)
-
-
-class ActionDetectors:
-    """Feed every frame in order of time."""
-
-    def __init__(self) -> None:
+    def __init__(self, *, openings: bool = False) -> None:
+        self._openings = openings
         self._begin(0)
 
     def feed(self, measured: FrameMeasurement) -> list[ActionEvent]:
@@ -93,7 +80,12 @@ class ActionDetectors:
 
     def _begin(self, at_ms: int) -> None:
         self._since_ms = at_ms
-        self._detectors = (_Blink(), _Mouth(), _Turn())
+        small = [MouthOpenings()] if self._openings else []
+        self._detectors: list[_Detector] = [_Blink(), _Mouth(), _Turn(), *small]
+
+
+class _Detector(Protocol):
+    def feed(self, now: FrameMeasurement) -> ActionEvent | None: ...
 
 
 class _Blink:

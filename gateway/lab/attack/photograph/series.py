@@ -29,7 +29,7 @@ from gateway.vision.liveness.meter import LivenessMeter
 from gateway.vision.pack import ModelPack, load_pack
 from gateway.vision.pipeline import FacePipeline
 from gateway.wire.ids import Nonce, SessionId
-from gateway.wire.liveness import ACTION_KINDS, ActionKind, Challenge
+from gateway.wire.liveness import MOVEMENTS, ActionKind, Challenge
 
 LENGTH: Final = 3
 _START_MS, _LIMIT_MS = 1_000, 20_000
@@ -76,11 +76,11 @@ def _trial(
 
 
 def challenge(draw: Draw) -> Challenge:
-    """A challenge of three actions, as the gateway draws it, with the earliest start."""
+    """A challenge of three movements, as the gateway draws it, with the earliest start."""
     return Challenge(
         session=SessionId(draw.bytes(16)),
         nonce=Nonce(draw.bytes(32)),
-        actions=draw_actions(ACTION_KINDS, LENGTH, lambda bound: int(draw.integers(bound))),
+        actions=draw_actions(MOVEMENTS, LENGTH, lambda bound: int(draw.integers(bound))),
         excluded=(),
         start_ms=_START_MS,
         limit_ms=_LIMIT_MS,

@@ -78,8 +78,8 @@ export async function capture(challenge: Challenge | null, given: Capturing): Pr
 
 async function portrait(given: Capturing): Promise<Captured> {
   const { exclusions } = given;
-  const blinks = !exclusions.some((one) => one.kind === "blink");
-  const run = new PortraitRun(exclusions.length, blinks, given.diagnostician);
+  const excluded = exclusions.map((one) => one.kind);
+  const run = new PortraitRun(excluded, given.diagnostician);
   for await (const view of given.views) {
     given.show({ prompt: "hold-still", advice: null, done: 0, of: 0, leftMs: null, lit: null });
     if (await run.feed(view)) break;
@@ -94,6 +94,6 @@ function shown(progress: Progress, challenge: Challenge, sinceMs: number): Omit<
     done: progress.done,
     of: challenge.actions.length,
     leftMs: Math.max(0, challenge.limitMs - sinceMs),
-    lit: null,
+    lit: progress.number,
   };
 }

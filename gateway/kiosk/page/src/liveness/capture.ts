@@ -8,6 +8,7 @@
  */
 
 import {
+  type ActionKind,
   type ActionTrace,
   AttemptTotals,
   type AttemptReason,
@@ -100,7 +101,7 @@ class Vectors {
 
 /** Runs one challenge over the views of one attempt. */
 export class CaptureRun {
-  private readonly detectors = new ActionDetectors();
+  private readonly detectors = new ActionDetectors(true);
   private readonly runner: ChallengeRunner;
   private readonly vectors = new Vectors();
   private readonly frames: FrameMeasurement[] = [];
@@ -122,7 +123,7 @@ export class CaptureRun {
     this.progress = this.runner.feed(measured, this.detectors.feed(measured));
     const { asking } = this.runner;
     if (!measured.continuous && !asking) this.vectors.clear(); // of another face
-    const quality = frontalQuality(measured, this.blinks);
+    const quality = frontalQuality(measured, this.excluded);
     await this.vectors.look(view, quality, this.challenge.passive !== "off", asking);
     return this.progress;
   }
@@ -183,9 +184,8 @@ export class CaptureRun {
     return { probe, action, transcript };
   }
 
-  /** Whether eyes that stay closed are this person's own. */
-  private get blinks(): boolean {
-    return !this.challenge.excluded.some((one) => one.kind === "blink");
+  private get excluded(): ActionKind[] {
+    return this.challenge.excluded.map((one) => one.kind);
   }
 
   private fail(reason: AttemptReason, otherwise: Cause | null = null): never {
@@ -195,11 +195,12 @@ export class CaptureRun {
       awaited: runner.awaited,
       askedMs: runner.askedMs,
       wrong: runner.wrong,
+      fault: runner.fault,
       turned: runner.traces.some((trace) => trace.kind.startsWith("turn")),
     };
     const cause = this.diagnostician.cause(attempt, reason) ?? otherwise;
     if (cause === null) this.plainly(reason);
-    throw new Inconclusive(reason, adviceFor(cause, this.challenge.excluded.length));
+    throw new Inconclusive(reason, adviceFor(cause, this.excluded));
   }
 
   private plainly(reason: AttemptReason): never {
@@ -217,10 +218,9 @@ export class PortraitRun {
   private readonly frames: FrameMeasurement[] = [];
   private firstMs: number | null = null;
 
-  /** `excluded`: how many kinds are left out; `blinks`: false if the person cannot blink. */
+  /** `excluded`: what the person cannot do. Who cannot blink may have closed eyes. */
   constructor(
-    private readonly excluded = 0,
-    private readonly blinks = true,
+    private readonly excluded: readonly ActionKind[] = [],
     private readonly diagnostician = new Diagnostician(),
   ) {}
 
@@ -228,7 +228,7 @@ export class PortraitRun {
   async feed(view: View): Promise<boolean> {
     const { measured } = view;
     this.frames.push(measured);
-    await this.vectors.look(view, frontalQuality(measured, this.blinks), false, false);
+    await this.vectors.look(view, frontalQuality(measured, this.excluded), false, false);
     if (this.vectors.frontal !== null) this.firstMs ??= measured.atMs;
     const since = measured.atMs - (this.firstMs ?? measured.atMs);
     return since > limits.portraitMs || measured.atMs > limits.portraitWaitMs;
@@ -243,6 +243,7 @@ export class PortraitRun {
       awaited: null,
       askedMs: null,
       wrong: null,
+      fault: null,
       turned: false,
     };
     const cause =
@@ -260,10 +261,10 @@ function satisfied({ passive, passiveThreshold }: Challenge, score: number | nul
 }
 
 /** Sharpness of a view that could be the probe; 0 for one that could not. */
-function frontalQuality(frame: FrameMeasurement, blinks: boolean): number {
+function frontalQuality(frame: FrameMeasurement, excluded: readonly ActionKind[]): number {
   const frontal =
     Math.abs(frame.turn) <= limits.probeTurn &&
-    (frame.eyesClosed <= limits.probeClosed || !blinks) &&
+    (frame.eyesClosed <= limits.probeClosed || excluded.includes("blink")) &&
     frame.mouthOpen <= limits.probeMouth;
   return frontal ? frame.sharpness : 0;
 }

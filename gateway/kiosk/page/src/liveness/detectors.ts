@@ -3,17 +3,17 @@
  * gateway/vision/liveness/detectors.py, where they are explained. Pure and causal.
  */
 
+import type { ActionKind } from "../wire/liveness";
 import { vision } from "./limits";
 import type { FrameMeasurement } from "./measurement";
 import { firstBest, median, middle } from "./numbers";
+import { MouthOpenings } from "./openings";
 
 const limits = vision.detectors;
 
-export type Movement = "blink" | "open-mouth" | "turn-left" | "turn-right";
-
-/** One action. Times are on the clock of `FrameMeasurement.atMs`. */
-export interface Action<K extends string = Movement> {
-  readonly kind: K;
+/** One action; of a count, one small opening of the mouth. Times: `FrameMeasurement.atMs`. */
+export interface Action {
+  readonly kind: ActionKind;
   readonly startMs: number;
   readonly peakMs: number;
   readonly endMs: number;
@@ -29,7 +29,8 @@ export class ActionDetectors {
   private sinceMs = 0;
   private detectors: readonly Detector[] = [];
 
-  constructor() {
+  /** `openings`: also find the small ones of a count. */
+  constructor(private readonly openings = false) {
     this.begin(0);
   }
 
@@ -47,7 +48,8 @@ export class ActionDetectors {
 
   private begin(atMs: number): void {
     this.sinceMs = atMs;
-    this.detectors = [new Blink(), new Mouth(), new Turn()];
+    const small = this.openings ? [new MouthOpenings()] : [];
+    this.detectors = [new Blink(), new Mouth(), new Turn(), ...small];
   }
 }
 

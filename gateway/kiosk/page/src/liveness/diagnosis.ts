@@ -5,11 +5,12 @@
  */
 
 import {
-  ACTION_KINDS,
   type ActionKind,
   type AttemptReason,
   type Exclusion,
+  MOVEMENTS,
 } from "../wire/liveness";
+import type { Fault } from "./counting";
 import { client } from "./limits";
 import { type FrameMeasurement, interOcularPx } from "./measurement";
 import { median, mostCommon, second } from "./numbers";
@@ -20,8 +21,8 @@ const run = client.runner;
 const findings: Readonly<Record<string, string>> = limits.findings;
 const opposite: Readonly<Record<string, string>> = limits.opposite;
 
-/** A gateway asks for actions of three kinds or more; with fewer, no check is possible. */
-export const MOST_EXCLUDED = ACTION_KINDS.length - limits.leastKinds;
+/** Movements. With fewer than three kinds of them, no check is possible but a count. */
+export const MOST_EXCLUDED = MOVEMENTS.length - limits.leastKinds;
 
 type Reason = Exclusion["reason"];
 type Left = Pick<Exclusion, "kind" | "reason">;
@@ -41,6 +42,8 @@ export interface Attempt {
   readonly awaited: ActionKind | null;
   readonly askedMs: number | null;
   readonly wrong: ActionKind | null;
+  /** What ended a count. */
+  readonly fault: Fault | null;
   /** Whether a turn was seen on the side that was asked for. */
   readonly turned: boolean;
 }
@@ -60,6 +63,7 @@ export class Diagnostician {
     if (reason !== null && limits.unexplained.includes(reason)) return null;
     const found = ofThePicture(attempt, reason !== null);
     if (found !== null) return found;
+    if (attempt.fault === "uneven") return plain("why-number-uneven");
     if (reason === "wrong-action") return this.otherSide(attempt);
     if (reason === "face-changed") return null;
     return this.ofTheAction(attempt) ?? ofThePose(attempt);
@@ -97,8 +101,9 @@ export interface Advice {
   readonly withoutFace: boolean;
 }
 
-export function adviceFor(cause: Cause, excluded: number): Advice {
-  const exclude = excluded < MOST_EXCLUDED ? cause.excusable : null;
+export function adviceFor(cause: Cause, excluded: readonly ActionKind[]): Advice {
+  const room = excluded.filter((kind) => kind !== "count").length < MOST_EXCLUDED;
+  const exclude = room || cause.excusable?.kind === "count" ? cause.excusable : null;
   const hard = cause.excusable !== null || limits.ofThePerson.includes(cause.why);
   return { why: cause.why, exclude, withoutFace: exclude === null && hard };
 }
@@ -195,6 +200,7 @@ function actionCause(awaited: ActionKind, attempt: Attempt): Cause | null {
   if (steep !== null) return plain(steep); // nothing looks there as it does from the front
   if (awaited === "blink") return blinkCause(seen);
   if (awaited === "open-mouth") return mouthCause(seen);
+  if (awaited === "count") return countCause(seen);
   const frontal = faces.filter(
     (frame) => frame.atMs <= first.atMs && Math.abs(frame.turn) <= run.frontalTurn,
   );
@@ -224,6 +230,11 @@ function mouthCause(seen: readonly FrameMeasurement[]): Cause {
   }
   if (second(levels) < limits.mouthLittle) return unable("why-mouth-little", "open-mouth");
   return leaveOut("why-mouth-unclear", "open-mouth", "not-recognised");
+}
+
+function countCause(seen: readonly FrameMeasurement[]): Cause {
+  if (lipsHidden(seen)) return leaveOut("why-mouth-covered", "count", "cannot-be-seen");
+  return unable("why-number-missed", "count");
 }
 
 /** `way`: the turn towards the side that was asked for, from the rest. */

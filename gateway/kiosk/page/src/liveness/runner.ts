@@ -11,6 +11,7 @@ import {
   type Challenge,
   MAX_FRAMES,
 } from "../wire/liveness";
+import { Count, type Fault } from "./counting";
 import type { Action } from "./detectors";
 import { client } from "./limits";
 import { type FrameMeasurement, interOcularPx } from "./measurement";
@@ -28,6 +29,8 @@ export interface Progress {
   readonly prompt: MessageId;
   readonly advice: MessageId | null;
   readonly reason: AttemptReason | null;
+  /** The number that is lit, in a count. */
+  readonly number: number | null;
 }
 
 export const isOver = ({ state }: Progress): boolean => state === "passed" || state === "failed";
@@ -56,6 +59,7 @@ export class ChallengeRunner {
   private readonly seen: ActionTrace[] = [];
   private reason: AttemptReason | null = null;
   private other: ActionKind | null = null;
+  private count: Count | null = null;
 
   constructor(private readonly challenge: Challenge) {
     if (challenge.actions.length === 0) throw new Misuse("asks-for-nothing");
@@ -74,6 +78,11 @@ export class ChallengeRunner {
   /** The action that was seen in place of `awaited`, and ended the attempt. */
   get wrong(): ActionKind | null {
     return this.other;
+  }
+
+  /** What ended a count, if one did. */
+  get fault(): Fault | null {
+    return this.count?.fault ?? null;
   }
 
   /** The actions seen so far, in the times of the transcript. */
@@ -102,7 +111,10 @@ export class ChallengeRunner {
     if (this.state === "passed" || this.state === "failed") throw new Misuse("challenge-is-over");
     this.begunMs ??= frame.atMs;
     this.follow(frame);
-    if (this.reason === null && this.asked !== null) this.take(actions, frame);
+    if (this.reason === null && this.asked !== null) {
+      this.take(actions, frame);
+      this.goOnCounting(frame);
+    }
     if (this.state === "settling" || this.state === "asking") {
       this.watchTheClock(frame, this.begunMs);
       this.maybeAsk(frame);
@@ -113,8 +125,14 @@ export class ChallengeRunner {
   /** End the challenge, because no further view will come. */
   end(reason: AttemptReason = "recording-ended"): Progress {
     if (this.state !== "passed") this.reason ??= reason;
-    const { state, seen } = this;
-    return { state, done: seen.length, prompt: "failed", advice: null, reason: this.reason };
+    return {
+      state: this.state,
+      done: this.seen.length,
+      prompt: "failed",
+      advice: null,
+      reason: this.reason,
+      number: null,
+    };
   }
 
   private get state(): CaptureState {
@@ -154,11 +172,13 @@ export class ChallengeRunner {
     for (const action of actions) {
       const expected = this.challenge.actions[this.seen.length];
       if (this.asked === null || action.startMs < this.asked.atMs + limits.reactionMs) continue;
-      if (action.kind === expected) {
+      if (action.kind === "count") {
+        this.count?.take(action);
+      } else if (action.kind === expected) {
         this.seen.push(this.trace(action, this.asked));
-        this.asked = frame;
+        this.ask(frame);
         if (this.state === "passed") return;
-      } else if (action.kind !== "blink") {
+      } else if (!harmless(action.kind, expected)) {
         this.reason = "wrong-action";
         this.other = action.kind;
         return;
@@ -166,11 +186,50 @@ export class ChallengeRunner {
     }
   }
 
+  private goOnCounting(frame: FrameMeasurement): void {
+    const { count, asked } = this;
+    if (count === null || asked === null) return;
+    count.watch(frame.atMs);
+    if (count.fault !== null) {
+      this.reason = count.fault === "missed" ? "time-ran-out" : "wrong-action";
+    } else if (count.complete) {
+      this.seen.push(this.traceOfCount(count.answers, asked, frame));
+      this.ask(frame);
+    }
+  }
+
+  /** Ask for the next action, if one is left. */
+  private ask(frame: FrameMeasurement): void {
+    const { counting } = this.challenge;
+    this.asked = frame;
+    this.count = null;
+    if (this.awaited === "count" && counting !== null) {
+      this.count = new Count(counting, frame.atMs, limits.reactionMs);
+    }
+  }
+
+  private traceOfCount(
+    answers: readonly Action[],
+    asked: FrameMeasurement,
+    frame: FrameMeasurement,
+  ): ActionTrace {
+    const { firstMs } = this;
+    const levels = answers.map(({ peakMs }) => levelOf("count", this.nearest(peakMs)));
+    const reach = Math.min(...levels);
+    return {
+      kind: "count",
+      askedMs: asked.atMs - firstMs,
+      startMs: answers[0]!.startMs - firstMs,
+      peakMs: answers[levels.indexOf(reach)]!.peakMs - firstMs,
+      endMs: frame.atMs - firstMs,
+      rest: this.rest(answers[0]!, asked),
+      reach,
+      openings: answers.map(({ startMs }) => startMs - firstMs),
+    };
+  }
+
   private trace(action: Action, asked: FrameMeasurement): ActionTrace {
     const { firstMs } = this;
-    const peak = this.frames.reduce((best, one) =>
-      Math.abs(one.atMs - action.peakMs) < Math.abs(best.atMs - action.peakMs) ? one : best,
-    );
     return {
       kind: action.kind,
       askedMs: asked.atMs - firstMs,
@@ -178,8 +237,15 @@ export class ChallengeRunner {
       peakMs: action.peakMs - firstMs,
       endMs: action.endMs - firstMs,
       rest: this.rest(action, asked),
-      reach: levelOf(action.kind, peak),
+      reach: levelOf(action.kind, this.nearest(action.peakMs)),
+      openings: [],
     };
+  }
+
+  private nearest(atMs: number): FrameMeasurement {
+    return this.frames.reduce((best, one) =>
+      Math.abs(one.atMs - atMs) < Math.abs(best.atMs - atMs) ? one : best,
+    );
   }
 
   private get frames(): readonly FrameMeasurement[] {
@@ -206,7 +272,7 @@ export class ChallengeRunner {
   private maybeAsk(frame: FrameMeasurement): void {
     if (this.asked !== null || this.track === null || hindrance(frame) !== null) return;
     if (frame.atMs - this.track.firstMs >= this.challenge.startMs && frontal(frame)) {
-      this.asked = frame;
+      this.ask(frame);
     }
   }
 
@@ -218,6 +284,7 @@ export class ChallengeRunner {
       prompt,
       advice,
       reason: this.reason,
+      number: state === "asking" ? (this.count?.lit(frame.atMs) ?? null) : null,
     });
     const { awaited } = this;
     if (state === "failed") return said("failed");
@@ -225,10 +292,12 @@ export class ChallengeRunner {
     if (this.asked === null || awaited === null) {
       return said("hold-still", hindrance(frame) ?? (frontal(frame) ? null : "look-straight"));
     }
-    const late = frame.atMs - this.asked.atMs > limits.patienceMs;
+    const late = this.count === null && frame.atMs - this.asked.atMs > limits.patienceMs;
     return said(ask(awaited), hindrance(frame) ?? (late ? "more-clearly" : null));
   }
 }
+
+const MOUTH: ReadonlySet<ActionKind> = new Set(["open-mouth", "count"]);
 
 const trackFrom = (atMs: number): Track => ({
   firstMs: atMs,
@@ -238,17 +307,21 @@ const trackFrom = (atMs: number): Track => ({
   levels: [],
 });
 
+/** People blink unasked; whoever counts opens the mouth. */
+const harmless = (kind: ActionKind, expected: ActionKind | undefined): boolean =>
+  kind === "blink" || (kind === "open-mouth" && expected === "count");
+
 /** The action's own measurement in hundredths. */
 function levelOf(kind: ActionKind, frame: FrameMeasurement): number {
-  const level = { blink: frame.eyesClosed, "open-mouth": frame.mouthOpen }[kind as string];
-  return Math.max(-300, Math.min(300, rounded(100 * (level ?? frame.turn))));
+  const level = kind === "blink" ? frame.eyesClosed : MOUTH.has(kind) ? frame.mouthOpen : frame.turn;
+  return Math.max(-300, Math.min(300, rounded(100 * level)));
 }
 
 const frontal = (frame: FrameMeasurement): boolean =>
   frame.faces === 1 && Math.abs(frame.turn) <= limits.frontalTurn;
 
 /** Advice about what makes this view unusable, or null. */
-function hindrance(frame: FrameMeasurement): MessageId | null {
+export function hindrance(frame: FrameMeasurement): MessageId | null {
   if (frame.faces === 0 || frame.face === null) {
     return frame.exposure >= limits.darkRoom ? "no-face" : "too-dark";
   }

@@ -10,10 +10,12 @@ import { digest, nonce, sessionId } from "./fields";
 import { Misuse } from "./errors";
 import { bytes, distinct, flag, integer, list, message, nullable, type Of, oneOf } from "./message";
 
-export const ACTION_KINDS = ["blink", "open-mouth", "turn-left", "turn-right"] as const;
+export const MOVEMENTS = ["blink", "open-mouth", "turn-left", "turn-right"] as const;
+export const ACTION_KINDS = [...MOVEMENTS, "count"] as const;
 export type ActionKind = (typeof ACTION_KINDS)[number];
 
 const MAX_ACTIONS = 6;
+const MAX_NUMBERS = 9;
 const MAX_LIMIT_MS = 60_000;
 /** 30 views a second for the longest time limit. */
 export const MAX_FRAMES = 1800;
@@ -34,6 +36,20 @@ export type Exclusion = Of<typeof Exclusion>;
 export const exclusions = list(Exclusion.field, ACTION_KINDS.length);
 const actions = list(kind, MAX_ACTIONS);
 
+export const Counting = message(
+  "Counting",
+  {
+    moments: list(integer(0, MAX_LIMIT_MS), MAX_NUMBERS, 4),
+    latestMs: integer(500, 5_000),
+    toleranceMs: integer(100, 1_000),
+  },
+  {
+    holds: ({ moments, latestMs }) =>
+      moments.every((moment, i) => i === 0 || moment - moments[i - 1]! >= latestMs),
+  },
+);
+export type Counting = Of<typeof Counting>;
+
 export const Challenge = message(
   "Challenge",
   {
@@ -43,6 +59,7 @@ export const Challenge = message(
     excluded: exclusions,
     startMs: integer(0, 10_000),
     limitMs: integer(3_000, MAX_LIMIT_MS),
+    counting: nullable(Counting.field),
     passive: passiveRule,
     passiveThreshold: score,
     required: flag,
@@ -52,7 +69,8 @@ export const Challenge = message(
     holds: (value) =>
       distinct(value.excluded.map((one) => one.kind)) &&
       value.actions.every((one, i) => one !== value.actions[i + 1]) &&
-      !value.excluded.some((one) => value.actions.includes(one.kind)),
+      !value.excluded.some((one) => value.actions.includes(one.kind)) &&
+      value.actions.filter((one) => one === "count").length === (value.counting === null ? 0 : 1),
   },
 );
 export type Challenge = Of<typeof Challenge>;
@@ -65,6 +83,7 @@ export const ActionTrace = message("ActionTrace", {
   endMs: time,
   rest: level,
   reach: level,
+  openings: list(time, MAX_NUMBERS),
 });
 export type ActionTrace = Of<typeof ActionTrace>;
 

@@ -15,7 +15,7 @@ const TOTALS = { attempts: 1, seconds: 9, reasons: [] };
 
 describe("detectors", () => {
   test.each(Object.entries(series.detectors))("%s", (_name, { frames, events }) => {
-    const detectors = new ActionDetectors();
+    const detectors = new ActionDetectors(true);
     const found = measurements(frames).flatMap((frame) => detectors.feed(frame));
     expect(found.map(({ strength: _, ...event }) => event)).toEqual(
       events.map(({ strength: _, ...event }) => event),
@@ -60,8 +60,8 @@ const viewsOf = (attempt: Attempted): View[] =>
 /** What was told, each time it changed. */
 function told(shown: readonly Progress[]): unknown[] {
   const rows: [number, ...unknown[]][] = [];
-  shown.forEach(({ state, done, prompt, advice }, n) => {
-    const row = [state, done, prompt, advice];
+  shown.forEach(({ state, done, prompt, advice, number }, n) => {
+    const row = [state, done, prompt, advice, number];
     if (JSON.stringify(rows.at(-1)?.slice(1)) !== JSON.stringify(row)) rows.push([n, ...row]);
   });
   return rows;

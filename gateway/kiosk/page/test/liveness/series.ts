@@ -2,8 +2,6 @@
 
 import type { Action } from "../../src/liveness/detectors";
 import { type FrameMeasurement, type SeenFace, withoutFace } from "../../src/liveness/measurement";
-import type { MessageId } from "../../src/liveness/prompts";
-import type { CaptureState } from "../../src/liveness/runner";
 import recorded from "./series.json";
 
 type Changed = Readonly<Record<string, unknown>>;
@@ -12,7 +10,7 @@ export interface Attempted {
   readonly score: number | null;
   readonly poorUntilMs: number;
   readonly frames: readonly Changed[];
-  readonly shown: readonly (readonly [number, CaptureState, number, MessageId, MessageId | null])[];
+  readonly shown: readonly (readonly unknown[])[];
   readonly reason?: string;
   readonly advice?: string;
   readonly exclude?: unknown;
