@@ -1,15 +1,19 @@
 """The counter page's vision against the Python client's: ``python -m tests.measure_page_vision``.
 
-Photographs of ``SEALMATCH_FACES``, each as it is and in one way poor, pass both pipelines. Reported
-are how far landmarks, embeddings and measures differ, and whose verdicts do. Nothing is written.
+Photographs of ``SEALMATCH_FACES``, each as it is and in one way poor, pass both pipelines; with
+``--clips N``, N views of each clip pass both meters. Reported are how far landmarks, embeddings and
+measures differ, whose verdicts do, and the processor time of a view. Nothing is written.
 """
 
 import argparse
 import random
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from gateway.lab.evaluation.degradations import POOR
@@ -18,10 +22,11 @@ from gateway.vision.errors import FaceTooSmall, NoFaceFound, PoorPicture, Severa
 from gateway.vision.geometry import BgrImage
 from gateway.vision.images import decode_image
 from gateway.vision.liveness.eyes import EyeStateModel
+from gateway.vision.liveness.meter import LivenessMeter
 from gateway.vision.liveness.passive import PassiveLiveness
 from gateway.vision.pack import ModelPack, default_pack_directory, load_pack
 from gateway.vision.pipeline import FacePipeline
-from tests.faces_data import all_lfw_pairs
+from tests.faces_data import all_lfw_pairs, faces_directory
 from tests.support.page_vision import PageVision, page_vision
 
 
@@ -42,8 +47,14 @@ def verdict(vision: FacePipeline, image: BgrImage) -> tuple[str, np.ndarray | No
 class Differences:
     """What one run found."""
 
-    def __init__(self, pack: ModelPack) -> None:
-        self.vision = FacePipeline(pack)
+    def __init__(self, pack: ModelPack, vision: FacePipeline | None = None) -> None:
+        self.vision = vision or FacePipeline(pack)
+        self._deviations = {
+            scale.name: scale.deviation
+            for scale in (pack.quality.discriminants.features if pack.quality.discriminants else [])
+        }
+        self.in_deviations: list[float] = [0.0]
+        """How far each face's measures differ at most, in deviations of good pictures."""
         self._eyes, self._passive = EyeStateModel(pack), PassiveLiveness(pack)
         self.pictures = self.faces = self.other_faces = 0
         self.verdicts: Counter[str] = Counter()
@@ -77,9 +88,16 @@ class Differences:
         eyes = np.array(self._eyes.closed(image, face.landmarks)) - np.array(other["eyes"])
         self._at_least("eyes", float(np.abs(eyes).max()))
         self._at_least("passive", abs(self._passive.score(image, face) - other["passive"]))
+        theirs = other["measured"]
+        self.in_deviations.append(
+            max(
+                abs(examined.measured[name] - theirs[name]) / deviation
+                for name, deviation in self._deviations.items()
+            )
+        )
         for name, value in examined.measured.items():
             kind = name.split("-")[0] if name.startswith(("cell", "near", "shape")) else name
-            self._at_least(kind, abs(value - other["measured"][name]))
+            self._at_least(kind, abs(value - theirs[name]))
 
     def _at_least(self, name: str, value: float) -> None:
         self.most[name] = max(self.most[name], value)
@@ -90,8 +108,69 @@ class Differences:
         yield f"other verdicts: {dict(self.otherwise) or 'none'}"
         least = 1 - min(self.cosines)
         yield f"embeddings: {len(self.cosines)}, 1 - least cosine {least:.2g}"
+        yield f"measures, in deviations of good pictures: {max(self.in_deviations):.2g}"
         for name, value in sorted(self.most.items()):
             yield f"  {name}: {value:.2g}"
+
+
+_SAME = ("faces", "continuous", "finding", "upright_turns")
+_NEAR = (
+    *("turn", "pitch", "roll_deg", "eyes_closed", "eye_aspect", "mouth_open", "sharpness"),
+    *("exposure", "eyes_changed", "mouth_changed", "turned_changed", "breadth"),
+    *("eyes_contrast", "mouth_contrast"),
+)
+
+
+class MeterDifferences:
+    """One capture, measured by both."""
+
+    def __init__(self, meter: LivenessMeter, page: PageVision) -> None:
+        self._meter, self._page = meter, page
+        self.views = self.continuous = 0
+        self.otherwise: Counter[str] = Counter()
+        self.most: dict[str, float] = defaultdict(float)
+        self.ours_ms: list[float] = []
+        self.theirs_ms: list[float] = []
+        page("begin")
+
+    def compare(self, image: BgrImage, at_ms: int) -> None:
+        """The next view."""
+        before = time.process_time()
+        ours = self._meter.measure(image, at_ms)
+        self.ours_ms.append(1000 * (time.process_time() - before))
+        theirs = self._page("measure", image, atMs=at_ms)
+        self.theirs_ms.append(theirs["cpuMs"])
+        self.views += 1
+        self.continuous += ours.continuous
+        self.otherwise.update(n for n in _SAME if getattr(ours, n) != theirs[_camel(n)])
+        for name in _NEAR:
+            away = abs(getattr(ours, name) - theirs[_camel(name)])
+            self.most[name] = max(self.most[name], away)
+
+    def report(self, name: str) -> Iterator[str]:
+        ours, theirs = np.median(self.ours_ms[5:]), np.median(self.theirs_ms[5:])
+        yield (
+            f"{name}: {self.views} views, {self.continuous} continuous; "
+            f"otherwise {dict(self.otherwise) or 'none'}; median CPU of a view {theirs:.0f} ms, "
+            f"{theirs / ours:.1f} times Python's"
+        )
+        yield "  " + ", ".join(f"{name} {value:.1g}" for name, value in self.most.items())
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
+
+
+def clip(path: Path, views: int) -> Iterator[tuple[BgrImage, int]]:
+    """Views of a clip, with their times in ms."""
+    video = cv2.VideoCapture(str(path))
+    rate = video.get(cv2.CAP_PROP_FPS) or 25
+    for n in range(views):
+        read, image = video.read()
+        if not read:
+            return
+        yield np.asarray(image, np.uint8), round(1000 * n / rate)
 
 
 def pictures(count: int, seed: int, vision: FacePipeline) -> Iterator[BgrImage]:
@@ -111,14 +190,21 @@ def main() -> None:
     """Compare and print."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("photographs", type=int, nargs="?", default=300)
+    options.add_argument("--clips", type=int, default=0, metavar="VIEWS", help="of each clip")
     options.add_argument("--seed", type=int, default=1)
     chosen = options.parse_args()
     pack = load_pack(default_pack_directory())
     found = Differences(pack)
     with page_vision(pack) as page:
+        for path in sorted((faces_directory() / "clips").glob("*.mp4")) if chosen.clips else []:
+            met = MeterDifferences(LivenessMeter(pack, found.vision), page)
+            for image, at_ms in clip(path, chosen.clips):
+                met.compare(image, at_ms)
+            print("\n".join(met.report(path.stem)), flush=True)
         for image in pictures(chosen.photographs, chosen.seed, found.vision):
             found.compare(page, image)
-    print("\n".join(found.report()))
+    if chosen.photographs:
+        print("\n".join(found.report()))
 
 
 if __name__ == "__main__":

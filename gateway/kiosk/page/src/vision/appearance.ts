@@ -26,8 +26,8 @@ const FRONT = APPEARANCE.points.map((point) => {
 });
 
 /**
- * How far the face looks different from before: 1 - correlation, 0 to 2; 0 where there is nothing to
- * compare.
+ * How far the face looks different from before: 1 - correlation, 0 to 2; 0 where there is nothing
+ * to compare.
  */
 export interface Changes {
   readonly eyes: number;

@@ -42,17 +42,16 @@ const FIXED = Int32Array.from({ length: 256 }, (_, level) =>
 /** One channel of the table between its steps, 0 to 1. */
 function between(table: Int16Array, red: number, green: number, blue: number): number {
   const [r, g, b] = [FIXED[red]!, FIXED[green]!, FIXED[blue]!];
-  const [fr, fg, fb] = [r, g, b].map((value) => (value >> PARTS_SHIFT) & (PARTS - 1));
+  const fr = (r >> PARTS_SHIFT) & (PARTS - 1);
+  const fg = (g >> PARTS_SHIFT) & (PARTS - 1);
+  const fb = (b >> PARTS_SHIFT) & (PARTS - 1);
   let sum = 0;
   for (let corner = 0; corner < 8; corner += 1) {
     const [onR, onG, onB] = [corner >> 2, (corner >> 1) & 1, corner & 1];
-    const weight =
-      (onR ? fr! : PARTS - fr!) * (onG ? fg! : PARTS - fg!) * (onB ? fb! : PARTS - fb!);
-    if (weight > 0) {
-      sum +=
-        weight *
-        table[at((r >> CELLS_SHIFT) + onR, (g >> CELLS_SHIFT) + onG, (b >> CELLS_SHIFT) + onB)]!;
-    }
+    const weight = (onR ? fr : PARTS - fr) * (onG ? fg : PARTS - fg) * (onB ? fb : PARTS - fb);
+    if (weight === 0) continue; // the next step may not exist
+    const step = at((r >> CELLS_SHIFT) + onR, (g >> CELLS_SHIFT) + onG, (b >> CELLS_SHIFT) + onB);
+    sum += weight * table[step]!;
   }
   return ((sum + 2048) >> 12) / BASE;
 }

@@ -68,7 +68,7 @@ export function greyOf(rgb: Rgb): Grey {
   return { width, height, data: grey };
 }
 
-/** Part of a picture in grey, from (left, top); black beyond the picture, and where not `wanted`. */
+/** Part of a picture in grey from (left, top); black beyond the picture and where not `wanted`. */
 export function greyRegion(
   picture: Picture,
   left: number,

@@ -1,6 +1,7 @@
 /**
  * The homography between two views of a face, as a flat print would have moved: enhanced
- * correlation coefficient (Evangelidis and Psarakis 2008), in the steps of OpenCV's `findTransformECC`.
+ * correlation coefficient (Evangelidis and Psarakis 2008), in the steps of OpenCV's
+ * `findTransformECC`.
  */
 
 import { blurredByFive, planeOf, type Plane } from "./filters";

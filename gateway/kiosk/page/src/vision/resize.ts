@@ -131,8 +131,8 @@ export function resizedGrey(grey: Grey, width: number, height: number): Grey {
 }
 
 /**
- * `cv2.resize` with INTER_AREA to a smaller size: each pixel is the mean of what it covers. Where not
- * `wanted`, the result stays black.
+ * `cv2.resize` with INTER_AREA to a smaller size: each pixel is the mean of what it covers. Where
+ * not `wanted`, the result stays black.
  */
 export function shrunk(grey: Grey, width: number, height: number, wanted?: Box): Grey {
   if (width === grey.width && height === grey.height) return grey;
