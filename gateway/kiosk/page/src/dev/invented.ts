@@ -142,7 +142,10 @@ export class Invented implements CounterPort {
       if (one.stage === "decide") this.meter.sent("submission", 748_112);
     }
     const { end } = this.script;
-    if (end === null) return aborted(signal);
+    if (end === null) {
+      const again = setInterval(() => show(this.script.progress.at(-1)!), 100);
+      return aborted(signal).finally(() => clearInterval(again));
+    }
     if (end instanceof Ended) throw end;
     this.meter.sent("question", 611);
     return end;

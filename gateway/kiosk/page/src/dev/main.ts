@@ -107,6 +107,8 @@ async function show(name: string, agent: Language, customer: Language): Promise<
   }
   if (name === "welcome") desk.turnTo("customer");
   if (name === "paper") document.body.append(paper(finished("MATCH"), TEXTS[customer], customer, own));
+  const { progress } = script;
+  if (progress.at(-1)?.advice) await found(".capture .advice span"); // it has to hold for a while
   setTimeout(() => (document.body.dataset.shown = name), 60);
 }
 

@@ -11,7 +11,8 @@ import { adviceIcon, icon } from "./icons";
 import { promptFace, promptOf } from "./faces";
 import { button, buttons, heading } from "./parts";
 import { ACTIONS, Ended, type Action, type CameraChoice, type Exclusion, type OpenCamera } from "./ports";
-import type { Texts } from "./texts";
+import { Steady } from "./steady";
+import { TEXTS, type Texts } from "./texts";
 
 /** What the customer and the agent set before a try; it stays for the next one. */
 export interface Setup {
@@ -32,6 +33,7 @@ export class CameraScreen {
   private fault: Ended | null = null;
   private advice: string | null | undefined;
   private sparing = false;
+  private steady = new Steady<string | null>();
   private watching = new AbortController();
   private readonly advising = h("p", { class: "advice", role: "status" });
   private readonly place = h("div", { class: "video" });
@@ -74,6 +76,7 @@ export class CameraScreen {
     this.camera?.close();
     this.camera = null;
     this.advice = undefined;
+    this.steady = new Steady();
   }
 
   view(t: Texts): HTMLElement {
@@ -111,17 +114,13 @@ export class CameraScreen {
     this.start(camera);
   }
 
-  private say(advice: string | null): void {
+  private say(newest: string | null): void {
+    const advice = this.steady.take(newest);
     if (advice === this.advice) return;
     this.advice = advice;
     this.desk.voice.tone(advice ? "advice" : "good");
     this.told(advice);
-    this.redrawAdvice();
-  }
-
-  private redrawAdvice(): void {
-    this.desk.voice.say(this.advising.textContent ?? "", this.desk.language);
-    this.redraw();
+    this.drawAdvice(TEXTS[this.desk.language]);
   }
 
   private drawAdvice(t: Texts): void {

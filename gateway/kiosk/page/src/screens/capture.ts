@@ -15,6 +15,7 @@ import type { OpenCamera, Progress, Stage } from "./ports";
 import { STAGES } from "./ports";
 import type { Texts } from "./texts";
 import { preview } from "./camera";
+import { Steady } from "./steady";
 
 /** From here on the time that is left is shown: enough to press a button calmly. */
 const SHOWN_MS = 10_000;
@@ -35,6 +36,7 @@ export class CaptureScreen {
   private readonly dots = h("ol", { class: "dots" });
   private readonly left = h("p", { class: "left quiet" });
   private readonly lit = h("p", { class: "lit", "aria-live": "assertive" });
+  private readonly steady = new Steady<string | null>();
   private shown = "";
 
   constructor(
@@ -59,11 +61,15 @@ export class CaptureScreen {
   }
 
   /** Show the next state. It sounds and is announced where something is new. */
-  update(progress: Progress, t: Texts): void {
+  update(newest: Progress, t: Texts): void {
     const before = this.progress;
+    const progress = { ...newest, advice: this.steady.take(newest.advice) };
     this.progress = progress;
     if (progress.done > before.done) {
       this.desk.voice.tone("good");
+      navigator.vibrate?.(60);
+    } else if (progress.lit !== before.lit && progress.lit !== null) {
+      this.desk.voice.tone("lit"); // heard at once, where a spoken number would come late
       navigator.vibrate?.(60);
     } else if (progress.prompt !== before.prompt && progress.prompt) {
       this.desk.voice.tone("ask");
@@ -87,6 +93,7 @@ export class CaptureScreen {
       }
       const hindrance = advice ? this.desk.words(advice) : "";
       this.advice.replaceChildren(...(advice ? [icon(adviceIcon(advice)), h("span", {}, hindrance)] : []));
+      this.lit.hidden = prompt !== "ask-count"; // its place is kept, so nothing jumps
       this.lit.textContent = lit === null ? "" : String(lit);
       this.drawDots(done, of, t);
       this.desk.announce(hindrance || asked, true);

@@ -48,6 +48,7 @@ const LINES = {
   filter: "M9 42L33 18M29 8v6M26 11h6M40 18v6M37 21h6M14 9v4M12 11h4M30 15l4 4",
   slow: "M24 7a17 17 0 1 1 0 34a17 17 0 0 1 0-34zM24 14v11l8 5",
   mirror: "M24 4v40M19 12L5 36h14zM29 12l14 24H29z",
+  turnHead: `${HEAD}${EYES}M19 28h10M9 4L4 8l5 4M4 8h8M39 4l5 4l-5 4M44 8h-8`,
   again: "M38 24a14 14 0 1 1-4-10M40 6v9h-9",
 } as const;
 
@@ -101,6 +102,10 @@ const ADVICE: Record<string, Icon> = {
   "why-face-covered": "covered",
   "why-eyes-covered": "glasses",
   "why-mouth-covered": "covered",
+  "why-head-still": "turnHead",
+  "why-head-little": "turnHead",
+  "why-turn-unclear": "turnHead",
+  "why-several-unseen": "clearly",
   "why-other-side": "mirror",
   "why-mirrored": "mirror",
 };

@@ -70,6 +70,7 @@ export interface RetryChoices {
 const SHOWS: [RegExp, string][] = [
   [/^why-(blink-unclear|eyes-shut|eyes-stay-open|one-eye)$/, "ask-blink"],
   [/^why-mouth-(still|little|unclear)$/, "ask-open-mouth"],
+  [/^why-number-/, "ask-count"],
 ];
 const pictured = (advice: string): SVGElement => {
   const movement = SHOWS.find(([names]) => names.test(advice));

@@ -8,11 +8,12 @@
 
 import type { Language } from "./ports";
 
-export type Tone = "ask" | "good" | "advice" | "failed" | "done";
+export type Tone = "ask" | "lit" | "good" | "advice" | "failed" | "done";
 
 /** Frequency in hertz and length in seconds of each note. */
 const NOTES: Record<Tone, [number, number][]> = {
   ask: [[523, 0.12], [784, 0.18]],
+  lit: [[660, 0.14]],
   good: [[880, 0.12]],
   advice: [[440, 0.16]],
   failed: [[392, 0.2], [294, 0.3]],
