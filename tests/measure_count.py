@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
@@ -50,15 +51,21 @@ APERTURE: Final = {
 
 # How different a mouth looks (mouth_changed) where it is so far open above its most closed state of
 # the last 1.2 s: quantiles in ten labelled clips, 2,000 frames of people who speak and move.
-_OPENED = np.array([0.08, 0.09, 0.11, 0.135, 0.175, 0.225, 0.275, 0.35, 0.5])
+_OPENED = np.array(
+    [0.03, 0.035, 0.045, 0.055, 0.07, 0.09, 0.11, 0.135, 0.175, 0.225, 0.275, 0.35, 0.5]
+)
 _SHARES = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9])
 _CHANGES = np.array([
-    [0.029, 0.037, 0.065, 0.128, 0.252, 0.310], [0.029, 0.037, 0.065, 0.128, 0.252, 0.310],
+    [0.014, 0.019, 0.028, 0.073, 0.108, 0.225], [0.014, 0.019, 0.028, 0.073, 0.108, 0.225],
+    [0.021, 0.026, 0.038, 0.078, 0.164, 0.307], [0.026, 0.032, 0.052, 0.086, 0.195, 0.236],
+    [0.018, 0.023, 0.036, 0.081, 0.135, 0.226], [0.025, 0.031, 0.054, 0.096, 0.186, 0.264],
     [0.032, 0.082, 0.123, 0.208, 0.350, 0.486], [0.068, 0.092, 0.140, 0.230, 0.330, 0.450],
     [0.082, 0.107, 0.171, 0.238, 0.351, 0.461], [0.125, 0.182, 0.236, 0.294, 0.450, 0.515],
     [0.156, 0.195, 0.239, 0.325, 0.446, 0.540], [0.187, 0.211, 0.265, 0.362, 0.498, 0.546],
     [0.231, 0.282, 0.322, 0.435, 0.530, 0.625],
 ])  # fmt: skip
+_OF_THE_PERSON = 0.5
+"""Share of their scatter that lies between the clips' people; the rest lies between frames."""
 
 _LEAD_MS = 90
 """The lips part before the sound."""
@@ -172,14 +179,19 @@ def speaker(
         lips[at : at + len(part)] = np.maximum(lips[at : at + len(part)], part[: len(lips) - at])
     times = np.arange(0, begin + length - step, step)
     seen = rest + lips[times // _GRID_MS] + draw.normal(0, draw.uniform(0.001, 0.007), len(times))
-    looks, face = float(draw.random()), a_face()
+    own, scatter = math.sqrt(_OF_THE_PERSON), math.sqrt(1 - _OF_THE_PERSON)
+    looks = [
+        NormalDist().cdf(float(one))
+        for one in own * draw.normal() + scatter * draw.normal(size=len(times))
+    ]
+    face = a_face()
     frames = []
     for n, at_ms in enumerate(times):
         recent = seen[max(0, n - 1_200 // step) : n + 1]
         frames.append(
             FrameMeasurement(
                 at_ms=int(at_ms), faces=1, face=face, mouth_open=float(seen[n]),
-                mouth_changed=_changed(float(seen[n] - recent.min()), looks),
+                mouth_changed=_changed(float(seen[n] - recent.min()), looks[n]),
                 sharpness=10.0, exposure=0.5, continuous=n > 0, breadth=2.0, pitch=0.55,
                 mouth_contrast=0.55, eyes_contrast=0.65,
             )
