@@ -75,6 +75,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "kiosk": Command(
         "gateway.cli.kiosk", "the counter in a browser: serve its page on this machine", _COUNTER
     ),
+    "csca": Command(
+        "gateway.cli.csca", "list the authorities whose documents' chips are verified", _COUNTER
+    ),
     "counter": Command("gateway.cli.counter", "set a counter up: keys, enrolment, trust file"),
     "attempts": Command("gateway.cli.attempts", "attempts and time that liveness checks took"),
     "receipt": Command("gateway.cli.receipt", "check a receipt", _READER),

@@ -1,11 +1,12 @@
 """Users' commands, one module each; ``gateway.main`` finds them and loads the one that is chosen.
 
-register  ``sealmatch register``: the counter; live, consenting, pack, pending, subject and outputs
-          serve it
+register  ``sealmatch register``: the counter; live, consenting, pack, pending, portrait, subject
+          and outputs serve it
 fallback  ``sealmatch fallback``: registrations without a face, which two people sign; fallback_keys
           has their keys, fallback_report the words of their receipts
 kiosk     ``sealmatch kiosk``: the counter in a browser (``gateway.kiosk``)
 counter   ``sealmatch counter``: sets a counter up: keys, enrolment, trust file
+csca      ``sealmatch csca``: authorities whose documents' chips are verified
 attempts  ``sealmatch attempts``: the counter's own totals of liveness checks
 receipt   ``sealmatch receipt``: the subscriber, or a stranger; its verbs are in receipt_verify
           (whose words are in receipt_report), receipt_fetch and receipt_erased

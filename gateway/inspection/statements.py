@@ -73,7 +73,8 @@ def _passed(evidence: Evidence, progress: Progress) -> Statements:
         found.by_outlet[said["outlet"], outcome] += 1
         if isinstance(reason := said.get("reason"), str):
             found.by_reason[reason] += 1
-        if (source := said.get("portraitSource")) in _SOURCES:
+        source = said.get("portraitSource")
+        if isinstance(source, str) and source in _SOURCES:
             found.by_portrait[source] += 1
         found.audited += said.get("audit") is not None
     return found

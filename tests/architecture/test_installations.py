@@ -18,9 +18,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 IMAGES = ("insightface", "onnxruntime", "cv2", "PIL", "scipy")
 STORE = ("sqlalchemy", "alembic")
 EXTRAS = {
-    "": (*IMAGES, *STORE, "httpx", "segno", "pg8000", "pkcs11"),
-    "reader": (*IMAGES, *STORE, "pg8000", "pkcs11"),
-    "gateway": (*IMAGES, "segno", "pg8000", "pkcs11"),
+    "": (*IMAGES, *STORE, "httpx", "segno", "pg8000", "pkcs11", "asn1crypto"),
+    "reader": (*IMAGES, *STORE, "pg8000", "pkcs11", "asn1crypto"),
+    "gateway": (*IMAGES, "segno", "pg8000", "pkcs11", "asn1crypto"),
 }
 """Extra -> what is not there with the base and this extra."""
 

@@ -36,7 +36,7 @@ CARD: Final = (
 )
 PICTURE: Final = b"\xff\xd8\xff\xe0 no picture \xff\xd9"
 
-_HASHES: Final = {
+_HASHES: Final[dict[str, Callable[[], hashes.HashAlgorithm]]] = {
     "sha1": hashes.SHA1, "sha224": hashes.SHA224, "sha256": hashes.SHA256,
     "sha384": hashes.SHA384, "sha512": hashes.SHA512,
 }  # fmt: skip
@@ -105,6 +105,7 @@ def signer_certificate(
     usage: bool = True,
     ca: bool = False,
     demand: bool = False,
+    purpose: str | None = None,
     hashed: hashes.HashAlgorithm | None = None,
     pss: bool = False,
 ) -> x509.Certificate:
@@ -113,6 +114,9 @@ def signer_certificate(
     if demand:
         demanded = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.23.136.1.1.99"), b"\x05\0")
         made = made.add_extension(demanded, critical=True)
+    if purpose is not None:
+        used = x509.ExtendedKeyUsage([x509.ObjectIdentifier(purpose)])
+        made = made.add_extension(used, critical=True)
     signed_with = hashed or hashes.SHA384()
     if pss:
         return made.sign(
@@ -192,7 +196,7 @@ class Chip:
 
     def _signed(self, dg1: bytes, dg2: bytes) -> cms.SignedData:
         hashed = _HASHES[self.hashed]
-        right = {1: _digest(hashed, dg1), 2: _digest(hashed, dg2), 14: bytes(hashed.digest_size)}
+        right = {1: _digest(hashed, dg1), 2: _digest(hashed, dg2), 14: bytes(hashed().digest_size)}
         lds = _LdsSecurityObject(
             {
                 "version": 0,
@@ -204,7 +208,11 @@ class Chip:
                 ],
             }
         ).dump()
-        lds = self.content(lds)
+        return self.signed_around(self.content(lds))
+
+    def signed_around(self, content: bytes) -> cms.SignedData:
+        """Any content, signed as this document's is."""
+        hashed = _HASHES[self.hashed]
         certificate = self.certificate(self.by, self.key.public_key())
         encoded = (
             certificate
@@ -212,14 +220,14 @@ class Chip:
             else certificate.public_bytes(Encoding.DER)
         )
         parsed = ax509.Certificate.load(encoded)
-        attributes = self._attributes(_digest(hashed, lds))
+        attributes = self._attributes(_digest(hashed, content))
         return cms.SignedData(
             {
                 "version": "v3",
                 "digest_algorithms": [{"algorithm": self.hashed}],
                 "encap_content_info": {
                     "content_type": self.content_type,
-                    "content": core.ParsableOctetString(lds),
+                    "content": core.ParsableOctetString(content),
                 },
                 "certificates": [cms.CertificateChoices("certificate", parsed)],
                 "signer_infos": [
@@ -277,7 +285,7 @@ class Chip:
         return self.key.sign(data, padding.PKCS1v15(), hashed)
 
 
-def _digest(hashed: type[hashes.HashAlgorithm], data: bytes) -> bytes:
+def _digest(hashed: Callable[[], hashes.HashAlgorithm], data: bytes) -> bytes:
     running = hashes.Hash(hashed())
     running.update(data)
     return running.finalize()
@@ -323,3 +331,18 @@ def resigned(certificate: ax509.Certificate, by: Authority) -> bytes:
     assert isinstance(by.key, ec.EllipticCurvePrivateKey)
     certificate["signature_value"] = by.key.sign(tbs, ec.ECDSA(hashes.SHA384()))
     return certificate.dump(force=True)
+
+
+def master_list(content: bytes, **changes: Any) -> bytes:
+    """A State's signed list around an encoded CscaMasterList. ``changes``: as of a ``Chip``."""
+    signer = {
+        "content_type": "2.23.136.1.1.2",
+        "certificate": lambda by, public: signer_certificate(by, public, purpose="2.23.136.1.1.3"),
+    }
+    signed = Chip().with_(**(signer | changes)).signed_around(content)
+    return cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump()
+
+
+def certificates_of(*encoded: bytes) -> bytes:
+    """CscaMasterList around these certificates."""
+    return tlv(0x30, b"\x02\x01\x00" + tlv(0x31, b"".join(encoded)))

@@ -11,7 +11,7 @@ import pytest
 from asn1crypto import cms
 from asn1crypto import x509 as ax509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.documents.chip.certificates import Certificate, CscaList, UnusableList
@@ -123,7 +123,9 @@ def _curve(**changes: Any) -> Callable[[Authority, Any], bytes]:
 
 def _another_generator() -> bytes:
     """A key pair on P-256 for any public key: the key itself as generator (CVE-2020-0601)."""
-    numbers = key().public_key().public_numbers()  # type: ignore[union-attr]
+    public = key().public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    numbers = public.public_numbers()
     return b"\x04" + numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
 
 

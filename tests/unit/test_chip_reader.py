@@ -31,7 +31,7 @@ from gateway.server.consent import draft
 from gateway.vision.errors import UnreadableImage
 from gateway.vision.images import decode_image
 from tests.support.chips import CARD, NOW, TODAY, Chip, authority, key, listed, name, utopia
-from tests.unit.test_counter_setup import content
+from tests.unit.test_proofs_trust import content
 
 NOON = int(NOW.timestamp())
 STRANGER = authority(key("secp384r1", 5), name("UT", "CSCA Elsewhere"))

@@ -3,7 +3,9 @@
 passive          twelve numbered steps from files to a number and a portrait, or a refusal
 errors           those steps by name
 elements         tags, lengths, and how long a file may be
-security_object  EF.SOD: what was signed, and by whom
+security_object  EF.SOD: which hashes were signed
+signed_data      one signer, its certificate, its attributes, its signature
+master_list      lists of issuers that a State signed
 certificates     document signers' certificates, and the list of their issuers (CSCA)
 signatures       keys, hashes and signatures that are taken
 curves           elliptic curves, by name or by all of their parameters

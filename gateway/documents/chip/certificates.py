@@ -46,7 +46,8 @@ class Certificate:
     def _touch(self) -> None:
         """Look at all that is decided from: the parser is lazy."""
         _ = (self.country, self.serial, self.validity, self.key_identifier, self.issuer_key)
-        _ = (self.may_issue, self.may_sign, self.has_unknown_demand, self._signature_of())
+        _ = (self.may_issue, self.may_sign, self.has_unknown_demand, self.purposes)
+        _ = self._signature_of()
         _ = self.subject == self.issuer
 
     @property
@@ -97,6 +98,12 @@ class Certificate:
         basic, usage = self._parsed.basic_constraints_value, self._parsed.key_usage_value
         issues = basic is not None and bool(basic["ca"].native)
         return not issues and usage is not None and "digital_signature" in usage.native
+
+    @cached_property
+    def purposes(self) -> frozenset[str]:
+        """Extended key usages, as object identifiers."""
+        stated = self._parsed.extended_key_usage_value
+        return frozenset() if stated is None else frozenset(one.dotted for one in stated)
 
     @cached_property
     def has_unknown_demand(self) -> bool:

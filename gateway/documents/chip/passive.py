@@ -96,8 +96,8 @@ def authenticate(
     dg1, zone = _step(1, lambda: element("EF.DG1", files.dg1))
     dg2, _ = _step(1, lambda: element("EF.DG2", files.dg2))
     stated = _step(2, lambda: SecurityObject.parse(sod))
-    signer = _step(3, stated.signer)
-    _step(4, lambda: stated.require_signed_by(signer))
+    signer = _step(3, stated.signed.signer)
+    _step(4, lambda: stated.signed.require_signed_by(signer))
     _require_signer(signer)
     issuer = _issuer(signer, listed, now, where_not_listed)
     for step, number, whole in ((9, 1, dg1), (10, 2, dg2)):
