@@ -2,13 +2,13 @@
 
 import { describe, expect, it } from "vitest";
 
-import { equal, hex, unhex } from "../../src/wire/bytes";
-import { decode } from "../../src/wire/cbor";
+import { type Bytes, concat, equal, hex, unhex } from "../../src/wire/bytes";
+import { decode, encode } from "../../src/wire/cbor";
 import { peek, type VerifyKey, sign, verify } from "../../src/wire/cose";
 import { Malformed, Refused } from "../../src/wire/errors";
 import * as issuer from "../../src/wire/issuer";
 import * as liveness from "../../src/wire/liveness";
-import type { MessageType } from "../../src/wire/message";
+import { type MessageType, SMALL } from "../../src/wire/message";
 import * as proof from "../../src/wire/proof";
 import * as session from "../../src/wire/session";
 import * as submission from "../../src/wire/submission";
@@ -101,4 +101,34 @@ it("reads no key that would reach an object's prototype", () => {
   const map = unhex("a1695f5f70726f746f5f5fa0"); // {"__proto__": {}}
   expect(decode(map)).toEqual(new Map([["__proto__", new Map()]]));
   expect(() => session.SessionRequest.decode(map)).toThrow(Malformed);
+});
+
+it.each([
+  ["a float", "f93e00"],
+  ["2^53", "1b0020000000000000"],
+  ["infinity", "f97c00"],
+  ["undefined", "f7"],
+  ["a bignum", "c2411f"],
+  ["nine levels", "81".repeat(9) + "80"],
+  ["a hundred thousand levels", "81".repeat(100_000)],
+  ["keys of two kinds", "a20000616100"],
+  ["a negative key", "a12000"],
+  ["nothing", ""],
+])("reads no %s", (_, bytes) => {
+  expect(() => decode(unhex(bytes))).toThrow(Malformed);
+});
+
+it("reads eight levels, and integers up to 2^53 - 1", () => {
+  expect(decode(unhex("81".repeat(8) + "80"))).toBeDefined();
+  expect(decode(unhex("1b001fffffffffffff"))).toBe(Number.MAX_SAFE_INTEGER);
+});
+
+it("looks into nothing that is longer than it can be", () => {
+  const { encoded } = vector("signed/session-grant.json");
+  const parts = decode(unhex(encoded).subarray(1)) as Bytes[];
+  const padded = encode([new Uint8Array(SMALL), ...parts.slice(1)]);
+  const long = concat(Uint8Array.of(0xd2), padded);
+  expect(() => peek(long, session.SessionGrant)).toThrow(Malformed);
+  const error = () => proof.Opening.decode(new Uint8Array(SMALL + 1));
+  expect(error).toThrow("too-long");
 });

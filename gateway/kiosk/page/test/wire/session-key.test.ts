@@ -2,7 +2,7 @@
 
 import { beforeAll, expect, it } from "vitest";
 
-import { type Bytes, hex, unhex } from "../../src/wire/bytes";
+import { type Bytes, hex, sha256, unhex } from "../../src/wire/bytes";
 import { sign, type SigningKey, verify } from "../../src/wire/cose";
 import { Malformed, Refused } from "../../src/wire/errors";
 import { requireCiphertext, requireKeyHalf } from "../../src/wire/polynomials";
@@ -71,6 +71,14 @@ it.each([
     verifySessionKey(unhex(signed.encoded), half, expected, grant.expiresAt + seconds);
   await expect(after(refused)).rejects.toMatchObject({ values: { what: "expiry" } });
   await expect(after(taken)).resolves.toBeDefined();
+});
+
+it("refuses a granted key that is no canonical encoding", async () => {
+  const bad = withWord(half, 0, KEY_PRIMES[0]);
+  const keyId = await sha256(unhex(uniform.seed), bad);
+  const granted = await sign(SessionGrant, { ...grant, keyId }, authority);
+  const verified = verifySessionKey(granted.encoded, bad, expected, now());
+  await expect(verified).rejects.toThrow(Malformed);
 });
 
 it("reads residues below their primes alone", () => {
