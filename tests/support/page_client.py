@@ -158,7 +158,7 @@ def page_of(world: World) -> Iterator[Page]:
         def log_message(self, *_: Any) -> None:
             """Nothing: pytest's own output is enough."""
 
-    command = ["node", "test/drive/run.mjs"]
+    command = ["node", "test/drive/run.mjs", "registration"]
     with (
         ThreadingHTTPServer(("127.0.0.1", 0), Local) as server,
         subprocess.Popen(

@@ -1,4 +1,4 @@
-/** Runs `registration.ts` in node, with the page's own WebAssembly and checks. */
+/** Runs a driver in node, with the page's own WebAssembly and checks: `node run.mjs NAME`. */
 
 import { fileURLToPath } from "node:url";
 
@@ -11,5 +11,5 @@ const load = async (file, plugins) =>
 const { compile } = await load("bgv-module.ts", []);
 compile();
 const { receiptChecks } = await load("receipt-checks.ts", []);
-const { run } = await load("test/drive/registration.ts", [receiptChecks()]);
+const { run } = await load(`test/drive/${process.argv[2]}.ts`, [receiptChecks()]);
 await run();
