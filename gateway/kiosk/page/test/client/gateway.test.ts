@@ -46,7 +46,7 @@ const REFUSED = problem(403, "PERMISSION_DENIED");
 const BUSY = problem(503, "UNAVAILABLE", { retryAfter: "7" });
 const FORGOTTEN = problem(404, "NOT_FOUND");
 const LOGIN = answer(200, "<!doctype html>", { contentType: "text/html" });
-const UNREACHED = answer(502, {}, { fromGateway: false });
+const UNREACHED = problem(502, "KIOSK.NO_ANSWER", { fromGateway: false });
 
 /** A gateway that answers in this order, and then for ever as at the end; null: silence. */
 async function scripted(...answers: (Answer | null)[]) {
@@ -140,6 +140,7 @@ describe("a session that is asked for", () => {
     ["meets a gateway that is down", problem(503, "UNAVAILABLE"), Unavailable, 1],
     ["meets a login page", LOGIN, NotTheGateway, 2],
     ["gets no answer", null, NoAnswer, 1],
+    ["does not reach the gateway", UNREACHED, NoAnswer, 1],
     ["cannot be asked for liveness", problem(422, "FACE_VERIFICATION.LIVENESS_NOT_POSSIBLE"),
       LivenessNotPossible, 1],
     ["is answered otherwise", problem(429, "TOO_MANY_REQUESTS"), GatewayError, 1],
