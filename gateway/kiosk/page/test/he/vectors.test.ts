@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type Bgv, type Embedding } from "../../src/he/bgv";
 import { hex, unhex } from "../../src/wire/bytes";
 import { Malformed, Misuse } from "../../src/wire/errors";
-import { N } from "../../src/wire/profile";
+import { KEY_PRIMES, N } from "../../src/wire/profile";
 import { bytesOf, shake, vector } from "../wire/vectors";
 import { inside, isWiped, load } from "./module";
 
@@ -110,26 +110,45 @@ it.each([
   }
 });
 
+it("takes lengths within the tolerance, and pads short vectors with zeros", async () => {
+  const draw = (into: Uint8Array): void => into.set(drawn(encryption.cases[0].random));
+  const long = embedding(frame.cases[0]);
+  const padded = new Float64Array(512);
+  padded.set([0.6, 0.8]);
+  const wanted = await bgv.encryptProbe(key, long, padded, draw);
+  const made = await bgv.encryptProbe(key, long, Float64Array.of(0.6, 0.8), draw);
+  expect(Buffer.from(made).equals(wanted)).toBe(true);
+  for (const length of [0.9991, 1.0009]) {
+    await expect(bgv.encryptProbe(key, Float64Array.of(length), null)).resolves.toBeDefined();
+  }
+});
+
 it("refuses a key that is not the one valid encoding", async () => {
   const altered = (at: number, ...bytes: number[]): Uint8Array => {
     const copy = half.slice();
     copy.set(bytes, at);
     return copy;
   };
+  const little = (word: bigint): number[] =>
+    Array.from({ length: 7 }, (_, i) => Number((word >> BigInt(8 * i)) & 255n));
   const zero = new Uint8Array(half.length);
   zero.set([1, 1]);
+  const last = half.length - 7;
   for (const b of [
     half.subarray(1),
     altered(0, 2),
     altered(1, 2),
-    altered(2, ...new Array(7).fill(255)),
-    altered(half.length - 7, ...new Array(7).fill(255)),
+    altered(2, ...little(KEY_PRIMES[0])),
+    altered(2 + 7 * N, ...little(KEY_PRIMES[1])),
+    altered(2 + 7 * 2 * N, ...little(KEY_PRIMES[2])),
+    altered(last, ...little(KEY_PRIMES[3])),
     zero,
   ]) {
     await expect(bgv.encryptProbe({ ...key, b }, axis(0), null)).rejects.toThrow(Malformed);
     expect(isWiped(bgv)).toBe(true);
   }
-  await expect(bgv.encryptProbe(key, axis(0), null)).resolves.toBeDefined();
+  const largest = altered(last, ...little(KEY_PRIMES[3] - 1n));
+  await expect(bgv.encryptProbe({ ...key, b: largest }, axis(0), null)).resolves.toBeDefined();
 });
 
 /** Bits of the 4096 signs, set for -1, the lowest of each byte first. */
