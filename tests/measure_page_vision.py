@@ -9,7 +9,7 @@ import argparse
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from gateway.vision.liveness.passive import PassiveLiveness
 from gateway.vision.pack import ModelPack, default_pack_directory, load_pack
 from gateway.vision.pipeline import FacePipeline
 from tests.faces_data import all_lfw_pairs, faces_directory
+from tests.support.page_in_browser import page_in_browser
 from tests.support.page_vision import PageVision, page_vision
 
 
@@ -124,7 +125,7 @@ _NEAR = (
 class MeterDifferences:
     """One capture, measured by both."""
 
-    def __init__(self, meter: LivenessMeter, page: PageVision) -> None:
+    def __init__(self, meter: LivenessMeter, page: Callable[..., Any]) -> None:
         self._meter, self._page = meter, page
         self.views = self.continuous = 0
         self.otherwise: Counter[str] = Counter()
@@ -135,11 +136,15 @@ class MeterDifferences:
 
     def compare(self, image: BgrImage, at_ms: int) -> None:
         """The next view."""
+        theirs = self._page("measure", image, atMs=at_ms)
+        self.theirs_ms.append(theirs["cpuMs"])
+        self.against(image, at_ms, theirs)
+
+    def against(self, image: BgrImage, at_ms: int, theirs: dict[str, Any]) -> None:
+        """The next view, of which the page said this."""
         before = time.process_time()
         ours = self._meter.measure(image, at_ms)
         self.ours_ms.append(1000 * (time.process_time() - before))
-        theirs = self._page("measure", image, atMs=at_ms)
-        self.theirs_ms.append(theirs["cpuMs"])
         self.views += 1
         self.continuous += ours.continuous
         self.otherwise.update(n for n in _SAME if getattr(ours, n) != theirs[_camel(n)])
@@ -186,11 +191,25 @@ def pictures(count: int, seed: int, vision: FacePipeline) -> Iterator[BgrImage]:
             yield kind.degrade(Photograph(image, face), draw.choice(kind.strengths))
 
 
+def in_browser(pack: ModelPack, vision: FacePipeline, views: int) -> Iterator[str]:
+    """Views of three clips, measured in Chromium."""
+    with page_in_browser(pack) as page:
+        for path in sorted((faces_directory() / "clips").glob("*.mp4"))[::4]:
+            seen = list(clip(path, views))
+            said, cpu_ms = page.measure(seen)
+            met = MeterDifferences(LivenessMeter(pack, vision), lambda *_: None)
+            for (image, at_ms), theirs in zip(seen, said, strict=True):
+                met.against(image, at_ms, theirs)
+            met.theirs_ms = [cpu_ms] * len(seen)
+            yield from met.report(f"{path.stem} in Chromium")
+
+
 def main() -> None:
     """Compare and print."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("photographs", type=int, nargs="?", default=300)
     options.add_argument("--clips", type=int, default=0, metavar="VIEWS", help="of each clip")
+    options.add_argument("--browser", type=int, default=0, metavar="VIEWS", help="of three clips")
     options.add_argument("--seed", type=int, default=1)
     chosen = options.parse_args()
     pack = load_pack(default_pack_directory())
@@ -203,6 +222,8 @@ def main() -> None:
             print("\n".join(met.report(path.stem)), flush=True)
         for image in pictures(chosen.photographs, chosen.seed, found.vision):
             found.compare(page, image)
+    for line in in_browser(pack, found.vision, chosen.browser) if chosen.browser else ():
+        print(line, flush=True)
     if chosen.photographs:
         print("\n".join(found.report()))
 

@@ -20,7 +20,7 @@ from gateway.vision.pack import ModelPack
 
 PAGE = Path(__file__).resolve().parents[2] / "gateway" / "kiosk" / "page"
 _BUILT = "node_modules/.vision-peer"
-_BUILD = ["node_modules/.bin/vite", "build", "--ssr", "test/vision/peer.ts", "--outDir", _BUILT]
+_BUILD = ["node", "test/vision/build.mjs", "node"]
 
 
 class PageVision:

@@ -54,7 +54,9 @@ export class LivenessMeter {
     const view = alignedView(picture, points);
     const changes = this.appearance.observe(atMs, view, eyesClosed, mouthOpen, turn);
     const [eyesContrast, mouthContrast] = contrasts(view);
-    const [sharpness, exposure] = sharpnessAndExposure(picture, found.five);
+    const [sharpness, exposure] = sharpnessAndExposure(
+      this.pipeline.aligned(picture, found.five),
+    );
     return {
       atMs,
       faces: Math.min(faces.length, SEVERAL),
@@ -97,6 +99,7 @@ export class LivenessMeter {
   clear(): void {
     this.track.clear();
     this.appearance.reset();
+    this.pipeline.forget();
   }
 
   /** Whether this is the tracked person, or cannot be told yet; and what the quality gate found. */

@@ -29,9 +29,7 @@ export class Embedder {
         this.input[(2 - channel) * plane + i] = (face.data[at + channel]! - mean) / divisor;
       }
     }
-    const vector = await this.model.one(this.input, [1, 3, ALIGNED, ALIGNED]);
-    this.input.fill(0);
-    return vector.slice();
+    return (await this.model.one(this.input, [1, 3, ALIGNED, ALIGNED])).slice();
   }
 }
 

@@ -11,7 +11,7 @@ import { Embedder, aligned, unit } from "./embedder";
 import { EyeStates, PassiveLiveness } from "./eyes";
 import { LandmarkFinder, fivePoints } from "./landmarks";
 import type { Pack } from "./pack";
-import { heightOf, turned, type Box, type Picture, type Points } from "./picture";
+import { heightOf, turned, type Box, type Picture, type Points, type Rgb } from "./picture";
 import { GOOD, QualityGate, type Finding } from "./quality/gate";
 import type { Measures } from "./quality/measures";
 import RECIPE from "./recipe";
@@ -53,6 +53,10 @@ export interface Examined {
 }
 
 export class FacePipeline {
+  /** The face that was brought upright last, with its vector once that was asked for. */
+  private held: { readonly five: Points; readonly view: Rgb; raw: Float32Array | null } | null =
+    null;
+
   private constructor(
     private readonly dimension: number,
     private readonly detector: FaceDetector,
@@ -112,18 +116,37 @@ export class FacePipeline {
   async embedFace(picture: Picture, face: DetectedFace): Promise<Float32Array> {
     const { raw, measured } = await this.examine(picture, face);
     const vector = raw.length === this.dimension ? unit(raw) : null;
-    raw.fill(0);
     if (vector === null) throw new Refused("no-face");
     const finding = this.gate.judge(measured);
     if (finding !== GOOD) throw new Refused(finding);
     return vector;
   }
 
-  /** What the gate judges; for `embedFace`, and for comparisons. */
+  /** What the gate judges; for `embedFace`, and for comparisons. `raw` is not the caller's. */
   async examine(picture: Picture, face: DetectedFace): Promise<Examined> {
-    const view = aligned(picture, face.five);
-    const raw = await this.embedder.rawVector(view);
+    const view = this.aligned(picture, face.five);
+    const held = this.held!;
+    const raw = (held.raw ??= await this.embedder.rawVector(view));
     return { raw, measured: await this.gate.measure(face, view, raw) };
+  }
+
+  /**
+   * The face with these five points, upright. It is kept until another is asked for or `forget`: a
+   * capture embeds some pictures twice, to follow a face and to send it.
+   */
+  aligned(picture: Picture, five: Points): Rgb {
+    if (this.held?.five !== five) {
+      this.forget();
+      this.held = { five, view: aligned(picture, five), raw: null };
+    }
+    return this.held.view;
+  }
+
+  /** Overwrite what is kept of the last face. */
+  forget(): void {
+    this.held?.view.data.fill(0);
+    this.held?.raw?.fill(0);
+    this.held = null;
   }
 
   /** The gate's verdict on measures. */

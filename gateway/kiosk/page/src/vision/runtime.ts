@@ -11,11 +11,6 @@ ort.env.wasm.numThreads = 1;
 ort.env.wasm.proxy = false;
 ort.env.logLevel = "error";
 
-/** Where the runtime's WASM lies, if not beside the script. Before the first session. */
-export function runtimeFrom(url: string): void {
-  ort.env.wasm.wasmPaths = { wasm: url };
-}
-
 /** One model with one input, called `input`. */
 export class Model {
   private constructor(private readonly session: ort.InferenceSession) {}
@@ -25,7 +20,7 @@ export class Model {
     return new Model(await ort.InferenceSession.create(content, options));
   }
 
-  /** Outputs by name. `values` is not kept. */
+  /** Outputs by name. `values` are overwritten: they may show a face. */
   async run(
     values: Float32Array,
     shape: readonly number[],
@@ -33,6 +28,7 @@ export class Model {
     const input = new ort.Tensor("float32", values, shape);
     const name = this.session.inputNames[0]!;
     const results = await this.session.run({ [name]: input });
+    values.fill(0);
     return Object.fromEntries(
       this.session.outputNames.map((output) => [output, results[output]!.data as Float32Array]),
     );

@@ -1,17 +1,16 @@
-/** Sharpness and exposure of a face on the pixels that the embedder sees
+/** Sharpness and exposure of a face on the 112x112 pixels that the embedder sees
  * (gateway/vision/liveness/picture.py). */
 
-import { aligned } from "./embedder";
 import { laplacian } from "./filters";
-import { greyOf, type Picture, type Points } from "./picture";
+import { greyOf, type Rgb } from "./picture";
 import { deviationOf, meanOf } from "./quality/measures";
 import RECIPE from "./recipe";
 
 const [FROM, TO] = RECIPE.picture.inner as [number, number];
 
 /** Laplacian's deviation over that of the grey levels, and mean luma, 0 to 1. */
-export function sharpnessAndExposure(picture: Picture, five: Points): readonly [number, number] {
-  const grey = greyOf(aligned(picture, five));
+export function sharpnessAndExposure(aligned: Rgb): readonly [number, number] {
+  const grey = greyOf(aligned);
   const side = TO - FROM;
   const data = new Float32Array(side * side);
   for (let y = 0; y < side; y += 1) {
