@@ -41,7 +41,8 @@ const state = (name: string, more: object = {}): Answer =>
 const problem = (status: number, code: string, given: Partial<Answer> = {}): Answer =>
   answer(status, { status, code, message: "words" }, given);
 
-const DECIDED = state("DECIDED", { outcome: "MATCH", recordId: hex(RECORD), receipt: "AAEC" });
+const OUTCOME = { outcome: "MATCH", recordId: hex(RECORD), receipt: "AAEC" };
+const DECIDED = state("DECIDED", OUTCOME);
 const REFUSED = problem(403, "PERMISSION_DENIED");
 const BUSY = problem(503, "UNAVAILABLE", { retryAfter: "7" });
 const FORGOTTEN = problem(404, "NOT_FOUND");
@@ -102,7 +103,7 @@ describe("a submission", () => {
     ["EVALUATING all along", [state("EVALUATING")], OutcomeUnknown, "being-evaluated"],
     ["forgotten", [null, FORGOTTEN], OutcomeUnknown, "session-forgotten"],
     ["not told", [null], OutcomeUnknown, "outcome-unknown"],
-    ["that of another", [answer(200, { sessionId: "00", state: "DECIDED" })], OutcomeUnknown,
+    ["that of another", [state("DECIDED", { ...OUTCOME, sessionId: hex(RECORD) })], OutcomeUnknown,
       "outcome-unknown"],
   ])("whose state is %s", async (_, answers, kind, code) => {
     const { gateway } = await scripted(...answers);
@@ -139,6 +140,8 @@ describe("a session that is asked for", () => {
     ["meets a busy gateway", BUSY, Unavailable, 2],
     ["meets a gateway that is down", problem(503, "UNAVAILABLE"), Unavailable, 1],
     ["meets a login page", LOGIN, NotTheGateway, 2],
+    ["meets a proxy with another's error", answer(502, { status: 403, code: "PERMISSION_DENIED" }),
+      NotTheGateway, 2],
     ["gets no answer", null, NoAnswer, 1],
     ["does not reach the gateway", UNREACHED, NoAnswer, 1],
     ["cannot be asked for liveness", problem(422, "FACE_VERIFICATION.LIVENESS_NOT_POSSIBLE"),

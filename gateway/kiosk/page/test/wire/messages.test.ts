@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { type Bytes, concat, equal, hex, unhex } from "../../src/wire/bytes";
 import { decode, encode } from "../../src/wire/cbor";
 import { peek, type VerifyKey, sign, verify } from "../../src/wire/cose";
-import { Malformed, Refused } from "../../src/wire/errors";
+import { Malformed, Misuse, Refused } from "../../src/wire/errors";
 import * as issuer from "../../src/wire/issuer";
 import * as liveness from "../../src/wire/liveness";
 import { type MessageType, SMALL } from "../../src/wire/message";
@@ -121,6 +121,15 @@ it.each([
 it("reads eight levels, and integers up to 2^53 - 1", () => {
   expect(decode(unhex("81".repeat(8) + "80"))).toBeDefined();
   expect(decode(unhex("1b001fffffffffffff"))).toBe(Number.MAX_SAFE_INTEGER);
+});
+
+it("counts characters, not their halves", () => {
+  const { encoded } = vector("messages/opening.json").cases[0];
+  const opening = proof.Opening.decode(bytesOf(encoded));
+  const named = (characters: number) =>
+    proof.Opening.encode({ ...opening, activationReference: "\u{1f4f1}".repeat(characters) });
+  expect(proof.Opening.decode(named(128)).activationReference).toHaveLength(256);
+  expect(() => named(129)).toThrow(Misuse);
 });
 
 it("looks into nothing that is longer than it can be", () => {
