@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -25,8 +26,10 @@ import numpy.typing as npt
 
 from gateway.client.liveness.counting import Count
 from gateway.client.liveness.runner import REACTION_MS, CaptureState, ChallengeRunner
+from gateway.lab.attack.photograph.series import trials
 from gateway.server.liveness import GAP_MS, draw_numbers
 from gateway.vision.liveness import ActionDetectors, FrameMeasurement
+from gateway.vision.pack import default_pack_directory, load_pack
 from gateway.wire.liveness import Challenge, Counting
 from tests.support.liveness import Seen, a_face
 from tests.support.parties import SESSION, fixed_bytes
@@ -206,14 +209,18 @@ def _changed(opened: float, looks: float) -> float:
     return float(np.interp(looks, _SHARES, row))
 
 
-def attempt(frames: Sequence[FrameMeasurement], counting: Counting) -> str:
-    """How it ends: "passed", or why not."""
-    challenge = Challenge(
+def asking(counting: Counting) -> Challenge:
+    """A challenge that asks for this count and nothing else."""
+    return Challenge(
         session=SESSION, nonce=fixed_bytes("challenge-nonce"), actions=("count",), excluded=(),
         start_ms=1_900, limit_ms=60_000, counting=counting, passive="off", passive_threshold=50,
         required=True,
     )  # fmt: skip
-    runner, detectors = ChallengeRunner(challenge), ActionDetectors(openings=True)
+
+
+def attempt(frames: Sequence[FrameMeasurement], counting: Counting) -> str:
+    """How it ends: "passed", or why not."""
+    runner, detectors = ChallengeRunner(asking(counting)), ActionDetectors(openings=True)
     for frame in frames:
         progress = runner.feed(frame, detectors.feed(frame))
         if progress.over:
@@ -253,12 +260,32 @@ def steady(_draw: Draw) -> Callable[[int], Sequence[int]]:
     return lambda numbers: [sum(GAP_MS) // 2] * (numbers - 1)
 
 
+def prints(photographs: Path, count: int, numbers: int) -> None:
+    """Photographs in a hand that makes one practised move for each number."""
+
+    def ask(draw: Draw) -> Challenge:
+        return asking(draw_numbers(numbers, lambda most: int(draw.integers(most))))
+
+    found: Counter[str] = Counter()
+    pack = load_pack(default_pack_directory())
+    for one in trials(pack, photographs, count, 15, lambda: ActionDetectors(openings=True), ask):
+        found[one.reason or "passed"] += 1
+    print(f"photographs, {numbers} numbers: {found['passed']} of {count} pass {dict(found)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=int, default=500, help="for each language and manner")
     parser.add_argument("--numbers", type=int, default=5)
     parser.add_argument("--trials", type=int, default=20_000, help="of recordings")
+    parser.add_argument("--prints", type=int, default=0, help="photographs before the camera")
+    parser.add_argument("--photographs", type=Path, help="a folder of them, as LFW has it")
     options = parser.parse_args()
+    if options.prints:
+        if not options.photographs:
+            parser.error("--prints needs --photographs")
+        prints(options.photographs, options.prints, options.numbers)
+        return
     speech = Speech()
     for language, voice in LANGUAGES.items():
         spoken = [

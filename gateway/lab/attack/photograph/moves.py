@@ -81,6 +81,8 @@ def plan(kind: ActionKind, face: Anatomy, draw: Draw) -> Move:
     named = TECHNIQUES[kind]
     technique = list(named)[int(draw.integers(len(named)))]
     target = named[technique](face, draw)
+    if kind == "count":
+        return Move(technique, target, *draw.uniform((0.1, 0.1, 0.1), (0.35, 0.35, 0.3)))
     if kind == "blink":
         return Move(technique, target, *draw.uniform((0.06, 0.0, 0.06), (0.3, 0.25, 0.3)))
     if technique in _LET_GO:
@@ -209,6 +211,7 @@ TECHNIQUES: Final[dict[ActionKind, dict[str, Technique]]] = {
         "release": _release,
         "bow": _bow,
     },
+    "count": {"narrow": _narrow, "curl": _curl, "strip": _strip},
     "turn-left": {"swing": _swing(1), "drum": _drum(1), "crease": _crease(1)},
     "turn-right": {"swing": _swing(-1), "drum": _drum(-1), "crease": _crease(-1)},
 }

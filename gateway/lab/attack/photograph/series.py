@@ -43,11 +43,15 @@ def trials(
     count: int,
     seed: int,
     detectors: Callable[[], Detectors] = ActionDetectors,
+    ask: Callable[[Draw], Challenge] | None = None,
 ) -> Iterator[Outcome]:
-    """Up to ``count`` trials; fewer if ``photographs`` holds fewer usable ones."""
+    """Up to ``count`` trials; fewer if ``photographs`` holds fewer usable ones.
+
+    ``ask``: draws the challenges; None: as ``challenge``.
+    """
     vision = FacePipeline(pack)
     for task in _tasks(vision, photographs, count, seed):
-        yield _trial(pack, vision, task, detectors)
+        yield _trial(pack, vision, task, detectors, ask or challenge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,16 @@ def _tasks(vision: FacePipeline, photographs: Path, count: int, seed: int) -> It
 
 
 def _trial(
-    pack: ModelPack, vision: FacePipeline, task: _Task, detectors: Callable[[], Detectors]
+    pack: ModelPack,
+    vision: FacePipeline,
+    task: _Task,
+    detectors: Callable[[], Detectors],
+    ask: Callable[[Draw], Challenge],
 ) -> Outcome:
     draw = [np.random.default_rng((task.seed, task.number, what)) for what in range(4)]
     paper = Print(task.photograph, room(draw[_ROOM]))
     camera = Camera(paper, LivenessMeter(pack, vision).measure, _PICTURE, draw[_CAMERA])
-    return attempt(camera, task.face, challenge(draw[_CHALLENGE]), detectors(), draw[_HAND])
+    return attempt(camera, task.face, ask(draw[_CHALLENGE]), detectors(), draw[_HAND])
 
 
 def challenge(draw: Draw) -> Challenge:
@@ -163,4 +171,4 @@ class _Worker:
 
     @classmethod
     def play(cls, task: _Task) -> Outcome:
-        return _trial(cls.pack, cls.vision, task, ActionDetectors)
+        return _trial(cls.pack, cls.vision, task, ActionDetectors, challenge)

@@ -2,7 +2,8 @@
 
 The attacker sees what the screen asks for and starts after a human's reaction time. Moves of the
 right kind follow, each time another one, until the action counts. After ``GIVE_UP_S`` on one action
-the attacker gives up: the challenge's time limit leaves hardly more for each of three.
+the attacker gives up: the challenge's time limit leaves hardly more for each of three. In a count
+one move is practised beforehand, and made once for each number.
 
 Frames go through the real meter, detectors and runner. Only the passive check and the action lane
 are left out: the passive check is advisory, and the photograph shows the right person.
@@ -116,6 +117,8 @@ class _Player:
         self._begins = np.inf
         self._asked = np.inf
         self._last = ""
+        self._practised: Move | None = None
+        self._number: int | None = None
         self.succeeded: list[str] = []
         self.gave_up = False
 
@@ -123,13 +126,15 @@ class _Player:
         """Where the print is ``now``, in seconds."""
         if self._move is None and now >= self._begins:
             kind = self._actions[len(self.succeeded)]
-            self._move = plan(kind, self._face, self._draw)
+            self._move = self._practised or plan(kind, self._face, self._draw)
+            self._practised = self._move if kind == "count" else None
             self._last = self._move.technique
         rest = self._hand.pose(now)
         if self._move is None:
             return rest
         if now - self._begins > self._move.seconds:
-            self._move, self._begins = None, now + self._draw.uniform(*_PAUSE_S)
+            again = np.inf if self._practised else now + self._draw.uniform(*_PAUSE_S)
+            self._move, self._begins = None, again
             return rest
         return rest.moved(self._move.target, self._move.share(now - self._begins))
 
@@ -143,6 +148,9 @@ class _Player:
             if not first:
                 self.succeeded.append(self._last)
             self._asked = now
-            if self._move is None:
+            if self._move is None and progress.prompt != "ask-count":
                 self._begins = now + self._draw.uniform(*_REACTION_S)
+        if progress.number is not None and progress.number != self._number:
+            self._number, self._asked, self._move = progress.number, now, None
+            self._begins = now + self._draw.uniform(*_REACTION_S)
         self.gave_up = now - self._asked > GIVE_UP_S
