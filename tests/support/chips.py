@@ -9,6 +9,7 @@ import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from asn1crypto import algos, cms, core, keys
@@ -289,6 +290,16 @@ def _digest(hashed: Callable[[], hashes.HashAlgorithm], data: bytes) -> bytes:
     running = hashes.Hash(hashed())
     running.update(data)
     return running.finalize()
+
+
+def lay(
+    folder: Path, files: ChipFiles, names: tuple[str, ...] = ("EF.SOD", "EF.DG1", "EF.DG2")
+) -> Path:
+    """A reader's folder with the chip's files, under these names."""
+    folder.mkdir(exist_ok=True)
+    for called, content in zip(names, (files.sod, files.dg1, files.dg2), strict=True):
+        (folder / called).write_bytes(content)
+    return folder
 
 
 def listed(*authorities: Authority) -> CscaList:

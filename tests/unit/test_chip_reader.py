@@ -23,14 +23,24 @@ from gateway.client.document_reader import (
 from gateway.client.liveness.prompts import LANGUAGES
 from gateway.client.pictures import PictureReader
 from gateway.documents.chip.errors import ChipRefused
-from gateway.documents.chip.passive import ChipFiles
 from gateway.documents.policy import DocumentNotAccepted
 from gateway.documents.reading import read_number
 from gateway.main import main
 from gateway.server.consent import draft
 from gateway.vision.errors import UnreadableImage
 from gateway.vision.images import decode_image
-from tests.support.chips import CARD, NOW, TODAY, Chip, authority, key, listed, name, utopia
+from tests.support.chips import (
+    CARD,
+    NOW,
+    TODAY,
+    Chip,
+    authority,
+    key,
+    lay,
+    listed,
+    name,
+    utopia,
+)
 from tests.unit.test_proofs_trust import content
 
 NOON = int(NOW.timestamp())
@@ -41,15 +51,6 @@ def picture(kind: str = "JPEG", **options: Any) -> bytes:
     out = io.BytesIO()
     Image.linear_gradient("L").resize((64, 80)).convert("RGB").save(out, kind, **options)
     return out.getvalue()
-
-
-def lay(
-    folder: Path, files: ChipFiles, names: tuple[str, ...] = ("EF.SOD", "EF.DG1", "EF.DG2")
-) -> Path:
-    folder.mkdir(exist_ok=True)
-    for name_, content_ in zip(names, (files.sod, files.dg1, files.dg2), strict=True):
-        (folder / name_).write_bytes(content_)
-    return folder
 
 
 def rules(where: str = "refuse", *authorities: Any) -> ReadingRules:

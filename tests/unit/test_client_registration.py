@@ -4,6 +4,7 @@ The gateway here is the real one, whose answers are altered on their way to the 
 """
 
 import base64
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -413,6 +414,13 @@ def test_one_registration_measures_and_names_no_secret(world: World) -> None:
     for secret in (PLAIN_NUMBER, NUMBER, REFERENCE, result.opening.subject_salt.hex()):
         assert secret not in shown
     json.dumps(result.measured.timings_ms)
+
+
+def test_a_statement_says_how_the_portrait_was_authenticated(world: World) -> None:
+    verified = dataclasses.replace(occasion(), portrait="chip-verified")
+    for given, source in ((occasion(), "photographed"), (verified, "chip-verified")):
+        stated = world.client.register(TEMPLATE, PROBE, given).verified.statement.message
+        assert stated.portrait_source == source
 
 
 def test_the_digest_of_consent_in_a_receipt_tells_neither_second_nor_language(world: World) -> None:

@@ -124,6 +124,7 @@ def test_issues_what_each_server_alone_can_open(
     assert assertion.subject_inner == SUBJECT.inner(SITE_SALT)
     assert assertion.subject_commitment == SUBJECT.commitment(issued.subject_salt)
     assert assertion.document_type == "passport"
+    assert assertion.portrait_source == "photographed", "who does not say so says the least"
     assert assertion.issued_at == NOW
     # The vector in both lanes.
     slots = key.decrypt(template)

@@ -12,11 +12,13 @@ from PIL import Image
 
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.lab.deployment.servers import Directories
+from gateway.proofs.trust import TrustFile
 from gateway.store.database import Database
 from gateway.wire import cbor
 from gateway.wire.dealing import DEALING_BYTES
 from gateway.wire.polynomials import FRESH_BYTES, PUBLIC_KEY_BYTES
 from gateway.wire.proof import Opening
+from tests.support.chips import Chip, lay, utopia
 from tests.support.commands import (
     INCONCLUSIVE,
     MATCH,
@@ -25,6 +27,7 @@ from tests.support.commands import (
     ORDER,
     PLAIN,
     Photographs,
+    changed_trust,
     register,
     report,
     sealmatch,
@@ -86,12 +89,21 @@ def test_a_match_and_what_json_says(
 def test_no_match_is_status_3_and_has_a_receipt(
     deployment: LocalDeployment, photographs: Photographs, tmp_path: Path
 ) -> None:
-    receipt = tmp_path / "receipt.cbor"
-    done = register(deployment, photographs.portrait, photographs.stranger, receipt, "--json")
-    report(done, NO_MATCH, "NO_MATCH")
-    checked = sealmatch("receipt", "verify", receipt, "--trust", deployment.directories.trust)
+    """The portrait comes out of the document's chip, and the receipt says so."""
+    receipt, trust = tmp_path / "receipt.cbor", deployment.directories.trust
+    (trust.parent / "csca.pem").write_bytes(utopia().pem)
+    counter = TrustFile.read(trust).counter
+    assert counter is not None
+    only_chips = {"csca_file": "csca.pem", "documents": {"passport": "chip"}}
+    listing = changed_trust(deployment, "chips.json", counter=counter.model_copy(update=only_chips))
+    folder = lay(tmp_path / "chip", Chip(picture=photographs.portrait.read_bytes()).files())
+    given = ("--chip", folder, "--live", photographs.stranger, "--receipt", receipt)
+    done = sealmatch("register", "--trust", listing, *given, "--consent-shown", "--json")
+    assert report(done, NO_MATCH, "NO_MATCH")["portrait"] == "chip-verified"
+    checked = sealmatch("receipt", "verify", receipt, "--trust", trust)
     assert checked.returncode == NO_MATCH, "verify && activate: no"
     assert "NO_MATCH" in checked.stdout
+    assert "chip-verified; passed" in checked.stdout
 
 
 def test_the_portrait_held_to_the_camera_is_no_match(
