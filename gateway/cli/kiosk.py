@@ -76,11 +76,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"tries of a person, 1 to {_MOST_ATTEMPTS} (default: 3)",
     )
     parser.add_argument(
-        "--microphone",
-        action="store_true",
-        help="let the sound of a voice confirm numbers said aloud; no sound is kept or sent",
-    )
-    parser.add_argument(
         "--no-preview", action="store_true", help="do not show the person the camera's picture"
     )
     parser.add_argument(
@@ -144,9 +139,7 @@ def _serve(options: argparse.Namespace) -> int:
         remove=options.remove,
         device=options.device,
     )
-    choices = Choices(
-        options.language, options.microphone, not options.no_preview, options.attempts
-    )
+    choices = Choices(options.language, not options.no_preview, options.attempts)
     with bind(HOST, options.port) as listener:
         pack = open_pack(options.pack)
         port = int(listener.getsockname()[1])

@@ -56,7 +56,6 @@ class Kiosk:
     desk: Desk
     forwarder: Forwarder
     port: int
-    microphone: bool = False
     token: str = field(default_factory=new_token, repr=False)
 
     @property
@@ -94,7 +93,7 @@ def create_app(kiosk: Kiosk, announce: Callable[[str], None] = lambda _: None) -
     app.add_middleware(
         OwnPageOnly, hosts=hosts_at(kiosk.port), token=kiosk.token, open_paths=frozenset(files)
     )
-    app.add_middleware(PageHeaders, microphone=kiosk.microphone)
+    app.add_middleware(PageHeaders)
     return app
 
 
@@ -184,10 +183,9 @@ def _add_gateway(app: FastAPI, forwarder: Forwarder) -> None:
 class PageHeaders:
     """ASGI middleware: what a browser may do with an answer, and with the page."""
 
-    def __init__(self, app: ASGIApp, *, microphone: bool) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        headers = {**_HEADERS, "permissions-policy": _permissions(microphone=microphone)}
-        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self._headers = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
@@ -219,20 +217,20 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
 )
 """The page's own script and style, and no other origin for anything."""
 
+_OFF: Final = (
+    *("microphone", "display-capture", "geolocation", "midi", "payment", "usb", "serial", "hid"),
+    "bluetooth",
+)
+
 _HEADERS: Final = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-embedder-policy": "require-corp",
     "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": ", ".join(["camera=(self)", *(f"{one}=()" for one in _OFF)]),
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "cache-control": "no-store",
 }
-
-
-def _permissions(*, microphone: bool) -> str:
-    """The camera for this page alone, and nothing else that a browser has."""
-    off = ("display-capture", "geolocation", "midi", "payment", "usb", "serial", "hid", "bluetooth")
-    hearing = "(self)" if microphone else "()"
-    return ", ".join(["camera=(self)", f"microphone={hearing}", *(f"{one}=()" for one in off)])
+"""The camera for this page alone, and nothing else that a browser has; nothing is kept."""

@@ -97,7 +97,6 @@ def open_kiosk(
         desk=desk,
         forwarder=Forwarder(transport, trust.gateways[0].url),
         port=port,
-        microphone=choices.microphone,
     )
 
 

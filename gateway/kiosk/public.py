@@ -35,8 +35,6 @@ class Choices:
     """What a shop chooses when it starts the process."""
 
     language: Language = "en"
-    microphone: bool = False
-    """Whether voice onsets may confirm numbers said aloud."""
     preview: bool = True
     """Whether the person sees the camera's picture."""
     attempts: int = 3
@@ -88,7 +86,6 @@ def public_settings(
         "withoutFace": dict(OFFER),
         "live": {
             "attempts": choices.attempts,
-            "microphone": choices.microphone,
             "preview": choices.preview,
         },
     }

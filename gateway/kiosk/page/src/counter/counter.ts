@@ -302,7 +302,7 @@ function settingsOf(kiosk: KioskSettings): Settings {
     guardianBelowAge: kiosk.guardianBelowAge,
     withoutFace,
     attempts: live.attempts,
-    microphone: live.microphone,
+    microphone: false,
     preview: live.preview,
   };
 }

@@ -111,8 +111,6 @@ export interface KioskSettings {
   live: {
     /** How often a person may try; every try opens a session of its own. */
     attempts: number;
-    /** Whether voice onsets may confirm numbers said aloud. Off unless the counter says otherwise. */
-    microphone: boolean;
     /** Whether the person sees the camera's picture. */
     preview: boolean;
   };
