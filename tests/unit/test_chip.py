@@ -38,6 +38,8 @@ from tests.support.chips import (
     with_explicit_curve,
 )
 
+_RSA = authority(key("rsa2048"))
+
 
 def read(files: ChipFiles, *authorities: Authority, **more: Any) -> ReadChip:
     given = {"now": NOW, "today": TODAY} | more
@@ -53,13 +55,24 @@ def read(files: ChipFiles, *authorities: Authority, **more: Any) -> ReadChip:
         Chip(key=key("secp521r1"), hashed="sha512"),
         Chip(key=key("rsa2048"), open_hash=True),
         Chip(key=key("rsa2048"), pss=True),
+        Chip(by=_RSA, certificate=lambda by, public: signer_certificate(by, public, pss=True)),
         Chip(certificate=with_explicit_curve),
         Chip(certificate=lambda by, public: with_explicit_curve(by, public, compressed=True)),
     ],
-    ids=["named", "belgian", "brainpool", "P-521", "rsa", "pss", "explicit", "compressed"],
+    ids=[
+        "named",
+        "belgian",
+        "brainpool",
+        "P-521",
+        "rsa",
+        "pss",
+        "issued-by-pss",
+        "explicit",
+        "compressed",
+    ],
 )
 def test_a_genuine_chip_gives_its_number_and_its_portrait(chip: Chip) -> None:
-    found = read(chip.files())
+    found = read(chip.files(), chip.by)
     assert found.verified
     assert found.document.subject == Subject("passport", "L898902C3")
     assert found.document.expires == datetime.date(2032, 4, 15)
@@ -158,7 +171,6 @@ def _of_state(state: str) -> str:
 
 _GERMANY = authority(named=name("de", "CSCA Germany"))
 _GERMAN = _of_state("D<<")
-_RSA = authority(key("rsa2048"))
 _P256 = next(one for one in KNOWN if one.curve.name == "secp256r1")
 
 HOSTILE: dict[str, tuple[int, Callable[[], ChipFiles], tuple[Authority, ...]]] = {

@@ -48,7 +48,7 @@ class Certificate:
         _ = (self.country, self.serial, self.validity, self.key_identifier, self.issuer_key)
         _ = (self.may_issue, self.may_sign, self.has_unknown_demand, self.purposes)
         _ = self._signature_of()
-        _ = self.subject == self.issuer
+        _ = (self.subject.hashable, self.issuer.hashable, self.subject == self.issuer)
 
     @property
     def subject(self) -> x509.Name:
@@ -70,8 +70,11 @@ class Certificate:
 
     @cached_property
     def validity(self) -> tuple[datetime.datetime, datetime.datetime]:
-        """From and until, both included."""
-        return self._parsed.not_valid_before, self._parsed.not_valid_after
+        """From and until, both included. Raises ``ValueError``: one has no time zone."""
+        start, end = self._parsed.not_valid_before, self._parsed.not_valid_after
+        if not all(isinstance(one, datetime.datetime) and one.tzinfo for one in (start, end)):
+            raise ValueError("no point in time")
+        return start, end
 
     @property
     def key_identifier(self) -> bytes | None:
