@@ -74,12 +74,25 @@ class Browser:
 
     def __exit__(self, *_: object) -> None:
         try:
+            self.close()
+        finally:
+            self._profile.cleanup()
+
+    @property
+    def profile(self) -> Path:
+        """Where it keeps its files."""
+        return Path(self._profile.name)
+
+    def close(self) -> None:
+        """End it as a person does; its profile stays until the block ends."""
+        if self._http.is_closed:
+            return
+        try:
             self._http.delete(self._session)
         finally:
             self._http.close()
             self._driver.terminate()
             self._driver.wait(PATIENCE)
-            self._profile.cleanup()
 
     def open(self, page: Path) -> None:
         self._post("/url", {"url": page.as_uri()})

@@ -5,8 +5,9 @@
  * Time is counted in frames and not by a clock: the page gets the next frame when it asks for one,
  * STEP_MS after the last. So nothing depends on how fast the machine is.
  *
- * CAMERA = {stepMs, frames: {name: [JPEG in base64, ...]}, prompts: {text: action}, answers: bool,
- *           rest: [name, ...]}; filled in by `tests/support/kiosk_browser.py`.
+ * CAMERA = {stepMs, frames: {name: [JPEG in base64, ...]}, prompts: {text: action}}; filled in by
+ * `tests/support/kiosk_browser.py`. `window.fakeCamera.answers = false` makes it show other movements
+ * than those that are asked for.
  */
 (() => {
   const CAMERA = /*CAMERA*/ null;
@@ -18,7 +19,7 @@
   let queue = [];
   let restAt = 0;
   let asked = null;
-  const seen = { frames: 0, asked: [], streams: 0 };
+  const seen = { frames: 0, asked: [], streams: 0, answers: true };
   window.fakeCamera = seen;
 
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -48,11 +49,11 @@
       asked = wanted;
       if (wanted !== null) {
         seen.asked.push(wanted);
-        if (CAMERA.answers) {
+        if (seen.answers) {
           const frames = decoded[wanted];
           queue.push(...Array(AFTER_FRAMES).fill(null), ...frames, ...[...frames].reverse());
-        } else if (CAMERA.other) {
-          queue.push(...decoded[CAMERA.other]);
+        } else {
+          queue.push(...decoded[wanted === "open-mouth" ? "turn-left" : "open-mouth"]);
         }
       }
     }

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 
@@ -23,8 +22,8 @@ from tests.support.processes import PATIENCE, command_environment
 from tests.support.splice import Cuts
 
 SCRIPT = Path(__file__).with_name("fake_camera.js")
-STEP_MS = 80
-"""Between two frames that the page gets: twice a clip's, so that a run has half as many."""
+STEP_MS = 40
+"""Between two frames that the page gets: as the clips were taken."""
 
 
 @dataclass
@@ -84,12 +83,10 @@ def enrol(deployment: LocalDeployment, device: str, key: str) -> None:
     deployment.authority.operate("enrol", "device", device, key)
 
 
-def film(frames: Sequence[BgrImage], cuts: Cuts, step: int = STEP_MS // 40) -> dict[str, Any]:
-    """A clip's pieces by name, every ``step``-th frame of them."""
+def film(frames: Sequence[BgrImage], cuts: Cuts) -> dict[str, list[str]]:
+    """A clip's pieces by name."""
     chosen: Mapping[str, Sequence[int]] = {"rest": cuts.rest, **cuts.actions}
-    return {
-        name: [_jpeg(frames[n]) for n in list(numbers)[::step]] for name, numbers in chosen.items()
-    }
+    return {name: [_jpeg(frames[n]) for n in numbers] for name, numbers in chosen.items()}
 
 
 def _jpeg(image: BgrImage) -> str:
@@ -103,22 +100,26 @@ class Page:
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
 
-    def camera(
-        self, frames: Mapping[str, Sequence[str]], *, answers: bool = True, other: str | None = None
-    ) -> None:
-        """Have a camera from the next load on. ``answers``: it shows what is asked for; otherwise
-        ``other``, if that is given."""
+    def camera(self, frames: Mapping[str, Sequence[str]]) -> None:
+        """Have a camera from the next load on; it shows what is asked for."""
         prompts = {text(message, "en"): kind for kind, message in ASK.items()}
-        given = {
-            "stepMs": STEP_MS, "frames": frames, "prompts": prompts, "answers": answers,
-            "other": other,
-        }  # fmt: skip
+        given = {"stepMs": STEP_MS, "frames": frames, "prompts": prompts}
         script = SCRIPT.read_text().replace("/*CAMERA*/ null", json.dumps(given))
         self.browser.command("Page.addScriptToEvaluateOnNewDocument", source=script)
+
+    def answers(self, whether: bool) -> None:
+        """Whether the camera shows what is asked for, or other movements."""
+        self.browser.run("window.fakeCamera.answers = arguments[0]", whether)
 
     def open(self, address: str) -> None:
         self.browser.visit(address)
         self.until("#read, .hindered")
+
+    def downloads(self, directory: Path) -> None:
+        """Where saved files go."""
+        self.browser.command(
+            "Browser.setDownloadBehavior", behavior="allow", downloadPath=str(directory)
+        )
 
     def until(self, selector: str, seconds: float = PATIENCE) -> None:
         """Wait until the page shows it."""
@@ -126,8 +127,11 @@ class Page:
         self.browser.wait_for(lambda: self.browser.run(script, selector), seconds)
 
     def press(self, selector: str) -> None:
-        self.until(f"{selector}:not([disabled])")
-        self.browser.click(selector)
+        """Press what is shown under this name, also if the page draws it anew meanwhile."""
+        script = """const found = document.querySelector(arguments[0] + ":not([disabled])");
+        if (!found?.checkVisibility()) return false;
+        found.click(); return true;"""
+        self.browser.wait_for(lambda: self.browser.run(script, selector))
 
     def key(self) -> str:
         """The device's public key, as the agent sees it."""
@@ -135,11 +139,13 @@ class Page:
         self.until("#public-key")
         return self.browser.text("#public-key")
 
-    def read(self, number: str, kind: str = "passport") -> None:
-        """The agent names the document and has it read."""
+    def read(self, number: str, kind: str = "passport", order: str = "") -> None:
+        """The agent names document and order, and has the document read."""
         self.browser.choose("#document-kind", kind)
         self.until("#document-number")
         self.browser.type("#document-number", number)
+        if order:
+            self.browser.type("#order", order)
         self.press("#read")
 
     def to_the_camera(self) -> None:
