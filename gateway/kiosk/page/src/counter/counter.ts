@@ -302,7 +302,6 @@ function settingsOf(kiosk: KioskSettings): Settings {
     guardianBelowAge: kiosk.guardianBelowAge,
     withoutFace,
     attempts: live.attempts,
-    microphone: false,
     preview: live.preview,
   };
 }

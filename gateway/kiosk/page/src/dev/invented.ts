@@ -48,7 +48,6 @@ export const settings = (language: Settings["language"], preview = true): Settin
     es: "También es posible el registro sin rostro: quien atiende comprueba la identidad por otros medios y otra persona, que supervisa, lo aprueba.",
   },
   attempts: 3,
-  microphone: false,
   preview,
 });
 

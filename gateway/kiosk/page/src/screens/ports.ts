@@ -28,8 +28,6 @@ export interface Settings {
   withoutFace: Record<Language, string>;
   /** After so many tries the way without a face is offered first. Nobody is stopped. */
   attempts: number;
-  /** Whether the microphone may confirm spoken numbers. Off unless the shop sets it. */
-  microphone: boolean;
   /** Whether the customer sees the camera's picture. */
   preview: boolean;
 }
