@@ -240,9 +240,15 @@ def found(frames: list[FrameMeasurement]) -> list[int]:
 @pytest.mark.parametrize("rest", [0.01, 0.08, 0.2])
 def test_quiet_speech_is_found_above_the_own_closed_mouth(rest: float) -> None:
     assert found(speaking(rest, 0.11)) == [2_000, 3_440, 4_880]
-    assert found(speaking(rest, 0.05)) == found(speaking(rest, 0.3))
     assert found(speaking(rest, 0.025)) == []
     assert found(speaking(rest, 0.11, changed=0.02)) == [], "a picture that does not change"
+    assert found(speaking(rest, 0.3, changed=0.09)) == [], "a print that is folded at the mouth"
+    folded = [
+        replace(one, breadth=2.0 - one.mouth_open + rest)
+        for one in speaking(rest, 0.3, changed=0.4)
+    ]
+    assert found(folded) == [], "it becomes narrow"
+    assert found(speaking(rest, 0.3, changed=0.4)) == [2_000, 3_440, 4_880]
     plain = [event for one in speaking(rest, 0.11) for event in ActionDetectors().feed(one)]
     assert plain == [], "small openings are looked for where they are asked for"
 

@@ -6,7 +6,7 @@
 import type { Action } from "./detectors";
 import { vision } from "./limits";
 import type { FrameMeasurement } from "./measurement";
-import { firstBest } from "./numbers";
+import { firstBest, median } from "./numbers";
 
 const limits = vision.openings;
 
@@ -16,20 +16,23 @@ export class MouthOpenings {
   private open: FrameMeasurement[] = [];
   private told = false;
 
-  /** The opening that this view confirmed; mostly none. */
+  /** The opening that is over with this view; mostly none. */
   feed(now: FrameMeasurement): Action | null {
     this.recent.push(now);
     while (now.atMs - this.recent[0]!.atMs > limits.restMs) this.recent.shift();
     const above = now.mouthOpen - this.rest();
-    const isOpen = this.open.length > 0;
-    if (above < (isOpen ? limits.closes : limits.opens)) {
+    const [first] = this.open;
+    if (above < (first ? limits.closes : limits.opens)) {
+      const event = this.told ? null : this.event(now);
       this.open = [];
       this.told = false;
-      return null;
+      return event;
     }
-    if (!isOpen && now.atMs - this.recent[0]!.atMs < limits.settledMs) return null;
+    if (!first && now.atMs - this.recent[0]!.atMs < limits.settledMs) return null;
     this.open.push(now);
-    return this.told ? null : this.event(now);
+    if (this.told || now.atMs - (first ?? now).atMs < limits.longestMs) return null;
+    this.told = true;
+    return this.event(now);
   }
 
   private rest(): number {
@@ -38,13 +41,23 @@ export class MouthOpenings {
   }
 
   private event(now: FrameMeasurement): Action | null {
-    const first = this.open[0]!;
+    const [first] = this.open;
+    if (!first) return null;
     const peak = firstBest(this.open, (frame) => frame.mouthOpen);
-    const changed = Math.max(...this.open.map((frame) => frame.mouthChanged));
     const strength = peak.mouthOpen - this.rest();
-    const lasted = now.atMs - first.atMs >= limits.lastsMs;
-    if (!lasted || changed < limits.changed || strength < limits.wide) return null;
-    this.told = true;
+    if (now.atMs - first.atMs < limits.lastsMs || strength < limits.wide) return null;
+    if (!this.looksOpen(strength) || !this.isAsBroad()) return null;
     return { kind: "count", startMs: first.atMs, peakMs: peak.atMs, endMs: now.atMs, strength };
+  }
+
+  private looksOpen(strength: number): boolean {
+    const changed = Math.max(...this.open.map((frame) => frame.mouthChanged));
+    return changed >= Math.max(limits.changed, limits.changedShare * strength);
+  }
+
+  private isAsBroad(): boolean {
+    const usual = median(this.recent.map((frame) => frame.breadth));
+    const now = median(this.open.map((frame) => frame.breadth));
+    return Math.abs(now - usual) <= limits.broad * usual;
   }
 }
