@@ -26,13 +26,8 @@ export function blurred(plane: Plane, sigma: number): Plane {
   return smoothed(plane, kernelOf(Math.round(sigma * 8 + 1) | 1, sigma));
 }
 
-/** The same with a given odd number of taps; OpenCV then derives sigma from it. */
-export function blurredBy(plane: Plane, taps: number): Plane {
-  return smoothed(plane, kernelOf(taps, 0.3 * ((taps - 1) * 0.5 - 1) + 0.8));
-}
-
 const FIVE = [1 / 16, 1 / 4, 3 / 8, 1 / 4, 1 / 16];
-/** Five taps without a sigma of their own are OpenCV's fixed binomial. */
+/** `cv2.GaussianBlur(plane, (5, 5), 0)`: without a sigma, five taps are a fixed binomial. */
 export const blurredByFive = (plane: Plane): Plane => smoothed(plane, Float64Array.from(FIVE));
 
 function kernelOf(taps: number, sigma: number): Float64Array {

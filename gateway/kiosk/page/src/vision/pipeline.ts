@@ -70,7 +70,7 @@ export class FacePipeline {
   static async load(pack: Pack): Promise<FacePipeline> {
     const model = (name: keyof Pack["contents"]): Promise<Model> => Model.of(pack.contents[name]);
     const landmarks = new LandmarkFinder(await model("fr_landmark.onnx"));
-    return new FacePipeline(
+    const pipeline = new FacePipeline(
       pack.dimension,
       new FaceDetector(await model("fr_detect.onnx")),
       landmarks,
@@ -79,6 +79,20 @@ export class FacePipeline {
       new EyeStates(await model("fr_eye.onnx")),
       new PassiveLiveness(await model("fr_liveness.onnx")),
     );
+    await pipeline.warm();
+    return pipeline;
+  }
+
+  /** Run each model once, so that the camera's first picture does not wait for the engine. */
+  private async warm(): Promise<void> {
+    const side = 64;
+    const black = { width: side, height: side, data: new Uint8Array(4 * side * side) };
+    const box = { left: 0, top: 0, right: side, bottom: side };
+    await this.detector.detect(black);
+    const points = await this.landmarks.landmarks(black, box);
+    await this.eyes.closed(black, points);
+    await this.passive.score(black, box);
+    await this.embedder.rawVector(aligned(black, fivePoints(points)));
   }
 
   /** Every face of a camera's picture, tallest first; possibly none. */
