@@ -9,6 +9,11 @@
  * What is added to u k_j / p is small and known before its transform: (t e_j - full_j mod p) / p,
  * minus the multiple, plus the message. So one transform for each c_j and prime is enough.
  *
+ * An error does not show in c_j: what t e adds to full_j, delta_j takes off again, but where
+ * delta_j would leave [0, p t), in one coefficient of 2^44. So c_j is as pseudorandom as u k + t e
+ * is with any error much below p, and its noise is delta_j / p. Errors are drawn all the same, as
+ * SEAL draws them.
+ *
  * No branch, address or length depends on a secret. `test/he/constant-time.test.ts` looks for one.
  */
 

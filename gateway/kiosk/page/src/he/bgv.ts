@@ -43,6 +43,8 @@ export interface Exports {
   readonly ROTATED: WebAssembly.Global;
   readonly RANDOM: WebAssembly.Global;
   readonly RANDOM_BYTES: WebAssembly.Global;
+  readonly TERNARY: WebAssembly.Global;
+  readonly ERRORS: WebAssembly.Global;
   readonly OUTPUT: WebAssembly.Global;
   readonly OUTPUT_BYTES: WebAssembly.Global;
   readonly SECRET: WebAssembly.Global;
