@@ -61,6 +61,21 @@ def test_a_customer_is_served_with_the_keyboard_alone(screens: Screens) -> None:
     assert not browser.run("return document.querySelector('#document-number').value")
 
 
+def test_the_camera_is_open_only_while_somebody_looks_into_it(screens: Screens) -> None:
+    """Not before the customer agreed, nor when the pictures are taken, nor without a face."""
+    browser = screens.browser
+    opened = {}
+    for name in ("consent", "camera", "capture-blink", "working", "match"):
+        screens.visit(name)
+        opened[name] = browser.run("return window.openCameras()")
+    assert opened == {"consent": 0, "camera": 1, "capture-blink": 1, "working": 0, "match": 0}
+    for name in ("camera", "capture-blink"):
+        screens.visit(name)
+        browser.click("#without-face")
+        browser.wait_for(lambda: bool(browser.run("return !!document.querySelector('#back')")))
+        assert browser.run("return window.openCameras()") == 0, name
+
+
 def test_every_ending_names_a_way_on(screens: Screens) -> None:
     """Whoever comes to no match can try again, or go on without a face; so can all others."""
     for name in ("retry", "locked"):

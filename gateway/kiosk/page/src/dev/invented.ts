@@ -87,6 +87,8 @@ const aborted = (signal: AbortSignal): Promise<never> =>
 
 export class Invented implements CounterPort {
   readonly meter = new Counted();
+  /** Those that were opened and not closed. */
+  readonly openCameras = new Set<OpenCamera>();
 
   constructor(
     readonly settings: Settings,
@@ -118,7 +120,10 @@ export class Invented implements CounterPort {
 
   async openCamera(): Promise<OpenCamera> {
     if (this.script.camera) throw this.script.camera;
-    return { video: drawn(), mirrored: true, id: "1", close: () => undefined };
+    const close = (): void => void this.openCameras.delete(camera);
+    const camera: OpenCamera = { video: drawn(), mirrored: true, id: "1", close };
+    this.openCameras.add(camera);
+    return camera;
   }
 
   async advise(_: OpenCamera, say: (advice: string | null) => void, signal: AbortSignal): Promise<void> {

@@ -23,6 +23,7 @@ interface Screen {
   /** Ids that are pressed, in this order; what begins with a dot is waited for. */
   press: string[];
   preview?: boolean;
+  attempts?: number;
 }
 
 const TO_CONSENT = ["hand-over"];
@@ -59,6 +60,7 @@ const SCREENS: Record<string, Screen> = {
   working: { script: { progress: at({ ...done, stage: "encrypt" }) }, press: TO_CAPTURE },
   sent: { script: { progress: at({ ...done, stage: "decide" }) }, press: [...TO_CAPTURE, ".stages", "without-face"] },
   retry: ended(new Ended("inconclusive", "why-blink-unclear", { exclude: { kind: "blink", reason: "not-recognised" } })),
+  "retry-tired": { ...ended(new Ended("inconclusive", "why-head-little")), attempts: 1 },
   "retry-mirrored": ended(new Ended("inconclusive", "why-mirrored")),
   match: ended(finished("MATCH")),
   "no-match": ended(finished("NO_MATCH")),
@@ -94,8 +96,10 @@ async function fill(): Promise<void> {
 async function show(name: string, agent: Language, customer: Language): Promise<void> {
   const screen = SCREENS[name]!;
   const script: Script = { read: READ, camera: null, advice: null, progress: [still], end: null, ...screen.script };
-  const own: Settings = settings(agent, screen.preview ?? true);
-  const desk = new Desk(document.getElementById("page")!, new Invented(own, script));
+  const own: Settings = { ...settings(agent, screen.preview ?? true), attempts: screen.attempts ?? 3 };
+  const counter = new Invented(own, script);
+  Object.assign(window, { openCameras: () => counter.openCameras.size });
+  const desk = new Desk(document.getElementById("page")!, counter);
   void serve(desk);
   desk.choose(customer);
   if (name !== "form-empty") await fill();

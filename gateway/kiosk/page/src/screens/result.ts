@@ -85,6 +85,8 @@ export function retry(desk: Desk, ended: Ended, choices: RetryChoices): (t: Text
     const advice = ended.advice ?? "advice-time-ran-out";
     const exclude = ended.more.exclude;
     const mirrors = MIRRORS.includes(advice);
+    const first = choices.tired ? "other" : mirrors ? "turn" : "again";
+    const kind = (one: typeof first) => (one === first ? "main" : "plain");
     return h(
       "div",
       { class: "screen retry" },
@@ -92,13 +94,13 @@ export function retry(desk: Desk, ended: Ended, choices: RetryChoices): (t: Text
       h("p", { class: "advice" }, pictured(advice), h("span", {}, desk.words(advice))),
       h("p", { class: "quiet" }, mirrors ? t.retry.mirrored : t.retry.fresh),
       buttons(
-        mirrors ? button(t.retry.mirroredAgain, choices.turned, { id: "turn-back", kind: "main", picture: "mirror" }) : null,
-        button(t.retry.again, choices.again, { id: "again", kind: mirrors ? "plain" : "main", picture: "again" }),
+        choices.tired
+          ? button(t.otherWay.button, choices.otherWay, { id: "tired", kind: "main", picture: "faceless" })
+          : null,
+        mirrors ? button(t.retry.mirroredAgain, choices.turned, { id: "turn-back", kind: kind("turn"), picture: "mirror" }) : null,
+        button(t.retry.again, choices.again, { id: "again", kind: kind("again"), picture: "again" }),
         exclude
           ? button(filled(t.retry.without, { action: t.actions[exclude.kind] }), () => choices.without(exclude.kind), { id: "without-action" })
-          : null,
-        choices.tired
-          ? button(t.otherWay.button, choices.otherWay, { id: "tired", picture: "faceless" })
           : null,
       ),
     );
