@@ -7,7 +7,7 @@ import { createCipheriv, createHash } from "node:crypto";
 
 import { beforeAll, expect, it } from "vitest";
 
-import { type Bgv } from "../../src/he/bgv";
+import { type Bgv, systemRandomness } from "../../src/he/bgv";
 import { concat, unhex, utf8 } from "../../src/wire/bytes";
 import { KEY_PRIMES, N, PROFILE } from "../../src/wire/profile";
 import { bytesOf, vector } from "../wire/vectors";
@@ -22,6 +22,18 @@ let bgv: Bgv;
 
 beforeAll(async () => {
   bgv = await load();
+});
+
+it("fills all that is asked for from the system's generator, anew each time", () => {
+  const drawn = [0, 1].map(() => {
+    const into = Buffer.alloc(encryption.randomBytes);
+    systemRandomness(into);
+    return Array.from({ length: into.length / 64 }, (_, i) =>
+      into.subarray(64 * i, 64 * i + 64).toString("latin1"),
+    );
+  }).flat();
+  // No block of 64 bytes twice, and so none left at zero.
+  expect(new Set(drawn).size).toBe(2 * (encryption.randomBytes / 64));
 });
 
 it("takes u and both errors by the rules of the randomness vectors", async () => {
