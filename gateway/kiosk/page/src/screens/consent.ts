@@ -74,13 +74,16 @@ function listen(desk: Desk, words: string, t: Texts): HTMLElement {
   if (!desk.voice.speaks(desk.language)) {
     return h("p", { class: "hint tones" }, icon("sound"), t.tools.tonesOnly);
   }
-  return button(
-    t.consent.listen,
-    () => {
-      desk.voice.turn(true);
-      desk.voice.quiet();
-      desk.voice.say(words, desk.language);
-    },
-    { id: "listen", picture: "sound" },
-  );
+  let speaks = false;
+  const press = button(t.consent.listen, () => turn(!speaks), { id: "listen", picture: "sound" });
+  const label = (now: boolean): void => {
+    speaks = now;
+    press.querySelector("span")!.textContent = now ? t.consent.stop : t.consent.listen;
+  };
+  const turn = (on: boolean): void => {
+    desk.voice.quiet();
+    desk.voice.turn(true);
+    label(on && desk.voice.say(words, desk.language, () => label(false)));
+  };
+  return press;
 }

@@ -113,6 +113,12 @@ export class Desk {
     this.drawCustomer();
   }
 
+  /** From the bar to the customer's side, past the shop's. */
+  private skip(): void {
+    this.turnTo("customer");
+    this.customer.querySelector<HTMLElement>("h2")?.focus();
+  }
+
   private focus(side: Side): void {
     if (this.sides.dataset.turn !== side) return;
     const place = side === "agent" ? this.agent : this.customer;
@@ -161,6 +167,7 @@ export class Desk {
     document.title = t.title;
     const focused = document.activeElement?.id;
     this.bar.replaceChildren(
+      h("button", { type: "button", class: "skip", id: "skip", onclick: () => this.skip() }, t.skip),
       h("h1", {}, mark(), t.title),
       this.switch(t),
       h(

@@ -43,7 +43,7 @@ export class Voice {
   }
 
   /** Say something once; what was being said stops. Returns whether it is spoken. */
-  say(words: string, language: Language): boolean {
+  say(words: string, language: Language, ended: () => void = () => undefined): boolean {
     const voice = this.voice(language);
     if (!this.on || !voice || !this.speech || words === this.said) return false;
     this.speech.cancel();
@@ -52,6 +52,7 @@ export class Voice {
     spoken.voice = voice;
     spoken.lang = voice.lang;
     spoken.rate = 0.95;
+    spoken.onend = spoken.onerror = () => ended();
     this.speech.speak(spoken);
     return true;
   }

@@ -104,7 +104,6 @@ export const en = {
     left: "Time for this try: {n} s",
     more: "I need more time",
     moreText: "Start afresh, without hurry, as often as you like.",
-    stop: "Stop",
   },
   retry: {
     heading: "That did not work yet",

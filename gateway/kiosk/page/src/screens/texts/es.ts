@@ -106,7 +106,6 @@ export const es: Texts = {
     left: "Tiempo de este intento: {n} s",
     more: "Necesito más tiempo",
     moreText: "Empiece de nuevo, sin prisa, cuantas veces quiera.",
-    stop: "Parar",
   },
   retry: {
     heading: "Todavía no ha funcionado",

@@ -106,7 +106,6 @@ export const zh: Texts = {
     left: "本次剩余时间：{n} 秒",
     more: "我需要更多时间",
     moreText: "重新开始，不用着急，次数不限。",
-    stop: "停止",
   },
   retry: {
     heading: "这次还没有成功",
