@@ -3,7 +3,8 @@
 make puts a list together: certificates that came from a State (--certificate), and master lists
 (--master-list), each signed by somebody whose certificate was issued under one that you have from
 elsewhere (--signed-under). Who takes a certificate from anywhere takes anybody's documents: compare
-the digests that are printed with those that the State publishes. show prints what a list holds.
+the digests that are printed with those that the State publishes. Lists of signers' certificates
+that a State took back (--crl) go into the same file. show prints what a list holds.
 The counter's trust file names the list (cscaFile).
 
 Exit status: 0 done, 1 failure, 2 usage.
@@ -14,14 +15,13 @@ import datetime
 from collections.abc import Iterator
 from pathlib import Path
 
-from asn1crypto import pem
-
 from gateway.cli.outputs import PUBLIC, reserve
 from gateway.documents.chip.certificates import (
     MAX_LIST_BYTES,
     Certificate,
     CscaList,
     UnusableList,
+    read_revocations,
 )
 from gateway.documents.chip.master_list import read_master_list
 from gateway.documents.chip.signatures import NotSigned
@@ -57,6 +57,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="certificates, from elsewhere, under which the signers of master lists are issued",
     )
+    made.add_argument(
+        "--crl",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="lists of revoked certificates, PEM or DER, signed by a listed authority; may be "
+        "repeated",
+    )
     made.set_defaults(run=run_make, parser=made)
     shown = actions.add_parser("show", help="print what a list holds")
     shown.add_argument("list", type=Path, metavar="FILE")
@@ -71,10 +80,9 @@ def run_make(options: argparse.Namespace) -> int:
         options.parser.error("--master-list and --signed-under go together")
     with reserve(options.out, PUBLIC) as out:
         gathered = [*_given(options), *_of_master_lists(options)]
-        listed = CscaList(gathered)
-        encoded = b"".join(pem.armor("CERTIFICATE", one.encoded) for one in listed.certificates)
-        CscaList.read(encoded)
-        out.write(encoded)
+        revoked = [one for path in options.crl for one in read_revocations(_content(path))]
+        listed = CscaList.read(CscaList(gathered, revoked).encode())
+        out.write(listed.encode())
     _print(listed)
     return 0
 
@@ -129,3 +137,6 @@ def _print(listed: CscaList) -> None:
         print(f"{one.country or '--'}  until {until}  {digest_of(one.encoded).hex()} {note}")
     states = {one.country for one in listed.certificates}
     print(f"{len(listed.certificates)} certificates of {len(states)} States")
+    if listed.revocations:
+        count = sum(len(one.serials) for one in listed.revocations)
+        print(f"{count} revoked, on {len(listed.revocations)} lists")

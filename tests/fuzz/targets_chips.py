@@ -7,6 +7,8 @@ from functools import cache, lru_cache
 from random import Random
 from typing import Final
 
+from asn1crypto import pem
+
 from gateway.documents.chip.certificates import CscaList
 from gateway.documents.chip.passive import ChipFiles, authenticate
 from gateway.wire.subject import Subject
@@ -23,6 +25,7 @@ from tests.support.chips import (
     key,
     listed,
     name,
+    revocation_list,
     utopia,
     with_explicit_curve,
 )
@@ -159,11 +162,24 @@ def _read(data: bytes) -> None:
 @cache
 def _lists() -> tuple[bytes, ...]:
     other = authority(key("brainpoolP384r1"), name("UT", _STRANGER))
-    return utopia().pem, utopia().pem + other.pem, utopia().der, authority(key("rsa2048")).pem
+    revoked = pem.armor("X509 CRL", revocation_list(utopia(), 7, 8))
+    rsa = authority(key("rsa2048"))
+    return utopia().pem, utopia().pem + other.pem, utopia().der, rsa.pem, utopia().pem + revoked
 
 
 def _list(rng: Random, data: bytes) -> bytes:
-    return scramble(rng, data) if data.startswith(b"-") else _inside(rng, data)
+    """Text, or what is behind it."""
+    if not data.startswith(b"-"):
+        return _inside(rng, data)
+    try:
+        blocks = [list(one) for one in pem.unarmor(data, multiple=True)]
+    except ValueError:  # altered before
+        blocks = []
+    if not blocks or rng.random() < 0.3:
+        return scramble(rng, data)
+    one = rng.choice(blocks)
+    one[2] = _inside(rng, one[2])
+    return b"".join(pem.armor(kind, encoded) for kind, _, encoded in blocks)
 
 
 def _read_list(data: bytes) -> None:

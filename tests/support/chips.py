@@ -98,6 +98,26 @@ def utopia() -> Authority:
     return authority()
 
 
+def revocation_list(by: Authority, *serials: int, part: bool = False) -> bytes:
+    """A list of certificates that an authority took back. ``part``: it says that it is no whole
+    one."""
+    made = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(by.name)
+        .last_update(NOW)
+        .next_update(NOW + datetime.timedelta(days=90))
+    )
+    for serial in serials:
+        one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW)
+        made = made.add_revoked_certificate(one.build())
+    if part:
+        made = made.add_extension(x509.DeltaCRLIndicator(1), critical=True)
+    return made.sign(by.key, hashes.SHA384()).public_bytes(Encoding.DER)
+
+
+SIGNERS_SERIAL: Final = 4711
+
+
 def signer_certificate(
     by: Authority,
     public: Any,
@@ -140,7 +160,7 @@ def _built(
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(public)
-        .serial_number(4711)
+        .serial_number(SIGNERS_SERIAL)
         .not_valid_before(NOW + datetime.timedelta(days=365 * years[0]))
         .not_valid_after(NOW + datetime.timedelta(days=365 * years[1]))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)

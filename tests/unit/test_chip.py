@@ -18,12 +18,14 @@ from gateway.documents.chip.certificates import Certificate, CscaList, UnusableL
 from gateway.documents.chip.curves import KNOWN
 from gateway.documents.chip.errors import STEPS, ChipRefused, IssuerNotListed
 from gateway.documents.chip.passive import ChipFiles, ReadChip, authenticate
+from gateway.documents.chip.revocation import RevocationList
 from gateway.issuer.caps import group_of
 from gateway.wire.subject import Subject
 from tests.support.chips import (
     CARD,
     NOW,
     PICTURE,
+    SIGNERS_SERIAL,
     TODAY,
     ZONE,
     Authority,
@@ -33,6 +35,7 @@ from tests.support.chips import (
     listed,
     name,
     resigned,
+    revocation_list,
     signer_certificate,
     utopia,
     with_explicit_curve,
@@ -278,6 +281,29 @@ def test_certificates_hold_throughout_their_last_second() -> None:
 def _signer_of(files: ChipFiles) -> bytes:
     signed = cms.ContentInfo.load(files.sod[4:])["content"]
     return signed["certificates"][0].chosen.dump()
+
+
+def test_a_certificate_that_was_taken_back_signs_no_more() -> None:
+    files, other = Chip().files(), authority(key("secp384r1", 7), name("UT", "CSCA Other"))
+
+    def held_against(*lists: bytes) -> ReadChip:
+        taken = [RevocationList.parse(one) for one in lists]
+        issuers = [Certificate.parse(one.der) for one in (utopia(), other)]
+        return authenticate(files, CscaList(issuers, taken), NOW, TODAY)
+
+    with pytest.raises(ChipRefused) as found:
+        held_against(revocation_list(other), revocation_list(utopia(), 1, SIGNERS_SERIAL))
+    assert found.value.step == 8
+    assert "took" in found.value.detail
+    of_others = revocation_list(other, SIGNERS_SERIAL), revocation_list(utopia(), 1, 2)
+    assert held_against(*of_others).verified
+    forged = authority(key("secp384r1", 9))  # Utopia's name, and not its key
+    for hostile in (revocation_list(forged, 1), revocation_list(_STRANGER, 1)):
+        with pytest.raises(UnusableList, match="no authority signed it"):
+            held_against(hostile)
+    for no_list in (revocation_list(utopia(), 1, part=True), utopia().der, b""):
+        with pytest.raises(ValueError, match="no list"):
+            RevocationList.parse(no_list)
 
 
 def test_a_second_key_of_a_state_is_found_beside_the_first() -> None:

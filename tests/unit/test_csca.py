@@ -20,6 +20,7 @@ from tests.support.chips import (
     listed,
     master_list,
     name,
+    revocation_list,
     signer_certificate,
     utopia,
 )
@@ -82,6 +83,12 @@ def test_the_command_puts_a_list_together_and_shows_it(
     told = capsys.readouterr().out
     assert "FR  until 2038-" in told
     assert "2 certificates of 2 States" in told
+    revoked = tmp_path / "revoked.crl"
+    revoked.write_bytes(revocation_list(utopia(), 7, 8))
+    with_lists = ("csca", "make", "--out", str(out), "--crl", str(revoked), "--certificate")
+    assert main([*with_lists, str(root)]) == 0
+    assert "2 revoked, on 1 lists" in capsys.readouterr().out
+    assert CscaList.read(out.read_bytes()).revocations[0].serials == {7, 8}
     before = out.read_bytes()
     states.write_bytes(master_list(CONTENT, by=OTHER))
     assert main([*made, "--signed-under", str(root)]) == FAILURE

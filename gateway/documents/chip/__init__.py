@@ -7,6 +7,7 @@ security_object  EF.SOD: which hashes were signed
 signed_data      one signer, its certificate, its attributes, its signature
 master_list      lists of issuers that a State signed
 certificates     document signers' certificates, and the list of their issuers (CSCA)
+revocation       lists of certificates that their issuers took back
 signatures       keys, hashes and signatures that are taken
 curves           elliptic curves, by name or by all of their parameters
 states           issuing States in zones and in certificates

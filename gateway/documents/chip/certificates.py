@@ -14,6 +14,7 @@ from typing import Final
 from asn1crypto import pem, x509
 
 from gateway.documents.chip.elements import first_inside
+from gateway.documents.chip.revocation import RevocationList
 from gateway.documents.chip.signatures import NotSigned, PublicKey, public_key, verify
 from gateway.wire.errors import SealmatchError
 
@@ -148,35 +149,47 @@ class Certificate:
 
 
 class CscaList:
-    """Certificates of those who issue document signers' certificates, as an operator pins them."""
+    """Certificates of those who issue document signers' certificates, as an operator pins them, and
+    what these took back."""
 
-    def __init__(self, certificates: Iterable[Certificate] = ()) -> None:
+    def __init__(
+        self,
+        certificates: Iterable[Certificate] = (),
+        revocations: Iterable[RevocationList] = (),
+    ) -> None:
+        """Raises ``UnusableList``: a list of revoked certificates is of nobody here."""
         self.certificates: tuple[Certificate, ...] = tuple(dict.fromkeys(certificates))
+        self.revocations: tuple[RevocationList, ...] = tuple(dict.fromkeys(revocations))
         self._by_name: dict[str, list[Certificate]] = {}
         for one in self.certificates:
             self._by_name.setdefault(one.subject.hashable, []).append(one)
+        for number, revoked in enumerate(self.revocations, 1):
+            if not any(_signed(revoked, one) for one in self._by_name.get(revoked.issuer, ())):
+                raise UnusableList(f"list {number} of revoked certificates: no authority signed it")
 
     @classmethod
     def read(cls, content: bytes) -> "CscaList":
-        """A file of certificates: PEM, one after the other, or one in DER.
+        """A file of certificates: PEM, one after the other, or one in DER. Among those in PEM there
+        may be lists of revoked ones (X509 CRL).
 
         Raises:
             UnusableList: too long, empty, malformed, or one is no certification authority's.
         """
-        if len(content) > MAX_LIST_BYTES:
-            raise UnusableList(f"the list has more than {MAX_LIST_BYTES // 2**20} MiB")
-        found = []
-        for number, encoded in enumerate(_encoded(content), 1):
-            try:
-                one = Certificate.parse(encoded)
-            except ValueError as error:
-                raise UnusableList(f"certificate {number}: {error}") from None
-            if not one.may_issue:
-                raise UnusableList(f"certificate {number} is no certification authority's")
-            found.append(one)
+        found = read_certificates(content)
         if not 0 < len(found) <= MAX_CERTIFICATES:
             raise UnusableList(f"a list has 1 to {MAX_CERTIFICATES} certificates")
-        return cls(found)
+        return cls(found, read_revocations(content) if pem.detect(content) else ())
+
+    def encode(self) -> bytes:
+        """The file's content, in PEM."""
+        blocks = [("CERTIFICATE", one.encoded) for one in self.certificates]
+        blocks += [("X509 CRL", one.encoded) for one in self.revocations]
+        return b"".join(pem.armor(kind, encoded) for kind, encoded in blocks)
+
+    def is_revoked(self, certificate: Certificate) -> bool:
+        """Whether its issuer took it back, by a list that is here."""
+        issuer, serial = certificate.issuer.hashable, certificate.serial
+        return any(serial in one.serials for one in self.revocations if one.issuer == issuer)
 
     def issuers_of(self, certificate: Certificate) -> tuple[Certificate, ...]:
         """Those of the name that a certificate states as its issuer's, and of its key.
@@ -192,14 +205,44 @@ class CscaList:
         )
 
 
-def _encoded(content: bytes) -> Sequence[bytes]:
+def read_certificates(content: bytes) -> list[Certificate]:
+    """The authorities' certificates in a file. Raises ``UnusableList``."""
+    found = []
+    for number, encoded in enumerate(_encoded(content, "CERTIFICATE"), 1):
+        try:
+            one = Certificate.parse(encoded)
+        except ValueError as error:
+            raise UnusableList(f"certificate {number}: {error}") from None
+        if not one.may_issue:
+            raise UnusableList(f"certificate {number} is no certification authority's")
+        found.append(one)
+    return found
+
+
+def read_revocations(content: bytes) -> list[RevocationList]:
+    """The lists of revoked certificates in a file. Raises ``UnusableList``."""
+    try:
+        return [RevocationList.parse(encoded) for encoded in _encoded(content, "X509 CRL")]
+    except ValueError as error:
+        raise UnusableList(str(error)) from None
+
+
+def _encoded(content: bytes, kind: str) -> Sequence[bytes]:
+    """The blocks of a kind, of a file in PEM; otherwise the file."""
+    if len(content) > MAX_LIST_BYTES:
+        raise UnusableList(f"the list has more than {MAX_LIST_BYTES // 2**20} MiB")
     try:
         if not pem.detect(content):
             return [content]
-        return [
-            encoded
-            for kind, _, encoded in pem.unarmor(content, multiple=True)
-            if kind in ("CERTIFICATE", "X509 CERTIFICATE")
-        ]
+        found = pem.unarmor(content, multiple=True)
+        return [encoded for called, _, encoded in found if called == kind]
     except Exception:  # noqa: BLE001 - parsers of hostile bytes raise many kinds
         raise UnusableList("the list is no PEM") from None
+
+
+def _signed(revoked: RevocationList, issuer: Certificate) -> bool:
+    try:
+        revoked.require_signed_by(issuer.key)
+    except NotSigned:
+        return False
+    return True

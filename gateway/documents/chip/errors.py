@@ -16,7 +16,7 @@ STEPS: Final[dict[int, str]] = {
     5: "the certificate is one of a document signer",
     6: "the certificate's issuer is listed here",
     7: "the issuer signed the certificate",
-    8: "the certificates are valid today",
+    8: "the certificates are valid today, and not revoked",
     9: "EF.DG1 is the one that was signed",
     10: "EF.DG2 is the one that was signed",
     11: "EF.DG1 holds a machine-readable zone",

@@ -7,7 +7,8 @@
 5. The certificate is one of a document signer: it signs, and issues nothing.
 6. Whoever issued it (a State's CSCA) is on this counter's list.
 7. That issuer signed the certificate.
-8. Both certificates are valid at this time.
+8. Both certificates are valid at this time, and the issuer did not take the signer's back, as far
+   as the counter's list tells.
 9. EF.DG1 has the hash that was signed.
 10. EF.DG2 has the hash that was signed.
 11. EF.DG1 holds a machine-readable zone, whose number becomes the subject.
@@ -16,7 +17,7 @@
 
 What that shows: the issuing State signed this number and this portrait together. It does not show
 that the chip is the original one, because all of it can be copied, nor that the document was not
-reported lost. Lists of revoked certificates are not read.
+reported lost.
 
 A step that fails ends it (``ChipRefused``). The one exception is step 6, and only where a counter's
 policy says so: then 7, 12, and 8 for the issuer, cannot be done, and the outcome says ``read`` and
@@ -138,6 +139,8 @@ def _issuer(
     signed = [one for one in issuers if _signed(signer, one)]
     if not signed:
         raise ChipRefused(7, "a listed issuer is named, and its signature is not there")
+    if listed.is_revoked(signer):
+        raise ChipRefused(8, "the issuer took the signer's certificate back")
     valid = [one for one in signed if one.is_valid(now)]
     if not valid:
         raise ChipRefused(8, "the issuer's certificate is not")

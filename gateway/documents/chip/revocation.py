@@ -1,0 +1,54 @@
+"""Certificates that their issuers took back (CRL, RFC 5280, section 5; ICAO 9303-12, 7.1.4).
+
+What is on a list stays refused, however old the list is: a document signer is never certified
+again. That a certificate is on no list shows no more than that. Lists of parts, of changes, and of
+other issuers' certificates say so in critical extensions, and are not taken.
+"""
+
+from dataclasses import dataclass, field
+
+from asn1crypto import crl, x509
+
+from gateway.documents.chip.elements import first_inside
+from gateway.documents.chip.signatures import NotSigned, PublicKey, verify
+
+
+@dataclass(frozen=True)
+class RevocationList:
+    """One issuer's list, parsed. Equal if its bytes are."""
+
+    encoded: bytes
+    issuer: str = field(compare=False)
+    """Its name, as ``x509.Name.hashable`` has it."""
+    serials: frozenset[int] = field(repr=False, compare=False)
+    _parsed: crl.CertificateList = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, encoded: bytes) -> "RevocationList":
+        """Parse DER. Raises ``ValueError``: it is no list that is taken."""
+        try:
+            return cls._of(encoded, crl.CertificateList.load(encoded, strict=True))
+        except Exception:  # noqa: BLE001 - parsers of hostile bytes raise many kinds
+            raise ValueError("this is no list of revoked certificates that is taken") from None
+
+    @classmethod
+    def _of(cls, encoded: bytes, parsed: crl.CertificateList) -> "RevocationList":
+        stated = parsed["tbs_cert_list"]
+        if parsed["signature_algorithm"].dump() != stated["signature"].dump():
+            raise ValueError("two algorithms")
+        if parsed.critical_extensions:
+            raise ValueError("a part of a list")
+        revoked = stated["revoked_certificates"]
+        found = [one["user_certificate"].native for one in revoked] if revoked.native else []
+        issuer: x509.Name = parsed.issuer
+        return cls(encoded, issuer.hashable, frozenset(found), parsed)
+
+    def require_signed_by(self, key: PublicKey) -> None:
+        """Raises ``NotSigned``."""
+        algorithm = self._parsed["signature_algorithm"]
+        try:
+            verify(key, algorithm, self._parsed["signature"].native, first_inside(self.encoded))
+        except NotSigned:
+            raise
+        except Exception:  # noqa: BLE001 - parsers of hostile bytes raise many kinds
+            raise NotSigned("its signature is malformed") from None
