@@ -8,6 +8,7 @@ import { Desk } from "../screens/desk";
 import { serve } from "../screens/flow";
 import { Ended, type Language, type Progress, type Settings } from "../screens/ports";
 import { paper } from "../screens/receipt";
+import { hindered } from "../screens/start";
 import { TEXTS } from "../screens/texts";
 import "../screens/styles.css";
 import { finished, Invented, READ, type Script, settings } from "./invented";
@@ -74,6 +75,7 @@ const SCREENS: Record<string, Screen> = {
   unknown: ended(new Ended("unknown")),
   "not-possible": ended(new Ended("not-possible", "advice-not-possible")),
   failed: ended(new Ended("failed")),
+  "not-started": { press: [] },
 };
 
 const found = (selector: string): Promise<HTMLElement> =>
@@ -95,6 +97,11 @@ async function fill(): Promise<void> {
 
 async function show(name: string, agent: Language, customer: Language): Promise<void> {
   const screen = SCREENS[name]!;
+  if (name === "not-started") {
+    hindered(document.getElementById("page")!, "elsewhere");
+    document.body.dataset.shown = name;
+    return;
+  }
   const script: Script = { read: READ, camera: null, advice: null, progress: [still], end: null, ...screen.script };
   const own: Settings = { ...settings(agent, screen.preview ?? true), attempts: screen.attempts ?? 3 };
   const counter = new Invented(own, script);

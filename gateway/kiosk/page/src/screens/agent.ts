@@ -191,7 +191,8 @@ export class AgentForm {
     } catch (error) {
       if (this.signal.aborted) return;
       if (!(error instanceof Ended)) throw error;
-      this.say(error.advice ?? error.more.detail ?? this.t.ended[error.ending], "info");
+      const advice = error.advice && this.desk.words(error.advice, this.desk.agentLanguage);
+      this.say(advice ?? error.more.detail ?? this.t.ended[error.ending], "info");
     } finally {
       this.reading = false;
     }

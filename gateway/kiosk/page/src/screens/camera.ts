@@ -214,9 +214,9 @@ export function preview(desk: Desk, camera: OpenCamera, t: Texts): HTMLElement {
   const { video } = camera;
   video.className = camera.mirrored ? "live mirrored" : "live";
   video.setAttribute("aria-label", t.camera.picture);
-  const box = h("figure", { class: "preview" }, video, h("figcaption", {}, t.camera.picture));
-  box.classList.toggle("hidden-picture", !desk.counter.settings.preview);
-  if (!desk.counter.settings.preview) box.append(promptFace("hold-still"));
+  const shown = desk.counter.settings.preview;
+  const box = h("figure", { class: `preview ${shown ? "" : "hidden-picture"}` }, video);
+  box.append(shown ? h("figcaption", {}, t.camera.picture) : promptFace("hold-still"));
   void video.play().catch(() => undefined); // it pauses when it moves in the page
   return box;
 }
