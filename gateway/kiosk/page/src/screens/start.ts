@@ -2,7 +2,7 @@
 
 import { h } from "./dom";
 import { icon } from "./icons";
-import { button, buttons, heading } from "./parts";
+import { button, buttons } from "./parts";
 import { LANGUAGES, type Language } from "./ports";
 import { TEXTS } from "./texts";
 
@@ -20,7 +20,7 @@ export function opening(root: HTMLElement): void {
   document.documentElement.lang = t.tag;
   document.title = t.title;
   root.replaceChildren(
-    h("main", { class: "starting" }, h("p", { class: "large quiet", role: "status" }, icon("wait"), t.start.opening)),
+    h("main", { class: "starting" }, h("h1", {}, icon("wait"), " ", t.start.opening)),
   );
 }
 
@@ -31,7 +31,7 @@ export function hindered(root: HTMLElement, by: Hindrance): void {
     h(
       "main",
       { class: "starting screen hindered" },
-      heading(t.start.heading),
+      h("h1", {}, t.start.heading),
       h("p", { class: "advice" }, icon("info", "big"), h("span", {}, t.start[by])),
       buttons(button(t.start.again, () => location.reload(), { id: "reload", kind: "main", picture: "again" })),
     ),
