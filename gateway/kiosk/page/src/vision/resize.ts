@@ -55,20 +55,17 @@ export function resized(
 ): Rgb {
   const columns = taps(area.width, width, "row");
   const rows = taps(area.height, height, "column");
-  const cache = new Map<number, Int32Array>();
+  // Two source rows at a time are needed, an even one and an odd one.
+  const lines = [0, 1].map(() => ({ row: -1, values: new Int32Array(3 * width) }));
   const blend = (row: number): Int32Array => {
-    let line = cache.get(row);
-    if (line === undefined) {
-      line = blended(picture, area.left, area.top + row, columns);
-      cache.set(row, line);
-    }
-    return line;
+    const line = lines[row & 1]!;
+    if (line.row !== row) blendInto(line.values, picture, area.left, area.top + row, columns);
+    line.row = row;
+    return line.values;
   };
   const data = new Uint8Array(3 * width * height);
   for (let y = 0, at = 0; y < height; y += 1) {
-    const [low, high] = [rows.low[y]!, rows.high[y]!];
-    const [first, second] = [blend(low), blend(high)];
-    for (const known of cache.keys()) if (known < low) cache.delete(known);
+    const [first, second] = [blend(rows.low[y]!), blend(rows.high[y]!)];
     const [ofFirst, ofSecond] = [rows.ofLow[y]!, rows.ofHigh[y]!];
     for (let i = 0; i < 3 * width; i += 1, at += 1) {
       data[at] = between(first[i]!, second[i]!, ofFirst, ofSecond);
@@ -78,28 +75,34 @@ export function resized(
 }
 
 /** One source row, resized along the row; 11 bits after the point, three channels. */
-function blended(picture: Picture, left: number, y: number, columns: Taps): Int32Array {
-  const count = columns.low.length;
-  const line = new Int32Array(3 * count);
-  if (y < 0 || y >= picture.height) return line;
-  const { data } = picture;
-  const row = y * picture.width;
-  for (let x = 0, at = 0; x < count; x += 1, at += 3) {
-    const [low, high] = [left + columns.low[x]!, left + columns.high[x]!];
-    if (low >= 0 && low < picture.width) {
-      const [from, weight] = [4 * (row + low), columns.ofLow[x]!];
+function blendInto(
+  line: Int32Array,
+  { width, height, data }: Picture,
+  left: number,
+  y: number,
+  columns: Taps,
+): void {
+  line.fill(0);
+  if (y < 0 || y >= height) return;
+  const row = y * width;
+  for (let x = 0, at = 0; at < line.length; x += 1, at += 3) {
+    const low = left + columns.low[x]!;
+    const high = left + columns.high[x]!;
+    if (low >= 0 && low < width) {
+      const from = 4 * (row + low);
+      const weight = columns.ofLow[x]!;
       line[at] = weight * data[from]!;
       line[at + 1] = weight * data[from + 1]!;
       line[at + 2] = weight * data[from + 2]!;
     }
-    if (high >= 0 && high < picture.width) {
-      const [from, weight] = [4 * (row + high), columns.ofHigh[x]!];
+    if (high >= 0 && high < width) {
+      const from = 4 * (row + high);
+      const weight = columns.ofHigh[x]!;
       line[at]! += weight * data[from]!;
       line[at + 1]! += weight * data[from + 1]!;
       line[at + 2]! += weight * data[from + 2]!;
     }
   }
-  return line;
 }
 
 /** A square of the picture, `side` x `side`, black outside: the `cut` of the Python client. */
