@@ -24,10 +24,10 @@ from gateway.vision.errors import FaceTooSmall
 from gateway.wire.errors import Unavailable
 from gateway.wire.subject import Subject, guardian_salt
 from tests.support.chips import NOW as CHIP_NOW
-from tests.support.chips import Authority, Chip, listed, utopia
+from tests.support.chips import Authority, Chip, lay, listed, utopia
 from tests.support.kiosk import FILES, MODEL_BYTES, Counter, running
 from tests.support.samples import SESSIONS, TEMPLATE, Clock, occasion, pair
-from tests.unit.test_chip_reader import lay, picture
+from tests.unit.test_chip_reader import picture
 from tests.unit.test_mrz import passport
 
 SECRET_PATHS = (
