@@ -59,8 +59,8 @@ def test_faces_measures_and_verdicts_are_those_of_the_python_client(
     assert not found.otherwise
     assert not found.other_faces
     assert found.verdicts == {"good": 5, "not-sharp": 1, "covered": 1, "too-bright": 1}
-    assert 1 - min(found.cosines) < 1e-4
-    assert max(found.in_deviations) < 0.05
+    assert 1 - min(found.cosines) < 1e-5
+    assert max(found.in_deviations) < 0.02
     assert found.most["eyes"] < 1e-3
     assert found.most["passive"] < 1e-3
 
