@@ -17,6 +17,7 @@ import zstandard
 
 from gateway.client.answers import NotTheGateway
 from gateway.client.gateway_client import GatewayClient
+from gateway.documents.chip.certificates import Certificate
 from gateway.host.keyring import HeldKey, SigningRing
 from gateway.host.settings import BadConfiguration
 from gateway.proofs.verify import ReceiptInvalid, verify_receipt
@@ -38,6 +39,7 @@ from tests.fuzz.runner import run
 from tests.fuzz.targets_answers import Peer
 from tests.fuzz.targets_wire import HOST, find_gateway, trust
 from tests.support import parties
+from tests.support.chips import authority, key, name
 from tests.support.fuzzing import CANARY, examine, time_limit
 from tests.support.parties import DEVICE, GATEWAY, NOW
 from tests.vectors import golden
@@ -283,3 +285,13 @@ def test_a_tarball_damaged_inside_is_refused() -> None:
         except (ModelPackFetchFailed, ModelPackCorrupt) as error:
             faults.add(type(error))
     assert faults
+
+
+def test_a_certificate_whose_name_holds_no_text_is_no_certificate() -> None:
+    """An extension in the place of a name's part: the name was read, and could not be compared."""
+    encoded = authority(key(), name(common="text")).der
+    text = bytes.fromhex("300b06035504030c04") + b"text"
+    before, after = encoded.rsplit(text, 1)  # the subject stands behind the issuer
+    assert Certificate.parse(encoded).country == "UT"
+    with pytest.raises(ValueError, match="no certificate"):
+        Certificate.parse(before + bytes.fromhex("300b0603551d0f0101ff040100") + after)
