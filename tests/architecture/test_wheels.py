@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.kiosk.release import read_page, read_release
+
 ROOT = Path(__file__).resolve().parents[2]
 AUTHORITY = ("keys/", "gateway/he/", "gateway/host/", "gateway/wire/")
 AUTHORITY_FILES = {"gateway/__init__.py", "gateway/py.typed"}
@@ -57,6 +59,16 @@ def test_the_whole_wheel_has_what_is_under_version_control(wheels: dict[str, Pat
     assert deployed
     assert not deployed & names, "the reference deployment is copied from a checkout, and adapted"
     assert "gateway/lab/bench/capacity/load.json" in names
+
+
+def test_the_whole_wheel_carries_the_counter_s_page_as_it_is_pinned(
+    wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    """Built, without its sources and what builds it."""
+    zipfile.ZipFile(wheels["sealmatch"]).extractall(tmp_path)
+    kiosk = tmp_path / "gateway" / "kiosk"
+    assert read_page(kiosk).release == read_release(ROOT / "gateway" / "kiosk")
+    assert not (kiosk / "page").exists()
 
 
 def test_every_module_of_the_authority_s_wheel_loads_from_it(

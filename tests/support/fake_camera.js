@@ -10,6 +10,7 @@
  * than those that are asked for.
  */
 (() => {
+  if (window !== window.top) return;
   const CAMERA = /*CAMERA*/ null;
   const AFTER_FRAMES = Math.ceil(480 / CAMERA.stepMs);
   const decoded = {};
@@ -67,6 +68,8 @@
     if (wanted.audio) throw new DOMException("no sound was asked for", "NotAllowedError");
     await ready;
     seen.streams += 1;
+    queue = [];
+    asked = null;
     const stream = canvas.captureStream();
     const draw = () => {
       if (stream.getVideoTracks()[0].readyState === "ended") return;

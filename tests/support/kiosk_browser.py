@@ -154,5 +154,12 @@ class Page:
         self.press("#agree")
         self.until("#start")
 
+    def comes_to(self, wanted: str) -> None:
+        """Wait for the end of an attempt, which must be this one."""
+        self.until(".result, .retry, .ended")
+        assert self.browser.run("return document.querySelector(arguments[0]) !== null", wanted), (
+            self.shown()
+        )
+
     def shown(self) -> str:
         return self.browser.text("body")

@@ -1,0 +1,319 @@
+"""The counter in a browser, whole: the command, its page in Chromium, real servers, real models.
+
+One browser does what a shop does: enrol, an attempt that is not completed, a genuine person, a
+stranger's document. What is left in its profile is searched afterwards.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from gateway.cli.pack import gateway_settings, model_of, open_pack
+from gateway.lab.deployment.local import LocalDeployment
+from gateway.proofs.trust import TrustFile
+from gateway.proofs.verify import verify_receipt
+from gateway.vision.pipeline import FacePipeline
+from gateway.wire.proof import ActivationOpening, Opening
+from gateway.wire.subject import Subject
+from tests.support.browser import Browser
+from tests.support.commands import SEALMATCH, Photographs
+from tests.support.kiosk_browser import KioskProcess, Page, enrol, film, kiosk
+from tests.support.observation import record_count
+from tests.support.processes import PATIENCE, until
+from tests.support.splice import LP_D12, clip, pictures
+
+pytestmark = [pytest.mark.processes, pytest.mark.pack, pytest.mark.faces, pytest.mark.slow]
+
+NUMBER, STRANGERS, ORDER = "KI05KW0RD", "KI05KW1LD", "order 77-0042-kiosk"
+PORTRAIT = 125
+"""The clip's frame that is the document's portrait."""
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[np.ndarray]:
+    return pictures(clip("lp_d12"))
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
+    pack = open_pack(None)
+    kinds = "blink,open-mouth,turn-left,turn-right"
+    settings = {
+        **gateway_settings(pack),
+        "liveness": "required",
+        "liveness_kinds": kinds,
+        "liveness_actions": "2",
+    }
+    with LocalDeployment(tmp_path_factory.mktemp("kiosk"), model_of(pack), **settings) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reader")
+
+
+@pytest.fixture(scope="module")
+def running(deployment: LocalDeployment, reader: Path) -> Iterator[KioskProcess]:
+    with kiosk(deployment.directories.trust, reader) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("saved")
+
+
+@pytest.fixture(scope="module")
+def page(
+    running: KioskProcess, deployment: LocalDeployment, frames: list[np.ndarray], saved: Path
+) -> Iterator[Page]:
+    with Browser() as browser:
+        page = Page(browser)
+        page.camera(film(frames, LP_D12))
+        page.downloads(saved)
+        page.open(running.address)
+        enrol(deployment, running.device, page.key())
+        yield page
+
+
+@contextmanager
+def listener() -> Iterator[tuple[int, list[bytes]]]:
+    """A server of somebody else's on this machine, and what reaches it."""
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hear() -> None:
+            while True:
+                try:
+                    line, _ = server.accept()
+                except OSError:
+                    return
+                with line:
+                    heard.append(line.recv(4096))
+                    line.sendall(
+                        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                    )
+
+        thread = threading.Thread(target=hear, daemon=True)
+        thread.start()
+        yield server.getsockname()[1], heard
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(PATIENCE)
+
+
+def expected(vision: FacePipeline, portrait: np.ndarray, live: np.ndarray, threshold: float) -> str:
+    """What the Python client's models say of the same pictures."""
+    cosine = float(vision.embed(portrait).vector @ vision.embed(live).vector)
+    return "MATCH" if cosine >= threshold else "NO_MATCH"
+
+
+def test_an_attempt_that_is_not_completed_leaves_nothing(
+    page: Page, deployment: LocalDeployment, reader: Path, frames: list[np.ndarray]
+) -> None:
+    before = record_count(deployment)
+    cv2.imwrite(str(reader / "scan.png"), frames[PORTRAIT])
+    page.read(NUMBER, order=ORDER)
+    page.to_the_camera()
+    page.answers(False)
+    page.press("#start")
+    page.comes_to(".retry")
+    assert "That did not work yet" in page.shown()
+    assert record_count(deployment) == before
+
+
+def test_a_genuine_person_goes_from_the_camera_to_a_checked_receipt(
+    page: Page,
+    deployment: LocalDeployment,
+    frames: list[np.ndarray],
+    vision: FacePipeline,
+    saved: Path,
+) -> None:
+    before = record_count(deployment)
+    page.answers(True)
+    page.press("#again")
+    page.press("#start")
+    page.comes_to(".result.match")
+    assert record_count(deployment) == before + 1
+    threshold = float(gateway_settings(open_pack(None))["threshold_cosine"])
+    assert expected(vision, frames[PORTRAIT], frames[LP_D12.rest[0]], threshold) == "MATCH"
+    page.press("#save")
+    page.press("#save-opening")
+    page.press("#to-agent")
+    page.press("#save-activation")
+    until(lambda: len([one for one in saved.iterdir() if one.suffix != ".crdownload"]) == 3)
+    files = {one.suffix: one for one in saved.iterdir()}
+    trust = TrustFile.read(deployment.directories.trust)
+    opening = Opening.decode(files[".opening"].read_bytes())
+    subject = Subject.of("passport", NUMBER)
+    receipt = next(one for end, one in files.items() if end not in (".opening", ".activation"))
+    verified = verify_receipt(receipt.read_bytes(), trust, opening, subject)
+    statement = verified.statement.message
+    assert verified.decision.message.outcome == "MATCH"
+    assert statement.liveness.outcome == "passed"
+    assert len(statement.liveness.asked) == 2
+    assert statement.portrait_source == "photographed"
+    assert opening.activation_reference == ORDER
+    activation = ActivationOpening.decode(files[".activation"].read_bytes())
+    assert activation.record_id == statement.record_id
+
+
+def test_another_person_s_document_is_no_match(
+    page: Page,
+    reader: Path,
+    photographs: Photographs,
+    frames: list[np.ndarray],
+    vision: FacePipeline,
+    deployment: LocalDeployment,
+) -> None:
+    page.press("#next")
+    stranger = cv2.imread(str(photographs.stranger))
+    cv2.imwrite(str(reader / "stranger.png"), stranger)
+    before = record_count(deployment)
+    page.read(STRANGERS)
+    page.to_the_camera()
+    page.press("#start")
+    page.comes_to(".result.no-match")
+    assert record_count(deployment) == before + 1
+    threshold = float(gateway_settings(open_pack(None))["threshold_cosine"])
+    assert expected(vision, stranger, frames[LP_D12.rest[0]], threshold) == "NO_MATCH"
+
+
+REACH = """
+const [other] = arguments;
+const tried = {};
+const one = async (name, work) => {
+  try { await work(); tried[name] = "went"; } catch { tried[name] = "blocked"; }
+};
+const loads = (element, source) => new Promise((done, fail) => {
+  element.onload = done; element.onerror = fail;
+  element.src = source; document.body.append(element);
+});
+return (async () => {
+  await one("fetch", () => fetch(other, { mode: "no-cors" }));
+  await one("post", () => fetch(other, { mode: "no-cors", method: "POST", body: "x" }));
+  await one("image", () => loads(new Image(), other));
+  await one("script", () => loads(document.createElement("script"), other));
+  await one("frame", () => new Promise((done, fail) => {
+    const frame = document.createElement("iframe");
+    frame.src = other; frame.onload = fail; document.body.append(frame); setTimeout(fail, 500);
+  }));
+  await one("import", () => import(other));
+  await one("socket", () => new Promise((done, fail) => {
+    const line = new WebSocket(other.replace("http", "ws"));
+    line.onopen = done; line.onerror = fail;
+  }));
+  await one("worker", () => new Promise((done, fail) => {
+    const worker = new Worker(other); worker.onmessage = done; worker.onerror = fail;
+  }));
+  await one("eval", () => eval("1"));
+  await one("inline", () => new Promise((done, fail) => {
+    const script = document.createElement("script");
+    script.textContent = "window.ran = true"; document.body.append(script);
+    setTimeout(() => (window.ran ? done() : fail()), 0);
+  }));
+  navigator.sendBeacon(other, "x");
+  await new Promise((done) => setTimeout(done, 300));
+  return tried;
+})();
+"""
+
+
+def test_no_other_address_is_reached_from_the_page(page: Page) -> None:
+    with listener() as (port, heard):
+        httpx.get(f"http://127.0.0.1:{port}/", trust_env=False)
+        assert len(heard) == 1, "the control: it hears"
+        tried = page.browser.run(REACH, f"http://127.0.0.1:{port}/")
+        assert set(tried.values()) == {"blocked"}, tried
+        assert len(heard) == 1, heard[1:]
+
+
+def test_the_device_s_key_cannot_be_taken_out(page: Page) -> None:
+    script = """
+    return (async () => {
+      const database = await new Promise((done) => {
+        const request = indexedDB.open("sealmatch-kiosk");
+        request.onsuccess = () => done(request.result);
+      });
+      const store = database.transaction("device-keys").objectStore("device-keys");
+      const pair = await new Promise((done) => {
+        const request = store.getAll();
+        request.onsuccess = () => done(request.result[0]);
+      });
+      const tried = {};
+      for (const form of ["pkcs8", "jwk", "raw"]) {
+        try { await crypto.subtle.exportKey(form, pair.privateKey); tried[form] = "taken"; }
+        catch { tried[form] = "refused"; }
+      }
+      const open = await crypto.subtle.exportKey("raw", pair.publicKey);
+      return { tried, open: open.byteLength, names: database.objectStoreNames.length };
+    })();
+    """
+    found = page.browser.run(script)
+    assert set(found["tried"].values()) == {"refused"}
+    assert (found["open"], found["names"]) == (32, 1)
+
+
+def test_a_second_process_at_the_same_port_says_whose_it_is(
+    running: KioskProcess, deployment: LocalDeployment, reader: Path
+) -> None:
+    port = running.base.rstrip("/").rpartition(":")[2]
+    command = [SEALMATCH, "kiosk", "--trust", deployment.directories.trust, "--document", reader]
+    done = subprocess.run(
+        [*map(str, command), "--port", port],
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_of_a_face_or_a_document_stays_in_the_browser(
+    page: Page, running: KioskProcess, frames: list[np.ndarray]
+) -> None:
+    """Neither in what scripts can reach nor anywhere in the profile, once the browser has ended."""
+    kept = page.browser.run(
+        """return (async () => [
+          Object.keys(localStorage), Object.keys(sessionStorage), document.cookie,
+          await caches.keys(), (await indexedDB.databases()).map((one) => one.name),
+        ])();"""
+    )
+    assert kept == [[], ["sealmatch-kiosk-token"], "", [], ["sealmatch-kiosk"]]
+    page.browser.close()
+    rgba = cv2.cvtColor(frames[LP_D12.rest[0]], cv2.COLOR_BGR2RGBA)
+    sought = [form for word in (NUMBER, STRANGERS, ORDER) for form in forms(word)]
+    sought += [rgba[200, 300:316].tobytes(), frames[PORTRAIT][200, 300:316].tobytes()]
+    own = 0
+    for file in (one for one in page.browser.profile.rglob("*") if one.is_file()):
+        content = file.read_bytes()
+        own += any(form in content for form in forms("device-keys"))
+        assert not [one for one in sought if one in content], file.name
+        assert not content.startswith((b"\xff\xd8\xff", b"RIFF")), file.name
+    assert own, "the control: what the page does store is found"
+
+
+def forms(word: str) -> list[bytes]:
+    """How a browser writes a text: Chromium's databases have UTF-16 in either order."""
+    return [word.encode(form) for form in ("utf-8", "utf-16-le", "utf-16-be")]
+
+
+def test_ctrl_c_twice_ends_it_in_order(running: KioskProcess) -> None:
+    token = running.address.partition("#")[2]
+    running.interrupt()
+    running.interrupt()
+    out, err = running.process.communicate(timeout=PATIENCE)
+    assert running.process.returncode == 130
+    for text in (out, err):
+        assert "Traceback" not in text
+        assert NUMBER not in text
+        assert token not in text, "printed once, when it was ready"
