@@ -95,6 +95,40 @@ def _drifting(seed: int, step_ms: int, length: int = 90) -> list[FrameMeasuremen
     ]
 
 
+def _turning(breadth: float, reach: float = 0.28) -> list[FrameMeasurement]:
+    """A turn, in which the face becomes so broad: a head stays about as broad as it was."""
+    turns = [0.0] * 20 + [reach] * 10 + [0.0] * 10
+    return [
+        FrameMeasurement(
+            at_ms=40 * n,
+            faces=1,
+            face=a_face(),
+            turn=turn,
+            continuous=n > 0,
+            turned_changed=0.4 if turn else 0.0,
+            breadth=breadth if turn else 2.0,
+        )
+        for n, turn in enumerate(turns)
+    ]
+
+
+def _opening(breadth: float) -> list[FrameMeasurement]:
+    """A mouth that seems to open three times, while the face becomes so broad."""
+    levels = [0.05] * 20 + ([0.25] * 5 + [0.05] * 15) * 3
+    return [
+        FrameMeasurement(
+            at_ms=40 * n,
+            faces=1,
+            face=a_face(),
+            mouth_open=level,
+            mouth_changed=0.2 if level > 0.1 else 0.0,
+            continuous=n > 0,
+            breadth=breadth if level > 0.1 else 2.0,
+        )
+        for n, level in enumerate(levels)
+    ]
+
+
 def _detected(frames: list[FrameMeasurement]) -> Document:
     detectors = ActionDetectors(openings=True)
     events = [event for frame in frames for event in detectors.feed(frame)]
@@ -135,8 +169,8 @@ def _stands() -> list[_Stand]:
         change |= {"zoom": round(1 + n / 600, 4)}
         if n in range(20, 24) or n in range(50, 64) or n in range(90, 92):
             change |= {"absent": True}
-        if n >= 30:
-            change |= {"shift": (0.5 * n + 45, 0.0)}
+        if n >= 27:
+            change |= {"shift": (0.5 * n + 60, 0.0), "poor": n == 27}
         if n >= 40:
             change |= {"bend": 6.0}
         if n >= 70:
@@ -230,14 +264,21 @@ class Recorded(Puppet):
 
     measured: list[FrameMeasurement] = field(default_factory=list)
     poor_until_ms: int = 0
+    refused: list[int] = field(default_factory=list)
+    """When an embedding was asked for that the quality gate does not allow."""
 
     def measure(self, image: Any, at_ms: int) -> FrameMeasurement:
         self.measured.append(super().measure(image, at_ms))
         return self.measured[-1]
 
-    def embed(self, _image: Any, _face: Any) -> Any:
-        if self._now < self.poor_until_ms:
-            raise OutOfFocus
+    def embed(self, image: Any, face: Any) -> Any:
+        try:
+            super().embed(image, face)
+            if self._now < self.poor_until_ms:
+                raise OutOfFocus
+        except OutOfFocus:
+            self.refused.append(self._now)
+            raise
         return np.eye(8, dtype=np.float32)[(self._now // 40) % 8]
 
 
@@ -310,6 +351,7 @@ def attempts() -> dict[str, tuple[Challenge, list[Recorded]]]:
         "upside down": (asked, [_plain(alter=_poor("distorted", upright_turns=2), **idle)]),
         "few views": (asked, [_plain(step_ms=160, **idle)]),
         "out of focus": (asked, [_plain(poor_until_ms=40_000)]),
+        "an action without a face of its own": (asked, [_plain(poor_during="turn-left")]),
         "blink excluded": (
             challenge("turn-left", "open-mouth", "turn-right", excluded=NO_BLINK),
             [_plain(alter=_still(each_closed=(0.9, 0.9), eyes_closed=0.9))],
@@ -360,7 +402,7 @@ def _attempted(asked: Challenge, people: list[Recorded]) -> Document:
         lambda: now, lambda: ActionDetectors(openings=True), MODEL_DIGEST, show
     )
     for now in waiting:
-        row: Document = {"score": now.score, "poorUntilMs": now.poor_until_ms}
+        row: Document = {"score": now.score, "refused": now.refused}
         try:
             captured = capture.run(now.frames(), asked, lambda: TOTALS)
         except Inconclusive as error:
@@ -392,6 +434,13 @@ def _told(person: Recorded) -> list[list[Any]]:
 
 def series() -> Document:
     drifting = {f"drifting {n}": _drifting(n, 25 + 9 * n) for n in range(6)}
+    drifting |= {
+        "a head that is turned": _turning(1.9),
+        "a head that is turned far": _turning(1.55, reach=0.9),
+        "a print that is turned": _turning(1.75),
+        "a mouth that opens": _opening(1.95),
+        "a print that is folded at the mouth": _opening(1.6),
+    }
     return {
         "detectors": {name: _detected(frames) for name, frames in drifting.items()},
         "tracking": _tracked(_stands()),

@@ -49,7 +49,7 @@ const viewsOf = (attempt: Attempted): View[] =>
   measurements(attempt.frames).map((measured) => ({
     measured,
     async embed() {
-      if (measured.atMs < attempt.poorUntilMs) return { refused: "not-sharp" };
+      if (attempt.refused.includes(measured.atMs)) return { refused: "not-sharp" };
       const vector = new Float32Array(8);
       vector[Math.floor(measured.atMs / 40) % 8] = 1;
       return { vector };
@@ -107,7 +107,7 @@ describe("attempts", () => {
       }
       if (!isOver(shown.at(-1)!)) shown.push(run.end());
       expect(told(shown)).toEqual(attempt.shown);
-      const { score: _, poorUntilMs: __, frames: ___, shown: ____, ...outcome } = attempt;
+      const { score: _, refused: __, frames: ___, shown: ____, ...outcome } = attempt;
       expect(await outcomeOf(run)).toEqual(outcome);
     }
   });

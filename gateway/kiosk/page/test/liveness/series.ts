@@ -8,7 +8,8 @@ type Changed = Readonly<Record<string, unknown>>;
 
 export interface Attempted {
   readonly score: number | null;
-  readonly poorUntilMs: number;
+  /** When an embedding was asked for that the quality gate does not allow. */
+  readonly refused: readonly number[];
   readonly frames: readonly Changed[];
   readonly shown: readonly (readonly unknown[])[];
   readonly reason?: string;
