@@ -22,6 +22,8 @@ def main() -> int:
     found = 0
     with tempfile.TemporaryDirectory() as built, built_screens(Path(built)) as screens:
         wanted = options.only.split(",") if options.only else screens.names
+        if unknown := sorted(set(wanted) - set(screens.names)):
+            parser.error(f"no screen {', '.join(unknown)}; there are {', '.join(screens.names)}")
         for size in (TELEPHONE, COUNTER):
             screens.browser.screen(*size)
             for name in wanted:
