@@ -1,8 +1,9 @@
 """Photographs as counters have them: JPEG and PNG, chip records, and the guarded formats.
 
 JPEG 2000, TIFF, WebP, AVIF and BMP, and all that comes out of a chip, are decoded by a worker
-process (``gateway.vision.guarded``), which is started when the first of them comes. If a picture ends it, outgrows its limits or makes it
-answer what no picture is, the picture is refused and the counter goes on.
+process (``gateway.vision.guarded``), which is started when the first of them comes. If a picture
+ends it, outgrows its limits or makes it answer what no picture is, the picture is refused and the
+counter goes on.
 """
 
 from collections.abc import Iterator

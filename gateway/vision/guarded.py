@@ -2,10 +2,10 @@
 
 JPEG 2000, TIFF, WebP and AVIF are large formats, and their decoders (OpenJPEG, libtiff, libwebp,
 libavif) have had faults that a hostile file could use. So a file of these kinds, and BMP with them,
-and every portrait out of a chip, is decoded by a worker: a process that has loaded Pillow and holds nothing of the counter's. It has
-limits on memory, processor time and pixels. It can open no file, no socket and no pipe, start no
-program, and print nothing. What it answers is read strictly: an outcome from a table, two numbers,
-and bytes of exactly the length that follows from them.
+and every portrait out of a chip, is decoded by a worker: a process that has loaded Pillow and holds
+nothing of the counter's. It has limits on memory, processor time and pixels. It can open no file,
+no socket and no pipe, start no program, and print nothing. What it answers is read strictly: an
+outcome from a table, two numbers, and bytes of exactly the length that follows from them.
 
 ``make_workshop`` runs inside the worker (``gateway.client.pictures`` starts it). This module
 decodes nothing where it is merely imported.

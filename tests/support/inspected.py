@@ -145,7 +145,7 @@ class Inspected:
         count: int,
         outcome: str = "MATCH",
         outlet: str = OUTLETS[0],
-        policy: Mapping[str, bytes | None] = MappingProxyType({}),
+        policy: Mapping[str, bytes | str | None] = MappingProxyType({}),
     ) -> list[bytes]:
         """Records of decisions, as the gateway writes them; returns their signed statements.
         ``policy``: what they say of their policy."""
@@ -161,7 +161,10 @@ class Inspected:
         return [signed for _, signed in made]
 
     def statement(
-        self, outcome: str, outlet: str, policy: Mapping[str, bytes | None] = MappingProxyType({})
+        self,
+        outcome: str,
+        outlet: str,
+        policy: Mapping[str, bytes | str | None] = MappingProxyType({}),
     ) -> tuple[Any, bytes]:
         number = next(self.numbers)
         decision = golden.DECISION.model_copy(update={"outcome": outcome})

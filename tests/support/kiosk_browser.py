@@ -85,7 +85,8 @@ def enrol(deployment: LocalDeployment, device: str, key: str) -> None:
 
 def film(frames: Sequence[BgrImage], cuts: Cuts) -> dict[str, list[str]]:
     """A clip's pieces by name."""
-    chosen: Mapping[str, Sequence[int]] = {"rest": cuts.rest, **cuts.actions}
+    chosen: dict[str, Sequence[int]] = {"rest": cuts.rest}
+    chosen.update({str(kind): numbers for kind, numbers in cuts.actions.items()})
     return {name: [_jpeg(frames[n]) for n in numbers] for name, numbers in chosen.items()}
 
 

@@ -31,7 +31,7 @@ def coefficients(engine: Engine, words: Words) -> Integers:
     primes = DATA_PRIMES[: len(words)]
     handle = engine._load((words, words))  # a ciphertext has two polynomials; one is read
     engine._evaluator.transform_from_ntt_inplace(handle)
-    saved = layout._body(engine._saved(handle))
+    saved = layout._body(layout.saved_to_file(handle))
     size = 2 * words.size
     read = np.frombuffer(saved, "<u8", offset=len(saved) - 8 * size).reshape(2, *words.shape)
     modulus = math.prod(primes)
