@@ -20,6 +20,7 @@
   let queue = [];
   let restAt = 0;
   let asked = null;
+  let acting = null;
   const seen = { frames: 0, asked: [], streams: 0, answers: true };
   window.fakeCamera = seen;
 
@@ -44,21 +45,35 @@
 
   const rest = () => decoded.rest[restAt++ % decoded.rest.length];
 
+  /** An action and back again, because no head jumps; it turns back as soon as it was seen. */
+  function act(frames) {
+    acting = { frames, shown: 0 };
+    queue.push(...Array(AFTER_FRAMES).fill(null), ...frames.map((one) => ({ one })));
+    queue.push(...[...frames].reverse().map((back) => ({ back })));
+  }
+
+  function turnBack() {
+    const ahead = queue.some((item) => item?.one);
+    if (acting && ahead) {
+      queue = acting.frames.slice(0, acting.shown).reverse().map((back) => ({ back }));
+    }
+    acting = null;
+  }
+
   function advance() {
     const wanted = prompted();
     if (wanted !== asked) {
       asked = wanted;
+      turnBack();
       if (wanted !== null) {
         seen.asked.push(wanted);
-        if (seen.answers) {
-          const frames = decoded[wanted];
-          queue.push(...Array(AFTER_FRAMES).fill(null), ...frames, ...[...frames].reverse());
-        } else {
-          queue.push(...decoded[wanted === "open-mouth" ? "turn-left" : "open-mouth"]);
-        }
+        const other = wanted === "open-mouth" ? "turn-left" : "open-mouth";
+        act(decoded[seen.answers ? wanted : other]);
       }
     }
-    current = queue.length ? (queue.shift() ?? rest()) : rest();
+    const item = queue.shift() ?? {};
+    if (item.one) acting.shown += 1;
+    current = item.one ?? item.back ?? rest();
     clock += CAMERA.stepMs;
     seen.frames += 1;
     canvas.getContext("2d").drawImage(current, 0, 0);
@@ -69,7 +84,7 @@
     await ready;
     seen.streams += 1;
     queue = [];
-    asked = null;
+    asked = acting = null;
     const stream = canvas.captureStream();
     const draw = () => {
       if (stream.getVideoTracks()[0].readyState === "ended") return;
