@@ -21,6 +21,8 @@ from gateway.wire.errors import SealmatchError
 MAX_LIST_BYTES: Final = 16 * 2**20
 """Of a list of certificates. The largest master lists have about 1 MiB."""
 MAX_CERTIFICATES: Final = 4096
+MAX_BYTES: Final = 32 * 1024
+"""Of one certificate. Those of States have 1 to 4 KiB."""
 
 
 class UnusableList(SealmatchError):
@@ -36,7 +38,9 @@ class Certificate:
 
     @classmethod
     def parse(cls, encoded: bytes) -> "Certificate":
-        """Parse DER. Raises ``ValueError``: it is no certificate."""
+        """Parse DER. Raises ``ValueError``: it is no certificate, or longer than one is."""
+        if len(encoded) > MAX_BYTES:
+            raise ValueError("this is too long to be a certificate")
         try:
             made = cls(encoded, x509.Certificate.load(encoded, strict=True))
             made._touch()

@@ -6,11 +6,15 @@ other issuers' certificates say so in critical extensions, and are not taken.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from asn1crypto import crl, x509
 
 from gateway.documents.chip.elements import first_inside
 from gateway.documents.chip.signatures import NotSigned, PublicKey, verify
+
+MAX_BYTES: Final = 256 * 1024
+"""Of one list: some 7,000 certificates. A State has a few signers' a year."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class RevocationList:
     @classmethod
     def parse(cls, encoded: bytes) -> "RevocationList":
         """Parse DER. Raises ``ValueError``: it is no list that is taken."""
+        if len(encoded) > MAX_BYTES:
+            raise ValueError("this list of revoked certificates is too long")
         try:
             return cls._of(encoded, crl.CertificateList.load(encoded, strict=True))
         except Exception:  # noqa: BLE001 - parsers of hostile bytes raise many kinds
