@@ -230,6 +230,7 @@ _HEADERS: Final = {
     "permissions-policy": ", ".join(["camera=(self)", *(f"{one}=()" for one in _OFF)]),
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
+    "x-dns-prefetch-control": "off",
     "x-frame-options": "DENY",
     "cache-control": "no-store",
 }
