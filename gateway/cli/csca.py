@@ -4,7 +4,8 @@ make puts a list together: certificates that came from a State (--certificate), 
 (--master-list), each signed by somebody whose certificate was issued under one that you have from
 elsewhere (--signed-under). Who takes a certificate from anywhere takes anybody's documents: compare
 the digests that are printed with those that the State publishes. Lists of signers' certificates
-that a State took back (--crl) go into the same file. show prints what a list holds.
+that a State took back (--crl) go into the same file; those that a file of certificates has stay
+there. show prints what a list holds.
 The counter's trust file names the list (cscaFile).
 
 Exit status: 0 done, 1 failure, 2 usage.
@@ -79,8 +80,11 @@ def run_make(options: argparse.Namespace) -> int:
     if bool(options.master_list) != (options.signed_under is not None):
         options.parser.error("--master-list and --signed-under go together")
     with reserve(options.out, PUBLIC) as out:
-        gathered = [*_given(options), *_of_master_lists(options)]
-        revoked = [one for path in options.crl for one in read_revocations(_content(path))]
+        given = [_list_in(path) for path in options.certificate]
+        gathered = [one for each in given for one in each.certificates]
+        gathered += _of_master_lists(options)
+        revoked = [one for each in given for one in each.revocations]
+        revoked += [one for path in options.crl for one in read_revocations(_content(path))]
         listed = CscaList.read(CscaList(gathered, revoked).encode())
         out.write(listed.encode())
     _print(listed)
@@ -91,11 +95,6 @@ def run_show(options: argparse.Namespace) -> int:
     """Print a list."""
     _print(_list_in(options.list))
     return 0
-
-
-def _given(options: argparse.Namespace) -> Iterator[Certificate]:
-    for path in options.certificate:
-        yield from _list_in(path).certificates
 
 
 def _of_master_lists(options: argparse.Namespace) -> Iterator[Certificate]:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.documents.chip.certificates import Certificate, CscaList, UnusableList
 from gateway.documents.chip.curves import KNOWN
 from gateway.documents.chip.errors import STEPS, ChipRefused, IssuerNotListed
+from gateway.documents.chip.master_list import SIGNER_USAGE
 from gateway.documents.chip.passive import ChipFiles, ReadChip, authenticate
 from gateway.documents.chip.revocation import RevocationList
 from gateway.issuer.caps import group_of
@@ -59,6 +60,7 @@ def read(files: ChipFiles, *authorities: Authority, **more: Any) -> ReadChip:
         Chip(key=key("rsa2048"), open_hash=True),
         Chip(key=key("rsa2048"), pss=True),
         Chip(by=_RSA, certificate=lambda by, public: signer_certificate(by, public, pss=True)),
+        Chip(certificate=lambda by, public: signer_certificate(by, public, purpose="2.5.29.37.0")),
         Chip(certificate=with_explicit_curve),
         Chip(certificate=lambda by, public: with_explicit_curve(by, public, compressed=True)),
     ],
@@ -70,6 +72,7 @@ def read(files: ChipFiles, *authorities: Authority, **more: Any) -> ReadChip:
         "rsa",
         "pss",
         "issued-by-pss",
+        "any-purpose",
         "explicit",
         "compressed",
     ],
@@ -172,6 +175,7 @@ def _of_state(state: str) -> str:
     return ZONE.replace("UTO", state, 1)
 
 
+_OF_LISTS = _certificate(purpose=SIGNER_USAGE)
 _GERMANY = authority(named=name("de", "CSCA Germany"))
 _GERMAN = _of_state("D<<")
 _P256 = next(one for one in KNOWN if one.curve.name == "secp256r1")
@@ -202,6 +206,7 @@ HOSTILE: dict[str, tuple[int, Callable[[], ChipFiles], tuple[Authority, ...]]] =
     "own prime": (4, lambda: Chip(certificate=_curve(prime=_P256.prime - 2)).files(), ()),
     "no signer's certificate": (5, lambda: Chip(certificate=_certificate(usage=False)).files(), ()),
     "an authority's": (5, lambda: Chip(certificate=_certificate(ca=True)).files(), ()),
+    "a list signer's": (5, lambda: Chip(certificate=_OF_LISTS).files(), ()),
     "unknown demand": (5, lambda: Chip(certificate=_certificate(demand=True)).files(), ()),
     "unlisted issuer": (6, lambda: Chip(by=_STRANGER).files(), ()),
     "unlisted key": (6, lambda: Chip(by=authority(key("secp384r1", 5))).files(), ()),

@@ -9,11 +9,13 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.cli import FAILURE, csca
-from gateway.documents.chip.certificates import CscaList, UnusableList
+from gateway.documents.chip.certificates import Certificate, CscaList, UnusableList
 from gateway.documents.chip.master_list import read_master_list
+from gateway.documents.chip.revocation import RevocationList
 from gateway.main import main
 from tests.support.chips import (
     NOW,
+    SIGNERS_SERIAL,
     authority,
     certificates_of,
     key,
@@ -68,6 +70,16 @@ def test_a_list_that_no_known_state_signed_is_refused(encoded: bytes, why: str) 
         read_master_list(encoded, listed(utopia()), NOW)
 
 
+def test_a_signer_who_was_taken_back_signs_no_list() -> None:
+    def under(serial: int) -> CscaList:
+        taken = RevocationList.parse(revocation_list(utopia(), serial))
+        return CscaList([Certificate.parse(utopia().der)], [taken])
+
+    assert read_master_list(master_list(CONTENT), under(1), NOW).certificates
+    with pytest.raises(UnusableList, match="took"):
+        read_master_list(master_list(CONTENT), under(SIGNERS_SERIAL), NOW)
+
+
 def test_the_command_puts_a_list_together_and_shows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +101,9 @@ def test_the_command_puts_a_list_together_and_shows_it(
     assert main([*with_lists, str(root)]) == 0
     assert "2 revoked, on 1 lists" in capsys.readouterr().out
     assert CscaList.read(out.read_bytes()).revocations[0].serials == {7, 8}
+    again = ("csca", "make", "--out", str(out), "--certificate")
+    assert main([*again, str(out), "--certificate", str(root)]) == 0
+    assert CscaList.read(out.read_bytes()).revocations[0].serials == {7, 8}, "renewed, and kept"
     before = out.read_bytes()
     states.write_bytes(master_list(CONTENT, by=OTHER))
     assert main([*made, "--signed-under", str(root)]) == FAILURE

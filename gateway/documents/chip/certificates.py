@@ -24,6 +24,8 @@ MAX_CERTIFICATES: Final = 4096
 MAX_BYTES: Final = 32 * 1024
 """Of one certificate. Those of States have 1 to 4 KiB."""
 
+_ANY_PURPOSE: Final = "2.5.29.37.0"
+
 
 class UnusableList(SealmatchError):
     """A list of certificates is not one. The text can be shown."""
@@ -112,6 +114,12 @@ class Certificate:
         """Extended key usages, as object identifiers."""
         stated = self._parsed.extended_key_usage_value
         return frozenset() if stated is None else frozenset(one.dotted for one in stated)
+
+    @property
+    def is_for_other_use(self) -> bool:
+        """Whether it names purposes. For signing documents there is none, so these are other ones:
+        master lists, seals of visas, TLS (RFC 5280, 4.2.1.12)."""
+        return bool(self.purposes) and _ANY_PURPOSE not in self.purposes
 
     @cached_property
     def has_unknown_demand(self) -> bool:

@@ -78,6 +78,8 @@ def _require_issued(signer: Certificate, under: CscaList, now: datetime.datetime
             continue
         if not (signer.is_valid(now) and issuer.is_valid(now)):
             raise UnusableList("the certificates of the master list's signer are not valid today")
+        if under.is_revoked(signer):
+            raise UnusableList("its issuer took the certificate of the master list's signer back")
         return
     raise UnusableList("nobody of --signed-under issued the certificate of the list's signer")
 

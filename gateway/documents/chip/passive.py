@@ -4,7 +4,7 @@
 2. EF.SOD is signed data around the hashes of the data groups, by one signer.
 3. The signer's certificate is in it.
 4. The signer signed the attributes, and these name this content.
-5. The certificate is one of a document signer: it signs, and issues nothing.
+5. The certificate is one of a document signer: it signs, issues nothing, and is for no other use.
 6. Whoever issued it (a State's CSCA) is on this counter's list.
 7. That issuer signed the certificate.
 8. Both certificates are valid at this time, and the issuer did not take the signer's back, as far
@@ -119,8 +119,8 @@ def _step(step: int, do: Callable[[], T]) -> T:
 
 
 def _require_signer(signer: Certificate) -> None:
-    if not signer.may_sign:
-        raise ChipRefused(5, "its key is for another use than signing")
+    if not signer.may_sign or signer.is_for_other_use:
+        raise ChipRefused(5, "its key is for another use than signing documents")
     if signer.has_unknown_demand:
         raise ChipRefused(5, "it demands something that is not known here")
 
