@@ -128,9 +128,14 @@ class DocumentFolder:
         return Portrait(named, image, self._rules.pictures, path.name, None, {path: seen})
 
     def done(self, portrait: Portrait) -> None:
-        """The portrait was used: note for whom. Raises ``OSError`` if a file cannot be removed."""
+        """The portrait was used: note for whom, beside what is noted of files that still lie there.
+
+        Raises ``OSError`` if a file cannot be removed, and ``NothingToRead`` as ``read``.
+        """
         whose = self._whose(portrait.document)
-        self._read_for = dict.fromkeys(portrait.files.values(), whose)
+        there = {seen for _, seen in self._files()}
+        earlier = {seen: of for seen, of in self._read_for.items() if seen in there}
+        self._read_for = earlier | dict.fromkeys(portrait.files.values(), whose)
         if self._remove:
             for path in portrait.files:
                 path.unlink(missing_ok=True)

@@ -329,6 +329,16 @@ def test_the_last_customer_s_picture_is_not_taken_for_this_one_s(counter: Counte
     assert counter.read("KI05KE002").json()["file"] == "next.png"
 
 
+def test_nor_when_the_newest_picture_goes_and_an_older_customer_s_is_left(counter: Counter) -> None:
+    counter.scan("first.png", shade=52)
+    assert counter.read("KI05KE003").status_code == 200
+    newest = counter.scan("second.png", shade=53)
+    assert counter.read("KI05KE004").json()["file"] == "second.png"
+    newest.unlink()
+    assert code(counter.read("KI05KE005")) == "KIOSK.READ_FOR_ANOTHER"
+    assert counter.read("KI05KE003").json()["file"] == "first.png", "the control: whose it is"
+
+
 def test_an_older_handle_counts_no_more(counter: Counter) -> None:
     counter.scan("one.png", shade=60)
     first = counter.read("KI05KF001").json()["handle"]
