@@ -59,20 +59,23 @@ DURATION_MS: Final[dict[ActionKind, tuple[int, int]]] = {
     "open-mouth": (40, 10_000),
     "turn-left": (60, 15_000),
     "turn-right": (60, 15_000),
-    "count": (sum(GAP_MS), MAX_LIMIT_MS),
+    "count": (3 * GAP_MS[0] - 2 * TOLERANCE_MS, MAX_LIMIT_MS),
 }
 """Shortest and longest time, in ms, from an action's first frame to its last, or to the frame that
-confirmed it. A slow camera may show the closed eyes of a blink of 100 ms in a single frame."""
+confirmed it. A slow camera may show the closed eyes of a blink of 100 ms in a single frame. The
+shortest count has four numbers."""
 
 MIN_CHANGE: Final[dict[ActionKind, int]] = {
     "blink": 15,
     "open-mouth": 5,
     "turn-left": 8,
     "turn-right": -8,
-    "count": 5,
+    "count": 1,
 }
 """Least change from rest to reach, in hundredths. Left is positive (image right). The client's
-detectors ask for more: a transcript with less does not come from them."""
+detectors ask for more: a transcript with less does not come from them. Of a count, rest is seen
+before the first opening and reach at the smallest one, and a head that bows between them lowers
+both."""
 
 FRAME_MS = (10, 200)
 """Bounds of the median time between frames: 100 to 5 frames a second. At a lower rate a blink falls

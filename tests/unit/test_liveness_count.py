@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.client.liveness.capture import LiveCapture
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import text
 from gateway.server.config import GatewaySettings
@@ -32,7 +33,7 @@ from gateway.wire.liveness import (
     Exclusion,
     LivenessTranscript,
 )
-from tests.support.liveness import MODEL_DIGEST, Puppet, a_face, transcript_for
+from tests.support.liveness import MODEL_DIGEST, TOTALS, Puppet, a_face, transcript_for
 from tests.support.parties import SESSION, fixed_bytes
 from tests.support.samples import MODEL, Clock, pair
 from tests.support.world import World
@@ -140,6 +141,33 @@ def test_answers_may_scatter_within_the_tolerance_and_no_further() -> None:
     assert caught.value.advice == text("why-number-uneven", "en")
 
 
+def test_the_shortest_count_passes() -> None:
+    policy = replace(COUNTS, kinds=("count",), numbers=4)
+    shortest = policy.challenge(SESSION, fixed_bytes("nonce"), (), lambda most: 0)
+    assert shortest is not None
+    assert passes(shortest, Puppet())
+
+
+def test_who_speaks_quietly_and_bows_the_head_passes() -> None:
+    """What the detectors find, the gateway takes."""
+
+    def seen(measured: FrameMeasurement) -> FrameMeasurement:
+        bowed = min(1.0, max(0.0, (measured.at_ms - 3_300) / 500))
+        height = 0.45 * (measured.mouth_open - 0.05)
+        level = 0.09 - 0.04 * bowed + height
+        return replace(measured, mouth_open=level, mouth_changed=10 * height, breadth=2.0)
+
+    person = mouths(*(at + 400 for at in MOMENTS))
+    person.alter = seen
+    capture: LiveCapture[FrameMeasurement] = LiveCapture(
+        lambda: person, lambda: ActionDetectors(openings=True), MODEL_DIGEST, person.show
+    )
+    transcript = capture.run(person.frames(), challenge(), lambda: TOTALS).transcript
+    assert transcript is not None
+    assert 0 < transcript.actions[0].reach - transcript.actions[0].rest < 5
+    assess(challenge(), transcript, MODEL_DIGEST, 60_000)
+
+
 def mouths(*starts: int) -> Puppet:
     """A recording in which the mouth opens at these moments after the count was asked for."""
     return Puppet(recording=[(1_520 + start, "count") for start in starts], length_ms=20_000)
@@ -188,7 +216,7 @@ def altered(trace: ActionTrace, number: int, by: int) -> ActionTrace:
         ("answers", lambda t: altered(t, 1, -320)),
         ("answers", lambda t: altered(t, 3, 840)),
         ("rhythm", lambda t: altered(t, 3, 320)),
-        ("extent", lambda t: t.model_copy(update={"reach": t.rest + 4})),
+        ("extent", lambda t: t.model_copy(update={"reach": t.rest})),
         ("speed", lambda t: t.model_copy(update={"peak_ms": t.start_ms, "end_ms": t.start_ms})),
     ],
 )
