@@ -8,7 +8,7 @@
 
 import { Counter, namesOf } from "./counter/counter";
 import type { Sight } from "./counter/sight";
-import { LocalProcess, takeToken } from "./kiosk/local";
+import { followToken, LocalProcess, takeToken } from "./kiosk/local";
 import type { Embedded } from "./liveness/capture";
 import type { FrameMeasurement } from "./liveness/measurement";
 import { Desk } from "./screens/desk";
@@ -62,6 +62,7 @@ async function start(root: HTMLElement): Promise<void> {
   opening(root);
   if (!isAble()) return hindered(root, "browser");
   const process = new LocalProcess(takeToken());
+  followToken();
   const kiosk = await process.settings().catch(() => null);
   if (kiosk === null) return hindered(root, "elsewhere");
   const sighting = new Sighting();

@@ -36,6 +36,17 @@ export function takeToken(): string {
   return sessionStorage.getItem(KEPT) ?? "";
 }
 
+/**
+ * The address of a new start, opened in the tab of an earlier one, differs behind `#` alone: the
+ * browser keeps the page, and shows the token. So it is taken here too, and the page loaded anew.
+ */
+export function followToken(): void {
+  addEventListener("hashchange", () => {
+    const earlier = sessionStorage.getItem(KEPT);
+    if (takeToken() !== earlier) location.reload();
+  });
+}
+
 export interface ForwardedAnswer {
   /** False: the process could not reach the gateway, and says so in its place. */
   fromGateway: boolean;
@@ -186,6 +197,7 @@ export class LocalProcess {
       body: body as BodyInit | null,
       headers: { ...headers, [TOKEN_HEADER]: this.token },
       cache: "no-store",
+      keepalive: method === "DELETE", // what is forgotten is forgotten, also if the tab closes
       credentials: "omit",
       redirect: "error",
       referrerPolicy: "no-referrer",

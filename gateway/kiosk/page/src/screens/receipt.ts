@@ -59,8 +59,13 @@ export function paper(
   );
 }
 
-/** Print the paper, and take it out of the page afterwards. */
+/** What a browser that did not print left in the page. */
+let left: HTMLElement | null = null;
+
+/** Print the paper, and take it out of the page afterwards: at the latest before the next one. */
 export function print(page: HTMLElement): void {
+  left?.remove();
+  left = page;
   document.body.append(page);
   const remove = (): void => page.remove();
   window.addEventListener("afterprint", remove, { once: true });
