@@ -141,11 +141,12 @@ def test_answers_may_scatter_within_the_tolerance_and_no_further() -> None:
     assert caught.value.advice == text("why-number-uneven", "en")
 
 
-def test_the_shortest_count_passes() -> None:
-    policy = replace(COUNTS, kinds=("count",), numbers=4)
-    shortest = policy.challenge(SESSION, fixed_bytes("nonce"), (), lambda most: 0)
-    assert shortest is not None
-    assert passes(shortest, Puppet())
+@pytest.mark.parametrize(("numbers", "drawn"), [(4, 0), (9, -1)])
+def test_the_shortest_count_and_the_longest_one_pass(numbers: int, drawn: int) -> None:
+    policy = replace(COUNTS, kinds=("count",), numbers=numbers)
+    asked = policy.challenge(SESSION, fixed_bytes("nonce"), (), lambda most: drawn % most)
+    assert asked is not None
+    assert passes(asked, Puppet(step_ms=20, length_ms=40_000))
 
 
 def test_who_speaks_quietly_and_bows_the_head_passes() -> None:
