@@ -182,6 +182,7 @@ def test_the_portrait_is_found_in_a_chips_record(
     np.testing.assert_array_equal(reader.read(made), reader.read(portrait))
 
 
+_EMPTY = tlv(0x5F2E, b"")
 _RECORD = dg2(facial_record(_PORTRAITS[0]))
 
 
@@ -191,6 +192,7 @@ _RECORD = dg2(facial_record(_PORTRAITS[0]))
         (dg2(facial_record(_PORTRAITS[0]), facial_record(_PORTRAITS[1])), "several portraits"),
         (dg2(facial_record(*_PORTRAITS[:2])), "several portraits"),
         (facial_record(*_PORTRAITS[:2]), "several portraits"),
+        (tlv(0x75, tlv(0x7F61, _EMPTY * 2 + _EMPTY[:-1])), "several portraits"),  # no further
         (_RECORD[:-1], "cut off"),
         (_RECORD[:9], "cut off"),
         (dg2(), "holds no portrait"),
