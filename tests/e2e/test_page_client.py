@@ -7,16 +7,21 @@ here each fault that a client must notice is made once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from gateway.kiosk.messages import TemplateIssued
+from gateway.proofs.statement import Circumstances, make_statement
 from gateway.proofs.verify import verify_receipt
+from gateway.server import recording
 from gateway.server.liveness import LivenessPolicy
-from gateway.wire.cose import SigningKey
-from gateway.wire.proof import Opening
+from gateway.wire.cose import Signed, SigningKey
+from gateway.wire.evaluation import Decision
+from gateway.wire.ids import Digest
+from gateway.wire.proof import Opening, Statement
 from gateway.wire.session import SessionOffer
 from tests.support.page_client import Page, page_of
 from tests.support.samples import NUMBER, SESSIONS, Clock, pair
@@ -180,6 +185,21 @@ def test_a_document_that_was_named_wrongly_is_noticed(page: Page) -> None:
         *GENUINE, alter=lambda given: given["document"].update(number="QX73910000")
     )
     assert (told["fault"], told["code"]) == ("ReceiptInvalid", "other-document")
+
+
+def test_a_statement_that_says_what_nobody_handed_in_is_noticed(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def invented(decision: Signed[Decision], given: Circumstances, *more: Any) -> Signed[Statement]:
+        liveness = given.liveness.model_copy(
+            update={"outcome": "passed", "evidence_digest": Digest(bytes(32))}
+        )
+        return make_statement(decision, replace(given, liveness=liveness), *more)
+
+    monkeypatch.setattr(recording, "make_statement", invented)
+    told = page.register(*GENUINE)
+    assert (told["fault"], told["code"]) == ("Refused", "statement-says-otherwise"), told
+    assert told["values"] == {"what": "liveness"}
 
 
 def test_an_unknown_agent_leaves_no_decision(page: Page) -> None:

@@ -25,6 +25,7 @@ import { PendingReceipt } from "../wire/proof";
 import {
   type Pins,
   requireAbout,
+  requireAsSigned,
   type Steps,
   type Subject,
   type VerifiedReceipt,
@@ -255,5 +256,6 @@ async function verify(
   const { receipt } = answer;
   const verified = await verifyReceipt(receipt, pins, steps, built.opening, occasion.document);
   requireAbout(await sha256(built.assertion.encoded), answer, verified);
+  requireAsSigned(built.assertion.message, verified);
   return verified;
 }
