@@ -35,6 +35,16 @@ def send(number: signal.Signals = signal.SIGINT) -> None:
     signal.raise_signal(number)
 
 
+@pytest.fixture
+def hangup_is_heard() -> Iterator[None]:
+    """Whoever started this run may have told it to ignore SIGHUP (``nohup``)."""
+    given = signal.getsignal(signal.SIGHUP)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, given)
+
+
+@pytest.mark.usefixtures("hangup_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_ends_the_work_and_the_next_ones_hasten(number: signal.Signals) -> None:
     before = signal.getsignal(number)

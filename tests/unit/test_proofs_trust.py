@@ -53,6 +53,8 @@ def content() -> dict[str, Any]:
             "mismatchesToLock": 4,
             "lockSeconds": 600,
             "documents": {"passport": "mrz", "hk-id": "any"},
+            "chipsNotListed": "refuse",
+            "pictures": "photographed",
             "expiredGraceDays": 30,
             "agent": "agent-4",
             "outlet": "outlet-2",
