@@ -242,7 +242,9 @@ def test_nothing_is_found_where_nothing_is(search: LeakSearch) -> None:
     }
     for name, data in harmless.items():
         assert not search.data(data, name).findings, name
-    assert not search.directories([Path(__file__).parents[2] / "gateway"]).findings
+    packages = [one for one in (Path(__file__).parents[2] / "gateway").iterdir() if one.is_dir()]
+    # Without the tools that build the counter's page, some hundred megabytes.
+    assert not search.directories([one for one in packages if one.name != "kiosk"]).findings
 
 
 def test_findings_across_block_borders(search: LeakSearch, tmp_path: Path) -> None:
