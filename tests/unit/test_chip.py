@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from asn1crypto import cms
 from asn1crypto import x509 as ax509
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -251,6 +252,15 @@ def test_a_listed_state_speaks_for_itself(state: str, country: str) -> None:
     assert found.value.step == 12
 
 
+@pytest.mark.parametrize(("state", "country"), [("XOM", None), ("<<<", "XO")])
+def test_nobody_speaks_without_a_code(state: str, country: str | None) -> None:
+    named = name(country, "CSCA") if country else x509.Name(list(name())[1:])
+    by = authority(named=named)
+    with pytest.raises(ChipRefused) as found:
+        read(Chip(by=by, zone=_of_state(state)).files(), by)
+    assert found.value.step == 12
+
+
 def test_every_step_has_a_hostile_chip() -> None:
     assert {step for step, _, _ in HOSTILE.values()} == set(STEPS)
 
@@ -300,6 +310,12 @@ def test_a_certificate_that_was_taken_back_signs_no_more() -> None:
         held_against(revocation_list(other), revocation_list(utopia(), 1, SIGNERS_SERIAL))
     assert found.value.step == 8
     assert "took" in found.value.detail
+    new_key = authority(key("secp384r1", 5))  # of the same name; the signer's own is not listed
+    listed_alone = [Certificate.parse(new_key.der)]
+    taken = [RevocationList.parse(revocation_list(new_key, SIGNERS_SERIAL))]
+    assert not authenticate(files, CscaList(listed_alone), NOW, TODAY, "read").verified
+    with pytest.raises(ChipRefused, match="refused"):
+        authenticate(files, CscaList(listed_alone, taken), NOW, TODAY, "read")
     of_others = revocation_list(other, SIGNERS_SERIAL), revocation_list(utopia(), 1, 2)
     assert held_against(*of_others).verified
     forged = authority(key("secp384r1", 9))  # Utopia's name, and not its key

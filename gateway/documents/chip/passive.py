@@ -134,13 +134,13 @@ def _issuer(
         raise IssuerNotListed(6, "it is not, so nobody here can tell a genuine chip from a copy")
     if not signer.is_valid(now):
         raise ChipRefused(8, "the signer's certificate is not")
-    if not issuers:
-        return None
     signed = [one for one in issuers if _signed(signer, one)]
-    if not signed:
+    if issuers and not signed:
         raise ChipRefused(7, "a listed issuer is named, and its signature is not there")
     if listed.is_revoked(signer):
         raise ChipRefused(8, "the issuer took the signer's certificate back")
+    if not issuers:
+        return None
     valid = [one for one in signed if one.is_valid(now)]
     if not valid:
         raise ChipRefused(8, "the issuer's certificate is not")

@@ -42,7 +42,7 @@ def is_of(state: str, country: str) -> bool:
     """Whether documents of an issuing State are signed in a country.
 
     A code that stands in no table is an organisation's: no State's certificate goes with it, and no
-    State's zone.
+    State's zone. Without a code on either side nobody is told.
 
     Args:
         state: one to three letters, of the zone.
@@ -50,4 +50,4 @@ def is_of(state: str, country: str) -> bool:
     """
     if state in _STATES or country in _COUNTRIES:
         return (country, state) in _PAIRS
-    return True
+    return bool(country and state)
