@@ -10,7 +10,7 @@ import inspect
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final, Literal, get_type_hints
 
@@ -132,9 +132,9 @@ def _told(lifespan: Lifespan, log: logging.Logger) -> Lifespan:
 class PlainRoute(APIRoute):
     """A route whose function reads the request itself, and is called with nothing between.
 
-    FastAPI describes it as any other. What it would prepare for a function that leaves reading to
-    it, half a millisecond a request, is left out. A function takes the request, then what stands in
-    the path, as text.
+    FastAPI describes it as any other; ``_Routes`` calls it. What FastAPI would prepare for a
+    function that leaves reading to it, half a millisecond a request, is left out. A function takes
+    the request, then what stands in the path, as text.
     """
 
     @property
@@ -148,9 +148,6 @@ class PlainRoute(APIRoute):
         """Call the function of a plain route."""
         answered: Response = await self.endpoint(request, *request.path_params.values())
         return answered
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        return self.answer if self.plain else super().get_route_handler()
 
 
 class _Application(FastAPI):

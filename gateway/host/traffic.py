@@ -62,7 +62,7 @@ class Traffic:
             lane.inside -= 1
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        """The same in a thread; one that has begun is waited for, whatever becomes of the asker."""
+        """Do work in a thread. Once begun it is waited for, whatever becomes of its request."""
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS, "requests")
         loop = asyncio.get_running_loop()

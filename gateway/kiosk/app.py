@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.client.liveness.prompts import Language
 from gateway.host.application import new_application, swept
 from gateway.host.http import CBOR, JSON, bounded_body, cbor_response, json_response, work_on
 from gateway.kiosk.access import OwnPageOnly, hosts_at, new_token
@@ -122,10 +123,7 @@ def _add_issuer(app: FastAPI, desk: Desk) -> None:
     @app.post("/issuer/documents")
     async def read(request: Request) -> Response:
         asked = parsed(ReadRequest, await bounded_body(request, JSON, _MOST_ASKED))
-        try:
-            return json_response(await work_on(request, "reader", lambda: desk.read(asked)))
-        except TOLD as error:
-            return problem_of(error, asked.language)
+        return await _told(request, "reader", lambda: desk.read(asked), asked.language)
 
     @app.delete("/issuer/documents")
     async def forget(request: Request) -> Response:
@@ -145,18 +143,25 @@ def _add_issuer(app: FastAPI, desk: Desk) -> None:
     @app.post("/issuer/outcomes")
     async def outcome(request: Request) -> Response:
         told = parsed(OutcomeNote, await bounded_body(request, JSON, _MOST_ASKED))
-        try:
-            return json_response(await work_on(request, "issuer", lambda: desk.note(told)))
-        except TOLD as error:
-            return problem_of(error)
+        return await _told(request, "issuer", lambda: desk.note(told))
 
     @app.post("/issuer/standing")
     async def standing(request: Request) -> Response:
         asked = parsed(HandleAsked, await bounded_body(request, JSON, _MOST_ASKED))
-        try:
-            return json_response(await work_on(request, "issuer", lambda: desk.standing(asked)))
-        except TOLD as error:
-            return problem_of(error)
+        return await _told(request, "issuer", lambda: desk.standing(asked))
+
+
+async def _told(
+    request: Request,
+    lane: str,
+    work: Callable[[], Mapping[str, object]],
+    language: Language = "en",
+) -> Response:
+    """What the desk says, or why it refuses."""
+    try:
+        return json_response(await work_on(request, lane, work))
+    except TOLD as error:
+        return problem_of(error, language)
 
 
 def _add_gateway(app: FastAPI, forwarder: Forwarder) -> None:
