@@ -177,6 +177,6 @@ def test_it_prints_on_a4(browser: Browser, address: str) -> None:
 def test_whoever_signs_out_sees_nothing_more(browser: Browser, address: str) -> None:
     browser.visit(f"{address}/")
     browser.click(".who button")
-    assert browser.run("return location.pathname") == "/login"
+    browser.wait_for(lambda: browser.run("return location.pathname") == "/login")
     browser.visit(f"{address}/outcomes")
     assert browser.run("return location.pathname") == "/login"
