@@ -12,7 +12,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from gateway.kiosk.release import RELEASE, Release, built_files, differences, read_release  # noqa: E402
+from gateway.kiosk.release import (  # noqa: E402
+    RELEASE,
+    Release,
+    built_files,
+    differences,
+    found_files,
+    read_release,
+)
 from gateway.wire.errors import SealmatchError  # noqa: E402
 
 PLACE = ROOT / "gateway" / "kiosk"
@@ -26,7 +33,7 @@ def main() -> int:
         contents = built_files(PLACE)
         if options.write:
             (PLACE / RELEASE).write_bytes(Release.of(contents).encode())
-        faults = differences(read_release(PLACE), contents)
+        faults = differences(read_release(PLACE), found_files(PLACE))
     except SealmatchError as error:
         sys.exit(f"make page: {error}")
     for fault in faults:

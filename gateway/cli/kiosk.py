@@ -12,13 +12,14 @@ Exit status: 0 done, 1 failure, 2 usage, 6 the page is not the one that was rele
 """
 
 import argparse
+import sys
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gateway.cli import NOT_VALID
-from gateway.cli.outputs import read_bounded
+from gateway.cli.outputs import about, read_bounded
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
 from gateway.client.liveness.prompts import LANGUAGES
 from gateway.host import memory
@@ -26,7 +27,6 @@ from gateway.host.limits import Limits
 from gateway.host.operator_log import operator_log
 from gateway.host.serving import bind, serve
 from gateway.kiosk import release
-from gateway.kiosk.release import read_page
 from gateway.proofs.trust import TrustFile
 
 if TYPE_CHECKING:
@@ -105,18 +105,30 @@ def check(published: Path | None, place: Traversable | None = None) -> int:
     Args:
         published: the publisher's ``release.json``; None: the one that is installed.
         place: as ``read_page``.
+
+    Raises:
+        PageNotBuilt: there is no page.
+        UnusableFile: the publisher's list is none.
+        OSError: it cannot be read.
     """
     place = place or resources.files("gateway.kiosk")
-    own = release.read_release(place)
+    faults, own = [], None
+    found = release.found_files(place)
+    try:
+        own = release.read_release(place)
+    except release.UnusableRelease as error:
+        faults.append(str(error))
     pinned = own
     if published is not None:
-        pinned = release.Release.decode(read_bounded(published, _RELEASE_BYTES))
-    faults = release.differences(pinned, release.built_files(place))
-    if pinned != own:
+        with about(published):
+            pinned = release.Release.decode(read_bounded(published, _RELEASE_BYTES))
+    if pinned is not None:
+        faults += release.differences(pinned, found)
+    if own is not None and pinned != own:
         faults.append(f"{release.RELEASE} is not the publisher's")
     for fault in faults:
         print(fault)
-    if faults:
+    if faults or pinned is None:
         print("the page is NOT the one that was released: do not use it")
         return NOT_VALID
     print(f"release  {pinned.digest.hex()}")
@@ -125,13 +137,17 @@ def check(published: Path | None, place: Traversable | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    try:
+        page = release.read_page()
+    except release.PageAltered as error:
+        print(f"sealmatch: {error}", file=sys.stderr)
+        return NOT_VALID
     from gateway.kiosk.app import create_app  # noqa: PLC0415  --check starts without a server
     from gateway.kiosk.opening import Place, open_kiosk  # noqa: PLC0415  likewise
     from gateway.kiosk.public import Choices  # noqa: PLC0415  likewise
 
     operator_log("text")
     memory.protect("off")
-    page = read_page()
     place = Place(
         options.trust,
         TrustFile.read(options.trust),

@@ -8,9 +8,11 @@ is found by comparing its own SHA-256 with the one that the publisher names (``k
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -46,7 +48,11 @@ TYPES: Final = {
 
 
 class PageNotBuilt(SealmatchError):
-    """The page's files, or their list, are not there."""
+    """There is no page here, nothing of it."""
+
+
+class UnusableRelease(SealmatchError):
+    """A ``release.json`` that is not there, cannot be read, or lists no page."""
 
 
 class PageAltered(SealmatchError):
@@ -72,6 +78,10 @@ class PinnedFile(_Part):
     bytes: Annotated[int, Field(ge=0, le=_MAX_FILE_BYTES)]
 
 
+def _pin(content: bytes) -> PinnedFile:
+    return PinnedFile(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+
+
 class Release(_Part):
     """The content of ``release.json``."""
 
@@ -80,25 +90,19 @@ class Release(_Part):
 
     @classmethod
     def of(cls, contents: dict[str, bytes]) -> "Release":
-        """What pins these files. Raises ``PageNotBuilt`` for a name that cannot stand there."""
-        pins = {
-            name: PinnedFile(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-            for name, content in sorted(contents.items())
-        }
-        try:
-            return cls(format="sealmatch-kiosk-page/1", files=pins)
-        except ValidationError:
-            raise PageNotBuilt("a file of the page has a name that cannot be served") from None
+        """What pins these files, as ``built_files`` gives them."""
+        pins = {name: _pin(content) for name, content in sorted(contents.items())}
+        return cls(format="sealmatch-kiosk-page/1", files=pins)
 
     @classmethod
     def decode(cls, content: bytes) -> "Release":
-        """Raises ``PageNotBuilt``: it is no list of the page's files."""
+        """Raises ``UnusableRelease``: it is no list of the page's files."""
+        if len(content) > _MAX_RELEASE_BYTES:
+            raise UnusableRelease(f"{RELEASE} is too long")
         try:
-            if len(content) > _MAX_RELEASE_BYTES:
-                raise PageNotBuilt(f"{RELEASE} is too long")
             return cls.model_validate_json(content)
         except ValidationError:
-            raise PageNotBuilt(f"{RELEASE} is no list of the page's files") from None
+            raise UnusableRelease(f"{RELEASE} is no list of a page's files") from None
 
     def encode(self) -> bytes:
         """JSON with sorted members, a line for each: for people, who compare it."""
@@ -118,6 +122,15 @@ class Page:
     contents: dict[str, bytes] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What lies where the page's files should lie."""
+
+    contents: dict[str, bytes] = field(repr=False)
+    faults: dict[str, str]
+    """What is no file of a page, or cannot be read: by its name, what is wrong with it."""
+
+
 def read_page(place: Traversable | None = None) -> Page:
     """The installed page.
 
@@ -129,47 +142,93 @@ def read_page(place: Traversable | None = None) -> Page:
         PageAltered: it is not the one that was released.
     """
     place = place or resources.files("gateway.kiosk")
-    release = read_release(place)
-    contents = built_files(place)
-    if faults := differences(release, contents):
+    found = found_files(place)
+    try:
+        release = read_release(place)
+    except UnusableRelease as error:
+        raise PageAltered([str(error)]) from None
+    if faults := differences(release, found):
         raise PageAltered(faults)
-    return Page(release, contents)
+    return Page(release, found.contents)
 
 
 def read_release(place: Traversable) -> Release:
-    """Raises ``PageNotBuilt``."""
+    """Raises ``UnusableRelease``."""
     try:
         with (place / RELEASE).open("rb") as file:
             return Release.decode(file.read(_MAX_RELEASE_BYTES + 1))
     except OSError as error:
-        raise PageNotBuilt(f"{RELEASE}: {error.strerror}") from None
+        raise UnusableRelease(f"{RELEASE}: {error.strerror}") from None
 
 
 def built_files(place: Traversable) -> dict[str, bytes]:
     """Every file of the built page, by its name.
 
     Raises:
-        PageNotBuilt: there are none, or one of a kind that is not served.
+        PageNotBuilt: there are none.
+        PageAltered: something else lies among them.
     """
+    found = found_files(place)
+    if found.faults:
+        raise PageAltered(sorted(found.faults.values()))
+    return found.contents
+
+
+def found_files(place: Traversable) -> Found:
+    """Look at everything that lies there. Links are not followed, and nothing is skipped.
+
+    Raises ``PageNotBuilt``: nothing lies there.
+    """
+    assets = place / ASSETS
+    contents: dict[str, bytes] = {}
+    faults: dict[str, str] = {}
     try:
-        found = sorted((place / ASSETS).iterdir(), key=lambda one: one.name)
-        contents = {one.name: one.read_bytes() for one in found}
+        if _is_link(assets):
+            return Found({}, {ASSETS: f"{ASSETS} is a symbolic link"})
+        for one in assets.iterdir():
+            content = _read(one)
+            if isinstance(content, bytes):
+                contents[one.name] = content
+            else:
+                faults[one.name] = f"{_shown(one.name)} {content}"
+    except FileNotFoundError:
+        pass
     except OSError as error:
-        raise PageNotBuilt(
-            f"the counter's page is not built ({error.strerror}); in a checkout: make page"
-        ) from None
-    for name in contents:
-        if _ending(name) not in TYPES:
-            raise PageNotBuilt(f"{name[:60]!a} is no file of a page")
-    if INDEX not in contents:
+        faults[ASSETS] = f"{ASSETS} cannot be read: {error.strerror}"
+    if not contents and not faults:
         raise PageNotBuilt("the counter's page is not built; in a checkout: make page")
-    return contents
+    return Found(contents, faults)
 
 
-def differences(release: Release, contents: dict[str, bytes]) -> list[str]:
+def _read(one: Traversable) -> bytes | str:
+    """A file's content, or what is wrong with it."""
+    if _is_link(one):
+        return "is a symbolic link"
+    if one.is_dir():
+        return "is a directory, and does not belong there"
+    if not one.is_file() or not re.fullmatch(_NAME, one.name) or _ending(one.name) not in TYPES:
+        return "does not belong there"
+    try:
+        with one.open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return content if len(content) <= _MAX_FILE_BYTES else "is too long"
+
+
+def _is_link(one: Traversable) -> bool:
+    """Whoever can point it elsewhere later need not be whoever installed the page."""
+    return isinstance(one, Path) and one.is_symlink()
+
+
+def differences(release: Release, found: Found) -> list[str]:
     """In which files a page differs from its release, and how."""
-    pinned, actual = release.files, Release.of(contents).files
-    faults = [f"{name} is missing" for name in pinned.keys() - actual.keys()]
+    pinned = release.files
+    actual = {name: _pin(content) for name, content in found.contents.items()}
+    faults = list(found.faults.values())
+    if ASSETS not in found.faults:
+        missing = pinned.keys() - actual.keys() - found.faults.keys()
+        faults += [f"{name} is missing" for name in missing]
     faults += [f"{name} does not belong there" for name in actual.keys() - pinned.keys()]
     same = pinned.keys() & actual.keys()
     faults += [f"{name} was altered" for name in same if pinned[name] != actual[name]]
@@ -182,3 +241,8 @@ def content_type(name: str) -> str:
 
 def _ending(name: str) -> str:
     return name[name.rfind(".") :] if "." in name else ""
+
+
+def _shown(name: str) -> str:
+    """A name that anybody may have chosen, for a terminal."""
+    return name if re.fullmatch(_NAME, name) else f"{name[:60]!a}"

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.cli.kiosk import check
+from gateway.cli.outputs import UnusableFile
 from gateway.kiosk.release import (
     ASSETS,
     RELEASE,
     PageAltered,
     PageNotBuilt,
     Release,
+    UnusableRelease,
     built_files,
     read_page,
+    read_release,
 )
 from gateway.main import main
 
@@ -41,6 +49,13 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def linked(path: Path) -> None:
+    """The same content, behind a link."""
+    path.rename(path.with_name("elsewhere"))
+    shutil.move(path.with_name("elsewhere"), path.parent.parent / "elsewhere")
+    path.symlink_to(path.parent.parent / "elsewhere")
+
+
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "one bit": (lambda assets: flip(assets / "main.js"), "main.js was altered"),
     "one more byte": (
@@ -51,6 +66,42 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a file more": (
         lambda assets: (assets / "extra.js").write_bytes(b""),
         "extra.js does not belong there",
+    ),
+    "no index": (lambda assets: (assets / "index.html").unlink(), "index.html is missing"),
+    "a file of no page": (
+        lambda assets: (assets / "page.exe").write_bytes(b"x"),
+        "page.exe does not belong there",
+    ),
+    "a hidden file": (
+        lambda assets: (assets / ".main.js").write_bytes(b"x"),
+        "'.main.js' does not belong there",
+    ),
+    "a name for a terminal": (
+        lambda assets: (assets / "\x1b[2J.js").write_bytes(b"x"),
+        r"'\x1b[2J.js' does not belong there",
+    ),
+    "a subdirectory": (lambda assets: (assets / "more").mkdir(), "more is a directory"),
+    "a link to the same bytes": (
+        lambda assets: linked(assets / "main.js"),
+        "main.js is a symbolic",
+    ),
+    "a link to nowhere": (
+        lambda assets: (assets / "extra.js").symlink_to("nowhere"),
+        "extra.js is a symbolic link",
+    ),
+    "a pipe, which nobody may open": (
+        lambda assets: os.mkfifo(assets / "pipe.js"),
+        "pipe.js does not belong there",
+    ),
+    "a directory of links": (linked, "assets is a symbolic link"),
+    "a file in the directory's place": (
+        lambda assets: (shutil.rmtree(assets), assets.write_bytes(b"x")),
+        "assets cannot be read: Not a directory",
+    ),
+    "no list": (lambda assets: (assets.parent / RELEASE).unlink(), "release.json: No such file"),
+    "an empty list": (
+        lambda assets: (assets.parent / RELEASE).write_bytes(b""),
+        "release.json is no list",
     ),
 }
 
@@ -68,8 +119,52 @@ def test_an_altered_page_is_noticed_and_not_served(
     shown = capsys.readouterr().out
     assert told in shown
     assert "do not use it" in shown
-    with pytest.raises(PageAltered, match=told):
+    with pytest.raises(PageAltered, match=re.escape(told)):
         read_page(place)
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs the tests may read everything, so the disk is made to refuse."""
+    opened = Path.open
+
+    def refused(path: Path, *more: Any, **named: Any) -> Any:
+        if path.name == "main.js":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *more, **named)
+
+    assert check(None, place) == 0, "the control"
+    monkeypatch.setattr(Path, "open", refused)
+    assert check(None, place) == 6
+    shown = capsys.readouterr().out
+    assert "main.js cannot be read: Permission denied\n" in shown
+    assert "missing" not in shown
+    assert str(place) not in shown
+
+
+def test_the_command_says_so_by_its_status(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the page was to be served."""
+    monkeypatch.setattr("importlib.resources.files", lambda _: place)
+    serve = ["kiosk", "--trust", "trust.json", "--document", str(place)]
+    assert main(["kiosk", "--check"]) == 0, "the control"
+    flip(place / ASSETS / "main.js")
+    assert main(["kiosk", "--check"]) == 6
+    assert main(serve) == 6
+    assert "main.js was altered" in capsys.readouterr().err
+    shutil.rmtree(place / ASSETS)
+    assert main(["kiosk", "--check"]) == main(serve) == 1
+    assert "make page" in capsys.readouterr().err
+
+
+def test_a_publisher_s_list_that_is_none_is_no_fault_of_the_page(
+    place: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "published.json").write_bytes(b"<html>")
+    with pytest.raises(UnusableFile, match=r"published\.json: release\.json is no list"):
+        check(tmp_path / "published.json", place)
 
 
 def test_whoever_alters_the_list_as_well_is_found_by_the_publisher_s(
@@ -98,26 +193,27 @@ def test_whoever_alters_the_list_as_well_is_found_by_the_publisher_s(
 )
 def test_what_is_no_list_is_refused(place: Path, content: bytes) -> None:
     (place / RELEASE).write_bytes(content)
-    with pytest.raises(PageNotBuilt, match=RELEASE):
+    with pytest.raises(UnusableRelease, match=RELEASE):
+        read_release(place)
+    with pytest.raises(PageAltered, match=RELEASE):
         read_page(place)
 
 
 @pytest.mark.parametrize("name", ["page.exe", "x.js.map", "no-ending", "a b.js", "ä.js", "-.js"])
 def test_a_file_of_another_kind_or_name_is_not_served(place: Path, name: str) -> None:
     (place / ASSETS / name).write_bytes(b"x")
-    with pytest.raises((PageNotBuilt, PageAltered)):
+    with pytest.raises(PageAltered, match="does not belong there"):
         read_page(place)
 
 
-def test_a_page_that_is_not_built_says_how(place: Path) -> None:
-    (place / ASSETS / "index.html").unlink()
-    with pytest.raises(PageNotBuilt, match="make page"):
-        read_page(place)
-    for file in (place / ASSETS).iterdir():
-        file.unlink()
-    (place / ASSETS).rmdir()
-    with pytest.raises(PageNotBuilt, match="make page"):
-        read_page(place)
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_page_that_is_not_built_says_how(place: Path, emptied: bool) -> None:
+    shutil.rmtree(place / ASSETS)
+    if emptied:
+        (place / ASSETS).mkdir()
+    for asked in (lambda: read_page(place), lambda: check(None, place)):
+        with pytest.raises(PageNotBuilt, match="make page"):
+            asked()
 
 
 @pytest.mark.parametrize(
