@@ -80,11 +80,16 @@ async function portrait(given: Capturing): Promise<Captured> {
   const { exclusions } = given;
   const excluded = exclusions.map((one) => one.kind);
   const run = new PortraitRun(excluded, given.diagnostician);
-  for await (const view of given.views) {
-    given.show({ prompt: "hold-still", advice: null, done: 0, of: 0, leftMs: null, lit: null });
-    if (await run.feed(view)) break;
+  try {
+    for await (const view of given.views) {
+      given.show({ prompt: "hold-still", advice: null, done: 0, of: 0, leftMs: null, lit: null });
+      if (await run.feed(view)) break;
+    }
+    return run.result();
+  } catch (error) {
+    run.clear();
+    throw error;
   }
-  return run.result();
 }
 
 function shown(progress: Progress, challenge: Challenge, sinceMs: number): Omit<Shown, "stage"> {

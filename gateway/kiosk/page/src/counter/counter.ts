@@ -57,7 +57,8 @@ export class Counter implements CounterPort {
   readonly settings: Settings;
   private sitting: Sitting = newSitting();
   private read: ReadDocument | null = null;
-  private readonly vectors: Float32Array[] = [];
+  /** Of checks that have not ended: one that was left may end while the next one runs. */
+  private readonly vectors = new Set<Float32Array>();
 
   constructor(
     private readonly kiosk: KioskSettings,
@@ -128,6 +129,7 @@ export class Counter implements CounterPort {
     const reference = crypto.randomUUID();
     const seen = (camera as LiveCamera).shots(signal);
     let stage: Progress["stage"] = "session";
+    const vectors: Float32Array[] = [];
     const ports: Ports = {
       ...this.ports(),
       keep: (pending) => {
@@ -157,7 +159,8 @@ export class Counter implements CounterPort {
             exclusions: agreed.exclusions,
             show: (shown) => show({ ...shown, stage }),
           });
-          this.vectors.push(captured.probe, ...(captured.action ? [captured.action] : []));
+          vectors.push(captured.probe, ...(captured.action ? [captured.action] : []));
+          for (const one of vectors) this.vectors.add(one);
           return captured;
         },
         ports,
@@ -168,7 +171,7 @@ export class Counter implements CounterPort {
     } catch (error) {
       throw await this.ended(error, document.handle, reference);
     } finally {
-      this.wipe();
+      this.wipe(vectors);
       void seen.return(undefined);
     }
   }
@@ -192,10 +195,10 @@ export class Counter implements CounterPort {
   }
 
   forget(): void {
-    this.wipe();
+    this.wipe([...this.vectors]);
     this.sitting = newSitting();
     this.read = null;
-    void this.sight.begin();
+    this.sight.forget();
     void this.process.forgetDocument().catch(() => undefined);
   }
 
@@ -250,9 +253,11 @@ export class Counter implements CounterPort {
     return new Ended("locked", "advice-locked", { reference, detail: standing ?? "" });
   }
 
-  private wipe(): void {
-    for (const vector of this.vectors) vector.fill(0);
-    this.vectors.length = 0;
+  private wipe(vectors: readonly Float32Array[]): void {
+    for (const vector of vectors) {
+      vector.fill(0);
+      this.vectors.delete(vector);
+    }
   }
 }
 

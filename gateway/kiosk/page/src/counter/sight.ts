@@ -4,20 +4,26 @@ import type { Embedded, View } from "../liveness/capture";
 import type { FrameMeasurement } from "../liveness/measurement";
 import type { Shot } from "./camera";
 
-export interface Sight {
-  /** A new person, or a new attempt: what was followed before is forgotten. */
-  begin(): Promise<void>;
+/** One person's pictures. It ends with its worker: a check that was left sees no other customer. */
+export interface Looking {
   /** Takes the picture with it; it is the one that the calls below are about. */
   measure(picture: ImageData, atMs: number): Promise<FrameMeasurement>;
   embed(): Promise<Embedded>;
   passiveScore(): Promise<number | null>;
 }
 
+export interface Sight {
+  /** A new person, or a new attempt: what was followed before is forgotten. */
+  begin(): Promise<Looking>;
+  /** The customer is gone: nothing of them stays in a model's memory. */
+  forget(): void;
+}
+
 /** Measured views of a camera's pictures, one at a time. */
 export async function* views(sight: Sight, shots: AsyncIterable<Shot>): AsyncGenerator<View> {
-  await sight.begin();
+  const looking = await sight.begin();
   for await (const { picture, atMs } of shots) {
-    const measured = await sight.measure(picture, atMs);
-    yield { measured, embed: () => sight.embed(), passiveScore: () => sight.passiveScore() };
+    const measured = await looking.measure(picture, atMs);
+    yield { measured, embed: () => looking.embed(), passiveScore: () => looking.passiveScore() };
   }
 }

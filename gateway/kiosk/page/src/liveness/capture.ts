@@ -83,6 +83,7 @@ class Vectors {
     }
     if (due) this.timed.push([atMs, embedded.vector]);
     if (!better) return;
+    this.drop();
     this.frontal = embedded.vector;
     this.quality = quality;
     const score = passive ? await view.passiveScore() : null;
@@ -92,10 +93,16 @@ class Vectors {
   /** Overwrites what is kept, apart from what was handed out. */
   clear(kept: readonly (Float32Array | null)[] = []): void {
     for (const [, vector] of this.timed) if (!kept.includes(vector)) vector.fill(0);
-    if (this.frontal !== null && !kept.includes(this.frontal)) this.frontal.fill(0);
     this.timed.length = this.passive.length = 0;
+    if (this.frontal === null || !kept.includes(this.frontal)) this.drop();
     this.frontal = null;
     this.quality = 0;
+  }
+
+  /** Overwrites the best frontal view's, unless it is kept with its time. */
+  private drop(): void {
+    const { frontal } = this;
+    if (!this.timed.some(([, vector]) => vector === frontal)) frontal?.fill(0);
   }
 }
 
@@ -167,6 +174,7 @@ export class CaptureRun {
     const action = actionVector(vectors.timed, runner.traces, runner.firstMs);
     const probe = vectors.frontal;
     if (probe === null || action === null) {
+      action?.fill(0);
       this.fail("face-lost", vectors.refused === null ? null : ofRefusal(vectors.refused));
     }
     const transcript: LivenessTranscript = {
@@ -234,6 +242,12 @@ export class PortraitRun {
     return since > limits.portraitMs || measured.atMs > limits.portraitWaitMs;
   }
 
+  /** Forget everything: the person went away. */
+  clear(): void {
+    this.vectors.clear();
+    this.frames.length = 0;
+  }
+
   /** @throws Inconclusive if no view showed one frontal face. */
   result(): Captured {
     const { frontal, refused } = this.vectors;
@@ -284,7 +298,9 @@ function actionVector(
   const mean = new Float64Array(chosen[0]?.length ?? 0);
   for (const vector of chosen) vector.forEach((value, i) => (mean[i]! += value / chosen.length));
   const length = Math.hypot(...mean);
-  return length === 0 ? null : Float32Array.from(mean, (value) => value / length);
+  const vector = length === 0 ? null : Float32Array.from(mean, (value) => value / length);
+  mean.fill(0);
+  return vector;
 }
 
 /** The embeddings between two times, or the nearest one. */

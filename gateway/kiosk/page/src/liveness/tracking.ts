@@ -37,8 +37,7 @@ export class FaceTrack {
   /** A view has no face. Returns whether the track may still go on. */
   lose(atMs: number): boolean {
     if (this.points !== null && atMs - this.seenMs <= limits.maxGapMs) return true;
-    this.points = null;
-    this.sum = null;
+    this.clear();
     return false;
   }
 
@@ -52,12 +51,12 @@ export class FaceTrack {
     this.points = points;
     this.seenMs = atMs;
     const soon = passed >= 0 && passed <= limits.maxGapMs;
-    if (last === null || !soon || outOfReach(last, points, passed)) {
-      this.sum = null;
-      return [false, true];
-    }
+    const near = last !== null && soon && !outOfReach(last, points, passed);
     const due = this.owed || atMs - this.sampledMs >= limits.sampleEveryMs;
-    return [true, due || passed > limits.longStepMs || jumped(last, points)];
+    const look = !near || due || passed > limits.longStepMs || jumped(last, points);
+    last?.fill(0);
+    if (!near) this.dropPerson();
+    return [near, look];
   }
 
   /** Whether this unit vector is the track's person; if not, a new track starts with this face. */
@@ -73,24 +72,30 @@ export class FaceTrack {
       product += known[i]! * own[i]!;
       square += known[i]! * known[i]!;
     }
-    if (product < limits.samePersonCosine * Math.sqrt(square)) return false;
-    for (let i = 0; i < own.length; i += 1) own[i]! += known[i]!;
-    return true;
+    const same = product >= limits.samePersonCosine * Math.sqrt(square);
+    if (same) for (let i = 0; i < own.length; i += 1) own[i]! += known[i]!;
+    known.fill(0);
+    return same;
   }
 
   /** The face should be identified, but this view is too poor to embed. */
   unsure(atMs: number): boolean {
     this.owed = true;
     if (this.sum === null || atMs - this.sampledMs <= limits.maxUnsureMs) return true;
-    this.sum = null;
+    this.dropPerson();
     return false;
   }
 
   /** Forget the person. */
   clear(): void {
-    this.sum?.fill(0);
+    this.dropPerson();
     this.points?.fill(0);
-    this.sum = this.points = null;
+    this.points = null;
+  }
+
+  private dropPerson(): void {
+    this.sum?.fill(0);
+    this.sum = null;
   }
 }
 

@@ -29,7 +29,7 @@ export class Embedder {
         this.input[(2 - channel) * plane + i] = (face.data[at + channel]! - mean) / divisor;
       }
     }
-    return (await this.model.one(this.input, [1, 3, ALIGNED, ALIGNED])).slice();
+    return this.model.one(this.input, [1, 3, ALIGNED, ALIGNED]);
   }
 }
 

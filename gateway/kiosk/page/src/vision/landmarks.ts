@@ -35,7 +35,7 @@ export class LandmarkFinder {
   /** The points in one grey square of 64x64: fractions of its side. */
   async fractions(grey: Grey): Promise<Points> {
     for (let i = 0; i < this.input.length; i += 1) this.input[i] = grey.data[i]! / divisor;
-    return (await this.model.one(this.input, [1, 1, SIDE, SIDE])).slice();
+    return this.model.one(this.input, [1, 1, SIDE, SIDE]);
   }
 
   private async onePass(picture: Picture, square: Box): Promise<Points> {

@@ -112,5 +112,6 @@ export function turned(picture: Picture, quarters: number): Picture {
       target[y * wide + x] = source[sy * width + sx]!;
     }
   }
+  source.fill(0);
   return { width: wide, height: tall, data };
 }

@@ -175,10 +175,13 @@ export class FacePipeline {
   /** The face in the first position of the picture that passes the gate. */
   private async turnedUpright(picture: Picture): Promise<Embedded | null> {
     for (const quarters of RECIPE.turning.quarters) {
+      const view = turned(picture, quarters);
       try {
-        return await this.embedUpright(turned(picture, quarters), quarters);
+        return await this.embedUpright(view, quarters);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
+      } finally {
+        view.data.fill(0);
       }
     }
     return null;

@@ -20,7 +20,10 @@ export class Model {
     return new Model(await ort.InferenceSession.create(content, options));
   }
 
-  /** Outputs by name. `values` are overwritten: they may show a face. */
+  /**
+   * Outputs by name; they are the caller's own. `values` are overwritten: they may show a face. The
+   * runtime's memory holds copies of both until its worker ends.
+   */
   async run(
     values: Float32Array,
     shape: readonly number[],

@@ -41,6 +41,7 @@ interface Waiting {
 export class Sighting {
   private readonly waiting = new Map<number, Waiting>();
   private next = 0;
+  private closed = false;
 
   constructor(private readonly worker: WorkerLike = start()) {
     worker.onmessage = (event: MessageEvent<SightAnswer>) => this.take(event.data);
@@ -63,6 +64,7 @@ export class Sighting {
   }
 
   async measure({ width, height, data }: ImageData, atMs: number): Promise<FrameMeasurement> {
+    if (this.closed) data.fill(0);
     const picture = { width, height, data: data as Seen["data"] };
     const answer = await this.ask({ what: "measure", picture, atMs }, [picture.data.buffer]);
     return answer as FrameMeasurement;
@@ -80,11 +82,13 @@ export class Sighting {
 
   /** End the worker, and with it whatever its memory holds. */
   close(): void {
+    this.closed = true;
     this.worker.terminate();
     this.fail(new Fault("vision-ended"));
   }
 
   private ask(asked: Asked, moved: Transferable[] = []): Promise<unknown> {
+    if (this.closed) return Promise.reject(new Fault("vision-ended"));
     const id = this.next++;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
