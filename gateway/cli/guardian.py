@@ -10,7 +10,7 @@ import datetime
 
 from gateway.cli.subject import document_of, names_document, require_accepted, subject_of
 from gateway.documents import guardians
-from gateway.documents.guardians import OF_AGE, Guardianship, NoGuardian
+from gateway.documents.guardians import OF_AGE, Guardianship, NoGuardian, NotAMinor
 from gateway.documents.kinds import KINDS
 from gateway.documents.reading import Document
 from gateway.proofs.trust import TrustFile
@@ -56,14 +56,17 @@ def guardianship(
     """Who agrees: the person, or a guardian.
 
     Raises:
-        NoGuardian: the person is of age; or the guardian's document is the person's own, or that
-            of another minor.
+        NotAMinor: the person is of age.
+        NoGuardian: the guardian's document is the person's own, or that of another minor.
         DocumentNotAccepted, UnusableNumber: as for the person's document.
     """
     given = _options(options)
     guardian = document_of(given, today) if names_document(given) else None
     below = None if trust.counter is None else trust.counter.guardian_below_age
-    agreeing = guardians.guardianship(document, guardian, below, said_minor=options.minor)
+    try:
+        agreeing = guardians.guardianship(document, guardian, below, said_minor=options.minor)
+    except NotAMinor as error:
+        raise NotAMinor(f"{error.detail}; --minor says so") from None
     if guardian is not None:
         require_accepted(guardian, trust, today)
     return agreeing

@@ -27,6 +27,10 @@ class NoGuardian(Refused):
     """The document given for a guardian is not one's. ``detail`` is for the counter."""
 
 
+class NotAMinor(NoGuardian):
+    """A guardian's document was given for somebody who is no minor here."""
+
+
 def is_minor(document: Document, below_age: int | None) -> bool:
     """Whether the document says that a guardian agrees in its holder's place.
 
@@ -46,16 +50,16 @@ def guardianship(
         said_minor: the agent's word that the person is a minor.
 
     Raises:
-        NoGuardian: the person is of age; or the guardian's document is the person's own, or that
-            of another minor.
+        NotAMinor: the person is of age.
+        NoGuardian: the guardian's document is the person's own, or that of another minor.
     """
     minor = said_minor or is_minor(document, below_age)
     if guardian is None:
         return Guardianship(minor, None)
     if not minor:
-        raise NoGuardian(
-            "a guardian agrees for a minor only: the document does not say that its holder is one "
-            "(guardianBelowAge), and --minor was not given"
+        raise NotAMinor(
+            "a guardian agrees for a minor only: neither the document (guardianBelowAge) nor the "
+            "agent says that its holder is one"
         )
     if guardian.subject == document.subject:
         raise NoGuardian("the guardian's document is the person's own")

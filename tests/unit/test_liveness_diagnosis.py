@@ -191,8 +191,9 @@ def test_a_camera_that_mirrors_is_noticed_by_its_consistency() -> None:
     capture = captures(mirrored, other_side=True)
     first = attempt(capture, mirrored, "turn-left", "blink")
     second = attempt(capture, mirrored, "turn-right", "blink")
-    assert first.advice == text("why-other-side", "en")
-    assert second.advice == text("why-mirrored", "en")
+    help_there = " Start again with --mirrored (or, if that is set, without it)."
+    assert first.advice == text("why-other-side", "en") + help_there
+    assert second.advice == text("why-mirrored", "en") + help_there
 
 
 def test_who_takes_left_for_right_once_is_not_told_of_mirrors() -> None:

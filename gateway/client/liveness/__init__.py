@@ -8,6 +8,7 @@ counting  the moments of a count, and what answers them
 capture   frames through meter, runner and embedder
 diagnosis why an attempt failed, from its measurements alone
 prompts   what the person reads, in three languages
+options   what the command adds to it: its options
 limits    what the counter's page shares: limits.json, texts.json
 attempts  how many attempts were needed, in totals
 """

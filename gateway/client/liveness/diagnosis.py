@@ -20,6 +20,7 @@ from typing import Final
 from gateway.client.liveness.counting import Fault
 from gateway.client.liveness.limits import LIMITS
 from gateway.client.liveness.measured import Measured
+from gateway.client.liveness.options import option_after, to_exclude
 from gateway.client.liveness.prompts import Language, MessageId, text
 from gateway.client.liveness.runner import BRIGHT, DARK, DARK_ROOM, FAR_PX, FRONTAL_TURN
 from gateway.wire.liveness import (
@@ -170,10 +171,10 @@ def advice(
         The text, and the exclusion that it names.
     """
     said, left_out = [text(cause.why, language)], None
+    said += filter(None, (option_after(cause.why, language),))
     if cause.excusable is not None and _may_leave_out(cause.excusable.kind, excluded):
         left_out = cause.excusable
-        named = f"{left_out.kind}={left_out.reason}"
-        said.append(text("otherwise-exclude", language).format(named))
+        said.append(to_exclude(left_out, language))
     elif cause.excusable is not None or cause.why in _OF_THE_PERSON:
         said += [text("otherwise-without-face", language), *filter(None, (without_face,))]
     return ("" if language == "zh" else " ").join(said), left_out

@@ -1,5 +1,6 @@
 """What the person at the counter reads: message ids. ``texts.json`` has a text for each in every
-language.
+language. The counter's page shows the same texts, so none names an option of the command
+(``options``).
 
 Left and right are the person's own. Texts are short, polite, and say what to do.
 """
@@ -29,7 +30,7 @@ MessageId = Literal[
     "why-head-still", "why-head-little", "why-turn-unclear", "why-several-unseen",
     "why-number-missed", "why-number-uneven",
     "why-other-side", "why-mirrored",
-    "otherwise-exclude", "otherwise-without-face",
+    "otherwise-without-face",
 ]  # fmt: skip
 MESSAGE_IDS: Final[tuple[MessageId, ...]] = get_args(MessageId)
 

@@ -67,10 +67,16 @@ function told(shown: readonly Progress[]): unknown[] {
   return rows;
 }
 
+/** What the command adds, which has options and no buttons (gateway/client/liveness/options.py). */
+const MIRRORS = ["why-other-side", "why-mirrored"];
+const TURN_BACK = "Start again with --mirrored (or, if that is set, without it).";
+const LEAVE_OUT = "If this cannot be done, start again with --exclude {}.";
+
 function words({ why, exclude, withoutFace }: Advice): string {
-  const said = [text(why, "en")];
+  const said: string[] = [text(why, "en")];
+  if (MIRRORS.includes(why)) said.push(TURN_BACK);
   if (exclude !== null) {
-    said.push(text("otherwise-exclude", "en").replace("{}", `${exclude.kind}=${exclude.reason}`));
+    said.push(LEAVE_OUT.replace("{}", `${exclude.kind}=${exclude.reason}`));
   }
   if (withoutFace) said.push(text("otherwise-without-face", "en"));
   return said.join(" ");
