@@ -1,7 +1,8 @@
 """``sealmatch kiosk``: the counter in a browser. Serves the counter's page on this machine.
 
-Open the address that is printed, on this machine; what stands behind ``#`` in it is a secret of
-this start. Camera, liveness check, encryption and receipt are the page's; the document is read
+Open the address that is printed, on this machine. It works once; a tab that was opened with it can
+be loaded again. Enter (or SIGUSR1) prints another one, which takes the counter to the tab where it
+is opened. Camera, liveness check, encryption and receipt are the page's; the document is read
 here, from the folder ``--document``, where a scanner or a reader's program puts the picture. No
 picture leaves this machine, and the page never gets the portrait.
 
@@ -23,6 +24,7 @@ from gateway.cli.outputs import about, read_bounded
 from gateway.cli.pack import add_pack_argument, model_of, open_pack
 from gateway.client.liveness.prompts import LANGUAGES
 from gateway.host import memory
+from gateway.host.asked import when_asked
 from gateway.host.limits import Limits
 from gateway.host.operator_log import operator_log
 from gateway.host.serving import bind, serve
@@ -161,7 +163,12 @@ def _serve(options: argparse.Namespace) -> int:
         port = int(listener.getsockname()[1])
         kiosk = open_kiosk(place, page, pack, model_of(pack), port, choices)
         _tell(place)
-        app = create_app(kiosk, lambda address: print(f"page  {address}", flush=True))
+
+        def announce() -> None:
+            print(f"page  {kiosk.new_address()}", flush=True)
+
+        app = create_app(kiosk, announce)
+        when_asked(announce)
         serve(app, "kiosk", listener, None, Limits(grace_seconds=5))
     return 0
 

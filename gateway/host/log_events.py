@@ -80,6 +80,8 @@ EVENTS: Final[dict[str, Event]] = {
     "a login was turned away: too many guesses": Event("login-turned-away"),
     "a login failed: no such name, or a wrong passphrase": Event("login-failed"),
     "database: %s": Event("database-failed", ("detail",)),
+    "the counter's page was opened by its address": Event("page-opened"),
+    "an address of the counter's page was opened again: it works once": Event("page-opened-again"),
     # Libraries
     "Started server process [%d]": Event("process-started", ("number",)),
     "Finished server process [%d]": Event("process-finished", ("number",)),

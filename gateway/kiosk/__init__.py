@@ -7,7 +7,7 @@ crosses between them in either direction: the page never gets the portrait, the 
 face. Whoever serves the page could take faces, so it comes with the client, never from a gateway.
 
 release    the page's files, pinned by ``release.json``; only what is pinned is served
-access     who may ask: this machine, this page, with the token of this start
+access     who may ask: this machine, this page, the tab that opened the printed address
 public     ``GET /kiosk.json``: everything public that the page needs
 forwarder  ``/gateway/...``: the page's signed requests, byte for byte
 reader     the document that lies at the reader: a picture in a folder

@@ -2,14 +2,15 @@
 
     GET    /, /NAME              the page's own files, as ``release.json`` pins them
     GET    /pack/NAME            the face models, as their manifest pins them
+    POST   /tab                  a tab's secret, for the token of the address or an earlier secret
     GET    /kiosk.json           everything public that the page needs
-    POST   /issuer/documents     read the document that lies at the reader; DELETE forgets it
+    POST   /issuer/documents     read the document that lies at the reader; DELETE forgets one
     POST   /issuer/templates     a sealed template for one session
     POST   /issuer/outcomes      what became of the document; the answer is its standing
     POST   /issuer/standing      its standing, to explain a refusal
     any    /gateway/PATH         a signed request, passed on
 
-The last five take the token of this start (``access``). Every answer forbids the browser to keep
+All but the files take the secret of the tab (``access``). Every answer forbids the browser to keep
 it, to run anything but the page's own script, and to reach any other address.
 """
 
@@ -25,10 +26,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.client.liveness.prompts import Language
 from gateway.host.application import new_application, swept
 from gateway.host.http import CBOR, JSON, bounded_body, cbor_response, json_response, work_on
-from gateway.kiosk.access import OwnPageOnly, hosts_at, new_token
+from gateway.kiosk.access import TAB, OwnPageOnly, TabSecrets, hosts_at, secret_in
 from gateway.kiosk.desk import Desk, HandleAsked, OutcomeNote, ReadRequest, parsed
 from gateway.kiosk.forwarder import Forwarder, route_of
 from gateway.kiosk.messages import TemplateOrder
@@ -57,25 +57,24 @@ class Kiosk:
     desk: Desk
     forwarder: Forwarder
     port: int
-    token: str = field(default_factory=new_token, repr=False)
+    tabs: TabSecrets = field(default_factory=TabSecrets, repr=False)
 
-    @property
-    def address(self) -> str:
-        """What the agent opens. It is a secret of this start."""
-        return f"http://127.0.0.1:{self.port}/#{self.token}"
+    def new_address(self) -> str:
+        """What the agent opens, once: it is secret until then."""
+        return f"http://127.0.0.1:{self.port}/#{self.tabs.new_token()}"
 
 
-def create_app(kiosk: Kiosk, announce: Callable[[str], None] = lambda _: None) -> FastAPI:
+def create_app(kiosk: Kiosk, announce: Callable[[], None] = lambda: None) -> FastAPI:
     """The application.
 
     Args:
-        announce: told the page's address when the process is ready.
+        announce: called when the process is ready, to tell the page's address.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with swept(kiosk.desk.expire, _SWEEP_SECONDS):
-            announce(kiosk.address)
+            announce()
             try:
                 yield
             finally:
@@ -83,6 +82,7 @@ def create_app(kiosk: Kiosk, announce: Callable[[str], None] = lambda _: None) -
 
     app = new_application("Sealmatch kiosk", "1", log, lifespan)
     files = _add_files(app, kiosk)
+    _add_tab(app, kiosk)
     _add_issuer(app, kiosk.desk)
     _add_gateway(app, kiosk.forwarder)
     settings = json.dumps(kiosk.settings).encode()
@@ -92,7 +92,7 @@ def create_app(kiosk: Kiosk, announce: Callable[[str], None] = lambda _: None) -
         return Response(settings, media_type=JSON)
 
     app.add_middleware(
-        OwnPageOnly, hosts=hosts_at(kiosk.port), token=kiosk.token, open_paths=frozenset(files)
+        OwnPageOnly, hosts=hosts_at(kiosk.port), tabs=kiosk.tabs, open_paths=frozenset(files)
     )
     app.add_middleware(PageHeaders)
     return app
@@ -119,15 +119,33 @@ def _add_files(app: FastAPI, kiosk: Kiosk) -> set[str]:
     return set(files)
 
 
+def _add_tab(app: FastAPI, kiosk: Kiosk) -> None:
+    @app.post(TAB)
+    async def tab(request: Request) -> Response:
+        await bounded_body(request, None, 0)
+        secret = kiosk.tabs.exchange(secret_in(request.scope["headers"]) or b"")
+        # What another tab had read, or this one before it was loaded again, is nobody's now.
+        await work_on(request, "reader", kiosk.desk.drop)
+        return json_response({"secret": secret})
+
+
 def _add_issuer(app: FastAPI, desk: Desk) -> None:
     @app.post("/issuer/documents")
     async def read(request: Request) -> Response:
         asked = parsed(ReadRequest, await bounded_body(request, JSON, _MOST_ASKED))
-        return await _told(request, "reader", lambda: desk.read(asked), asked.language)
+        try:
+            told = await work_on(request, "reader", lambda: desk.read(asked))
+        except TOLD as error:
+            return problem_of(error, asked.language)
+        if await request.is_disconnected():  # a tab that was closed meanwhile cannot forget it
+            own = HandleAsked(handle=str(told["handle"]))
+            await work_on(request, "reader", lambda: desk.forget(own))
+        return json_response(told)
 
     @app.delete("/issuer/documents")
     async def forget(request: Request) -> Response:
-        await work_on(request, "reader", desk.forget)
+        asked = parsed(HandleAsked, await bounded_body(request, JSON, _MOST_ASKED))
+        await work_on(request, "reader", lambda: desk.forget(asked))
         return json_response({})
 
     @app.post("/issuer/templates")
@@ -151,17 +169,12 @@ def _add_issuer(app: FastAPI, desk: Desk) -> None:
         return await _told(request, "issuer", lambda: desk.standing(asked))
 
 
-async def _told(
-    request: Request,
-    lane: str,
-    work: Callable[[], Mapping[str, object]],
-    language: Language = "en",
-) -> Response:
+async def _told(request: Request, lane: str, work: Callable[[], Mapping[str, object]]) -> Response:
     """What the desk says, or why it refuses."""
     try:
         return json_response(await work_on(request, lane, work))
     except TOLD as error:
-        return problem_of(error, language)
+        return problem_of(error)
 
 
 def _add_gateway(app: FastAPI, forwarder: Forwarder) -> None:

@@ -291,8 +291,17 @@ class Desk:
         with self._lock:
             return _said(self._standing(self._required(asked.of_document)))
 
-    def forget(self) -> None:
-        """Overwrite what was read."""
+    def forget(self, asked: HandleAsked) -> None:
+        """Overwrite this document, if it is the one that is held.
+
+        A check that ended may say so late. The document that was read since is not its own.
+        """
+        with self._lock:
+            if self._held is not None and hmac.compare_digest(asked.of_document, self._held.handle):
+                self._drop()
+
+    def drop(self) -> None:
+        """Overwrite whatever was read."""
         with self._lock:
             self._drop()
 
@@ -303,7 +312,7 @@ class Desk:
                 self._drop()
 
     def close(self) -> None:
-        self.forget()
+        self.drop()
         self._reader.close()
         self._mismatches.close()
 

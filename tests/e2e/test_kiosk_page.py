@@ -298,7 +298,7 @@ def test_nothing_of_a_face_or_a_document_stays_in_the_browser(
           await caches.keys(), (await indexedDB.databases()).map((one) => one.name),
         ])();"""
     )
-    assert kept == [[], ["sealmatch-kiosk-token"], "", [], ["sealmatch-kiosk"]]
+    assert kept == [[], ["sealmatch-kiosk-tab"], "", [], ["sealmatch-kiosk"]]
     page.browser.close()
     rgba = cv2.cvtColor(frames[LP_D12.rest[0]], cv2.COLOR_BGR2RGBA)
     sought = [form for word in (NUMBER, STRANGERS, ORDER) for form in forms(word)]

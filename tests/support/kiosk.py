@@ -27,7 +27,7 @@ from gateway.host.http import CBOR, JSON
 from gateway.host.limits import Limits
 from gateway.host.serving import bind, server_of
 from gateway.issuer.issuer import IssuedTemplate, SessionToServe
-from gateway.kiosk.access import TOKEN_HEADER
+from gateway.kiosk.access import TAB, TOKEN_HEADER
 from gateway.kiosk.app import Kiosk, create_app
 from gateway.kiosk.desk import Desk, Rules
 from gateway.kiosk.forwarder import Forwarder
@@ -68,12 +68,32 @@ class Counter:
         self.world, self.folder, self.kiosk, self.vision = world, folder, kiosk, vision
         self.url = f"http://127.0.0.1:{kiosk.port}"
         self.stranger = httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False)
-        self.page = httpx.Client(
+        self.page = self.tab(self.opened(kiosk.new_address()))
+
+    def opened(self, address: str) -> str:
+        """The secret of a tab that opens an address, or is loaded again with its secret."""
+        answer = self.exchange(address.rpartition("#")[2])
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["secret"])
+
+    def exchange(self, given: str, **headers: str) -> httpx.Response:
+        return self.stranger.post(TAB, headers={TOKEN_HEADER: given, **headers})
+
+    def tab(self, secret: str) -> httpx.Client:
+        """The page in a tab with this secret."""
+        return httpx.Client(
             base_url=self.url,
             timeout=PATIENCE,
             trust_env=False,
-            headers={TOKEN_HEADER: kiosk.token, "origin": self.url},
+            headers={TOKEN_HEADER: secret, "origin": self.url},
         )
+
+    @property
+    def secret(self) -> str:
+        return self.page.headers[TOKEN_HEADER]
+
+    def forget(self, handle: str) -> httpx.Response:
+        return self.page.request("DELETE", "/issuer/documents", json={"handle": handle})
 
     def scan(self, name: str = "scan.png", shade: int = 90) -> Path:
         """Put a picture at the reader."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from gateway.client.document_reader import ReadingRules
 from gateway.documents.policy import DocumentPolicy
 from gateway.host.http import CBOR, JSON
-from gateway.kiosk.access import TOKEN_HEADER
+from gateway.kiosk.access import TAB, TOKEN_HEADER
 from gateway.kiosk.desk import HELD_SECONDS
 from gateway.kiosk.messages import TemplateIssued, TemplateOrder
 from gateway.proofs.verify import verify_receipt
@@ -26,6 +27,7 @@ from gateway.wire.subject import Subject, guardian_salt
 from tests.support.chips import NOW as CHIP_NOW
 from tests.support.chips import Authority, Chip, lay, listed, utopia
 from tests.support.kiosk import FILES, MODEL_BYTES, Counter, running
+from tests.support.processes import PATIENCE, until
 from tests.support.samples import SESSIONS, TEMPLATE, Clock, occasion, pair
 from tests.unit.test_chip_reader import picture
 from tests.unit.test_mrz import passport
@@ -121,11 +123,11 @@ def test_no_picture_and_no_vector_crosses(counter: Counter) -> None:
 
 @pytest.mark.parametrize(("method", "path"), SECRET_PATHS)
 def test_without_the_token_nothing_is_answered(counter: Counter, method: str, path: str) -> None:
-    wrong = {TOKEN_HEADER: counter.kiosk.token[:-1] + "A"}
-    for headers in ({}, wrong, {"cookie": f"{TOKEN_HEADER}={counter.kiosk.token}"}):
+    wrong = {TOKEN_HEADER: counter.secret[:-1] + ("A" if counter.secret[-1] != "A" else "B")}
+    for headers in ({}, wrong, {"cookie": f"{TOKEN_HEADER}={counter.secret}"}):
         answer = counter.stranger.request(method, path, headers=headers)
         assert answer.status_code == 403
-        assert counter.kiosk.token not in answer.text
+        assert counter.secret not in answer.text
     answer = counter.page.request(method, path)
     admitted = answer.status_code != 403 or "x-sealmatch-answered-by" in answer.headers
     assert admitted, "the control: with it"
@@ -157,6 +159,124 @@ def test_another_page_gets_nothing(counter: Counter, headers: dict[str, str], pa
         "status": 403, "code": "PERMISSION_DENIED", "message": "the request is refused"
     }  # fmt: skip
     assert counter.page.get(path).status_code == 200, "the control"
+
+
+# The address works once
+
+
+def test_a_used_address_is_worth_nothing(counter: Counter) -> None:
+    address = counter.kiosk.new_address()
+    token = address.rpartition("#")[2]
+    assert token not in counter.stranger.get("/").text
+    assert counter.stranger.get("/kiosk.json", headers={TOKEN_HEADER: token}).status_code == 403
+    first = counter.opened(address)
+    assert first != token
+    again = counter.opened(address)  # the first answer was lost
+    with counter.tab(again) as page:
+        assert page.get("/kiosk.json").status_code == 200, "the control"
+        for worthless in (token, first):
+            refused = counter.exchange(worthless)
+            assert (refused.status_code, code(refused)) == (403, "PERMISSION_DENIED")
+            assert "secret" not in refused.json()
+        assert page.get("/kiosk.json").status_code == 200, "and nobody is put out by the try"
+    counter.page.headers[TOKEN_HEADER] = again
+
+
+def test_a_tab_that_is_loaded_again_goes_on_and_its_copy_does_not(counter: Counter) -> None:
+    before = counter.secret
+    after = counter.opened(before)
+    assert counter.page.get("/kiosk.json").status_code == 200, "until the new one is used"
+    with counter.tab(after) as page:
+        assert page.get("/kiosk.json").status_code == 200
+    assert counter.page.get("/kiosk.json").status_code == 403, "the tab it was copied from"
+    assert counter.exchange(before).status_code == 403
+    counter.page.headers[TOKEN_HEADER] = after
+    assert counter.page.get("/kiosk.json").status_code == 200, "the control"
+
+
+def test_a_new_address_takes_the_counter_when_it_is_opened_and_not_before(
+    counter: Counter,
+) -> None:
+    """So a thief who came first loses it, and an Enter by mistake interrupts nobody."""
+    unopened, newest = counter.kiosk.new_address(), counter.kiosk.new_address()
+    assert counter.exchange(unopened.rpartition("#")[2]).status_code == 403, "there is a newer one"
+    counter.scan("before.png", shade=71)
+    held = counter.read("KI05KM001").json()["handle"]
+    asked = {"json": {"handle": held}}
+    assert counter.page.post("/issuer/standing", **asked).status_code == 200, "not interrupted"
+    later = counter.opened(newest)
+    gone = counter.page.post("/issuer/standing", **asked)
+    assert code(gone) == "KIOSK.NO_DOCUMENT", "what the other tab had read is nobody's"
+    with counter.tab(later) as page:
+        assert page.get("/kiosk.json").status_code == 200
+    assert counter.page.get("/kiosk.json").status_code == 403
+    counter.page.headers[TOKEN_HEADER] = later
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"sec-fetch-site": "cross-site"},
+        {"host": "evil.example:{port}"},
+    ],
+)
+def test_nobody_else_s_page_exchanges_a_token_or_uses_it_up(
+    counter: Counter, headers: dict[str, str]
+) -> None:
+    token = counter.kiosk.new_address().rpartition("#")[2]
+    changed = {name: value.format(port=counter.kiosk.port) for name, value in headers.items()}
+    for given in (token, counter.secret):
+        assert counter.exchange(given, **changed).status_code == 403
+    assert counter.stranger.get(TAB, headers={TOKEN_HEADER: token}).status_code == 403
+    assert counter.stranger.options(TAB, headers=changed).status_code == 403, "no preflight passes"
+    counter.page.headers[TOKEN_HEADER] = counter.opened(f"#{token}")
+    assert counter.page.get("/kiosk.json").status_code == 200, "the control"
+
+
+def test_the_operator_s_log_tells_when_an_address_is_opened_again(
+    counter: Counter, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "sealmatch.kiosk")
+    token = counter.kiosk.new_address().rpartition("#")[2]
+    counter.page.headers[TOKEN_HEADER] = counter.opened(f"#{token}")
+    counter.page.get("/kiosk.json")
+    counter.exchange("x" * 43)
+    assert "was opened by its address" in caplog.text
+    assert "opened again" not in caplog.text, "the control: what never was an address"
+    counter.exchange(token)
+    assert "opened again" in caplog.text
+    assert token not in caplog.text
+
+
+def test_a_document_whose_tab_is_gone_before_it_was_read_is_forgotten(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter.scan("gone.png", shade=72)
+    begun, go_on, embed = threading.Event(), threading.Event(), counter.vision.embed
+
+    def slow(image: Any) -> Any:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return embed(image)
+
+    monkeypatch.setattr(counter.vision, "embed", slow)
+    body = b'{"kind": "passport", "number": "KI05KN001"}'
+    request = (
+        f"POST /issuer/documents HTTP/1.1\r\nhost: 127.0.0.1:{counter.kiosk.port}\r\n"
+        f"{TOKEN_HEADER}: {counter.secret}\r\ncontent-type: {JSON}\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", counter.kiosk.port)) as line:
+        line.sendall(request.encode() + body)
+        assert begun.wait(PATIENCE)
+    # The process knows that the line was closed when it answers what came in afterwards.
+    counter.stranger.get("/")
+    desk = counter.kiosk.desk
+    go_on.set()
+    until(lambda: not desk._lock.locked() and desk._held is None)
+    assert counter.read("KI05KN001").status_code == 200, "the control"
+    assert desk._held is not None
 
 
 def test_two_hosts_are_no_host(counter: Counter) -> None:
@@ -210,7 +330,7 @@ def test_every_answer_binds_the_browser(counter: Counter) -> None:
 def test_nothing_is_looked_up_by_a_path(counter: Counter, path: str) -> None:
     request = (
         f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{counter.kiosk.port}\r\n"
-        f"{TOKEN_HEADER}: {counter.kiosk.token}\r\nconnection: close\r\n\r\n"
+        f"{TOKEN_HEADER}: {counter.secret}\r\nconnection: close\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", counter.kiosk.port)) as line:
         line.sendall(request.encode())
@@ -356,7 +476,9 @@ def test_an_older_handle_counts_no_more(counter: Counter) -> None:
 
     assert code(counter.order(order(first))) == "KIOSK.NO_DOCUMENT"
     assert counter.order(order(second)).status_code == 200
-    assert counter.page.request("DELETE", "/issuer/documents").status_code == 200
+    assert counter.forget(first).status_code == 200
+    assert counter.order(order(second)).status_code == 200, "a late word about the one before"
+    assert counter.forget(second).status_code == 200
     assert code(counter.order(order(second))) == "KIOSK.NO_DOCUMENT"
 
 

@@ -8,7 +8,7 @@
 
 import { Counter, namesOf } from "./counter/counter";
 import { Renewed } from "./counter/renewed";
-import { followToken, LocalProcess, takeToken } from "./kiosk/local";
+import { enter, followAddress, LocalProcess } from "./kiosk/local";
 import { Desk } from "./screens/desk";
 import { serve } from "./screens/flow";
 import { hindered, opening } from "./screens/start";
@@ -30,8 +30,10 @@ function isAble(): boolean {
 async function start(root: HTMLElement): Promise<void> {
   opening(root);
   if (!isAble()) return hindered(root, "browser");
-  const process = new LocalProcess(takeToken());
-  followToken();
+  const entered = await enter();
+  followAddress();
+  if (typeof entered === "string") return hindered(root, entered);
+  const process = new LocalProcess(entered.secret, "", undefined, () => location.reload());
   const kiosk = await process.settings().catch(() => null);
   if (kiosk === null) return hindered(root, "elsewhere");
   const base = new URL(".", location.href).href;
@@ -40,6 +42,9 @@ async function start(root: HTMLElement): Promise<void> {
   if (names === null) return hindered(root, "browser");
   const counter = new Counter(kiosk, process, names, sight, new Encryptor());
   addEventListener("pagehide", () => counter.forget());
+  addEventListener("pageshow", (event) => {
+    if ((event as PageTransitionEvent).persisted) location.reload();
+  });
   await serve(new Desk(root, counter));
 }
 

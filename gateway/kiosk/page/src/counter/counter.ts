@@ -89,6 +89,7 @@ export class Counter implements CounterPort {
     } catch (error) {
       throw endingOf(error);
     }
+    if (signal.aborted) this.forgetDocument();
     signal.throwIfAborted();
     const { handle, kind, how, file, minor, guardian, notice, standing } = this.read;
     const told = [notice, standing].filter((one) => one !== null).join(" ");
@@ -197,9 +198,15 @@ export class Counter implements CounterPort {
   forget(): void {
     this.wipe([...this.vectors]);
     this.sitting = newSitting();
-    this.read = null;
+    this.forgetDocument();
     this.sight.forget();
-    void this.process.forgetDocument().catch(() => undefined);
+  }
+
+  /** In the process as well; one that was read since is not this check's. */
+  private forgetDocument(): void {
+    const { read } = this;
+    this.read = null;
+    if (read !== null) void this.process.forgetDocument(read.handle).catch(() => undefined);
   }
 
   private ports(): Omit<Ports, "keep" | "progress"> & Pick<Ports, "keep" | "progress"> {

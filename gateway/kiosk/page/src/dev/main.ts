@@ -76,6 +76,7 @@ const SCREENS: Record<string, Screen> = {
   "not-possible": ended(new Ended("not-possible", "advice-not-possible")),
   failed: ended(new Ended("failed")),
   "not-started": { press: [] },
+  "address-used": { press: [] },
 };
 
 const found = (selector: string): Promise<HTMLElement> =>
@@ -97,8 +98,8 @@ async function fill(): Promise<void> {
 
 async function show(name: string, agent: Language, customer: Language): Promise<void> {
   const screen = SCREENS[name]!;
-  if (name === "not-started") {
-    hindered(document.getElementById("page")!, "elsewhere");
+  if (name === "not-started" || name === "address-used") {
+    hindered(document.getElementById("page")!, name === "address-used" ? "used" : "elsewhere");
     document.body.dataset.shown = name;
     return;
   }

@@ -2,8 +2,10 @@
  * How the page speaks to the process that serves it: the only address it may reach.
  *
  * The process gave the page's address a token behind `#`, which no request carries and no other site
- * can read. The page takes it out of the address at once, keeps it for this tab, and sends it in a
- * header. Without it the process answers nothing but the page's own files.
+ * can read. It works once: the page takes it out of the address at once, and exchanges it for a
+ * secret of this tab, which goes along in a header. A tab that is loaded again exchanges its secret
+ * for a new one. So the counter is one tab, the one that was opened or loaded last, and what another
+ * program finds of an address or in the browser's files is worth nothing by then.
  */
 
 import type { KioskSettings, Language } from "./settings";
@@ -11,7 +13,8 @@ import type { KioskSettings, Language } from "./settings";
 export const TOKEN_HEADER = "x-sealmatch-kiosk";
 /** Who made an answer to a forwarded request: the gateway, or the process in its place. */
 export const ANSWERED_BY = "x-sealmatch-answered-by";
-const KEPT = "sealmatch-kiosk-token";
+/** This tab's secret, for when it is loaded again. */
+const KEPT = "sealmatch-kiosk-tab";
 
 /** What the process refuses, or could not do. `code` names the reason for programs. */
 export class KioskProblem extends Error {
@@ -26,26 +29,70 @@ export class KioskProblem extends Error {
   }
 }
 
-/** Take the token from the address, or from this tab's earlier load. */
-export function takeToken(): string {
-  const given = location.hash.slice(1);
-  if (given !== "") {
-    sessionStorage.setItem(KEPT, given);
-    history.replaceState(null, "", location.pathname);
+/** Why a tab is not the counter: its address was opened before, or it has none. */
+export type Outside = "used" | "elsewhere";
+
+type Ask = typeof fetch;
+const ours: Ask = (...given) => fetch(...given);
+
+/**
+ * This tab's secret, for the token of its address or for the secret of its earlier load. What is in
+ * the address is gone from there before anything else happens.
+ */
+export async function enter(ask: Ask = ours): Promise<{ secret: string } | Outside> {
+  const token = takeToken();
+  await shown();
+  for (const given of [token, sessionStorage.getItem(KEPT) ?? ""]) {
+    const secret = given === "" ? null : await exchanged(given, ask);
+    if (secret !== null) return { secret };
   }
-  return sessionStorage.getItem(KEPT) ?? "";
+  sessionStorage.removeItem(KEPT);
+  return token === "" ? "elsewhere" : "used";
 }
 
 /**
- * The address of a new start, opened in the tab of an earlier one, differs behind `#` alone: the
- * browser keeps the page, and shows the token. So it is taken here too, and the page loaded anew.
+ * A new address, opened in the tab of an earlier one, differs behind `#` alone: the browser keeps
+ * the page, and shows the token. So it is taken here too, and the page loaded anew. One that was
+ * used before interrupts nobody.
  */
-export function followToken(): void {
+export function followAddress(ask: Ask = ours): void {
   addEventListener("hashchange", () => {
-    const earlier = sessionStorage.getItem(KEPT);
-    if (takeToken() !== earlier) location.reload();
+    const token = takeToken();
+    if (token === "") return;
+    void exchanged(token, ask).then((secret) => secret !== null && location.reload());
   });
 }
+
+function takeToken(): string {
+  const token = location.hash.slice(1);
+  if (token !== "") history.replaceState(null, "", location.pathname);
+  return token;
+}
+
+/** A fresh secret, kept for the next load; null: what was given is worth nothing. */
+async function exchanged(given: string, ask: Ask): Promise<string | null> {
+  const answer = await ask("/tab", { method: "POST", headers: { [TOKEN_HEADER]: given }, ...BARE }).catch(
+    () => null,
+  );
+  if (!answer?.ok) return null;
+  const { secret } = (await answer.json()) as { secret: string };
+  sessionStorage.setItem(KEPT, secret);
+  return secret;
+}
+
+/** Until the page is looked at: a browser that loads it on suspicion must not use its address up. */
+async function shown(): Promise<void> {
+  const page = document as Document & { readonly prerendering?: boolean };
+  if (!page.prerendering) return;
+  await new Promise((done) => page.addEventListener("prerenderingchange", done, { once: true }));
+}
+
+const BARE = {
+  cache: "no-store",
+  credentials: "omit",
+  redirect: "error",
+  referrerPolicy: "no-referrer",
+} as const;
 
 export interface ForwardedAnswer {
   /** False: the process could not reach the gateway, and says so in its place. */
@@ -103,12 +150,14 @@ export interface IssuedTemplate {
   guardianCommitment: Uint8Array | null;
 }
 
-/** The process, with its token. `count` hears of every byte that is sent towards the gateway. */
+/** The process, as the tab with this secret asks it. */
 export class LocalProcess {
   constructor(
-    private readonly token: string,
+    private readonly secret: string,
     private readonly base: string = "",
-    private readonly ask: typeof fetch = (...given) => fetch(...given),
+    private readonly ask: Ask = ours,
+    /** Called when this tab is the counter no more: another one was opened. */
+    private readonly lost: () => void = () => undefined,
   ) {}
 
   async settings(): Promise<KioskSettings> {
@@ -122,9 +171,10 @@ export class LocalProcess {
     return (await answer.json()) as ReadDocument;
   }
 
-  /** Forget the document that was read. */
-  async forgetDocument(): Promise<void> {
-    await this.call("DELETE", "/issuer/documents");
+  /** Forget this document, if it is the one that was read last. */
+  async forgetDocument(handle: string): Promise<void> {
+    const body = new TextEncoder().encode(JSON.stringify({ handle }));
+    await this.call("DELETE", "/issuer/documents", body, "application/json");
   }
 
   /**
@@ -180,9 +230,7 @@ export class LocalProcess {
     type = "",
   ): Promise<Response> {
     const answer = await this.send(method, path, body, type ? { "content-type": type } : {});
-    if (!answer.ok) {
-      throw await problemIn(answer);
-    }
+    if (!answer.ok) throw await problemIn(answer);
     return answer;
   }
 
@@ -192,17 +240,22 @@ export class LocalProcess {
     body: Uint8Array | null,
     headers: Record<string, string>,
   ): Promise<Response> {
-    return this.ask(this.base + path, {
+    const answer = await this.ask(this.base + path, {
       method,
       body: body as BodyInit | null,
-      headers: { ...headers, [TOKEN_HEADER]: this.token },
-      cache: "no-store",
+      headers: { ...headers, [TOKEN_HEADER]: this.secret },
       keepalive: method === "DELETE", // what is forgotten is forgotten, also if the tab closes
-      credentials: "omit",
-      redirect: "error",
-      referrerPolicy: "no-referrer",
+      ...BARE,
     });
+    if (await isShutOut(answer)) this.lost();
+    return answer;
   }
+}
+
+/** Whether the process refused this tab itself, and not what it asked for. */
+async function isShutOut(answer: Response): Promise<boolean> {
+  if (answer.status !== 403 || answer.headers.has(ANSWERED_BY)) return false;
+  return (await problemIn(answer.clone())).code === "PERMISSION_DENIED";
 }
 
 async function problemIn(answer: Response): Promise<KioskProblem> {

@@ -6,8 +6,9 @@ import { button, buttons } from "./parts";
 import { LANGUAGES, type Language } from "./ports";
 import { TEXTS } from "./texts";
 
-/** Why the page cannot begin. `elsewhere`: its address has no token, or an old one. */
-export type Hindrance = "elsewhere" | "browser";
+/** Why the page cannot begin. `used`: its address was opened before. `elsewhere`: this tab is not
+ * the counter, or no more. */
+export type Hindrance = "used" | "elsewhere" | "browser";
 
 /** The browser's own language, since no setting is known yet. */
 function ownLanguage(): Language {

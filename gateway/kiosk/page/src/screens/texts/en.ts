@@ -52,7 +52,8 @@ export const en = {
   start: {
     heading: "The counter does not start",
     opening: "The counter opens …",
-    elsewhere: "Open the address that the command “sealmatch kiosk” printed. It is another one at each start.",
+    used: "This address works no more: it was opened before, or there is a newer one. Press Enter in the window of “sealmatch kiosk” and open the address that it prints then. If nobody here opened this one, somebody else did, and the new one ends that.",
+    elsewhere: "This tab is not the counter: another one was opened, or the command was started again. Press Enter in the window of “sealmatch kiosk” and open the address that it prints then.",
     browser: "This browser cannot do it. Use a current version of Chrome, Edge, Firefox or Safari.",
     again: "Load again",
   },

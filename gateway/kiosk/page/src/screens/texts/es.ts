@@ -54,7 +54,8 @@ export const es: Texts = {
   start: {
     heading: "El mostrador no se inicia",
     opening: "El mostrador se abre …",
-    elsewhere: "Abra la dirección que mostró la orden «sealmatch kiosk». Es otra en cada inicio.",
+    used: "Esta dirección ya no sirve: se abrió antes, o hay otra más nueva. Pulse Intro en la ventana de «sealmatch kiosk» y abra la dirección que muestre entonces. Si nadie de aquí la abrió, lo hizo otra persona; la nueva le cierra el paso.",
+    elsewhere: "Esta pestaña no es el puesto: se abrió otra, o el comando se inició de nuevo. Pulse Intro en la ventana de «sealmatch kiosk» y abra la dirección que muestre entonces.",
     browser: "Este navegador no sirve. Use una versión actual de Chrome, Edge, Firefox o Safari.",
     again: "Cargar de nuevo",
   },

@@ -54,7 +54,8 @@ export const zh: Texts = {
   start: {
     heading: "柜台无法启动",
     opening: "正在打开柜台……",
-    elsewhere: "请打开命令 sealmatch kiosk 显示的地址。每次启动的地址都不同。",
+    used: "此地址已失效：它已被打开过，或已有更新的地址。请在运行“sealmatch kiosk”的窗口中按回车键，然后打开新显示的地址。如果这里没有人打开过它，那就是别人打开的；打开新地址后，对方即被断开。",
+    elsewhere: "此标签页不是当前柜台：另一个标签页已打开，或命令已重新启动。请在运行“sealmatch kiosk”的窗口中按回车键，然后打开新显示的地址。",
     browser: "此浏览器无法使用。请使用最新版 Chrome、Edge、Firefox 或 Safari。",
     again: "重新加载",
   },
