@@ -33,6 +33,7 @@ def main() -> int:
                     picture.write_bytes(screens.browser.picture())
                     wide = screens.overflow()
                     faults = screens.findings() + ([f"{wide} pixels too wide"] if wide > 0 else [])
+                    faults += [f"names an option: {words}" for words in screens.options()]
                     found += len(faults)
                     for fault in faults:
                         print(f"{picture.name}: {fault}")

@@ -70,6 +70,10 @@ class ReadDocument:
     """Two letters of the signer's certificate, or empty: for the agent's eyes."""
 
 
+class OtherDocument(DocumentNotAccepted):
+    """The chip is of another document than the one that was named."""
+
+
 def reading_rules(trust_path: Path, trust: TrustFile) -> ReadingRules:
     """The rules of the trust file's counter.
 
@@ -117,7 +121,7 @@ def read_document(
 
     Raises:
         ChipRefused: names the step and what was found there.
-        DocumentNotAccepted: the chip is of another document than the one that was named.
+        OtherDocument: see the class.
         UnreadableImage: its portrait is no JPEG or JPEG 2000 picture, or one that is damaged.
         OSError: the folder or a file cannot be read.
     """
@@ -127,7 +131,7 @@ def read_document(
     of_kind = kind if named is None else named.kind
     chip = authenticate(files, rules.listed, at, today, rules.where_not_listed, of_kind)
     if named is not None and named.subject != chip.document.subject:
-        raise DocumentNotAccepted("the chip is of another document than the one that was named")
+        raise OtherDocument("the chip is of another document than the one that was named")
     how: PortraitSource = "chip-verified" if chip.verified else "read"
     return ReadDocument(chip.document, pictures.read_record(chip.portrait), how, chip.country)
 

@@ -14,11 +14,13 @@ removed after a day, when the counter is next used or swept.
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from gateway.client.gateway_client import SubmissionRefused
+from gateway.client.liveness.prompts import Language
 from gateway.host.ledger import Ledger
 from gateway.issuer.caps import group_of
 from gateway.wire.subject import Subject
@@ -34,6 +36,24 @@ CREATE TABLE IF NOT EXISTS mismatches (
     PRIMARY KEY (document_group, minute)
 ) WITHOUT ROWID;
 """
+
+
+_SAID: Final[Mapping[Language, tuple[str, str]]] = {
+    "en": (
+        "{seen} mismatches in a row lock this document until {until}",
+        "{seen} in a row at this counter; {most} lock this document for {minutes} minutes",
+    ),
+    "zh": (
+        "连续 {seen} 次未能判定，此证件锁定至 {until}",
+        "在本柜台已连续 {seen} 次未能判定；满 {most} 次，此证件锁定 {minutes} 分钟",
+    ),
+    "es": (
+        "{seen} intentos seguidos sin coincidencia bloquean este documento hasta {until}",
+        "{seen} seguidos sin coincidencia en este mostrador; con {most} el documento se bloquea "
+        "{minutes} minutos",
+    ),
+}
+"""Of a locked document, and of one that is not."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +76,17 @@ class Standing:
     """When its lock ends, in seconds since 1970; no earlier than the authority's lock. None: no
     lock."""
 
-    def __str__(self) -> str:
+    def said(self, language: Language) -> str:
+        """For the agent, in this language."""
+        locked, free = _SAID[language]
         if self.until is not None:
             until = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.until))
-            return f"{self.in_a_row} mismatches in a row lock this document until {until}"
-        return (
-            f"{self.in_a_row} in a row at this counter; {self.rule.mismatches} lock this document "
-            f"for {self.rule.seconds // _MINUTE} minutes"
-        )
+            return locked.format(seen=self.in_a_row, until=until)
+        minutes = self.rule.seconds // _MINUTE
+        return free.format(seen=self.in_a_row, most=self.rule.mismatches, minutes=minutes)
+
+    def __str__(self) -> str:
+        return self.said("en")
 
 
 class SubjectLocked(SubmissionRefused):

@@ -97,6 +97,7 @@ class ReadRequest(NamedDocument):
 class HandleAsked(_Asked):
     """A question about the document that was read."""
 
+    language: Language = "en"
     handle: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", repr=False)]
 
     @property
@@ -240,7 +241,7 @@ class Desk:
             "notice": None if portrait.notice is None else portrait.notice[language],
             "minor": held.who.minor,
             "guardian": held.who.guardian is not None,
-            "standing": _said(self._standing(held))["standing"],
+            "standing": _said(self._standing(held), language)["standing"],
         }
 
     def issue(self, order: TemplateOrder) -> TemplateIssued:
@@ -284,12 +285,12 @@ class Desk:
                 )
             if matched:
                 self._drop()
-        return _said(standing)
+        return _said(standing, told.language)
 
     def standing(self, asked: HandleAsked) -> dict[str, object]:
         """What this counter remembers of the document that is held. Raises ``NoDocument``."""
         with self._lock:
-            return _said(self._standing(self._required(asked.of_document)))
+            return _said(self._standing(self._required(asked.of_document)), asked.language)
 
     def forget(self, asked: HandleAsked) -> None:
         """Overwrite this document, if it is the one that is held.
@@ -335,7 +336,7 @@ class Desk:
             self._held = None
 
 
-def _said(standing: Standing | None) -> dict[str, object]:
+def _said(standing: Standing | None, language: Language) -> dict[str, object]:
     if standing is None or not standing.in_a_row or not standing.rule.mismatches:
         return {"standing": None, "locked": False}
-    return {"standing": str(standing), "locked": standing.until is not None}
+    return {"standing": standing.said(language), "locked": standing.until is not None}

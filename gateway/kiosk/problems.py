@@ -8,7 +8,7 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.client.advice import advice_on
-from gateway.client.document_reader import chip_told
+from gateway.client.document_reader import OtherDocument, chip_told
 from gateway.client.liveness.prompts import Language
 from gateway.documents.chip.errors import ChipRefused
 from gateway.documents.guardians import NoGuardian
@@ -25,9 +25,10 @@ _TABLE: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (NothingToRead, 422, "KIOSK.NOTHING_TO_READ"),
     (ReadForAnother, 409, "KIOSK.READ_FOR_ANOTHER"),
     (GuardianNeeded, 422, "KIOSK.GUARDIAN_NEEDED"),
-    (NotNamed, 422, "KIOSK.NUMBER"),
+    (NotNamed, 422, "KIOSK.NOT_NAMED"),
     (ChipRefused, 422, "KIOSK.CHIP"),
     (NoGuardian, 422, "KIOSK.NO_GUARDIAN"),
+    (OtherDocument, 422, "KIOSK.OTHER_DOCUMENT"),
     (DocumentNotAccepted, 422, "KIOSK.NOT_ACCEPTED"),
     (UnusableNumber, 422, "KIOSK.NUMBER"),
     (VisionError, 422, "KIOSK.PORTRAIT"),

@@ -27,6 +27,16 @@ return axe.run(document, {runOnly: arguments[0]}).then(found => found.violations
     rule => rule.nodes.map(node => `${rule.id}: ${node.target.join(" ")}`)));
 """
 
+_OPTIONS = """
+const all = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+const found = [];
+while (all.nextNode()) {
+    const { data, parentElement } = all.currentNode;
+    if (data.includes("--") && !parentElement.closest("code, pre, script")) found.push(data);
+}
+return found;
+"""
+
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
@@ -43,9 +53,12 @@ class Screens:
         self.visit("form")
         self.names: list[str] = browser.run("return window.screens")
 
-    def visit(self, name: str, agent: str = "en", customer: str = "en") -> None:
-        """Show a screen, when it is there."""
-        query = urlencode({"at": name, "agent": agent, "customer": customer})
+    def visit(
+        self, name: str, agent: str = "en", customer: str = "en", voice: str | None = None
+    ) -> None:
+        """Show a screen, when it is there. ``voice``: a language that this machine speaks."""
+        asked = {"at": name, "agent": agent, "customer": customer}
+        query = urlencode(asked if voice is None else {**asked, "voice": voice})
         self.browser.visit(f"{self._base}/?{query}")
         self.browser.wait_for(lambda: self._shown() == name)
 
@@ -53,6 +66,10 @@ class Screens:
         """What axe-core finds on the screen that is shown."""
         self.browser.run(self._axe)
         return list(self.browser.run(_FINDINGS, RULES))
+
+    def options(self) -> list[str]:
+        """Sentences that name an option of a command; a whole command may stand there."""
+        return list(self.browser.run(_OPTIONS))
 
     def overflow(self) -> int:
         """By how many pixels the page is wider than the screen."""

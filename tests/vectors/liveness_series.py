@@ -376,6 +376,10 @@ def attempts() -> dict[str, tuple[Challenge, list[Recorded]]]:
             count("count"),
             [_plain(recording=[(1_520 + at, "count") for at in (1_400, 3_000, 4_600, 5_720)])],
         ),
+        "the look of a photograph, of which is warned": (
+            asked,
+            [_plain(score=0.49), _plain(score=0.5), _plain(score=None)],
+        ),
         "a photograph by its look": (
             challenge(*ALL, passive="require"),
             [_plain(score=0.4), _plain(score=0.6)],
@@ -413,6 +417,7 @@ def _attempted(asked: Challenge, people: list[Recorded]) -> Document:
             assert captured.action is not None
             row |= {
                 "transcript": captured.transcript.encode().hex(),
+                "doubted": asked.doubts(captured.transcript.passive),
                 "probe": [round(float(one), _DIGITS) for one in captured.probe],
                 "action": [round(float(one), _DIGITS) for one in captured.action],
             }

@@ -91,9 +91,18 @@ export class Counter implements CounterPort {
     }
     if (signal.aborted) this.forgetDocument();
     signal.throwIfAborted();
-    const { handle, kind, how, file, minor, guardian, notice, standing } = this.read;
+    const { handle, kind, number, how, file, minor, guardian, notice, standing } = this.read;
     const told = [notice, standing].filter((one) => one !== null).join(" ");
-    return { handle, kind, how, file, minor, guardian, standing: told === "" ? null : told };
+    return {
+      handle,
+      kind,
+      number: "chip" in named.document ? number : null,
+      how,
+      file,
+      minor,
+      guardian,
+      standing: told === "" ? null : told,
+    };
   }
 
   cameras(): Promise<CameraChoice[]> {
@@ -130,6 +139,7 @@ export class Counter implements CounterPort {
     const reference = crypto.randomUUID();
     const seen = (camera as LiveCamera).shots(signal);
     let stage: Progress["stage"] = "session";
+    let doubted = false;
     const vectors: Float32Array[] = [];
     const ports: Ports = {
       ...this.ports(),
@@ -138,7 +148,8 @@ export class Counter implements CounterPort {
       },
       progress: (name) => {
         stage = STAGES.find((one) => one === name) ?? stage;
-        show({ stage, prompt: null, advice: null, done: 0, of: 0, leftMs: null, lit: null });
+        const none = { prompt: null, advice: null, done: 0, of: 0, leftMs: null, lit: null };
+        show({ stage, ...none, doubted });
       },
     };
     try {
@@ -160,6 +171,7 @@ export class Counter implements CounterPort {
             exclusions: agreed.exclusions,
             show: (shown) => show({ ...shown, stage }),
           });
+          doubted = captured.doubted;
           vectors.push(captured.probe, ...(captured.action ? [captured.action] : []));
           for (const one of vectors) this.vectors.add(one);
           return captured;
@@ -254,7 +266,7 @@ export class Counter implements CounterPort {
     const ending = endingOf(error, reference);
     if (!(ending instanceof Ended) || ending.ending !== "refused") return ending;
     const { locked, standing } = await this.process
-      .standing(handle)
+      .standing(handle, this.kiosk.language)
       .catch(() => ({ locked: false, standing: null }));
     if (!locked) return ending;
     return new Ended("locked", "advice-locked", { reference, detail: standing ?? "" });
@@ -276,6 +288,7 @@ const newSitting = (): Sitting => ({
 
 function asNamed(document: Case["document"]) {
   if ("number" in document) return { kind: document.kind, number: document.number };
+  if ("chip" in document) return { kind: document.kind };
   const { kind, zone } = document;
   return { ...(kind === null ? {} : { kind }), zone };
 }

@@ -22,10 +22,13 @@ export function endingOf(error: unknown, reference?: string): unknown {
     return new Ended("inconclusive", why, { ...more, ...(exclude === null ? {} : { exclude }) });
   }
   if (error instanceof KioskProblem) {
-    const detail = error.advice === null ? error.message : `${error.message}. ${error.advice}`;
-    return new Ended(ofProcess(error), error.advice, { ...more, detail });
+    const { code, message: detail } = error;
+    return new Ended(ofProcess(error), error.advice, { ...more, code, detail });
   }
-  if (error instanceof Fault) return new Ended(ofFault(error), null, { ...more, detail: said(error) });
+  if (error instanceof Fault) {
+    const { code, values } = because(error);
+    return new Ended(ofFault(error), null, { ...more, code, values, detail: said(error) });
+  }
   return new Ended("failed", null, more);
 }
 
@@ -46,6 +49,10 @@ function ofFault(error: Fault): Ending {
   if (error instanceof Refused || error instanceof GatewayError) return "refused";
   return "failed";
 }
+
+/** What is behind an end without a decision. */
+const because = (error: Fault): Fault =>
+  error instanceof NoDecision && error.because !== null ? error.because : error;
 
 /** For the agent: a code that the manual explains, and the step. No text of anybody else's. */
 function said(error: Fault): string {

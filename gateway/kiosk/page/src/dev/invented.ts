@@ -3,6 +3,7 @@
 import { texts } from "../liveness/limits";
 import { Counted } from "../screens/meter";
 import {
+  type Case,
   type CounterPort,
   type DocumentRead,
   Ended,
@@ -35,11 +36,13 @@ const CONSENT = {
 
 const KINDS = ["passport", "id-card", "residence-permit", "driving-licence", "cn-resident-id", "hk-id", "other"];
 
+const READING: Record<string, "chip" | "mrz"> = { passport: "mrz", "residence-permit": "chip" };
+
 export const settings = (language: Settings["language"], preview = true): Settings => ({
   language,
   names: { gateway: "carrier.example", outlet: "shop-0471", agent: "agent-12", device: "counter-3", issuer: "reader-3" },
   consent: { version: 4, retentionDays: 180, texts: CONSENT },
-  documents: KINDS.map((kind) => ({ kind, by: kind === "passport" ? "mrz" : "any" })),
+  documents: KINDS.map((kind) => ({ kind, by: READING[kind] ?? "any" })),
   prompts: texts as unknown as Settings["prompts"],
   guardianBelowAge: 14,
   withoutFace: {
@@ -64,6 +67,7 @@ export interface Script {
 export const READ: DocumentRead = {
   handle: "00",
   kind: "passport",
+  number: null,
   how: "chip-verified",
   file: "EF.SOD, DG1, DG2",
   minor: false,
@@ -82,6 +86,22 @@ export const finished = (outcome: Finished["outcome"]): Finished => ({
   checks: { comparison: outcome, liveness: "passed", log: "done", portrait: "chip-verified" },
 });
 
+export class Utterance {
+  constructor(readonly text: string) {}
+}
+
+/** A voice of this machine that keeps what it is given to say. */
+export function invented(lang: string): { heard: string[]; speech: SpeechSynthesis } {
+  const heard: string[] = [];
+  const voice = { lang, localService: true, default: true, name: lang, voiceURI: lang };
+  const speech = {
+    getVoices: () => [voice],
+    cancel: () => undefined,
+    speak: (one: { text: string }) => heard.push(one.text),
+  };
+  return { heard, speech: speech as unknown as SpeechSynthesis };
+}
+
 const aborted = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 
@@ -89,6 +109,8 @@ export class Invented implements CounterPort {
   readonly meter = new Counted();
   /** Those that were opened and not closed. */
   readonly openCameras = new Set<OpenCamera>();
+  /** What was asked of the reader last. */
+  named: Case | null = null;
 
   constructor(
     readonly settings: Settings,
@@ -106,7 +128,8 @@ export class Invented implements CounterPort {
     };
   }
 
-  async readDocument(): Promise<DocumentRead> {
+  async readDocument(named: Case): Promise<DocumentRead> {
+    this.named = named;
     if (this.script.read instanceof Ended) throw this.script.read;
     return this.script.read;
   }

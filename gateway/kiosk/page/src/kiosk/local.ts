@@ -15,6 +15,8 @@ export const TOKEN_HEADER = "x-sealmatch-kiosk";
 export const ANSWERED_BY = "x-sealmatch-answered-by";
 /** This tab's secret, for when it is loaded again. */
 const KEPT = "sealmatch-kiosk-tab";
+/** The code of a problem that no process told: none answers. */
+export const GONE = "KIOSK.GONE";
 
 /** What the process refuses, or could not do. `code` names the reason for programs. */
 export class KioskProblem extends Error {
@@ -194,8 +196,11 @@ export class LocalProcess {
   }
 
   /** What this counter remembers of mismatches of the document that was read. */
-  async standing(handle: string): Promise<{ standing: string | null; locked: boolean }> {
-    const body = new TextEncoder().encode(JSON.stringify({ handle }));
+  async standing(
+    handle: string,
+    language: Language,
+  ): Promise<{ standing: string | null; locked: boolean }> {
+    const body = new TextEncoder().encode(JSON.stringify({ handle, language }));
     const answer = await this.call("POST", "/issuer/standing", body, "application/json");
     return (await answer.json()) as { standing: string | null; locked: boolean };
   }
@@ -229,7 +234,10 @@ export class LocalProcess {
     body: Uint8Array | null = null,
     type = "",
   ): Promise<Response> {
-    const answer = await this.send(method, path, body, type ? { "content-type": type } : {});
+    const headers: Record<string, string> = type ? { "content-type": type } : {};
+    const answer = await this.send(method, path, body, headers).catch(() => {
+      throw new KioskProblem(0, GONE, "the counter's program does not answer", null);
+    });
     if (!answer.ok) throw await problemIn(answer);
     return answer;
   }

@@ -62,8 +62,8 @@ export interface DocumentKind {
   kind: string;
   /** What the servers see of it. */
   documentType: string;
-  /** By its machine-readable zone, or in any way. */
-  reading: "mrz" | "any";
+  /** By its chip, by its machine-readable zone, or in any way. */
+  reading: "chip" | "mrz" | "any";
 }
 
 export interface KioskSettings {

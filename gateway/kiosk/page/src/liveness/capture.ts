@@ -44,6 +44,8 @@ export interface Captured {
   readonly probe: Float32Array;
   readonly action: Float32Array | null;
   readonly transcript: LivenessTranscript | null;
+  /** The passive check takes what it saw for a photograph or a screen: for the agent alone. */
+  readonly doubted: boolean;
 }
 
 /** The capture gave nothing that can be submitted. */
@@ -189,7 +191,7 @@ export class CaptureRun {
       totals,
     };
     vectors.clear([probe]);
-    return { probe, action, transcript };
+    return { probe, action, transcript, doubted: doubts(challenge, passive) };
   }
 
   private get excluded(): ActionKind[] {
@@ -251,7 +253,7 @@ export class PortraitRun {
   /** @throws Inconclusive if no view showed one frontal face. */
   result(): Captured {
     const { frontal, refused } = this.vectors;
-    if (frontal !== null) return { probe: frontal, action: null, transcript: null };
+    if (frontal !== null) return { probe: frontal, action: null, transcript: null, doubted: false };
     const attempt = {
       frames: this.frames,
       awaited: null,
@@ -267,6 +269,11 @@ export class PortraitRun {
         : ofRefusal(refused));
     throw new Inconclusive(null, adviceFor(cause, this.excluded));
   }
+}
+
+/** Whether a passive score is below what this challenge names. */
+function doubts({ passiveThreshold }: Challenge, score: number | null): boolean {
+  return score !== null && score < passiveThreshold;
 }
 
 /** Whether a passive score is one that this challenge accepts. */

@@ -2,14 +2,16 @@
  * The shop's side before the customer's turn: document, order, and the reader.
  *
  * The number goes to the local process and nowhere else. It is covered like a password while it is
- * typed, and this side forgets it when the document was read.
+ * typed, and this side forgets it when the document was read. Where none is typed, the chip tells
+ * it; then the agent compares it with the document, before the screen is turned.
  */
 
 import type { Desk } from "./desk";
 import { filled, h } from "./dom";
 import { icon } from "./icons";
-import { button, buttons, field, heading, secretInput } from "./parts";
+import { button, buttons, chipNumber, command, field, heading, note, secretInput } from "./parts";
 import { Ended, type Case, type DocumentRead, type NamedDocument, type Settings } from "./ports";
+import { reasons } from "./reasons";
 import { TEXTS, type Texts } from "./texts";
 
 export interface Prepared {
@@ -29,6 +31,8 @@ class DocumentFields {
     private readonly t: Texts,
     private readonly settings: Settings,
     private readonly prefix: string,
+    /** Whether a chip at the reader may tell the number. */
+    private readonly byChip: boolean,
   ) {
     const words = t.agent;
     this.kind = h(
@@ -49,21 +53,28 @@ class DocumentFields {
       spellcheck: "false",
     });
     this.element = h("div", { class: "document" });
+    for (const control of [this.kind, this.number, this.zone]) {
+      control.addEventListener("input", () => control.removeAttribute("aria-invalid"));
+    }
     this.kind.addEventListener("change", () => this.draw(this.mustZone || this.byZone));
     this.draw(this.mustZone);
   }
 
-  /** What was typed, or which field is empty. */
+  /** What was typed, or which field is empty. Nothing typed but the kind: the chip tells. */
   value(): NamedDocument | string {
-    if (this.byZone) {
-      const zone = this.zone.value.trim().toUpperCase();
-      return zone ? { kind: this.kind.value || null, zone } : this.missing(this.zone, this.t.agent.byZone);
-    }
-    if (!this.kind.value) return this.missing(this.kind, this.t.agent.kind);
-    const number = this.number.value.trim();
-    return number
-      ? { kind: this.kind.value, number }
-      : this.missing(this.number, this.t.agent.byNumber);
+    const kind = this.kind.value;
+    const zone = this.byZone ? this.zone.value.trim().toUpperCase() : "";
+    if (zone) return { kind: kind || null, zone };
+    if (!kind) return this.missing(this.kind, this.t.agent.kind);
+    const number = this.byZone ? "" : this.number.value.trim();
+    if (number) return { kind, number };
+    if (this.byChip) return { kind, chip: true };
+    return this.missing(this.shown, this.byZone ? this.t.agent.byZone : this.t.agent.byNumber);
+  }
+
+  /** The number or zone is to be typed, or typed anew. */
+  ask(): void {
+    this.missing(this.shown, "");
   }
 
   forget(): void {
@@ -71,9 +82,17 @@ class DocumentFields {
     this.zone.value = "";
   }
 
-  private get mustZone(): boolean {
+  private get shown(): HTMLInputElement | HTMLTextAreaElement {
+    return this.byZone ? this.zone : this.number;
+  }
+
+  private get by(): "chip" | "mrz" | "any" {
     const one = this.settings.documents.find((each) => each.kind === this.kind.value);
-    return one?.by === "mrz";
+    return one?.by ?? "any";
+  }
+
+  private get mustZone(): boolean {
+    return this.by === "mrz";
   }
 
   private missing(control: HTMLElement, name: string): string {
@@ -100,7 +119,7 @@ class DocumentFields {
         },
         label,
       );
-    const shown = byZone ? this.zone : this.number;
+    const chip = !this.byChip ? "" : this.by === "chip" ? words.chipOnly : words.chipHint;
     this.element.replaceChildren(
       field(words.kind, this.kind),
       h(
@@ -110,9 +129,9 @@ class DocumentFields {
         way(true, words.byZone),
       ),
       byZone
-        ? field(words.byZone, this.zone, words.zoneHint)
-        : field(words.byNumber, this.number, words.numberHint),
-      uncover(shown, this.t),
+        ? field(words.byZone, this.zone, [words.zoneHint, chip])
+        : field(words.byNumber, this.number, [chip, words.numberHint]),
+      uncover(this.shown, this.t),
     );
   }
 }
@@ -144,8 +163,8 @@ export class AgentForm {
   ) {
     this.t = TEXTS[desk.agentLanguage];
     const settings = desk.counter.settings;
-    this.own = new DocumentFields(this.t, settings, "document");
-    this.guardians = new DocumentFields(this.t, settings, "guardian");
+    this.own = new DocumentFields(this.t, settings, "document", true);
+    this.guardians = new DocumentFields(this.t, settings, "guardian", false);
     this.order = h("input", { id: "order", autocomplete: "off", spellcheck: "false" });
   }
 
@@ -165,7 +184,7 @@ export class AgentForm {
       this.own.element,
       h("label", { class: "tick", for: "minor" }, this.minor, h("span", {}, words.minor)),
       guardian,
-      field(words.order, this.order, words.orderHint),
+      field(words.order, this.order, [words.orderHint]),
       this.told,
       buttons(button(words.read, () => undefined, { id: "read", kind: "main", submit: true })),
       thisCounter(this.desk, this.t),
@@ -182,7 +201,7 @@ export class AgentForm {
     const named = this.named();
     if (!named) return;
     this.reading = true;
-    this.say(this.t.agent.reading, "wait");
+    this.told.replaceChildren(note([this.t.agent.reading], "wait"));
     try {
       const read = await this.desk.counter.readDocument(named, this.signal);
       this.own.forget();
@@ -191,8 +210,8 @@ export class AgentForm {
     } catch (error) {
       if (this.signal.aborted) return;
       if (!(error instanceof Ended)) throw error;
-      const advice = error.advice && this.desk.words(error.advice, this.desk.agentLanguage);
-      this.say(advice ?? error.more.detail ?? this.t.ended[error.ending], "info");
+      this.told.replaceChildren(note(reasons(this.desk, error), "info"));
+      if (NUMBER_WANTED.includes(error.more.code ?? "")) this.own.ask();
     } finally {
       this.reading = false;
     }
@@ -202,15 +221,16 @@ export class AgentForm {
     const document = this.own.value();
     const guardian = this.minor.checked ? this.guardians.value() : null;
     const empty = [document, guardian].find((one) => typeof one === "string");
-    if (typeof empty === "string") this.say(filled(this.t.agent.needed, { field: empty }), "info");
+    if (typeof empty === "string") {
+      this.told.replaceChildren(note([filled(this.t.agent.needed, { field: empty })], "info"));
+    }
     if (typeof document === "string" || typeof guardian === "string") return null;
     return { document, order: this.order.value.trim(), minor: this.minor.checked, guardian };
   }
-
-  private say(words: string, picture: "wait" | "info"): void {
-    this.told.replaceChildren(h("p", { class: "note" }, icon(picture), h("span", {}, words)));
-  }
 }
+
+/** Problems that another number, or one at all, may solve. */
+const NUMBER_WANTED = ["KIOSK.NOT_NAMED", "KIOSK.NUMBER", "KIOSK.OTHER_DOCUMENT"];
 
 /** The document is read: what the agent sees before the screen is turned. */
 export function readView(
@@ -231,6 +251,7 @@ export function readView(
       h("li", {}, icon("document"), t.agent.kinds[read.kind] ?? read.kind),
       h("li", {}, icon(read.how === "chip-verified" ? "lock" : "camera"), t.agent.how[read.how]),
       h("li", {}, icon("check"), h("span", { class: "file" }, read.file)),
+      read.number ? h("li", {}, icon("compare"), chipNumber(read.number, t)) : null,
       read.minor ? h("li", {}, icon("people"), t.agent.minorRead) : null,
       read.standing ? h("li", {}, icon("info"), read.standing) : null,
     ),
@@ -260,7 +281,7 @@ export function thisCounter(desk: Desk, t: Texts): HTMLElement {
         h("h3", {}, t.agent.publicKey),
         h("code", { id: "public-key" }, own.publicKey),
         h("h3", {}, t.agent.lines),
-        h("pre", { id: "enrol-lines", tabindex: 0, "aria-label": t.agent.lines, role: "region" }, own.lines.join("\n")),
+        h("pre", { id: "enrol-lines", tabindex: 0, "aria-label": t.agent.lines, role: "region" }, ...own.lines.flatMap((line, n) => [n ? "\n" : "", ...command(line)])),
         copyButton(own.lines.join("\n"), t),
       ),
     );

@@ -35,7 +35,7 @@ export class CameraScreen {
   private sparing = false;
   private steady = new Steady<string | null>();
   private watching = new AbortController();
-  private readonly advising = h("p", { class: "advice", role: "status" });
+  private readonly advising = h("p", { class: "advice" });
   private readonly place = h("div", { class: "video" });
 
   constructor(
@@ -130,7 +130,8 @@ export class CameraScreen {
     this.advising.classList.toggle("fine", !opening && !this.advice);
     if (this.advising.textContent === words) return;
     this.advising.replaceChildren(icon(picture, "big"), h("span", {}, words));
-    if (!opening) this.desk.voice.say(words, this.desk.language);
+    if (opening) this.desk.announce(words);
+    else this.desk.say(words);
   }
 
   private more(t: Texts): (HTMLElement | null)[] {

@@ -96,8 +96,7 @@ export class CaptureScreen {
       this.lit.hidden = prompt !== "ask-count"; // its place is kept, so nothing jumps
       this.lit.textContent = lit === null ? "" : String(lit);
       this.drawDots(done, of, t);
-      this.desk.announce(hindrance || asked, true);
-      this.desk.voice.say(hindrance || asked, this.desk.language);
+      this.desk.say(hindrance || asked, true);
     }
     this.left.textContent =
       leftMs !== null && leftMs <= SHOWN_MS ? filled(t.capture.left, { n: Math.ceil(leftMs / 1000) }) : t.capture.moreText;

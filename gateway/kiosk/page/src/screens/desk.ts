@@ -99,9 +99,17 @@ export class Desk {
     this.drawBar();
   }
 
-  /** Have a screen reader say it; `now`: at once. */
+  /** Have a screen reader say it; `now`: at once. What it said last it does not say again. */
   announce(words: string, now = false): void {
-    (now ? this.urgent : this.polite).textContent = words;
+    const place = now ? this.urgent : this.polite;
+    if (place.textContent !== words) place.textContent = words;
+  }
+
+  /** Have the customer hear it, from one mouth: the page's own voice, or else a screen reader. */
+  say(words: string, now = false): void {
+    const own = this.voice.isOn && this.voice.speaks(this.language);
+    this.announce(own ? "" : words, now);
+    if (own) this.voice.say(words, this.language);
   }
 
   choose(language: Language): void {

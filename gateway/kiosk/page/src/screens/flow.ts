@@ -17,10 +17,11 @@ import { CaptureScreen, working } from "./capture";
 import { consent, welcome } from "./consent";
 import { type Desk, OTHER_WAY, type Shown, type View } from "./desk";
 import { h } from "./dom";
-import { button, buttons, heading } from "./parts";
+import { button, buttons, heading, note } from "./parts";
 import { chosen, otherWay } from "./other-way";
 import { Ended, type Agreed, type Finished, type OpenCamera, type Progress, STAGES } from "./ports";
-import { agentEnding, ending, outcome, reasonOf, retry, withoutFace } from "./result";
+import { reasons } from "./reasons";
+import { agentEnding, doubt, ending, outcome, reasonOf, retry, withoutFace } from "./result";
 import { TEXTS } from "./texts";
 import { Watching } from "./watching";
 
@@ -40,6 +41,8 @@ class Sitting {
   private readonly setup: Setup = newSetup();
   private readonly watching: Watching;
   private tries = 0;
+  /** Whether the passive check took this try's picture for a photograph or a screen. */
+  private doubted = false;
   /** Whether a submission is under way: its outcome is waited for, whatever happens. */
   private sent = false;
 
@@ -88,7 +91,7 @@ class Sitting {
         turn: "agent",
         offer: false,
       }));
-      if (next === "customer") return prepared;
+      if (next === "customer") return { ...prepared, read: { ...prepared.read, number: null } };
     }
   }
 
@@ -128,7 +131,10 @@ class Sitting {
 
   /** Steps 3 to 5, once. Returns whether this customer is done. */
   private async attempt(prepared: Prepared, agreed: Agreed): Promise<boolean> {
+    this.doubted = false;
+    this.watching.note(null);
     const camera = await this.openCamera();
+    this.watching.note(null);
     if (camera === OTHER_WAY) return this.leave("declined");
     this.tries += 1;
     const spared = { ...agreed, exclusions: [...this.setup.spared.values()] };
@@ -150,7 +156,10 @@ class Sitting {
           () => this.desk.redrawCustomer(),
           answer,
           (advice) => (advice ? this.watching.message(advice) : this.watching.text((t) => t.camera.ready)),
-          (fault) => this.watching.text((t) => `${t.ended[fault.ending]}. ${faultWords(fault, t)}`),
+          (fault) => {
+            this.watching.text((t) => `${t.ended[fault.ending]}. ${faultWords(fault, t)}`);
+            if (!fault.more.cause) this.watching.note(note(reasons(this.desk, fault), "info"));
+          },
         ));
         return {
           agent: this.watching.view,
@@ -186,6 +195,10 @@ class Sitting {
         );
         const show = (progress: Progress): void => {
           if (own.signal.aborted) return;
+          if (progress.doubted && !this.doubted) {
+            this.doubted = true;
+            this.watching.note(doubt(this.desk));
+          }
           const before = stage;
           stage = STAGES.indexOf(progress.stage);
           if (stage <= STAGES.indexOf("capture")) screen.update(progress, TEXTS[this.desk.language]);
@@ -250,6 +263,7 @@ class Sitting {
       ),
       turn: "customer",
       offer: true,
+      begin: () => this.desk.say(this.desk.words(advice)),
     }));
     return answer === OTHER_WAY ? this.leave("not-possible") : false;
   }
@@ -259,7 +273,7 @@ class Sitting {
     const finished = what instanceof Ended ? null : what;
     this.desk.voice.tone(finished?.outcome === "MATCH" ? "done" : "failed");
     const answer = await this.ask<"again" | "next" | "ask">((pick) => ({
-      agent: () => agentEnding(this.desk, what, () => pick("next"), () => pick("ask")),
+      agent: () => agentEnding(this.desk, what, this.doubted, () => pick("next"), () => pick("ask")),
       customer: finished
         ? outcome(this.desk, finished, () => pick("again"))
         : ending(this.desk, what as Ended, () => pick("again")),

@@ -17,9 +17,9 @@ export interface Settings {
   language: Language;
   names: { gateway: string; outlet: string; agent: string; device: string; issuer: string };
   consent: ConsentTexts;
-  /** Kinds of document that this counter takes, and how: from the machine-readable zone alone, or
-   * from a typed number as well. */
-  documents: { kind: string; by: "mrz" | "any" }[];
+  /** Kinds of document that this counter takes, and how: from the chip alone, from what the
+   * machine-readable zone says (the chip has it too), or from a typed number as well. */
+  documents: { kind: string; by: "chip" | "mrz" | "any" }[];
   /** Which messages can be shown, in every language: the same file that the Python client reads. */
   prompts: Record<Language, Record<string, string>>;
   /** Below this age a guardian agrees; null: nobody's age is looked at. */
@@ -57,8 +57,12 @@ export interface Exclusion {
   reason: ExclusionReason;
 }
 
-/** A document as the agent names it. `zone`: the lines of a machine-readable zone. */
-export type NamedDocument = { kind: string; number: string } | { kind: string | null; zone: string };
+/** A document as the agent names it. `zone`: the lines of a machine-readable zone. `chip`: the
+ * chip at the reader tells its number. */
+export type NamedDocument =
+  | { kind: string; number: string }
+  | { kind: string | null; zone: string }
+  | { kind: string; chip: true };
 
 /** What the agent types. It goes to the local process alone, where the issuer needs it. */
 export interface Case {
@@ -77,6 +81,8 @@ export interface DocumentRead {
   /** Names the document in the local process, until it is used or the next one is read. */
   handle: string;
   kind: string;
+  /** As the chip has it, where the agent typed none, to be compared with the document; or null. */
+  number: string | null;
   how: Authenticated;
   /** Name of the file that the portrait came from. */
   file: string;
@@ -113,6 +119,8 @@ export interface Progress {
   leftMs: number | null;
   /** The number that is lit now, in a challenge to count; null: none. */
   lit: number | null;
+  /** The passive check takes the picture for a photograph or a screen: for the agent alone. */
+  doubted?: boolean;
 }
 
 /** A finished check, its receipt already verified as any stranger would. */
@@ -153,6 +161,10 @@ export class Ended extends Error {
     readonly more: {
       /** A movement that may be left out next time. */
       exclude?: Exclusion;
+      /** For the agent: a name for the reason, which may have words in every language
+       * (`texts/faults.ts`), and what fills them in. */
+      code?: string;
+      values?: Readonly<Record<string, string | number>>;
       /** For the agent: what was refused, and under which reference the operators find it. */
       detail?: string;
       reference?: string;

@@ -5,8 +5,9 @@ import type { Desk } from "./desk";
 import { filled, h } from "./dom";
 import { promptFace } from "./faces";
 import { adviceIcon, icon } from "./icons";
-import { button, buttons, heading, save } from "./parts";
+import { button, buttons, command, heading, note, save } from "./parts";
 import type { Action, Ended, Ending, Finished } from "./ports";
+import { reasons } from "./reasons";
 import { fileName, minute, paper, print, qr, reference } from "./receipt";
 import { TEXTS, type Texts } from "./texts";
 
@@ -117,18 +118,19 @@ export function ending(desk: Desk, ended: Ended, again: () => void): (t: Texts) 
       "div",
       { class: "screen ended" },
       h("div", { class: "verdict" }, icon(ended.ending === "camera" ? "camera" : "info", "huge"), heading(t.ended[ended.ending])),
-      ended.advice ? h("p", { class: "advice" }, icon(adviceIcon(ended.advice), "big"), h("span", {}, desk.words(ended.advice))) : null,
       h("p", { class: "large" }, t.ended.text[ended.ending]),
+      ended.advice ? h("p", { class: "advice" }, icon(adviceIcon(ended.advice), "big"), h("span", {}, desk.words(ended.advice))) : null,
       AGAIN.includes(ended.ending)
         ? buttons(button(t.ended.again, again, { id: "again", kind: "main", picture: "again" }))
         : null,
     );
 }
 
-/** The agent's side of any ending. */
+/** The agent's side of any ending. `doubted`: what the passive check said of the try. */
 export function agentEnding(
   desk: Desk,
   what: Finished | Ended,
+  doubted: boolean,
   next: () => void,
   ask: () => void,
 ): HTMLElement {
@@ -146,32 +148,37 @@ export function agentEnding(
     { class: "screen" },
     heading(finished ? t.result[finished.outcome] : t.ended[ended!.ending]),
     h("p", { class: "large" }, told),
+    doubted ? doubt(desk) : null,
     finished ? h("ul", { class: "facts" }, h("li", {}, icon("lock"), words.how[finished.checks.portrait])) : null,
     ended ? details(ended, t, desk) : null,
     finished?.outcome === "MATCH"
       ? buttons(button(words.saveActivation, () => save(`${fileName(finished)}.activation`, finished.activationOpening), { id: "save-activation", picture: "save" }))
       : null,
     undecided ? buttons(button(words.ask, ask, { id: "ask-again", kind: "main", picture: "again" })) : null,
-    reason && !undecided ? withoutFace(reason, t) : null,
+    reason && !undecided ? withoutFace(reason, t, t.otherWay.button) : null,
     ended?.ending === "refused" ? thisCounter(desk, t) : null,
     undecided ? leaveUndecided(t, next) : nextCustomer(t, next),
   );
 }
 
+/** The picture looked like a photograph or a screen: the agent looks, and the customer is not told. */
+export const doubt = (desk: Desk): HTMLElement =>
+  note([desk.words("passive-warning", desk.agentLanguage)], "info");
+
 const nextCustomer = (t: Texts, next: () => void): HTMLElement =>
   h(
     "div",
-    {},
+    { class: "next" },
     buttons(button(t.agent.next, next, { id: "next", kind: "main", picture: "again" })),
     h("p", { class: "hint" }, t.agent.nextText),
   );
 
 /** What is needed to ask for the receipt is in memory alone, so the agent is asked twice. */
 function leaveUndecided(t: Texts, next: () => void): HTMLElement {
-  const place = h("div", { role: "status" });
+  const place = h("div", { class: "next", role: "status" });
   const sure = (): void => {
     place.replaceChildren(
-      h("p", { class: "note" }, icon("info"), h("span", {}, t.agent.nextUndecidedText)),
+      note([t.agent.nextUndecidedText], "info"),
       buttons(button(t.agent.nextUndecided, next, { id: "next-undecided" })),
     );
     place.querySelector("button")?.focus();
@@ -181,12 +188,12 @@ function leaveUndecided(t: Texts, next: () => void): HTMLElement {
 }
 
 function details(ended: Ended, t: Texts, desk: Desk): HTMLElement {
-  const { detail, reference: under } = ended.more;
-  const advice = ended.advice ? desk.words(ended.advice, desk.agentLanguage) : null;
+  const { code, detail, reference: under } = ended.more;
+  const known = code ?? detail ?? ended.advice;
   return h(
     "dl",
     {},
-    ...(advice || detail ? [h("dt", {}, t.agent.detail), h("dd", {}, detail ?? advice)] : []),
+    ...(known ? [h("dt", {}, t.agent.detail), h("dd", {}, ...reasons(desk, ended))] : []),
     ...(under ? [h("dt", {}, t.agent.reference), h("dd", {}, h("code", {}, under))] : []),
   );
 }
@@ -207,13 +214,13 @@ const REASONS: Record<Ending, string> = {
 export const reasonOf = (ended: Ending): string => REASONS[ended];
 
 /** How the agent goes on without a face. */
-export function withoutFace(reason: string, t: Texts): HTMLElement {
+export function withoutFace(reason: string, t: Texts, headed: string | null = null): HTMLElement {
   return h(
     "section",
     { class: "fallback" },
-    h("h3", {}, t.otherWay.button),
+    headed ? h("h3", {}, headed) : null,
     h("p", {}, t.agent.fallbackText),
-    h("code", { class: "command" }, `sealmatch fallback request REQUEST --reason ${reason} --means CODES`),
+    h("code", { class: "command" }, ...command(`sealmatch fallback request REQUEST --reason ${reason} --means CODES`)),
     h("p", {}, t.agent.fallbackThen),
   );
 }

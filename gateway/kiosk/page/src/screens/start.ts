@@ -16,8 +16,8 @@ function ownLanguage(): Language {
   return LANGUAGES.find((one) => one === first) ?? "en";
 }
 
-export function opening(root: HTMLElement): void {
-  const t = TEXTS[ownLanguage()];
+export function opening(root: HTMLElement, language = ownLanguage()): void {
+  const t = TEXTS[language];
   document.documentElement.lang = t.tag;
   document.title = t.title;
   root.replaceChildren(
@@ -25,9 +25,10 @@ export function opening(root: HTMLElement): void {
   );
 }
 
-export function hindered(root: HTMLElement, by: Hindrance): void {
-  const t = TEXTS[ownLanguage()];
+export function hindered(root: HTMLElement, by: Hindrance, language = ownLanguage()): void {
+  const t = TEXTS[language];
   document.documentElement.lang = t.tag;
+  document.title = t.title;
   root.replaceChildren(
     h(
       "main",

@@ -13,7 +13,8 @@ import { TEXTS, type Texts } from "./texts";
 export type Said = (language: "agent" | "customer") => string;
 
 export class Watching {
-  private readonly now = h("p", { class: "now", role: "status" });
+  private readonly now = h("p", { class: "now" });
+  private readonly told = h("div", { class: "told" });
   private readonly short = h("div", { class: "short" });
   private last: (() => void) | null = null;
   private readonly aloud = h("blockquote", { class: "aloud" });
@@ -31,12 +32,19 @@ export class Watching {
       "div",
       { class: "screen watching" },
       heading(this.t.agent.watching),
+      this.told,
       this.short,
       h("h3", {}, icon("sound"), this.t.agent.readAloud),
       this.aloud,
       h("p", { class: "hint" }, this.t.agent.hand),
       buttons(button(this.t.agent.stop, this.stop, { id: "stop", picture: "cross" })),
     );
+
+  /** What the agent alone must know of this try; nothing: it is taken away. It is not announced,
+   * because whoever stands there would hear it. */
+  note(told: HTMLElement | null): void {
+    this.told.replaceChildren(...(told ? [told] : []));
+  }
 
   /** Say the last thing again, in whatever language the customer has now. */
   refresh(): void {

@@ -86,8 +86,9 @@ const bytes = (hex: string): Bytes => Uint8Array.from(Buffer.from(hex, "hex"));
 
 async function outcomeOf(run: CaptureRun): Promise<unknown> {
   try {
-    const { probe, action, transcript } = await run.result(TOTALS);
+    const { probe, action, transcript, doubted } = await run.result(TOTALS);
     return {
+      doubted,
       transcript: Buffer.from(LivenessTranscript.encode(transcript!)).toString("hex"),
       probe: Array.from(probe),
       action: Array.from(action!, (value) => Number(value.toFixed(3))),

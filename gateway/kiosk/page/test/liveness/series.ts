@@ -16,6 +16,8 @@ export interface Attempted {
   readonly advice?: string;
   readonly exclude?: unknown;
   readonly transcript?: string;
+  /** Whether the command warns of a photograph or a screen. */
+  readonly doubted?: boolean;
   readonly probe?: readonly number[];
   readonly action?: readonly number[];
 }

@@ -1,4 +1,4 @@
-/** The screens' words by language, and the shared prompts with those that the page words anew. */
+/** The screens' words by language, and the messages that the Python client shares. */
 
 import type { Language } from "../ports";
 import { en, type Texts } from "./en";
@@ -14,5 +14,5 @@ export function message(
   language: Language,
   prompts: Record<Language, Record<string, string>>,
 ): string {
-  return TEXTS[language].prompts[name] ?? prompts[language][name] ?? name;
+  return prompts[language][name] ?? name;
 }

@@ -16,7 +16,7 @@ export const zh: Texts = {
   },
   tools: {
     language: "语言",
-    soundOn: "声音已开",
+    soundOn: "声音已开（使用读屏软件时请关闭）",
     soundOff: "声音已关",
     larger: "放大文字",
     normal: "正常文字",
@@ -188,6 +188,12 @@ export const zh: Texts = {
     byZone: "机读码",
     zoneHint: "两行或三行，按证件或扫描仪所示。",
     numberHint: "号码留在本机，不会向顾客显示。",
+    chipHint: "留空则从芯片读取号码。",
+    chipOnly: "此种证件，本柜台只接受芯片。请留空，号码从芯片读取。",
+    chipNumber: "芯片中的号码：",
+    chipCompare: "与证件上的号码一致吗？如不一致，请不要继续。",
+    showNumber: "显示完整号码",
+    endsWith: "末尾为 {end}",
     show: "显示",
     hide: "隐藏",
     order: "要开通的号码或订单",
@@ -233,11 +239,6 @@ export const zh: Texts = {
     lines: "登记命令",
     copy: "复制",
     copied: "已复制",
-  },
-  prompts: {
-    "why-other-side": "看到头转向了另一侧。如果确实是按要求转的，说明摄像头画面是镜像的。",
-    "why-mirrored": "每次转头都看到转向了另一侧，说明摄像头画面是镜像的。",
-    "advice-use-camera": "本网关要求做动作，请使用摄像头。",
   },
   print: {
     title: "身份核验凭证",
