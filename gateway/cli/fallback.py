@@ -293,7 +293,7 @@ def run_record(options: argparse.Namespace) -> int:
     ):
         keep_fallback(options.receipt, pending, keep)
         receipt = record(line.gateway, request)
-        stated = require_own(receipt, request, trust).statement.message
+        stated = require_own(receipt, request, trust, unix_time()).statement.message
         opening_file.write(opening.encode())
         activation_file.write(opening.of_activation(stated.record_id).encode())
         receipt_file.write(receipt)

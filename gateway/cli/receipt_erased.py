@@ -16,6 +16,7 @@ from typing import Final
 
 from gateway.cli import FAILURE, NOT_VALID
 from gateway.cli.outputs import PRIVATE, about, read_bounded, reserve
+from gateway.host.clock import unix_time
 from gateway.proofs.erased import (
     Dated,
     ErasureInvalid,
@@ -69,8 +70,13 @@ def run(options: argparse.Namespace) -> int:
 def _checked(
     options: argparse.Namespace, proof: ErasureProof, receipt: bytes, trust: TrustFile
 ) -> int:
+    from gateway.client.rights import AnswerDiffers, require_past  # noqa: PLC0415  as above
+
     try:
         erased = verify_erasure(proof, receipt, trust)
+        require_past(erased.days, unix_time())
+    except AnswerDiffers as error:
+        return _tell(options, NOT_VALID, error.detail, None)
     except NotPublished as error:
         return _tell(options, FAILURE, str(error), None)
     except ErasureInvalid as error:

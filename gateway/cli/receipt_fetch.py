@@ -1,10 +1,10 @@
 """``sealmatch receipt fetch``: the receipt of a registration whose answer did not come.
 
 Reads RECEIPT.pending, which the registration left, asks the gateway in the counter's name, checks
-that the receipt is about that very submission, and writes receipt and openings. The gateway keeps a
-session whose receipt is late for a day after it was last asked, others for minutes. RECEIPT.pending
-goes when the receipt is there, or when the gateway says that there is no outcome. Of a session that
-it no longer knows, only the gateway's operator can tell.
+that the receipt is about that very submission and says of it what was sent, and writes receipt and
+openings. The gateway keeps a session whose receipt is late for a day after it was last asked,
+others for minutes. RECEIPT.pending goes when the receipt is there, or when the gateway says that
+there is no outcome. Of a session that it no longer knows, only the gateway's operator can tell.
 
 Of a registration without a face it sends what agent and supervisor signed once more: the gateway
 has recorded it, or does now, and never twice.
@@ -26,6 +26,7 @@ from gateway.cli.outputs import (
     opening_path,
     reserve,
 )
+from gateway.host.clock import unix_time
 from gateway.proofs.fallback import OUTCOME, VerifiedFallback
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import VerifiedReceipt, verify_receipt
@@ -98,7 +99,7 @@ def _decided(
 ) -> tuple[bytes, VerifiedReceipt]:
     answer = line.gateway.fetch(pending.session, pending.sent_at)
     verified = verify_receipt(answer.receipt, trust)
-    pending.require_own(answer, verified)
+    pending.require_own(answer, verified, unix_time())
     return answer.receipt, verified
 
 
@@ -109,4 +110,4 @@ def _recorded(
 
     request = FallbackRequest.decode(pending.request)
     found = record(line.gateway, request)
-    return found, require_own(found, request, trust)
+    return found, require_own(found, request, trust, unix_time())

@@ -54,6 +54,7 @@ from gateway.cli.subject import (
     require_chip_or_number,
 )
 from gateway.client.advice import advice_on
+from gateway.client.agreement import ChallengeDiffers, DecisionDiffers, StatementDiffers
 from gateway.client.consent import NotAgreed, pinned_texts, text_in
 from gateway.client.counter import counter_line, counter_session
 from gateway.client.document_reader import chip_told
@@ -250,6 +251,10 @@ def _refused(error: Refused, language: Language) -> dict[str, object]:
             }
         case SubjectLocked():
             more = {"advice": text("advice-locked", language)}
+        case ChallengeDiffers():
+            more = {"advice": text("advice-exclusions-ignored", language)}
+        case StatementDiffers() | DecisionDiffers():
+            more = {"advice": text("advice-not-as-sent", language)}
         case _:
             more = {}
     return {"reason": error.detail} | more

@@ -11,8 +11,9 @@ receipt of a match that is still kept. An erasure is final, so it asks first (--
 said so). Files are for their owner alone (mode 0600). Receipts of erased records verify as before.
 
 Exit status: 0 done; 3 not done: the law keeps the record for now, or lines are not told on this
-receipt; 5 refused: there is no such record any more, its receipt is not there yet, or this counter
-has asked too often; 6 the receipt is NOT valid; 1 not known, or another failure; 2 usage.
+receipt; 5 refused: there is no such record any more, its receipt is not there yet, this counter has
+asked too often, or the answer cannot be true; 6 the receipt is NOT valid; 1 not known, or another
+failure; 2 usage.
 """
 
 import argparse
@@ -84,7 +85,7 @@ class Asker:
         answer = rights.ask(
             self.line, self.device, stated.gateway, stated.record_id, wish, secret, unix_time
         )
-        return rights.check(answer, self.receipt, self.trust)
+        return rights.check(answer, self.receipt, self.trust, unix_time())
 
     def erased(self) -> rights.Checked | None:
         """What the gateway says of an erasure, for a request whose answer was none."""
@@ -92,7 +93,7 @@ class Asker:
         if proof is None:
             return None
         found = SubjectAnswer(wish="erase", kept=None, withdrawal=None, erasure=proof, held=None)
-        return rights.check(found, self.receipt, self.trust)
+        return rights.check(found, self.receipt, self.trust, unix_time())
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -147,6 +148,9 @@ def run(options: argparse.Namespace) -> int:
     except ReceiptInvalid as error:
         print(f"{options.receipt}: the receipt is NOT valid: {error}", file=sys.stderr)
         return NOT_VALID
+    except rights.AnswerDiffers as error:
+        print(f"sealmatch: {error.detail}", file=sys.stderr)
+        return REFUSED
     except Refused as error:
         clock = f" ({error.detail})" if "clock" in error.detail else ""
         print(f"sealmatch: {_NO_SUCH}{clock}", file=sys.stderr)

@@ -5,7 +5,8 @@ and the counter's device has the gateway record both.
 2. The supervisor, here or elsewhere, signs an approval of exactly this assertion.
 3. The device sends both. The same assertion sent again gets the same record. So a request whose
    answer was lost is simply sent again, and so is one whose receipt was late.
-4. The receipt is verified as any stranger would, and is about this very assertion.
+4. The receipt is verified as any stranger would. It is about this very assertion, under the key of
+   this very supervisor, and of a time that can be.
 """
 
 import time
@@ -14,6 +15,7 @@ from typing import Final
 
 from pydantic import Field
 
+from gateway.client.agreement import StatementDiffers, require_time
 from gateway.client.gateway_client import (
     RECOVERY_PAUSE_SECONDS,
     FallbackAnswer,
@@ -24,7 +26,7 @@ from gateway.client.gateway_client import (
 from gateway.proofs.fallback import VerifiedFallback, verify_fallback
 from gateway.proofs.trust import TrustFile
 from gateway.wire import cose
-from gateway.wire.cose import Signed, SigningKey
+from gateway.wire.cose import Signed, SigningKey, VerifyKey
 from gateway.wire.erasure import erasure_commitment
 from gateway.wire.errors import Refused, SealmatchError, Unavailable
 from gateway.wire.fallback import (
@@ -34,6 +36,7 @@ from gateway.wire.fallback import (
     FallbackReason,
     FallbackRequest,
 )
+from gateway.wire.freshness import CLOCK_SKEW
 from gateway.wire.ids import MINUTE, PartyId, Purpose, digest_of, new_record_id
 from gateway.wire.message import SMALL, Message, SignedBytes
 from gateway.wire.proof import Opening
@@ -182,14 +185,34 @@ def _unfinished(found: FallbackAnswer | None, silent: Unavailable | None) -> Sea
     return OutcomeUnknown(f"nobody says whether it is recorded ({silent}); send it again")
 
 
-def require_own(receipt: bytes, request: FallbackRequest, trust: TrustFile) -> VerifiedFallback:
-    """Verify a receipt, and check that it is about this very assertion.
+def require_own(
+    receipt: bytes, request: FallbackRequest, trust: TrustFile, now: int
+) -> VerifiedFallback:
+    """Verify a receipt, and compare it with what was sent.
+
+    The statement repeats the assertion, and ``verify_fallback`` compares the two. So if it is the
+    assertion that was sent, every word of it was. What the gateway adds is who the two people are,
+    and when: the agent's key is named in the assertion; a supervisor whom nobody pins must have
+    signed, with the key that is stated, the approval that was sent. It need not be the approval
+    that is stated: the same assertion may have been approved and recorded before.
+
+    Args:
+        now: seconds since 1970, by this counter's clock.
 
     Raises:
         ReceiptInvalid: it does not verify.
-        Refused: it is about another assertion.
+        Refused: it is about another assertion; or says another time or supervisor's key
+            (``StatementDiffers``).
     """
     verified = verify_fallback(receipt, trust)
-    if verified.statement.message.assertion != request.assertion:
+    stated = verified.statement.message
+    if stated.assertion != request.assertion:
         raise Refused("the receipt is about another registration")
+    try:
+        key = VerifyKey(stated.supervisor, stated.supervisor_key)
+        cose.verify(request.approval, FallbackApproval, key)
+    except Refused:
+        raise StatementDiffers("supervisor_key") from None
+    # The agent's clock and the supervisor's may each be ahead.
+    require_time(stated.recorded_at_minute, verified.assertion.asserted_at_minute - CLOCK_SKEW, now)
     return verified

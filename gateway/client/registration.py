@@ -2,12 +2,15 @@
 
 1. Ask the gateway for a session.
 2. Check the offer: the pinned authority signed this key for this session; the policy is for the
-   model in use and one that this client accepts; the liveness challenge is for this session.
+   model in use and one that this client accepts; the liveness challenge is for this session, and
+   leaves out what the person asked for.
 3. Capture the live face, in answer to the challenge. If that fails, nothing was submitted.
-4. The issuer checks the offer itself and hands over a sealed template.
+4. The issuer checks the offer itself and hands over a sealed template. What it signed is about
+   this session and the document that was read.
 5. Encrypt probe and action vector, seal them to the gateway, sign the submission assertion, and
    submit everything.
-6. Verify the receipt as any stranger could, and check that it is about this very submission.
+6. Verify the receipt as any stranger could. Compare it with what was asked for, read and sent: it
+   is about this very submission, and says of it nothing else (``agreement``).
 
 Before step 2 has passed, only the session request is sent. Nothing that shows a face is ever sent.
 """
@@ -20,6 +23,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.client.agreement import (
+    ExpectedStatement,
+    require_about,
+    require_excluded,
+    require_expected,
+    require_issued,
+)
 from gateway.client.exchange import Exchange
 from gateway.client.gateway_client import (
     GatewayClient,
@@ -31,7 +41,7 @@ from gateway.client.liveness.frames import PassedOver
 from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import Language, text
 from gateway.client.mismatches import Mismatches, Standing, SubjectLocked
-from gateway.client.pending import PendingReceipt, require_about
+from gateway.client.pending import PendingReceipt
 from gateway.he.encryption import encrypt_probe
 from gateway.he.engine import Engine
 from gateway.he.session_key import ExpectedSession, VerifiedSessionKey, verify_session_key
@@ -195,7 +205,7 @@ class RegistrationClient:
             LivenessNotPossible: too many kinds of action are excluded for this gateway.
             Refused: session key, policy or challenge is not the expected one, the gateway refuses a
                 session, or the issuer refuses the document; nothing was submitted. Or the receipt
-                is about another submission.
+                is about another submission. ``SaysOtherwise`` names what differs.
             ReceiptInvalid: the receipt does not verify.
             NoDecision: the gateway says that it decided nothing. ``SubjectLocked`` is one of these.
             ReceiptPending, OutcomeUnknown: an outcome exists or may exist; fetch it later.
@@ -209,6 +219,7 @@ class RegistrationClient:
         with measured.stage("verifySessionKey"):
             key = self._check(offer, nonce)
             challenge = _challenge_of(offer, key)
+            require_excluded(challenge, occasion.exclusions)
         with measured.stage("liveCapture"):
             captured = (still(live) if isinstance(live, np.ndarray) else live)(challenge)
         with measured.stage("issueTemplate"):
@@ -219,9 +230,20 @@ class RegistrationClient:
                 self._clock(),
                 occasion.portrait,
             )
+            stated = require_issued(
+                issued.assertion,
+                issued.subject_salt,
+                key.grant.message,
+                self._model.digest,
+                occasion.subject,
+                occasion.portrait,
+            )
         with measured.stage("encryptProbe"):
             salt = new_salt()
             submission, assertion = self._submission(key, issued, captured, occasion, salt)
+        expected = ExpectedStatement.of(
+            key.grant.message, offer, challenge, stated, assertion, submission.consent
+        )
         opening = Opening(
             subject_salt=issued.subject_salt,
             activation_salt=salt,
@@ -234,8 +256,7 @@ class RegistrationClient:
             def keep() -> None:
                 before_sending(
                     PendingReceipt(
-                        session=session,
-                        submission_assertion_digest=assertion.digest,
+                        expected=expected,
                         opening=opening.encode(),
                         sent_at=self._clock(),
                     )
@@ -244,7 +265,7 @@ class RegistrationClient:
             answer, exchange = self._submit(session, body, keep, occasion.subject)
         measured.bytes_sent |= {"submission": exchange.sent, "verification": exchange.received}
         with measured.stage("verifyReceipt"):
-            verified = self._verify(answer, opening, occasion.subject, assertion)
+            verified = self._verify(answer, opening, occasion, expected)
         measured.bytes_sent["receipt"] = len(answer.receipt)
         return Registration(
             outcome=answer.outcome,
@@ -382,12 +403,14 @@ class RegistrationClient:
         self,
         answer: Verification,
         opening: Opening,
-        subject: Subject,
-        assertion: Signed[SubmissionAssertion],
+        occasion: Occasion,
+        expected: ExpectedStatement,
     ) -> VerifiedReceipt:
         """Step 6. Raises ``ReceiptInvalid`` or ``Refused``."""
-        verified = verify_receipt(answer.receipt, self._trust, opening, subject)
-        require_about(assertion.digest, answer, verified)
+        subject, guardian = occasion.subject, occasion.guardian
+        verified = verify_receipt(answer.receipt, self._trust, opening, subject, guardian=guardian)
+        require_about(expected.submission_assertion_digest, answer, verified)
+        require_expected(expected, verified, self._clock())
         return verified
 
 

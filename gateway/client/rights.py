@@ -10,25 +10,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway.client.agreement import SaysOtherwise
 from gateway.client.answers import NoSuchSession
 from gateway.client.exchange import SignedLine
 from gateway.client.transport import gateway_transport
 from gateway.host.clock import unix_time
 from gateway.host.keyfile import load_signing_key
 from gateway.proofs.erased import Dated, NotPublished, verify_erasure, verify_withdrawal
+from gateway.proofs.fallback import is_fallback
 from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from gateway.wire import cose
 from gateway.wire.cose import SigningKey
-from gateway.wire.erasure import ErasureProof, tombstone
+from gateway.wire.erasure import Erasure, ErasureProof, Withdrawal, tombstone
 from gateway.wire.errors import MalformedMessage
+from gateway.wire.fallback import FallbackStatement
+from gateway.wire.freshness import CLOCK_SKEW
 from gateway.wire.ids import PartyId, RecordId
-from gateway.wire.proof import Receipt
-from gateway.wire.rights import SignedSubjectRequest, SubjectAnswer, SubjectRequest, Wish
+from gateway.wire.proof import Receipt, Statement
+from gateway.wire.rights import (
+    KeptColumn,
+    SignedSubjectRequest,
+    SubjectAnswer,
+    SubjectCopy,
+    SubjectRequest,
+    Wish,
+)
 
 REQUESTS: Final = "/face-verification/v0.1/subject-requests"
 ERASURES: Final = "/face-verification/v0.1/erasures"
 TIMEOUT_SECONDS: Final = 60
 """Longer than a gateway waits for its log."""
+DAY: Final = 24 * 3600
+
+
+class AnswerDiffers(SaysOtherwise):
+    """The gateway's answer cannot be true of this record, or of this day."""
+
+    said_by = "the gateway's answer"
 
 
 @dataclass(frozen=True)
@@ -107,11 +125,15 @@ def ask(
     return answer
 
 
-def check(answer: SubjectAnswer, receipt: bytes, trust: TrustFile) -> Checked:
-    """Check the proofs in an answer, beside the receipt that it is about.
+def check(answer: SubjectAnswer, receipt: bytes, trust: TrustFile, now: int) -> Checked:
+    """Check the proofs in an answer, beside the receipt that it is about, and compare the rest.
+
+    Args:
+        now: seconds since 1970, by this counter's clock.
 
     Raises:
         ErasureInvalid: one shows nothing of this record.
+        AnswerDiffers: something else cannot be; its field is named.
     """
     erased = withdrawn = None
     if answer.withdrawal is not None:
@@ -124,7 +146,52 @@ def check(answer: SubjectAnswer, receipt: bytes, trust: TrustFile) -> Checked:
             erased = verify_erasure(answer.erasure, receipt, trust)
         except NotPublished:
             erased = None
+    _require_possible(answer, receipt, now)
     return Checked(answer, erased, withdrawn)
+
+
+def require_past(day: int, now: int) -> None:
+    """Raise ``AnswerDiffers`` for a day, counted since 1970, that has not begun."""
+    if day > (now + CLOCK_SKEW) // DAY:
+        raise AnswerDiffers("day")
+
+
+def _require_possible(answer: SubjectAnswer, receipt: bytes, now: int) -> None:
+    """What no proof shows. Which further rows are kept, and why a record is held, is the gateway's
+    word alone."""
+    statement = Receipt.decode(receipt).statement
+    if answer.erasure is not None:
+        require_past(cose.peek(answer.erasure.erasure, Erasure).erased_on, now)
+    if answer.withdrawal is not None:
+        withdrawn = cose.peek(answer.withdrawal.withdrawal, Withdrawal)
+        require_past(withdrawn.withdrawn_on, now)
+        if withdrawn.consent_text_version != _stated(statement).consent_text_version:
+            raise AnswerDiffers("consent_text_version")
+    if answer.held is not None and answer.held.until <= now - CLOCK_SKEW:
+        raise AnswerDiffers("held")
+    if answer.kept is not None:
+        _require_copy(answer.kept, statement, now)
+
+
+def _require_copy(kept: SubjectCopy, statement: bytes, now: int) -> None:
+    """A copy of now, by this gateway, with this record in it: its statement is the receipt's."""
+    if kept.gateway != _stated(statement).gateway:
+        raise AnswerDiffers("gateway")
+    if abs(kept.made_at - now) > TIMEOUT_SECONDS + CLOCK_SKEW:
+        raise AnswerDiffers("made_at")
+    stated = {column.value for row in kept.rows for column in row.columns if _is_statement(column)}
+    if statement not in stated and not kept.left_out:
+        raise AnswerDiffers("rows")
+
+
+def _is_statement(column: KeptColumn) -> bool:
+    return column.name == "statement"
+
+
+def _stated(statement: bytes) -> Statement | FallbackStatement:
+    if is_fallback(statement):
+        return cose.peek(statement, FallbackStatement)
+    return cose.peek(statement, Statement)
 
 
 def find_erasure(line: SignedLine, receipt: bytes) -> ErasureProof | None:

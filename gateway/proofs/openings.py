@@ -28,7 +28,7 @@ _SUBSCRIBERS: Final = "the subscriber's opening"
 _ACTIVATIONS: Final = "an activation opening"
 _KINDS: Final[dict[str, str]] = {
     "statement": RECEIPT,
-    "submissionAssertionDigest": "what a registration without an answer left (see receipt fetch)",
+    "expected": "what a registration without an answer left (see receipt fetch)",
     "subjectSalt": _SUBSCRIBERS,
     "activationSalt": _ACTIVATIONS,
     "erasure": "a proof of erasure",

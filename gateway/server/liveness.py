@@ -24,11 +24,10 @@ from gateway.wire.liveness import (
     Challenge,
     Counting,
     Exclusion,
-    LivenessOutcome,
     LivenessResult,
     LivenessTranscript,
     PassiveRule,
-    not_performed,
+    result_of,
 )
 
 LivenessMode = Literal["off", "optional", "required"]
@@ -225,31 +224,14 @@ def assess(
     if challenge is None:
         if transcript is not None:
             raise Refused("liveness evidence was not asked for")
-        return CheckedLiveness(not_performed())
+        return CheckedLiveness(result_of(None, None))
     if transcript is not None:
         _check(challenge, transcript, model_digest, elapsed_ms)
-        return CheckedLiveness(
-            LivenessResult(
-                outcome="passed",
-                asked=challenge.actions,
-                excluded=challenge.excluded,
-                passive=challenge.passive,
-                evidence_digest=transcript.digest,
-            ),
-            _counts(challenge, transcript),
-        )
+        result = result_of(challenge, transcript.digest)
+        return CheckedLiveness(result, _counts(challenge, transcript))
     if challenge.required:
         raise Refused("liveness evidence is missing")
-    outcome: LivenessOutcome = "not-performed" if challenge.actions else "not-possible"
-    return CheckedLiveness(
-        LivenessResult(
-            outcome=outcome,
-            asked=(),
-            excluded=challenge.excluded,
-            passive="off",
-            evidence_digest=None,
-        )
-    )
+    return CheckedLiveness(result_of(challenge, None))
 
 
 def _counts(challenge: Challenge, transcript: LivenessTranscript) -> dict[str, int]:

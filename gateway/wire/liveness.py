@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from gateway.wire.ids import DigestField, NonceField, SessionIdField
+from gateway.wire.ids import Digest, DigestField, NonceField, SessionIdField
 from gateway.wire.message import Message
 
 Movement = Literal["blink", "open-mouth", "turn-left", "turn-right"]
@@ -244,6 +244,29 @@ def not_performed() -> LivenessResult:
     """The result where no check was asked for."""
     return LivenessResult(
         outcome="not-performed", asked=(), excluded=(), passive="off", evidence_digest=None
+    )
+
+
+def result_of(challenge: Challenge | None, evidence: Digest | None) -> LivenessResult:
+    """What a statement says of a submission that is taken. Gateway and client know it alike.
+
+    Args:
+        challenge: None: no check was asked for.
+        evidence: digest of the transcript that answers the challenge; None: none was handed in.
+    """
+    if challenge is None:
+        return not_performed()
+    if evidence is None:
+        outcome: LivenessOutcome = "not-performed" if challenge.actions else "not-possible"
+        return not_performed().model_copy(
+            update={"outcome": outcome, "excluded": challenge.excluded}
+        )
+    return LivenessResult(
+        outcome="passed",
+        asked=challenge.actions,
+        excluded=challenge.excluded,
+        passive=challenge.passive,
+        evidence_digest=evidence,
     )
 
 

@@ -7,7 +7,6 @@ here each fault that a client must notice is made once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -18,17 +17,21 @@ from gateway.proofs.statement import Circumstances, make_statement
 from gateway.proofs.verify import verify_receipt
 from gateway.server import recording
 from gateway.server.liveness import LivenessPolicy
+from gateway.wire import cose
 from gateway.wire.cose import Signed, SigningKey
 from gateway.wire.evaluation import Decision
 from gateway.wire.ids import Digest
 from gateway.wire.proof import Opening, Statement
-from gateway.wire.session import SessionOffer
+from gateway.wire.session import SessionGrant, SessionOffer
+from gateway.wire.subject import Subject, guardian_salt
 from tests.support.page_client import Page, page_of
 from tests.support.samples import NUMBER, SESSIONS, Clock, pair
 from tests.support.world import World
+from tests.vectors import golden
 
 STAGES = ["session", "offer", "capture", "document", "encrypt", "decide", "receipt"]
 GENUINE = pair(0.7)
+SPARED = {"kind": "turn-right", "reason": "cannot-perform"}
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,7 @@ def honest(page: Page) -> Iterator[None]:
     page.world.received.clear()
     yield
     page.world.alter_gateway = lambda _path, answer: answer
+    page.alter_issued = lambda issued: issued
 
 
 def paths(page: Page) -> list[str]:
@@ -129,8 +133,8 @@ def test_a_template_of_another_session_is_not_handed_in(page: Page) -> None:
     page.alter_issued = earlier
     assert page.register(*GENUINE)["outcome"] == "MATCH"
     told = page.register(*GENUINE)
-    page.alter_issued = lambda issued: issued
-    assert (told["code"], told["step"]) == ("template-for-another-session", "encrypt")
+    assert (told["code"], told["step"]) == ("issuer-says-otherwise", "document")
+    assert told["values"] == {"what": "session"}
     assert paths(page) == ["sessions", "submission", "sessions"]
 
 
@@ -184,22 +188,89 @@ def test_a_document_that_was_named_wrongly_is_noticed(page: Page) -> None:
     told = page.register(
         *GENUINE, alter=lambda given: given["document"].update(number="QX73910000")
     )
-    assert (told["fault"], told["code"]) == ("ReceiptInvalid", "other-document")
+    assert (told["code"], told["values"]) == (
+        "issuer-says-otherwise",
+        {"what": "subjectCommitment"},
+    )
 
 
+@pytest.mark.parametrize(
+    ("field", "lie"),
+    [
+        ("liveness", {"outcome": "passed", "evidence_digest": Digest(bytes(32))}),
+        ("time", {"decided_at_minute": 60}),
+    ],
+)
 def test_a_statement_that_says_what_nobody_handed_in_is_noticed(
-    page: Page, monkeypatch: pytest.MonkeyPatch
+    page: Page, monkeypatch: pytest.MonkeyPatch, field: str, lie: dict[str, Any]
 ) -> None:
-    def invented(decision: Signed[Decision], given: Circumstances, *more: Any) -> Signed[Statement]:
-        liveness = given.liveness.model_copy(
-            update={"outcome": "passed", "evidence_digest": Digest(bytes(32))}
-        )
-        return make_statement(decision, replace(given, liveness=liveness), *more)
+    def invented(
+        decision: Signed[Decision], given: Circumstances, record: Any, now: int, key: SigningKey
+    ) -> Signed[Statement]:
+        stated = make_statement(decision, given, record, now, key).message
+        said = {"liveness": stated.liveness.model_copy(update=lie)} if field == "liveness" else lie
+        return cose.sign(stated.model_copy(update=said), key)
 
     monkeypatch.setattr(recording, "make_statement", invented)
     told = page.register(*GENUINE)
-    assert (told["fault"], told["code"]) == ("Refused", "statement-says-otherwise"), told
-    assert told["values"] == {"what": "liveness"}
+    assert (told["fault"], told["code"]) == ("SaysOtherwise", "statement-says-otherwise"), told
+    assert told["values"] == {"what": field}
+
+
+def test_a_challenge_that_leaves_out_nothing_asks_nobody_for_anything(page: Page) -> None:
+    """The control is below: a gateway that leaves out what it was asked to."""
+
+    def ignoring(path: str, answer: httpx.Response) -> httpx.Response:
+        if path != SESSIONS:
+            return answer
+        offer = SessionOffer.decode(answer.content)
+        session = cose.peek(offer.grant, SessionGrant).session
+        challenge = golden.CHALLENGE.model_copy(update={"session": session, "excluded": ()})
+        other = offer.model_copy(update={"challenge": challenge.encode()})
+        return httpx.Response(200, content=other.encode())
+
+    page.world.alter_gateway = ignoring
+    told = page.register(*GENUINE, alter=lambda given: given.update(exclusions=[SPARED]))
+    assert (told["code"], told["step"]) == ("challenge-says-otherwise", "offer"), told
+    assert (told["stages"], paths(page)) == (STAGES[:2], ["sessions"])
+
+
+def of_guardian(number: str) -> Callable[[TemplateIssued], TemplateIssued]:
+    """An issuer that commits to this guardian."""
+
+    def committing(issued: TemplateIssued) -> TemplateIssued:
+        salt = guardian_salt(issued.subject_salt)
+        commitment = Subject.of("id-card", number).commitment(salt)
+        return issued.model_copy(update={"guardian_commitment": commitment})
+
+    return committing
+
+
+@pytest.mark.parametrize(
+    ("named", "committed", "noticed"),
+    [("GU4RD14N", "GU4RD14N", False), ("GU4RD14N", "GU4RD15N", True), (None, "GU4RD14N", True)],
+)
+def test_another_guardian_than_the_one_who_was_named_is_noticed(
+    page: Page, named: str | None, committed: str, noticed: bool
+) -> None:
+    page.alter_issued = of_guardian(committed)
+    told = page.register(*GENUINE, alter=lambda given: given.update(guardianNumber=named))
+    if not noticed:
+        assert told["outcome"] == "MATCH", told
+        consent = Opening.decode(bytes.fromhex(told["opening"])).consented
+        assert consent is not None
+        assert consent.given_by == "guardian"
+        return
+    assert (told["code"], told["step"]) == ("issuer-says-otherwise", "document"), told
+    assert told["values"] == {"what": "guardianCommitment"}
+    assert paths(page) == ["sessions"]
+
+
+def test_a_portrait_that_was_authenticated_otherwise_is_noticed(page: Page) -> None:
+    told = page.register(
+        *GENUINE, alter=lambda given: given["document"].update(how="chip-verified")
+    )
+    assert told["values"] == {"what": "portraitSource"}, told
 
 
 def test_an_unknown_agent_leaves_no_decision(page: Page) -> None:
@@ -215,15 +286,16 @@ def test_a_challenge_is_answered_and_the_transcript_is_signed(
     page: Page, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     clock = Clock()
-    required = LivenessPolicy(mode="required", kinds=("blink", "open-mouth", "turn-left"))
+    required = LivenessPolicy(mode="required")
     with World(tmp_path_factory.mktemp("live"), clock=clock, liveness=required) as world:
         usual, page.world = page.world, world
         try:
             page.before_issuing = lambda: setattr(clock, "now", clock.now + 9)
-            told = page.register(*GENUINE)
+            told = page.register(*GENUINE, alter=lambda given: given.update(exclusions=[SPARED]))
             assert told.get("outcome") == "MATCH", told
             stated = verify_receipt(bytes.fromhex(told["receipt"]), world.trust).statement.message
             assert stated.liveness.outcome == "passed"
+            assert [one.to_map() for one in stated.liveness.excluded] == [SPARED | {"version": 1}]
             page.before_issuing = lambda: None  # as if no time had passed: the frames cannot be
             told = page.register(*GENUINE)
             assert (told["fault"], told["code"]) == ("NoDecision", "gateway-refuses")

@@ -199,15 +199,17 @@ def test_a_receipt_that_came_late_is_fetched_by_its_own_counter(
     other = client.register(*pair(0.1), occasion(), before_sending=pending.append)
     opening = Opening.decode(pending[0].opening)
     wrong_salt = opening.model_copy(update={"activation_salt": bytes(32)})
+    asked_later = pending[0].expected.model_copy(update={"session": pending[1].session})
     for change in (
         {"opening": wrong_salt.encode()},
-        {"submission_assertion_digest": pending[1].submission_assertion_digest},
-        {"session": pending[1].session},
+        {"expected": pending[1].expected.model_copy(update={"session": pending[0].session})},
+        {"expected": asked_later},
     ):
         kept.write_bytes(pending[0].model_copy(update=change).encode())
         assert main(fetch) == 5
         assert not receipt.exists()
-    kept.write_bytes(pending[0].model_copy(update={"session": bytes(16)}).encode())
+    nobodys = pending[0].expected.model_copy(update={"session": bytes(16)})
+    kept.write_bytes(pending[0].model_copy(update={"expected": nobodys}).encode())
     assert main(fetch) == 1
     kept.write_bytes(pending[0].encode())
     capsys.readouterr()

@@ -201,7 +201,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, json_too: tuple[str
             assert done.report["checked"] is False
 
 
-PENDING = cbor.encode({"opening": b"", "submissionAssertionDigest": bytes(32), "version": 1})
+PENDING = cbor.encode({"opening": b"", "expected": bytes(32), "version": 1})
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from gateway.client import gateway_client
+from gateway.client.agreement import require_about
 from gateway.client.answers import NotTheGateway
 from gateway.client.gateway_client import OutcomeUnknown
-from gateway.client.pending import require_about
 from gateway.he.session_key import SessionKey
 from gateway.issuer.issuer import SessionToServe
 from gateway.proofs.verify import ReceiptInvalid

@@ -76,7 +76,7 @@ def test_a_record_its_entry_and_its_counter(world: World, desk: Desk) -> None:
     asserted = desk.asserted(means=("document-in-person", "existing-account"))
     request = desk.request(asserted)
     receipt = desk.record(request)
-    verified = require_own(receipt, request, world.trust)
+    verified = require_own(receipt, request, world.trust, world.clock())
     stated = verified.statement.message
     (row,) = [r for r in world.rows("records") if r.record_id == stated.record_id]
     assert (row.kind, row.outcome, row.subject_handle) == ("fallback", "FALLBACK", None)

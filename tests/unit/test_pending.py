@@ -27,20 +27,15 @@ from gateway.client.gateway_client import (
     SubmissionInvalid,
     SubmissionRefused,
 )
-from gateway.client.pending import PendingReceipt
 from gateway.proofs.verify import ReceiptInvalid
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
-from gateway.wire.ids import Digest, SessionId
+from gateway.wire.ids import SessionId
 from gateway.wire.requests import WINDOW
+from tests.support.expected import pending
 from tests.support.parties import DEVICE, NOW
 
 SESSION = SessionId(bytes(16))
-PENDING = PendingReceipt(
-    session=SESSION,
-    submission_assertion_digest=Digest(bytes(32)),
-    opening=b"an opening",
-    sent_at=NOW,
-)
+PENDING = pending(session=SESSION)
 
 
 @pytest.fixture(autouse=True)

@@ -47,6 +47,12 @@ def test_vectors_from_the_protocol_s_words() -> None:
     assert secret.hex() == document["erasureSecret"]
     lock = hashlib.sha256(b"sealmatch/erasure-lock/1\0" + secret).hexdigest()
     assert lock == document["erasureCommitment"]
+    apart = hashlib.sha256(b"sealmatch/guardian-salt/1\0" + opening).digest()
+    number = document["guardianNumber"].encode()
+    encoded = b"sealmatch/subject/1\0" + b"\0\x07id-card" + bytes([0, len(number)]) + number
+    label = b"sealmatch/subject-commitment/1\0"
+    claimed = hashlib.sha256(label + apart + encoded).hexdigest()
+    assert claimed == document["guardianCommitment"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from gateway.wire.erasure import erasure_commitment, erasure_secret
 from gateway.wire.message import Message
 from gateway.wire.profile import DATA_PRIMES, KEY_PRIMES, SENT_PRIMES, T
 from gateway.wire.sealing import Sealed
-from gateway.wire.subject import Subject, activation_commitment
+from gateway.wire.subject import Subject, activation_commitment, guardian_salt
 from keys.custody import Custody
 from keys.vault import MemoryMacKey
 from tests.support import parties
@@ -160,6 +160,10 @@ def subject_document() -> Document:
         ],
         "erasureSecret": secret.hex(),
         "erasureCommitment": erasure_commitment(secret).hex(),
+        "guardianNumber": "GU4RD14N",
+        "guardianCommitment": Subject.of("id-card", "gu4-rd14n")
+        .commitment(guardian_salt(SUBJECT_SALT))
+        .hex(),
     }
 
 

@@ -21,6 +21,7 @@ MessageId = Literal[
     "advice-time-ran-out", "advice-wrong-action", "advice-face-lost", "advice-several-faces",
     "advice-face-changed", "advice-recording-ended", "advice-passive-check", "advice-interrupted",
     "advice-use-camera", "advice-not-possible", "advice-locked",
+    "advice-exclusions-ignored", "advice-not-as-sent",
     "why-sideways", "why-upside-down", "why-distorted", "why-few-views", "why-dark", "why-bright",
     "why-not-sharp", "why-flat", "why-grainy", "why-colours", "why-edited", "why-unclear",
     "why-averted", "why-from-above", "why-from-below",

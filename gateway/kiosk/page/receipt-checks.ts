@@ -17,6 +17,7 @@ const EXPORTS = [
   "Invalid",
   "checkActivation",
   "checkSubject",
+  "normalForm",
   "readOpening",
   "trimmed",
   "verifyReceipt",

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.client.pending import PendingReceipt
 from gateway.host.clock import unix_time
 from gateway.host.keyfile import create_signing_key
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.main import main
 from gateway.wire.cose import SigningKey
-from gateway.wire.ids import SessionId, digest_of
+from gateway.wire.ids import SessionId
+from tests.support import expected
 from tests.support.commands import (
     FAILURE,
     INCONCLUSIVE,
@@ -209,12 +209,8 @@ def test_an_earlier_registration_that_is_not_settled_is_not_replaced(
     if failed:
         bad = counter.honest_submission(opened, made={"captured_at": unix_time() - 3600})
         assert counter.submit(opened, bad).status_code == 403
-    left = PendingReceipt(
-        session=opened.session if failed else SessionId(bytes(16)),
-        submission_assertion_digest=digest_of(b"a submission"),
-        opening=b"an opening",
-        sent_at=unix_time(),
-    )
+    session = opened.session if failed else SessionId(bytes(16))
+    left = expected.pending(unix_time(), session=session)
     pending, missing = tmp_path / "r.pending", tmp_path / "missing-file"
     pending.write_bytes(left.encode())
     states = session_states(deployment)

@@ -116,7 +116,7 @@ def _fetch(deployment: LoadDeployment, lost: Sequence[Done], ours: dict[bytes, s
             try:
                 answer = gateway.fetch(pending.session, pending.sent_at)
                 verified = verify_receipt(answer.receipt, deployment.trust)
-                pending.require_own(answer, verified)
+                pending.require_own(answer, verified, unix_time())
             except SealmatchError as error:
                 why = f"{type(error).__name__}: {error}"
                 raise LostOrWrong(f"a recorded decision cannot be fetched: {why}") from None

@@ -3,45 +3,52 @@
  *
  * 1. Ask the gateway for a session.
  * 2. Check the offer: the pinned authority signed this key for this session; the policy is for the
- *    model in use and one that this counter accepts; the challenge is for this session.
+ *    model in use and one that this counter accepts; the challenge is for this session, and leaves
+ *    out what the person asked for.
  * 3. Capture the live face, in answer to the challenge. If that fails, nothing was submitted.
  * 4. The issuer, in the local process, checks the offer itself and hands over a sealed template.
+ *    What it signed is about this session and the document that was read.
  * 5. Encrypt probe and action vector, seal them to the gateway, sign the submission assertion, and
  *    submit everything.
- * 6. Verify the receipt as any stranger could, and check that it is about this very submission.
+ * 6. Verify the receipt as any stranger could. Compare it with what was asked for, read and sent:
+ *    it is about this very submission, and says of it nothing else (`agreement.ts`).
  *
  * Before step 2 has passed, only the session request is sent. Nothing that shows a face is ever
  * sent. Same steps as `gateway/client/registration.py`.
  */
 
-import { buildSubmission, type BuiltSubmission, verifyOffer } from "../wire/build";
+import {
+  buildSubmission,
+  type BuiltSubmission,
+  type VerifiedOffer,
+  verifyOffer,
+} from "../wire/build";
 import { type Bytes, randomBytes, sha256 } from "../wire/bytes";
 import type { SigningKey, VerifyKey } from "../wire/cose";
 import { step } from "../wire/errors";
 import { TemplateIssued, TemplateOrder } from "../wire/issuer";
 import type { Challenge, Exclusion, LivenessTranscript } from "../wire/liveness";
 import { PROFILE } from "../wire/profile";
-import { PendingReceipt } from "../wire/proof";
-import {
-  type Pins,
-  requireAbout,
-  requireAsSigned,
-  type Steps,
-  type Subject,
-  type VerifiedReceipt,
-  verifyReceipt,
-} from "../wire/receipt";
+import { type ExpectedStatement, PendingReceipt } from "../wire/proof";
+import { type Pins, type Steps, type VerifiedReceipt, verifyReceipt } from "../wire/receipt";
 import type { SessionOffer, SessionRequest } from "../wire/session";
 import type { VerifiedSessionKey } from "../wire/session-key";
 import type { FaceQuality } from "../wire/submission";
-import { activationReference } from "../wire/subject";
+import { activationReference, type Subject } from "../wire/subject";
+import {
+  type DocumentOnRecord,
+  expectedOf,
+  requireExcluded,
+  requireIssued,
+  requireOwn,
+} from "./agreement";
 import type { Verification } from "./answers";
 import { Gateway, type Transport } from "./gateway";
 
 /** What the registration is for. */
 export interface Occasion {
   /** The document that the local process read, under its handle there, 16 bytes. */
-  readonly document: Subject & { readonly handle: Bytes };
+  readonly document: DocumentOnRecord & { readonly handle: Bytes };
   /** The number or order to be activated. */
   readonly activationReference: string;
   readonly consent: { readonly textVersion: number; readonly language: string };
@@ -150,7 +157,8 @@ export async function register(
     activationReference(occasion.activationReference); // an unusable one is known before all else
     return gateway.openSession(requestOf(counter, occasion, clientNonce));
   });
-  const { key, challenge } = await run("offer", () => check(counter, offer, clientNonce, ports));
+  const offered = await run("offer", () => check(counter, occasion, offer, clientNonce, ports));
+  const { key, challenge } = offered;
   const captured = await run("capture", async () =>
     capture(challenge, offer.challenge && (await sha256(offer.challenge))),
   );
@@ -158,15 +166,20 @@ export async function register(
     const { grant, publicKey } = offer;
     const { handle } = occasion.document;
     const order = TemplateOrder.encode({ handle, grant, publicKey, clientNonce });
-    return TemplateIssued.decode(await ports.issue(order));
+    const handedOver = TemplateIssued.decode(await ports.issue(order));
+    await requireIssued(handedOver, key, counter.model.digest, occasion.document);
+    return handedOver;
   });
   const built = await run("encrypt", () => build(counter, occasion, key, issued, captured, ports));
-  const { session } = key.grant.message;
+  const expected = await expectedOf(offer, offered, issued, built);
   const answer = await run("decide", () =>
-    gateway.submit(session, built.encoded, () => keep(session, built, ports)),
+    gateway.submit(expected.session, built.encoded, () => keep(expected, built, ports)),
   );
   ports.progress("receipt");
-  const verified = await step("receipt", () => verify(counter, occasion, built, answer));
+  const { document } = occasion;
+  const verified = await step("receipt", () =>
+    verify(counter, document, { expected, opening: built.opening }, answer, ports.clock()),
+  );
   const { outcome, recordId, receipt } = answer;
   return { outcome, recordId, receipt, opening: built.opening, verified, reference };
 }
@@ -193,20 +206,25 @@ const requestOf = (counter: Counter, occasion: Occasion, clientNonce: Bytes): Se
   exclusions: occasion.exclusions,
 });
 
-const check = (counter: Counter, offer: SessionOffer, clientNonce: Bytes, ports: Ports) =>
-  verifyOffer(
-    offer,
-    {
-      authority: counter.authority,
-      gateway: counter.gateway.party,
-      device: counter.device.party,
-      issuer: counter.issuer,
-      clientNonce,
-    },
-    counter.pins.policies,
-    counter.model.digest,
-    ports.clock(),
-  );
+async function check(
+  counter: Counter,
+  occasion: Occasion,
+  offer: SessionOffer,
+  clientNonce: Bytes,
+  ports: Ports,
+): Promise<VerifiedOffer> {
+  const expected = {
+    authority: counter.authority,
+    gateway: counter.gateway.party,
+    device: counter.device.party,
+    issuer: counter.issuer,
+    clientNonce,
+  };
+  const { pins, model } = counter;
+  const offered = await verifyOffer(offer, expected, pins.policies, model.digest, ports.clock());
+  requireExcluded(offered.challenge, occasion.exclusions);
+  return offered;
+}
 
 async function build(
   counter: Counter,
@@ -235,27 +253,30 @@ async function build(
   });
 }
 
-async function keep(session: Bytes, built: BuiltSubmission, ports: Ports): Promise<void> {
-  await ports.keep(
-    PendingReceipt.encode({
-      session,
-      submissionAssertionDigest: await sha256(built.assertion.encoded),
-      opening: built.opening,
-      sentAt: ports.clock(),
-    }),
-  );
+async function keep(
+  expected: ExpectedStatement,
+  { opening }: BuiltSubmission,
+  ports: Ports,
+): Promise<void> {
+  await ports.keep(PendingReceipt.encode({ expected, opening, sentAt: ports.clock() }));
 }
 
-async function verify(
-  counter: Counter,
-  occasion: Occasion,
-  built: BuiltSubmission,
+/**
+ * Checks a receipt, and that it is of what was handed in before.
+ *
+ * @param kept of the submission.
+ * @param now seconds since 1970.
+ *
+ * Throws `ReceiptInvalid`, or `Refused`; `SaysOtherwise` names the field.
+ */
+export async function verify(
+  { pins, steps }: Pick<Counter, "pins" | "steps">,
+  document: Subject,
+  kept: Pick<PendingReceipt, "expected" | "opening">,
   answer: Verification,
+  now: number,
 ): Promise<VerifiedReceipt> {
-  const { pins, steps } = counter;
-  const { receipt } = answer;
-  const verified = await verifyReceipt(receipt, pins, steps, built.opening, occasion.document);
-  requireAbout(await sha256(built.assertion.encoded), answer, verified);
-  requireAsSigned(built.assertion.message, verified);
+  const verified = await verifyReceipt(answer.receipt, pins, steps, kept.opening, document);
+  requireOwn(kept, answer, verified, now);
   return verified;
 }

@@ -6,15 +6,17 @@
  * is stored.
  */
 
+import { SaysOtherwise } from "../client/agreement";
 import {
   type Counter as Names,
   type Ports,
   gatewayOf,
   register,
   type Registration,
+  verify,
 } from "../client/registration";
 import type { KioskSettings } from "../kiosk/settings";
-import { LocalProcess, type ReadDocument } from "../kiosk/local";
+import type { LocalProcess } from "../kiosk/local";
 import { Diagnostician } from "../liveness/diagnosis";
 import { texts } from "../liveness/limits";
 import { hindrance } from "../liveness/runner";
@@ -33,13 +35,14 @@ import {
   STAGES,
 } from "../screens/ports";
 import { hex, unhex } from "../wire/bytes";
-import { type VerifiedReceipt, requireAbout, verifyReceipt } from "../wire/receipt";
+import type { VerifiedReceipt } from "../wire/receipt";
 import { ActivationOpening, Opening, PendingReceipt } from "../wire/proof";
 import type { Encryptor } from "../workers/encryptor";
 import { Attempts, capture } from "./capturing";
 import { type LiveCamera, cameras, openCamera } from "./camera";
 import { deviceKey } from "./device";
 import { endingOf } from "./endings";
+import { type OwnDocument, requireNamed, withGuardian } from "./named";
 import { type Sight, views } from "./sight";
 
 /** What one customer left here; gone with `forget`. */
@@ -56,7 +59,7 @@ export class Counter implements CounterPort {
   readonly meter = new Counted();
   readonly settings: Settings;
   private sitting: Sitting = newSitting();
-  private read: ReadDocument | null = null;
+  private read: OwnDocument | null = null;
   /** Of checks that have not ended: one that was left may end while the next one runs. */
   private readonly vectors = new Set<Float32Array>();
 
@@ -80,13 +83,17 @@ export class Counter implements CounterPort {
     signal.throwIfAborted();
     try {
       const { document, minor, guardian } = named;
-      this.read = await this.process.readDocument({
+      this.read = null;
+      const read = await this.process.readDocument({
         ...asNamed(document),
         language: this.kiosk.language,
         minor,
         ...(guardian === null ? {} : { guardian: asNamed(guardian) }),
       });
+      this.read = withGuardian(named, read);
+      requireNamed(named, this.read);
     } catch (error) {
+      if (error instanceof SaysOtherwise) this.forgetDocument();
       throw endingOf(error);
     }
     if (signal.aborted) this.forgetDocument();
@@ -196,12 +203,9 @@ export class Counter implements CounterPort {
     const { message, reference } = pending;
     try {
       const gateway = gatewayOf(this.names, this.ports(), reference);
-      const answer = await gateway.fetch(message.session, message.sentAt);
-      const { pins, steps } = this.names;
-      const { opening } = message;
-      const verified = await verifyReceipt(answer.receipt, pins, steps, opening, this.read);
-      requireAbout(message.submissionAssertionDigest, answer, verified);
-      return await this.finished({ ...answer, opening, verified, reference });
+      const answer = await gateway.fetch(message.expected.session, message.sentAt);
+      const verified = await verify(this.names, this.read, message, answer, seconds());
+      return await this.finished({ ...answer, opening: message.opening, verified, reference });
     } catch (error) {
       throw endingOf(error, reference);
     }
@@ -239,7 +243,7 @@ export class Counter implements CounterPort {
   }
 
   /** The document that was read last, if it is this one. */
-  private document(handle: string): ReadDocument {
+  private document(handle: string): OwnDocument {
     if (this.read === null || this.read.handle !== handle) throw new Ended("failed");
     return this.read;
   }

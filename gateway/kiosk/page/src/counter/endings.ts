@@ -8,10 +8,12 @@ import {
   OutcomeUnknown,
   ReceiptPending,
 } from "../client/faults";
+import { SaysOtherwise } from "../client/agreement";
 import { KioskProblem } from "../kiosk/local";
 import { Inconclusive } from "../liveness/capture";
 import { Ended, type Ending } from "../screens/ports";
 import { Fault, Refused, Unavailable } from "../wire/errors";
+import { ReceiptInvalid } from "../wire/receipt";
 
 /** An error as an ending; an aborted call, and what is one already, as it is. */
 export function endingOf(error: unknown, reference?: string): unknown {
@@ -27,7 +29,8 @@ export function endingOf(error: unknown, reference?: string): unknown {
   }
   if (error instanceof Fault) {
     const { code, values } = because(error);
-    return new Ended(ofFault(error), null, { ...more, code, values, detail: said(error) });
+    const advice = code === "challenge-says-otherwise" ? "advice-exclusions-ignored" : null;
+    return new Ended(ofFault(error), advice, { ...more, code, values, detail: said(error) });
   }
   return new Ended("failed", null, more);
 }
@@ -40,7 +43,14 @@ function ofProcess({ code }: KioskProblem): Ending {
   return code === "KIOSK.UNAVAILABLE" ? "unavailable" : "failed";
 }
 
+/** Of a decision that somebody made, and no receipt shows. */
+const isUnproven = (error: Fault): boolean =>
+  error instanceof ReceiptInvalid ||
+  error.code === "another-submission" ||
+  (error instanceof SaysOtherwise && (error.said === "statement" || error.said === "decision"));
+
 function ofFault(error: Fault): Ending {
+  if (isUnproven(error)) return "unproven";
   if (error instanceof ReceiptPending) return "recorded";
   if (error instanceof OutcomeUnknown || error instanceof NotTaken) return "unknown";
   if (error instanceof LivenessNotPossible) return "not-possible";
@@ -54,7 +64,9 @@ function ofFault(error: Fault): Ending {
 const because = (error: Fault): Fault =>
   error instanceof NoDecision && error.because !== null ? error.because : error;
 
-/** For the agent: a code that the manual explains, and the step. No text of anybody else's. */
+/** For the agent: a code that the manual explains, the field that differs, and the step. No text of
+ * anybody else's. */
 function said(error: Fault): string {
-  return error.step === null ? error.code : `${error.code} (${error.step})`;
+  const code = error instanceof SaysOtherwise ? `${error.code}: ${error.field}` : error.code;
+  return error.step === null ? code : `${code} (${error.step})`;
 }

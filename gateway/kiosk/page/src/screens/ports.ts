@@ -150,6 +150,7 @@ export type Ending =
   | "unavailable" // a server does not answer; nothing was decided
   | "recorded" // an outcome is recorded, its receipt is late
   | "unknown" // nobody says whether there is an outcome
+  | "unproven" // what was answered proves no outcome of what was sent
   | "failed"; // this machine itself: the model pack, the document reader
 
 /** Raised by the ports below. Its texts are for people; none holds a number, name or measure. */

@@ -141,6 +141,7 @@ export function agentEnding(
   const undecided = ended?.ending === "recorded" || ended?.ending === "unknown";
   const told = finished
     ? finished.outcome === "MATCH" ? words.doneMatch : words.doneNoMatch
+    : ended?.ending === "unproven" ? t.ended.text.unproven
     : undecided ? words.undecidedText : words.endedText;
   const reason = ended ? reasonOf(ended.ending) : finished?.outcome === "NO_MATCH" ? "no-match" : null;
   return h(
@@ -209,6 +210,7 @@ const REASONS: Record<Ending, string> = {
   unavailable: "unavailable",
   recorded: "unavailable",
   unknown: "unavailable",
+  unproven: "unavailable",
 };
 
 export const reasonOf = (ended: Ending): string => REASONS[ended];

@@ -4,7 +4,7 @@
  */
 
 import { type Bytes, equal, hex, randomBytes, sha256 } from "./bytes";
-import { peek, sign, type Signed, type SigningKey } from "./cose";
+import { sign, type Signed, type SigningKey } from "./cose";
 import { Refused } from "./errors";
 import type { TemplateIssued } from "./issuer";
 import { Challenge, LivenessTranscript } from "./liveness";
@@ -20,7 +20,6 @@ import {
   type FaceQuality,
   Submission,
   SubmissionAssertion,
-  TemplateAssertion,
 } from "./submission";
 
 /** An offer that was found to be for this session, these parties, and this face model. */
@@ -92,7 +91,6 @@ export async function buildSubmission(
   const { session, keyId } = key.grant.message;
   const { issued, ciphertext, device, now, purpose, model } = inputs;
   requireCiphertext(ciphertext);
-  requireTemplateOf(issued.assertion, session, keyId, model.digest);
   const evidence = inputs.transcript && LivenessTranscript.encode(inputs.transcript);
   const consent = consentOf(inputs);
   const reference = activationReference(inputs.activationReference);
@@ -147,18 +145,4 @@ function consentOf({ consent, purpose, now, issued }: Inputs): ConsentRecord {
     givenBy: issued.guardianCommitment === null ? "subject" : "guardian",
     guardianCommitment: issued.guardianCommitment,
   };
-}
-
-/** A template of another session or model would be refused by the gateway, after the face was
- * encrypted. Throws `Refused`. */
-function requireTemplateOf(
-  assertion: Bytes,
-  session: Bytes,
-  keyId: Bytes,
-  modelDigest: Bytes,
-): void {
-  const stated = peek(assertion, TemplateAssertion);
-  const own = equal(stated.session, session) && equal(stated.keyId, keyId);
-  if (!own) throw new Refused("template-for-another-session");
-  if (!equal(stated.modelDigest, modelDigest)) throw new Refused("template-of-another-model");
 }

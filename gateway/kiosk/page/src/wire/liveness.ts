@@ -140,6 +140,23 @@ export const LivenessResult = message("LivenessResult", {
 });
 export type LivenessResult = Of<typeof LivenessResult>;
 
+/**
+ * What a statement says of a submission that is taken. Gateway and client know it alike.
+ *
+ * @param evidenceDigest of the transcript that answers the challenge; null: none was handed in.
+ */
+export function resultOf(
+  challenge: Challenge | null,
+  evidenceDigest: Bytes | null,
+): LivenessResult {
+  const { actions = [], excluded = [], passive = "off" } = challenge ?? {};
+  if (challenge !== null && evidenceDigest !== null) {
+    return { outcome: "passed", asked: actions, excluded, passive, evidenceDigest };
+  }
+  const outcome = challenge === null || actions.length > 0 ? "not-performed" : "not-possible";
+  return { outcome, asked: [], excluded, passive: "off", evidenceDigest: null };
+}
+
 /** `intervals` of ascending frame times in whole milliseconds. Throws `Misuse`. */
 export function encodeIntervals(times: readonly number[]): Bytes {
   const encoded = new Uint8Array(2 * Math.max(0, times.length - 1));

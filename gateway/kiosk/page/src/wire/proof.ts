@@ -11,7 +11,6 @@ import {
   purpose,
   recordId,
   salt,
-  sessionId,
   signedBytes,
   unixTime,
 } from "./fields";
@@ -107,10 +106,41 @@ export const Opening = message("Opening", {
 });
 export type Opening = Of<typeof Opening>;
 
+/**
+ * What statement and decision will say of one submission, as far as it is known before it leaves.
+ * All of it will stand in the receipt; nothing of it shows a face.
+ */
+export const ExpectedStatement = message("ExpectedStatement", {
+  ...scope,
+  keyId,
+  policyDigest: digest,
+  policyAssurance: assurance,
+  modelId,
+  portraitQuality: FaceQuality.field,
+  portraitSource,
+  subjectCommitment: commitment,
+  templateDigest: digest,
+  templateAssertionDigest: digest,
+  agent: partyId,
+  outlet: partyId,
+  purpose,
+  liveQuality: FaceQuality.field,
+  activationCommitment: commitment,
+  erasureCommitment: commitment,
+  probeDigest: digest,
+  modelDigest: digest,
+  submissionAssertionDigest: digest,
+  consentDigest: digest,
+  consentTextVersion,
+  liveness: LivenessResult.field,
+  /** By this counter's clock. No decision comes before. */
+  capturedAt: unixTime,
+});
+export type ExpectedStatement = Of<typeof ExpectedStatement>;
+
 /** What a counter keeps of a submission until it knows the outcome. */
 export const PendingReceipt = message("PendingReceipt", {
-  session: sessionId,
-  submissionAssertionDigest: digest,
+  expected: ExpectedStatement.field,
   opening: signedBytes,
   sentAt: unixTime,
 });

@@ -43,6 +43,9 @@ declare module "virtual:receipt-checks" {
     number: string,
   ): Promise<void>;
 
+  /** What all spellings of a document number have in common. Throws `Invalid`. */
+  export function normalForm(written: string): string;
+
   /** Without blanks at its ends, as Python's `str.strip` takes them off. */
   export function trimmed(text: string): string;
 

@@ -15,12 +15,11 @@ import {
   verifyReceipt as runChecks,
 } from "virtual:receipt-checks";
 
-import { type Bytes, equal, hex, sha256 } from "./bytes";
+import { type Bytes, equal, sha256 } from "./bytes";
 import { peek } from "./cose";
 import { Fault, Refused, type Values } from "./errors";
 import { Decision, Opening, Receipt, Statement } from "./proof";
-import { erasureCommitment } from "./subject";
-import type { SubmissionAssertion } from "./submission";
+import { erasureCommitment, type Subject } from "./subject";
 
 /** Whom a verifier pins, in the form of the offline check page; keys and digests in hexadecimal. */
 export interface Pins {
@@ -55,12 +54,6 @@ export class ReceiptInvalid extends Fault {
   ) {
     super(code, values);
   }
-}
-
-/** A document as its number is normalised. */
-export interface Subject {
-  readonly documentType: string;
-  readonly number: string;
 }
 
 export interface VerifiedReceipt {
@@ -120,27 +113,6 @@ export function requireAbout(
     equal(statement.recordId, answer.recordId);
   if (!about) throw new Refused("another-submission");
 }
-
-/**
- * Throws `Refused` unless the statement says of the submission what the device signed: the gateway
- * alone signs these words, and nobody but the device can tell that one is false.
- */
-export function requireAsSigned(own: SubmissionAssertion, { statement }: VerifiedReceipt): void {
-  const { outcome, evidenceDigest } = statement.liveness;
-  const handedIn = own.livenessEvidenceDigest;
-  const checks = {
-    agent: own.agent === statement.agent,
-    outlet: own.outlet === statement.outlet,
-    purpose: own.purpose === statement.purpose,
-    liveness: (outcome === "passed") === (handedIn !== null),
-    evidence: hexOf(handedIn) === hexOf(evidenceDigest),
-  };
-  for (const [what, holds] of Object.entries(checks)) {
-    if (!holds) throw new Refused("statement-says-otherwise", { what });
-  }
-}
-
-const hexOf = (digest: Bytes | null): string | null => digest && hex(digest);
 
 /** Every field, read strictly; nothing is verified yet. */
 function read(encoded: Bytes): { receipt: Receipt; statement: Statement; decision: Decision } {

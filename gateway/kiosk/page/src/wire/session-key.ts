@@ -15,7 +15,7 @@ import { seedOf } from "./uniform";
 
 /** Seconds; as `gateway/wire/freshness.py`. */
 const MAX_AGE = 15 * 60;
-const CLOCK_SKEW = 60;
+export const CLOCK_SKEW = 60;
 
 /** What this client asked for, and whom it pins. */
 export interface ExpectedSession {

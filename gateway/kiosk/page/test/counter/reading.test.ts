@@ -12,7 +12,7 @@ import { Refused } from "../../src/wire/errors";
 function counterAt() {
   const asked: unknown[] = [];
   const kiosk = { gateway: {}, documents: [], live: {}, model: {}, language: "es" };
-  const read = { handle: "00".repeat(16), kind: "id-card", number: "X1234567", notice: null, standing: null };
+  const read = { handle: "00".repeat(16), kind: "id-card", number: "X1234567", minor: false, guardian: false, notice: null, standing: null };
   const process = { readDocument: (one: unknown) => (asked.push(one), Promise.resolve(read)) };
   const given = [kiosk, process, {}, {}, {}] as unknown as ConstructorParameters<typeof Counter>;
   return { asked, counter: new Counter(...given) };

@@ -18,11 +18,13 @@ vi.mock("../../src/counter/capturing", () => ({
 
 import { Counter } from "../../src/counter/counter";
 
+const read = { kind: "passport", number: "X1234", minor: false, guardian: false };
+
 /** A counter with stand-ins, and a way to begin a check. */
 async function counterAt() {
   const kiosk = { gateway: {}, documents: [], live: {}, model: {}, purpose: "" };
   const process = {
-    readDocument: () => Promise.resolve({ handle: "00".repeat(16) }),
+    readDocument: () => Promise.resolve({ ...read, handle: "00".repeat(16) }),
     forgetDocument: () => Promise.resolve(),
   };
   const made = { device: {}, model: {} };
@@ -30,12 +32,12 @@ async function counterAt() {
   const given = [kiosk, process, made, sight, {}] as unknown as ConstructorParameters<typeof Counter>;
   const counter = new Counter(...given);
   const { signal } = new AbortController();
-  const named = { document: { kind: "passport", number: "X1" }, order: "", minor: false, guardian: null };
-  const read = await counter.readDocument(named, signal);
+  const named = { document: { kind: "passport", number: "X1234" }, order: "", minor: false, guardian: null };
+  const document = await counter.readDocument(named, signal);
   const camera = { shots: () => (async function* () {})() };
   const begin = async () => {
     const agreed = { version: 1, language: "en", exclusions: [] };
-    const ended = counter.check(named, read, agreed as never, camera as never, () => {}, signal);
+    const ended = counter.check(named, document, agreed as never, camera as never, () => {}, signal);
     const { of, end } = running.at(-1)!;
     const { probe } = await of(null, null);
     const left = async () => {

@@ -11,7 +11,7 @@ import { NoAnswer } from "../../src/client/faults";
 import { type Captured, type Counter, type Ports, register } from "../../src/client/registration";
 import { type Bytes, hex, unhex } from "../../src/wire/bytes";
 import { Fault } from "../../src/wire/errors";
-import type { Challenge } from "../../src/wire/liveness";
+import type { Challenge, Exclusion } from "../../src/wire/liveness";
 import { encodeIntervals } from "../../src/wire/liveness";
 import { load } from "../he/module";
 import { keyOfSeed } from "../wire/keys";
@@ -33,7 +33,10 @@ interface Order {
     digest: string;
     quality: { outcome: "passed"; measures: string; profileDigest: string };
   };
-  document: { handle: string; documentType: string; number: string };
+  document: { handle: string; documentType: string; number: string; how: string };
+  /** The number of a guardian's document; null: nobody agrees in the person's place. */
+  guardianNumber: string | null;
+  exclusions: Exclusion[];
   activationReference: string;
   probe: number[];
   /** At which stage the person goes away; empty: never. */
@@ -56,16 +59,16 @@ async function answered(order: Order): Promise<object> {
       if (stage === order.leaveAt) leaving.abort();
     },
   };
-  const { handle, documentType, number } = order.document;
+  const { guardianNumber, exclusions } = order;
   try {
     const done = await register(
       await counterOf(order),
       {
-        document: { handle: unhex(handle), documentType, number },
+        document: { ...order.document, handle: unhex(order.document.handle), guardianNumber },
         activationReference: order.activationReference,
         consent: { textVersion: 1, language: "en" },
         purpose: "sim-activation",
-        exclusions: [],
+        exclusions,
       },
       (challenge, digest) => capture(order, challenge, digest),
       ports,

@@ -62,7 +62,7 @@ it("the process's own sentence stands only where the words say less", () => {
   expect(saysMore("KIOSK.NOT_NAMED")).toBe(false);
   expect(saysMore("KIOSK.NOT_ACCEPTED")).toBe(true);
   expect(faultWords("KIOSK.NOT_NAMED", {}, "en")).toContain("No chip lies at the reader");
-  expect(faultWords("bad-signature", {}, "en")).toBe(faultWords("another-submission", {}, "en"));
+  expect(faultWords("bad-signature", {}, "en")).toBe(faultWords("session-key", {}, "en"));
   expect(faultWords("of-tomorrow", {}, "en")).toBeNull();
 });
 

@@ -154,6 +154,7 @@ export const en = {
     unavailable: "The service does not answer",
     recorded: "The outcome is recorded",
     unknown: "The outcome is not known yet",
+    unproven: "There is no receipt that counts",
     failed: "This machine cannot do the check",
     text: {
       inconclusive: "Nothing was sent that shows a face.",
@@ -164,6 +165,7 @@ export const en = {
       unavailable: "Nothing was decided. Try again later, or register without a face.",
       recorded: "The receipt comes later. The shop fetches it.",
       unknown: "The connection broke after sending. The shop asks what became of it.",
+      unproven: "The server's answer does not say what was sent from here, so it does not count: nothing is activated on it.",
       failed: "You can register without a face.",
     },
     again: "Try again",

@@ -156,6 +156,7 @@ export const es: Texts = {
     unavailable: "El servicio no responde",
     recorded: "El resultado está registrado",
     unknown: "Aún no se conoce el resultado",
+    unproven: "No hay un recibo que valga",
     failed: "Este equipo no puede hacer la verificación",
     text: {
       inconclusive: "No se envió nada que muestre un rostro.",
@@ -166,6 +167,7 @@ export const es: Texts = {
       unavailable: "No se decidió nada. Inténtelo más tarde o regístrese sin rostro.",
       recorded: "El recibo llega más tarde. La tienda lo obtiene.",
       unknown: "La conexión se cortó después de enviar. La tienda pregunta qué ha pasado.",
+      unproven: "La respuesta del servidor no dice lo que se envió desde aquí, así que no vale: no se activa nada con ella.",
       failed: "Puede registrarse sin rostro.",
     },
     again: "Intentar de nuevo",

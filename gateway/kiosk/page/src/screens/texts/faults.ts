@@ -12,14 +12,16 @@ const OWN_WORK = ["vision", "vision-ended", "encryption", "encryption-ended", "e
 /** What the page itself refuses of what arrived. */
 const NOT_AGREED = [
   "session-key", "bad-signature", "not-signed", "not-signed-by", "challenge-for-another-session",
-  "template-for-another-session", "template-of-another-model", "another-submission",
-  "statement-says-otherwise", "not-valid", "not-deterministic-cbor", "answer-too-long",
+  "challenge-says-otherwise", "not-valid", "not-deterministic-cbor", "answer-too-long",
   "answer-not-json", "answer-not-a-state", "answer-without-outcome",
 ];
+/** What is answered to a submission, and proves nothing of it. */
+const UNPROVEN = ["another-submission", "statement-says-otherwise", "decision-says-otherwise"];
 const ALIKE: Readonly<Record<string, string>> = {
   ...Object.fromEntries(MODELS.map((code) => [code, "models"])),
   ...Object.fromEntries(OWN_WORK.map((code) => [code, "own-work"])),
   ...Object.fromEntries(NOT_AGREED.map((code) => [code, "not-agreed"])),
+  ...Object.fromEntries(UNPROVEN.map((code) => [code, "unproven"])),
 };
 
 /** Codes whose words say no more than the class: the process's own sentence stands below them. */
@@ -51,6 +53,9 @@ export const FAULTS: Record<Language, Record<string, string>> = {
     "not-the-gateway": "Something else answered in the gateway's place, perhaps the log-in page of a network.",
     "policy-not-listed": "The gateway compares by rules that this counter's trust list does not have: the list may be out of date. Ask whoever runs the counter.",
     "policy-for-another-model": "The gateway compares by other face models than this counter has. Ask whoever runs the counter.",
+    "reader-says-otherwise": "The counter's program read another document than the one that was named. Compare them, and type or read it again.",
+    "issuer-says-otherwise": "The counter's program signed for something else than was read. Read the document again; if that does not help, tell whoever runs the counter.",
+    unproven: "The answer does not say what was sent from here, so there is no receipt that counts. Activate nothing on it, and tell both operators, with the reference.",
     models: "The face models of this machine are missing, or not the right ones. In a terminal: sealmatch models check.",
     "own-work": "The page broke off its work. Load it again.",
     "not-agreed": "What arrived is not what was agreed, so this page refuses it. Tell the operators, with the reference.",
@@ -77,6 +82,9 @@ export const FAULTS: Record<Language, Record<string, string>> = {
     "not-the-gateway": "回应的不是网关，可能是某个网络的登录页面。",
     "policy-not-listed": "网关使用的比对规则不在本柜台的信任名单中，名单可能已过期。请询问柜台管理者。",
     "policy-for-another-model": "网关使用的人脸模型与本柜台不同。请询问柜台管理者。",
+    "reader-says-otherwise": "柜台程序读取的证件与所填的不是同一份。请核对后重新输入或读取。",
+    "issuer-says-otherwise": "柜台程序签署的内容与读取的证件不符。请重新读取证件；如仍不行，请告知柜台管理者。",
+    unproven: "答复与此处发送的内容不符，因此没有有效的凭证。请勿据此开通，并把编号告知双方运维人员。",
     models: "本机的人脸模型缺失或不正确。请在终端中运行：sealmatch models check。",
     "own-work": "本页面的处理中断了。请重新加载。",
     "not-agreed": "收到的内容与约定不符，本页面已拒绝。请把编号告知运维人员。",
@@ -103,6 +111,9 @@ export const FAULTS: Record<Language, Record<string, string>> = {
     "not-the-gateway": "Ha respondido otra cosa en lugar de la pasarela, quizá la página de acceso de una red.",
     "policy-not-listed": "La pasarela compara con reglas que no están en la lista de confianza de este mostrador: puede que la lista esté anticuada. Pregunte a quien lo administra.",
     "policy-for-another-model": "La pasarela compara con otros modelos faciales que los de este mostrador. Pregunte a quien lo administra.",
+    "reader-says-otherwise": "El programa del mostrador ha leído otro documento que el indicado. Compárelos, y escríbalo o léalo de nuevo.",
+    "issuer-says-otherwise": "El programa del mostrador ha firmado otra cosa que lo leído. Lea el documento de nuevo; si no funciona, avise a quien administra el mostrador.",
+    unproven: "La respuesta no dice lo que se envió desde aquí, así que no hay un recibo que valga. No active nada con ella y avise a los dos operadores, con la referencia.",
     models: "Los modelos faciales de este equipo faltan o no son los correctos. En un terminal: sealmatch models check.",
     "own-work": "La página ha interrumpido su trabajo. Cárguela de nuevo.",
     "not-agreed": "Lo que ha llegado no es lo acordado, así que esta página lo rechaza. Avise a los operadores, con la referencia.",

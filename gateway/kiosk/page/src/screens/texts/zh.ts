@@ -156,6 +156,7 @@ export const zh: Texts = {
     unavailable: "服务没有回应",
     recorded: "结果已经记录",
     unknown: "结果尚不清楚",
+    unproven: "没有有效的凭证",
     failed: "本机无法进行核验",
     text: {
       inconclusive: "没有发送任何显示面容的内容。",
@@ -166,6 +167,7 @@ export const zh: Texts = {
       unavailable: "没有作出任何判定。请稍后再试，或不使用人脸办理。",
       recorded: "凭证稍后送达，由门店取回。",
       unknown: "发送之后连接中断。门店会查询结果。",
+      unproven: "服务器的答复与此处发送的内容不符，不作数，也不会据此开通。",
       failed: "您可以不使用人脸办理。",
     },
     again: "再试一次",
