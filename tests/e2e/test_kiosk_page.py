@@ -19,10 +19,13 @@ import numpy as np
 import pytest
 
 from gateway.cli.pack import gateway_settings, model_of, open_pack
+from gateway.he.frame import probe_signs, template_values
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import verify_receipt
+from gateway.vision.errors import PoorPicture
 from gateway.vision.pipeline import FacePipeline
+from gateway.wire.policy import LanePolicy
 from gateway.wire.proof import ActivationOpening, Opening
 from gateway.wire.subject import Subject
 from tests.support.browser import Browser
@@ -81,6 +84,7 @@ def page(
     with Browser() as browser:
         page = Page(browser)
         page.camera(film(frames, LP_D12))
+        page.watch()
         page.downloads(saved)
         page.open(running.address)
         enrol(deployment, running.device, page.key())
@@ -115,10 +119,37 @@ def listener() -> Iterator[tuple[int, list[bytes]]]:
         thread.join(PATIENCE)
 
 
-def expected(vision: FacePipeline, portrait: np.ndarray, live: np.ndarray, threshold: float) -> str:
-    """What the Python client's models say of the same pictures."""
-    cosine = float(vision.embed(portrait).vector @ vision.embed(live).vector)
-    return "MATCH" if cosine >= threshold else "NO_MATCH"
+def expected(
+    page: Page, vision: FacePipeline, portrait: np.ndarray, frames: list[np.ndarray]
+) -> str:
+    """What the protocol's integers decide of the vectors that the Python client makes of the same
+    pictures, in both lanes: one at rest, and some of each movement that was asked for last."""
+    chosen = gateway_settings(open_pack(None))
+    lanes = [LanePolicy.for_cosine(chosen[name]) for name in ("threshold_cosine", "action_cosine")]
+    asked = page.browser.run("return window.fakeCamera.asked.slice(-2)")
+    shown = [n for kind in asked for n in LP_D12.actions[kind][::4]]
+    moving = np.mean([one for n in shown for one in embedded(vision, frames[n])], axis=0)
+    live = (vision.embed(frames[LP_D12.rest[0]]).vector, moving / np.linalg.norm(moving))
+    template = template_values(vision.embed(portrait).vector)
+    accepted = [
+        lane.accepts(int(probe_signs(vector) @ template))
+        for lane, vector in zip(lanes, live, strict=True)
+    ]
+    return "MATCH" if all(accepted) else "NO_MATCH"
+
+
+def embedded(vision: FacePipeline, image: np.ndarray) -> list[np.ndarray]:
+    """The picture's vector, unless the quality gate refuses it."""
+    try:
+        return [vision.embed(image).vector]
+    except PoorPicture:
+        return []
+
+
+def looking(page: Page) -> tuple[int, int]:
+    """Workers that looked at pictures since the page was opened, and how many of them live."""
+    found = [one for one in page.watched()["workers"] if one["name"] == "vision"]
+    return len(found), sum(one["lives"] for one in found)
 
 
 def test_an_attempt_that_is_not_completed_leaves_nothing(
@@ -148,8 +179,7 @@ def test_a_genuine_person_goes_from_the_camera_to_a_checked_receipt(
     page.press("#start")
     page.comes_to(".result.match")
     assert record_count(deployment) == before + 1
-    threshold = float(gateway_settings(open_pack(None))["threshold_cosine"])
-    assert expected(vision, frames[PORTRAIT], frames[LP_D12.rest[0]], threshold) == "MATCH"
+    assert expected(page, vision, frames[PORTRAIT], frames) == "MATCH"
     page.press("#save")
     page.press("#save-opening")
     page.press("#to-agent")
@@ -179,7 +209,10 @@ def test_another_person_s_document_is_no_match(
     vision: FacePipeline,
     deployment: LocalDeployment,
 ) -> None:
+    assert looking(page) == (1, 1), "one worker for all of a customer's attempts"
     page.press("#next")
+    page.until("#read")
+    assert looking(page) == (2, 1), "the models' memory of the last customer is gone"
     stranger = cv2.imread(str(photographs.stranger))
     cv2.imwrite(str(reader / "stranger.png"), stranger)
     before = record_count(deployment)
@@ -188,8 +221,7 @@ def test_another_person_s_document_is_no_match(
     page.press("#start")
     page.comes_to(".result.no-match")
     assert record_count(deployment) == before + 1
-    threshold = float(gateway_settings(open_pack(None))["threshold_cosine"])
-    assert expected(vision, stranger, frames[LP_D12.rest[0]], threshold) == "NO_MATCH"
+    assert expected(page, vision, stranger, frames) == "NO_MATCH"
 
 
 REACH = """

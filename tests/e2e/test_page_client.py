@@ -59,6 +59,7 @@ def test_a_registration_from_the_session_to_the_checked_receipt(
 ) -> None:
     told = page.register(*pair(cosine))
     assert told["outcome"] == outcome, told
+    assert page.world.register(*pair(cosine)).outcome == outcome, "the Python client, same servers"
     assert told["stages"] == STAGES
     assert told["kept"] == 1
     opening = Opening.decode(bytes.fromhex(told["opening"]))

@@ -38,7 +38,8 @@ _ARGUMENTS = [
 class Browser:
     """One browser with a profile of its own."""
 
-    def __init__(self, language: str = "en-GB") -> None:
+    def __init__(self, language: str = "en-GB", *, camera: Path | None = None) -> None:
+        """``camera``: a film in Y4M or MJPEG that the browser plays in the place of a camera."""
         self._profile = tempfile.TemporaryDirectory(
             dir=temporary_directory(), ignore_cleanup_errors=True
         )
@@ -48,6 +49,12 @@ class Browser:
             f"--accept-lang={language}",
             f"--user-data-dir={self._profile.name}",
         ]
+        if camera is not None:
+            self._arguments += [
+                "--use-fake-ui-for-media-stream",
+                "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-video-capture={camera}",
+            ]
 
     def __enter__(self) -> Self:
         port = _free_port()
@@ -82,6 +89,11 @@ class Browser:
     def profile(self) -> Path:
         """Where it keeps its files."""
         return Path(self._profile.name)
+
+    @property
+    def pid(self) -> int:
+        """Of the driver; the browser's processes descend from it."""
+        return self._driver.pid
 
     def close(self) -> None:
         """End it as a person does; its profile stays until the block ends."""

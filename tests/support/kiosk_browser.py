@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -22,6 +23,7 @@ from tests.support.processes import PATIENCE, command_environment
 from tests.support.splice import Cuts
 
 SCRIPT = Path(__file__).with_name("fake_camera.js")
+WATCH = Path(__file__).with_name("kiosk_watch.js")
 STEP_MS = 40
 """Between two frames that the page gets: as the clips were taken."""
 
@@ -107,6 +109,15 @@ class Page:
         given = {"stepMs": STEP_MS, "frames": frames, "prompts": prompts}
         script = SCRIPT.read_text().replace("/*CAMERA*/ null", json.dumps(given))
         self.browser.command("Page.addScriptToEvaluateOnNewDocument", source=script)
+
+    def watch(self) -> None:
+        """Note from the next load on when things happen; see ``watched``."""
+        self.browser.command("Page.addScriptToEvaluateOnNewDocument", source=WATCH.read_text())
+
+    def watched(self) -> dict[str, Any]:
+        """What was noted (``kiosk_watch.js``)."""
+        found: dict[str, Any] = self.browser.run("return window.kioskWatch")
+        return found
 
     def answers(self, whether: bool) -> None:
         """Whether the camera shows what is asked for, or other movements."""

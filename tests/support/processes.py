@@ -51,6 +51,16 @@ def descendants(pid: int) -> list[int]:
     return [one for child in children_of(pid) for one in (child, *descendants(child))]
 
 
+def processor_seconds(pid: int) -> float:
+    """Processor time, user's and system's, of a process and of its descendants that still run."""
+    ticks = 0
+    for one in (pid, *descendants(pid)):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def alive(pid: int) -> bool:
     """Whether the process runs; a zombie does not."""
     try:
