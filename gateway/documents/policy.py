@@ -23,6 +23,18 @@ class DocumentNotAccepted(Refused):
     """The counter's policy does not take this document. ``detail`` is for the counter."""
 
 
+class DocumentExpired(DocumentNotAccepted):
+    """Its last day was too long ago."""
+
+
+class ChipWanted(DocumentNotAccepted):
+    """Of this kind the counter takes the chip alone, with a listed issuer's signature."""
+
+
+class ZoneWanted(DocumentNotAccepted):
+    """Of this kind the counter reads the machine-readable zone."""
+
+
 @dataclass(frozen=True)
 class DocumentPolicy:
     """A counter's policy; as it stands here, every kind that is not expired."""
@@ -49,14 +61,14 @@ class DocumentPolicy:
                     f"this counter accepts no {document.kind}, but: {', '.join(self.kinds)}"
                 )
             if reading == "chip" and not document.chip_verified:
-                raise DocumentNotAccepted(
+                raise ChipWanted(
                     f"of a {document.kind} this counter takes the chip alone, verified"
                 )
             if reading == "mrz" and not document.from_zone:
-                raise DocumentNotAccepted(
+                raise ZoneWanted(
                     f"of a {document.kind} this counter reads the machine-readable zone (MRZ)"
                 )
         if document.expires is None or self.expired_grace_days is None:
             return
         if (today - document.expires).days > self.expired_grace_days:
-            raise DocumentNotAccepted("the document has expired")
+            raise DocumentExpired("the document has expired")

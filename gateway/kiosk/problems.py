@@ -12,7 +12,12 @@ from gateway.client.document_reader import OtherDocument, chip_told
 from gateway.client.liveness.prompts import Language
 from gateway.documents.chip.errors import ChipRefused
 from gateway.documents.guardians import NoGuardian
-from gateway.documents.policy import DocumentNotAccepted
+from gateway.documents.policy import (
+    ChipWanted,
+    DocumentExpired,
+    DocumentNotAccepted,
+    ZoneWanted,
+)
 from gateway.host.http import json_response
 from gateway.kiosk.desk import GuardianNeeded, NoDocument
 from gateway.kiosk.reader import NothingToRead, NotNamed, ReadForAnother
@@ -29,6 +34,9 @@ _TABLE: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (ChipRefused, 422, "KIOSK.CHIP"),
     (NoGuardian, 422, "KIOSK.NO_GUARDIAN"),
     (OtherDocument, 422, "KIOSK.OTHER_DOCUMENT"),
+    (DocumentExpired, 422, "KIOSK.EXPIRED"),
+    (ChipWanted, 422, "KIOSK.CHIP_WANTED"),
+    (ZoneWanted, 422, "KIOSK.ZONE_WANTED"),
     (DocumentNotAccepted, 422, "KIOSK.NOT_ACCEPTED"),
     (UnusableNumber, 422, "KIOSK.NUMBER"),
     (VisionError, 422, "KIOSK.PORTRAIT"),

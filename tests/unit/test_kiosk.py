@@ -527,9 +527,18 @@ def test_a_guardian_is_committed_to_and_not_named(tmp_path: Path) -> None:
 def test_a_counter_that_wants_the_zone_takes_no_typed_number(tmp_path: Path) -> None:
     with running(tmp_path, policy=DocumentPolicy({"passport": "mrz"})) as counter:
         counter.scan()
-        assert code(counter.read("KI05KH001")) == "KIOSK.NOT_ACCEPTED"
+        assert code(counter.read("KI05KH001")) == "KIOSK.ZONE_WANTED"
         zone = passport("AB700002", birth="900101")
         assert counter.read(kind=None, number=None, zone=zone).status_code == 200
+        expired = passport("AB700002", birth="900101", expiry="200101")
+        assert code(counter.read(kind=None, number=None, zone=expired)) == "KIOSK.EXPIRED"
+        assert code(counter.read("KI05KH001", kind="other")) == "KIOSK.NOT_ACCEPTED"
+
+
+def test_a_counter_that_wants_the_chip_takes_no_picture(tmp_path: Path) -> None:
+    with running(tmp_path, policy=DocumentPolicy({"passport": "chip"})) as counter:
+        counter.scan()
+        assert code(counter.read("KI05KH001")) == "KIOSK.CHIP_WANTED"
 
 
 def test_a_document_is_forgotten_after_a_while_and_a_picture_can_go(tmp_path: Path) -> None:

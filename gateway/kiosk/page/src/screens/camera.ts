@@ -9,7 +9,7 @@ import type { Desk } from "./desk";
 import { h } from "./dom";
 import { adviceIcon, icon } from "./icons";
 import { promptFace, promptOf } from "./faces";
-import { button, buttons, heading } from "./parts";
+import { button, buttons, clauses, heading } from "./parts";
 import { ACTIONS, Ended, type Action, type CameraChoice, type Exclusion, type OpenCamera } from "./ports";
 import { Steady } from "./steady";
 import { TEXTS, type Texts } from "./texts";
@@ -129,7 +129,7 @@ export class CameraScreen {
     const picture = opening ? "wait" : this.advice ? adviceIcon(this.advice) : "check";
     this.advising.classList.toggle("fine", !opening && !this.advice);
     if (this.advising.textContent === words) return;
-    this.advising.replaceChildren(icon(picture, "big"), h("span", {}, words));
+    this.advising.replaceChildren(icon(picture, "big"), h("span", {}, ...clauses(words)));
     if (opening) this.desk.announce(words);
     else this.desk.say(words);
   }
@@ -198,7 +198,7 @@ export class CameraScreen {
       "div",
       { class: "screen" },
       heading(t.ended[fault.ending]),
-      h("p", { class: "advice" }, icon("camera", "big"), h("span", {}, words)),
+      h("p", { class: "advice" }, icon(fault.ending === "camera" ? "camera" : "info", "big"), h("span", {}, ...clauses(words))),
       buttons(button(t.camera.again, () => void this.open(), { id: "camera-again", kind: "main", picture: "again" })),
     );
   }

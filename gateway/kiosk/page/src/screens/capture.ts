@@ -10,7 +10,7 @@ import type { Desk } from "./desk";
 import { filled, h } from "./dom";
 import { adviceIcon, icon } from "./icons";
 import { promptFace } from "./faces";
-import { button, buttons, heading } from "./parts";
+import { button, buttons, clauses, heading } from "./parts";
 import type { OpenCamera, Progress, Stage } from "./ports";
 import { STAGES } from "./ports";
 import type { Texts } from "./texts";
@@ -88,11 +88,11 @@ export class CaptureScreen {
     if (state !== this.shown) {
       this.shown = state;
       if (this.words.textContent !== asked) {
-        this.words.textContent = asked;
+        this.words.replaceChildren(...clauses(asked));
         this.face.replaceChildren(promptFace(prompt ?? "hold-still"));
       }
       const hindrance = advice ? this.desk.words(advice) : "";
-      this.advice.replaceChildren(...(advice ? [icon(adviceIcon(advice)), h("span", {}, hindrance)] : []));
+      this.advice.replaceChildren(...(advice ? [icon(adviceIcon(advice)), h("span", {}, ...clauses(hindrance))] : []));
       this.lit.hidden = prompt !== "ask-count"; // its place is kept, so nothing jumps
       this.lit.textContent = lit === null ? "" : String(lit);
       this.drawDots(done, of, t);

@@ -157,7 +157,7 @@ class Sitting {
           answer,
           (advice) => (advice ? this.watching.message(advice) : this.watching.text((t) => t.camera.ready)),
           (fault) => {
-            this.watching.text((t) => `${t.ended[fault.ending]}. ${faultWords(fault, t)}`);
+            this.watching.text((t) => `${t.ended[fault.ending]}\n${faultWords(fault, t)}`);
             if (!fault.more.cause) this.watching.note(note(reasons(this.desk, fault), "info"));
           },
         ));
@@ -302,7 +302,7 @@ class Sitting {
       agent: this.watching.view,
       customer: this.told(
         otherWay(this.desk, () => answer(true), () => answer(false), undecided),
-        () => this.watching.text((t) => `${t.otherWay.heading}. ${t.otherWay.steps.join(" ")}`),
+        () => this.watching.text((t) => [t.otherWay.heading, ...t.otherWay.steps].join("\n")),
       ),
       turn: "customer",
       offer: false,

@@ -48,6 +48,10 @@ export function note(told: readonly (string | HTMLElement)[], picture: Icon): HT
   return h("div", { class: "note" }, icon(picture), h("div", {}, ...paragraphs));
 }
 
+/** A sentence whose lines break where it pauses, in a language that writes no spaces. */
+export const clauses = (text: string): HTMLElement[] =>
+  text.split(/(?<=[，。：；？！])/).map((one) => h("span", { class: "clause" }, one));
+
 /** A command's line; it is broken between its words, so that no option is torn. */
 export const command = (line: string): (HTMLElement | string)[] =>
   line.split(" ").flatMap((one, n) => [n ? " " : "", h("span", { class: "token" }, one)]);

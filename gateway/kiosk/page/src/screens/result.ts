@@ -5,7 +5,7 @@ import type { Desk } from "./desk";
 import { filled, h } from "./dom";
 import { promptFace } from "./faces";
 import { adviceIcon, icon } from "./icons";
-import { button, buttons, command, heading, note, save } from "./parts";
+import { button, buttons, clauses, command, heading, note, save } from "./parts";
 import type { Action, Ended, Ending, Finished } from "./ports";
 import { reasons } from "./reasons";
 import { fileName, minute, paper, print, qr, reference } from "./receipt";
@@ -92,7 +92,7 @@ export function retry(desk: Desk, ended: Ended, choices: RetryChoices): (t: Text
       "div",
       { class: "screen retry" },
       heading(t.retry.heading),
-      h("p", { class: "advice" }, pictured(advice), h("span", {}, desk.words(advice))),
+      h("p", { class: "advice" }, pictured(advice), h("span", {}, ...clauses(desk.words(advice)))),
       h("p", { class: "quiet" }, mirrors ? t.retry.mirrored : t.retry.fresh),
       buttons(
         choices.tired

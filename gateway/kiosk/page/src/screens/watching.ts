@@ -14,7 +14,7 @@ export type Said = (language: "agent" | "customer") => string;
 
 export class Watching {
   private readonly now = h("p", { class: "now" });
-  private readonly told = h("div", { class: "told" });
+  private readonly told = h("div", { class: "doubt" });
   private readonly short = h("div", { class: "short" });
   private last: (() => void) | null = null;
   private readonly aloud = h("blockquote", { class: "aloud" });

@@ -42,6 +42,9 @@ export const FAULTS: Record<Language, Record<string, string>> = {
     "KIOSK.GUARDIAN_NEEDED": "The holder is a minor. Tick the box, and name the guardian's document.",
     "KIOSK.NO_GUARDIAN": "The guardian's document does not count here.",
     "KIOSK.NOT_ACCEPTED": "This counter does not take this document.",
+    "KIOSK.EXPIRED": "The document has expired.",
+    "KIOSK.CHIP_WANTED": "Of this document the counter takes the chip alone, verified. Read its chip.",
+    "KIOSK.ZONE_WANTED": "Of this document the counter reads the machine-readable zone. Give the zone in place of the number, or read the chip.",
     "KIOSK.NUMBER": "This is no number of this kind of document. Compare it with the document.",
     "KIOSK.READER": "The reader's folder cannot be used.",
     "KIOSK.REFUSED": "The issuer of this counter refuses.",
@@ -71,6 +74,9 @@ export const FAULTS: Record<Language, Record<string, string>> = {
     "KIOSK.GUARDIAN_NEEDED": "持证人是未成年人。请勾选，并填写监护人的证件。",
     "KIOSK.NO_GUARDIAN": "监护人的证件在这里不能使用。",
     "KIOSK.NOT_ACCEPTED": "本柜台不接受此证件。",
+    "KIOSK.EXPIRED": "证件已过期。",
+    "KIOSK.CHIP_WANTED": "此种证件，本柜台只接受验证过的芯片。请读取芯片。",
+    "KIOSK.ZONE_WANTED": "此种证件，本柜台读取机读码。请用机读码代替号码，或读取芯片。",
     "KIOSK.NUMBER": "这不是该种证件的号码。请与证件核对。",
     "KIOSK.READER": "读卡器的文件夹无法使用。",
     "KIOSK.REFUSED": "本柜台的签发程序拒绝了。",
@@ -100,6 +106,9 @@ export const FAULTS: Record<Language, Record<string, string>> = {
     "KIOSK.GUARDIAN_NEEDED": "El titular es menor. Marque la casilla e indique el documento de quien ejerce la tutela.",
     "KIOSK.NO_GUARDIAN": "El documento de quien ejerce la tutela no vale aquí.",
     "KIOSK.NOT_ACCEPTED": "Este mostrador no acepta este documento.",
+    "KIOSK.EXPIRED": "El documento está caducado.",
+    "KIOSK.CHIP_WANTED": "De este documento, el mostrador solo acepta el chip, verificado. Lea el chip.",
+    "KIOSK.ZONE_WANTED": "De este documento, el mostrador lee la zona de lectura mecánica. Indique la zona en vez del número, o lea el chip.",
     "KIOSK.NUMBER": "No es un número de este tipo de documento. Compárelo con el documento.",
     "KIOSK.READER": "No se puede usar la carpeta del lector.",
     "KIOSK.REFUSED": "El emisor de este mostrador lo rechaza.",
@@ -133,4 +142,4 @@ export function faultWords(
 
 /** Whether the sentence of the process says more than the words for its code. */
 export const saysMore = (code: string | undefined): boolean =>
-  code === undefined || CLASSES.includes(code) || !code.startsWith("KIOSK.");
+  code === undefined || CLASSES.includes(code) || code !== code.toUpperCase();
