@@ -6,8 +6,10 @@ ends it, outgrows its limits or makes it answer what no picture is, the picture 
 counter goes on.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -22,6 +24,7 @@ from gateway.vision.images import MAX_BYTES, check_length, decode_image, wrong_f
 from gateway.vision.portrait_record import embedded_picture
 from gateway.wire.errors import MalformedMessage, Refused, Unavailable
 
+_LOG = logging.getLogger(__name__)
 LIMITS: Final = WorkerLimits(guarded.MEMORY_BYTES, guarded.SECONDS)
 _WORKSHOP: Final = "gateway.vision.guarded:make_workshop"
 _JPEG_ADVICE: Final = "Save it as an ordinary JPEG file."
@@ -96,7 +99,7 @@ class PictureReader:
 
     def _guarded(self, encoded: bytes, name: str) -> BgrImage:
         if self._worker is None:
-            self._worker = Worker(_WORKSHOP, self._limits)
+            self._worker = _started(self._limits)
         try:
             outcome, height, width = self._worker.call("open", encoded, read=_header)
             if outcome != guarded.DECODED:
@@ -120,6 +123,29 @@ class PictureReader:
             part = worker.call("part", number, read=octets(length))
             image[start : start + length] = np.frombuffer(part, np.uint8)
         return image.reshape(height, width, 3)
+
+
+def _started(limits: WorkerLimits) -> Worker:
+    worker = Worker(_WORKSHOP, limits)
+    try:
+        if worker.call("confined", read=_flag) == 0:
+            _tell_unconfined()
+    except (Unavailable, MalformedMessage, Refused):
+        worker.stop()
+        raise
+    return worker
+
+
+@cache
+def _tell_unconfined() -> None:
+    """Once. Decoding goes on, under the worker's limits alone."""
+    _LOG.warning("the decoder's process is not confined: this system's kernel takes no filter")
+
+
+def _flag(value: Any) -> int:
+    if value not in (0, 1) or type(value) is not int:
+        raise ValueError("neither 0 nor 1")
+    return int(value)
 
 
 def _header(value: Any) -> tuple[int, int, int]:

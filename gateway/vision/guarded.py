@@ -4,7 +4,8 @@ JPEG 2000, TIFF, WebP and AVIF are large formats, and their decoders (OpenJPEG, 
 libavif) have had faults that a hostile file could use. So a file of these kinds, and BMP with them,
 and every portrait out of a chip, is decoded by a worker: a process that has loaded Pillow and holds
 nothing of the counter's. It has limits on memory, processor time and pixels. It can open no file,
-no socket and no pipe, start no program, and print nothing. What it answers is read strictly: an
+no socket and no pipe, start no program, and print nothing: limits see to it, and a filter of calls
+to the kernel where there is one (``confinement``). What it answers is read strictly: an
 outcome from a table, two numbers, and bytes of exactly the length that follows from them.
 
 ``make_workshop`` runs inside the worker (``gateway.client.pictures`` starts it). This module
@@ -12,7 +13,6 @@ decodes nothing where it is merely imported.
 """
 
 import contextlib
-import ctypes
 import io
 import os
 import resource
@@ -23,6 +23,7 @@ from typing import Final
 from PIL import Image
 
 from gateway.vision import formats
+from gateway.vision.confinement import confine, forbid_new_privileges
 from gateway.vision.errors import UnreadableImage
 from gateway.vision.images import check_length, require_readable, upright
 from gateway.vision.jpeg2000 import completed
@@ -50,8 +51,6 @@ _PLUGINS: Final = {
     formats.AVIF: "AVIF",
     formats.BMP: "BMP",
 }
-_NO_NEW_PRIVILEGES: Final = 38
-"""Linux: <sys/prctl.h>."""
 
 
 class PictureWorkshop:
@@ -59,6 +58,15 @@ class PictureWorkshop:
 
     def __init__(self) -> None:
         self._pixels = b""
+        self._confined = 0
+
+    def confine(self) -> None:
+        """Let the kernel answer nothing more than decoding needs."""
+        self._confined = int(confine())
+
+    def confined(self) -> int:
+        """1 if the kernel's filter is on, otherwise 0."""
+        return self._confined
 
     def open(self, encoded: bytes) -> list[int]:
         """Decode: [outcome, height, width], with zeros where there is no picture."""
@@ -112,6 +120,7 @@ def make_workshop() -> PictureWorkshop:
             Image.new("RGB", (8, 8)).save(sample, plugin)
             shop.open(sample.getvalue())
     _shut()
+    shop.confine()
     return shop
 
 
@@ -124,8 +133,7 @@ def _shut() -> None:
         with contextlib.suppress(OSError):  # the one that listed them
             if int(name) > 2 and not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
                 os.close(int(name))  # all but the connection to the counter
-    with contextlib.suppress(AttributeError):  # another system
-        ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    forbid_new_privileges()
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC):
         resource.setrlimit(limit, (0, 0))

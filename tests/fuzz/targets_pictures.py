@@ -17,9 +17,9 @@ from tests.fuzz.making import stateless, target
 from tests.fuzz.mutations import scramble
 from tests.fuzz.targets_wire import promise
 from tests.support.fuzzing import Target
-from tests.support.portraits import dg2, facial_record, tlv
+from tests.support.portraits import dg2, face_image, facial_record, tlv
 
-_TAGS: Final = (0x75, 0x7F61, 0x7F60, 0x7F2E, 0x5F2E, 0xA1, 0x02, 0x80, 0x1FFF)
+_TAGS: Final = (0x75, 0x7F61, 0x7F60, 0x7F2E, 0x5F2E, 0xA1, 0x65, 0x30, 0x02, 0x80, 0x1FFF)
 
 
 @cache
@@ -37,7 +37,8 @@ def _records() -> tuple[bytes, ...]:
     return (
         dg2(facial_record(jpeg)),
         dg2(facial_record(boxes, points=0)),
-        dg2(tlv(0xA1, tlv(0x04, stream)), tag=0x7F2E),
+        dg2(face_image(stream), tag=0x7F2E),
+        dg2(face_image(jpeg, boxes, fields=3), tag=0x7F2E),
         facial_record(stream),
         dg2(facial_record(jpeg), facial_record(stream)),
         stream,

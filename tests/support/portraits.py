@@ -24,6 +24,17 @@ def facial_record(*portraits: bytes, points: int = 2) -> bytes:
     return b"FAC\x00010\x00" + (14 + len(body)).to_bytes(4, "big") + count + body
 
 
+def face_image(*portraits: bytes, fields: int = 0) -> bytes:
+    """ISO/IEC 39794-5 with these pictures, and more fields in each representation."""
+    made = b""
+    for number, portrait in enumerate(portraits):
+        flat = tlv(0x80, portrait) + tlv(0xA1, tlv(0x80, b"\x01"))
+        image = tlv(0xA1, tlv(0xA0, tlv(0xA0, flat)))
+        made += tlv(0x30, tlv(0x80, bytes([number])) + image + tlv(0xA2, b"") * fields)
+    version = tlv(0xA0, b"\x80\x01\x03\x81\x02\x07\xe3")
+    return tlv(0xA1, tlv(0x65, version + tlv(0xA1, made)))
+
+
 def dg2(*blocks: bytes, tag: int = 0x5F2E) -> bytes:
     """EF.DG2 (ICAO 9303-10) with these biometric blocks."""
     count = b"\x02\x01" + bytes([len(blocks)])

@@ -16,7 +16,7 @@ from gateway.vision import guarded
 from gateway.vision.errors import ModelPackMissing, SeveralFacesFound, UnreadableImage
 from gateway.vision.images import MAX_BYTES
 from gateway.vision.portrait_record import embedded_picture
-from tests.support.portraits import dg2, facial_record, tlv
+from tests.support.portraits import dg2, face_image, facial_record, tlv
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,9 @@ def test_the_decoders_process_can_open_and_start_nothing(reader: PictureReader) 
         assert line.split()[-3:-1] == ["0", "0"]
     assert str(guarded.MEMORY_BYTES) in limits
     assert "NoNewPrivs:\t1" in (process / "status").read_text()
+    if Path("/proc/sys/kernel/seccomp").exists():  # as on every kernel that we build for
+        assert "Seccomp:\t2" in (process / "status").read_text()
+        assert reader._worker.call("confined") == 1
     opened = sorted(os.readlink(one).partition(":")[0] for one in (process / "fd").iterdir())
     assert opened == ["/dev/null"] * 3 + ["socket"]
 
@@ -160,6 +163,7 @@ def test_what_no_decoder_answers_is_refused(answer: Any) -> None:
 
 # --- chip records ----------------------------------------------------------------------------
 
+_WRAPPER = 4  # bytes of A1 and its length
 _PORTRAITS = [_encoded("JPEG"), _encoded("JPEG2000"), _encoded("JPEG2000", no_jp2=True)]
 
 
@@ -171,7 +175,9 @@ _PORTRAITS = [_encoded("JPEG"), _encoded("JPEG2000"), _encoded("JPEG2000", no_jp
         lambda portrait: dg2(facial_record(portrait, points=0)) + bytes(40),  # a reader's filling
         lambda portrait: tlv(0x7F61, b"\x02\x01\x01" + tlv(0x7F60, tlv(0x5F2E, portrait))),
         facial_record,
-        lambda portrait: dg2(tlv(0xA1, b"\x30\x03\x02\x01\x05" + tlv(0x04, portrait)), tag=0x7F2E),
+        lambda portrait: dg2(face_image(portrait), tag=0x7F2E),
+        lambda portrait: dg2(face_image(portrait, fields=12), tag=0x7F2E),
+        lambda portrait: tlv(0x7F2E, face_image(portrait)[_WRAPPER:]),
     ],
 )
 def test_the_portrait_is_found_in_a_chips_record(
@@ -193,6 +199,12 @@ _RECORD = dg2(facial_record(_PORTRAITS[0]))
         (dg2(facial_record(*_PORTRAITS[:2])), "several portraits"),
         (facial_record(*_PORTRAITS[:2]), "several portraits"),
         (tlv(0x75, tlv(0x7F61, _EMPTY * 2 + _EMPTY[:-1])), "several portraits"),  # no further
+        (dg2(face_image(*_PORTRAITS[:2]), tag=0x7F2E), "several portraits"),
+        (dg2(*map(face_image, _PORTRAITS[:2]), tag=0x7F2E), "several portraits"),
+        (dg2(face_image(b"\0" + _PORTRAITS[0]), tag=0x7F2E), "no JPEG or JPEG 2000"),
+        (dg2(face_image(_PORTRAITS[0], fields=65), tag=0x7F2E), "malformed"),
+        (dg2(face_image(_PORTRAITS[0])[:-1], tag=0x7F2E), "cut off"),
+        (dg2(tlv(0xA1, tlv(0x65, _PORTRAITS[0])), tag=0x7F2E), "malformed|cut off"),
         (_RECORD[:-1], "cut off"),
         (_RECORD[:9], "cut off"),
         (dg2(), "holds no portrait"),
