@@ -5,7 +5,8 @@ make puts a list together: certificates that came from a State (--certificate), 
 elsewhere (--signed-under). Who takes a certificate from anywhere takes anybody's documents: compare
 the digests that are printed with those that the State publishes. Lists of signers' certificates
 that a State took back (--crl) go into the same file; those that a file of certificates has stay
-there. show prints what a list holds.
+there. A list speaks for all keys of its authority, and for its other names where link certificates
+tell them. show prints what a list holds, and whom no list of revoked certificates covers.
 The counter's trust file names the list (cscaFile).
 
 Exit status: 0 done, 1 failure, 2 usage.
@@ -139,3 +140,7 @@ def _print(listed: CscaList) -> None:
     if listed.revocations:
         count = sum(len(one.serials) for one in listed.revocations)
         print(f"{count} revoked, on {len(listed.revocations)} lists")
+        bare = [one for one in listed.certificates if not listed.is_covered(one)]
+        told = ", ".join(sorted({one.country or "--" for one in bare}))
+        if bare:
+            print(f"on no list can stand what {len(bare)} of the certificates issued: {told}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from asn1crypto import pem
+from cryptography import x509
 
 from gateway.documents.chip.certificates import CscaList
 from gateway.documents.chip.passive import ChipFiles, authenticate
@@ -20,12 +22,16 @@ from tests.support.chips import (
     NOW,
     TODAY,
     ZONE,
+    Authority,
     Chip,
     authority,
+    document_types,
     key,
     listed,
     name,
     revocation_list,
+    signed_on,
+    signer_certificate,
     utopia,
     with_explicit_curve,
 )
@@ -51,6 +57,15 @@ def _framed(files: ChipFiles) -> bytes:
     return frame(files.sod, files.dg1, files.dg2)
 
 
+def _in_use(by: Authority, public: Any) -> x509.Certificate:
+    types = document_types("P", "ID")
+    return signer_certificate(by, public, types=types, in_use=(-1, 1))
+
+
+def _chinese(by: Authority, public: Any) -> x509.Certificate:
+    return signer_certificate(by, public, country="CN")
+
+
 @cache
 def _chips() -> tuple[bytes, ...]:
     made = (
@@ -59,6 +74,8 @@ def _chips() -> tuple[bytes, ...]:
         Chip(certificate=with_explicit_curve, hashed="sha384"),
         Chip(key=key("rsa2048"), pss=True),
         Chip(key=key("rsa2048"), open_hash=True),
+        Chip(certificate=_in_use, attributes=signed_on(NOW)),
+        Chip(content_type="1.2.840.113549.1.7.1", certificate=_chinese),
         _forger(),
     )
     return tuple(_framed(one.files()) for one in made)
@@ -161,7 +178,9 @@ def _lists() -> tuple[bytes, ...]:
     other = authority(key("brainpoolP384r1"), name("UT", _STRANGER))
     revoked = pem.armor("X509 CRL", revocation_list(utopia(), 7, 8))
     rsa = authority(key("rsa2048"))
-    return utopia().pem, utopia().pem + other.pem, utopia().der, rsa.pem, utopia().pem + revoked
+    link = authority(key("secp384r1", 8), name("UT", "CSCA Utopia 2"), after=utopia())
+    linked = utopia().pem + link.pem + revoked
+    return utopia().pem + other.pem, utopia().der, rsa.pem, utopia().pem + revoked, linked
 
 
 def _list(rng: Random, data: bytes) -> bytes:
@@ -180,8 +199,13 @@ def _list(rng: Random, data: bytes) -> bytes:
 
 
 def _read_list(data: bytes) -> None:
-    for one in CscaList.read(data).certificates:
-        promise(one.may_issue, "no authority's")
+    listed_ones = CscaList.read(data)
+    for one in listed_ones.certificates:
+        promise(one.may_issue and not one.may_sign, "no authority's")
+        listed_ones.is_covered(one)
+        listed_ones.is_revoked(one)
+        with suppress(ValueError):  # asked when a chip names this one
+            _ = one.document_types, one.key_period
 
 
 def targets() -> Sequence[Target]:

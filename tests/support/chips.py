@@ -61,14 +61,16 @@ class Authority:
 
     name: x509.Name
     key: Key
-    certificate: x509.Certificate
+    certificate: x509.Certificate | None = None
 
     @property
     def der(self) -> bytes:
+        assert self.certificate is not None
         return self.certificate.public_bytes(Encoding.DER)
 
     @property
     def pem(self) -> bytes:
+        assert self.certificate is not None
         return self.certificate.public_bytes(Encoding.PEM)
 
 
@@ -87,10 +89,26 @@ def authority(
     years: tuple[int, int] = (-3, 12),
     ca: bool = True,
     hashed: hashes.HashAlgorithm | None = None,
+    in_use: InUse = (None, None),
+    after: Authority | None = None,
 ) -> Authority:
+    """An authority. ``after``: its certificate is a link, issued by the one that it was before."""
     signing, named = signing or key("secp384r1"), named or name()
-    made = _built(named, named, signing.public_key(), years, signing.public_key(), ca)
-    return Authority(named, signing, made.sign(signing, hashed or hashes.SHA384()))
+    before = after or Authority(named, signing)
+    made = _built(named, before.name, signing.public_key(), years, before.key.public_key(), ca)
+    made = _used(made, in_use)
+    return Authority(named, signing, made.sign(before.key, hashed or hashes.SHA384()))
+
+
+InUse = tuple[int | None, int | None]
+"""Years from now, from when until when a key signs."""
+
+
+def _used(made: x509.CertificateBuilder, in_use: InUse) -> x509.CertificateBuilder:
+    start, end = (None if one is None else NOW + datetime.timedelta(365 * one) for one in in_use)
+    if start is None and end is None:
+        return made
+    return made.add_extension(x509.PrivateKeyUsagePeriod(start, end), critical=False)
 
 
 @cache
@@ -98,13 +116,13 @@ def utopia() -> Authority:
     return authority()
 
 
-def revocation_list(by: Authority, *serials: int, part: bool = False) -> bytes:
-    """A list of certificates that an authority took back. ``part``: it says that it is no whole
-    one."""
+def revocation_list(by: Authority, *serials: int, part: bool = False, days: int = 0) -> bytes:
+    """A list of certificates that an authority took back, made so many days from now. ``part``: it
+    says that it is no whole one."""
     made = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(by.name)
-        .last_update(NOW)
+        .last_update(NOW + datetime.timedelta(days))
         .next_update(NOW + datetime.timedelta(days=90))
     )
     for serial in serials:
@@ -116,6 +134,14 @@ def revocation_list(by: Authority, *serials: int, part: bool = False) -> bytes:
 
 
 SIGNERS_SERIAL: Final = 4711
+DOCUMENT_TYPES: Final = "2.23.136.1.1.6.2"
+
+
+def document_types(*codes: str) -> bytes:
+    """DocumentTypeList (ICAO 9303-12, 7.1.1)."""
+    return tlv(
+        0x30, b"\x02\x01\x00" + tlv(0x31, b"".join(tlv(0x13, one.encode()) for one in codes))
+    )
 
 
 def signer_certificate(
@@ -129,8 +155,12 @@ def signer_certificate(
     purpose: str | None = None,
     hashed: hashes.HashAlgorithm | None = None,
     pss: bool = False,
+    country: str = "UT",
+    types: bytes | None = None,
+    in_use: InUse = (None, None),
 ) -> x509.Certificate:
-    named = name("UT", "Document Signer 7")
+    """A document signer's. ``types``: the encoded list of document types."""
+    named = name(country, "Document Signer 7")
     made = _built(named, issuer or by.name, public, years, by.key.public_key(), ca, usage)
     if demand:
         demanded = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.23.136.1.1.99"), b"\x05\0")
@@ -138,6 +168,10 @@ def signer_certificate(
     if purpose is not None:
         used = x509.ExtendedKeyUsage([x509.ObjectIdentifier(purpose)])
         made = made.add_extension(used, critical=True)
+    if types is not None:
+        listed = x509.UnrecognizedExtension(x509.ObjectIdentifier(DOCUMENT_TYPES), types)
+        made = made.add_extension(listed, critical=False)
+    made = _used(made, in_use)
     signed_with = hashed or hashes.SHA384()
     if pss:
         return made.sign(
@@ -310,6 +344,11 @@ def _digest(hashed: Callable[[], hashes.HashAlgorithm], data: bytes) -> bytes:
     running = hashes.Hash(hashed())
     running.update(data)
     return running.finalize()
+
+
+def signed_on(day: datetime.datetime) -> dict[str, Any]:
+    """Signed attributes with a time of signing."""
+    return {"signing_time": cms.Time("utc_time", core.UTCTime(day))}
 
 
 def lay(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from asn1crypto import cms
+from asn1crypto import cms, core
 from asn1crypto import x509 as ax509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -20,24 +20,23 @@ from gateway.documents.chip.curves import KNOWN
 from gateway.documents.chip.errors import STEPS, ChipRefused, IssuerNotListed
 from gateway.documents.chip.master_list import SIGNER_USAGE
 from gateway.documents.chip.passive import ChipFiles, ReadChip, authenticate
-from gateway.documents.chip.revocation import RevocationList
 from gateway.issuer.caps import group_of
 from gateway.wire.subject import Subject
 from tests.support.chips import (
     CARD,
     NOW,
     PICTURE,
-    SIGNERS_SERIAL,
     TODAY,
     ZONE,
     Authority,
     Chip,
     authority,
+    document_types,
     key,
     listed,
     name,
     resigned,
-    revocation_list,
+    signed_on,
     signer_certificate,
     utopia,
     with_explicit_curve,
@@ -167,6 +166,11 @@ def _by_sha1(by: Authority, public: Any) -> bytes:
     return parsed.dump(force=True)
 
 
+def _years(count: int) -> datetime.datetime:
+    return NOW + datetime.timedelta(365 * count)
+
+
+_NO_TIME = {"signing_time": cms.Time("generalized_time", core.GeneralizedTime("00000101000000Z"))}
 _STRANGER = authority(key("secp384r1", 5), name("UT", "CSCA Elsewhere"))
 _EXPIRED = authority(years=(-9, -1))
 
@@ -179,6 +183,10 @@ def _of_state(state: str) -> str:
 _OF_LISTS = _certificate(purpose=SIGNER_USAGE)
 _GERMANY = authority(named=name("de", "CSCA Germany"))
 _GERMAN = _of_state("D<<")
+_MALTA = authority(named=name("XO", "CSCA"))
+_CARDS = _certificate(types=document_types("I", "AC"))
+_LAST_YEAR = _certificate(in_use=(-2, -1))
+_RETIRED = authority(in_use=(-3, -2))
 _P256 = next(one for one in KNOWN if one.curve.name == "secp256r1")
 
 HOSTILE: dict[str, tuple[int, Callable[[], ChipFiles], tuple[Authority, ...]]] = {
@@ -215,6 +223,15 @@ HOSTILE: dict[str, tuple[int, Callable[[], ChipFiles], tuple[Authority, ...]]] =
     "SHA-1 certificate": (7, lambda: Chip(by=_RSA, certificate=_by_sha1).files(), (_RSA,)),
     "signer expired": (8, lambda: Chip(certificate=_certificate(years=(-9, -1))).files(), ()),
     "signer too early": (8, lambda: Chip(certificate=_certificate(years=(1, 9))).files(), ()),
+    "signed when out of use": (
+        8, lambda: Chip(certificate=_LAST_YEAR, attributes=signed_on(NOW)).files(), ()
+    ),
+    "signed before use": (
+        8, lambda: Chip(certificate=_LAST_YEAR, attributes=signed_on(_years(-3))).files(), ()
+    ),
+    "signer's key unused": (8, lambda: Chip(certificate=_certificate(in_use=(1, 2))).files(), ()),
+    "no point in time": (8, lambda: Chip(attributes=_NO_TIME).files(), ()),
+    "issuer retired": (8, lambda: Chip(by=_RETIRED).files(), (_RETIRED,)),
     "issuer expired": (8, lambda: Chip(by=_EXPIRED).files(), (_EXPIRED,)),
     "zone changed": (9, lambda: _with("dg1", lambda f: f.replace(b"ANNA", b"HANA")), ()),
     "other zone": (9, lambda: _with("dg1", lambda _: Chip(zone=CARD).dg1()), ()),
@@ -225,6 +242,10 @@ HOSTILE: dict[str, tuple[int, Callable[[], ChipFiles], tuple[Authority, ...]]] =
     "no zone": (11, lambda: Chip(zone="X" * 88).files(), ()),
     "another State's zone": (12, lambda: Chip(by=_GERMANY).files(), (_GERMANY,)),
     "another State's issuer": (12, lambda: Chip(zone=_GERMAN).files(), ()),
+    "in no table": (12, lambda: Chip(by=_MALTA, zone=_of_state("XPO")).files(), (_MALTA,)),
+    "of other codes": (12, lambda: Chip(certificate=_CARDS).files(), ()),
+    "of no code": (12, lambda: Chip(certificate=_certificate(types=document_types())).files(), ()),
+    "types malformed": (12, lambda: Chip(certificate=_certificate(types=b"\x30\x01")).files(), ()),
     "check digit": (11, lambda: Chip(zone=ZONE[:-1] + "7").files(), ()),
 }  # fmt: skip
 
@@ -252,8 +273,11 @@ def test_a_listed_state_speaks_for_itself(state: str, country: str) -> None:
     assert found.value.step == 12
 
 
-@pytest.mark.parametrize(("state", "country"), [("XOM", None), ("<<<", "XO")])
-def test_nobody_speaks_without_a_code(state: str, country: str | None) -> None:
+@pytest.mark.parametrize(
+    ("state", "country"),
+    [("XOM", None), ("<<<", "XO"), ("XPO", "XP"), ("XXX", "XX"), ("ZZZ", "ZZ"), ("XOM", "XP")],
+)
+def test_nobody_speaks_without_a_rule(state: str, country: str | None) -> None:
     named = name(country, "CSCA") if country else x509.Name(list(name())[1:])
     by = authority(named=named)
     with pytest.raises(ChipRefused) as found:
@@ -296,35 +320,6 @@ def test_certificates_hold_throughout_their_last_second() -> None:
 def _signer_of(files: ChipFiles) -> bytes:
     signed = cms.ContentInfo.load(files.sod[4:])["content"]
     return signed["certificates"][0].chosen.dump()
-
-
-def test_a_certificate_that_was_taken_back_signs_no_more() -> None:
-    files, other = Chip().files(), authority(key("secp384r1", 7), name("UT", "CSCA Other"))
-
-    def held_against(*lists: bytes) -> ReadChip:
-        taken = [RevocationList.parse(one) for one in lists]
-        issuers = [Certificate.parse(one.der) for one in (utopia(), other)]
-        return authenticate(files, CscaList(issuers, taken), NOW, TODAY)
-
-    with pytest.raises(ChipRefused) as found:
-        held_against(revocation_list(other), revocation_list(utopia(), 1, SIGNERS_SERIAL))
-    assert found.value.step == 8
-    assert "took" in found.value.detail
-    new_key = authority(key("secp384r1", 5))  # of the same name; the signer's own is not listed
-    listed_alone = [Certificate.parse(new_key.der)]
-    taken = [RevocationList.parse(revocation_list(new_key, SIGNERS_SERIAL))]
-    assert not authenticate(files, CscaList(listed_alone), NOW, TODAY, "read").verified
-    with pytest.raises(ChipRefused, match="refused"):
-        authenticate(files, CscaList(listed_alone, taken), NOW, TODAY, "read")
-    of_others = revocation_list(other, SIGNERS_SERIAL), revocation_list(utopia(), 1, 2)
-    assert held_against(*of_others).verified
-    forged = authority(key("secp384r1", 9))  # Utopia's name, and not its key
-    for hostile in (revocation_list(forged, 1), revocation_list(_STRANGER, 1)):
-        with pytest.raises(UnusableList, match="no authority signed it"):
-            held_against(hostile)
-    for no_list in (revocation_list(utopia(), 1, part=True), utopia().der, b""):
-        with pytest.raises(ValueError, match="no list"):
-            RevocationList.parse(no_list)
 
 
 def test_a_second_key_of_a_state_is_found_beside_the_first() -> None:

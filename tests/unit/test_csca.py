@@ -99,7 +99,14 @@ def test_the_command_puts_a_list_together_and_shows_it(
     revoked.write_bytes(revocation_list(utopia(), 7, 8))
     with_lists = ("csca", "make", "--out", str(out), "--crl", str(revoked), "--certificate")
     assert main([*with_lists, str(root)]) == 0
-    assert "2 revoked, on 1 lists" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "2 revoked, on 1 lists" in told
+    assert "on no list" not in told
+    both = tmp_path / "both.pem"
+    both.write_bytes(root.read_bytes() + OTHER.pem)
+    assert main([*with_lists, str(both)]) == 0
+    assert "what 1 of the certificates issued: FR" in capsys.readouterr().out
+    assert main([*with_lists, str(root)]) == 0
     assert CscaList.read(out.read_bytes()).revocations[0].serials == {7, 8}
     again = ("csca", "make", "--out", str(out), "--certificate")
     assert main([*again, str(out), "--certificate", str(root)]) == 0

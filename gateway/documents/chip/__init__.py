@@ -6,6 +6,8 @@ elements         tags, lengths, and how long a file may be
 security_object  EF.SOD: which hashes were signed
 signed_data      one signer, its certificate, its attributes, its signature
 master_list      lists of issuers that a State signed
+extensions       which documents a State's key signs, and when
+names            names of authorities, as States write them
 certificates     document signers' certificates, and the list of their issuers (CSCA)
 revocation       lists of certificates that their issuers took back
 signatures       keys, hashes and signatures that are taken

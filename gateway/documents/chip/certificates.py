@@ -6,7 +6,7 @@ again.
 """
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -14,6 +14,8 @@ from typing import Final
 from asn1crypto import pem, x509
 
 from gateway.documents.chip.elements import first_inside
+from gateway.documents.chip.extensions import KeyPeriod, document_types, key_period
+from gateway.documents.chip.names import country_of, name_key
 from gateway.documents.chip.revocation import RevocationList
 from gateway.documents.chip.signatures import NotSigned, PublicKey, public_key, verify
 from gateway.wire.errors import SealmatchError
@@ -25,6 +27,8 @@ MAX_BYTES: Final = 32 * 1024
 """Of one certificate. Those of States have 1 to 4 KiB."""
 
 _ANY_PURPOSE: Final = "2.5.29.37.0"
+_ONE_ISSUE: Final = datetime.timedelta(days=1)
+"""Lists of one authority's names that are made on one occasion are no further apart."""
 
 
 class UnusableList(SealmatchError):
@@ -55,7 +59,7 @@ class Certificate:
         _ = (self.country, self.serial, self.validity, self.key_identifier, self.issuer_key)
         _ = (self.may_issue, self.may_sign, self.has_unknown_demand, self.purposes)
         _ = self._signature_of()
-        _ = (self.subject.hashable, self.issuer.hashable, self.subject == self.issuer)
+        _ = (self.names, self.subject == self.issuer)
 
     @property
     def subject(self) -> x509.Name:
@@ -72,8 +76,12 @@ class Certificate:
     @cached_property
     def country(self) -> str:
         """Two letters, or empty."""
-        told = self.subject.native.get("country_name", "")
-        return told.upper() if isinstance(told, str) and len(told) == 2 and told.isalpha() else ""
+        return country_of(self.subject)
+
+    @cached_property
+    def names(self) -> tuple[str, str]:
+        """Of the subject and of the issuer, as ``name_key`` has them."""
+        return name_key(self.subject), name_key(self.issuer)
 
     @cached_property
     def validity(self) -> tuple[datetime.datetime, datetime.datetime]:
@@ -97,16 +105,21 @@ class Certificate:
 
     @cached_property
     def may_issue(self) -> bool:
-        """Whether it is a certification authority's."""
+        """Whether it is a certification authority's: its key signs certificates.
+
+        Where that is stated, it is enough: Turkish roots and Belgian ones say besides that they are
+        no authorities, or nothing. Whoever lists a certificate has decided that it is one.
+        """
         basic, usage = self._parsed.basic_constraints_value, self._parsed.key_usage_value
-        named = usage is None or "key_cert_sign" in usage.native
-        return basic is not None and bool(basic["ca"].native) and named
+        if usage is not None:
+            return "key_cert_sign" in usage.native
+        return basic is not None and bool(basic["ca"].native)
 
     @cached_property
     def may_sign(self) -> bool:
         """Whether it is a document signer's: its key signs, and issues nothing."""
         basic, usage = self._parsed.basic_constraints_value, self._parsed.key_usage_value
-        issues = basic is not None and bool(basic["ca"].native)
+        issues = self.may_issue or (basic is not None and bool(basic["ca"].native))
         return not issues and usage is not None and "digital_signature" in usage.native
 
     @cached_property
@@ -114,6 +127,16 @@ class Certificate:
         """Extended key usages, as object identifiers."""
         stated = self._parsed.extended_key_usage_value
         return frozenset() if stated is None else frozenset(one.dotted for one in stated)
+
+    @property
+    def key_period(self) -> KeyPeriod:
+        """When its key signs. Raises ``ValueError``."""
+        return key_period(self._parsed)
+
+    @property
+    def document_types(self) -> frozenset[str] | None:
+        """Codes of documents that its key signs; None: of all. Raises ``ValueError``."""
+        return document_types(self._parsed)
 
     @property
     def is_for_other_use(self) -> bool:
@@ -174,9 +197,10 @@ class CscaList:
         self.revocations: tuple[RevocationList, ...] = tuple(dict.fromkeys(revocations))
         self._by_name: dict[str, list[Certificate]] = {}
         for one in self.certificates:
-            self._by_name.setdefault(one.subject.hashable, []).append(one)
+            self._by_name.setdefault(one.names[0], []).append(one)
+        self._same: Mapping[str, frozenset[str]] = _renamed(self.certificates)
         for number, revoked in enumerate(self.revocations, 1):
-            if not any(_signed(revoked, one) for one in self._by_name.get(revoked.issuer, ())):
+            if not any(_signed(revoked, one) for one in self._of_authority(revoked.issuer)):
                 raise UnusableList(f"list {number} of revoked certificates: no authority signed it")
 
     @classmethod
@@ -199,9 +223,33 @@ class CscaList:
         return b"".join(pem.armor(kind, encoded) for kind, encoded in blocks)
 
     def is_revoked(self, certificate: Certificate) -> bool:
-        """Whether its issuer took it back, by a list that is here."""
-        issuer, serial = certificate.issuer.hashable, certificate.serial
-        return any(serial in one.serials for one in self.revocations if one.issuer == issuer)
+        """Whether its issuer took it back, by a list that is here.
+
+        A list speaks for its issuer's name, whichever of its keys signed (RFC 5280, 5). An
+        authority that changed its name goes on with one list, of its new name (ICAO 9303-12, 7.1).
+        So a list also speaks for the authority's other names, as link certificates tell them,
+        unless one of that very name is here which is no older: there are two lists then, and both
+        may use one serial number for two certificates.
+        """
+        return any(
+            certificate.serial in one.serials for one in self._speaking_for(certificate.names[1])
+        )
+
+    def is_covered(self, issuer: Certificate) -> bool:
+        """Whether any list here speaks for the certificates of an authority."""
+        return any(True for _ in self._speaking_for(issuer.names[0]))
+
+    def _speaking_for(self, name: str) -> Iterator[RevocationList]:
+        own = max((one.updated for one in self.revocations if one.issuer == name), default=None)
+        for one in self.revocations:
+            of_other_name = one.issuer in self._same.get(name, ())
+            newer = own is None or one.updated - own > _ONE_ISSUE
+            if one.issuer == name or (of_other_name and newer):
+                yield one
+
+    def _of_authority(self, name: str) -> Iterator[Certificate]:
+        for each in self._same.get(name, {name}):
+            yield from self._by_name.get(each, ())
 
     def issuers_of(self, certificate: Certificate) -> tuple[Certificate, ...]:
         """Those of the name that a certificate states as its issuer's, and of its key.
@@ -212,7 +260,7 @@ class CscaList:
         wanted = certificate.issuer_key
         return tuple(
             one
-            for one in self._by_name.get(certificate.issuer.hashable, ())
+            for one in self._by_name.get(certificate.names[1], ())
             if wanted is None or one.key_identifier in (None, wanted)
         )
 
@@ -250,6 +298,21 @@ def _encoded(content: bytes, kind: str) -> Sequence[bytes]:
         return [encoded for called, _, encoded in found if called == kind]
     except Exception:  # noqa: BLE001 - parsers of hostile bytes raise many kinds
         raise UnusableList("the list is no PEM") from None
+
+
+def _renamed(certificates: Iterable[Certificate]) -> dict[str, frozenset[str]]:
+    """All names of an authority by each of them, where it has several.
+
+    A link certificate names the old one as its issuer. Between two countries it is none: no listed
+    State speaks for another one.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for one in certificates:
+        new, old = one.names
+        if new != old and one.country and one.country == country_of(one.issuer):
+            names = found.get(new, frozenset({new})) | found.get(old, frozenset({old}))
+            found.update(dict.fromkeys(names, names))
+    return found
 
 
 def _signed(revoked: RevocationList, issuer: Certificate) -> bool:

@@ -16,11 +16,11 @@ STEPS: Final[dict[int, str]] = {
     5: "the certificate is one of a document signer",
     6: "the certificate's issuer is listed here",
     7: "the issuer signed the certificate",
-    8: "the certificates are valid today, and not revoked",
+    8: "the certificates and their keys are valid, and not revoked",
     9: "EF.DG1 is the one that was signed",
     10: "EF.DG2 is the one that was signed",
     11: "EF.DG1 holds a machine-readable zone",
-    12: "the certificates are of the State that issued the document",
+    12: "the certificates are for documents of this State and kind",
 }
 """Of a chip's authentication. The numbers stand beside the code in ``passive``."""
 

@@ -7,21 +7,23 @@
 5. The certificate is one of a document signer: it signs, issues nothing, and is for no other use.
 6. Whoever issued it (a State's CSCA) is on this counter's list.
 7. That issuer signed the certificate.
-8. Both certificates are valid at this time, and the issuer did not take the signer's back, as far
-   as the counter's list tells.
+8. Both certificates are valid at this time; each key was in use when it signed, as far as that is
+   told; and the issuer did not take the signer's certificate back, as far as the counter's list
+   tells.
 9. EF.DG1 has the hash that was signed.
 10. EF.DG2 has the hash that was signed.
 11. EF.DG1 holds a machine-readable zone, whose number becomes the subject.
-12. The issuing State in the zone is that of the issuer's certificate: no listed State speaks for
-    another one.
+12. The issuing State in the zone is that of the issuer's certificate, and the document's code is
+    one that the signer's certificate is for: no listed State speaks for another one, and no signer
+    of cards for passports.
 
 What that shows: the issuing State signed this number and this portrait together. It does not show
 that the chip is the original one, because all of it can be copied, nor that the document was not
 reported lost.
 
 A step that fails ends it (``ChipRefused``). The one exception is step 6, and only where a counter's
-policy says so: then 7, 12, and 8 for the issuer, cannot be done, and the outcome says ``read`` and
-never ``chip-verified``. Everything else about the chip must hold all the same.
+policy says so: then 7, and 8 and 12 for the issuer, cannot be done, and the outcome says ``read``
+and never ``chip-verified``. Everything else about the chip must hold all the same.
 
 The document is what its data groups say. A second encoding of its EF.SOD, with other certificates
 or another signature, is the same document.
@@ -36,6 +38,7 @@ from typing import Literal, TypeVar
 from gateway.documents.chip.certificates import Certificate, CscaList
 from gateway.documents.chip.elements import element, zone_of
 from gateway.documents.chip.errors import ChipRefused, IssuerNotListed
+from gateway.documents.chip.extensions import are_for
 from gateway.documents.chip.security_object import SecurityObject
 from gateway.documents.chip.signatures import NotSigned, digest_of
 from gateway.documents.chip.states import is_of
@@ -100,13 +103,17 @@ def authenticate(
     signer = _step(3, stated.signed.signer)
     _step(4, lambda: stated.signed.require_signed_by(signer))
     _require_signer(signer)
-    issuer = _issuer(signer, listed, now, where_not_listed)
+    signed_at = _step(8, stated.signed.signed_at)
+    issuer = _issuer(signer, signed_at, listed, now, where_not_listed)
     for step, number, whole in ((9, 1, dg1), (10, 2, dg2)):
         _require_hash(step, stated, number, whole)
     text = _step(11, lambda: zone_of(zone))
     document = _step(11, lambda: read_zone(text, today, kind))
-    if issuer is not None and not is_of(parse(text).state, issuer.country):
+    stated_zone = parse(text)
+    if issuer is not None and not is_of(stated_zone.state, issuer.country):
         raise ChipRefused(12, "another State's authority issued them")
+    if not are_for(_step(12, lambda: signer.document_types), stated_zone.code):
+        raise ChipRefused(12, "the signer's is for documents with other codes")
     document = replace(document, chip_verified=issuer is not None)
     return ReadChip(document, dg2, signer.country)
 
@@ -126,7 +133,11 @@ def _require_signer(signer: Certificate) -> None:
 
 
 def _issuer(
-    signer: Certificate, listed: CscaList, now: datetime.datetime, unlisted: WhereNotListed
+    signer: Certificate,
+    signed_at: datetime.datetime | None,
+    listed: CscaList,
+    now: datetime.datetime,
+    unlisted: WhereNotListed,
 ) -> Certificate | None:
     """Steps 6 to 8. The listed issuer that stands behind the signer."""
     issuers = listed.issuers_of(signer)
@@ -134,6 +145,7 @@ def _issuer(
         raise IssuerNotListed(6, "it is not, so nobody here can tell a genuine chip from a copy")
     if not signer.is_valid(now):
         raise ChipRefused(8, "the signer's certificate is not")
+    _require_in_use(signer, signed_at, now)
     signed = [one for one in issuers if _signed(signer, one)]
     if issuers and not signed:
         raise ChipRefused(7, "a listed issuer is named, and its signature is not there")
@@ -144,7 +156,22 @@ def _issuer(
     valid = [one for one in signed if one.is_valid(now)]
     if not valid:
         raise ChipRefused(8, "the issuer's certificate is not")
-    return valid[0]
+    certified = signer.validity[0]
+    in_use = _step(8, lambda: [one for one in valid if one.key_period.holds(certified)])
+    if not in_use:
+        raise ChipRefused(8, "the issuer's key was not in use when the certificate was made")
+    return in_use[0]
+
+
+def _require_in_use(
+    signer: Certificate, signed_at: datetime.datetime | None, now: datetime.datetime
+) -> None:
+    """When a chip was signed is the signer's word. Without it, only the future is excluded."""
+    period = _step(8, lambda: signer.key_period)
+    if not period.begun(now):
+        raise ChipRefused(8, "the signer's key is not in use yet")
+    if signed_at is not None and not period.holds(signed_at):
+        raise ChipRefused(8, "the signer's key was not in use when it signed")
 
 
 def _signed(signer: Certificate, issuer: Certificate) -> bool:

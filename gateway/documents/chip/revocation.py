@@ -5,12 +5,14 @@ again. That a certificate is on no list shows no more than that. Lists of parts,
 other issuers' certificates say so in critical extensions, and are not taken.
 """
 
+import datetime
 from dataclasses import dataclass, field
 from typing import Final
 
-from asn1crypto import crl, x509
+from asn1crypto import crl
 
 from gateway.documents.chip.elements import first_inside
+from gateway.documents.chip.names import name_key
 from gateway.documents.chip.signatures import NotSigned, PublicKey, verify
 
 MAX_BYTES: Final = 256 * 1024
@@ -23,7 +25,9 @@ class RevocationList:
 
     encoded: bytes
     issuer: str = field(compare=False)
-    """Its name, as ``x509.Name.hashable`` has it."""
+    """Its name, as ``name_key`` has it."""
+    updated: datetime.datetime = field(compare=False)
+    """When it was made."""
     serials: frozenset[int] = field(repr=False, compare=False)
     _parsed: crl.CertificateList = field(repr=False, compare=False)
 
@@ -46,8 +50,10 @@ class RevocationList:
             raise ValueError("a part of a list")
         revoked = stated["revoked_certificates"]
         found = [one["user_certificate"].native for one in revoked] if revoked.native else []
-        issuer: x509.Name = parsed.issuer
-        return cls(encoded, issuer.hashable, frozenset(found), parsed)
+        updated = stated["this_update"].native
+        if updated.tzinfo is None:
+            raise ValueError("no point in time")
+        return cls(encoded, name_key(parsed.issuer), updated, frozenset(found), parsed)
 
     def require_signed_by(self, key: PublicKey) -> None:
         """Raises ``NotSigned``."""

@@ -12,9 +12,10 @@ from asn1crypto import algos, core
 
 from gateway.documents.chip.signed_data import SignedData
 
-CONTENT_TYPES: Final = frozenset({"2.23.136.1.1.1", "1.3.27.1.1.1"})
+_PLAIN_DATA: Final = "1.2.840.113549.1.7.1"
+CONTENT_TYPES: Final = frozenset({"2.23.136.1.1.1", "1.3.27.1.1.1", _PLAIN_DATA})
 """LDS security object, as ICAO 9303-10 names it, and as Belgian and French documents do (of the
-technical report that came before)."""
+technical report that came before). Chinese passports say that it is data, and theirs alone may."""
 
 
 class _DataGroupHash(core.Sequence):  # type: ignore[misc]
@@ -58,6 +59,9 @@ class SecurityObject:
         """
         other = "it holds something else than the hashes of data groups"
         signed = SignedData.parse(content, CONTENT_TYPES, other)
+        countries = {one.country for one in signed.certificates}
+        if signed.content_type == _PLAIN_DATA and countries != {"CN"}:
+            raise ValueError(other)
         try:
             lds = _LdsSecurityObject.load(signed.content, strict=True)
             hash_name = lds["hash_algorithm"]["algorithm"].native

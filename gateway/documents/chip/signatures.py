@@ -1,8 +1,10 @@
 """Public keys and signatures of document signers and their issuers (ICAO 9303-12, 4.4).
 
 RSA of 2048 bits and more (PKCS #1 v1.5 and PSS) and ECDSA on the curves of ``curves``, with SHA-224
-and the longer ones of that family. SHA-1 is not taken: documents that were signed with it have
-expired. Where an algorithm's identifier leaves its hash open (French and Belgian signers write
+and the longer ones of that family. SHA-1 is not taken, although States signed with it until 2020 at
+least: whoever gets two documents made with one hash has one signature for both.
+
+Where an algorithm's identifier leaves its hash open (French and Belgian signers write
 ``rsaEncryption``), it is the one that the signer's entry names.
 """
 

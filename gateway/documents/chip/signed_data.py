@@ -4,6 +4,7 @@ What was signed is what stands there, byte for byte: nothing is encoded again, b
 the attributes, which the signature is over as a set (5.4).
 """
 
+import datetime
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,12 +13,14 @@ from asn1crypto import cms
 
 from gateway.documents.chip.certificates import Certificate
 from gateway.documents.chip.elements import with_head
+from gateway.documents.chip.names import name_key
 from gateway.documents.chip.signatures import NotSigned, digest_of, verify
 
 MAX_CERTIFICATES: Final = 8
 _SET: Final = 0x31
 _CONTENT_TYPE: Final = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST: Final = "1.2.840.113549.1.9.4"
+_SIGNING_TIME: Final = "1.2.840.113549.1.9.5"
 
 
 class Unlike(Exception):
@@ -30,8 +33,8 @@ class SignedData:
 
     content: bytes = field(repr=False)
     certificates: tuple[Certificate, ...]
+    content_type: str
     _signer: cms.SignerInfo = field(repr=False)
-    _content_type: str
 
     @classmethod
     def parse(cls, encoded: bytes, content_types: Collection[str], other: str) -> "SignedData":
@@ -65,7 +68,7 @@ class SignedData:
         signer = signed["signer_infos"][0]
         _ = signer.native  # the parser is lazy
         content = bytes(held["content"])
-        return cls(content, _certificates(signed["certificates"]), signer, content_type)
+        return cls(content, _certificates(signed["certificates"]), content_type, signer)
 
     def signer(self) -> Certificate:
         """The signer's certificate, which the signer's entry names. Raises ``ValueError``."""
@@ -77,6 +80,23 @@ class SignedData:
         if len(found) != 1:
             raise ValueError("no certificate is the signer's" if not found else "there are several")
         return found[0]
+
+    def signed_at(self) -> datetime.datetime | None:
+        """When it was signed, by the signer's word; None: it does not say.
+
+        Raises ``ValueError``.
+        """
+        try:
+            told = [
+                one["values"][0].native
+                for one in self._signer["signed_attrs"]
+                if one["type"].dotted == _SIGNING_TIME
+            ]
+        except Exception:  # noqa: BLE001 - parsers of hostile bytes raise many kinds
+            raise ValueError("the time of signing is malformed") from None
+        if any(not isinstance(one, datetime.datetime) or one.tzinfo is None for one in told):
+            raise ValueError("the time of signing is malformed")
+        return told[0] if told else None
 
     def require_signed_by(self, certificate: Certificate) -> None:
         """The signer's signature over the attributes, and theirs over the content (RFC 5652, 5.4).
@@ -103,7 +123,7 @@ class SignedData:
                 raise NotSigned("a signed attribute stands there twice")
             attributes[one["type"].dotted] = one["values"][0]
         hash_name = signer["digest_algorithm"]["algorithm"].native
-        if attributes[_CONTENT_TYPE].dotted != self._content_type:
+        if attributes[_CONTENT_TYPE].dotted != self.content_type:
             raise NotSigned("the attributes are about content of another kind")
         if attributes[_MESSAGE_DIGEST].native != digest_of(hash_name, self.content):
             raise NotSigned("the content is not the one that was signed")
@@ -128,4 +148,4 @@ def _is_named(certificate: Certificate, named: cms.SignerIdentifier) -> bool:
     if named.name == "subject_key_identifier":
         return bool(named.chosen.native == certificate.key_identifier)
     issuer, serial = named.chosen["issuer"], named.chosen["serial_number"].native
-    return bool(serial == certificate.serial and issuer == certificate.issuer)
+    return bool(serial == certificate.serial and name_key(issuer) == certificate.names[1])

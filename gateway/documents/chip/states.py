@@ -4,8 +4,12 @@ A listed State signs documents of its own, and not another State's. So the State
 certificate and the issuing State of the zone are held against each other.
 
 Sources: ISO 3166-1, of which ICAO 9303-3 (section 5) takes its codes; the exceptions are that
-section's own: D for Germany, codes of British nationals, of organisations, and of Kosovo. Zones of
+section's own: D for Germany, codes of British nationals, of the European Union, of the United
+Nations, of the Order of Malta, of Kosovo, and of Utopia, whose documents are specimens. Zones of
 Hong Kong and Macao state CHN.
+
+Whatever stands in no pair here corresponds to nothing, not even to itself: XBA, XPO and other
+organisations have no code of two letters that is known here.
 """
 
 from typing import Final
@@ -31,23 +35,17 @@ _ISO: Final = """
 """
 """Two letters and three, in one word each."""
 _MORE: Final = (
-    "DED GBGBD GBGBN GBGBO GBGBP GBGBS EUEUE UNUNO UNUNA UNUNK KSRKS XKRKS CNHKG CNMAC HKCHN MOCHN"
+    "DED GBGBD GBGBN GBGBO GBGBP GBGBS EUEUE UNUNO UNUNA UNUNK XOXOM KSRKS XKRKS UTUTO "
+    "CNHKG CNMAC HKCHN MOCHN"
 )
 _PAIRS: Final = frozenset((one[:2], one[2:]) for one in f"{_ISO} {_MORE}".split())
-_COUNTRIES: Final = frozenset(two for two, _ in _PAIRS)
-_STATES: Final = frozenset(three for _, three in _PAIRS)
 
 
 def is_of(state: str, country: str) -> bool:
-    """Whether documents of an issuing State are signed in a country.
-
-    A code that stands in no table is an organisation's: no State's certificate goes with it, and no
-    State's zone. Without a code on either side nobody is told.
+    """Whether documents of an issuing State are signed in a country, by a pair that stands above.
 
     Args:
         state: one to three letters, of the zone.
         country: two letters, of the certificate of the signer's issuer.
     """
-    if state in _STATES or country in _COUNTRIES:
-        return (country, state) in _PAIRS
-    return bool(country and state)
+    return (country, state) in _PAIRS
