@@ -50,7 +50,8 @@ def _issuers() -> CscaList:
 @cache
 def _forger() -> Chip:
     """Signs what it likes; no list has its issuer."""
-    return Chip(by=authority(key("secp384r1", 5), name("UT", _STRANGER)))
+    by = authority(key("secp384r1", 5), name("UT", _STRANGER))
+    return Chip(by=by, certificate=_in_use, attributes=signed_on(NOW))
 
 
 def _framed(files: ChipFiles) -> bytes:
@@ -92,11 +93,16 @@ def _mutated(rng: Random, data: bytes) -> bytes:
 
 def _forged(rng: Random) -> bytes:
     """Signed in order, by nobody who is listed: what is behind the signature is hostile too."""
-    match rng.randrange(3):
+    match rng.randrange(4):
         case 0:
             made = _forger().with_(content=lambda lds: _inside(rng, lds))
         case 1:
             made = _forger().with_(zone=_text(rng))
+        case 2:
+            types = _inside(rng, document_types("P", "ID"))
+            made = _forger().with_(
+                certificate=lambda by, public: signer_certificate(by, public, types=types)
+            )
         case _:
             digest = rng.randbytes(rng.choice((0, 20, 32, 33)))
             made = _forger().with_(groups={rng.choice((1, 2, 3, 16, 300)): digest})

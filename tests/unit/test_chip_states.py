@@ -79,6 +79,23 @@ def test_a_key_signs_while_it_is_in_use() -> None:
     assert read(Chip(certificate=open_ended, attributes=signed_on(end - 900 * day))).verified
 
 
+def test_a_malformed_period_is_a_refusal_at_its_step() -> None:
+    """The year 0 is no point in time, and no error of comparing either."""
+    issuer = ax509.Certificate.load(authority(in_use=(-2, -1)).der)
+    for made in (issuer, issuer["tbs_certificate"]):
+        made.dump(force=True)
+    extensions = issuer["tbs_certificate"]["extensions"]
+    period = next(one for one in extensions if one["extn_id"].native == "private_key_usage_period")
+    period["extn_value"] = ax509.PrivateKeyUsagePeriod.load(_YEAR_0)
+    root = Certificate.parse(resigned(issuer, utopia()))
+    with pytest.raises(ChipRefused, match="refused") as found:
+        authenticate(Chip().files(), CscaList([root]), NOW, TODAY)
+    assert (found.value.step, "malformed" in found.value.detail) == (8, True)
+
+
+_YEAR_0 = tlv(0x30, tlv(0x80, b"00000101000000Z"))
+
+
 def test_an_issuer_certifies_while_its_key_is_in_use() -> None:
     for in_use, holds in (((-2, 1), True), ((-3, -2), False), ((0, 2), False)):
         by = authority(in_use=in_use)  # the signer's certificate is a year old

@@ -59,7 +59,7 @@ class Certificate:
         _ = (self.country, self.serial, self.validity, self.key_identifier, self.issuer_key)
         _ = (self.may_issue, self.may_sign, self.has_unknown_demand, self.purposes)
         _ = self._signature_of()
-        _ = (self.names, self.subject == self.issuer)
+        _ = (self.names, self.subject == self.issuer, self.links)
 
     @property
     def subject(self) -> x509.Name:
@@ -68,6 +68,12 @@ class Certificate:
     @property
     def issuer(self) -> x509.Name:
         return self._parsed.issuer
+
+    @cached_property
+    def links(self) -> bool:
+        """Whether it gives an authority of the same State, of another name, this one."""
+        new, old = self.names
+        return new != old and bool(self.country) and self.country == country_of(self.issuer)
 
     @property
     def serial(self) -> int:
@@ -309,7 +315,7 @@ def _renamed(certificates: Iterable[Certificate]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for one in certificates:
         new, old = one.names
-        if new != old and one.country and one.country == country_of(one.issuer):
+        if one.links:
             names = found.get(new, frozenset({new})) | found.get(old, frozenset({old}))
             found.update(dict.fromkeys(names, names))
     return found

@@ -57,8 +57,9 @@ def key_period(certificate: x509.Certificate) -> KeyPeriod:
         start, end = (stated[one].native for one in ("not_before", "not_after"))
     except Exception:  # noqa: BLE001 - parsers of hostile bytes raise many kinds
         raise ValueError("the period of use of a key is malformed") from None
-    if any(one is not None and one.tzinfo is None for one in (start, end)):
-        raise ValueError("the period of use of a key is malformed")
+    for one in (start, end):
+        if one is not None and not (isinstance(one, datetime.datetime) and one.tzinfo):
+            raise ValueError("the period of use of a key is malformed")
     return KeyPeriod(start, end)
 
 

@@ -51,7 +51,7 @@ class RevocationList:
         revoked = stated["revoked_certificates"]
         found = [one["user_certificate"].native for one in revoked] if revoked.native else []
         updated = stated["this_update"].native
-        if updated.tzinfo is None:
+        if not (isinstance(updated, datetime.datetime) and updated.tzinfo):
             raise ValueError("no point in time")
         return cls(encoded, name_key(parsed.issuer), updated, frozenset(found), parsed)
 
