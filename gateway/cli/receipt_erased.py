@@ -16,7 +16,6 @@ from typing import Final
 
 from gateway.cli import FAILURE, NOT_VALID
 from gateway.cli.outputs import PRIVATE, about, read_bounded, reserve
-from gateway.host.clock import unix_time
 from gateway.proofs.erased import (
     Dated,
     ErasureInvalid,
@@ -71,6 +70,7 @@ def _checked(
     options: argparse.Namespace, proof: ErasureProof, receipt: bytes, trust: TrustFile
 ) -> int:
     from gateway.client.rights import AnswerDiffers, require_past  # noqa: PLC0415  as above
+    from gateway.host.clock import unix_time  # noqa: PLC0415
 
     try:
         erased = verify_erasure(proof, receipt, trust)

@@ -26,7 +26,6 @@ from gateway.cli.outputs import (
     opening_path,
     reserve,
 )
-from gateway.host.clock import unix_time
 from gateway.proofs.fallback import OUTCOME, VerifiedFallback
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import VerifiedReceipt, verify_receipt
@@ -97,6 +96,8 @@ def run(options: argparse.Namespace) -> int:
 def _decided(
     pending: "PendingReceipt", line: "CounterLine", trust: TrustFile
 ) -> tuple[bytes, VerifiedReceipt]:
+    from gateway.host.clock import unix_time  # noqa: PLC0415  as above
+
     answer = line.gateway.fetch(pending.session, pending.sent_at)
     verified = verify_receipt(answer.receipt, trust)
     pending.require_own(answer, verified, unix_time())
@@ -107,6 +108,7 @@ def _recorded(
     pending: "PendingFallback", line: "CounterLine", trust: TrustFile
 ) -> tuple[bytes, VerifiedFallback]:
     from gateway.client.fallback import record, require_own  # noqa: PLC0415
+    from gateway.host.clock import unix_time  # noqa: PLC0415
 
     request = FallbackRequest.decode(pending.request)
     found = record(line.gateway, request)

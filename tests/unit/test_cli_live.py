@@ -10,6 +10,7 @@ import pytest
 
 from gateway.cli import live, register
 from gateway.cli.live import Screen, moving
+from gateway.client.agreement import ChallengeDiffers, StatementDiffers
 from gateway.client.liveness.attempts import AttemptBook
 from gateway.client.liveness.capture import Captured
 from gateway.client.liveness.measured import Inconclusive
@@ -191,6 +192,12 @@ def test_how_a_registration_ends_without_a_decision() -> None:
         "outcome": "not-completed"
     }
     assert register._ending(Refused("why"), "en")[:2] == (5, "REFUSED")
+    status, outcome, details = register._ending(ChallengeDiffers("excluded"), "es")
+    assert (status, outcome) == (5, "REFUSED")
+    assert "registro sin comprobación facial" in str(details["advice"])
+    status, _, details = register._ending(StatementDiffers("agent"), "en")
+    assert str(details["reason"]).endswith("says otherwise than this counter: agent")
+    assert "does not count" in str(details["advice"])
     status, outcome, details = register._ending(FileNotFoundError(2, "No such file", "x"), "en")
     assert (status, outcome, details["reason"]) == (1, "FAILED", "x: No such file")
 

@@ -17,6 +17,7 @@ import pytest
 
 from gateway.cli.rights_report import COLUMNS, TABLES, as_text
 from gateway.client.liveness.prompts import LANGUAGES
+from gateway.host.clock import unix_time
 from gateway.host.keyfile import create_secret
 from gateway.main import main
 from gateway.proofs.trust import CounterFiles
@@ -25,7 +26,7 @@ from gateway.store import schema
 from gateway.translog.policy import TrustedLog, TrustPolicy
 from gateway.wire.errors import Unavailable
 from gateway.wire.rights import KeptTable, SubjectAnswer
-from tests.support.rights import Subscriber, hold
+from tests.support.rights import DAY, Subscriber, hold
 from tests.support.samples import ERASURES, SUBJECT_REQUESTS, new_number
 from tests.support.world import World
 
@@ -313,4 +314,35 @@ def test_a_proof_that_is_not_published_yet_comes_later(
             NOT_VALID
         )
     shop.world.sequencer.step()
+    assert shop.run("receipt", "erased", receipt).status == DONE
+
+
+def test_an_answer_that_cannot_be_true_is_told_by_its_field(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that answers with a copy of another one's; and an erasure of a day to come."""
+    receipt = shop.customer("untrue.cbor")
+
+    def another(path: str, answer: httpx.Response) -> httpx.Response:
+        if path != SUBJECT_REQUESTS:
+            return answer
+        said = SubjectAnswer.decode(answer.content)
+        assert said.kept is not None
+        kept = said.kept.model_copy(update={"gateway": "gateway-2"})
+        return httpx.Response(200, content=said.model_copy(update={"kept": kept}).encode())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.world, "alter_gateway", another)
+        said = shop.run("subject", "copy", receipt)
+    assert (said.status, "the gateway's answer says otherwise" in said.err) == (REFUSED, True)
+    assert "gateway\n" in said.err
+    assert not Path(f"{receipt}.copy.json").exists()
+    assert shop.run("subject", "copy", receipt).status == DONE
+
+    assert shop.run("subject", "erase", receipt, "--yes").status == DONE
+    before = unix_time() - 2 * DAY
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.host.clock.unix_time", lambda: before)
+        said = shop.run("receipt", "erased", receipt)
+    assert (said.status, "says otherwise than this counter: day" in said.err) == (NOT_VALID, True)
     assert shop.run("receipt", "erased", receipt).status == DONE
