@@ -162,7 +162,7 @@ def _serve(options: argparse.Namespace) -> int:
         pack = open_pack(options.pack)
         port = int(listener.getsockname()[1])
         kiosk = open_kiosk(place, page, pack, model_of(pack), port, choices)
-        _tell(place)
+        _tell(place, len(kiosk.pending))
 
         def announce() -> None:
             print(f"page  {kiosk.new_address()}", flush=True)
@@ -173,8 +173,10 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(place: "Place") -> None:
+def _tell(place: "Place", waiting: int) -> None:
     print(f"device  {place.page_device}")
+    if waiting:
+        print(f"receipts  {waiting} waited for: ask for them on the page's first screen")
 
 
 def _folder(path: Path) -> Path:

@@ -12,6 +12,7 @@ public     ``GET /kiosk.json``: everything public that the page needs
 forwarder  ``/gateway/...``: the page's signed requests, byte for byte
 reader     the document that lies at the reader: a picture in a folder
 desk       the issuer's side: one document at a time, and the templates made of it
+pending    what the page keeps of submissions whose receipts are late, sealed
 messages   what page and issuer exchange
 app        all of it over HTTP, on loopback
 

@@ -8,6 +8,8 @@
     POST   /issuer/templates     a sealed template for one session
     POST   /issuer/outcomes      what became of the document; the answer is its standing
     POST   /issuer/standing      its standing, to explain a refusal
+    GET    /pending              what the page keeps of submissions whose receipts it has not yet;
+                                 POST keeps, DELETE removes
     any    /gateway/PATH         a signed request, passed on
 
 All but the files take the secret of the tab (``access``). Every answer forbids the browser to keep
@@ -32,6 +34,7 @@ from gateway.kiosk.access import TAB, OwnPageOnly, TabSecrets, hosts_at, secret_
 from gateway.kiosk.desk import Desk, HandleAsked, OutcomeNote, ReadRequest, parsed
 from gateway.kiosk.forwarder import Forwarder, route_of
 from gateway.kiosk.messages import TemplateOrder
+from gateway.kiosk.pending import PendingFolder, PendingKept, PendingNamed
 from gateway.kiosk.problems import NO_ANSWER, TOLD, problem, problem_of
 from gateway.kiosk.release import INDEX, Page, content_type
 from gateway.vision.pack import ModelPack
@@ -40,6 +43,7 @@ from gateway.wire.errors import BodyTooLarge, Unavailable
 log = logging.getLogger("sealmatch.kiosk")
 
 _MOST_ASKED: Final = 4096
+_MOST_KEPT: Final = 20_000
 _SWEEP_SECONDS: Final = 30
 _PACK: Final = "/pack/"
 _ANSWERED_BY: Final = "x-sealmatch-answered-by"
@@ -56,6 +60,7 @@ class Kiosk:
     """Public (``public``)."""
     desk: Desk
     forwarder: Forwarder
+    pending: PendingFolder
     port: int
     tabs: TabSecrets = field(default_factory=TabSecrets, repr=False)
 
@@ -73,7 +78,10 @@ def create_app(kiosk: Kiosk, announce: Callable[[], None] = lambda: None) -> Fas
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with swept(kiosk.desk.expire, _SWEEP_SECONDS):
+        async with (
+            swept(kiosk.desk.expire, _SWEEP_SECONDS),
+            swept(kiosk.pending.expire, _SWEEP_SECONDS),
+        ):
             announce()
             try:
                 yield
@@ -84,6 +92,7 @@ def create_app(kiosk: Kiosk, announce: Callable[[], None] = lambda: None) -> Fas
     files = _add_files(app, kiosk)
     _add_tab(app, kiosk)
     _add_issuer(app, kiosk.desk)
+    _add_pending(app, kiosk.pending)
     _add_gateway(app, kiosk.forwarder)
     settings = json.dumps(kiosk.settings).encode()
 
@@ -167,6 +176,22 @@ def _add_issuer(app: FastAPI, desk: Desk) -> None:
     async def standing(request: Request) -> Response:
         asked = parsed(HandleAsked, await bounded_body(request, JSON, _MOST_ASKED))
         return await _told(request, "issuer", lambda: desk.standing(asked))
+
+
+def _add_pending(app: FastAPI, pending: PendingFolder) -> None:
+    @app.get("/pending")
+    async def kept(request: Request) -> Response:
+        return await _told(request, "pending", pending.all)
+
+    @app.post("/pending")
+    async def keep(request: Request) -> Response:
+        asked = parsed(PendingKept, await bounded_body(request, JSON, _MOST_KEPT))
+        return await _told(request, "pending", lambda: pending.keep(asked))
+
+    @app.delete("/pending")
+    async def remove(request: Request) -> Response:
+        asked = parsed(PendingNamed, await bounded_body(request, JSON, _MOST_ASKED))
+        return await _told(request, "pending", lambda: pending.remove(asked))
 
 
 async def _told(request: Request, lane: str, work: Callable[[], Mapping[str, object]]) -> Response:

@@ -54,7 +54,9 @@ class GuardianNeeded(SealmatchError):
     """The person is a minor, and no guardian's document was given."""
 
 
-class _Asked(BaseModel):
+class Asked(BaseModel):
+    """What the page asks in JSON."""
+
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
@@ -64,7 +66,7 @@ class _Asked(BaseModel):
     )
 
 
-class NamedDocument(_Asked):
+class NamedDocument(Asked):
     """A document as the agent names it: its kind and number, or its machine-readable zone."""
 
     kind: _Kind | None = None
@@ -94,7 +96,7 @@ class ReadRequest(NamedDocument):
     guardian: NamedDocument | None = None
 
 
-class HandleAsked(_Asked):
+class HandleAsked(Asked):
     """A question about the document that was read."""
 
     language: Language = "en"
@@ -111,7 +113,7 @@ class OutcomeNote(HandleAsked):
     outcome: Outcome
 
 
-_A = TypeVar("_A", bound=_Asked)
+_A = TypeVar("_A", bound=Asked)
 
 
 def parsed(kind: type[_A], content: bytes) -> _A:

@@ -15,6 +15,7 @@ from gateway.issuer.issuer import Model
 from gateway.kiosk.app import Kiosk
 from gateway.kiosk.desk import Desk, Rules
 from gateway.kiosk.forwarder import Forwarder
+from gateway.kiosk.pending import FOLDER, PendingFolder
 from gateway.kiosk.public import Choices, public_settings
 from gateway.kiosk.reader import DocumentFolder
 from gateway.kiosk.release import Page
@@ -70,6 +71,7 @@ def open_kiosk(
 
     Raises:
         UnusableTrustFile, KeyFileError, Unavailable: as ``gateway.client.counter``.
+        UnusableDirectory, OSError: what the page keeps of submissions cannot be kept.
         TlsMisconfigured: the CA of the gateway's certificate cannot be used.
         ModelPackError: the pack cannot be used.
     """
@@ -96,6 +98,7 @@ def open_kiosk(
         ),
         desk=desk,
         forwarder=Forwarder(transport, trust.gateways[0].url),
+        pending=PendingFolder(place.trust_path.parent / FOLDER, clock),
         port=port,
     )
 

@@ -20,6 +20,7 @@ import pytest
 
 from gateway.cli.pack import gateway_settings, model_of, open_pack
 from gateway.he.frame import probe_signs, template_values
+from gateway.kiosk.pending import FOLDER
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.proofs.trust import TrustFile
 from gateway.proofs.verify import verify_receipt
@@ -152,6 +153,25 @@ def looking(page: Page) -> tuple[int, int]:
     return len(found), sum(one["lives"] for one in found)
 
 
+def test_the_address_works_once_and_the_counter_is_the_tab_that_was_opened_last(
+    page: Page, running: KioskProcess
+) -> None:
+    browser = page.browser
+    assert browser.run("return location.href") == running.base, "it is out of the address at once"
+    browser.visit(running.base)
+    page.until("#read")  # the control: a tab that is loaded again goes on
+    browser.run("sessionStorage.clear()")
+    browser.visit(running.base)
+    page.until(".hindered")
+    browser.visit("about:blank")
+    browser.visit(running.address)
+    page.until(".hindered")
+    assert "opened before" in page.shown()
+    browser.visit(running.new_address())
+    page.until("#read")
+    assert browser.run("return location.href") == running.base
+
+
 def test_an_attempt_that_is_not_completed_leaves_nothing(
     page: Page, deployment: LocalDeployment, reader: Path, frames: list[np.ndarray]
 ) -> None:
@@ -210,6 +230,7 @@ def test_another_person_s_document_is_no_match(
     deployment: LocalDeployment,
 ) -> None:
     assert looking(page) == (1, 1), "one worker for all of a customer's attempts"
+    until(lambda: not list((deployment.directories.trust.parent / FOLDER).iterdir()))
     page.press("#next")
     page.until("#read")
     assert looking(page) == (2, 1), "the models' memory of the last customer is gone"
@@ -222,6 +243,27 @@ def test_another_person_s_document_is_no_match(
     page.comes_to(".result.no-match")
     assert record_count(deployment) == before + 1
     assert expected(page, vision, stranger, frames) == "NO_MATCH"
+
+
+def test_a_receipt_waits_where_tab_and_process_ended_before_the_customer_had_it(
+    page: Page, running: KioskProcess, deployment: LocalDeployment, reader: Path
+) -> None:
+    trust = deployment.directories.trust
+    kept = trust.parent / FOLDER
+    before = record_count(deployment)
+    assert len(list(kept.iterdir())) == 1
+    told = running.killed_and_started(trust, reader)
+    assert told.startswith("1 waited for")
+    page.browser.visit(running.address)
+    page.until(".waiting li")
+    assert "1 receipt is waiting" in page.shown()
+    page.press(".waiting li button")
+    page.comes_to(".result.no-match")
+    assert record_count(deployment) == before, "asked for, and not decided again"
+    page.press("#to-agent")
+    page.press("#next")
+    page.until("#read")
+    until(lambda: not list(kept.iterdir()))
 
 
 REACH = """
@@ -280,36 +322,38 @@ def test_no_other_address_is_reached_from_the_page(page: Page) -> None:
         assert not any(heard[1:])
 
 
-def test_the_device_s_key_cannot_be_taken_out(page: Page) -> None:
+def test_the_browser_s_keys_cannot_be_taken_out(page: Page) -> None:
     script = """
     return (async () => {
       const database = await new Promise((done) => {
         const request = indexedDB.open("sealmatch-kiosk");
         request.onsuccess = () => done(request.result);
       });
-      const store = database.transaction("device-keys").objectStore("device-keys");
-      const pair = await new Promise((done) => {
-        const request = store.getAll();
+      const only = (name) => new Promise((done) => {
+        const request = database.transaction(name).objectStore(name).getAll();
         request.onsuccess = () => done(request.result[0]);
       });
+      const [pair, secret] = [await only("device-keys"), await only("pending-keys")];
       const tried = {};
-      for (const form of ["pkcs8", "jwk", "raw"]) {
-        try { await crypto.subtle.exportKey(form, pair.privateKey); tried[form] = "taken"; }
-        catch { tried[form] = "refused"; }
+      for (const [name, key] of [["device", pair.privateKey], ["pending", secret]]) {
+        for (const form of ["pkcs8", "jwk", "raw"]) {
+          try { await crypto.subtle.exportKey(form, key); tried[name + form] = "taken"; }
+          catch { tried[name + form] = "refused"; }
+        }
       }
       const open = await crypto.subtle.exportKey("raw", pair.publicKey);
       return { tried, open: open.byteLength, names: database.objectStoreNames.length };
     })();
     """
     found = page.browser.run(script)
-    assert set(found["tried"].values()) == {"refused"}
-    assert (found["open"], found["names"]) == (32, 1)
+    assert list(found["tried"].values()) == ["refused"] * 6
+    assert (found["open"], found["names"]) == (32, 2)
 
 
 def test_a_second_process_at_the_same_port_says_whose_it_is(
     running: KioskProcess, deployment: LocalDeployment, reader: Path
 ) -> None:
-    port = running.base.rstrip("/").rpartition(":")[2]
+    port = running.port
     command = [SEALMATCH, "kiosk", "--trust", deployment.directories.trust, "--document", reader]
     done = subprocess.run(
         [*map(str, command), "--port", port],

@@ -32,6 +32,7 @@ from gateway.kiosk.app import Kiosk, create_app
 from gateway.kiosk.desk import Desk, Rules
 from gateway.kiosk.forwarder import Forwarder
 from gateway.kiosk.messages import TemplateIssued, TemplateOrder
+from gateway.kiosk.pending import FOLDER, PendingFolder
 from gateway.kiosk.reader import DocumentFolder
 from gateway.kiosk.release import Page, Release
 from gateway.vision.pack import ModelPack, load_pack
@@ -188,7 +189,7 @@ def running(
 ) -> Iterator[Counter]:
     """Within the block the process runs on a port of its own, in a thread."""
     folder = directory / "reader"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     vision = Sees()
     with World(directory) as world, bind("127.0.0.1", 0) as listener:
         salt = world.counter.site_salt
@@ -207,6 +208,7 @@ def running(
             {"version": 1, "device": "device"},
             desk,
             Forwarder(httpx.Client(transport=at_gateway), "http://gateway"),
+            PendingFolder(directory / FOLDER, clock),
             listener.getsockname()[1],
         )
         server = server_of(create_app(kiosk), None, listener, None, limits or Limits())

@@ -34,22 +34,62 @@ class KioskProcess:
 
     process: subprocess.Popen[str]
     address: str
-    """With the token of this start."""
+    """The newest, with its token."""
     device: str
 
     @property
     def base(self) -> str:
         return self.address.partition("#")[0]
 
+    @property
+    def port(self) -> str:
+        return self.base.rstrip("/").rpartition(":")[2]
+
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
+    def new_address(self) -> str:
+        """The address that it prints when it is asked for another one."""
+        self.process.send_signal(signal.SIGUSR1)
+        assert self.process.stdout is not None
+        name, _, address = self.process.stdout.readline().partition("  ")
+        assert name == "page"
+        return address.strip()
+
+    def end(self) -> None:
+        with suppress(ProcessLookupError):
+            self.process.terminate()
+        self.process.communicate(timeout=PATIENCE)
+
+    def killed_and_started(self, trust: Path, documents: Path) -> str:
+        """Started again, at its port, after it was killed; what it says on its way."""
+        self.process.kill()
+        self.process.communicate(timeout=PATIENCE)
+        self.process = _started(trust, documents, self.port)
+        told = _announced(self.process)
+        self.address = told["page"]
+        return told.get("receipts", "")
+
 
 @contextmanager
-def kiosk(trust: Path, documents: Path, *more: str) -> Iterator[KioskProcess]:
+def kiosk(trust: Path, documents: Path) -> Iterator[KioskProcess]:
     """Within the block the command runs."""
-    command = [SEALMATCH, "kiosk", "--trust", trust, "--document", documents, "--port", "0", *more]
-    process = subprocess.Popen(
+    process = _started(trust, documents, "0")
+    try:
+        told = _announced(process)
+    except BaseException:
+        process.kill()
+        raise
+    made = KioskProcess(process, told["page"], told["device"])
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def _started(trust: Path, documents: Path, port: str) -> subprocess.Popen[str]:
+    command = [SEALMATCH, "kiosk", "--trust", trust, "--document", documents, "--port", port]
+    return subprocess.Popen(
         [str(one) for one in command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -57,22 +97,16 @@ def kiosk(trust: Path, documents: Path, *more: str) -> Iterator[KioskProcess]:
         env=command_environment(),
         start_new_session=True,
     )
-    try:
-        yield KioskProcess(process, *_announced(process))
-    finally:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        process.communicate(timeout=PATIENCE)
 
 
-def _announced(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Address and device, when the process answers."""
+def _announced(process: subprocess.Popen[str]) -> dict[str, str]:
+    """What it says until it answers, its address among it."""
     told: dict[str, str] = {}
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("{"):
             assert json.loads(line)["ready"] == "kiosk"
-            return told["page"], told["device"]
+            return told
         name, _, value = line.partition("  ")
         told[name] = value.strip()
     assert process.stderr is not None

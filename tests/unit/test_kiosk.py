@@ -6,6 +6,7 @@ import datetime
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ import pytest
 
 from gateway.client.document_reader import ReadingRules
 from gateway.documents.policy import DocumentPolicy
+from gateway.host.directories import UnusableDirectory
 from gateway.host.http import CBOR, JSON
+from gateway.kiosk import pending
 from gateway.kiosk.access import TAB, TOKEN_HEADER
 from gateway.kiosk.desk import HELD_SECONDS
 from gateway.kiosk.messages import TemplateIssued, TemplateOrder
+from gateway.kiosk.pending import FOLDER, PendingFolder
 from gateway.proofs.verify import verify_receipt
 from gateway.vision.errors import FaceTooSmall
 from gateway.wire.errors import Unavailable
@@ -39,6 +43,9 @@ SECRET_PATHS = (
     ("POST", "/issuer/templates"),
     ("POST", "/issuer/outcomes"),
     ("POST", "/issuer/standing"),
+    ("GET", "/pending"),
+    ("POST", "/pending"),
+    ("DELETE", "/pending"),
     ("POST", f"/gateway{SESSIONS}"),
     ("GET", f"/gateway{SESSIONS}/{'0' * 32}"),
 )
@@ -616,6 +623,80 @@ def test_only_signed_parts_of_a_request_go_on(tmp_path: Path) -> None:
     assert answer.content == b"answer"
     assert answer.headers["x-sealmatch-date"] == "then"
     assert not {"set-cookie", "x-own"} & set(answer.headers)
+
+
+# What the page keeps until it has a receipt
+
+
+def kept(counter: Counter) -> dict[str, str]:
+    found = counter.page.get("/pending").json()["pending"]
+    return {one["id"]: one["content"] for one in found}
+
+
+def keep(counter: Counter, name: str, content: str) -> httpx.Response:
+    return counter.page.post("/pending", json={"id": name, "content": content})
+
+
+def test_what_is_kept_outlives_the_process_and_goes_when_it_is_told_to(tmp_path: Path) -> None:
+    one, other = "0a" * 16, "0b" * 16
+    with running(tmp_path / "first") as counter:
+        assert keep(counter, one, "c0ffee").status_code == 200
+        assert keep(counter, one, "c0ffee01").status_code == 200, "sent again, a little later"
+        assert keep(counter, other, "beef").status_code == 200
+        assert kept(counter) == {one: "c0ffee01", other: "beef"}
+        folder = tmp_path / "first" / FOLDER
+        assert {one.stat().st_mode & 0o777 for one in folder.iterdir()} == {0o600}
+        assert folder.stat().st_mode & 0o777 == 0o700
+        folder.rename(tmp_path / "moved")
+        unkept = keep(counter, "0c" * 16, "00")
+        assert (unkept.status_code, code(unkept)) == (503, "KIOSK.UNAVAILABLE")
+        assert str(tmp_path) not in unkept.text
+    (tmp_path / "second").mkdir()
+    (tmp_path / "moved").rename(tmp_path / "second" / FOLDER)
+    with running(tmp_path / "second") as counter:
+        assert kept(counter) == {one: "c0ffee01", other: "beef"}
+        for _ in range(2):
+            gone = counter.page.request("DELETE", "/pending", json={"id": one})
+            assert gone.status_code == 200
+        assert kept(counter) == {other: "beef"}
+        assert [file.name for file in (tmp_path / "second" / FOLDER).iterdir()] == [
+            f"{other}.pending"
+        ]
+
+
+def test_what_is_kept_is_bounded_in_size_number_and_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    clock.now = int(time.time())
+    with running(tmp_path, clock=clock) as counter:
+        for name, content in (
+            ("../" + "0" * 29, "00"), ("0A" * 16, "00"), ("0a" * 16, "xyz0"), ("0a" * 16, "0"),
+            ("0a" * 16, ""), ("0a" * 16, "00" * 8193),
+        ):  # fmt: skip
+            assert keep(counter, name, content).status_code == 400, (name, content[:8])
+        assert keep(counter, "0a" * 16, "00" * 8192).status_code == 200, "the control"
+        monkeypatch.setattr(pending, "MOST_KEPT", 2)
+        assert keep(counter, "0b" * 16, "00").status_code == 200
+        assert code(keep(counter, "0c" * 16, "00")) == "KIOSK.UNAVAILABLE"
+        assert keep(counter, "0b" * 16, "01").status_code == 200, "one that is there"
+        clock.now += pending.KEPT_SECONDS - 60
+        counter.kiosk.pending.expire()
+        assert len(kept(counter)) == 2
+        clock.now += 120
+        counter.kiosk.pending.expire()
+        assert kept(counter) == {}
+
+
+def test_a_directory_that_others_may_enter_is_not_used(tmp_path: Path) -> None:
+    folder = tmp_path / FOLDER
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    PendingFolder(folder, Clock())  # the control: an empty one is closed
+    (folder / "x").touch()
+    folder.chmod(0o755)
+    with pytest.raises(UnusableDirectory, match="chmod 700"):
+        PendingFolder(folder, Clock())
 
 
 # A chip at the reader

@@ -7,6 +7,8 @@
  */
 
 import { Counter, namesOf } from "./counter/counter";
+import { pendingKey } from "./counter/device";
+import { PendingReceipts } from "./counter/pending";
 import { Renewed } from "./counter/renewed";
 import { enter, followAddress, LocalProcess } from "./kiosk/local";
 import { Desk } from "./screens/desk";
@@ -39,8 +41,10 @@ async function start(root: HTMLElement): Promise<void> {
   const base = new URL(".", location.href).href;
   const sight = new Renewed((sighting) => sighting.load(kiosk.model, base));
   const names = await namesOf(kiosk).catch(() => null);
-  if (names === null) return hindered(root, "browser");
-  const counter = new Counter(kiosk, process, names, sight, new Encryptor());
+  const sealing = await pendingKey(kiosk.device).catch(() => null);
+  if (names === null || sealing === null) return hindered(root, "browser");
+  const receipts = new PendingReceipts(sealing, process);
+  const counter = new Counter(kiosk, process, names, sight, new Encryptor(), receipts);
   addEventListener("pagehide", () => counter.forget());
   addEventListener("pageshow", (event) => {
     if ((event as PageTransitionEvent).persisted) location.reload();

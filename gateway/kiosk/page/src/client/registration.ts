@@ -264,6 +264,7 @@ async function keep(
 /**
  * Checks a receipt, and that it is of what was handed in before.
  *
+ * @param document null where its number is not known any more; what is kept has its commitment.
  * @param kept of the submission.
  * @param now seconds since 1970.
  *
@@ -271,7 +272,7 @@ async function keep(
  */
 export async function verify(
   { pins, steps }: Pick<Counter, "pins" | "steps">,
-  document: Subject,
+  document: Subject | null,
   kept: Pick<PendingReceipt, "expected" | "opening">,
   answer: Verification,
   now: number,

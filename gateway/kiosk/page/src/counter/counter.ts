@@ -3,10 +3,11 @@
  * key, the camera, models and encryption in workers, the challenge, the registration.
  *
  * What belongs to a customer is in one `Sitting` that `forget` overwrites and drops. Nothing of it
- * is stored.
+ * is stored, but for what a receipt is asked for with, until it is there (`pending.ts`).
  */
 
 import { SaysOtherwise } from "../client/agreement";
+import { NoDecision } from "../client/faults";
 import {
   type Counter as Names,
   type Ports,
@@ -33,8 +34,9 @@ import {
   type Progress,
   type Settings,
   STAGES,
+  type Waiting,
 } from "../screens/ports";
-import { hex, unhex } from "../wire/bytes";
+import { type Bytes, hex, unhex } from "../wire/bytes";
 import type { VerifiedReceipt } from "../wire/receipt";
 import { ActivationOpening, Opening, PendingReceipt } from "../wire/proof";
 import type { Encryptor } from "../workers/encryptor";
@@ -43,13 +45,17 @@ import { type LiveCamera, cameras, openCamera } from "./camera";
 import { deviceKey } from "./device";
 import { endingOf } from "./endings";
 import { type OwnDocument, requireNamed, withGuardian } from "./named";
+import { type Kept, newId, type PendingReceipts } from "./pending";
 import { type Sight, views } from "./sight";
 
 /** What one customer left here; gone with `forget`. */
 interface Sitting {
   readonly attempts: Attempts;
   readonly diagnostician: Diagnostician;
-  pending: { message: PendingReceipt; reference: string } | null;
+  /** What was handed in last, until its receipt is there. */
+  pending: Kept | null;
+  /** Under which id the receipt that is shown is still kept. */
+  shown: string | null;
 }
 
 const seconds = (): number => Math.floor(Date.now() / 1000);
@@ -69,6 +75,7 @@ export class Counter implements CounterPort {
     private readonly names: Names,
     private readonly sight: Sight,
     private readonly encryptor: Encryptor,
+    private readonly receipts: PendingReceipts,
   ) {
     this.settings = settingsOf(kiosk);
   }
@@ -148,11 +155,11 @@ export class Counter implements CounterPort {
     let stage: Progress["stage"] = "session";
     let doubted = false;
     const vectors: Float32Array[] = [];
+    const { sitting } = this;
+    const id = newId();
     const ports: Ports = {
       ...this.ports(),
-      keep: (pending) => {
-        this.sitting.pending = { message: PendingReceipt.decode(pending), reference };
-      },
+      keep: (pending) => this.keep(sitting, id, pending, reference),
       progress: (name) => {
         stage = STAGES.find((one) => one === name) ?? stage;
         const none = { prompt: null, advice: null, done: 0, of: 0, leftMs: null, lit: null };
@@ -187,8 +194,9 @@ export class Counter implements CounterPort {
         signal,
         reference,
       );
-      return await this.finished(done);
+      return await this.finished(sitting, done, id, document.handle);
     } catch (error) {
+      if (error instanceof NoDecision) await this.settle(sitting, id);
       throw await this.ended(error, document.handle, reference);
     } finally {
       this.wipe(vectors);
@@ -199,14 +207,42 @@ export class Counter implements CounterPort {
   async askAgain(signal: AbortSignal): Promise<Finished> {
     signal.throwIfAborted();
     const { pending } = this.sitting;
-    if (pending === null || this.read === null) throw new Ended("failed");
-    const { message, reference } = pending;
+    if (pending === null) throw new Ended("failed");
+    return this.ask(this.sitting, pending, this.read);
+  }
+
+  async waiting(): Promise<Waiting[]> {
+    const kept = await this.receipts.all();
+    return kept.map(({ id, order, message }) => ({ id, order, sentAt: message.sentAt }));
+  }
+
+  async collect(id: string, signal: AbortSignal): Promise<Finished> {
+    signal.throwIfAborted();
+    const kept = (await this.receipts.all().catch(() => [])).find((one) => one.id === id);
+    if (kept === undefined) throw new Ended("failed");
+    return this.ask(this.sitting, kept, null);
+  }
+
+  dismiss(id: string): Promise<void> {
+    return this.receipts.remove(id);
+  }
+
+  collected(): void {
+    const { shown } = this.sitting;
+    if (shown !== null) void this.settle(this.sitting, shown);
+  }
+
+  /** Ask for a receipt. `read`: its document, if it is still known. */
+  private async ask(sitting: Sitting, kept: Kept, read: OwnDocument | null): Promise<Finished> {
+    const { id, message, reference } = kept;
     try {
       const gateway = gatewayOf(this.names, this.ports(), reference);
       const answer = await gateway.fetch(message.expected.session, message.sentAt);
-      const verified = await verify(this.names, this.read, message, answer, seconds());
-      return await this.finished({ ...answer, opening: message.opening, verified, reference });
+      const verified = await verify(this.names, read, message, answer, seconds());
+      const { opening } = message;
+      return await this.finished(sitting, { ...answer, opening, verified, reference }, id, read?.handle);
     } catch (error) {
+      if (error instanceof NoDecision) await this.settle(sitting, id);
       throw endingOf(error, reference);
     }
   }
@@ -248,9 +284,34 @@ export class Counter implements CounterPort {
     return this.read;
   }
 
-  private async finished(done: Registration): Promise<Finished> {
-    this.sitting.pending = null;
-    if (this.read !== null) await this.process.noteOutcome(this.read.handle, done.outcome).catch(() => null);
+  /** Keep what a receipt is asked for with. The first time, nothing leaves unless it is kept. */
+  private async keep(sitting: Sitting, id: string, pending: Bytes, reference: string): Promise<void> {
+    const message = PendingReceipt.decode(pending);
+    const { activationReference: order } = Opening.decode(message.opening);
+    const again = sitting.pending?.id === id;
+    await this.receipts.keep(id, pending, reference).catch((error: unknown) => {
+      if (!again) throw error; // the earlier one serves as well
+    });
+    sitting.pending = { id, message, reference, order };
+  }
+
+  /** Nothing is to be asked for any more. If it cannot be removed now, it goes in its time. */
+  private async settle(sitting: Sitting, id: string): Promise<void> {
+    if (sitting.pending?.id === id) sitting.pending = null;
+    if (sitting.shown === id) sitting.shown = null;
+    await this.receipts.remove(id).catch(() => undefined);
+  }
+
+  /** @param handle of the document, if this process still holds it. */
+  private async finished(
+    sitting: Sitting,
+    done: Registration,
+    id: string,
+    handle: string | undefined,
+  ): Promise<Finished> {
+    sitting.pending = null;
+    sitting.shown = id;
+    if (handle !== undefined) await this.process.noteOutcome(handle, done.outcome).catch(() => null);
     const { activationSalt, activationReference } = Opening.decode(done.opening);
     const { recordId, receipt, opening, outcome, verified } = done;
     return {
@@ -288,6 +349,7 @@ const newSitting = (): Sitting => ({
   attempts: new Attempts(seconds),
   diagnostician: new Diagnostician(),
   pending: null,
+  shown: null,
 });
 
 function asNamed(document: Case["document"]) {

@@ -11,6 +11,7 @@ import {
   type OpenCamera,
   type Progress,
   type Settings,
+  type Waiting,
 } from "../screens/ports";
 
 const CONSENT = {
@@ -62,6 +63,9 @@ export interface Script {
   /** Each is shown at once; the last one stays until `end` is given, if it is. */
   progress: Progress[];
   end: Finished | Ended | null;
+  /** Receipts of earlier customers, and what becomes of one that is asked for. */
+  waiting: Waiting[];
+  late: Finished | Ended;
 }
 
 export const READ: DocumentRead = {
@@ -74,6 +78,11 @@ export const READ: DocumentRead = {
   guardian: false,
   standing: null,
 };
+
+export const WAITING: Waiting[] = [
+  { id: "0a", order: "order 77-0042", sentAt: 1_795_000_000 },
+  { id: "0b", order: "order-5f0c7d9e2f6b4b1e", sentAt: 1_795_003_600 },
+];
 
 export const finished = (outcome: Finished["outcome"]): Finished => ({
   outcome,
@@ -181,6 +190,20 @@ export class Invented implements CounterPort {
   async askAgain(): Promise<Finished> {
     return finished("MATCH");
   }
+
+  async waiting(): Promise<Waiting[]> {
+    return this.script.waiting;
+  }
+
+  async collect(): Promise<Finished> {
+    const { late } = this.script;
+    if (late instanceof Ended) throw late;
+    return late;
+  }
+
+  async dismiss(): Promise<void> {}
+
+  collected(): void {}
 
   forget(): void {}
 }

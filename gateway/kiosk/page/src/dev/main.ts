@@ -12,7 +12,7 @@ import { paper } from "../screens/receipt";
 import { hindered, opening } from "../screens/start";
 import { TEXTS } from "../screens/texts";
 import "../screens/styles.css";
-import { finished, Invented, invented, READ, type Script, settings, Utterance } from "./invented";
+import { finished, Invented, invented, READ, type Script, settings, Utterance, WAITING } from "./invented";
 
 const still: Progress = {
   stage: "capture", prompt: "hold-still", advice: null, done: 0, of: 3, leftMs: 20_000, lit: null,
@@ -122,7 +122,15 @@ const SCREENS: Record<string, Screen> = {
   "unavailable-shop": shop(ended(new Ended("unavailable", null, { code: "no-answer", detail: "no-answer (session)", reference: REFERENCE }))),
   recorded: ended(new Ended("recorded")),
   "recorded-shop": shop(ended(new Ended("recorded", null, { code: "receipt-pending", detail: "receipt-pending (decide)", reference: REFERENCE }))),
-  "recorded-next": { script: { end: new Ended("recorded") }, press: [...TO_CAPTURE, ".ended", "next"], shop: true },
+  waiting: { script: { waiting: WAITING.slice(0, 1) }, press: [".waiting li"] },
+  "waiting-unknown": {
+    script: {
+      waiting: WAITING,
+      late: new Ended("unknown", null, { code: "session-forgotten", detail: "session-forgotten", reference: REFERENCE }),
+    },
+    press: ["collect-0a", ".waiting dl"],
+  },
+  "waiting-came": { script: { waiting: WAITING }, press: ["collect-0b", ".result"] },
   unknown: ended(new Ended("unknown")),
   unproven: ended(new Ended("unproven")),
   "unproven-shop": shop(ended(new Ended("unproven", null, { code: "statement-says-otherwise", detail: "statement-says-otherwise: agent (receipt)", reference: REFERENCE }))),
@@ -169,7 +177,7 @@ async function show(name: string, agent: Language, customer: Language): Promise<
     document.body.dataset.shown = name;
     return;
   }
-  const script: Script = { read: READ, camera: null, advice: null, progress: [still], end: null, ...screen.script };
+  const script: Script = { read: READ, camera: null, advice: null, progress: [still], end: null, waiting: [], late: finished("MATCH"), ...screen.script };
   const own: Settings = { ...settings(agent, screen.preview ?? true), attempts: screen.attempts ?? 3 };
   const counter = new Invented(own, script);
   Object.assign(window, { openCameras: () => counter.openCameras.size, named: () => counter.named });
@@ -185,7 +193,7 @@ async function show(name: string, agent: Language, customer: Language): Promise<
   }
   if (name === "welcome") desk.turnTo("customer");
   if (screen.shop) {
-    await found(screen.script?.end ? "#next, #next-undecided" : "#stop, #next");
+    await found(screen.script?.end ? "#next" : "#stop, #next");
     desk.turnTo("agent");
   }
   if (name === "paper") document.body.append(paper(finished("MATCH"), TEXTS[customer], customer, own));

@@ -205,6 +205,23 @@ export class LocalProcess {
     return (await answer.json()) as { standing: string | null; locked: boolean };
   }
 
+  /** What is kept of submissions whose receipts are waited for; content in hexadecimal. */
+  async pending(): Promise<{ id: string; content: string }[]> {
+    const answer = await this.call("GET", "/pending");
+    return ((await answer.json()) as { pending: { id: string; content: string }[] }).pending;
+  }
+
+  /** Have this kept, until it is removed; it is on the disk then. Throws `KioskProblem`. */
+  async keepPending(id: string, content: string): Promise<void> {
+    const body = new TextEncoder().encode(JSON.stringify({ id, content }));
+    await this.call("POST", "/pending", body, "application/json");
+  }
+
+  async removePending(id: string): Promise<void> {
+    const body = new TextEncoder().encode(JSON.stringify({ id }));
+    await this.call("DELETE", "/pending", body, "application/json");
+  }
+
   /**
    * Pass a signed request on to the gateway, byte for byte.
    *

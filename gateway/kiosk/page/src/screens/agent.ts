@@ -10,9 +10,10 @@ import type { Desk } from "./desk";
 import { filled, h } from "./dom";
 import { icon } from "./icons";
 import { button, buttons, chipNumber, command, field, heading, note, secretInput } from "./parts";
-import { Ended, type Case, type DocumentRead, type NamedDocument, type Settings } from "./ports";
+import { Ended, type Case, type DocumentRead, type Finished, type NamedDocument, type Settings } from "./ports";
 import { reasons } from "./reasons";
 import { TEXTS, type Texts } from "./texts";
+import { waitingReceipts } from "./waiting";
 
 export interface Prepared {
   named: Case;
@@ -160,6 +161,8 @@ export class AgentForm {
     private readonly desk: Desk,
     private readonly signal: AbortSignal,
     private readonly done: (prepared: Prepared) => void,
+    /** Gets a receipt of an earlier customer's. */
+    private readonly late: (finished: Finished) => void,
   ) {
     this.t = TEXTS[desk.agentLanguage];
     const settings = desk.counter.settings;
@@ -181,6 +184,7 @@ export class AgentForm {
       "form",
       { class: "screen", autocomplete: "off", novalidate: true },
       heading(words.heading),
+      waitingReceipts(this.desk, this.signal, this.late),
       this.own.element,
       h("label", { class: "tick", for: "minor" }, this.minor, h("span", {}, words.minor)),
       guardian,

@@ -29,6 +29,10 @@ import { Watching } from "./watching";
 class Stopped extends Error {}
 
 type Way = typeof OTHER_WAY;
+/** The receipt of an earlier customer. */
+interface Late {
+  late: Finished;
+}
 const SENT = STAGES.indexOf("decide");
 
 /** Serve customers, one after the other. It ends only with an error of our own. */
@@ -53,6 +57,7 @@ class Sitting {
   async run(): Promise<void> {
     try {
       const prepared = await this.prepare();
+      if (prepared === null) return;
       const agreed = await this.agree(prepared);
       if (agreed) await this.tryUntilOver(prepared, agreed);
     } catch (error) {
@@ -72,19 +77,24 @@ class Sitting {
     else this.stopped.abort();
   }
 
-  /** Step 1, and the handing over. */
-  private async prepare(): Promise<Prepared> {
+  /** Step 1, and the handing over. Null: it was about an earlier customer's receipt. */
+  private async prepare(): Promise<Prepared | null> {
     for (;;) {
-      const form = (done: (prepared: Prepared) => void): View => {
-        const own = new AgentForm(this.desk, this.stopped.signal, done);
+      const form = (done: (prepared: Prepared | Late) => void): View => {
+        const late = (finished: Finished): void => done({ late: finished });
+        const own = new AgentForm(this.desk, this.stopped.signal, done, late);
         return () => own.view();
       };
-      const prepared = (await this.ask<Prepared>((answer) => ({
+      const prepared = (await this.ask<Prepared | Late>((answer) => ({
         agent: form(answer),
         customer: welcome(this.desk),
         turn: "agent",
         offer: false,
-      }))) as Prepared;
+      }))) as Prepared | Late;
+      if ("late" in prepared) {
+        await this.end(prepared.late);
+        return null;
+      }
       const next = await this.ask<"customer" | "another">((answer) => ({
         agent: () => readView(this.desk, prepared, () => answer("customer"), () => answer("another")),
         customer: welcome(this.desk),
@@ -280,6 +290,7 @@ class Sitting {
       turn: "customer",
       offer: finished?.outcome !== "MATCH",
     }));
+    if (finished && (answer === "again" || answer === "next")) this.desk.counter.collected();
     if (answer === "again") return false;
     if (answer === "next") return true;
     if (answer === "ask") return this.end(await this.askAgain());

@@ -207,6 +207,15 @@ export interface OpenCamera {
   close(): void;
 }
 
+/** A submission whose receipt is waited for. */
+export interface Waiting {
+  id: string;
+  /** The number or order to be activated, as it was typed or drawn. */
+  order: string;
+  /** Unix time. */
+  sentAt: number;
+}
+
 /** What a counter can do. Every call ends with `AbortError` when its signal is raised. */
 export interface CounterPort {
   readonly settings: Settings;
@@ -236,6 +245,14 @@ export interface CounterPort {
   ): Promise<Finished>;
   /** After "recorded" or "unknown": ask for the receipt of that check. Raises `Ended`. */
   askAgain(signal: AbortSignal): Promise<Finished>;
+  /** Submissions of earlier customers whose receipts did not come. */
+  waiting(): Promise<Waiting[]>;
+  /** Ask for the receipt of one of them. Raises `Ended`. */
+  collect(id: string, signal: AbortSignal): Promise<Finished>;
+  /** Wait for it no more. */
+  dismiss(id: string): Promise<void>;
+  /** The customer has the receipt that was shown: nothing of it is kept any more. */
+  collected(): void;
   /** Overwrite and forget all that belongs to this customer. */
   forget(): void;
 }

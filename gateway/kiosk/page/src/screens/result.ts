@@ -18,7 +18,12 @@ export function outcome(desk: Desk, finished: Finished, again: () => void): (t: 
     const saved = h("p", { class: "hint", role: "status" });
     const keep = (name: string, content: Uint8Array): void => {
       save(name, content);
+      desk.counter.collected();
       saved.textContent = filled(t.result.saved, { name });
+    };
+    const onPaper = (): void => {
+      print(paper(finished, t, desk.language, desk.counter.settings));
+      desk.counter.collected();
     };
     const name = fileName(finished);
     return h(
@@ -45,7 +50,7 @@ export function outcome(desk: Desk, finished: Finished, again: () => void): (t: 
             h("dd", {}, `${finished.recordId.slice(0, 16)}…`),
           ),
           buttons(
-            button(t.result.print, () => print(paper(finished, t, desk.language, desk.counter.settings)), { id: "print", picture: "print" }),
+            button(t.result.print, () => onPaper(), { id: "print", picture: "print" }),
             button(t.result.save, () => keep(name, finished.receipt), { id: "save", picture: "save" }),
             button(t.result.saveOpening, () => keep(`${name}.opening`, finished.opening), { id: "save-opening", picture: "lock" }),
           ),
@@ -158,7 +163,7 @@ export function agentEnding(
     undecided ? buttons(button(words.ask, ask, { id: "ask-again", kind: "main", picture: "again" })) : null,
     reason && !undecided ? withoutFace(reason, t, t.otherWay.button) : null,
     ended?.ending === "refused" ? thisCounter(desk, t) : null,
-    undecided ? leaveUndecided(t, next) : nextCustomer(t, next),
+    nextCustomer(t, next, undecided ? t.agent.nextUndecidedText : t.agent.nextText),
   );
 }
 
@@ -166,27 +171,13 @@ export function agentEnding(
 export const doubt = (desk: Desk): HTMLElement =>
   note([desk.words("passive-warning", desk.agentLanguage)], "info");
 
-const nextCustomer = (t: Texts, next: () => void): HTMLElement =>
+const nextCustomer = (t: Texts, next: () => void, hint: string): HTMLElement =>
   h(
     "div",
     { class: "next" },
     buttons(button(t.agent.next, next, { id: "next", kind: "main", picture: "again" })),
-    h("p", { class: "hint" }, t.agent.nextText),
+    h("p", { class: "hint" }, hint),
   );
-
-/** What is needed to ask for the receipt is in memory alone, so the agent is asked twice. */
-function leaveUndecided(t: Texts, next: () => void): HTMLElement {
-  const place = h("div", { class: "next", role: "status" });
-  const sure = (): void => {
-    place.replaceChildren(
-      note([t.agent.nextUndecidedText], "info"),
-      buttons(button(t.agent.nextUndecided, next, { id: "next-undecided" })),
-    );
-    place.querySelector("button")?.focus();
-  };
-  place.append(buttons(button(t.agent.next, sure, { id: "next" })));
-  return place;
-}
 
 function details(ended: Ended, t: Texts, desk: Desk): HTMLElement {
   const { code, detail, reference: under } = ended.more;
