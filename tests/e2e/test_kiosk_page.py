@@ -177,7 +177,10 @@ def test_an_attempt_that_is_not_completed_leaves_nothing(
 ) -> None:
     before = record_count(deployment)
     cv2.imwrite(str(reader / "scan.png"), frames[PORTRAIT])
-    page.read(NUMBER, order=ORDER)
+    page.read("", order=ORDER)
+    page.until("#document-number[aria-invalid]")
+    assert "No chip lies at the reader" in page.shown(), "only a picture lies there"
+    page.read(NUMBER)
     page.to_the_camera()
     page.answers(False)
     page.press("#start")

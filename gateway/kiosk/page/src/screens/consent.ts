@@ -82,7 +82,7 @@ function listen(desk: Desk, words: string, t: Texts): HTMLElement {
   };
   const turn = (on: boolean): void => {
     desk.voice.quiet();
-    desk.voice.turn(true);
+    if (on) desk.hear();
     label(on && desk.voice.say(words, desk.language, () => label(false)));
   };
   return press;

@@ -24,6 +24,12 @@ export interface Shown {
   offer: boolean;
 }
 
+/** Sound, and the size of letters. */
+export interface Comfort {
+  sound: boolean;
+  large: boolean;
+}
+
 /** The customer pressed "without a face". */
 export const OTHER_WAY = Symbol("without a face");
 
@@ -121,6 +127,24 @@ export class Desk {
     this.drawCustomer();
   }
 
+  /** Turn the sound on: somebody asked to hear something. */
+  hear(): void {
+    this.voice.turn(true);
+    this.drawBar();
+  }
+
+  /** What the bar has been set to; what a customer sets goes with them. */
+  get comfort(): Comfort {
+    return { sound: this.voice.isOn, large: this.large };
+  }
+
+  set comfort({ sound, large }: Comfort) {
+    if (sound !== this.voice.isOn) this.voice.turn(sound);
+    this.large = large;
+    document.documentElement.classList.toggle("large", large);
+    this.drawBar();
+  }
+
   /** From the bar to the customer's side, past the shop's. */
   private skip(): void {
     this.turnTo("customer");
@@ -183,13 +207,10 @@ export class Desk {
         { class: "tools" },
         this.languages(t),
         tool("sound", this.voice.isOn ? "sound" : "silent", this.voice.isOn ? t.tools.soundOn : t.tools.soundOff, this.voice.isOn, () => {
-          this.voice.turn(!this.voice.isOn);
-          this.drawBar();
+          this.comfort = { ...this.comfort, sound: !this.voice.isOn };
         }),
         tool("larger", "letters", this.large ? t.tools.normal : t.tools.larger, this.large, () => {
-          this.large = !this.large;
-          document.documentElement.classList.toggle("large", this.large);
-          this.drawBar();
+          this.comfort = { ...this.comfort, large: !this.large };
         }),
       ),
     );

@@ -55,9 +55,11 @@ class Sitting {
   }
 
   async run(): Promise<void> {
+    let comfort = this.desk.comfort;
     try {
       const prepared = await this.prepare();
       if (prepared === null) return;
+      comfort = this.desk.comfort;
       const agreed = await this.agree(prepared);
       if (agreed) await this.tryUntilOver(prepared, agreed);
     } catch (error) {
@@ -68,6 +70,7 @@ class Sitting {
       this.desk.counter.forget();
       this.desk.counter.meter.clear();
       this.desk.choose(this.desk.agentLanguage);
+      this.desk.comfort = comfort;
     }
   }
 

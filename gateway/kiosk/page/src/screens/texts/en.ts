@@ -165,7 +165,7 @@ export const en = {
       unavailable: "Nothing was decided. Try again later, or register without a face.",
       recorded: "The receipt comes later. The shop fetches it.",
       unknown: "The connection broke after sending. The shop asks what became of it.",
-      unproven: "The server's answer does not say what was sent from here, so it does not count: nothing is activated on it.",
+      unproven: "The server's answer does not say what was sent from here, so it does not count: nothing is activated on it. You can register without a face, or try again later.",
       failed: "You can register without a face.",
     },
     again: "Try again",

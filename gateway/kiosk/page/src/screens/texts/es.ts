@@ -167,7 +167,7 @@ export const es: Texts = {
       unavailable: "No se decidió nada. Inténtelo más tarde o regístrese sin rostro.",
       recorded: "El recibo llega más tarde. La tienda lo obtiene.",
       unknown: "La conexión se cortó después de enviar. La tienda pregunta qué ha pasado.",
-      unproven: "La respuesta del servidor no dice lo que se envió desde aquí, así que no vale: no se activa nada con ella.",
+      unproven: "La respuesta del servidor no dice lo que se envió desde aquí, así que no vale: no se activa nada con ella. Puede registrarse sin rostro o intentarlo más tarde.",
       failed: "Puede registrarse sin rostro.",
     },
     again: "Intentar de nuevo",
