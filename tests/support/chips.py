@@ -202,12 +202,12 @@ def _built(
         .add_extension(x509.BasicConstraints(ca, 0 if ca else None), critical=True)
     )
     used = dict.fromkeys(
-        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+        ("content_commitment", "data_encipherment", "key_agreement",
          "crl_sign", "encipher_only", "decipher_only"), False,
     )  # fmt: skip
+    used |= {"digital_signature": usage and not ca, "key_cert_sign": ca}
     return made.add_extension(
-        x509.KeyUsage(digital_signature=usage and not ca, key_cert_sign=ca or not usage, **used),
-        critical=True,
+        x509.KeyUsage(key_encipherment=not usage and not ca, **used), critical=True
     )
 
 
