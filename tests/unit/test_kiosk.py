@@ -98,6 +98,10 @@ def test_a_registration_in_two_parties(counter: Counter, cosine: float, outcome:
         assert code(again) == "KIOSK.NO_DOCUMENT", "a match ends it"
     else:
         assert noted.json()["standing"].startswith("1 in a row")
+        again = counter.page.post(
+            "/issuer/standing", json={"handle": told["handle"], "language": "zh"}
+        )
+        assert again.json()["standing"].startswith("在本柜台已连续 1 次未能判定")
     counter.vision.vector = TEMPLATE.astype(np.float32)
 
 

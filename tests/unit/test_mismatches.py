@@ -53,6 +53,7 @@ def test_it_knows_what_the_authority_does(
         if stands.until is not None:
             assert clock.now + HOUR <= stands.until < clock.now + HOUR + 60
             assert "3 mismatches in a row lock this document until" in str(stands)
+            assert "bloquean este documento hasta" in stands.said("es")
             clock.now = stands.until
         assert book.standing(ALICE, clock.now).until is None
         caps.admit([HANDLES[ALICE]], "device")  # type: ignore[list-item]

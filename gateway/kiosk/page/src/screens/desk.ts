@@ -111,7 +111,7 @@ export class Desk {
     if (place.textContent !== words) place.textContent = words;
   }
 
-  /** Have the customer hear it, from one mouth: the page's own voice, or else a screen reader. */
+  /** Have the customer hear it, in one voice: the page's own voice, or else a screen reader. */
   say(words: string, now = false): void {
     const own = this.voice.isOn && this.voice.speaks(this.language);
     this.announce(own ? "" : words, now);
