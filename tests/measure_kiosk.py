@@ -252,15 +252,15 @@ def measure(runs: int, seconds: float) -> Table:
             kiosk(deployment.directories.trust, given.reader) as process,
         ):
             for _ in range(runs):
-                with counter_at(process.address, None, given) as counter:
+                with counter_at(process.new_address(), None, given) as counter:
                     first_load(counter, pack)
-            with counter_at(process.address, played, given) as counter:
+            with counter_at(process.new_address(), played, given) as counter:
                 enrol(deployment, process.device, counter.page.key())
                 for _ in range(runs):
                     unanswered(counter, seconds)
                 counter.page.camera(film(shown, LP_D12))
                 counter.page.browser.visit("about:blank")  # else the page stays as it is
-                counter.page.open(process.address)
+                counter.page.open(process.base)
                 for _ in range(runs):
                     answered(counter)
     return given.table
