@@ -163,7 +163,7 @@ export function agentEnding(
     undecided ? buttons(button(words.ask, ask, { id: "ask-again", kind: "main", picture: "again" })) : null,
     reason && !undecided ? withoutFace(reason, t, t.otherWay.button) : null,
     ended?.ending === "refused" ? thisCounter(desk, t) : null,
-    nextCustomer(t, next, undecided ? t.agent.nextUndecidedText : t.agent.nextText),
+    undecided ? nextCustomer(t, next, t.agent.nextUndecidedText, "plain") : nextCustomer(t, next),
   );
 }
 
@@ -171,11 +171,16 @@ export function agentEnding(
 export const doubt = (desk: Desk): HTMLElement =>
   note([desk.words("passive-warning", desk.agentLanguage)], "info");
 
-const nextCustomer = (t: Texts, next: () => void, hint: string): HTMLElement =>
+const nextCustomer = (
+  t: Texts,
+  next: () => void,
+  hint = t.agent.nextText,
+  kind: "main" | "plain" = "main",
+): HTMLElement =>
   h(
     "div",
     { class: "next" },
-    buttons(button(t.agent.next, next, { id: "next", kind: "main", picture: "again" })),
+    buttons(button(t.agent.next, next, { id: "next", kind, picture: "again" })),
     h("p", { class: "hint" }, hint),
   );
 
