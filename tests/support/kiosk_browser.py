@@ -19,7 +19,7 @@ from gateway.lab.deployment.local import LocalDeployment
 from gateway.vision.geometry import BgrImage
 from tests.support.browser import Browser
 from tests.support.commands import SEALMATCH
-from tests.support.processes import PATIENCE, command_environment
+from tests.support.processes import PATIENCE, command_environment, free_ports
 from tests.support.splice import Cuts
 
 SCRIPT = Path(__file__).with_name("fake_camera.js")
@@ -74,7 +74,7 @@ class KioskProcess:
 @contextmanager
 def kiosk(trust: Path, documents: Path) -> Iterator[KioskProcess]:
     """Within the block the command runs."""
-    process = _started(trust, documents, "0")
+    process = _started(trust, documents, str(free_ports(1)))
     try:
         told = _announced(process)
     except BaseException:

@@ -4,11 +4,12 @@ import contextlib
 import json
 import os
 import secrets
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from gateway.lab.deployment.processes import reserve
 
 PATIENCE = 300
 """Seconds to wait for what comes in no time on an idle machine: only what hangs takes longer."""
@@ -20,16 +21,15 @@ def free_port_pair() -> int:
 
 
 def free_ports(count: int) -> int:
-    """The first of so many neighbouring ports that are free now.
+    """The first of so many neighbouring ports that are free now, and that no other test process on
+    this machine is given.
 
     Below those that the system gives to connections: a server that a test kills and starts again
     must find its port still free.
     """
     for _ in range(50):
         port = 10_000 + secrets.randbelow(22_000)
-        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
-            for number in range(count):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", port + number))
+        if reserve(range(port, port + count)):
             return port
     raise RuntimeError("no neighbouring ports are free")
 

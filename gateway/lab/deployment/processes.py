@@ -7,7 +7,7 @@ nothing over a whole run.
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -61,19 +61,34 @@ def descendants(pid: int) -> list[int]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that are free now.
+    """Ports of the loopback that are free now, for as long as this process lives.
 
     They lie below those that the system gives to connections: a server that is ended and started
-    again finds its port still free.
+    again finds its port still free. Nor does another process get one of them from here.
     """
     found: list[int] = []
-    with ExitStack() as held:
-        while len(found) < count:
-            port = 10_000 + secrets.randbelow(22_000)
-            with suppress(OSError):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-                found.append(port)
+    while len(found) < count:
+        port = 10_000 + secrets.randbelow(22_000)
+        if reserve([port]):
+            found.append(port)
     return found
+
+
+def reserve(ports: Sequence[int]) -> bool:
+    """Whether these ports of the loopback are free, and were given to nobody else: from now on they
+    are this process's."""
+    with ExitStack() as held, suppress(OSError):
+        names = [held.enter_context(socket.socket(socket.AF_UNIX)) for _ in ports]
+        for port, name in zip(ports, names, strict=True):  # one process at a time can have a name
+            name.bind(f"\0sealmatch-port-{port}")
+        with ExitStack() as bound:
+            for port in ports:
+                bound.enter_context(socket.socket()).bind(("127.0.0.1", port))
+        held.pop_all()
+        for name in names:
+            name.detach()  # it stays open until the process ends
+        return True
+    return False
 
 
 class Watch:
