@@ -17,7 +17,7 @@ from gateway.inspection.leaks.search import LeakSearch
 from gateway.lab.deployment.local import LocalDeployment
 from tests.support import leaky
 from tests.support.counter import Counter
-from tests.support.leaks import LONG_LIVED, new_number, search_servers
+from tests.support.leaks import LONG_LIVED, new_number, of_other_tests, search_servers
 from tests.support.leaky import Leak, Reports
 from tests.support.samples import MODEL, pair
 
@@ -110,12 +110,12 @@ def leaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeakReport]:
                     canaries.embedding("embedding", vector),
                 ]
             )
-            without = [folder]
+            without = [folder, *of_other_tests(folder)]
             found = search.temporary_files(started, without) + search_servers(search, deployment)
             kept = deployment.directories
             yield found + search.directories([kept.gateway, kept.authority])
     for place in (Path("/dev/shm"), Path(tempfile.gettempdir())):
-        for left in place.glob(f"{leaky.MARK}*"):
+        for left in place.glob(f"{leaky.mark()}*"):
             with contextlib.suppress(OSError):
                 left.unlink()
 

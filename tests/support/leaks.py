@@ -1,6 +1,8 @@
 """Where servers can leave something, and what they may hold there."""
 
 import secrets
+import tempfile
+from pathlib import Path
 
 from gateway.inspection.leaks.findings import Allowed, LeakReport
 from gateway.inspection.leaks.search import LeakSearch
@@ -26,6 +28,17 @@ def new_number() -> str:
     return f"QZ-{secrets.randbelow(10**6):06d} {secrets.randbelow(10**6):06d}"
 
 
+def of_other_tests(root: Path) -> list[Path]:
+    """Directories of temporary files with which this test's servers, below ``root``, have nothing
+    to do: other tests', with databases that somebody holds, and those of servers for all."""
+    top = Path(tempfile.gettempdir())
+    found = [*top.glob("sealmatch-tests-*"), *top.glob("sealmatch-fuzz-*")]
+    for one in (one for one in root.parents if top in one.parents):
+        beside = one.parent.glob("pytest-of-*") if one.parent == top else one.parent.iterdir()
+        found += [other for other in beside if other != one]
+    return found
+
+
 def search_servers(search: LeakSearch, deployment: LocalDeployment) -> LeakReport:
     """All processes, whole: the authority's, the gateway's, and the auditor's if there is one."""
     report = LeakReport()
@@ -44,7 +57,7 @@ def search_files(search: LeakSearch, deployment: LocalDeployment, start: float) 
     The counter's own keys and the operators' passphrases belong to others and stay out.
     """
     kept = deployment.directories
-    others = [kept.counter, kept.root / "operator", kept.root / "tls"]
+    others = [kept.counter, kept.root / "operator", kept.root / "tls", *of_other_tests(kept.root)]
     report = search.directories([kept.gateway, kept.authority])
     names = " ".join(place for place, _ in report.searched)
     for expected in ("gateway.sqlite3", "gateway.sqlite3-wal", "records.", "server.log"):

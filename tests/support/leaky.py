@@ -33,10 +33,15 @@ from typing import Any
 import numpy as np
 
 LEAKS, VALUES, REPORT = "SEALMATCH_TEST_LEAKS", "SEALMATCH_TEST_VALUES", "SEALMATCH_TEST_REPORT"
-MARK = "leaky-"
-"""How names of leaked files begin, so that a test can remove them."""
+MARK, RUN = "leaky-", "SEALMATCH_TEST_RUN"
+"""How names of leaked files begin, and the environment variable that names the run (guardian)."""
 
 Value = str | bytes | np.ndarray
+
+
+def mark() -> str:
+    """How names begin of what this run leaks where all have their files: it removes its own."""
+    return f"{MARK}{Path(os.environ.get(RUN, 'alone')).name}-"
 
 
 def raw(value: Value) -> bytes:
@@ -98,7 +103,7 @@ def to_log(_: Path, data: bytes) -> None:
 
 def to_database(directory: Path, data: bytes) -> None:
     """A column more. The row stays in the write-ahead log; nothing is checkpointed."""
-    connection = sqlite3.connect(directory / "gateway.sqlite3", isolation_level=None)
+    connection = sqlite3.connect(directory / "gateway.sqlite3", 300, isolation_level=None)
     connection.execute("pragma journal_mode=wal")
     connection.execute("create table if not exists leak (id integer primary key, note blob)")
     connection.execute("insert into leak (note) values (?)", (data,))
@@ -111,13 +116,13 @@ def to_data_file(directory: Path, data: bytes) -> None:
 
 
 def to_temporary_file(_: Path, data: bytes) -> None:
-    descriptor, _name = tempfile.mkstemp(prefix=MARK)
+    descriptor, _name = tempfile.mkstemp(prefix=mark())
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
 
 
 def to_shared_memory(_: Path, data: bytes) -> None:
-    Path("/dev/shm", f"{MARK}{secrets.token_hex(8)}").write_bytes(data)
+    Path("/dev/shm", f"{mark()}{secrets.token_hex(8)}").write_bytes(data)
 
 
 def to_deleted_file(directory: Path, data: bytes) -> None:
