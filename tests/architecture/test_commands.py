@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.main import COMMANDS, main
+from tests.support.processes import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +46,7 @@ def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

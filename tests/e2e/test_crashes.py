@@ -329,7 +329,7 @@ def test_a_gateway_that_dies_at_a_demand_does_not_escape_it(
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Another process holds the database and does not let go."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+    with contextlib.closing(sqlite3.connect(path, PATIENCE, isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")
         yield
         database.execute("ROLLBACK")

@@ -293,7 +293,7 @@ def watched(
             Observed(folder / "d", authority_seconds="60", audit_one_in=1) as deployment,
             contextlib.closing(Counter(deployment)) as counter,
         ):
-            counter.http.timeout = 300  # it is searched while it waits
+            counter.http.timeout = 900  # it is searched while it waits
             watch = Watch(deployment, counter, reports)
             watch.run()
             search = LeakSearch(watch.canaries)

@@ -111,9 +111,8 @@ def wait_for(told: Path, name: str, process: subprocess.Popen[bytes]) -> dict[st
 @pytest.mark.parametrize("end", ["SIGKILL", "Ctrl-C twice"])
 def test_nothing_outlives_a_run(run: subprocess.Popen[bytes], told: Path, end: str) -> None:
     started = wait_for(told, "started", run)
-    pids = started["pids"]
-    assert isinstance(pids, list)
-    assert all(alive(pid) for pid in pids)
+    assert isinstance(started["pids"], list)
+    pids = [pid for pid in started["pids"] if alive(pid)]  # a browser's helpers come and go
     assert len(pids) >= 5, "the guardian, a command, a server and its worker, and their helpers"
     databases = list(Path(str(started["run"])).glob("postgresql-*"))
     assert (installed_programs() is None) == (not databases)

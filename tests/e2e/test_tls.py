@@ -12,6 +12,7 @@ from gateway.client.registration import Occasion
 from gateway.host.tls import ClientTls, TlsMisconfigured, server_tls
 from gateway.lab.deployment.local import LocalDeployment
 from gateway.wire.subject import Subject
+from tests.support.processes import PATIENCE
 from tests.support.samples import MODEL, pair
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -40,7 +41,7 @@ def test_the_authority_answers_only_clients_with_a_certificate(
     own = ClientTls(
         directory / "ca.pem", directory / "gateway-client.pem", directory / "gateway-client.key"
     )
-    with httpx.Client(verify=own.context(), trust_env=False) as client:
+    with httpx.Client(verify=own.context(), trust_env=False, timeout=PATIENCE) as client:
         assert client.get(f"{url}/v1/health").status_code == 200
 
 

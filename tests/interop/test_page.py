@@ -39,7 +39,10 @@ def test_types() -> None:
 
 
 def test_the_page_s_own_tests() -> None:
-    tool("vitest", "run", "--silent", "--reporter=dot")
+    """However slow the machine is: of itself a test has five seconds there."""
+    patience = f"={1000 * PATIENCE}"
+    limits = ("--testTimeout", "--hookTimeout", "--teardownTimeout")
+    tool("vitest", "run", "--silent", "--reporter=dot", *(one + patience for one in limits))
 
 
 def test_the_built_page_is_the_one_that_is_pinned() -> None:

@@ -21,8 +21,9 @@ from pathlib import Path
 RUN = "SEALMATCH_TEST_RUN"
 """The environment variable that names the run: its directory."""
 
-PASSES = 20
-"""A process that was just being started is found in the next pass."""
+PASSES = 600
+"""A process that was just being started is found in the next pass; one that was killed has ended
+some passes later, on a busy machine."""
 
 
 @contextlib.contextmanager

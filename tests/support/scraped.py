@@ -6,6 +6,7 @@ import httpx
 
 from gateway.host.measures import BUCKETS, MEASURES, OTHER
 from gateway.host.metrics import PREFIX
+from tests.support.processes import PATIENCE
 
 _PORT = re.compile(r"metrics are read at port (\d+)|\"metrics-listening\".*\"port\": (\d+)")
 _LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
@@ -14,7 +15,8 @@ _LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
 def scrape(log: str) -> str:
     """The metrics of the server that wrote this log."""
     found = _PORT.findall(log)[-1]
-    answer = httpx.get(f"http://127.0.0.1:{''.join(found)}/metrics", trust_env=False)
+    url = f"http://127.0.0.1:{''.join(found)}/metrics"
+    answer = httpx.get(url, trust_env=False, timeout=PATIENCE)
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     return answer.text
 

@@ -1,5 +1,6 @@
 """Databases of each kind, and a key authority within the process."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.store import connecting
 from gateway.store.database import Database
 from gateway.wire.polynomials import PaddedProduct
 from keys.authority import SessionSecret
@@ -15,6 +17,7 @@ from tests.support.parties import (
     InProcessAuthority,
 )
 from tests.support.postgres import PostgresServer
+from tests.support.processes import PATIENCE
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -56,6 +59,27 @@ def sqlite(tmp_path: Path) -> Iterator[Database]:
     with closing(Database(f"sqlite:///{tmp_path / 'gateway.sqlite3'}")) as database:
         database.migrate()
         yield database
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a database waits as long as it takes: SQLite lets each try again now and
+    then, and on a busy machine one may come too late for seconds."""
+    milliseconds = f"{1000 * PATIENCE}"
+    pragmas = [
+        f"busy_timeout={milliseconds}" if one.startswith("busy_timeout") else one
+        for one in connecting._SQLITE_PRAGMAS
+    ]
+    monkeypatch.setattr(connecting, "_SQLITE_PRAGMAS", tuple(pragmas))
+    postgresql = [
+        re.sub(r"(_timeout) = '\d+s'", rf"\1 = '{PATIENCE}s'", one)
+        for one in connecting._POSTGRESQL_SETTINGS
+    ]
+    monkeypatch.setattr(connecting, "_POSTGRESQL_SETTINGS", tuple(postgresql))
+    monkeypatch.setattr(connecting, "_POOL", {**connecting._POOL, "pool_timeout": PATIENCE})
+    monkeypatch.setattr(connecting, "LOCK_SECONDS", PATIENCE)
+    monkeypatch.setattr("gateway.store.database.LOCK_SECONDS", PATIENCE)
+    monkeypatch.setattr("gateway.host.ledger.BUSY_SECONDS", PATIENCE)
 
 
 @pytest.fixture

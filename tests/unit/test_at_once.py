@@ -223,11 +223,13 @@ def test_two_operators_at_once_make_one_history(
     no later reader could tell them from a history of which something was dropped."""
     both_have_read = threading.Barrier(2)
     last = parties.last_admin_action
+    # SQLite's driver begins at the first change, which a suspension makes before it reads.
+    one_history = alone or (database.dialect, again) == ("sqlite", "suspend")
 
     def read(connection: sa.Connection) -> bytes | None:
         found = last(connection)
         with suppress(threading.BrokenBarrierError):
-            both_have_read.wait(MEETING_SECONDS)
+            both_have_read.wait(MEETING_SECONDS if one_history else PATIENCE)
         return found
 
     entries = [register.Entry("agent", name, None) for name in ("first", "second")]
@@ -251,5 +253,4 @@ def test_two_operators_at_once_make_one_history(
     except Refused:
         done = -1
     whole = ended == [None, None] and done == (4 if again == "suspend" else 2)
-    # SQLite's driver begins at the first change, which a suspension makes before it reads.
-    assert whole is (alone or (database.dialect, again) == ("sqlite", "suspend")), ended
+    assert whole is one_history, ended

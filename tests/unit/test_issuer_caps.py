@@ -120,6 +120,7 @@ def test_counts_survive_a_kill(caps: AssertionCaps, path: Path) -> None:
         again.admit(SUBJECT, NOW)
 
 
+@pytest.mark.usefixtures("patient")
 def test_processes_at_once_share_the_cap(path: Path) -> None:
     barrier = threading.Barrier(4)
     outcomes: list[str] = []

@@ -255,6 +255,7 @@ def test_a_lock_outlasts_a_clock_that_is_set_back(
     caps.admit([A], "shop-1")
 
 
+@pytest.mark.usefixtures("patient")
 def test_caps_are_not_passed_by_asking_at_once(path: Path, clock: Clock) -> None:
     """Two processes on one file, each with several threads."""
     several = [attempt_caps(path, LIMITS, clock) for _ in range(2)]

@@ -197,6 +197,7 @@ def test_a_killed_run_leaves_whole_batches_and_the_next_goes_on(
     assert line.removed_in_all == 7
 
 
+@pytest.mark.usefixtures("patient")
 def test_two_reapers_at_once_remove_each_record_once(database: Database) -> None:
     keep(database, of_ages([200] * 60))
     both = [reaper(database, batch=3) for _ in range(2)]
@@ -332,7 +333,7 @@ def test_the_thread_goes_on_after_a_fault(
     monkeypatch.setattr(Reaper, "run", faulty)
     thread = ReaperThread(reaper(sqlite), sqlite, 0.01, lambda: NOW)
     thread.start()
-    assert done.wait(60)
+    assert done.wait(PATIENCE)
     thread.stop()
     assert count(sqlite, schema.records) == 0
     assert "ZeroDivisionError" in caplog.text
@@ -348,7 +349,7 @@ def test_a_record_that_is_made_while_a_schedule_is_adopted_expires_by_it(
             due = expires_at(connection, "decision", started.decided_at, 180)
             adopting = pool.submit(adopt, database, draft(10), GATEWAY, NOW)
             records.add_record(connection, replace(started, expires_at=due))
-        adopting.result(60)
+        adopting.result(PATIENCE)
     with database.transaction() as connection:
         (row,) = records.all_records(connection)
     assert row.expires_at == row.decided_at + 10 * DAY

@@ -203,6 +203,7 @@ def assert_epoch(database: Database, epoch: int) -> None:
             store.lock_head(connection, epoch - 1)
 
 
+@pytest.mark.usefixtures("patient")
 def test_many_writers_and_two_rivals_make_one_log(url: str, database: Database) -> None:
     """Eight threads queue while two sequencers, each elected at every step, fight for the head."""
     rivals = [sequencer(database, batch=7) for _ in range(2)]

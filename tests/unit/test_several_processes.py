@@ -74,6 +74,7 @@ def test_a_request_that_any_process_takes_counts_once(database: Database, shared
     process().use("nonce", HOUR_END + 7200)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_request_at_two_processes_at_once_counts_once_though_the_hour_ends_between(
     database: Database,
 ) -> None:

@@ -77,6 +77,7 @@ def test_a_migration_that_is_cut_short_leaves_nothing(
     database.close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_processes_that_migrate_at_once_wait_for_each_other(url: str) -> None:
     """An operator's command beside a starting server."""
     databases = [Database(url) for _ in range(4)]
@@ -280,6 +281,7 @@ def test_a_unit_that_counts_before_it_writes_is_alone(database: Database, alone:
         assert records.count_live_matches(connection, [KEY], 0) == sum(taken)
 
 
+@pytest.mark.usefixtures("patient")
 def test_two_handles_in_either_order_are_held_without_a_deadlock(database: Database) -> None:
     """A pepper is replaced: a subject has two handles, and each unit may name them in its order."""
     begun = threading.Barrier(2)

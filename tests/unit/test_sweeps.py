@@ -66,6 +66,7 @@ def counted(database: Database) -> list[tuple[int, str, int]]:
         return totals.outcome_totals(connection)
 
 
+@pytest.mark.usefixtures("patient")
 def test_several_gateways_sweep_at_once_and_count_each_session_once(
     database: Database, several: list[Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:

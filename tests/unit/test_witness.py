@@ -139,6 +139,7 @@ def test_what_was_cosigned_survives_a_restart(settings: WitnessSettings) -> None
         times(web, settings, 20, 60)
 
 
+@pytest.mark.usefixtures("patient")
 def test_of_two_histories_at_once_one_is_cosigned(settings: WitnessSettings) -> None:
     """Two processes on one directory; the check and the write are one step."""
     start = threading.Barrier(8)

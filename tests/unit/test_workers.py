@@ -32,8 +32,9 @@ from tests.support.parties import (
     fixed_dealings,
     session_key_request,
 )
+from tests.support.processes import PATIENCE
 
-LIMITS = WorkerLimits(4 * 2**30, 30)
+LIMITS = WorkerLimits(4 * 2**30, PATIENCE)
 DEALING = fixed_dealings("workers")[1]
 
 

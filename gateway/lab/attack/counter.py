@@ -34,7 +34,7 @@ from gateway.wire.session import SessionOffer, SessionRequest
 from gateway.wire.subject import Subject, activation_commitment, new_salt
 from gateway.wire.submission import ConsentRecord, Submission, SubmissionAssertion
 
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 120
 REFERENCE = "order-2026-000815"
 """The order that every registration activates."""
 

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -149,12 +149,10 @@ class PostgresServer:
             raise PostgresFailed("PostgreSQL does not run")
         pids = [self.process.pid, *descendants(self.process.pid)]
         try:
-            for pid in pids:
-                os.kill(pid, signal.SIGSTOP)
+            _send(pids, signal.SIGSTOP)
             yield
         finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+            _send(pids, signal.SIGCONT)
 
     def _prepare(self) -> None:
         """Make the files of a new server."""
@@ -235,6 +233,13 @@ class Standby(PostgresServer):
             *("-d", f"{at} application_name={self.NAME}", "-D", str(self.directory)),
             *("-R", "-X", "stream", "-c", "fast", "--no-sync"),
         )
+
+
+def _send(pids: Iterable[int], sent: signal.Signals) -> None:
+    """Send a signal to those that are still there: a session may end at any moment."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, sent)
 
 
 def _owner() -> str | None:

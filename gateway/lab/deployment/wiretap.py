@@ -13,7 +13,7 @@ from typing import Self
 import httpx
 
 _FORWARDED = ("host", "content-type", "content-digest", "signature-input", "signature")
-_TIMEOUT_SECONDS = 20
+_TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True)
