@@ -37,7 +37,7 @@ from gateway.lab.deployment.local import LocalDeployment
 from gateway.vision.geometry import BgrImage
 from gateway.vision.pack import ModelPack
 from tests.support.browser import Browser
-from tests.support.kiosk_browser import Page, enrol, film, kiosk
+from tests.support.kiosk_browser import KioskProcess, Page, enrol, film, kiosk
 from tests.support.processes import processor_seconds
 from tests.support.splice import LP_D12, clip, pictures
 
@@ -227,13 +227,18 @@ def answered(counter: Counter) -> None:
 
 
 @contextmanager
-def counter_at(address: str, film: Path | None, given: Given) -> Iterator[Counter]:
-    """A fresh browser with the page, and whoever stands before it."""
-    with Browser(camera=film) as browser:
+def counter_of(
+    deployment: LocalDeployment, given: Given, film: Path | None = None
+) -> Iterator[tuple[Counter, KioskProcess]]:
+    """A process with its page in a fresh browser. ``film``: what its camera shows."""
+    with (
+        kiosk(deployment.directories.trust, given.reader) as process,
+        Browser(camera=film) as browser,
+    ):
         page = Page(browser)
         page.watch()
-        page.open(address)
-        yield Counter(page, given)
+        page.open(process.address)
+        yield Counter(page, given), process
 
 
 def measure(runs: int, seconds: float) -> Table:
@@ -247,14 +252,11 @@ def measure(runs: int, seconds: float) -> Table:
         given.reader.mkdir()
         played = place / "camera.y4m"
         write_y4m(played, [shown[n] for n in LP_D12.rest])
-        with (
-            LocalDeployment(place / "servers", model_of(pack), **settings) as deployment,
-            kiosk(deployment.directories.trust, given.reader) as process,
-        ):
+        with LocalDeployment(place / "servers", model_of(pack), **settings) as deployment:
             for _ in range(runs):
-                with counter_at(process.new_address(), None, given) as counter:
+                with counter_of(deployment, given) as (counter, _):
                     first_load(counter, pack)
-            with counter_at(process.new_address(), played, given) as counter:
+            with counter_of(deployment, given, played) as (counter, process):
                 enrol(deployment, process.device, counter.page.key())
                 for _ in range(runs):
                     unanswered(counter, seconds)
