@@ -236,7 +236,7 @@ def test_another_person_s_document_is_no_match(
     until(lambda: not list((deployment.directories.trust.parent / FOLDER).iterdir()))
     page.press("#next")
     page.until("#read")
-    assert looking(page) == (2, 1), "the models' memory of the last customer is gone"
+    until(lambda: looking(page) == (2, 1))  # the models' memory of the last customer is gone
     stranger = cv2.imread(str(photographs.stranger))
     cv2.imwrite(str(reader / "stranger.png"), stranger)
     before = record_count(deployment)
@@ -307,8 +307,9 @@ return (async () => {
 
 FRAME = """
 const frame = document.createElement("iframe");
+const loaded = new Promise((done) => { frame.onload = done; });
 frame.src = arguments[0]; document.body.append(frame);
-return new Promise((done) => setTimeout(() => done(frame.contentDocument === null), 500));
+return loaded.then(() => frame.contentDocument === null);
 """
 
 
@@ -316,7 +317,7 @@ def test_no_other_address_is_reached_from_the_page(page: Page) -> None:
     """Not even a connection is opened. For a frame Chromium opens one before it asks the policy;
     nothing is sent in it."""
     with listener() as (port, heard):
-        httpx.get(f"http://127.0.0.1:{port}/", trust_env=False)
+        httpx.get(f"http://127.0.0.1:{port}/", trust_env=False, timeout=PATIENCE)
         assert len(heard) == 1, "the control: it hears"
         tried = page.browser.run(REACH, f"http://127.0.0.1:{port}/")
         assert set(tried.values()) == {"blocked"}, tried

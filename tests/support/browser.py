@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import os
-import socket
+import re
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,6 +34,18 @@ _ARGUMENTS = [
     "--disable-sync",
     "--window-size=900,1100",
 ]
+_LISTENING = re.compile(r"started successfully on port (\d+)")
+_REPLACED = ("stale element reference", "no such execution context", "aborted by navigation",
+             "navigated or closed", "Cannot find context", "context was destroyed")  # fmt: skip
+"""How the driver says that what was looked at has gone: the page drew itself anew, or went on to
+another address."""
+_TEXT = """const found = document.querySelector(arguments[0]);
+if (!found) return null;
+return found.checkVisibility() ? found.innerText.trim() : "";"""
+
+
+class Replaced(AssertionError):
+    """What was asked for was replaced in the page while it was asked for."""
 
 
 class Browser:
@@ -57,19 +70,18 @@ class Browser:
             ]
 
     def __enter__(self) -> Self:
-        port = _free_port()
+        self._said = tempfile.TemporaryFile(dir=temporary_directory())
         self._driver = subprocess.Popen(
-            [required("chromedriver"), f"--port={port}"],
-            stdout=subprocess.DEVNULL,
+            [required("chromedriver"), "--port=0"],
+            stdout=self._said,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "TMPDIR": self._profile.name},
             start_new_session=True,  # Ctrl-C is for the tests, which end it
         )
-        self._http = httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False
-        )
         try:
-            self._wait()
+            self._http = httpx.Client(
+                base_url=f"http://127.0.0.1:{self._port()}", timeout=PATIENCE, trust_env=False
+            )
             options = {"args": self._arguments, "binary": required("chromium")}
             wanted = {"browserName": "chrome", "goog:chromeOptions": options}
             made = self._http.post("/session", json={"capabilities": {"alwaysMatch": wanted}})
@@ -105,6 +117,7 @@ class Browser:
             self._http.close()
             self._driver.terminate()
             self._driver.wait(PATIENCE)
+            self._said.close()
 
     def open(self, page: Path) -> None:
         self._post("/url", {"url": page.as_uri()})
@@ -126,16 +139,29 @@ class Browser:
         self._post(f"/element/{self._find(selector)}/value", {"text": chosen})
 
     def text(self, selector: str) -> str:
-        """The text that is visible."""
-        answer = self._http.get(f"{self._session}/element/{self._find(selector)}/text")
-        return str(answer.raise_for_status().json()["value"])
+        """The text that is visible, as it is in one moment."""
+        found = self.run(_TEXT, selector)
+        assert found is not None, f"there is no {selector}"
+        return str(found)
 
-    def wait_for_text(self, selector: str, seconds: float = PATIENCE) -> str:
-        end = time.monotonic() + seconds
-        while not (text := self.text(selector)):
-            assert time.monotonic() < end, f"{selector} stays empty"
-            time.sleep(0.05)
-        return text
+    def wait_for_text(self, selector: str, wanted: str = "", seconds: float = PATIENCE) -> str:
+        """Wait for this text, or for any; returns it."""
+        seen = [""]
+
+        def there() -> bool:
+            seen[0] = self.run(_TEXT, selector) or ""
+            return seen[0] == wanted if wanted else bool(seen[0])
+
+        try:
+            self.wait_for(there, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{selector} says {seen[0]!r}") from error
+        return seen[0]
+
+    def wait_for_element(self, selector: str, seconds: float = PATIENCE) -> None:
+        """Wait until the page shows it."""
+        script = "return document.querySelector(arguments[0])?.checkVisibility() ?? false"
+        self.wait_for(lambda: bool(self.run(script, selector)), seconds)
 
     def choose(self, selector: str, value: str) -> None:
         """Choose in a list, as a person does."""
@@ -147,7 +173,13 @@ class Browser:
         )
 
     def click(self, selector: str) -> None:
-        self._post(f"/element/{self._find(selector)}/click", {})
+        """Click on it. What follows may take a while: wait for it."""
+
+        def clicked() -> bool:
+            self._post(f"/element/{self._find(selector)}/click", {})
+            return True
+
+        self.wait_for(clicked)
 
     def screen(self, width: int, height: int) -> None:
         """Have a screen of this size, in CSS pixels; no window is as narrow as a telephone's."""
@@ -161,8 +193,12 @@ class Browser:
         return base64.b64decode(self._post("/goog/cdp/execute", command)["data"])
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        """Wait until it is so, also while the page replaces what is looked at."""
         end = time.monotonic() + seconds
-        while not condition():
+        while True:
+            with suppress(Replaced):
+                if condition():
+                    return
             assert time.monotonic() < end, "the page does not come to it"
             time.sleep(0.02)
 
@@ -176,22 +212,18 @@ class Browser:
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         answer = self._http.post(self._session + path, json=body)
-        assert answer.status_code == httpx.codes.OK, answer.text
+        if answer.status_code != httpx.codes.OK:
+            replaced = any(one in answer.text for one in _REPLACED)
+            raise (Replaced if replaced else AssertionError)(answer.text)
         return answer.json()["value"]
 
-    def _wait(self) -> None:
+    def _port(self) -> int:
+        """Where the driver listens: it takes a free port, and says which."""
         end = time.monotonic() + PATIENCE
         while True:
-            try:
-                if self._http.get("/status").json()["value"]["ready"]:
-                    return
-            except httpx.TransportError:
-                assert self._driver.poll() is None, "chromedriver ended"
-            assert time.monotonic() < end, "chromedriver does not answer"
+            said = os.pread(self._said.fileno(), 10_000, 0).decode(errors="replace")
+            if found := _LISTENING.search(said):
+                return int(found[1])
+            assert self._driver.poll() is None, f"chromedriver ended: {said}"
+            assert time.monotonic() < end, f"chromedriver does not start: {said}"
             time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
