@@ -1,4 +1,5 @@
-"""The document's portrait, for ``sealmatch register``: a picture, or what its chip holds."""
+"""The document's portrait, for ``sealmatch register``: a picture, what its chip holds, or what a
+telephone showed."""
 
 import argparse
 import sys
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.client.document_reader import ReadingRules, chip_told, read_document, reading_rules
+from gateway.client.mobile_reader import read_mobile
 from gateway.client.pictures import PictureReader, naming, photograph_bytes
 from gateway.client.registration import Measurements
 from gateway.documents.reading import Document
@@ -36,21 +38,24 @@ def portrait_given(
     measured: Measurements,
     now: int,
 ) -> GivenPortrait:
-    """The portrait that the arguments name. A chip is read at once, a picture later.
+    """The portrait that the arguments name. Chip and mobile document are read at once, a picture
+    later.
 
     Args:
-        named: the document as its number or zone was given; None: the chip tells it.
+        named: the document as its number or zone was given; None: chip or telephone tell it.
         now: Unix time.
 
     Raises:
-        ChipRefused: a step of the chip's authentication failed; nothing of it is used.
-        DocumentNotAccepted: the chip is of another document than the one that was named.
-        UnreadableImage, OSError: the chip's portrait or its files cannot be read.
-        UnusableTrustFile: the list of chips' issuers cannot be used.
+        ChipRefused, MobileRefused: a step of its authentication failed; nothing of it is used.
+        DocumentNotAccepted: it is another document than the one that was named.
+        UnreadableImage, OSError: its portrait or its files cannot be read.
+        UnusableTrustFile: a list of issuers cannot be used.
     """
     rules = reading_rules(options.trust, trust)
     if options.chip is not None:
         return _of_chip(options, rules, named, measured, now)
+    if options.mobile is not None:
+        return _of_mobile(options, rules, named, measured, now)
     if named is None:
         raise CallerMisuse("a picture without a document")
     return GivenPortrait(
@@ -71,6 +76,19 @@ def _of_chip(
     if told is not None:
         print(told, file=sys.stderr, flush=True)
     return GivenPortrait(read.document, read.how, str(options.chip), lambda: lambda: read.portrait)
+
+
+def _of_mobile(
+    options: argparse.Namespace,
+    rules: ReadingRules,
+    named: Document | None,
+    measured: Measurements,
+    now: int,
+) -> GivenPortrait:
+    name = str(options.mobile)
+    with measured.stage("readMobile"), naming(name), PictureReader() as pictures:
+        read = read_mobile(options.mobile, rules, pictures, now, named, options.id_type)
+    return GivenPortrait(read.document, read.how, name, lambda: lambda: read.portrait)
 
 
 def _of_file(path: Path) -> Callable[[], BgrImage]:

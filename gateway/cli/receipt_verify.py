@@ -2,13 +2,13 @@
 
 A valid receipt may say NO_MATCH, so a match is required unless --require says "valid". With more
 names, separated by commas, more is required: chip (the portrait came out of the document's chip,
-signed by an issuing State that the counter lists, as its document reader states), liveness (a
-liveness check was passed), quality (a calibrated gate judged all pictures), witness (a pinned
-witness cosigned the log), audit (a pinned auditor repeated the evaluation), signed-policy (two
-pinned operators signed the thresholds; their approval stands in the trust file, or is given with
---policy). The receipt of a registration without
-a face is never a match: who accepts one asks for it (--require fallback), and then a face check's
-receipt does not do.
+signed by an issuing State that the counter lists, as its document reader states), state-signed (the
+same, or out of a mobile document with such a signature), liveness (a liveness check was passed),
+quality (a calibrated gate judged all pictures), witness (a pinned witness cosigned the log), audit
+(a pinned auditor repeated the evaluation), signed-policy (two pinned operators signed the
+thresholds; their approval stands in the trust file, or is given with --policy). The receipt of a
+registration without a face is never a match: who accepts one asks for it (--require fallback), and
+then a face check's receipt does not do.
 Whoever activates a number or order names it (--activation-file): the receipt of somebody else's
 order fails then. That needs the activation opening, which stands beside the receipt.
 The receipt of an erased record is as valid as before. With a proof of erasure (--erasure, as

@@ -3,9 +3,9 @@
 Exit status: 0 match, 3 no match, 4 inconclusive (with the reason), 5 refused, 1 failure, 2 usage.
 The consent text that the receipt will name is shown first, and the person asked to agree; for a
 minor a guardian, whose document is given as well, or no camera opens.
-The portrait is a picture, or comes out of the document's chip (--chip), whose number is taken
-then; a chip that is not authentic is refused with the step that found it, and nothing of it is
-used.
+The portrait is a picture, or comes out of the document's chip (--chip) or of a mobile driving
+licence (--mobile), whose number is taken then; one that is not authentic is refused with the step
+that found it, and nothing of it is used.
 With moving pictures, the person is asked for a few movements (liveness). Photographs, frames,
 vectors and the document number stay in memory. Written are the receipt and, beside it with mode
 0600, the subscriber's opening and the activation's (RECEIPT.activation), which is for the carrier's
@@ -63,6 +63,7 @@ from gateway.client.liveness.measured import Inconclusive
 from gateway.client.liveness.prompts import Language, text
 from gateway.client.liveness.sources import FrameSource, open_source
 from gateway.client.mismatches import SubjectLocked
+from gateway.client.mobile_reader import mobile_told
 from gateway.client.pictures import PictureReader, naming
 from gateway.client.registration import (
     Live,
@@ -73,6 +74,7 @@ from gateway.client.registration import (
 )
 from gateway.client.without_face import is_undecided, offer, reason_of
 from gateway.documents.chip.errors import ChipRefused
+from gateway.documents.mobile.errors import MobileRefused
 from gateway.host.clock import unix_time
 from gateway.proofs.trust import TrustFile
 from gateway.vision.errors import ModelPackError, VisionError
@@ -97,6 +99,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="directory with EF.SOD, EF.DG1 and EF.DG2 of the document's chip; a number or zone "
         "that is given besides must be the chip's",
+    )
+    portrait.add_argument(
+        "--mobile",
+        type=Path,
+        metavar="DIR",
+        help="directory with what a reader left of a session with a telephone: "
+        "device-response.cbor and session-transcript.cbor of a mobile driving licence (ISO/IEC "
+        "18013-5); a number that is given besides must be the licence's",
     )
     add_live_arguments(parser)
     add_consent_argument(parser)
@@ -249,6 +259,8 @@ def _refused(error: Refused, language: Language) -> dict[str, object]:
                 "chipStep": error.step,
                 "advice": chip_told(error, language),
             }
+        case MobileRefused():
+            more = {"mobileStep": error.step, "advice": mobile_told(error, language)}
         case SubjectLocked():
             more = {"advice": text("advice-locked", language)}
         case ChallengeDiffers():

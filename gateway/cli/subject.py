@@ -62,10 +62,12 @@ def require_kind(parser: argparse.ArgumentParser, options: argparse.Namespace) -
 
 
 def require_chip_or_number(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """End as wrong usage where neither a chip nor a whole document is named, or half of one."""
+    """End as wrong usage where neither a chip, a mobile document nor a whole document is named, or
+    half of one."""
     number = options.id_number is not None or options.id_number_file is not None
-    if options.chip is None and not number and options.mrz is None:
-        parser.error("one of --id-number, --id-number-file, --mrz or --chip is needed")
+    read = options.chip is not None or options.mobile is not None
+    if not read and not number and options.mrz is None:
+        parser.error("one of --id-number, --id-number-file, --mrz, --chip or --mobile is needed")
     if number:
         require_kind(parser, options)
 

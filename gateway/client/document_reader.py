@@ -54,18 +54,21 @@ class ReadingRules:
     where_not_listed: WhereNotListed
     pictures: PortraitSource
     """What a picture without a chip is."""
+    mobile: CscaList = field(default_factory=CscaList)
+    """Authorities whose mobile documents count (IACA)."""
 
 
 @dataclass(frozen=True)
 class ReadDocument:
-    """A document that was read out of its chip."""
+    """A document that was read out of its chip, or that a telephone showed."""
 
     document: Document
     """Kind, number as subject, date of expiry, age."""
     portrait: BgrImage = field(repr=False)
     """Shape (height, width, 3), uint8, BGR."""
     how: PortraitSource
-    """``chip-verified``, or ``read`` where the policy takes a chip of an unlisted issuer."""
+    """``chip-verified`` or ``mobile-verified``; or ``read`` where the policy takes a chip of an
+    unlisted issuer."""
     country: str
     """Two letters of the signer's certificate, or empty: for the agent's eyes."""
 
@@ -83,20 +86,21 @@ def reading_rules(trust_path: Path, trust: TrustFile) -> ReadingRules:
     counter = trust.counter
     if counter is None:
         raise UnusableTrustFile("the trust file names no enrolled counter to register with")
-    listed = CscaList()
-    if counter.csca_file is not None:
-        listed = _list_in(trust_path.parent / counter.csca_file)
-    return ReadingRules(listed, counter.chips_not_listed, counter.pictures)
+    listed = _list_in("cscaFile", trust_path, counter.csca_file)
+    mobile = _list_in("iacaFile", trust_path, counter.iaca_file)
+    return ReadingRules(listed, counter.chips_not_listed, counter.pictures, mobile)
 
 
-def _list_in(path: Path) -> CscaList:
+def _list_in(called: str, trust_path: Path, name: str | None) -> CscaList:
+    if name is None:
+        return CscaList()
     try:
-        with path.open("rb") as file:
+        with (trust_path.parent / name).open("rb") as file:
             return CscaList.read(file.read(MAX_LIST_BYTES + 1))
     except OSError as error:
-        raise UnusableTrustFile(f"counter.cscaFile: {error.strerror}") from None
+        raise UnusableTrustFile(f"counter.{called}: {error.strerror}") from None
     except UnusableList as error:
-        raise UnusableTrustFile(f"counter.cscaFile: {error}") from None
+        raise UnusableTrustFile(f"counter.{called}: {error}") from None
 
 
 def holds_chip(folder: Path) -> bool:

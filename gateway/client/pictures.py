@@ -93,7 +93,14 @@ class PictureReader:
         Raises UnreadableImage, as ``read``.
         """
         check_length(record)
-        encoded = embedded_picture(record)
+        return self.read_apart(embedded_picture(record))
+
+    def read_apart(self, encoded: bytes) -> BgrImage:
+        """A portrait that is JPEG or JPEG 2000, decoded by the worker whichever it is.
+
+        Raises UnreadableImage, as ``read``.
+        """
+        check_length(encoded)
         found = formats.recognise(encoded[: formats.HEAD_BYTES])
         return self._guarded(encoded, found.name)
 

@@ -2,8 +2,8 @@
 
 The kind is the agent's word, and so is a number that is typed. A policy that names kinds keeps an
 agent from a looser one; a policy that wants the zone makes the agent read what the document says of
-itself, its date of expiry among it. A policy that wants the chip leaves the agent no other portrait
-than the one that the issuing State signed.
+itself, its date of expiry among it. A policy that wants the chip, or the mobile document, leaves
+the agent no other portrait than the one that the issuing State signed.
 """
 
 import datetime
@@ -15,8 +15,9 @@ from gateway.documents.kinds import KINDS
 from gateway.documents.reading import Document
 from gateway.wire.errors import CallerMisuse, Refused
 
-Reading = Literal["chip", "mrz", "any"]
-"""By its chip, with a listed issuer's signature; by its machine-readable zone; or in any way."""
+Reading = Literal["chip", "mobile", "mrz", "any"]
+"""By its chip, with a listed issuer's signature; as a mobile document, with such a signature and
+the telephone's; by its machine-readable zone; or in any way."""
 
 
 class DocumentNotAccepted(Refused):
@@ -29,6 +30,10 @@ class DocumentExpired(DocumentNotAccepted):
 
 class ChipWanted(DocumentNotAccepted):
     """Of this kind the counter takes the chip alone, with a listed issuer's signature."""
+
+
+class MobileWanted(DocumentNotAccepted):
+    """Of this kind the counter takes the mobile document alone, verified."""
 
 
 class ZoneWanted(DocumentNotAccepted):
@@ -63,6 +68,10 @@ class DocumentPolicy:
             if reading == "chip" and not document.chip_verified:
                 raise ChipWanted(
                     f"of a {document.kind} this counter takes the chip alone, verified"
+                )
+            if reading == "mobile" and not document.mobile_verified:
+                raise MobileWanted(
+                    f"of a {document.kind} this counter takes the mobile document alone, verified"
                 )
             if reading == "mrz" and not document.from_zone:
                 raise ZoneWanted(

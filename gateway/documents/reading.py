@@ -24,6 +24,8 @@ class Document:
     """Of its holder, in whole years, at least; None: not known. It stays at the counter."""
     chip_verified: bool = False
     """Whether it was read out of its chip, with the signature of a listed issuer."""
+    mobile_verified: bool = False
+    """Whether a telephone showed it, with the signature of a listed issuer and its own."""
 
 
 def kind_named(name: str) -> Kind:

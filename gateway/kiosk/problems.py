@@ -10,12 +10,15 @@ from starlette.responses import Response
 from gateway.client.advice import advice_on
 from gateway.client.document_reader import OtherDocument, chip_told
 from gateway.client.liveness.prompts import Language
+from gateway.client.mobile_reader import mobile_told
 from gateway.documents.chip.errors import ChipRefused
 from gateway.documents.guardians import NoGuardian
+from gateway.documents.mobile.errors import MobileRefused
 from gateway.documents.policy import (
     ChipWanted,
     DocumentExpired,
     DocumentNotAccepted,
+    MobileWanted,
     ZoneWanted,
 )
 from gateway.host.http import json_response
@@ -32,10 +35,12 @@ _TABLE: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (GuardianNeeded, 422, "KIOSK.GUARDIAN_NEEDED"),
     (NotNamed, 422, "KIOSK.NOT_NAMED"),
     (ChipRefused, 422, "KIOSK.CHIP"),
+    (MobileRefused, 422, "KIOSK.MOBILE"),
     (NoGuardian, 422, "KIOSK.NO_GUARDIAN"),
     (OtherDocument, 422, "KIOSK.OTHER_DOCUMENT"),
     (DocumentExpired, 422, "KIOSK.EXPIRED"),
     (ChipWanted, 422, "KIOSK.CHIP_WANTED"),
+    (MobileWanted, 422, "KIOSK.MOBILE_WANTED"),
     (ZoneWanted, 422, "KIOSK.ZONE_WANTED"),
     (DocumentNotAccepted, 422, "KIOSK.NOT_ACCEPTED"),
     (UnusableNumber, 422, "KIOSK.NUMBER"),
@@ -63,6 +68,8 @@ def _advice(error: Exception, language: Language) -> str | None:
             return advice_on(error, language)
         case ChipRefused():
             return chip_told(error, language)
+        case MobileRefused():
+            return mobile_told(error, language)
     return None
 
 

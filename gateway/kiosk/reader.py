@@ -1,8 +1,9 @@
 """The document that lies at the reader: a folder, where a reader's program or a scanner puts files.
 
-If any file of a chip lies there (EF.SOD, DG1, DG2), it is a chip, and nothing else of the folder is
-looked at: one that is not authentic is refused, whatever picture lies beside it. Otherwise the
-newest picture is read.
+If any file of a chip lies there (EF.SOD, DG1, DG2), it is a chip; if any of a telephone's session
+(DeviceResponse, SessionTranscript), a mobile document. Nothing else of the folder is looked at
+then: one that is not authentic is refused, whatever picture lies beside it. Otherwise the newest
+picture is read.
 
 The worst that a folder can do is to hand over the last customer's portrait for this one's number.
 So files that were read for one document are not read for another: it has to be read again. Nothing
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.client.document_reader import (
+    ReadDocument,
     ReadingRules,
     chip_told,
     holds_chip,
@@ -26,6 +28,7 @@ from gateway.client.document_reader import (
     read_document,
 )
 from gateway.client.liveness.prompts import LANGUAGES, Language
+from gateway.client.mobile_reader import holds_mobile, is_mobile_file, read_mobile
 from gateway.client.pictures import PictureReader, photograph_bytes
 from gateway.documents.reading import Document
 from gateway.vision.geometry import BgrImage
@@ -70,7 +73,7 @@ class Portrait:
     """What the reader read."""
 
     document: Document
-    """As the chip has it, or as it was named."""
+    """As the chip or the telephone has it, or as it was named."""
     image: BgrImage = field(repr=False)
     how: PortraitSource
     name: str
@@ -105,7 +108,7 @@ class DocumentFolder:
         """Read what lies there.
 
         Args:
-            named: the document as the agent named it; None: its chip tells.
+            named: the document as the agent named it; None: its chip or the telephone tells.
             kind: of document, as the agent named it.
             now: Unix time.
             require: raises for a document that this counter does not take.
@@ -113,10 +116,13 @@ class DocumentFolder:
         Raises:
             NothingToRead, ReadForAnother, NotNamed: see the classes.
             ChipRefused, DocumentNotAccepted: as ``client.document_reader``.
+            MobileRefused: as ``client.mobile_reader``.
             UnreadableImage: it is no picture that can be read.
             OSError: the folder or a file cannot be read.
             As ``require``.
         """
+        if holds_mobile(self._directory):
+            return self._mobile(named, kind, now, require)
         if holds_chip(self._directory):
             return self._chip(named, kind, now, require)
         if named is None:
@@ -150,18 +156,35 @@ class DocumentFolder:
         now: int,
         require: Callable[[Document], None],
     ) -> Portrait:
-        files = {path: seen for path, seen in self._files() if is_chip_file(path)}
-        if named is None and any(seen in self._read_for for seen in files.values()):
-            raise ReadForAnother(
-                "this chip was read before: read the document again, or give its number"
-            )
+        files = self._unread(named, is_chip_file)
         read = read_document(self._directory, self._rules, self._pictures, now, named, kind)
         require(read.document)
         self._require_own(files, read.document)
         told = {language: chip_told(read, language) for language in LANGUAGES}
         notice = {language: words for language, words in told.items() if words is not None}
-        names = ", ".join(sorted(path.name for path in files))
-        return Portrait(read.document, read.portrait, read.how, names, notice or None, files)
+        return _portrait(read, files, notice or None)
+
+    def _mobile(
+        self,
+        named: Document | None,
+        kind: str | None,
+        now: int,
+        require: Callable[[Document], None],
+    ) -> Portrait:
+        files = self._unread(named, is_mobile_file)
+        read = read_mobile(self._directory, self._rules, self._pictures, now, named, kind)
+        require(read.document)
+        self._require_own(files, read.document)
+        return _portrait(read, files, None)
+
+    def _unread(self, named: Document | None, is_its: Callable[[Path], bool]) -> dict[Path, _Seen]:
+        """The document's files. Nobody takes the last customer's for one that is not named."""
+        files = {path: seen for path, seen in self._files() if is_its(path)}
+        if named is None and any(seen in self._read_for for seen in files.values()):
+            raise ReadForAnother(
+                "this was read before: read the document again, or give its number"
+            )
+        return files
 
     def _require_own(self, files: Mapping[Path, _Seen], document: Document) -> None:
         earlier = {self._read_for[seen] for seen in files.values() if seen in self._read_for}
@@ -193,3 +216,10 @@ class DocumentFolder:
                 if stat.S_ISREG(status.st_mode):
                     found.append((Path(entry.path), _Seen.of(status)))
         return found
+
+
+def _portrait(
+    read: ReadDocument, files: Mapping[Path, _Seen], notice: Mapping[Language, str] | None
+) -> Portrait:
+    names = ", ".join(sorted(path.name for path in files))
+    return Portrait(read.document, read.portrait, read.how, names, notice, files)

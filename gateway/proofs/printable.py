@@ -7,7 +7,7 @@ digest of the statement, and the place in the log. It holds nothing that the pag
 
 import datetime
 import html
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.resources import files
 from string import Template
 from typing import Final
@@ -22,6 +22,7 @@ from gateway.proofs.wordings import WORDINGS, Wording
 from gateway.translog.verification import LoggedEntry
 from gateway.wire import cose
 from gateway.wire.audit import AuditReport
+from gateway.wire.submission import STATE_SIGNED
 
 _STYLE: Final = """
 @page { size: A4; margin: 18mm }
@@ -48,6 +49,7 @@ svg { width: 34mm; height: 34mm; flex: none }
 
 _MARKS: Final = {"done": "\u2713", "failed": "\u2717"}
 _NO_MARK: Final = "\u25cb"
+_PASSED: Final = ("passed",)
 """Neither done nor failed: it did not take place, or nobody checked it."""
 
 
@@ -168,9 +170,9 @@ def _checks(verified: VerifiedReceipt, words: Wording) -> list[str]:
     )
     return [
         f"{_MARKS['done' if outcome == 'MATCH' else 'failed']} {words.values[outcome]}",
-        _said(stated.portrait_source, words, done="chip-verified"),
-        _said(stated.liveness.outcome, words),
-        _said(quality, words),
+        _said(stated.portrait_source, words, STATE_SIGNED),
+        _said(stated.liveness.outcome, words, _PASSED),
+        _said(quality, words, _PASSED),
         *_of_log(verified, words),
         _state(verified.audit, _auditor(verified), words),
         _thresholds(verified, words),
@@ -193,8 +195,8 @@ def _of_log(verified: Verified, words: Wording) -> tuple[str, str]:
     )
 
 
-def _said(outcome: str, words: Wording, done: str = "passed") -> str:
-    mark = _MARKS["done"] if outcome == done else _NO_MARK
+def _said(outcome: str, words: Wording, done: Collection[str]) -> str:
+    mark = _MARKS["done"] if outcome in done else _NO_MARK
     return f"{mark} {words.values[outcome]}"
 
 

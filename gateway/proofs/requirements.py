@@ -16,9 +16,18 @@ from gateway.proofs.fallback import Verified
 from gateway.proofs.findings import State
 from gateway.proofs.verify import VerifiedReceipt
 from gateway.wire.errors import SealmatchError
+from gateway.wire.submission import STATE_SIGNED
 
 Requirement = Literal[
-    "match", "chip", "liveness", "quality", "witness", "audit", "signed-policy", "fallback"
+    "match",
+    "chip",
+    "state-signed",
+    "liveness",
+    "quality",
+    "witness",
+    "audit",
+    "signed-policy",
+    "fallback",
 ]
 REQUIREMENTS: Final[tuple[Requirement, ...]] = get_args(Requirement)
 DEFAULT: Final[frozenset[Requirement]] = frozenset({"match"})
@@ -60,10 +69,16 @@ def _match(verified: VerifiedReceipt) -> str | None:
 def _chip(verified: VerifiedReceipt) -> str | None:
     found = {
         "chip-verified": None,
+        "mobile-verified": "the portrait came out of a mobile document, not out of a chip",
         "read": "the portrait was read as data, and no issuing State vouches for it",
         "photographed": "the portrait was photographed",
     }
     return found[verified.statement.message.portrait_source]
+
+
+def _state_signed(verified: VerifiedReceipt) -> str | None:
+    signed = verified.statement.message.portrait_source in STATE_SIGNED
+    return None if signed else _chip(verified)
 
 
 def _liveness(verified: VerifiedReceipt) -> str | None:
@@ -116,6 +131,7 @@ def _signed_policy(verified: VerifiedReceipt) -> str | None:
 _MISSING: Final[dict[Requirement, Callable[[VerifiedReceipt], str | None]]] = {
     "match": _match,
     "chip": _chip,
+    "state-signed": _state_signed,
     "liveness": _liveness,
     "quality": _quality,
     "witness": _witness,
@@ -127,6 +143,7 @@ _MISSING: Final[dict[Requirement, Callable[[VerifiedReceipt], str | None]]] = {
 _NOT_OF_A_FALLBACK: Final[dict[Requirement, str]] = {
     "match": "it is the receipt of a registration without a face",
     "chip": "no portrait was compared",
+    "state-signed": "no portrait was compared",
     "liveness": "no face was checked",
     "quality": "no picture was taken",
     "audit": "nothing was evaluated",

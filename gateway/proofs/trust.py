@@ -114,12 +114,15 @@ class CounterFiles(EditedPart):
     """Where its issuer counts how often it reads a document; no key."""
     assertions_per_document: Annotated[int, Field(ge=1, le=1000)] = 10
     """In 24 hours."""
-    documents: dict[str, Literal["chip", "mrz", "any"]] | None = None
-    """Kinds of document that are accepted: by their verified chip, by their machine-readable zone,
-    or in any way. None: every kind, in any way."""
+    documents: dict[str, Literal["chip", "mobile", "mrz", "any"]] | None = None
+    """Kinds of document that are accepted: by their verified chip, as a verified mobile document,
+    by their machine-readable zone, or in any way. None: every kind, in any way."""
     csca_file: str | None = None
     """Certificates (PEM) of the authorities that issue chips' signers (CSCA), whose chips count as
     verified. None: no chip does."""
+    iaca_file: str | None = None
+    """Certificates (PEM) of the authorities that issue mobile documents' signers (IACA), whose
+    mobile driving licences count. None: none does."""
     chips_not_listed: Literal["refuse", "read"] = "refuse"
     """What becomes of a chip whose issuer is not in that file, and is in order otherwise: refused,
     or taken as ``read``, which is never ``chip-verified``."""

@@ -1,6 +1,6 @@
 """What issuer and device sign, and the submission that carries it (protocol, section 8)."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,13 +24,18 @@ from gateway.wire.message import SMALL, Message, SignedBytes
 from gateway.wire.quality import FaceQuality
 from gateway.wire.sealing import SEALED_PROBE_BYTES, SEALED_TEMPLATE_BYTES
 
-PortraitSource = Literal["chip-verified", "read", "photographed"]
+PortraitSource = Literal["chip-verified", "mobile-verified", "read", "photographed"]
 """How the document's portrait came to its reader, by the word of an enrolled issuer.
 
 ``chip-verified``: out of the document's chip, with the signature of an issuing State that the
-counter lists. ``read``: as data, which nobody vouches for: a chip whose issuer is not listed, or
-a reader that does not say how it reads. ``photographed``: with a camera or scanner.
+counter lists. ``mobile-verified``: out of a mobile document, with such a signature and that of the
+telephone for which it was issued. ``read``: as data, which nobody vouches for: a chip whose issuer
+is not listed, or a reader that does not say how it reads. ``photographed``: with a camera or
+scanner.
 """
+
+STATE_SIGNED: Final[frozenset[PortraitSource]] = frozenset({"chip-verified", "mobile-verified"})
+"""Where a State that the counter lists signed number and portrait together."""
 
 
 class TemplateAssertion(Message):

@@ -192,9 +192,11 @@ def shown(browser: Browser, directory: Path, encoded: bytes, pinned: TrustFile) 
         (receipt({"live_quality": UNCALIBRATED}), trust(auditors=[pin_auditor()])),
         (receipt({"portrait_source": "photographed"}), trust()),
         (receipt({"portrait_source": "read"}), trust()),
+        (receipt({"portrait_source": "mobile-verified"}), trust()),
     ],
     ids=[
-        *("all", "nobody-pinned", "no-witness", "no-match", "uncalibrated", "photographed", "read")
+        *("all", "nobody-pinned", "no-witness", "no-match", "uncalibrated", "photographed", "read"),
+        "mobile",
     ],
 )
 def test_no_tick_for_what_did_not_take_place(

@@ -158,9 +158,10 @@ def signer_certificate(
     country: str = "UT",
     types: bytes | None = None,
     in_use: InUse = (None, None),
+    subject: x509.Name | None = None,
 ) -> x509.Certificate:
     """A document signer's. ``types``: the encoded list of document types."""
-    named = name(country, "Document Signer 7")
+    named = subject or name(country, "Document Signer 7")
     made = _built(named, issuer or by.name, public, years, by.key.public_key(), ca, usage)
     if demand:
         demanded = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.23.136.1.1.99"), b"\x05\0")

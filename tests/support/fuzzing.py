@@ -38,6 +38,8 @@ from gateway.client.gateway_client import (
 )
 from gateway.documents.chip.certificates import UnusableList
 from gateway.documents.chip.errors import ChipRefused, IssuerNotListed
+from gateway.documents.mobile.errors import IssuerNotListed as MobileIssuerNotListed
+from gateway.documents.mobile.errors import MobileRefused
 from gateway.documents.mrz import UnusableZone
 from gateway.host.keyfile import KeyFileError
 from gateway.host.keystore import KeystoreClosed
@@ -136,6 +138,7 @@ DOCUMENTED: Final[dict[str, Exceptions]] = {
     "image": (UnreadableImage,),
     "chip": (ChipRefused, IssuerNotListed),
     "csca-list": (UnusableList,),
+    "mobile": (MobileRefused, MobileIssuerNotListed),
     "portrait-record": (UnreadableImage,),
     "pack-manifest": (ModelPackCorrupt,),
     "signed-note": (MalformedMessage, BodyTooLarge),

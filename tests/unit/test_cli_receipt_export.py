@@ -86,6 +86,8 @@ def test_paper_ticks_nothing_that_did_not_take_place(words: Wording) -> None:
     assert nobody.count(words.not_checked) == 4
     refused = verify_receipt(receipt(decision={"outcome": "NO_MATCH"}), TRUST_WITHOUT_LOG)
     assert ticked(printable_page(refused, language)) == [portrait, quality]
+    shown = verify_receipt(receipt({"portrait_source": "mobile-verified"}), TRUST_WITHOUT_LOG)
+    assert ticked(printable_page(shown, language)) == [comparison, portrait, quality]
     for source in ("read", "photographed"):
         told = verify_receipt(receipt({"portrait_source": source}), TRUST_WITHOUT_LOG)
         page = printable_page(told, language)

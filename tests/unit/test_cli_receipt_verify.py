@@ -40,6 +40,7 @@ from tests.vectors import golden
 
 MET, NOT_CHECKED, USAGE, NOT_MET, NOT_VALID = 0, 1, 2, 3, 6
 PHOTOGRAPHED = receipt({"portrait_source": "photographed"})
+MOBILE = receipt({"portrait_source": "mobile-verified"})
 NO_MATCH = receipt(decision={"outcome": "NO_MATCH"})
 FULL_TRUSTED = FULL_TRUST.model_copy(update={"log_policy": None})
 ACTIVATION = OPENING.of_activation(golden.RECORD_ID)
@@ -114,6 +115,8 @@ def test_to_ask_for_more_never_drops_the_match(tmp_path: Path, wanted: str) -> N
             "chip",
             "the portrait was read as data, and no issuing State vouches for it",
         ),
+        (MOBILE, trust(), "chip", "the portrait came out of a mobile document, not out of a chip"),
+        (PHOTOGRAPHED, trust(), "state-signed", "the portrait was photographed"),
         (HONEST, trust(), "witness", "not checked, because the trust file pins no log"),
         (LOG.receipt(), LOG.trusted(), "witness", "no pinned witness cosigned"),
         (HONEST, trust(), "audit", "this evaluation was not audited"),
@@ -127,7 +130,17 @@ def test_to_ask_for_more_never_drops_the_match(tmp_path: Path, wanted: str) -> N
         ),
     ],
     ids=[
-        *("liveness", "photographed", "read", "no-log", "no-witness", "no-audit", "no-auditor"),
+        *(
+            "liveness",
+            "photographed",
+            "read",
+            "mobile",
+            "not-state-signed",
+            "no-log",
+            "no-witness",
+            "no-audit",
+            "no-auditor",
+        ),
         *("no-operator-signed", "no-operator-pinned"),
     ],
 )
@@ -142,11 +155,13 @@ def test_what_did_not_take_place_or_cannot_be_checked_meets_no_requirement(
 
 
 def test_a_receipt_that_shows_all_meets_all(tmp_path: Path) -> None:
-    wanted = "match, chip, liveness,witness,audit,signed-policy"
+    wanted = "match, chip, state-signed, liveness,witness,audit,signed-policy"
     done = verify(tmp_path, FULL, "--require", wanted, "--json", pinned=FULL_TRUST)
     assert done.status == MET
     told = done.report
-    assert told["required"] == ["match", "chip", "liveness", "witness", "audit", "signed-policy"]
+    asked = ["match", "chip", "state-signed", "liveness", "witness", "audit", "signed-policy"]
+    assert told["required"] == asked
+    assert verify(tmp_path, MOBILE, "--require", "match,state-signed").status == MET
     assert told["portrait"] == {"source": "chip-verified"}
     assert told["unmet"] == {}
     for name in ("liveness", "log", "witnesses", "audit"):

@@ -122,12 +122,13 @@ def unmet(encoded: bytes, pinned: TrustFile) -> set[str]:
 def test_it_shows_nothing_that_a_face_check_shows() -> None:
     logged, pinned = fallback_receipt(log=LOG), LOG.trusted(2)
     assert unmet(logged, pinned) == {
-        *("match", "chip", "liveness", "quality", "audit", "signed-policy")
+        *("match", "chip", "state-signed", "liveness", "quality", "audit", "signed-policy")
     }
     assert unmet(FULL, FULL_TRUST) == {"fallback"}, "the control: the other way round"
     assert unmet(FALLBACK, trust()) == {
         "match",
         "chip",
+        "state-signed",
         "liveness",
         "quality",
         "audit",

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from gateway.client.document_reader import ReadingRules
+from gateway.documents.chip.certificates import CscaList
 from gateway.documents.policy import DocumentPolicy
 from gateway.host.directories import UnusableDirectory
 from gateway.host.http import CBOR, JSON
@@ -31,6 +32,8 @@ from gateway.wire.subject import Subject, guardian_salt
 from tests.support.chips import NOW as CHIP_NOW
 from tests.support.chips import Authority, Chip, lay, listed, utopia
 from tests.support.kiosk import FILES, MODEL_BYTES, Counter, running
+from tests.support.mobiles import Mobile, elements, iaca, transcript
+from tests.support.mobiles import lay as lay_mobile
 from tests.support.processes import PATIENCE, until
 from tests.support.samples import SESSIONS, TEMPLATE, Clock, occasion, pair
 from tests.unit.test_chip_reader import picture
@@ -738,6 +741,25 @@ def test_a_chip_of_nobody_listed_is_refused_or_told(tmp_path: Path) -> None:
         told = counter.read(kind=None, number=None, language="zh").json()
         assert told["how"] == "read"
         assert "未经验证" in told["notice"]
+
+
+def test_a_telephone_s_session_is_read_like_a_chip(tmp_path: Path) -> None:
+    rules = ReadingRules(CscaList(), "refuse", "photographed", listed(iaca()))
+    with running(tmp_path, rules=rules, clock=lambda: int(CHIP_NOW.timestamp())) as counter:
+        files = Mobile(elements=elements(portrait=picture())).files()
+        lay_mobile(counter.folder, files)
+        counter.scan()
+        told = counter.read(kind=None, number=None).json()
+        assert (told["how"], told["notice"]) == ("mobile-verified", None)
+        assert told["file"] == "device-response.cbor, session-transcript.cbor"
+        again = counter.read(kind=None, number=None)
+        assert code(again) == "KIOSK.READ_FOR_ANOTHER", "whose telephone it was, nobody said"
+        other = transcript(b"another session")
+        (counter.folder / "session-transcript.cbor").write_bytes(other)
+        refused = counter.read(kind="driving-licence", number=told["number"], language="es")
+        assert (refused.status_code, code(refused)) == (422, "KIOSK.MOBILE")
+        assert "step 11" in refused.json()["message"]
+        assert refused.json()["advice"].startswith("No se usa nada de este documento m")
 
 
 def test_a_picture_alone_needs_a_number(counter: Counter) -> None:

@@ -52,7 +52,7 @@ def content() -> dict[str, Any]:
             "mismatchesFile": "mismatches",
             "mismatchesToLock": 4,
             "lockSeconds": 600,
-            "documents": {"passport": "mrz", "hk-id": "any"},
+            "documents": {"passport": "mrz", "hk-id": "any", "driving-licence": "mobile"},
             "chipsNotListed": "refuse",
             "pictures": "photographed",
             "expiredGraceDays": 30,

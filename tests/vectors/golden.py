@@ -600,7 +600,10 @@ MESSAGES: Final[dict[str, tuple[Message, ...]]] = {
         parties.QUALITY,
         parties.QUALITY.model_copy(update={"outcome": "uncalibrated"}),
     ),
-    "template-assertion": (TEMPLATE,),
+    "template-assertion": (
+        TEMPLATE,
+        TEMPLATE.model_copy(update={"portrait_source": "mobile-verified"}),
+    ),
     "consent-record": (CONSENT, CONSENT_OF_GUARDIAN),
     "submission-assertion": (
         SUBMISSION_ASSERTION,

@@ -131,7 +131,7 @@ def test_repr_of_what_carries_secrets_says_nothing() -> None:
     assert "salt" not in repr(opening)
     assert "secret" not in repr(MESSAGES["subject-request"][0])
     assert "rows" not in repr(MESSAGES["subject-answer"][0])
-    (assertion,) = MESSAGES["template-assertion"]
+    assertion, _ = MESSAGES["template-assertion"]
     assert "inner" not in repr(assertion)
     consent, _ = MESSAGES["consent-record"]
     assert "salt" not in repr(consent)

@@ -58,6 +58,7 @@ class Certificate:
         """Look at all that is decided from: the parser is lazy."""
         _ = (self.country, self.serial, self.validity, self.key_identifier, self.issuer_key)
         _ = (self.may_issue, self.may_sign, self.has_unknown_demand, self.purposes)
+        _ = (self.province, self.key_info)
         _ = self._signature_of()
         _ = (self.names, self.subject == self.issuer, self.links)
 
@@ -88,6 +89,18 @@ class Certificate:
     def names(self) -> tuple[str, str]:
         """Of the subject and of the issuer, as ``name_key`` has them."""
         return name_key(self.subject), name_key(self.issuer)
+
+    @property
+    def province(self) -> str:
+        """As the subject has it (stateOrProvinceName), or empty."""
+        told = self.subject.native.get("state_or_province_name", "")
+        return told if isinstance(told, str) else ""
+
+    @property
+    def key_info(self) -> bytes:
+        """Its public key with the key's kind (SubjectPublicKeyInfo), DER."""
+        encoded: bytes = self._parsed.public_key.dump()
+        return encoded
 
     @cached_property
     def validity(self) -> tuple[datetime.datetime, datetime.datetime]:

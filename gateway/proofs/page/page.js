@@ -95,7 +95,8 @@ const ofFace = (statement, outcome) => [
 ];
 
 // Its own words say what it is not.
-const portrait = (source) => [source === "chip-verified" ? DONE : NOT_PERFORMED, word(source), true];
+const portrait = (source) => [SIGNED.has(source) ? DONE : NOT_PERFORMED, word(source), true];
+const SIGNED = new Set(["chip-verified", "mobile-verified"]);
 
 function liveness(stated) {
   const outcome = stated.get("outcome");

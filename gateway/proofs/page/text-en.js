@@ -46,7 +46,7 @@ TEXTS.en = {
     MATCH: "found", NO_MATCH: "not found",
     "sim-activation": "activation of a SIM",
     passed: "passed", "not-performed": "not performed", "not-possible": "was not possible", uncalibrated: "no calibrated check of the pictures",
-    "chip-verified": "from its chip, signed by the issuing State", read: "read as data; its origin was not verified",
+    "chip-verified": "from its chip, signed by the issuing State", "mobile-verified": "shown by a phone, signed by the issuing State", read: "read as data; its origin was not verified",
     photographed: "photographed or scanned; its origin was not verified",
     blink: "blink", "open-mouth": "open the mouth", "turn-left": "turn left", "turn-right": "turn right", count: "answer numbers",
     "unsigned-default": "default thresholds, signed by nobody", signed: "thresholds that operators signed",

@@ -44,7 +44,7 @@ TEXTS.es = {
     MATCH: "sí, según la decisión", NO_MATCH: "no se determinó",
     "sim-activation": "activación de una SIM",
     passed: "superada", "not-performed": "no se hizo", "not-possible": "no fue posible", uncalibrated: "sin un control de calidad calibrado",
-    "chip-verified": "de su chip, firmado por el Estado emisor", read: "leído como dato; no se verificó su origen",
+    "chip-verified": "de su chip, firmado por el Estado emisor", "mobile-verified": "mostrado por un teléfono, firmado por el Estado emisor", read: "leído como dato; no se verificó su origen",
     photographed: "fotografiado o escaneado; no se verificó su origen",
     blink: "parpadear", "open-mouth": "abrir la boca", "turn-left": "girar a la izquierda", "turn-right": "girar a la derecha", count: "responder a números",
     "unsigned-default": "umbrales predeterminados que nadie ha firmado", signed: "umbrales firmados por operadores",

@@ -44,7 +44,7 @@ TEXTS.zh = {
     MATCH: "已认定", NO_MATCH: "未认定",
     "sim-activation": "开通 SIM 卡",
     passed: "通过", "not-performed": "未进行", "not-possible": "无法进行", uncalibrated: "图像未经校准的质量检查",
-    "chip-verified": "来自证件芯片，经签发国签名", read: "以数据方式读取，来源未经验证",
+    "chip-verified": "来自证件芯片，经签发国签名", "mobile-verified": "来自手机证件，经签发国签名", read: "以数据方式读取，来源未经验证",
     photographed: "拍摄或扫描所得，来源未经验证",
     blink: "眨眼", "open-mouth": "张嘴", "turn-left": "向左转头", "turn-right": "向右转头", count: "回应数字",
     "unsigned-default": "默认阈值，无人签署", signed: "由操作员签署的阈值",

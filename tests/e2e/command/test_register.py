@@ -1,5 +1,6 @@
 """``sealmatch register``: what it says and leaves, with a usable photograph and without."""
 
+import datetime
 import io
 import sqlite3
 import stat
@@ -35,6 +36,8 @@ from tests.support.commands import (
 from tests.support.counter import Counter
 from tests.support.drafts import session_request
 from tests.support.leftovers import assert_no_file_holds
+from tests.support.mobiles import DAY, Mobile, elements, iaca, time
+from tests.support.mobiles import lay as lay_mobile
 from tests.support.observation import gateway_database, record_count, session_states
 from tests.support.samples import SESSIONS, occasion, pair
 from tests.support.tables import DATA_MAP, columns_of
@@ -109,10 +112,26 @@ def test_no_match_is_status_3_and_has_a_receipt(
 def test_the_portrait_held_to_the_camera_is_no_match(
     deployment: LocalDeployment, photographs: Photographs, tmp_path: Path
 ) -> None:
-    done = register(
-        deployment, photographs.portrait, photographs.portrait, tmp_path / "r", "--json"
-    )
-    report(done, NO_MATCH, "NO_MATCH")
+    """It comes out of a licence on a telephone, and the receipt says so."""
+    receipt, trust = tmp_path / "receipt.cbor", deployment.directories.trust
+    (trust.parent / "iaca.pem").write_bytes(iaca().pem)
+    counter = TrustFile.read(trust).counter
+    assert counter is not None
+    only = {"iaca_file": "iaca.pem", "documents": {"driving-licence": "mobile"}}
+    listing = changed_trust(deployment, "mobile.json", counter=counter.model_copy(update=only))
+    now = datetime.datetime.now(datetime.UTC)
+    issued = {
+        "signed": time(now - DAY),
+        "validFrom": time(now - DAY),
+        "validUntil": time(now + DAY),
+    }
+    held = Mobile(elements=elements(portrait=photographs.portrait.read_bytes()), validity=issued)
+    folder = lay_mobile(tmp_path / "session", held.files())
+    given = ("--mobile", folder, "--live", photographs.portrait, "--receipt", receipt)
+    done = sealmatch("register", "--trust", listing, *given, "--consent-shown", "--json")
+    assert report(done, NO_MATCH, "NO_MATCH")["portrait"] == "mobile-verified"
+    checked = sealmatch("receipt", "verify", receipt, "--trust", trust)
+    assert "mobile-verified; passed" in checked.stdout
 
 
 def test_without_json_a_person_reads_the_outcome(

@@ -132,8 +132,8 @@ export interface ReadDocument {
   /** ISO date, if the document states one that is known. */
   expires: string | null;
   /** How the portrait was authenticated. */
-  how: "chip-verified" | "read" | "photographed";
-  /** Name of the file that the portrait came from, or of those of a chip. */
+  how: "chip-verified" | "mobile-verified" | "read" | "photographed";
+  /** Name of the file that the portrait came from, or of those of a chip or of a telephone's session. */
   file: string;
   /** What the agent must know of it, as a sentence; null: nothing. */
   notice: string | null;

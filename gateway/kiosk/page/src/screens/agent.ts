@@ -253,7 +253,7 @@ export function readView(
       "ul",
       { class: "facts" },
       h("li", {}, icon("document"), t.agent.kinds[read.kind] ?? read.kind),
-      h("li", {}, icon(read.how === "chip-verified" ? "lock" : "camera"), t.agent.how[read.how]),
+      h("li", {}, icon(read.how.endsWith("-verified") ? "lock" : "camera"), t.agent.how[read.how]),
       h("li", {}, icon("check"), h("span", { class: "file" }, read.file)),
       read.number ? h("li", {}, icon("compare"), chipNumber(read.number, t)) : null,
       read.minor ? h("li", {}, icon("people"), t.agent.minorRead) : null,

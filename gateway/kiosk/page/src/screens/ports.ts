@@ -74,7 +74,7 @@ export interface Case {
 }
 
 /** How the portrait was authenticated: the statement's own words. */
-export type Authenticated = "chip-verified" | "read" | "photographed";
+export type Authenticated = "chip-verified" | "mobile-verified" | "read" | "photographed";
 
 /** What the reader says of a document. */
 export interface DocumentRead {

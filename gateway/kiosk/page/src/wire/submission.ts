@@ -34,7 +34,7 @@ export const FaceQuality = message("FaceQuality", {
 export type FaceQuality = Of<typeof FaceQuality>;
 
 /** How the document's portrait came to its reader, by the issuer's word. */
-export const portraitSource = oneOf("chip-verified", "read", "photographed");
+export const portraitSource = oneOf("chip-verified", "mobile-verified", "read", "photographed");
 
 export const TemplateAssertion = message("TemplateAssertion", {
   session: sessionId,

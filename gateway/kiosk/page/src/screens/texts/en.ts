@@ -215,6 +215,7 @@ export const en = {
     readDone: "The document was read",
     how: {
       "chip-verified": "Portrait from the chip, its signatures verified",
+      "mobile-verified": "Portrait from the mobile document, its signatures verified",
       read: "Portrait from the chip, not verified",
       photographed: "Portrait photographed or scanned",
     },

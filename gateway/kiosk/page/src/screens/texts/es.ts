@@ -217,6 +217,7 @@ export const es: Texts = {
     readDone: "El documento está leído",
     how: {
       "chip-verified": "Retrato del chip, con las firmas verificadas",
+      "mobile-verified": "Retrato del documento móvil, con las firmas verificadas",
       read: "Retrato del chip, sin verificar",
       photographed: "Retrato fotografiado o escaneado",
     },

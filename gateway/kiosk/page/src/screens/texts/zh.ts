@@ -217,6 +217,7 @@ export const zh: Texts = {
     readDone: "证件已读取",
     how: {
       "chip-verified": "芯片中的照片，签名已验证",
+      "mobile-verified": "手机证件中的照片，签名已验证",
       read: "芯片中的照片，未经验证",
       photographed: "拍摄或扫描的照片",
     },
