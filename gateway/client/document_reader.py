@@ -74,7 +74,7 @@ class ReadDocument:
 
 
 class OtherDocument(DocumentNotAccepted):
-    """The chip is of another document than the one that was named."""
+    """Chip or telephone have another document than the one that was named."""
 
 
 def reading_rules(trust_path: Path, trust: TrustFile) -> ReadingRules:

@@ -15,13 +15,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from gateway.client.document_reader import ReadDocument, ReadingRules, holds_chip
+from gateway.client.document_reader import (
+    OtherDocument,
+    ReadDocument,
+    ReadingRules,
+    holds_chip,
+)
 from gateway.client.liveness.prompts import Language
 from gateway.client.pictures import PictureReader
 from gateway.documents.mobile.authentication import MAX_BYTES, MobileFiles, authenticate
 from gateway.documents.mobile.elements import KIND
 from gateway.documents.mobile.errors import IssuerNotListed, MobileRefused
-from gateway.documents.policy import DocumentNotAccepted
 from gateway.documents.reading import Document
 
 _NAMES: Final = {
@@ -63,7 +67,7 @@ def read_mobile(
 
     Raises:
         MobileRefused: names the step and what was found there.
-        DocumentNotAccepted: it is another document than the one that was named.
+        OtherDocument: it is another document than the one that was named.
         UnreadableImage: its portrait is damaged.
         OSError: the folder or a file cannot be read.
     """
@@ -71,7 +75,7 @@ def read_mobile(
     at = datetime.datetime.fromtimestamp(now, datetime.UTC)
     mobile = authenticate(files, rules.mobile, at, datetime.date.fromtimestamp(now))
     if kind not in (None, KIND) or (named and named.subject != mobile.document.subject):
-        raise DocumentNotAccepted("the telephone showed another document than the one named")
+        raise OtherDocument("the telephone showed another document than the one that was named")
     portrait = pictures.read_apart(mobile.portrait)
     return ReadDocument(mobile.document, portrait, "mobile-verified", mobile.country)
 

@@ -111,6 +111,7 @@ def test_a_peer_verifies_what_is_made_here() -> None:
 
 def test_what_a_peer_signs_is_taken() -> None:
     signing = key("secp256r1", 21)
+    assert isinstance(signing, ec.EllipticCurvePrivateKey)
     numbers = signing.private_numbers()
     x, y, d = (
         one.to_bytes(32, "big")

@@ -762,6 +762,12 @@ def test_a_telephone_s_session_is_read_like_a_chip(tmp_path: Path) -> None:
         assert refused.json()["advice"].startswith("No se usa nada de este documento m")
 
 
+def test_a_counter_that_wants_the_telephone_takes_no_picture(tmp_path: Path) -> None:
+    with running(tmp_path, policy=DocumentPolicy({"driving-licence": "mobile"})) as counter:
+        counter.scan()
+        assert code(counter.read("KI05KH002", kind="driving-licence")) == "KIOSK.MOBILE_WANTED"
+
+
 def test_a_picture_alone_needs_a_number(counter: Counter) -> None:
     counter.scan("unnamed.png", shade=33)
     for kind in (None, "id-card"):

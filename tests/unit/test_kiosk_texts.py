@@ -18,7 +18,8 @@ from gateway.wire.liveness import Exclusion
 _ROOT = Path(gateway.__file__).parent
 _ANSWERS = (
     *("documents", "issuer", "kiosk", "vision"),
-    *("client/document_reader.py", "client/mismatches.py", "client/pictures.py"),
+    *("client/document_reader.py", "client/mobile_reader.py"),
+    *("client/mismatches.py", "client/pictures.py"),
 )
 _AT_A_TERMINAL = {"documents/chip/master_list.py", "vision/fetch.py"}
 """``csca make`` and ``models fetch`` alone."""

@@ -208,6 +208,7 @@ HOSTILE: dict[str, tuple[int, Callable[[], MobileFiles]]] = {
     # 9. what was signed
     "other-kind-signed": (9, lambda: before(lambda m: m.update(docType="org.example"))),
     "signed-too-early": (9, lambda: Mobile(validity={"signed": time(NOW - 900 * DAY)}).files()),
+    "key-out-of-use": (9, lambda: certified(in_use=(0, 1))),
     "not-yet": (9, lambda: Mobile(validity={"validFrom": time(NOW + DAY)}).files()),
     "signed-tomorrow": (9, lambda: Mobile(validity={"signed": time(NOW + DAY)}).files()),
     "no-more": (9, lambda: Mobile(validity={"validUntil": time(NOW - DAY)}).files()),

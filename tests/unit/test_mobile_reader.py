@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 
 from gateway.cli import FAILURE, REFUSED
-from gateway.client.document_reader import ReadingRules
+from gateway.client.document_reader import OtherDocument, ReadingRules
 from gateway.client.liveness.prompts import LANGUAGES
 from gateway.client.mobile_reader import holds_mobile, mobile_told, read_mobile
 from gateway.client.pictures import PictureReader
 from gateway.documents.chip.certificates import CscaList
 from gateway.documents.mobile.errors import IssuerNotListed, MobileRefused
-from gateway.documents.policy import DocumentNotAccepted
 from gateway.documents.reading import read_number
 from gateway.vision.errors import UnreadableImage
 from tests.support.chips import TODAY, Chip, authority, key, listed, name
@@ -83,7 +82,7 @@ def test_it_is_the_licence_that_was_named(tmp_path: Path, pictures: PictureReade
         (read_number("id-card", NUMBER, TODAY), None),
         (None, "id-card"),
     ):
-        with pytest.raises(DocumentNotAccepted, match="refused"):
+        with pytest.raises(OtherDocument, match="refused"):
             read_mobile(folder, RULES, pictures, NOON, named, kind)
 
 

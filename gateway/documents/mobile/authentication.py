@@ -12,7 +12,7 @@
 8. Both certificates are valid at this time, and the issuer did not take the signer's back, as far
    as the counter's list tells.
 9. What was signed is of the kind that was returned, was signed while the signer's certificate was
-   valid, and holds at this time.
+   valid and its key in use, as far as that is told, and holds at this time.
 10. Every element of every name space has its own digest in what was signed, and stands there once.
 11. The key to which it was issued signed this session; or made a MAC for it, where the reader left
     its key.
@@ -179,7 +179,8 @@ def _require_valid(
 ) -> None:
     if mso.doc_type != returned.doc_type:
         raise MobileRefused(9, "another kind of document was signed")
-    if not signer.is_valid(mso.signed):
+    in_use = _step(9, lambda: signer.key_period.holds(mso.signed))
+    if not signer.is_valid(mso.signed) or not in_use:
         raise MobileRefused(9, "it was signed when the signer's certificate was not valid")
     if now < max(mso.signed, mso.valid_from):
         raise MobileRefused(9, "it is not valid yet")

@@ -62,8 +62,8 @@ export interface DocumentKind {
   kind: string;
   /** What the servers see of it. */
   documentType: string;
-  /** By its chip, by its machine-readable zone, or in any way. */
-  reading: "chip" | "mrz" | "any";
+  /** By its chip, as a mobile document, by its machine-readable zone, or in any way. */
+  reading: "chip" | "mobile" | "mrz" | "any";
 }
 
 export interface KioskSettings {

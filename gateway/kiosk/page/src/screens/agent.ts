@@ -87,7 +87,7 @@ class DocumentFields {
     return this.byZone ? this.zone : this.number;
   }
 
-  private get by(): "chip" | "mrz" | "any" {
+  private get by(): "chip" | "mobile" | "mrz" | "any" {
     const one = this.settings.documents.find((each) => each.kind === this.kind.value);
     return one?.by ?? "any";
   }
@@ -120,7 +120,8 @@ class DocumentFields {
         },
         label,
       );
-    const chip = !this.byChip ? "" : this.by === "chip" ? words.chipOnly : words.chipHint;
+    const hints = { chip: words.chipOnly, mobile: words.mobileOnly, mrz: words.chipHint, any: words.chipHint };
+    const chip = this.byChip ? hints[this.by] : "";
     this.element.replaceChildren(
       field(words.kind, this.kind),
       h(

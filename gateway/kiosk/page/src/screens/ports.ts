@@ -17,9 +17,10 @@ export interface Settings {
   language: Language;
   names: { gateway: string; outlet: string; agent: string; device: string; issuer: string };
   consent: ConsentTexts;
-  /** Kinds of document that this counter takes, and how: from the chip alone, from what the
-   * machine-readable zone says (the chip has it too), or from a typed number as well. */
-  documents: { kind: string; by: "chip" | "mrz" | "any" }[];
+  /** Kinds of document that this counter takes, and how: from the chip alone, from a telephone
+   * alone, from what the machine-readable zone says (the chip has it too), or from a typed number
+   * as well. */
+  documents: { kind: string; by: "chip" | "mobile" | "mrz" | "any" }[];
   /** Which messages can be shown, in every language: the same file that the Python client reads. */
   prompts: Record<Language, Record<string, string>>;
   /** Below this age a guardian agrees; null: nobody's age is looked at. */
