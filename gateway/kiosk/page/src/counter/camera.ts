@@ -74,16 +74,31 @@ export class LiveCamera implements OpenCamera {
     this.mirrored = !turned;
   }
 
-  /** Pictures until the signal, the newest one each time. Throws `Ended` if the camera is lost. */
+  /**
+   * Pictures until the signal. Throws `Ended` if the camera is lost.
+   *
+   * While one is looked at, the next is taken: whoever looks does not wait for the camera as well.
+   */
   async *shots(signal: AbortSignal): AsyncGenerator<Shot> {
     let first: number | null = null;
     let last = -Infinity;
-    for (;;) {
-      const at = await this.next(signal);
-      if (at - last < SHORTEST_MS) continue;
+    const taken = async (): Promise<Shot> => {
+      let at = await this.next(signal);
+      while (at - last < SHORTEST_MS) at = await this.next(signal);
       last = at;
       first ??= at;
-      yield { picture: this.drawn(), atMs: Math.round(at - first) };
+      return { picture: this.drawn(), atMs: Math.round(at - first) };
+    };
+    let coming = taken();
+    try {
+      for (;;) {
+        const shot = await coming;
+        coming = taken();
+        coming.catch(() => undefined); // told when its turn comes
+        yield shot;
+      }
+    } finally {
+      coming.then(({ picture }) => picture.data.fill(0), () => undefined); // nobody looks at it
     }
   }
 
