@@ -118,7 +118,7 @@ POLICIES: dict[str, Callable[[World, SessionOffer], SessionOffer]] = {
     ),
     "a policy that is none": lambda w, o: o.model_copy(update={"policy": b"garbage"}),
     "another session's challenge": lambda w, o: o.model_copy(
-        update={"challenge": golden.CHALLENGE.encode()}
+        update={"challenge": golden.CHALLENGE.model_copy(update={"excluded": ()}).encode()}
     ),
 }
 

@@ -45,6 +45,17 @@ describe("a receipt", () => {
     expect([...fields].sort()).toEqual(Object.keys(expected).sort());
   });
 
+  it("is that of the gateway's answer", () => {
+    const contrary = answer.outcome === "MATCH" ? "NO_MATCH" : "MATCH";
+    for (const other of [
+      { ...answer, outcome: contrary },
+      { ...answer, recordId: shake("record", 16) },
+    ]) {
+      expect(() => requireOwn({ expected }, other, verified, NOW))
+        .toThrow(expect.objectContaining({ code: "another-submission" }));
+    }
+  });
+
   it.each(IN_STATEMENT)("whose statement has another %s is not", (field) => {
     const lie = { ...statement, [field]: another(statement[field as keyof Statement]) };
     const told = { ...verified, statement: lie as Statement };
