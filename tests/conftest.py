@@ -21,10 +21,18 @@ USUAL_UMASK = 0o022
 M_PERTURB = -6
 """Of glibc's ``mallopt``."""
 
-# No test fails because the machine is busy.
+# No test fails because the machine is busy, nor by chance: property tests draw the same examples in
+# every run. What is new is searched for by ``python -m tests.fuzz``, and with another profile:
+# ``pytest --hypothesis-profile=searching``.
 settings.register_profile(
-    "unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "unhurried",
+    settings(),
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("searching", settings.get_profile("unhurried"), derandomize=False)
 settings.load_profile("unhurried")
 
 

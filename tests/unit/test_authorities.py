@@ -100,8 +100,8 @@ def test_new_sessions_go_elsewhere_while_an_instance_is_away(
     while instances.authorities.answering()[1]:
         instances.new()
     assert instances.asked.count("1") == 1, "asked once, and given up for a while"
-    sessions = [instances.new() for _ in range(20)]
-    assert {session[1] % 3 for session in sessions} == {0, 2}
+    sessions = [instances.new() for _ in range(60)]
+    assert {session[1] % 3 for session in sessions} == {0, 2}  # one is missed with 2^-59
     instances.away.clear()
     instances.clock.now += FAILED_SECONDS
     assert instances.authorities.answering() == [True] * 3
