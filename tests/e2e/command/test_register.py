@@ -125,7 +125,9 @@ def test_the_portrait_held_to_the_camera_is_no_match(
         "validFrom": time(now - DAY),
         "validUntil": time(now + DAY),
     }
-    held = Mobile(elements=elements(portrait=photographs.portrait.read_bytes()), validity=issued)
+    expiry = (now + 30 * DAY).date()
+    told = elements(portrait=photographs.portrait.read_bytes(), expiry_date=expiry)
+    held = Mobile(elements=told, validity=issued)
     folder = lay_mobile(tmp_path / "session", held.files())
     given = ("--mobile", folder, "--live", photographs.portrait, "--receipt", receipt)
     done = sealmatch("register", "--trust", listing, *given, "--consent-shown", "--json")
