@@ -240,6 +240,7 @@ class _Job:
         scratch = Path(tempfile.mkdtemp(prefix="sealmatch-fuzz-", dir=_MEMORY))
         try:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+            gc.freeze()  # what was there before any input is looked at by no collection
             _bound_memory()
             self._inputs(scratch, pipe)
             self._leaks(self._prepared(scratch))
