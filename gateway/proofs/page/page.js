@@ -95,8 +95,8 @@ const ofFace = (statement, outcome) => [
 ];
 
 // Its own words say what it is not.
-const portrait = (source) => [SIGNED.has(source) ? DONE : NOT_PERFORMED, word(source), true];
-const SIGNED = new Set(["chip-verified", "mobile-verified"]);
+const portrait = (source) => [OF_A_STATE.has(source) ? DONE : NOT_PERFORMED, word(source), true];
+const OF_A_STATE = new Set(["chip-verified", "mobile-verified"]);
 
 function liveness(stated) {
   const outcome = stated.get("outcome");
