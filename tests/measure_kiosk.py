@@ -113,6 +113,7 @@ class Counter:
     def ready(self) -> None:
         """Wait until the models of the worker that lives are loaded."""
         self.page.browser.wait_for(lambda: vision_of(self.page.watched())["answered"] is not None)
+        self.page.browser.wait_for(lambda: self.page.looking()[1] == 1)  # the last one has ended
 
     def leave(self) -> None:
         """The agent ends it."""
@@ -125,9 +126,8 @@ class Counter:
 
 
 def vision_of(watched: Watched) -> dict[str, Any]:
-    """The worker that looks at pictures now."""
-    (found,) = (one for one in watched["workers"] if one["name"] == "vision" and one["lives"])
-    return dict(found)
+    """The worker that looks at pictures, or will."""
+    return dict([one for one in watched["workers"] if one["name"] == "vision"][-1])
 
 
 def film_of(frames: Sequence[BgrImage]) -> list[BgrImage]:

@@ -147,12 +147,6 @@ def embedded(vision: FacePipeline, image: np.ndarray) -> list[np.ndarray]:
         return []
 
 
-def looking(page: Page) -> tuple[int, int]:
-    """Workers that looked at pictures since the page was opened, and how many of them live."""
-    found = [one for one in page.watched()["workers"] if one["name"] == "vision"]
-    return len(found), sum(one["lives"] for one in found)
-
-
 def test_the_address_works_once_and_the_counter_is_the_tab_that_was_opened_last(
     page: Page, running: KioskProcess
 ) -> None:
@@ -232,11 +226,11 @@ def test_another_person_s_document_is_no_match(
     vision: FacePipeline,
     deployment: LocalDeployment,
 ) -> None:
-    assert looking(page) == (1, 1), "one worker for all of a customer's attempts"
+    assert page.looking() == (1, 1), "one worker for all of a customer's attempts"
     until(lambda: not list((deployment.directories.trust.parent / FOLDER).iterdir()))
     page.press("#next")
     page.until("#read")
-    until(lambda: looking(page) == (2, 1))  # the models' memory of the last customer is gone
+    until(lambda: page.looking() == (2, 1))  # the models' memory of the last customer is gone
     stranger = cv2.imread(str(photographs.stranger))
     cv2.imwrite(str(reader / "stranger.png"), stranger)
     before = record_count(deployment)

@@ -153,6 +153,11 @@ class Page:
         found: dict[str, Any] = self.browser.run("return window.kioskWatch")
         return found
 
+    def looking(self) -> tuple[int, int]:
+        """Workers that looked at pictures since the page was opened, and how many of them live."""
+        found = [one for one in self.watched()["workers"] if one["name"] == "vision"]
+        return len(found), sum(one["lives"] for one in found)
+
     def answers(self, whether: bool) -> None:
         """Whether the camera shows what is asked for, or other movements."""
         self.browser.run("window.fakeCamera.answers = arguments[0]", whether)

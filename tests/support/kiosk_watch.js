@@ -8,8 +8,9 @@
  *   cameras   each with the time of its first picture, of the first view of it, and of the first
  *             advice on the screen
  *   appeared  when a part of the page was first there, by its selector
- *   taken     while `tap` is true: the newest picture of which there is a vector, and the vector,
- *             every byte with MASK: so what is noted here is not what a search looks for
+ *   taken     once `tap` is true: the next picture of which there is a vector, and the vector, every
+ *             byte with MASK, so that a search of the memory does not find them here. The camera then
+ *             gives no more pictures.
  * Times are milliseconds since the page was opened.
  */
 (() => {
@@ -29,7 +30,7 @@
       watch.workers.push(this.noted);
       this.addEventListener("message", ({ data }) => {
         this.noted.answered ??= now();
-        if (watch.tap && data.answer?.vector) {
+        if (watch.tap && watch.taken === null && data.answer?.vector) {
           watch.taken = { ...pending, vector: masked(data.answer.vector.buffer) };
         }
         if (data.answer?.atMs === undefined) return;
@@ -51,6 +52,11 @@
       this.noted.lives = false;
       super.terminate();
     }
+  };
+
+  const { requestVideoFrameCallback: next } = HTMLVideoElement.prototype;
+  HTMLVideoElement.prototype.requestVideoFrameCallback = function (done) {
+    return watch.taken === null ? next.call(this, done) : 0;
   };
 
   const { play } = HTMLMediaElement.prototype;

@@ -33,6 +33,13 @@ export type SightAnswer =
   | { readonly id: number; readonly answer: unknown }
   | { readonly id: number; readonly fault: string };
 
+/** A worker that has not answered by then is ended as it is. */
+const LONGEST_MS = 2_000;
+
+interface Vector {
+  readonly vector: Float32Array;
+}
+
 interface Waiting {
   resolve(answer: unknown): void;
   reject(fault: Fault): void;
@@ -80,11 +87,27 @@ export class Sighting {
     return (await this.ask({ what: "passive-score" })) as number | null;
   }
 
-  /** End the worker, and with it whatever its memory holds. */
+  /**
+   * Have the worker overwrite what it can, and end it: with it goes the models' memory. It is ended
+   * anyway if it does not answer soon.
+   */
   close(): void {
     this.closed = true;
-    this.worker.terminate();
     this.fail(new Fault("vision-ended"));
+    const { worker } = this;
+    const end = (): void => {
+      clearTimeout(latest);
+      worker.terminate();
+    };
+    const latest = setTimeout(end, LONGEST_MS);
+    const last = this.next++;
+    worker.onerror = worker.onmessageerror = end;
+    worker.onmessage = ({ data }: MessageEvent<SightAnswer>) => {
+      // A vector that was asked for before is nobody's now.
+      if ("answer" in data) (data.answer as Partial<Vector> | null)?.vector?.fill(0);
+      if (data.id === last) end();
+    };
+    worker.postMessage({ id: last, what: "begin" }, []);
   }
 
   private ask(asked: Asked, moved: Transferable[] = []): Promise<unknown> {

@@ -1,6 +1,6 @@
 /** One worker for each customer: it ends with them, and the next one is ready before it is asked. */
 
-import { beforeEach, expect, it } from "vitest";
+import { beforeEach, expect, it, vi } from "vitest";
 
 import { Renewed } from "../../src/counter/renewed";
 import { views } from "../../src/counter/sight";
@@ -69,10 +69,26 @@ it("ends the worker with the customer, and loads the next one at once", async ()
   workers[0]!.answer();
   await looking(workers[0]!);
   renewed.forget();
+  expect(workers.map(({ tasks }) => tasks.map(({ what }) => what))).toEqual([["begin"], ["load"]]);
+  workers[0]!.answer(); // it has overwritten what it held
   expect(live()).toEqual([workers[1]]);
   expect(workers[1]!.tasks.map(({ what }) => what)).toEqual(["load"]);
-  renewed.forget();
-  expect(live()).toEqual([workers[2]]);
+});
+
+it("ends a worker that does not answer, and overwrites a vector that comes late", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const asked = expect(renewed.begin()).rejects.toMatchObject({ code: "vision-ended" });
+    renewed.forget();
+    const vector = Float32Array.of(0.6, 0.8);
+    workers[0]!.answer({ vector });
+    expect([[...vector], workers[0]!.live]).toEqual([[0, 0], true]);
+    vi.runAllTimers();
+    expect(live()).toEqual([workers[1]]);
+    await asked;
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it("has a check that was left see no later customer", async () => {
