@@ -52,7 +52,7 @@ Where things are
     wire        messages: everything that crosses a trust boundary; imports nothing of ours
     host        what a process of ours stands on: keys at rest, settings, serving, TLS, clock
     he          public-key operations: nothing here decrypts
-    documents   kinds of identity documents, their numbers, machine-readable zones and chips
+    documents   kinds of identity documents, their numbers, zones and chips, and mobile documents
     vision      image -> unit embedding; imports nothing of ours
     translog    formats and rules of the transparency log
     proofs      statements, receipts, offline verification

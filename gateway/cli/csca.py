@@ -7,7 +7,8 @@ the digests that are printed with those that the State publishes. Lists of signe
 that a State took back (--crl) go into the same file; those that a file of certificates has stay
 there. A list speaks for all keys of its authority, and for its other names where link certificates
 tell them. show prints what a list holds, and whom no list of revoked certificates covers.
-The counter's trust file names the list (cscaFile).
+The counter's trust file names the list (cscaFile). A list of the authorities of mobile documents
+(iacaFile) is another file of the same form.
 
 Exit status: 0 done, 1 failure, 2 usage.
 """

@@ -8,6 +8,7 @@ check_digits  three published schemes: ICAO 9303, ISO 7064 MOD 11-2, the Hong Ko
 kinds         what a number looks like on each kind of document, with the source of the rule
 mrz           ICAO Doc 9303 machine-readable zones, TD1, TD2 and TD3, with all check digits
 chip          what a document's chip holds, and whether the issuing State signed it
+mobile        what a telephone showed of a document, and whether its authority signed it
 reading       from what was typed or read to a document: kind, subject, date of expiry
 policy        what a counter accepts, and for how long after its expiry
 encodings     from a file's bytes to its text

@@ -128,6 +128,8 @@ class Mobile:
     doc_type: str = LICENCE
     hashed: str = "SHA-256"
     transcript: bytes = field(default_factory=transcript)
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Elements that are signed under another name than their own."""
     mac: bool = False
     """Whether the telephone answers by a MAC."""
 
@@ -162,7 +164,7 @@ class Mobile:
                 {
                     "digestID": 7 * number,
                     "random": hashlib.sha256(one.encode()).digest(),
-                    "elementIdentifier": one,
+                    "elementIdentifier": self.names.get(one, one),
                     "elementValue": _dated(value),
                 }
             )

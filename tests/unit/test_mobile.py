@@ -37,6 +37,7 @@ from tests.support.mobiles import (
     DAY,
     NUMBER,
     Mobile,
+    cose_key,
     edwards,
     elements,
     embed,
@@ -221,6 +222,7 @@ HOSTILE: dict[str, tuple[int, Callable[[], MobileFiles]]] = {
     "number-twice": (10, lambda: after(lambda r: item(r, lambda i: i.update(digestID=7)))),
     "name-twice": (10, lambda: after(
         lambda r: item(r, lambda i: i.update(elementIdentifier="portrait")))),
+    "name-signed-twice": (10, lambda: Mobile(names={"issuing_country": "portrait"}).files()),
     "element-twice": (10, lambda: after(
         lambda r: signed(r)["nameSpaces"].update({MAIN: signed(r)["nameSpaces"][MAIN] * 2}))),
     "undigested-name-space": (10, lambda: before(
@@ -248,6 +250,8 @@ HOSTILE: dict[str, tuple[int, Callable[[], MobileFiles]]] = {
         lambda r: r["documents"][0]["deviceSigned"].update(nameSpaces=embed(NS)))),
     "mac-without-key": (11, lambda: replace(Mobile(mac=True).files(), reader_key=None)),
     "mac-of-another-reader": (11, lambda: replace(Mobile(mac=True).files(), reader_key=stranger())),
+    "mac-for-another-key": (11, lambda: Mobile(
+        mac=True, transcript=transcript(reader=embed(cose_key(key().public_key())))).files()),
     "mac-altered": (11, lambda: after(lambda r: r["documents"][0]["deviceSigned"]["deviceAuth"]
         ["deviceMac"].__setitem__(3, bytes(32)), mac=True)),
     "mac-of-another-session": (11, lambda: replace(

@@ -65,7 +65,8 @@ def _processing(facts: Facts) -> Iterator[Part]:
         "are expected in a year, and at how many counters."
     )
     yield Blank(
-        "Where the documents' portraits come from: a chip, whose signature is checked, or a scan."
+        "Where the documents' portraits come from: a chip or a telephone, whose signatures are "
+        "checked, or a scan."
     )
 
 
