@@ -65,6 +65,8 @@ def curve(name_: str, algorithm: int) -> dict[str, Any]:
     [
         Mobile(),
         Mobile(mac=True),
+        Mobile(transcript=transcript(handover=[b"chosen", b"asked"])),
+        Mobile(transcript=transcript(handover=[b"chosen", None])),
         Mobile(transcript=cbor2.dumps(embed(transcript()))),
         Mobile(**curve("secp384r1", -35), hashed="SHA-384"),
         Mobile(**curve("secp521r1", -36), hashed="SHA-512"),
@@ -74,8 +76,8 @@ def curve(name_: str, algorithm: int) -> dict[str, Any]:
         Mobile(others={"org.iso.18013.5.1.UT": {"height": 1.75, "organ_donor": [None, {"a": 1}]}}),
         Mobile(elements=elements(expiry_date=time(NOW + 99 * DAY), issuing_country=None)),
     ],
-    ids=["plain", "mac", "encoded-once-more", "P-384", "P-521", "brainpool", "EdDSA",
-         "device-P-521", "two-name-spaces", "less-asked"],
+    ids=["plain", "mac", "NFC", "NFC-static", "encoded-once-more", "P-384", "P-521", "brainpool",
+         "EdDSA", "device-P-521", "two-name-spaces", "less-asked"],
 )  # fmt: skip
 def test_a_genuine_licence_gives_its_number_and_its_portrait(mobile: Mobile) -> None:
     found = read(mobile.files())
@@ -143,6 +145,10 @@ def certified(**changes: Any) -> MobileFiles:
     return Mobile(certificate=lambda by, public: mobile_signer(by, public, **changes)).files()
 
 
+def renumbered(digests: dict[int, bytes], numbers: dict[int, int]) -> None:
+    digests |= {numbers[one]: digests.pop(one) for one in tuple(numbers)}
+
+
 def twice(mapping: bytes) -> bytes:
     """A map of less than 23 members, its first written once more."""
     value = cbor2.loads(mapping)
@@ -168,6 +174,10 @@ HOSTILE: dict[str, tuple[int, Callable[[], MobileFiles]]] = {
     "too-deep": (1, lambda: replace(GENUINE, response=nested(MAX_DEPTH))),
     "no-transcript": (1, lambda: replace(GENUINE, transcript=cbor2.dumps([]))),
     "over-the-internet": (1, lambda: Mobile(transcript=transcript(engagement=None)).files()),
+    "met-in-a-browser": (1, lambda: Mobile(
+        transcript=transcript(handover=["OpenID4VPDCAPIHandover", bytes(32)])).files()),
+    "met-by-a-link": (1, lambda: Mobile(transcript=transcript(handover=embed({}))).files()),
+    "met-by-half": (1, lambda: Mobile(transcript=transcript(handover=[None, b"asked"])).files()),
     # 2. one licence
     "no-document": (2, lambda: after(lambda r: r.update(documents=[]))),
     "two-documents": (2, lambda: after(lambda r: r.update(documents=r["documents"] * 2))),
@@ -218,6 +228,10 @@ HOSTILE: dict[str, tuple[int, Callable[[], MobileFiles]]] = {
     "altered-random": (10, lambda: after(lambda r: item(r, lambda i: i.update(random=bytes(32))))),
     "altered-digest": (10, lambda: before(
         lambda m: m["valueDigests"][MAIN].update({0: bytes(32)}))),
+    "digests-swapped": (10, lambda: before(
+        lambda m: renumbered(m["valueDigests"][MAIN], {0: 7, 7: 0}))),
+    "digest-of-another-number": (10, lambda: before(
+        lambda m: renumbered(m["valueDigests"][MAIN], {0: 5}))),
     "unknown-number": (10, lambda: after(lambda r: item(r, lambda i: i.update(digestID=5)))),
     "number-twice": (10, lambda: after(lambda r: item(r, lambda i: i.update(digestID=7)))),
     "name-twice": (10, lambda: after(
@@ -294,6 +308,16 @@ def test_a_hostile_one_fails_at_its_step(step: int, made: Callable[[], MobileFil
     assert f"step {step}, {STEPS[step]}: " in found.value.detail
     for secret in (NUMBER, "UT47110815", "2032"):
         assert secret not in found.value.detail
+
+
+def test_what_the_issuer_did_not_sign_is_not_even_decoded() -> None:
+    def added(inner: bytes) -> Change:
+        return lambda r: signed(r)["nameSpaces"].update(more=[embed(inner)])
+
+    for inner in (b"\xff", nested(MAX_DEPTH), cbor2.dumps({"digestID": 1})):
+        with pytest.raises(MobileRefused) as found:
+            read(after(added(inner)))
+        assert found.value.detail.endswith("one of them was changed")
 
 
 def test_every_step_can_fail() -> None:

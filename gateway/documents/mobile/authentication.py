@@ -189,7 +189,7 @@ def _require_valid(
 
 
 def _items(returned: ReturnedDocument, mso: SecurityObject) -> dict[str, list[IssuerSignedItem]]:
-    items = returned.items()
+    items = returned.items(mso.was_signed)
     for name_space, found in items.items():
         if len({one.number for one in found}) != len(found):
             raise ValueError("a digest's number stands there twice")

@@ -1,6 +1,6 @@
 """DeviceResponse: what a telephone returned (ISO/IEC 18013-5, 8.3.2.1.2.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -57,8 +57,13 @@ class ReturnedDocument:
             member(documents[0], "deviceSigned", dict),
         )
 
-    def items(self) -> dict[str, list[IssuerSignedItem]]:
-        """The elements, by name space. Raises ``ValueError``."""
+    def items(self, was_signed: Callable[[str, bytes], bool]) -> dict[str, list[IssuerSignedItem]]:
+        """The elements, by name space. Raises ``ValueError``.
+
+        Args:
+            was_signed: whether the issuer signed a digest of these bytes in a name space. What it
+                did not sign is not decoded: 256 elements of a forger's take many seconds.
+        """
         told = self._name_spaces
         if not isinstance(told, dict):
             raise ValueError("no elements were returned")
@@ -66,7 +71,10 @@ class ReturnedDocument:
             raise ValueError("the elements are malformed")
         if sum(map(len, told.values())) > _MAX_ELEMENTS:
             raise ValueError(f"there are more than {_MAX_ELEMENTS}")
-        return {name: [_item(embedded(one)) for one in told[name]] for name in told}
+        found = {name: [embedded(one) for one in told[name]] for name in told}
+        if not all(was_signed(name, wrapped(one)) for name in found for one in found[name]):
+            raise ValueError("one of them was changed")
+        return {name: [_item(one) for one in found[name]] for name in found}
 
     def device_auth(self) -> tuple[CoseObject, bool]:
         """The telephone's answer for the session, and whether it is a MAC.

@@ -54,6 +54,10 @@ class SecurityObject:
         """What was signed for one element; None: nothing."""
         return self._digests.get(name_space, {}).get(number)
 
+    def was_signed(self, name_space: str, data: bytes) -> bool:
+        """Whether it has a digest of ``data`` in a name space, under whatever number."""
+        return self.digest_of(data) in self._digests.get(name_space, {}).values()
+
     def digest_of(self, data: bytes) -> bytes:
         """By the algorithm that the issuer names."""
         running = hashes.Hash(self._hash())

@@ -3,11 +3,12 @@
 The telephone signs it, so an answer of another session does not count for this one. What stands in
 it, the reader wrote: how the telephone was engaged, the key that the reader made for the session,
 and how both met (QR code or NFC). A session over the Internet (ISO/IEC 18013-7) has neither
-engagement nor key; it is refused, because its telephone may lie anywhere.
+engagement nor key, or names another way in which both met; it is refused, because its telephone may
+lie anywhere.
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -40,8 +41,8 @@ class SessionTranscript:
             value = decode(encoded)
         if not isinstance(value, list) or len(value) != _PARTS:
             raise ValueError("it is no session's transcript")
-        engagement, reader_key, _ = value
-        if engagement is None or reader_key is None:
+        engagement, reader_key, met = value
+        if engagement is None or reader_key is None or not _is_here(met):
             raise ValueError("the session was held over the Internet, not with a telephone here")
         embedded(engagement)
         return cls(encoded, embedded(reader_key))
@@ -49,6 +50,14 @@ class SessionTranscript:
     def reader_key(self) -> VerifyKey:
         """The public key that the reader made for this session. Raises ``ValueError``."""
         return device_key(decode(self._reader_key))
+
+
+def _is_here(met: Any) -> bool:
+    """Whether a session's Handover is one by QR code (null), or NFC: the message by which one of
+    the two was chosen, and the one by which it was asked for, if it was."""
+    if not isinstance(met, list):
+        return met is None
+    return list(map(type, met)) in ([bytes, bytes], [bytes, type(None)])
 
 
 def reader_private_key(file: bytes) -> ec.EllipticCurvePrivateKey:
