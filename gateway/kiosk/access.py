@@ -40,6 +40,10 @@ _REFUSED: Final[Problem] = problem_for(Refused(""))
 log = logging.getLogger("sealmatch.kiosk")
 
 
+class NoLongerHolder(Refused):
+    """Since its request came, another tab has become the counter."""
+
+
 @dataclass
 class _Address:
     """An address that was printed."""
@@ -50,11 +54,11 @@ class _Address:
 
 @dataclass(frozen=True)
 class _Offered:
-    """A secret that was given out and not used yet."""
+    """A secret that was given out for an address, and not used yet."""
 
     secret: bytes = field(repr=False)
-    by: _Address | None
-    """The address it was given for; None: for the secret of a tab that was loaded again."""
+    by: _Address
+    """The address it was given for."""
 
 
 class TabSecrets:
@@ -65,20 +69,22 @@ class TabSecrets:
       secret of whoever held the counter before. Until then an exchange whose answer was lost can
       be made again.
     - A newer address takes the place of one that nobody opened. The holder stays the holder until
-      it is opened.
+      it is opened, and nothing that the holder does meanwhile can hinder that.
 
-    For one event loop; ``new_token`` may also be called from another thread.
+    For one event loop; ``new_token`` and ``require_holder`` may also be called from other threads.
     """
 
     def __init__(self) -> None:
         self._address: _Address | None = None
         self._holder: bytes | None = None
         self._offered: _Offered | None = None
+        self._again: bytes | None = None
+        """The holder's next secret, given out and not used yet: its tab was loaded again."""
         self._spent: deque[bytes] = deque(maxlen=_REMEMBERED)
 
     def new_token(self) -> str:
         """Of a new address. Never written anywhere but into it."""
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        token = _new()
         self._address = _Address(token.encode())
         return token
 
@@ -86,16 +92,19 @@ class TabSecrets:
         """A fresh secret for a token or a secret. Raises ``Refused``: it is worth nothing."""
         address, offered = self._address, self._offered
         if address is not None and not address.is_used and _same(given, address.token):
-            by: _Address | None = address
-        elif offered is not None and _same(given, offered.secret):
-            by = offered.by
-        elif self._holder is not None and _same(given, self._holder):
-            by = None
-        else:
-            if any(_same(given, one) for one in self._spent):
-                log.warning("an address of the counter's page was opened again: it works once")
-            raise Refused("no tab's secret, and not the token of an address that was not opened")
-        secret = secrets.token_urlsafe(_TOKEN_BYTES)
+            return self._offer(address)
+        if offered is not None and _same(given, offered.secret):
+            return self._offer(offered.by)
+        if any(one is not None and _same(given, one) for one in (self._holder, self._again)):
+            secret = _new()
+            self._again = secret.encode()
+            return secret
+        if any(_same(given, one) for one in self._spent):
+            log.warning("an address of the counter's page was opened again: it works once")
+        raise Refused("no tab's secret, and not the token of an address that was not opened")
+
+    def _offer(self, by: _Address) -> str:
+        secret = _new()
         self._offered = _Offered(secret.encode(), by)
         return secret
 
@@ -103,13 +112,26 @@ class TabSecrets:
         """Whether it is the holder's secret. One that is used for the first time makes a holder."""
         offered = self._offered
         if offered is not None and _same(given, offered.secret):
-            self._holder, self._offered = offered.secret, None
-            if offered.by is not None:
-                offered.by.is_used = True
-                self._spent.append(offered.by.token)
-                log.info("the counter's page was opened by its address")
-            return True
-        return self._holder is not None and _same(given, self._holder)
+            self._holder, self._offered, self._again = offered.secret, None, None
+            offered.by.is_used = True
+            self._spent.append(offered.by.token)
+            log.info("the counter's page was opened by its address")
+        elif self._again is not None and _same(given, self._again):
+            self._holder, self._again = self._again, None
+        return self._holds(given)
+
+    def require_holder(self, given: bytes) -> None:
+        """Raises ``NoLongerHolder``."""
+        if not self._holds(given):
+            raise NoLongerHolder("another tab was opened since")
+
+    def _holds(self, given: bytes) -> bool:
+        holder = self._holder
+        return holder is not None and _same(given, holder)
+
+
+def _new() -> str:
+    return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
 def _same(given: bytes, known: bytes) -> bool:

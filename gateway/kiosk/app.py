@@ -21,7 +21,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -30,7 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.host.application import new_application, swept
 from gateway.host.http import CBOR, JSON, bounded_body, cbor_response, json_response, work_on
-from gateway.kiosk.access import TAB, OwnPageOnly, TabSecrets, hosts_at, secret_in
+from gateway.kiosk.access import TAB, NoLongerHolder, OwnPageOnly, TabSecrets, hosts_at, secret_in
 from gateway.kiosk.desk import Desk, HandleAsked, OutcomeNote, ReadRequest, parsed
 from gateway.kiosk.forwarder import Forwarder, route_of
 from gateway.kiosk.messages import TemplateOrder
@@ -41,6 +41,7 @@ from gateway.vision.pack import ModelPack
 from gateway.wire.errors import BodyTooLarge, Unavailable
 
 log = logging.getLogger("sealmatch.kiosk")
+T = TypeVar("T")
 
 _MOST_ASKED: Final = 4096
 _MOST_KEPT: Final = 20_000
@@ -91,9 +92,9 @@ def create_app(kiosk: Kiosk, announce: Callable[[], None] = lambda: None) -> Fas
     app = new_application("Sealmatch kiosk", "1", log, lifespan)
     files = _add_files(app, kiosk)
     _add_tab(app, kiosk)
-    _add_issuer(app, kiosk.desk)
-    _add_pending(app, kiosk.pending)
-    _add_gateway(app, kiosk.forwarder)
+    _add_issuer(app, kiosk)
+    _add_pending(app, kiosk)
+    _add_gateway(app, kiosk)
     settings = json.dumps(kiosk.settings).encode()
 
     @app.get("/kiosk.json")
@@ -134,16 +135,20 @@ def _add_tab(app: FastAPI, kiosk: Kiosk) -> None:
         await bounded_body(request, None, 0)
         secret = kiosk.tabs.exchange(secret_in(request.scope["headers"]) or b"")
         # What another tab had read, or this one before it was loaded again, is nobody's now.
-        await work_on(request, "reader", kiosk.desk.drop)
+        kiosk.desk.disown()
         return json_response({"secret": secret})
 
 
-def _add_issuer(app: FastAPI, desk: Desk) -> None:
+def _add_issuer(app: FastAPI, kiosk: Kiosk) -> None:
+    desk = kiosk.desk
+
     @app.post("/issuer/documents")
     async def read(request: Request) -> Response:
         asked = parsed(ReadRequest, await bounded_body(request, JSON, _MOST_ASKED))
+        may_still = _still(kiosk, request)
         try:
-            told = await work_on(request, "reader", lambda: desk.read(asked))
+            told = await work_on(request, "reader", lambda: desk.read(asked, may_still))
+            may_still()
         except TOLD as error:
             return problem_of(error, asked.language)
         if await request.is_disconnected():  # a tab that was closed meanwhile cannot forget it
@@ -154,15 +159,14 @@ def _add_issuer(app: FastAPI, desk: Desk) -> None:
     @app.delete("/issuer/documents")
     async def forget(request: Request) -> Response:
         asked = parsed(HandleAsked, await bounded_body(request, JSON, _MOST_ASKED))
-        await work_on(request, "reader", lambda: desk.forget(asked))
-        return json_response({})
+        return await _told(kiosk, request, "reader", lambda: desk.forget(asked))
 
     @app.post("/issuer/templates")
     async def template(request: Request) -> Response:
         content = await bounded_body(request, CBOR, TemplateOrder.max_bytes)
         order = TemplateOrder.decode(content)
         try:
-            issued = await work_on(request, "issuer", lambda: desk.issue(order))
+            issued = await _work(kiosk, request, "issuer", lambda: desk.issue(order))
         except TOLD as error:
             return problem_of(error)
         return cbor_response(issued.encode())
@@ -170,39 +174,66 @@ def _add_issuer(app: FastAPI, desk: Desk) -> None:
     @app.post("/issuer/outcomes")
     async def outcome(request: Request) -> Response:
         told = parsed(OutcomeNote, await bounded_body(request, JSON, _MOST_ASKED))
-        return await _told(request, "issuer", lambda: desk.note(told))
+        return await _told(kiosk, request, "issuer", lambda: desk.note(told))
 
     @app.post("/issuer/standing")
     async def standing(request: Request) -> Response:
         asked = parsed(HandleAsked, await bounded_body(request, JSON, _MOST_ASKED))
-        return await _told(request, "issuer", lambda: desk.standing(asked))
+        return await _told(kiosk, request, "issuer", lambda: desk.standing(asked))
 
 
-def _add_pending(app: FastAPI, pending: PendingFolder) -> None:
+def _add_pending(app: FastAPI, kiosk: Kiosk) -> None:
+    pending = kiosk.pending
+
     @app.get("/pending")
     async def kept(request: Request) -> Response:
-        return await _told(request, "pending", pending.all)
+        return await _told(kiosk, request, "pending", pending.all)
 
     @app.post("/pending")
     async def keep(request: Request) -> Response:
         asked = parsed(PendingKept, await bounded_body(request, JSON, _MOST_KEPT))
-        return await _told(request, "pending", lambda: pending.keep(asked))
+        return await _told(kiosk, request, "pending", lambda: pending.keep(asked))
 
     @app.delete("/pending")
     async def remove(request: Request) -> Response:
         asked = parsed(PendingNamed, await bounded_body(request, JSON, _MOST_ASKED))
-        return await _told(request, "pending", lambda: pending.remove(asked))
+        return await _told(kiosk, request, "pending", lambda: pending.remove(asked))
 
 
-async def _told(request: Request, lane: str, work: Callable[[], Mapping[str, object]]) -> Response:
+def _still(kiosk: Kiosk, request: Request) -> Callable[[], None]:
+    """What raises ``NoLongerHolder`` as soon as the request's tab is the counter no more.
+
+    A request may be long on its way: its body comes slowly, or others are before it. Whoever began
+    it held the counter then, and another may have it since.
+    """
+    given = secret_in(request.scope["headers"]) or b""
+    return lambda: kiosk.tabs.require_holder(given)
+
+
+async def _work(kiosk: Kiosk, request: Request, lane: str, work: Callable[[], T]) -> T:
+    """Do work in a thread, if the request's tab is the counter then. Raises as ``Traffic.run``."""
+    may_still = _still(kiosk, request)
+
+    def own() -> T:
+        may_still()
+        return work()
+
+    return await work_on(request, lane, own)
+
+
+async def _told(
+    kiosk: Kiosk, request: Request, lane: str, work: Callable[[], Mapping[str, object]]
+) -> Response:
     """What the desk says, or why it refuses."""
     try:
-        return json_response(await work_on(request, lane, work))
+        return json_response(await _work(kiosk, request, lane, work))
     except TOLD as error:
         return problem_of(error)
 
 
-def _add_gateway(app: FastAPI, forwarder: Forwarder) -> None:
+def _add_gateway(app: FastAPI, kiosk: Kiosk) -> None:
+    forwarder = kiosk.forwarder
+
     async def forward(request: Request, path: str) -> Response:  # noqa: ARG001  read as it came
         raw = request.scope["raw_path"].decode("ascii", "replace").removeprefix("/gateway")
         route = None if request.scope["query_string"] else route_of(request.method, raw)
@@ -211,9 +242,11 @@ def _add_gateway(app: FastAPI, forwarder: Forwarder) -> None:
         body = await bounded_body(request, None, route.most_sent)
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            answer = await work_on(
-                request, "gateway", lambda: forwarder.forward(route, raw, headers, body)
+            answer = await _work(
+                kiosk, request, "gateway", lambda: forwarder.forward(route, raw, headers, body)
             )
+        except NoLongerHolder as error:
+            return problem_of(error)
         except (Unavailable, BodyTooLarge) as error:
             response = problem(_BAD_GATEWAY, NO_ANSWER, str(error))
             response.headers[_ANSWERED_BY] = "kiosk"

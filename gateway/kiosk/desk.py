@@ -13,8 +13,8 @@ import datetime
 import hmac
 import secrets
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Protocol, TypeVar
 
@@ -158,6 +158,8 @@ class _Held:
     who: Guardianship
     template: NDArray[np.float32] = field(repr=False)
     until: float
+    turn: int
+    """Whose it is: how often ``disown`` was called before."""
 
     def wipe(self) -> None:
         self.template.fill(0)
@@ -183,11 +185,16 @@ class Desk:
         self._clock = clock
         self._lock = threading.Lock()
         self._held: _Held | None = None
+        self._turn = 0
 
-    def read(self, asked: ReadRequest) -> dict[str, object]:
+    def read(self, asked: ReadRequest, may_still: Callable[[], None]) -> dict[str, object]:
         """Read the document that lies at the reader, in the place of any that was read before.
 
+        Args:
+            may_still: called when it is this request's turn; raises if it comes too late.
+
         Raises:
+            As ``may_still``.
             UnusableNumber, DocumentNotAccepted, NoGuardian, GuardianNeeded: the document, or the
                 guardian's, is not one that counts here.
             NothingToRead, ReadForAnother, NotNamed, ChipRefused, VisionError, OSError: as the
@@ -196,7 +203,9 @@ class Desk:
         now = self._clock()
         today = datetime.date.fromtimestamp(now)
         named = None if asked.is_empty else asked.read(today)
-        with self._lock:
+        with self._alone():
+            may_still()
+            turn = self._turn
             self._drop()
 
             def require(document: Document) -> None:
@@ -204,7 +213,7 @@ class Desk:
                 self._agreeing(asked, document, today)
 
             portrait = self._reader.read(named, asked.kind, now, require)
-            held = self._take(portrait, self._agreeing(asked, portrait.document, today))
+            held = self._take(portrait, self._agreeing(asked, portrait.document, today), turn)
             self._reader.done(portrait)
             self._held = held
             return self._told(held, portrait, asked.language)
@@ -222,13 +231,13 @@ class Desk:
             raise GuardianNeeded("the person is a minor: the guardian's document is needed too")
         return who
 
-    def _take(self, portrait: Portrait, who: Guardianship) -> _Held:
+    def _take(self, portrait: Portrait, who: Guardianship, turn: int) -> _Held:
         template = self._vision.embed(portrait.image).vector.copy()
         if portrait.image.flags.writeable:
             portrait.image.fill(0)
         until = self._clock() + HELD_SECONDS
         handle = secrets.token_bytes(HANDLE_BYTES)
-        return _Held(handle, portrait.document, portrait.how, who, template, until)
+        return _Held(handle, portrait.document, portrait.how, who, template, until, turn)
 
     def _told(self, held: _Held, portrait: Portrait, language: Language) -> dict[str, object]:
         document, expires = held.document, held.document.expires
@@ -253,7 +262,7 @@ class Desk:
             NoDocument: the handle is not of the document that is held.
             As ``TemplateIssuer.issue``.
         """
-        with self._lock:
+        with self._alone():
             held = self._required(order.handle)
             issued = self._issuer.issue(
                 held.template,
@@ -277,7 +286,7 @@ class Desk:
 
     def note(self, told: OutcomeNote) -> dict[str, object]:
         """Remember an outcome; after a match the document is forgotten. Raises ``NoDocument``."""
-        with self._lock:
+        with self._alone():
             held = self._required(told.of_document)
             matched = told.outcome == "MATCH"
             standing: Standing | None = None
@@ -291,33 +300,52 @@ class Desk:
 
     def standing(self, asked: HandleAsked) -> dict[str, object]:
         """What this counter remembers of the document that is held. Raises ``NoDocument``."""
-        with self._lock:
+        with self._alone():
             return _said(self._standing(self._required(asked.of_document)), asked.language)
 
-    def forget(self, asked: HandleAsked) -> None:
+    def forget(self, asked: HandleAsked) -> dict[str, object]:
         """Overwrite this document, if it is the one that is held.
 
         A check that ended may say so late. The document that was read since is not its own.
         """
-        with self._lock:
+        with self._alone():
             if self._held is not None and hmac.compare_digest(asked.of_document, self._held.handle):
                 self._drop()
+        return {}
 
-    def drop(self) -> None:
-        """Overwrite whatever was read."""
-        with self._lock:
-            self._drop()
+    def disown(self) -> None:
+        """Whatever was read, or is being read now, is nobody's: its handle is worth nothing.
+
+        It is overwritten, at once or by whoever is at work on it. So this never waits, and nobody
+        can delay it. For one thread.
+        """
+        self._turn += 1
+        if self._lock.acquire(blocking=False):
+            try:
+                self._drop()
+            finally:
+                self._lock.release()
 
     def expire(self) -> None:
         """Overwrite what lay here for too long."""
-        with self._lock:
+        with self._alone():
             if self._held is not None and self._clock() > self._held.until:
                 self._drop()
 
     def close(self) -> None:
-        self.drop()
+        with self._lock:
+            self._drop()
         self._reader.close()
         self._mismatches.close()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            finally:
+                if self._held is not None and self._held.turn != self._turn:
+                    self._drop()
 
     def _standing(self, held: _Held) -> Standing | None:
         with suppress(Unavailable):
@@ -326,7 +354,7 @@ class Desk:
 
     def _required(self, handle: bytes | None = None) -> _Held:
         held = self._held
-        if held is None or self._clock() > held.until:
+        if held is None or held.turn != self._turn or self._clock() > held.until:
             raise NoDocument("no document was read, or it lay there for too long: read it again")
         if handle is not None and not hmac.compare_digest(handle, held.handle):
             raise NoDocument("another document was read since: read this one again")

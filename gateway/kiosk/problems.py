@@ -22,6 +22,7 @@ from gateway.documents.policy import (
     ZoneWanted,
 )
 from gateway.host.http import json_response
+from gateway.kiosk.access import NoLongerHolder
 from gateway.kiosk.desk import GuardianNeeded, NoDocument
 from gateway.kiosk.reader import NothingToRead, NotNamed, ReadForAnother
 from gateway.vision.errors import VisionError
@@ -29,6 +30,7 @@ from gateway.wire.errors import Refused, SealmatchError, Unavailable
 from gateway.wire.number import UnusableNumber
 
 _TABLE: Final[tuple[tuple[type[Exception], int, str], ...]] = (
+    (NoLongerHolder, 403, "PERMISSION_DENIED"),
     (NoDocument, 409, "KIOSK.NO_DOCUMENT"),
     (NothingToRead, 422, "KIOSK.NOTHING_TO_READ"),
     (ReadForAnother, 409, "KIOSK.READ_FOR_ANOTHER"),

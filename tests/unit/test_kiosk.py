@@ -20,6 +20,7 @@ from gateway.documents.chip.certificates import CscaList
 from gateway.documents.policy import DocumentPolicy
 from gateway.host.directories import UnusableDirectory
 from gateway.host.http import CBOR, JSON
+from gateway.host.limits import Limits
 from gateway.kiosk import pending
 from gateway.kiosk.access import TAB, TOKEN_HEADER
 from gateway.kiosk.desk import HELD_SECONDS
@@ -291,6 +292,86 @@ def test_a_document_whose_tab_is_gone_before_it_was_read_is_forgotten(
     until(lambda: not desk._lock.locked() and desk._held is None)
     assert counter.read("KI05KN001").status_code == 200, "the control"
     assert desk._held is not None
+
+
+# The counter changes hands: what its holder before began, or does meanwhile
+
+
+def open_anew(counter: Counter) -> str:
+    """The secret of a tab that opens a new address; it holds the counter."""
+    secret = counter.opened(counter.kiosk.new_address())
+    with counter.tab(secret) as page:
+        assert page.get("/kiosk.json").status_code == 200
+    return secret
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/issuer/documents", b'{"kind": "passport", "number": "KI05KW001"}'),
+        ("POST", "/pending", b'{"id": "%s", "content": "00"}' % (b"9" * 32)),
+        ("DELETE", "/pending", b'{"id": "%s"}' % (b"8" * 32)),
+        ("POST", f"/gateway{SESSIONS}", b"\xa0"),
+    ],
+)
+def test_a_request_that_was_begun_before_is_not_done_afterwards(
+    counter: Counter, method: str, path: str, body: bytes
+) -> None:
+    """A body may take seconds: its sender would still read what is laid at the reader by then."""
+    assert keep(counter, "8" * 32, "00").status_code == 200
+    head = (
+        f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{counter.kiosk.port}\r\n"
+        f"{TOKEN_HEADER}: {counter.secret}\r\ncontent-type: {JSON}\r\n"
+        f"content-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", counter.kiosk.port), PATIENCE) as line:
+        line.sendall(head.encode())
+        assert line.recv(4096).startswith(b"HTTP/1.1 100"), "it was admitted: the control"
+        counter.page.headers[TOKEN_HEADER] = open_anew(counter)
+        counter.scan("of-the-next.png", shade=76)
+        line.sendall(body)
+        answer = line.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 403")
+    assert b'"PERMISSION_DENIED"' in answer, "so the tab says that it is not the counter"
+    assert counter.kiosk.desk._held is None
+    assert set(kept(counter)) & {"8" * 32, "9" * 32} == {"8" * 32}
+    assert counter.page.request("DELETE", "/pending", json={"id": "8" * 32}).status_code == 200
+
+
+def test_whoever_holds_the_counter_cannot_keep_out_a_new_address(tmp_path: Path) -> None:
+    """Neither by keeping the reader busy, nor by being loaded again and again."""
+    begun, go_on = threading.Event(), threading.Event()
+    with running(tmp_path, limits=Limits(at_once=2, waiting=0)) as counter:
+        counter.scan()
+        embed = counter.vision.embed
+
+        def slow(image: Any) -> Any:
+            begun.set()
+            assert go_on.wait(PATIENCE)
+            return embed(image)
+
+        counter.vision.embed = slow  # type: ignore[method-assign]
+        desk, before = counter.kiosk.desk, counter.secret
+        answers: list[httpx.Response] = []
+        asking = [threading.Thread(target=lambda: answers.append(counter.read())) for _ in range(3)]
+        try:
+            for one in asking:
+                one.start()
+            assert begun.wait(PATIENCE)
+            until(lambda: [one.status_code for one in answers] == [503])  # as busy as can be
+            later = counter.opened(counter.kiosk.new_address())
+            assert counter.exchange(before).status_code == 200
+            with counter.tab(later) as page:
+                assert page.get("/kiosk.json").status_code == 200
+        finally:
+            go_on.set()
+            for one in asking:
+                one.join(PATIENCE)
+        assert counter.page.get("/kiosk.json").status_code == 403
+        assert [one.status_code for one in answers] == [503, 403, 403], "too late for both"
+        assert desk._held is None, "what was under way is nobody's"
+        counter.page.headers[TOKEN_HEADER] = later
+        assert counter.read().status_code == 200, "the control"
 
 
 def test_two_hosts_are_no_host(counter: Counter) -> None:
@@ -760,6 +841,24 @@ def test_a_telephone_s_session_is_read_like_a_chip(tmp_path: Path) -> None:
         assert (refused.status_code, code(refused)) == (422, "KIOSK.MOBILE")
         assert "step 11" in refused.json()["message"]
         assert refused.json()["advice"].startswith("No se usa nada de este documento m")
+
+
+@pytest.mark.parametrize("one", ["telephone", "chip"])
+def test_links_to_a_document_are_not_followed(tmp_path: Path, one: str) -> None:
+    away = tmp_path / "away"
+    rules = ReadingRules(listed(utopia()), "refuse", "photographed", listed(iaca()))
+    with running(tmp_path, rules=rules, clock=lambda: int(CHIP_NOW.timestamp())) as counter:
+        if one == "chip":
+            lay(away, Chip(picture=picture()).files())
+        else:
+            lay_mobile(away, Mobile(elements=elements(portrait=picture())).files())
+        for path in away.iterdir():
+            (counter.folder / path.name).symlink_to(path)
+        counter.scan()
+        assert code(counter.read(kind=None, number=None)) == "KIOSK.NOTHING_TO_READ"
+        for path in away.iterdir():
+            path.replace(counter.folder / path.name)
+        assert counter.read(kind=None, number=None).json()["how"].endswith("-verified")
 
 
 def test_a_counter_that_wants_the_telephone_takes_no_picture(tmp_path: Path) -> None:
