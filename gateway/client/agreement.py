@@ -30,13 +30,14 @@ itself: names, codes, digests, commitments under salts. Nothing of it shows a fa
     liveness                               the offer's challenge and
                                            the device's evidence         statement
 
-Of what is left, time is compared with this counter's clock; outcome and record with the answer.
-Approval and audit are the word of operators and auditor, whom ``verify_receipt`` checks as far as
-they are pinned. ``lanes`` it checks as well. What the decision says of the evaluation (digest and
-seed's commitment) an auditor alone can compare. Number and kind of the document, the number of
-attempts, order and guardian stand in no statement: they are behind ``subject_commitment``, the
-digest of the evidence, ``activation_commitment`` and ``consent_digest``. For how long the record is
-kept, the text of ``consent_text_version`` says.
+Of what is left, time is compared with this counter's clock and with the time of the capture,
+however late a receipt comes; outcome and record with the answer. Approval and audit are the word of
+operators and auditor, whom ``verify_receipt`` checks as far as they are pinned. ``lanes`` it checks
+as well. What the decision says of the evaluation (digest and seed's commitment) an auditor alone
+can compare. Number and kind of the document, the number of attempts, order and guardian stand in no
+statement: they are behind ``subject_commitment``, the digest of the evidence,
+``activation_commitment`` and ``consent_digest``. For how long the record is kept, the text of
+``consent_text_version`` says.
 """
 
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ from gateway.wire import cose
 from gateway.wire.cose import Signed
 from gateway.wire.errors import Refused
 from gateway.wire.evaluation import Decision
-from gateway.wire.freshness import CLOCK_SKEW
+from gateway.wire.freshness import CLOCK_SKEW, MAX_AGE
 from gateway.wire.ids import (
     MINUTE,
     CommitmentField,
@@ -231,6 +232,10 @@ IN_STATEMENT: Final = tuple(one for one in Statement.model_fields if one in _COM
 IN_DECISION: Final = tuple(one for one in Decision.model_fields if one in _COMPARED)
 """Those of a decision."""
 
+LONGEST_DECISION: Final = 2 * MAX_AGE
+"""Seconds from a capture to its decision. The gateway takes no assertion that is older than
+``MAX_AGE``, and a session in which an evaluation began has ended long before as much again."""
+
 
 def require_expected(expected: ExpectedStatement, verified: VerifiedReceipt, now: int) -> None:
     """Compare a verified receipt with what was known before the submission left.
@@ -248,16 +253,17 @@ def require_expected(expected: ExpectedStatement, verified: VerifiedReceipt, now
     for field in IN_DECISION:
         if getattr(decided, field) != getattr(expected, field):
             raise DecisionDiffers(field)
-    require_time(stated.decided_at_minute, expected.captured_at, now)
+    latest = min(now, expected.captured_at + LONGEST_DECISION)
+    require_time(stated.decided_at_minute, expected.captured_at, latest)
 
 
-def require_time(minute: int, since: int, now: int) -> None:
+def require_time(minute: int, since: int, until: int) -> None:
     """Raise ``StatementDiffers`` unless a stated time, cut to the minute, lies between two times.
 
     The gateway takes no request of a counter whose clock is further from its own than is allowed
     for here.
     """
-    if not since - CLOCK_SKEW - MINUTE < minute <= now + CLOCK_SKEW:
+    if not since - CLOCK_SKEW - MINUTE < minute <= until + CLOCK_SKEW:
         raise StatementDiffers("time")
 
 

@@ -17,6 +17,7 @@ from gateway.client import registration
 from gateway.client.agreement import (
     IN_DECISION,
     IN_STATEMENT,
+    LONGEST_DECISION,
     ChallengeDiffers,
     DecisionDiffers,
     ExpectedStatement,
@@ -172,13 +173,16 @@ def test_a_decision_about_something_else_is_refused_by_its_field(
         (-CLOCK_SKEW - MINUTE, 0, False),
         (CLOCK_SKEW + MINUTE, 0, False),
         (DAY, 0, False),
-        (DAY, DAY, True),
+        (LONGEST_DECISION, DAY, True),
+        (LONGEST_DECISION + CLOCK_SKEW + MINUTE, DAY, False),
+        (DAY, DAY, False),
     ],
 )
 def test_a_time_that_cannot_be_is_refused(
     world: World, kept: Kept, seconds: int, later: int, holds: bool
 ) -> None:
-    """A receipt that is fetched later may be of any time until then."""
+    """Nor may a receipt that is withheld until later be of any time until then: a record would be
+    kept for longer, or its policy signed in the meantime."""
     verified, since = kept.done.verified, kept.pending.expected.captured_at
     minute = (since + seconds) // MINUTE * MINUTE
     stated = verified.statement.message.model_copy(update={"decided_at_minute": minute})

@@ -21,7 +21,7 @@ import {
 } from "../wire/proof";
 import { requireAbout, type VerifiedReceipt } from "../wire/receipt";
 import { MatchPolicy, type SessionOffer } from "../wire/session";
-import { CLOCK_SKEW, type VerifiedSessionKey } from "../wire/session-key";
+import { CLOCK_SKEW, MAX_AGE, type VerifiedSessionKey } from "../wire/session-key";
 import { isGuardian, type Subject, subjectCommitment } from "../wire/subject";
 import { TemplateAssertion } from "../wire/submission";
 
@@ -121,6 +121,8 @@ export async function expectedOf(
 }
 
 const MINUTE = 60;
+/** Seconds from a capture to its decision, at most, as `gateway/client/agreement.py` has it. */
+const LONGEST_DECISION = 2 * MAX_AGE;
 
 /**
  * Throws `Refused` unless a verified receipt is about this very submission, agrees with the
@@ -141,7 +143,8 @@ export function requireOwn(
   compare("decision", decision, held(known, decision));
   const minute = statement.decidedAtMinute;
   const earliest = capturedAt - CLOCK_SKEW - MINUTE;
-  if (minute <= earliest || minute > now + CLOCK_SKEW) throw new SaysOtherwise("statement", "time");
+  const latest = Math.min(now, capturedAt + LONGEST_DECISION) + CLOCK_SKEW;
+  if (minute <= earliest || minute > latest) throw new SaysOtherwise("statement", "time");
 }
 
 /** Of what is known, what this message says too. */

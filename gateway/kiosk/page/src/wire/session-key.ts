@@ -14,7 +14,7 @@ import { SessionGrant } from "./session";
 import { seedOf } from "./uniform";
 
 /** Seconds; as `gateway/wire/freshness.py`. */
-const MAX_AGE = 15 * 60;
+export const MAX_AGE = 15 * 60;
 export const CLOCK_SKEW = 60;
 
 /** What this client asked for, and whom it pins. */

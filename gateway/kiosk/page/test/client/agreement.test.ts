@@ -77,7 +77,9 @@ describe("a receipt", () => {
     [-180, 0, false],
     [180, 0, false],
     [86_400, 0, false],
-    [86_400, 86_400, true],
+    [1800, 86_400, true],
+    [1920, 86_400, false],
+    [86_400, 86_400, false],
   ])("of %d seconds off, fetched %d later: %s", (seconds, later, holds) => {
     const decidedAtMinute = statement.decidedAtMinute + seconds;
     const told = { ...verified, statement: { ...statement, decidedAtMinute } };
