@@ -15,8 +15,8 @@ const loaded = load();
 loaded.catch(() => undefined);
 
 async function load(): Promise<Bgv> {
-  const answer = await fetch(CODE, { credentials: "same-origin" });
-  if (!answer.ok) throw new Fault("encryption-module");
+  const answer = await fetch(CODE, { credentials: "same-origin" }).catch(() => null);
+  if (!answer?.ok) throw new Fault("encryption-module");
   return Bgv.load(await WebAssembly.compile(await answer.arrayBuffer()));
 }
 

@@ -15,6 +15,9 @@ export interface EncryptionTask {
   readonly action: Float32Array<ArrayBuffer> | null;
 }
 
+/** The module could not be had. A worker asks for it once. */
+const MODULE = "encryption-module";
+
 /** A fault is told by its code alone. */
 export type EncryptionAnswer =
   | { readonly id: number; readonly ciphertext: Uint8Array<ArrayBuffer> }
@@ -37,10 +40,12 @@ interface Waiting {
 export class Encryptor {
   private readonly waiting = new Map<number, Waiting>();
   private next = 0;
+  private worker: WorkerLike;
+  /** Whether the worker has ended: it answers nobody any more, and the next task starts another. */
+  private broken = false;
 
-  constructor(private readonly worker: WorkerLike = start()) {
-    worker.onmessage = (event: MessageEvent<EncryptionAnswer>) => this.take(event.data);
-    worker.onerror = worker.onmessageerror = () => this.fail(new Fault("encryption"));
+  constructor(private readonly begin: () => WorkerLike = start) {
+    this.worker = this.started();
   }
 
   /**
@@ -61,6 +66,7 @@ export class Encryptor {
       action: action?.slice() ?? null,
     };
     const moved = [task.probe.buffer, ...(task.action ? [task.action.buffer] : [])];
+    if (this.broken) this.worker = this.started();
     return new Promise((resolve, reject) => {
       this.waiting.set(task.id, { resolve, reject });
       this.worker.postMessage(task, moved);
@@ -69,15 +75,34 @@ export class Encryptor {
 
   /** End the worker, and with it whatever its memory holds. */
   close(): void {
+    this.end(new Fault("encryption-ended"));
+  }
+
+  private started(): WorkerLike {
+    this.broken = false;
+    const worker = this.begin();
+    worker.onmessage = (event: MessageEvent<EncryptionAnswer>) => this.take(event.data);
+    worker.onerror = worker.onmessageerror = () => {
+      if (worker === this.worker) this.end(new Fault("encryption"));
+    };
+    return worker;
+  }
+
+  /** End a worker that has failed, or whose module could not be had, and tell whoever waits. */
+  private end(fault: Fault): void {
+    this.broken = true;
     this.worker.terminate();
-    this.fail(new Fault("encryption-ended"));
+    this.fail(fault);
   }
 
   private take(answer: EncryptionAnswer): void {
     const waiting = this.waiting.get(answer.id);
     this.waiting.delete(answer.id);
-    if ("fault" in answer) waiting?.reject(new Fault(answer.fault));
-    else waiting?.resolve(answer.ciphertext);
+    if ("fault" in answer) {
+      const fault = new Fault(answer.fault);
+      waiting?.reject(fault);
+      if (answer.fault === MODULE) this.end(fault);
+    } else waiting?.resolve(answer.ciphertext);
   }
 
   private fail(fault: Fault): void {

@@ -38,6 +38,7 @@ class InProcess implements WorkerLike {
 
 let worker: InProcess;
 let encryptor: Encryptor;
+let begun: number;
 let module = (): Response => new Response(code());
 
 beforeEach(async () => {
@@ -46,7 +47,8 @@ beforeEach(async () => {
   vi.stubGlobal("fetch", async () => module());
   vi.resetModules();
   await import("../../src/workers/encryption");
-  encryptor = new Encryptor(worker);
+  begun = 0;
+  encryptor = new Encryptor(() => (begun++, worker));
 });
 
 afterEach(() => {
@@ -99,6 +101,14 @@ it("tells who waits that the worker ended", async () => {
   }
 });
 
+it("starts another worker where one failed while nobody waited", async () => {
+  worker.onerror!({} as ErrorEvent); // its script could not be had
+  vi.resetModules();
+  await import("../../src/workers/encryption");
+  const made = await encryptor.encryptProbe(key, Float32Array.of(1), null);
+  expect([made.length, begun]).toEqual([encryption.bytes, 2]);
+});
+
 it("tells who asks that its module is not there, and overwrites the vectors", async () => {
   module = () => new Response("", { status: 404 });
   vi.resetModules();
@@ -106,4 +116,18 @@ it("tells who asks that its module is not there, and overwrites the vectors", as
   const refused = encryptor.encryptProbe(key, Float32Array.of(0.6, 0.8), null);
   await expect(refused).rejects.toMatchObject({ code: "encryption-module" });
   expect([...worker.tasks.at(-1)!.probe]).toEqual([0, 0]);
+});
+
+it("asks for its module again with the next task", async () => {
+  const lost = { code: "encryption-module" };
+  for (const [fails, workers] of [
+    [() => new Response("", { status: 404 }), 1],
+    [() => { throw new TypeError("fetch"); }, 2],
+  ] as const) {
+    module = fails;
+    vi.resetModules();
+    await import("../../src/workers/encryption");
+    await expect(encryptor.encryptProbe(key, Float32Array.of(1), null)).rejects.toMatchObject(lost);
+    expect(begun).toBe(workers);
+  }
 });
