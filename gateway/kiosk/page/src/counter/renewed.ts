@@ -24,8 +24,12 @@ export class Renewed implements Sight {
   }
 
   async begin(): Promise<Looking> {
-    const { sighting, loaded } = this.now;
-    await loaded;
+    const now = this.now;
+    const { sighting, loaded } = now;
+    await loaded.catch((error: unknown) => {
+      if (this.now === now) this.forget(); // whoever looks once more finds another one loading
+      throw error;
+    });
     await sighting.begin();
     return sighting;
   }

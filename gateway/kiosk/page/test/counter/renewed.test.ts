@@ -112,10 +112,9 @@ it("overwrites a picture that nobody looks at any more", async () => {
   expect([...late.data]).toEqual([0, 0, 0, 0]);
 });
 
-it("tells who looks that models are not the pinned ones, and the next worker may have them", async () => {
+it("tells who looks that models are not the pinned ones, and the same customer may look once more", async () => {
   workers[0]!.fail();
   await expect(renewed.begin()).rejects.toMatchObject({ code: "model-pack" });
-  renewed.forget();
   workers[1]!.answer();
   await expect(looking(workers[1]!)).resolves.toBeDefined();
 });
