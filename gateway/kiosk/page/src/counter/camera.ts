@@ -93,6 +93,8 @@ export class LiveCamera implements OpenCamera {
     try {
       for (;;) {
         const shot = await coming;
+        if (signal.aborted) shot.picture.data.fill(0); // it was taken before
+        signal.throwIfAborted();
         coming = taken();
         coming.catch(() => undefined); // told when its turn comes
         yield shot;

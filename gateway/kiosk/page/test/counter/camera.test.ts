@@ -80,6 +80,16 @@ it("overwrites the picture that nobody looks at any more", async () => {
   expect([...first.picture.data], "it is the taker's").toEqual([1]);
 });
 
+it("gives no picture after its signal, and overwrites one that was taken before", async () => {
+  const { leaving, shots, first } = await begun();
+  await shows(1040);
+  leaving.abort();
+  await expect(shots.next()).rejects.toMatchObject({ name: "AbortError" });
+  await settled();
+  expect(drawn.map((one) => [...one])).toEqual([[1], [0]]);
+  expect([...first.picture.data], "it is the taker's").toEqual([1]);
+});
+
 it("ends with its signal, whether a picture is waited for or not", async () => {
   const { leaving, shots } = await begun();
   leaving.abort();
