@@ -91,20 +91,21 @@ export class Counter implements CounterPort {
     try {
       const { document, minor, guardian } = named;
       this.read = null;
-      const read = await this.process.readDocument({
+      const told = await this.process.readDocument({
         ...asNamed(document),
         language: this.kiosk.language,
         minor,
         ...(guardian === null ? {} : { guardian: asNamed(guardian) }),
       });
-      this.read = withGuardian(named, read);
-      requireNamed(named, this.read);
+      const read = withGuardian(named, told);
+      if (signal.aborted) this.drop(read); // another customer's may have been read since
+      signal.throwIfAborted();
+      this.read = read;
+      requireNamed(named, read);
     } catch (error) {
       if (error instanceof SaysOtherwise) this.forgetDocument();
       throw endingOf(error);
     }
-    if (signal.aborted) this.forgetDocument();
-    signal.throwIfAborted();
     const { handle, kind, number, how, file, minor, guardian, notice, standing } = this.read;
     const told = [notice, standing].filter((one) => one !== null).join(" ");
     return {
@@ -180,8 +181,8 @@ export class Counter implements CounterPort {
           const captured = await capture(challenge, {
             views: views(this.sight, seen),
             modelDigest: this.names.model.digest,
-            diagnostician: this.sitting.diagnostician,
-            attempts: this.sitting.attempts,
+            diagnostician: sitting.diagnostician,
+            attempts: sitting.attempts,
             exclusions: agreed.exclusions,
             show: (shown) => show({ ...shown, stage }),
           });
@@ -258,7 +259,11 @@ export class Counter implements CounterPort {
   private forgetDocument(): void {
     const { read } = this;
     this.read = null;
-    if (read !== null) void this.process.forgetDocument(read.handle).catch(() => undefined);
+    if (read !== null) this.drop(read);
+  }
+
+  private drop({ handle }: OwnDocument): void {
+    void this.process.forgetDocument(handle).catch(() => undefined);
   }
 
   private ports(): Omit<Ports, "keep" | "progress"> & Pick<Ports, "keep" | "progress"> {

@@ -9,12 +9,12 @@ import { GONE, KioskProblem, LocalProcess } from "../../src/kiosk/local";
 import { Ended, type Case, type NamedDocument } from "../../src/screens/ports";
 import { Refused } from "../../src/wire/errors";
 
-function counterAt() {
+function counterAt(reads: object = {}) {
   const asked: unknown[] = [];
   const kiosk = { gateway: {}, documents: [], live: {}, model: {}, language: "es" };
   const read = { handle: "00".repeat(16), kind: "id-card", number: "X1234567", minor: false, guardian: false, notice: null, standing: null };
-  const process = { readDocument: (one: unknown) => (asked.push(one), Promise.resolve(read)) };
-  const given = [kiosk, process, {}, {}, {}] as unknown as ConstructorParameters<typeof Counter>;
+  const process = { readDocument: (one: unknown) => (asked.push(one), Promise.resolve(read)), ...reads };
+  const given = [kiosk, process, {}, { forget: () => undefined }, {}] as unknown as ConstructorParameters<typeof Counter>;
   return { asked, counter: new Counter(...given) };
 }
 
@@ -33,6 +33,30 @@ it("a number that was typed is not shown again", async () => {
   const read = await counter.readDocument(named({ kind: "id-card", number: "X1234567" }), signal);
   expect(asked).toEqual([{ kind: "id-card", number: "X1234567", language: "es", minor: false }]);
   expect(read.number).toBeNull();
+});
+
+it("a document that was left while it was read takes no later customer's place", async () => {
+  const answers: ((read: unknown) => void)[] = [];
+  const forgotten: string[] = [];
+  const process = {
+    readDocument: () => new Promise((done) => answers.push(done)),
+    forgetDocument: async (handle: string) => void forgotten.push(handle),
+  };
+  const { counter } = counterAt(process);
+  const chip = named({ kind: "id-card", chip: true });
+  const leaving = new AbortController();
+  const left = expect(counter.readDocument(chip, leaving.signal)).rejects.toMatchObject({ name: "AbortError" });
+  leaving.abort();
+  counter.forget();
+  const next = counter.readDocument(chip, signal);
+  const read = { kind: "id-card", number: "X1234567", minor: false, guardian: false, notice: null, standing: null };
+  answers[1]!({ ...read, handle: "02" });
+  await next;
+  answers[0]!({ ...read, handle: "01" });
+  await left;
+  expect(forgotten).toEqual(["01"]);
+  counter.forget();
+  expect(forgotten, "the second one's was still held").toEqual(["01", "02"]);
 });
 
 it("a process that has ended is told from one that refuses", async () => {

@@ -4,7 +4,10 @@ import { expect, it, vi } from "vitest";
 
 import type { Capture } from "../../src/client/registration";
 
-const { running } = vi.hoisted(() => ({ running: [] as { end(): void; of: Capture }[] }));
+const { running, counted } = vi.hoisted(() => ({
+  running: [] as { end(): void; of: Capture }[],
+  counted: [] as unknown[],
+}));
 
 vi.mock("../../src/client/registration", () => ({
   gatewayOf: () => null,
@@ -13,7 +16,10 @@ vi.mock("../../src/client/registration", () => ({
 }));
 vi.mock("../../src/counter/capturing", () => ({
   Attempts: class {},
-  capture: () => Promise.resolve({ probe: Float32Array.of(1), action: null, transcript: null }),
+  capture: (_challenge: unknown, { attempts }: { attempts: unknown }) => {
+    counted.push(attempts);
+    return Promise.resolve({ probe: Float32Array.of(1), action: null, transcript: null });
+  },
 }));
 
 import { Counter } from "../../src/counter/counter";
@@ -44,7 +50,7 @@ async function counterAt() {
       end();
       await ended.catch(() => undefined);
     };
-    return { probe, left };
+    return { probe, left, of };
   };
   return { counter, begin };
 }
@@ -64,4 +70,13 @@ it("nothing is left of a customer who goes meanwhile", async () => {
   const { probe } = await begin();
   counter.forget();
   expect([...probe]).toEqual([0]);
+});
+
+it("a check that was left counts as no attempt of the next customer", async () => {
+  const { counter, begin } = await counterAt();
+  const { of, left } = await begin();
+  counter.forget();
+  await of(null, null); // it was on its way to the camera
+  expect(counted.at(-1)).toBe(counted.at(-2));
+  await left();
 });
