@@ -6,8 +6,9 @@ then: one that is not authentic is refused, whatever picture lies beside it. Oth
 picture is read.
 
 The worst that a folder can do is to hand over the last customer's portrait for this one's number.
-So files that were read for one document are not read for another: it has to be read again. Nothing
-of a portrait is kept; ``remove`` also takes the files away once they were read.
+So files that were read for one document are not read for another: it has to be read again. A link
+is no file, and is not followed: what it leads to would be nobody's, and would stay. Nothing of a
+portrait is kept; ``remove`` also takes the files away once they were read.
 """
 
 import hmac
@@ -180,6 +181,8 @@ class DocumentFolder:
     def _unread(self, named: Document | None, is_its: Callable[[Path], bool]) -> dict[Path, _Seen]:
         """The document's files. Nobody takes the last customer's for one that is not named."""
         files = {path: seen for path, seen in self._files() if is_its(path)}
+        if any(is_its(path) and path.is_symlink() for path in self._directory.iterdir()):
+            raise NothingToRead("links lie at the reader: let it leave the document's files there")
         if named is None and any(seen in self._read_for for seen in files.values()):
             raise ReadForAnother(
                 "this was read before: read the document again, or give its number"
