@@ -357,6 +357,9 @@ def province(*told: str, of: str = "UT") -> x509.Name:
         ("UT-A", province("UT-A"), "UT-B", False),
         ("UT-A", province("UT-B"), None, False),
         ("UT-A", province(), None, False),
+        ("UT-A UT-B", province("UT-C"), "UT-C", False),
+        ("UT-A UT-B", province(), None, False),
+        (None, province("UT-A", "UT-B"), "UT-C", False),
         (None, province(), "UT-A", True),
         (None, province(of="DE"), None, False),
     ],
@@ -364,7 +367,7 @@ def province(*told: str, of: str = "UT") -> x509.Name:
 def test_no_province_and_no_country_speaks_for_another(
     of_issuer: str | None, of_signer: x509.Name, told: str | None, passes: bool
 ) -> None:
-    by = authority(key("secp384r1", 31), province(*([of_issuer] if of_issuer else [])))
+    by = authority(key("secp384r1", 31), province(*(of_issuer or "").split()))
     mobile = Mobile(
         by=by,
         elements=elements(issuing_jurisdiction=told),

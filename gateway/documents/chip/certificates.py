@@ -92,9 +92,10 @@ class Certificate:
 
     @property
     def province(self) -> str:
-        """As the subject has it (stateOrProvinceName), or empty."""
+        """As the subject has it (stateOrProvinceName), or empty. Of several it is all of them,
+        which is none that a document names."""
         told = self.subject.native.get("state_or_province_name", "")
-        return told if isinstance(told, str) else ""
+        return told if isinstance(told, str) else "\x1f".join(map(str, told))
 
     @property
     def key_info(self) -> bytes:
