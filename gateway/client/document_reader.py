@@ -19,13 +19,14 @@ used: the portrait would leave the counter.
 """
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from gateway.client.liveness.prompts import Language
 from gateway.client.pictures import PictureReader
+from gateway.client.reader_folder import FilesOf
 from gateway.documents.chip.certificates import MAX_LIST_BYTES, CscaList, UnusableList
 from gateway.documents.chip.elements import MAX_BYTES
 from gateway.documents.chip.errors import ChipRefused, IssuerNotListed
@@ -36,14 +37,18 @@ from gateway.proofs.trust import TrustFile, UnusableTrustFile
 from gateway.vision.geometry import BgrImage
 from gateway.wire.submission import PortraitSource
 
-_NAMES: Final = {
-    **dict.fromkeys(("ef.sod", "ef_sod", "efsod", "sod", "011d"), "EF.SOD"),
-    **dict.fromkeys(("ef.dg1", "ef_dg1", "efdg1", "dg1", "0101"), "EF.DG1"),
-    **dict.fromkeys(("ef.dg2", "ef_dg2", "efdg2", "dg2", "0102"), "EF.DG2"),
-}
+_FILES: Final = FilesOf(
+    names={
+        **dict.fromkeys(("efsod", "sod", "011d"), "EF.SOD"),
+        **dict.fromkeys(("efdg1", "dg1", "0101"), "EF.DG1"),
+        **dict.fromkeys(("efdg2", "dg2", "0102"), "EF.DG2"),
+    },
+    endings=(".bin", ".der", ".dat"),
+    max_bytes=MAX_BYTES,
+    needed=tuple(MAX_BYTES),
+    refused=lambda found: ChipRefused(1, found),
+)
 """As readers call a chip's files: by name, or by file identifier (ICAO 9303-10, 3.11.3)."""
-_ENDINGS: Final = (".bin", ".der", ".dat")
-_MOST_FILES: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def _list_in(called: str, trust_path: Path, name: str | None) -> CscaList:
 
 def holds_chip(folder: Path) -> bool:
     """Whether any file of a chip lies there. Raises ``OSError``."""
-    return any(True for _ in _chip_files(folder))
+    return _FILES.are_in(folder)
 
 
 def read_document(
@@ -129,7 +134,8 @@ def read_document(
         UnreadableImage: its portrait is no JPEG or JPEG 2000 picture, or one that is damaged.
         OSError: the folder or a file cannot be read.
     """
-    files = _read(folder)
+    content = _FILES.read(folder)
+    files = ChipFiles(content["EF.SOD"], content["EF.DG1"], content["EF.DG2"])
     at = datetime.datetime.fromtimestamp(now, datetime.UTC)
     today = datetime.date.fromtimestamp(now)
     of_kind = kind if named is None else named.kind
@@ -140,42 +146,9 @@ def read_document(
     return ReadDocument(chip.document, pictures.read_record(chip.portrait), how, chip.country)
 
 
-def _read(folder: Path) -> ChipFiles:
-    found: dict[str, Path] = {}
-    for name, path in _chip_files(folder):
-        if name in found:
-            raise ChipRefused(1, f"there are two files {name}: leave the one of this document")
-        found[name] = path
-    missing = [name for name in MAX_BYTES if name not in found]
-    if missing:
-        raise ChipRefused(1, f"there is no {' and no '.join(missing)}")
-    content = {name: _content(name, path) for name, path in found.items()}
-    return ChipFiles(content["EF.SOD"], content["EF.DG1"], content["EF.DG2"])
-
-
-def _content(name: str, path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES[name] + 1)
-
-
-def _chip_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    for number, path in enumerate(folder.iterdir()):
-        if number >= _MOST_FILES:
-            raise ChipRefused(1, "the reader's folder has too many files: empty it")
-        name = _chip_name(path)
-        if name is not None and path.is_file():
-            yield name, path
-
-
 def is_chip_file(path: Path) -> bool:
     """Whether a file is one of a chip's, by its name."""
-    return _chip_name(path) is not None
-
-
-def _chip_name(path: Path) -> str | None:
-    called = path.name.lower()
-    plain = next((called.removesuffix(e) for e in _ENDINGS if called.endswith(e)), called)
-    return _NAMES.get(plain)
+    return _FILES.name(path) is not None
 
 
 _FAILED: Final[Mapping[Language, str]] = {

@@ -11,7 +11,7 @@ beside it.
 """
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -23,31 +23,34 @@ from gateway.client.document_reader import (
 )
 from gateway.client.liveness.prompts import Language
 from gateway.client.pictures import PictureReader
+from gateway.client.reader_folder import FilesOf
 from gateway.documents.mobile.authentication import MAX_BYTES, MobileFiles, authenticate
 from gateway.documents.mobile.elements import KIND
 from gateway.documents.mobile.errors import IssuerNotListed, MobileRefused
 from gateway.documents.reading import Document
 
-_NAMES: Final = {
-    "deviceresponse": "response",
-    "sessiontranscript": "transcript",
-    "sessiontranscriptbytes": "transcript",
-    "readerkey": "reader key",
-    "ereaderkey": "reader key",
-}
-"""As the standard calls them, without dashes and underscores."""
-_ENDINGS: Final = (".cbor", ".bin", ".dat", ".mdoc", ".pem", ".der")
-_MOST_FILES: Final = 10_000
+_FILES: Final = FilesOf(
+    names={
+        "deviceresponse": "response",
+        **dict.fromkeys(("sessiontranscript", "sessiontranscriptbytes"), "transcript"),
+        **dict.fromkeys(("readerkey", "ereaderkey"), "reader key"),
+    },
+    endings=(".cbor", ".bin", ".dat", ".mdoc", ".pem", ".der"),
+    max_bytes=MAX_BYTES,
+    needed=("response", "transcript"),
+    refused=lambda found: MobileRefused(1, found),
+)
+"""As the standard calls them."""
 
 
 def holds_mobile(folder: Path) -> bool:
     """Whether any file of a mobile document lies there. Raises ``OSError``."""
-    return any(True for _ in _files(folder))
+    return _FILES.are_in(folder)
 
 
 def is_mobile_file(path: Path) -> bool:
     """Whether a file is one of a mobile document's, by its name."""
-    return _name(path) is not None
+    return _FILES.name(path) is not None
 
 
 def read_mobile(
@@ -83,36 +86,8 @@ def read_mobile(
 def _read(folder: Path) -> MobileFiles:
     if holds_chip(folder):
         raise MobileRefused(1, "a chip's files lie beside: leave the ones of this document")
-    found: dict[str, Path] = {}
-    for name, path in _files(folder):
-        if name in found:
-            raise MobileRefused(1, f"there are two files {name}: leave the one of this session")
-        found[name] = path
-    missing = [name for name in ("response", "transcript") if name not in found]
-    if missing:
-        raise MobileRefused(1, f"there is no {' and no '.join(missing)}")
-    content = {name: _content(name, path) for name, path in found.items()}
+    content = _FILES.read(folder)
     return MobileFiles(content["response"], content["transcript"], content.get("reader key"))
-
-
-def _content(name: str, path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES[name] + 1)
-
-
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    for number, path in enumerate(folder.iterdir()):
-        if number >= _MOST_FILES:
-            raise MobileRefused(1, "the reader's folder has too many files: empty it")
-        name = _name(path)
-        if name is not None and path.is_file():
-            yield name, path
-
-
-def _name(path: Path) -> str | None:
-    called = path.name.lower()
-    plain = next((called.removesuffix(e) for e in _ENDINGS if called.endswith(e)), called)
-    return _NAMES.get(plain.replace("-", "").replace("_", ""))
 
 
 _FAILED: Final[Mapping[Language, str]] = {
