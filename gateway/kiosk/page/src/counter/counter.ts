@@ -143,7 +143,7 @@ export class Counter implements CounterPort {
   }
 
   async check(
-    named: Case,
+    order: string,
     read: DocumentRead,
     agreed: Agreed,
     camera: OpenCamera,
@@ -172,7 +172,7 @@ export class Counter implements CounterPort {
         this.names,
         {
           document: { ...document, handle: unhex(document.handle) },
-          activationReference: named.order || drawnOrder(),
+          activationReference: order || drawnOrder(),
           consent: { textVersion: agreed.version, language: agreed.language },
           purpose: this.kiosk.purpose,
           exclusions: agreed.exclusions,

@@ -164,7 +164,7 @@ export class Invented implements CounterPort {
   }
 
   async check(
-    _named: unknown,
+    _order: unknown,
     _read: unknown,
     _agreed: unknown,
     _camera: unknown,

@@ -16,7 +16,8 @@ import { TEXTS, type Texts } from "./texts";
 import { waitingReceipts } from "./waiting";
 
 export interface Prepared {
-  named: Case;
+  /** Number or order to be activated; empty: one is drawn. */
+  order: string;
   read: DocumentRead;
 }
 
@@ -211,7 +212,7 @@ export class AgentForm {
       const read = await this.desk.counter.readDocument(named, this.signal);
       this.own.forget();
       this.guardians.forget();
-      this.done({ named, read });
+      this.done({ order: named.order, read });
     } catch (error) {
       if (this.signal.aborted) return;
       if (!(error instanceof Ended)) throw error;

@@ -218,7 +218,7 @@ class Sitting {
           else if (stage !== before) this.work(camera, progress, stage >= SENT);
         };
         void this.desk.counter
-          .check(prepared.named, prepared.read, agreed, camera, show, own.signal)
+          .check(prepared.order, prepared.read, agreed, camera, show, own.signal)
           .catch((error: unknown) => (error instanceof Ended ? error : new Ended("failed")))
           .then(answer);
         return {

@@ -237,7 +237,7 @@ export interface CounterPort {
   /** One attempt: session, movements, sealed template, encryption, decision, receipt.
    * Raises `Ended`. Until the stage "decide", a raised signal ends it and nothing was submitted. */
   check(
-    named: Case,
+    order: string,
     read: DocumentRead,
     agreed: Agreed,
     camera: OpenCamera,

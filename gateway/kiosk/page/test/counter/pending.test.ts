@@ -105,7 +105,7 @@ function newTab(): Counter {
 async function check(counter: Counter): Promise<unknown> {
   const read = await counter.readDocument(NAMED, signal);
   const camera = { shots: () => (async function* () {})() };
-  return counter.check(NAMED, read, { exclusions: [] } as never, camera as never, () => {}, signal);
+  return counter.check(ORDER, read, { exclusions: [] } as never, camera as never, () => {}, signal);
 }
 
 it("shows nothing of what it holds, and opens in this browser alone", async () => {

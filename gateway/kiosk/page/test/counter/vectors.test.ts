@@ -43,7 +43,7 @@ async function counterAt() {
   const camera = { shots: () => (async function* () {})() };
   const begin = async () => {
     const agreed = { version: 1, language: "en", exclusions: [] };
-    const ended = counter.check(named, document, agreed as never, camera as never, () => {}, signal);
+    const ended = counter.check(named.order, document, agreed as never, camera as never, () => {}, signal);
     const { of, end } = running.at(-1)!;
     const { probe } = await of(null, null);
     const left = async () => {
