@@ -77,11 +77,9 @@ class PendingFolder:
         return {}
 
     def all(self) -> Mapping[str, object]:
-        """Everything that is kept. Raises ``Unavailable``."""
+        """Everything that is kept; of what cannot be read, the id alone. Raises ``Unavailable``."""
         with self._lock, _on_the_disk():
-            found = [
-                {"id": name, "content": path.read_bytes().hex()} for name, path in self._kept()
-            ]
+            found = [{"id": name, "content": _content(path)} for name, path in self._kept()]
         return {"pending": found}
 
     def remove(self, asked: PendingNamed) -> Mapping[str, object]:
@@ -107,6 +105,12 @@ class PendingFolder:
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.pending"
+
+
+def _content(path: Path) -> str:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(_MOST_BYTES + 1).hex()
+    return ""
 
 
 @contextmanager

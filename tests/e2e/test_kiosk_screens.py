@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 _ONE_OF_EACH_KIND = (
     "form-guardian", "form-counter", "read-minor", "consent-minor", "other-way", "camera-advice",
     "camera-spare", "capture-left", "sent", "retry", "no-match", "refused-clock", "read-chip",
-    "form-no-chip", "camera-models", "waiting-unknown",
+    "form-no-chip", "camera-models", "waiting-unknown", "waiting-closed",
 )  # fmt: skip
 _FOCUSED = "return document.activeElement && document.activeElement.id"
 _ANNOUNCED = """

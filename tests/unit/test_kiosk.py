@@ -747,9 +747,10 @@ def test_what_is_kept_outlives_the_process_and_goes_when_it_is_told_to(tmp_path:
             gone = counter.page.request("DELETE", "/pending", json={"id": one})
             assert gone.status_code == 200
         assert kept(counter) == {other: "beef"}
-        assert [file.name for file in (tmp_path / "second" / FOLDER).iterdir()] == [
-            f"{other}.pending"
-        ]
+        folder = tmp_path / "second" / FOLDER
+        assert [file.name for file in folder.iterdir()] == [f"{other}.pending"]
+        (folder / f"{'0d' * 16}.pending").mkdir()
+        assert kept(counter) == {other: "beef", "0d" * 16: ""}, "it is told, and hides no other"
 
 
 def test_what_is_kept_is_bounded_in_size_number_and_time(

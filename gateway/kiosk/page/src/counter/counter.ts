@@ -212,14 +212,16 @@ export class Counter implements CounterPort {
     return this.ask(this.sitting, pending, this.read);
   }
 
-  async waiting(): Promise<Waiting[]> {
-    const kept = await this.receipts.all();
-    return kept.map(({ id, order, message }) => ({ id, order, sentAt: message.sentAt }));
+  async waiting(): Promise<Waiting> {
+    const { kept, closed } = await this.receipts.all();
+    const receipts = kept.map(({ id, order, message }) => ({ id, order, sentAt: message.sentAt }));
+    return { receipts, closed };
   }
 
   async collect(id: string, signal: AbortSignal): Promise<Finished> {
     signal.throwIfAborted();
-    const kept = (await this.receipts.all().catch(() => [])).find((one) => one.id === id);
+    const found = await this.receipts.all().catch(() => null);
+    const kept = found?.kept.find((one) => one.id === id);
     if (kept === undefined) throw new Ended("failed");
     return this.ask(this.sitting, kept, null);
   }

@@ -32,6 +32,13 @@ export interface Kept {
   readonly order: string;
 }
 
+export interface Found {
+  /** The oldest first. */
+  readonly kept: Kept[];
+  /** Ids of those that cannot be opened: another browser kept them, or they were altered. */
+  readonly closed: string[];
+}
+
 /** A new id; it means nothing. */
 export const newId = (): string => hex(randomBytes(16));
 
@@ -53,13 +60,17 @@ export class PendingReceipts {
     await this.process.keepPending(id, hex(concat(iv, new Uint8Array(sealed))));
   }
 
-  /** This browser's, the oldest first. Another's, and what was damaged, cannot be opened here. */
-  async all(): Promise<Kept[]> {
-    const found = await this.process.pending();
-    const opened = await Promise.all(found.map((one) => this.open(one.id, one.content)));
-    return opened
-      .filter((one) => one !== null)
-      .sort((one, other) => one.message.sentAt - other.message.sentAt);
+  /** All that is kept. Throws `KioskProblem`. */
+  async all(): Promise<Found> {
+    const kept: Kept[] = [];
+    const closed: string[] = [];
+    for (const { id, content } of await this.process.pending()) {
+      const opened = await this.open(id, content);
+      if (opened === null) closed.push(id);
+      else kept.push(opened);
+    }
+    kept.sort((one, other) => one.message.sentAt - other.message.sentAt);
+    return { kept, closed };
   }
 
   async remove(id: string): Promise<void> {

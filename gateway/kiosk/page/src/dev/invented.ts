@@ -12,6 +12,7 @@ import {
   type Progress,
   type Settings,
   type Waiting,
+  type WaitingReceipt,
 } from "../screens/ports";
 
 const CONSENT = {
@@ -64,7 +65,9 @@ export interface Script {
   progress: Progress[];
   end: Finished | Ended | null;
   /** Receipts of earlier customers, and what becomes of one that is asked for. */
-  waiting: Waiting[];
+  waiting: WaitingReceipt[];
+  /** Ids of those that this browser cannot open. */
+  closed: string[];
   late: Finished | Ended;
 }
 
@@ -79,7 +82,7 @@ export const READ: DocumentRead = {
   standing: null,
 };
 
-export const WAITING: Waiting[] = [
+export const WAITING: WaitingReceipt[] = [
   { id: "0a", order: "order 77-0042", sentAt: 1_795_000_000 },
   { id: "0b", order: "order-5f0c7d9e2f6b4b1e", sentAt: 1_795_003_600 },
 ];
@@ -191,8 +194,8 @@ export class Invented implements CounterPort {
     return finished("MATCH");
   }
 
-  async waiting(): Promise<Waiting[]> {
-    return this.script.waiting;
+  async waiting(): Promise<Waiting> {
+    return { receipts: this.script.waiting, closed: this.script.closed };
   }
 
   async collect(): Promise<Finished> {

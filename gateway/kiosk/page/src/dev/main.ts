@@ -130,6 +130,7 @@ const SCREENS: Record<string, Screen> = {
     },
     press: ["collect-0a", ".waiting dl"],
   },
+  "waiting-closed": { script: { waiting: WAITING.slice(0, 1), closed: ["0c", "0d"] }, press: [".waiting li"] },
   "waiting-came": { script: { waiting: WAITING }, press: ["collect-0b", ".result"] },
   unknown: ended(new Ended("unknown")),
   unproven: ended(new Ended("unproven")),
@@ -177,7 +178,7 @@ async function show(name: string, agent: Language, customer: Language): Promise<
     document.body.dataset.shown = name;
     return;
   }
-  const script: Script = { read: READ, camera: null, advice: null, progress: [still], end: null, waiting: [], late: finished("MATCH"), ...screen.script };
+  const script: Script = { read: READ, camera: null, advice: null, progress: [still], end: null, waiting: [], closed: [], late: finished("MATCH"), ...screen.script };
   const own: Settings = { ...settings(agent, screen.preview ?? true), attempts: screen.attempts ?? 3 };
   const counter = new Invented(own, script);
   Object.assign(window, { openCameras: () => counter.openCameras.size, named: () => counter.named });

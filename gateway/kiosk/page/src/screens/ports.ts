@@ -209,12 +209,18 @@ export interface OpenCamera {
 }
 
 /** A submission whose receipt is waited for. */
-export interface Waiting {
+export interface WaitingReceipt {
   id: string;
   /** The number or order to be activated, as it was typed or drawn. */
   order: string;
   /** Unix time. */
   sentAt: number;
+}
+
+export interface Waiting {
+  receipts: WaitingReceipt[];
+  /** Ids of those that this browser cannot open, so that nobody can ask for them from here. */
+  closed: string[];
 }
 
 /** What a counter can do. Every call ends with `AbortError` when its signal is raised. */
@@ -247,7 +253,7 @@ export interface CounterPort {
   /** After "recorded" or "unknown": ask for the receipt of that check. Raises `Ended`. */
   askAgain(signal: AbortSignal): Promise<Finished>;
   /** Submissions of earlier customers whose receipts did not come. */
-  waiting(): Promise<Waiting[]>;
+  waiting(): Promise<Waiting>;
   /** Ask for the receipt of one of them. Raises `Ended`. */
   collect(id: string, signal: AbortSignal): Promise<Finished>;
   /** Wait for it no more. */

@@ -4,7 +4,7 @@ import type { Desk } from "./desk";
 import { filled, h } from "./dom";
 import { icon } from "./icons";
 import { button, buttons, note } from "./parts";
-import { Ended, type Finished, type Waiting } from "./ports";
+import { Ended, type Finished, type Waiting, type WaitingReceipt } from "./ports";
 import { reasons } from "./reasons";
 import { minute } from "./receipt";
 import { TEXTS } from "./texts";
@@ -21,14 +21,15 @@ export function waitingReceipts(
 ): HTMLElement {
   const t = TEXTS[desk.agentLanguage];
   const place = h("section", { class: "waiting", "aria-label": t.waiting.label, hidden: true });
-  const draw = (waiting: readonly Waiting[]): void => {
-    place.hidden = waiting.length === 0;
+  const draw = ({ receipts, closed }: Waiting): void => {
+    const all = receipts.length + closed.length;
+    place.hidden = all === 0;
     if (place.hidden) return place.replaceChildren();
-    const heading = waiting.length === 1 ? t.waiting.one : filled(t.waiting.many, { n: waiting.length });
+    const heading = all === 1 ? t.waiting.one : filled(t.waiting.many, { n: all });
     place.replaceChildren(
       h("h3", {}, icon("wait"), " ", heading),
-      h("p", {}, t.waiting.text),
-      h("ul", {}, ...waiting.map((one) => row(one))),
+      ...(receipts.length === 0 ? [] : [h("p", {}, t.waiting.text)]),
+      h("ul", {}, ...receipts.map((one) => row(one)), ...(closed.length === 0 ? [] : [unopened(closed)])),
     );
   };
   const refresh = async (): Promise<void> => {
@@ -36,7 +37,22 @@ export function waitingReceipts(
     if (!signal.aborted && waiting !== null) draw(waiting);
   };
 
-  function row({ id, order, sentAt }: Waiting): HTMLElement {
+  /** Of these nothing can be told, not even the order. */
+  function unopened(ids: readonly string[]): HTMLElement {
+    const dismiss = async (): Promise<void> => {
+      for (const id of ids) await desk.counter.dismiss(id).catch(() => undefined);
+      await refresh();
+    };
+    return h(
+      "li",
+      {},
+      h("p", {}, filled(t.waiting.closed, { n: ids.length })),
+      h("p", { class: "hint" }, t.waiting.closedText),
+      buttons(button(t.waiting.dismiss, () => void dismiss(), { id: "dismiss-closed" })),
+    );
+  }
+
+  function row({ id, order, sentAt }: WaitingReceipt): HTMLElement {
     const told = h("div", { role: "status" });
     const ask = async (): Promise<void> => {
       told.replaceChildren(note([t.agent.asking], "wait"));
@@ -47,7 +63,7 @@ export function waitingReceipts(
         if (signal.aborted) return;
         if (!(error instanceof Ended)) throw error;
         const left = await desk.counter.waiting().catch(() => null);
-        told.replaceChildren(...ended(error, left?.every((one) => one.id !== id) ?? false));
+        told.replaceChildren(...ended(error, left?.receipts.every((one) => one.id !== id) ?? false));
       }
     };
     const dismiss = (): Promise<void> => desk.counter.dismiss(id).then(refresh, refresh);

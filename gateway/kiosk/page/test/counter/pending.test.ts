@@ -118,15 +118,17 @@ it("shows nothing of what it holds, and opens in this browser alone", async () =
     expect(hex(pendingAt(2000)) + hex(utf8(REFERENCE)), "the control").toContain(hex(part));
     expect(later).not.toContain(hex(part));
   }
-  expect((await receipts.all()).map(({ id, order, message }) => [id, order, message.sentAt])).toEqual([
+  expect((await receipts.all()).kept.map(({ id, order, message }) => [id, order, message.sentAt])).toEqual([
     [ids[1], ORDER, 1000],
     [ids[0], ORDER, 2000],
   ]);
-  expect(await new PendingReceipts(await newKey(), process as never).all()).toEqual([]);
+  const others = await new PendingReceipts(await newKey(), process as never).all();
+  expect([others.kept, others.closed.length]).toEqual([[], 2]);
   process.files.set(ids[0], earlier); // under another's id
   process.files.set(ids[1], later.slice(0, -2) + (later.endsWith("00") ? "01" : "00"));
   process.files.set("0c".repeat(16), "00");
-  expect(await receipts.all()).toEqual([]);
+  expect(await receipts.all()).toEqual({ kept: [], closed: [...process.files.keys()] });
+  expect(await newTab().waiting(), "the agent is told").toMatchObject({ receipts: [], closed: { length: 3 } });
 });
 
 it("nothing leaves unless it is kept; once kept, sending again needs no room", async () => {
@@ -170,7 +172,7 @@ it("another tab asks for it without the document, and tells no outcome of anothe
   };
   await check(newTab()).catch(() => undefined);
   const counter = newTab();
-  const [waiting, ...others] = await counter.waiting();
+  const [waiting, ...others] = (await counter.waiting()).receipts;
   expect([waiting?.order, waiting?.sentAt, others.length]).toEqual([ORDER, 1000, 0]);
   await counter.readDocument({ ...NAMED, document: { kind: "passport", number: "X7654321" } }, signal);
   world.fetch = async (session, sentAt) => {
@@ -197,7 +199,7 @@ it("what the gateway says was never decided is waited for no more; silence ends 
     throw new Error("the tab ended");
   };
   await check(counter).catch(() => undefined);
-  const [waiting] = await counter.waiting();
+  const [waiting] = (await counter.waiting()).receipts;
   world.fetch = () => Promise.reject(new Error("no answer"));
   await expect(counter.collect(waiting!.id, signal)).rejects.toMatchObject({ ending: "failed" });
   expect(process.files.size).toBe(1);

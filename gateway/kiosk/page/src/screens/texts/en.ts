@@ -178,6 +178,8 @@ export const en = {
     order: "Order",
     dismiss: "Wait for it no more",
     dismissText: "Before that, ask the carrier with the reference what became of it.",
+    closed: "Cannot be opened in this browser: {n}",
+    closedText: "Another browser of this counter kept them, or they were altered. Ask for them there; otherwise only the carrier can tell what became of them.",
   },
   agent: {
     heading: "New check",

@@ -180,6 +180,8 @@ export const es: Texts = {
     order: "Pedido",
     dismiss: "No esperarlo más",
     dismissText: "Antes, pregunte al operador con la referencia qué fue de ella.",
+    closed: "No se pueden abrir en este navegador: {n}",
+    closedText: "Los guardó otro navegador de este mostrador, o fueron alterados. Pídalos allí; si no, solo el operador puede decir qué fue de ellos.",
   },
   agent: {
     heading: "Nueva verificación",

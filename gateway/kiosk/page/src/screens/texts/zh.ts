@@ -180,6 +180,8 @@ export const zh: Texts = {
     order: "订单",
     dismiss: "不再等待",
     dismissText: "在此之前，请凭上面的编号向运营商询问结果。",
+    closed: "此浏览器无法打开：{n} 份",
+    closedText: "它们由本柜台的另一浏览器保存，或已被改动。请在那里取回；否则只有运营商能说明结果。",
   },
   agent: {
     heading: "新的核验",
