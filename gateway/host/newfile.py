@@ -65,19 +65,38 @@ def _put(beside: Path, path: Path) -> None:
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Write a small file of the one process that works in its directory; durable on return.
+    """Write a small file; durable on return. Of several writers one waits for the other.
 
-    Unlike ``keyfile.write_private`` it does not collide with an operator's command there, which may
-    wait for a passphrase.
+    Unlike ``keyfile.write_private`` it does not collide with an operator's command in the same
+    directory, which may wait for a passphrase.
 
     Raises:
         OSError: the disk is full or not writable; the old file, if any, remains.
     """
     beside = path.with_name(f".{path.name}.part")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    with os.fdopen(os.open(beside, flags, 0o600), "wb") as file:
+    with _in_turn(beside) as file:
+        file.truncate(0)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
+        beside.replace(path)
     sync_directory(path.parent)
+
+
+@contextmanager
+def _in_turn(beside: Path) -> Iterator[BinaryIO]:
+    """The file beside a name, while no other writer has it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    while True:
+        with os.fdopen(os.open(beside, flags, 0o600), "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(beside, file):  # else the writer before has put it in its place
+                yield file
+                return
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
