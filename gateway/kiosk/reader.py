@@ -123,9 +123,9 @@ class DocumentFolder:
             As ``require``.
         """
         if holds_mobile(self._directory):
-            return self._mobile(named, kind, now, require)
+            return self._electronic(read_mobile, is_mobile_file, named, kind, now, require)
         if holds_chip(self._directory):
-            return self._chip(named, kind, now, require)
+            return self._electronic(read_document, is_chip_file, named, kind, now, require)
         if named is None:
             raise NotNamed("no chip lies at the reader: give the document's number or its zone")
         require(named)
@@ -150,33 +150,23 @@ class DocumentFolder:
     def close(self) -> None:
         self._pictures.close()
 
-    def _chip(
+    def _electronic(
         self,
+        read_by: Callable[..., ReadDocument],
+        is_its: Callable[[Path], bool],
         named: Document | None,
         kind: str | None,
         now: int,
         require: Callable[[Document], None],
     ) -> Portrait:
-        files = self._unread(named, is_chip_file)
-        read = read_document(self._directory, self._rules, self._pictures, now, named, kind)
+        files = self._unread(named, is_its)
+        read = read_by(self._directory, self._rules, self._pictures, now, named, kind)
         require(read.document)
         self._require_own(files, read.document)
         told = {language: chip_told(read, language) for language in LANGUAGES}
         notice = {language: words for language, words in told.items() if words is not None}
-        return _portrait(read, files, notice or None)
-
-    def _mobile(
-        self,
-        named: Document | None,
-        kind: str | None,
-        now: int,
-        require: Callable[[Document], None],
-    ) -> Portrait:
-        files = self._unread(named, is_mobile_file)
-        read = read_mobile(self._directory, self._rules, self._pictures, now, named, kind)
-        require(read.document)
-        self._require_own(files, read.document)
-        return _portrait(read, files, None)
+        names = ", ".join(sorted(path.name for path in files))
+        return Portrait(read.document, read.portrait, read.how, names, notice or None, files)
 
     def _unread(self, named: Document | None, is_its: Callable[[Path], bool]) -> dict[Path, _Seen]:
         """The document's files. Nobody takes the last customer's for one that is not named."""
@@ -219,10 +209,3 @@ class DocumentFolder:
                 if stat.S_ISREG(status.st_mode):
                     found.append((Path(entry.path), _Seen.of(status)))
         return found
-
-
-def _portrait(
-    read: ReadDocument, files: Mapping[Path, _Seen], notice: Mapping[Language, str] | None
-) -> Portrait:
-    names = ", ".join(sorted(path.name for path in files))
-    return Portrait(read.document, read.portrait, read.how, names, notice, files)
